@@ -1,0 +1,50 @@
+//! The contract of DMOS: the words that every other crate speaks.
+//!
+//! A factory [`Network`] of nodes makes items out of items; a [`Flow`] says who supplies whom. A
+//! [`FlowStrategy`] plans flows and a [`LeaderStrategy`] elects the node that plans. A
+//! [`Scenario`] is one experiment, and a [`RunRecord`] is what came of it.
+//!
+//! Start at [`network`], then [`flow`], then [`strategy`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`ids`] | nodes, items, batches, terms |
+//! | [`time`] | virtual time in whole nanoseconds, and durations and rates with units |
+//! | [`network`] | items, nodes and recipes, and with them every possible supply edge |
+//! | [`node_set`] | a set of nodes |
+//! | [`flow`] | the chosen suppliers of every working node |
+//! | [`strategy`] | the two plugin families, their parameters and their registry |
+//! | [`settings`] | what a scenario may set about protocol, world, work and faults |
+//! | [`scenario`] | a whole, valid experiment |
+//! | [`metrics`] | the fixed set of metrics and the arrays that hold them |
+//! | [`record`] | what a run leaves behind |
+//!
+//! Architecture invariant: this crate does no I/O, reads no clock, starts no thread, knows no file
+//! format, and uses no other crate of the project.
+
+pub mod flow;
+pub mod ids;
+pub mod metrics;
+pub mod network;
+pub mod node_set;
+pub mod record;
+pub mod scenario;
+pub mod settings;
+pub mod strategy;
+pub mod time;
+
+pub use flow::{Flow, FlowPart, SupplyEdge};
+pub use ids::{BatchId, ItemId, NodeId, RequestId, Stamp, Term};
+pub use metrics::{Metric, NodeMetrics};
+pub use network::{Network, NetworkError, Recipe, Requirement};
+pub use node_set::NodeSet;
+pub use record::RunRecord;
+pub use scenario::Scenario;
+pub use strategy::{
+    FlowDescriptor, FlowStrategy, LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest,
+    Registry,
+};
+pub use time::{Span, Time};
+
+#[doc(hidden)]
+pub use inventory;

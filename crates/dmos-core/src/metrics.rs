@@ -1,0 +1,279 @@
+//! The fixed set of metrics, and the arrays that hold one node's values.
+//!
+//! A metric is a small integer on the hot path; its name, unit and definition stand once, in the
+//! table below, from which the documentation page is made as well.
+
+/// In what a metric is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Whole things.
+    Count,
+    /// A number of things at one moment, as of the last manufacture cycle.
+    Gauge,
+    /// Virtual time, held in nanoseconds and shown in seconds.
+    Seconds,
+}
+
+impl Unit {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Gauge => "gauge",
+            Self::Seconds => "s",
+        }
+    }
+}
+
+/// Which nodes report a metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReportedBy {
+    /// All, even at zero.
+    Everyone,
+    /// Those for which it was counted or set at least once.
+    Touched,
+    /// The operator that injects faults, who is no node.
+    Operator,
+}
+
+impl ReportedBy {
+    /// The words for it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Everyone => "all nodes",
+            Self::Touched => "nodes that counted it",
+            Self::Operator => "the operator",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($($id:ident $name:literal $unit:ident $by:ident $doc:literal;)*) => {
+        /// A metric of a node, or of the operator.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum Metric {
+            $(#[doc = $doc] $id,)*
+        }
+
+        impl Metric {
+            /// All metrics, in the order of their table.
+            pub const ALL: &'static [Self] = &[$(Self::$id,)*];
+
+            /// The name in every output.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$id => $name,)* }
+            }
+
+            /// What it is counted in.
+            #[must_use]
+            pub fn unit(self) -> Unit {
+                match self { $(Self::$id => Unit::$unit,)* }
+            }
+
+            /// Which nodes report it.
+            #[must_use]
+            pub fn reported_by(self) -> ReportedBy {
+                match self { $(Self::$id => ReportedBy::$by,)* }
+            }
+
+            /// What it counts, and when.
+            #[must_use]
+            pub fn definition(self) -> &'static str {
+                match self { $(Self::$id => $doc,)* }
+            }
+        }
+    };
+}
+
+metrics! {
+    TotalManufactureCycles "total_manufacture_cycles" Count Everyone
+        "Turns of the stage, also before a flow exists and also of spares.";
+    SuccessfulManufactureCycles "successful_manufacture_cycles" Count Everyone
+        "Cycles that made something. Never reset.";
+    SkippedManufactureCycles "skipped_manufacture_cycles" Count Everyone
+        "Cycles that made nothing because there was no flow, an item was missing, or the stock was full. A node without suppliers in the flow does not count its idle cycles.";
+    BatchesProducedTotal "batches_produced_total" Gauge Everyone
+        "Batches made, as the node knows it at the head of a cycle. Under `recovery: replay` a crash resets it and recovery counts only delivered batches.";
+    BatchesConsumedTotal "batches_consumed_total" Gauge Everyone
+        "Batches used up, as the node knows it at the head of a cycle. Under `recovery: replay` a crash resets it and recovery counts the consumed entries of the log.";
+    OutboundMaterialBuildup "outbound_material_buildup" Gauge Everyone
+        "Batches in stock, at the head of a cycle.";
+    InboundWalSize "inbound_wal_size" Gauge Everyone
+        "Batches in the inbound log at the head of a cycle: received ones and, under `log: mixed_up`, own ones that were sent.";
+    OutboundWalSize "outbound_wal_size" Gauge Everyone
+        "Batches in the outbound log at the head of a cycle: all that the node made.";
+    UnansweredBatchRequestsCurrent "unanswered_batch_requests_current" Gauge Everyone
+        "Requests sent and not answered, at the head of a cycle. Under `dock: blocking` a delivery answers only when its transit ends.";
+    FlowQueries "flow_queries" Count Everyone
+        "Times the flow was looked up: once per manufacture cycle, once per request served, once per recovery.";
+    FailedFlowQueries "failed_flow_queries" Count Everyone
+        "Look-ups by a cycle or a recovery that found no flow. An empty flow is a flow.";
+    FailedFlowUpdate "failed_flow_update" Count Everyone
+        "Replans that ended without an answer because the planning budget ran out.";
+    EmptyInboundInventoryOccurrences "empty_inbound_inventory_occurrences" Count Everyone
+        "Items found missing by a manufacture cycle and asked for.";
+    EmptyOutboundInventoryOccurrences "empty_outbound_inventory_occurrences" Count Everyone
+        "Requests refused because the stock was empty.";
+    BatchUnavailableMessagesSent "batch_unavailable_messages_sent" Count Everyone
+        "Refusals sent.";
+    BatchesDelivered "batches_delivered" Count Everyone
+        "Own batches whose arrival was confirmed, each once.";
+    WalRecoveredInboundBatches "wal_recovered_inbound_batches" Count Everyone
+        "Received batches found in the log at a recovery: in the dock or consumed. Adds up over recoveries.";
+    WalRecoveredOutboundBatches "wal_recovered_outbound_batches" Count Everyone
+        "Own batches found in the log at a recovery: in stock or delivered. Adds up over recoveries.";
+    WalGhostInboundBatches "wal_ghost_inbound_batches" Count Everyone
+        "Inbound entries that a recovery could do nothing with. Adds up over recoveries.";
+    WalGhostOutboundBatches "wal_ghost_outbound_batches" Count Everyone
+        "Own batches on their way to nobody known at a recovery. Adds up over recoveries.";
+    SentMessages "sent_messages" Count Everyone
+        "Messages of every class that the node sent.";
+    ReceivedMessages "received_messages" Count Everyone
+        "Messages of every class that the node began to handle.";
+    NodesDeterminedCrashed "nodes_determined_crashed" Count Everyone
+        "Nodes that this node, as leader, struck from the living. Under `deaths: every_report` it stays 0, as in the prototype.";
+    BatchRequestSent "BatchRequest_sent" Count Touched "Requests for a batch sent.";
+    BatchRequestReceived "BatchRequest_received" Count Touched "Requests for a batch handled.";
+    BatchSentResponseSent "BatchSentResponse_sent" Count Touched "Batches sent off.";
+    BatchSentResponseReceived "BatchSentResponse_received" Count Touched "Batches that came in, duplicates included.";
+    BatchUnavailableResponseSent "BatchUnavailableResponse_sent" Count Touched "Refusals sent, counted per message.";
+    BatchUnavailableResponseReceived "BatchUnavailableResponse_received" Count Touched "Refusals handled, counted per message.";
+    WaitingForBatchResponseSent "WaitingForBatchResponse_sent" Count Touched "Notices sent that a batch is in transit.";
+    WaitingForBatchResponseReceived "WaitingForBatchResponse_received" Count Touched "Notices handled that a batch is in transit.";
+    BatchDeliveryConfirmResponseSent "BatchDeliveryConfirmResponse_sent" Count Touched "Confirmations of arrival sent.";
+    BatchDeliveryConfirmResponseReceived "BatchDeliveryConfirmResponse_received" Count Touched "Confirmations of arrival handled.";
+    HeartbeatReqSent "HeartbeatReq_sent" Count Touched "Heartbeat requests sent.";
+    HeartbeatReqReceived "HeartbeatReq_received" Count Touched "Heartbeat requests handled.";
+    HeartbeatRespSent "HeartbeatResp_sent" Count Touched "Heartbeat answers sent.";
+    HeartbeatRespReceived "HeartbeatResp_received" Count Touched "Heartbeat answers handled.";
+    InformLeaderOfDeathReqSent "InformLeaderOfDeathReq_sent" Count Touched "Reports of a suspected death sent.";
+    InformLeaderOfDeathReqReceived "InformLeaderOfDeathReq_received" Count Touched "Reports of a suspected death handled.";
+    HeartbeatsSent "heartbeats_sent" Count Touched
+        "Heartbeat requests sent; reported by every node that ever had a neighbour to watch.";
+    BatchesRequested "batches_requested" Count Touched "Requests for a batch sent, by consumers in the flow.";
+    BatchesReceived "batches_received" Count Touched
+        "First deliveries completed, after the transit.";
+    BatchUnavailableMessagesReceived "batch_unavailable_messages_received" Count Touched "Refusals handled.";
+    BootstrapAllPathsTimeSec "bootstrap_all_paths_time_sec" Seconds Touched
+        "Virtual time that listing all possible supply edges took, as part of the last plan; 0 for strategies that list none.";
+    FullFlowBootstrapTimeSec "full_flow_bootstrap_time_sec" Seconds Touched
+        "Virtual time that the node's last plan took, from its beginning to its end.";
+    OpGeneratorCycles "op_generator_cycles" Count Operator
+        "Turns of the operator.";
+    CrashSignalsSent "crash_signals_sent" Count Operator
+        "Crashes that the operator ordered.";
+    RecoverSignalsSent "recover_signals_sent" Count Operator
+        "Recoveries that the operator ordered.";
+    FlowPartSent "FlowPart_sent" Count Touched "Parts of a flow sent, repeats included. Ours; 0 where a board stands in.";
+    FlowPartReceived "FlowPart_received" Count Touched "Parts of a flow handled. Ours.";
+    FlowPartAckSent "FlowPartAck_sent" Count Touched "Acknowledgements of a part sent. Ours.";
+    FlowPartAckReceived "FlowPartAck_received" Count Touched "Acknowledgements of a part handled. Ours.";
+    ReturnNoticeSent "ReturnNotice_sent" Count Touched "Notices of a return from a crash sent. Ours.";
+    ReturnNoticeReceived "ReturnNotice_received" Count Touched "Notices of a return from a crash handled. Ours.";
+    LeaderNoticeSent "LeaderNotice_sent" Count Touched "Notices of who leads sent. Ours.";
+    LeaderNoticeReceived "LeaderNotice_received" Count Touched "Notices of who leads handled. Ours.";
+    ElectionMessageSent "ElectionMessage_sent" Count Touched "Messages of the leader strategy sent. Ours.";
+    ElectionMessageReceived "ElectionMessage_received" Count Touched "Messages of the leader strategy handled. Ours.";
+    PlansComputed "plans_computed" Count Touched "Plans this node computed, kept or not. Ours.";
+    PlanningSteps "planning_steps" Count Touched "Elementary steps of all plans this node computed. Ours.";
+    RequestsRepeated "requests_repeated" Count Touched "Requests sent again because no answer came. Ours.";
+    BatchesResent "batches_resent" Count Touched "Batches announced again because no confirmation came. Ours.";
+    DuplicatesRecognised "duplicates_recognised" Count Touched "Announcements of a batch that had come before. Ours.";
+    FinalBatchesMade "final_batches_made" Count Touched "Batches of a final item made. Ours.";
+}
+
+/// How many metrics there are.
+const COUNT: usize = Metric::ALL.len();
+
+/// The metrics of one node. They belong to who watches the node: a crash does not touch them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeMetrics {
+    values: [u64; COUNT],
+    touched: u128,
+}
+
+impl Default for NodeMetrics {
+    fn default() -> Self {
+        let () = const { assert!(COUNT <= 128, "one bit of `touched` per metric") };
+        Self {
+            values: [0; COUNT],
+            touched: 0,
+        }
+    }
+}
+
+impl NodeMetrics {
+    /// Counts one more.
+    pub fn count(&mut self, metric: Metric) {
+        self.add(metric, 1);
+    }
+
+    /// Counts `more`; none still marks the metric as reported.
+    pub fn add(&mut self, metric: Metric, more: u64) {
+        self.values[metric as usize] += more;
+        self.touched |= 1 << metric as usize;
+    }
+
+    /// Sets a gauge or a time in nanoseconds.
+    pub fn set(&mut self, metric: Metric, value: u64) {
+        self.values[metric as usize] = value;
+        self.touched |= 1 << metric as usize;
+    }
+
+    /// The value, zero if it was never counted.
+    #[must_use]
+    pub fn get(&self, metric: Metric) -> u64 {
+        self.values[metric as usize]
+    }
+
+    /// The value as it is shown, if this node reports the metric.
+    #[must_use]
+    pub fn reported(&self, metric: Metric) -> Option<f64> {
+        let reports = match metric.reported_by() {
+            ReportedBy::Everyone => true,
+            ReportedBy::Touched => self.touched & (1 << metric as usize) != 0,
+            ReportedBy::Operator => false,
+        };
+        reports.then(|| shown(metric, self.get(metric)))
+    }
+}
+
+/// A metric's value in the unit in which it is shown.
+#[must_use]
+pub fn shown(metric: Metric, value: u64) -> f64 {
+    match metric.unit() {
+        Unit::Seconds => value as f64 / 1e9,
+        Unit::Count | Unit::Gauge => value as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_what_its_table_says() {
+        let mut metrics = NodeMetrics::default();
+        assert_eq!(metrics.reported(Metric::SentMessages), Some(0.0));
+        assert_eq!(metrics.reported(Metric::BatchesRequested), None);
+        assert_eq!(metrics.reported(Metric::OpGeneratorCycles), None);
+        metrics.add(Metric::HeartbeatsSent, 0);
+        assert_eq!(metrics.reported(Metric::HeartbeatsSent), Some(0.0));
+        metrics.set(Metric::FullFlowBootstrapTimeSec, 1_500_000_000);
+        assert_eq!(
+            metrics.reported(Metric::FullFlowBootstrapTimeSec),
+            Some(1.5)
+        );
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Metric::ALL.len());
+    }
+}

@@ -1,0 +1,483 @@
+//! The supply network: items, nodes, recipes, and with them every possible supply edge.
+//!
+//! A network is immutable and flat. For a node it lists the items it requires, for an item the
+//! nodes that make it; those two tables *are* the graph of all possible supply edges, without one
+//! entry per pair of producer and consumer. A million nodes fit in tens of megabytes.
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use crate::flow::SupplyEdge;
+use crate::ids::{ItemId, NodeId};
+
+/// An item that a recipe uses up, and how many batches of it for one making.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Requirement {
+    /// The item.
+    pub item: ItemId,
+    /// How many batches of it one making uses up; at least 1.
+    pub quantity: u32,
+}
+
+/// What one node makes, out of what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recipe {
+    /// The item that the node makes.
+    pub makes: ItemId,
+    /// How many batches one making yields; at least 1.
+    pub quantity: u32,
+    /// What one making uses up, each item once, in any order.
+    pub requires: Vec<Requirement>,
+}
+
+/// The names of all items or all nodes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Names {
+    /// Each is named by its number, as generated networks are: this many.
+    Numbers(usize),
+    /// Each has a name of its own.
+    Words(Vec<String>),
+}
+
+impl Names {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(count) => *count,
+            Self::Words(names) => names.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name at `index`.
+    fn name(&self, index: usize) -> Cow<'_, str> {
+        match self {
+            Self::Numbers(_) => Cow::Owned(index.to_string()),
+            Self::Words(names) => Cow::Borrowed(&names[index]),
+        }
+    }
+
+    /// Where `name` stands. O(1) for numbers, O(n) for words.
+    fn find(&self, name: &str) -> Option<usize> {
+        match self {
+            Self::Numbers(count) => name.parse().ok().filter(|index| index < count),
+            Self::Words(names) => names.iter().position(|other| other == name),
+        }
+    }
+}
+
+/// Why recipes do not make a network.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// There is nothing in it.
+    #[error("a network needs at least one node")]
+    Empty,
+    /// There are more or fewer recipes than node names.
+    #[error("{names} node names for {recipes} recipes")]
+    NamesAndRecipes {
+        /// How many names.
+        names: usize,
+        /// How many recipes.
+        recipes: usize,
+    },
+    /// An item number beyond the last.
+    #[error("node {node} uses item {item}, which does not exist")]
+    NoSuchItem {
+        /// The node with the recipe.
+        node: NodeId,
+        /// The number that is too large.
+        item: ItemId,
+    },
+    /// A quantity of zero.
+    #[error("node {0} has a quantity of zero in its recipe")]
+    ZeroQuantity(NodeId),
+    /// One item stands twice among a recipe's requirements.
+    #[error("node {node} requires item {item} twice")]
+    RequiredTwice {
+        /// The node with the recipe.
+        node: NodeId,
+        /// The item.
+        item: ItemId,
+    },
+    /// Items require each other in a ring.
+    #[error("item {0} is made, over other items, out of itself")]
+    Cycle(ItemId),
+    /// Nothing is to be made in the end.
+    #[error("a network needs at least one final item, one that some node makes")]
+    NoFinalItem,
+}
+
+/// A valid, immutable supply network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Network {
+    item_names: Names,
+    node_names: Names,
+    makes: Vec<ItemId>,
+    quantities: Vec<u32>,
+    /// Where a node's requirements begin in `requirements`; one more entry than nodes.
+    requirements_from: Vec<u32>,
+    requirements: Vec<Requirement>,
+    /// Where an item's producers begin in `producers`; one more entry than items.
+    producers_from: Vec<u32>,
+    producers: Vec<NodeId>,
+    final_items: Vec<ItemId>,
+    making_order: Vec<ItemId>,
+}
+
+impl Network {
+    /// Checks recipes, one per node, and lays them out.
+    ///
+    /// Time and space are linear in the recipes' entries.
+    ///
+    /// # Errors
+    /// What [`NetworkError`] lists. That an item has no producer is no error here: such an item
+    /// cannot be made, and that is for the reader of a description to judge.
+    pub fn new(
+        item_names: Names,
+        node_names: Names,
+        recipes: impl ExactSizeIterator<Item = Recipe>,
+        final_items: Vec<ItemId>,
+    ) -> Result<Self, NetworkError> {
+        if node_names.len() != recipes.len() {
+            return Err(NetworkError::NamesAndRecipes {
+                names: node_names.len(),
+                recipes: recipes.len(),
+            });
+        }
+        if node_names.is_empty() {
+            return Err(NetworkError::Empty);
+        }
+        let mut network = Self {
+            makes: Vec::with_capacity(recipes.len()),
+            quantities: Vec::with_capacity(recipes.len()),
+            requirements_from: Vec::with_capacity(recipes.len() + 1),
+            requirements: Vec::new(),
+            producers_from: Vec::new(),
+            producers: Vec::new(),
+            making_order: Vec::new(),
+            item_names,
+            node_names,
+            final_items,
+        };
+        network.requirements_from.push(0);
+        for (index, recipe) in recipes.enumerate() {
+            network.add(NodeId::new(index), recipe)?;
+        }
+        network.index_producers();
+        let is_made = |item: &ItemId| {
+            item.index() < network.item_count() && !network.producers(*item).is_empty()
+        };
+        if network.final_items.is_empty() || !network.final_items.iter().all(is_made) {
+            return Err(NetworkError::NoFinalItem);
+        }
+        network.making_order = network.sort_items()?;
+        Ok(network)
+    }
+
+    fn add(&mut self, node: NodeId, mut recipe: Recipe) -> Result<(), NetworkError> {
+        let items = self.item_names.len();
+        let used = recipe
+            .requires
+            .iter()
+            .map(|required| required.item)
+            .chain([recipe.makes]);
+        if let Some(item) = used.into_iter().find(|item| item.index() >= items) {
+            return Err(NetworkError::NoSuchItem { node, item });
+        }
+        if recipe.quantity == 0
+            || recipe
+                .requires
+                .iter()
+                .any(|required| required.quantity == 0)
+        {
+            return Err(NetworkError::ZeroQuantity(node));
+        }
+        recipe.requires.sort_unstable();
+        if let Some(twice) = recipe
+            .requires
+            .windows(2)
+            .find(|pair| pair[0].item == pair[1].item)
+        {
+            return Err(NetworkError::RequiredTwice {
+                node,
+                item: twice[0].item,
+            });
+        }
+        self.makes.push(recipe.makes);
+        self.quantities.push(recipe.quantity);
+        self.requirements.extend(recipe.requires);
+        self.requirements_from.push(offset(self.requirements.len()));
+        Ok(())
+    }
+
+    /// Lists each item's producers in ascending order, by counting sort.
+    fn index_producers(&mut self) {
+        let mut from = vec![0_u32; self.item_count() + 1];
+        for item in &self.makes {
+            from[item.index() + 1] += 1;
+        }
+        for index in 1..from.len() {
+            from[index] += from[index - 1];
+        }
+        let mut next = from.clone();
+        let mut producers = vec![NodeId::new(0); self.makes.len()];
+        for (index, item) in self.makes.iter().enumerate() {
+            producers[next[item.index()] as usize] = NodeId::new(index);
+            next[item.index()] += 1;
+        }
+        self.producers_from = from;
+        self.producers = producers;
+    }
+
+    /// Orders the items so that each comes after all that any of its recipes requires (Kahn 1962).
+    fn sort_items(&self) -> Result<Vec<ItemId>, NetworkError> {
+        let mut edges: Vec<(ItemId, ItemId)> = self
+            .nodes()
+            .flat_map(|node| {
+                self.requirements(node)
+                    .iter()
+                    .map(move |required| (required.item, self.makes(node)))
+            })
+            .collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let mut missing = vec![0_u32; self.item_count()];
+        for (_, made) in &edges {
+            missing[made.index()] += 1;
+        }
+        let mut order: Vec<ItemId> = self
+            .items()
+            .filter(|item| missing[item.index()] == 0)
+            .collect();
+        let mut done = 0;
+        while let Some(&item) = order.get(done) {
+            done += 1;
+            let first = edges.partition_point(|edge| edge.0 < item);
+            for (_, made) in edges[first..].iter().take_while(|edge| edge.0 == item) {
+                missing[made.index()] -= 1;
+                if missing[made.index()] == 0 {
+                    order.push(*made);
+                }
+            }
+        }
+        match self.items().find(|item| missing[item.index()] > 0) {
+            Some(item) => Err(NetworkError::Cycle(item)),
+            None => Ok(order),
+        }
+    }
+
+    /// How many nodes there are; at least one.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.makes.len()
+    }
+
+    /// How many items there are.
+    #[must_use]
+    pub fn item_count(&self) -> usize {
+        self.item_names.len()
+    }
+
+    /// All nodes in ascending order.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + use<> {
+        (0..self.node_count()).map(NodeId::new)
+    }
+
+    /// All items in ascending order.
+    pub fn items(&self) -> impl DoubleEndedIterator<Item = ItemId> + ExactSizeIterator + use<> {
+        (0..self.item_count()).map(ItemId::new)
+    }
+
+    /// The item that `node` makes.
+    #[must_use]
+    pub fn makes(&self, node: NodeId) -> ItemId {
+        self.makes[node.index()]
+    }
+
+    /// How many batches one making at `node` yields; at least 1.
+    #[must_use]
+    pub fn quantity_made(&self, node: NodeId) -> u32 {
+        self.quantities[node.index()]
+    }
+
+    /// What one making at `node` uses up, in ascending order of items.
+    #[must_use]
+    pub fn requirements(&self, node: NodeId) -> &[Requirement] {
+        let from = self.requirements_from[node.index()] as usize;
+        let to = self.requirements_from[node.index() + 1] as usize;
+        &self.requirements[from..to]
+    }
+
+    /// The nodes that make `item`, in ascending order.
+    #[must_use]
+    pub fn producers(&self, item: ItemId) -> &[NodeId] {
+        let from = self.producers_from[item.index()] as usize;
+        let to = self.producers_from[item.index() + 1] as usize;
+        &self.producers[from..to]
+    }
+
+    /// The items that the network exists to make; at least one.
+    #[must_use]
+    pub fn final_items(&self) -> &[ItemId] {
+        &self.final_items
+    }
+
+    /// Whether `node` makes a final item.
+    #[must_use]
+    pub fn is_final(&self, node: NodeId) -> bool {
+        self.final_items.contains(&self.makes(node))
+    }
+
+    /// All items, each after everything that any of its recipes requires.
+    #[must_use]
+    pub fn making_order(&self) -> &[ItemId] {
+        &self.making_order
+    }
+
+    /// Every possible supply edge: for each requirement of each node, each producer of the item.
+    ///
+    /// In the order of consumers, then items, then producers. There can be very many.
+    pub fn supply_edges(&self) -> impl Iterator<Item = SupplyEdge> + '_ {
+        self.nodes().flat_map(move |consumer| {
+            self.requirements(consumer)
+                .iter()
+                .flat_map(move |required| {
+                    let item = required.item;
+                    self.producers(item)
+                        .iter()
+                        .map(move |&producer| SupplyEdge {
+                            consumer,
+                            item,
+                            producer,
+                        })
+                })
+        })
+    }
+
+    /// The name of `node`.
+    #[must_use]
+    pub fn node_name(&self, node: NodeId) -> Cow<'_, str> {
+        self.node_names.name(node.index())
+    }
+
+    /// The name of `item`.
+    #[must_use]
+    pub fn item_name(&self, item: ItemId) -> Cow<'_, str> {
+        self.item_names.name(item.index())
+    }
+
+    /// The node of that name. O(n) where nodes have names of their own.
+    #[must_use]
+    pub fn find_node(&self, name: &str) -> Option<NodeId> {
+        self.node_names.find(name).map(NodeId::new)
+    }
+
+    /// The item of that name. O(n) where items have names of their own.
+    #[must_use]
+    pub fn find_item(&self, name: &str) -> Option<ItemId> {
+        self.item_names.find(name).map(ItemId::new)
+    }
+
+    /// The names of the nodes.
+    #[must_use]
+    pub fn node_names(&self) -> &Names {
+        &self.node_names
+    }
+}
+
+fn offset(length: usize) -> u32 {
+    u32::try_from(length).expect("a network has at most 2^32 recipe entries")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(makes: usize, requires: &[usize]) -> Recipe {
+        let requires = requires.iter().map(|&item| Requirement {
+            item: ItemId::new(item),
+            quantity: 1,
+        });
+        Recipe {
+            makes: ItemId::new(makes),
+            quantity: 1,
+            requires: requires.collect(),
+        }
+    }
+
+    fn network(items: usize, recipes: Vec<Recipe>) -> Result<Network, NetworkError> {
+        let last = ItemId::new(items.saturating_sub(1));
+        Network::new(
+            Names::Numbers(items),
+            Names::Numbers(recipes.len()),
+            recipes.into_iter(),
+            vec![last],
+        )
+    }
+
+    #[test]
+    fn lays_out_recipes_and_producers() {
+        let network = network(
+            3,
+            vec![
+                recipe(0, &[]),
+                recipe(1, &[0]),
+                recipe(1, &[0]),
+                recipe(2, &[1, 0]),
+            ],
+        )
+        .expect("valid");
+        assert_eq!(
+            network.producers(ItemId::new(1)),
+            [NodeId::new(1), NodeId::new(2)]
+        );
+        let required: Vec<_> = network
+            .requirements(NodeId::new(3))
+            .iter()
+            .map(|r| r.item.index())
+            .collect();
+        assert_eq!(required, [0, 1]);
+        assert_eq!(network.supply_edges().count(), 5);
+        assert_eq!(
+            network.making_order(),
+            [ItemId::new(0), ItemId::new(1), ItemId::new(2)]
+        );
+        assert_eq!(network.find_node("3"), Some(NodeId::new(3)));
+        assert_eq!(network.find_node("4"), None);
+    }
+
+    #[test]
+    fn refuses_what_is_no_network() {
+        assert_eq!(network(1, vec![]), Err(NetworkError::Empty));
+        assert!(matches!(
+            network(2, vec![recipe(1, &[7])]),
+            Err(NetworkError::NoSuchItem { .. })
+        ));
+        assert!(matches!(
+            network(2, vec![recipe(0, &[]), recipe(1, &[0, 0])]),
+            Err(NetworkError::RequiredTwice { .. })
+        ));
+        assert!(matches!(
+            network(2, vec![recipe(0, &[1]), recipe(1, &[0])]),
+            Err(NetworkError::Cycle(_))
+        ));
+        assert_eq!(
+            network(2, vec![recipe(0, &[])]),
+            Err(NetworkError::NoFinalItem)
+        );
+        let mut zero = recipe(0, &[]);
+        zero.quantity = 0;
+        assert_eq!(
+            network(1, vec![zero]),
+            Err(NetworkError::ZeroQuantity(NodeId::new(0)))
+        );
+    }
+}

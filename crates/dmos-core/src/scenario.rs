@@ -1,0 +1,73 @@
+//! A whole experiment, valid by construction.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use crate::ids::NodeId;
+use crate::network::Network;
+use crate::settings::{Delays, Faults, Protocol, Work};
+use crate::strategy::{FlowChoice, LeaderChoice};
+use crate::time::Span;
+
+/// One experiment: a network, how its nodes behave, in which world, and what breaks.
+///
+/// Whoever makes one has checked that every node it names is in the network, that periods are not
+/// zero and that scripted faults are in the order of time; drivers rely on it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// A short name, for output.
+    pub name: String,
+    /// What the scenario shows.
+    pub about: String,
+    /// Who can make what out of what.
+    pub network: Arc<Network>,
+    /// How long the run lasts.
+    pub duration: Span,
+    /// The seed of everything drawn.
+    pub seed: u64,
+    /// How flows are planned.
+    pub flow: FlowChoice,
+    /// The most steps a plan may take.
+    pub planning_budget: NonZeroU64,
+    /// How the leader is found.
+    pub leader: LeaderChoice,
+    /// The nodes that may lead, in ascending order; at least one.
+    pub candidates: Arc<[NodeId]>,
+    /// How the nodes behave.
+    pub protocol: Protocol,
+    /// How long things take on their way.
+    pub delays: Delays,
+    /// How much CPU time work takes.
+    pub work: Work,
+    /// What breaks.
+    pub faults: Faults,
+    /// The time between two samples of the series.
+    pub sample_every: Span,
+}
+
+/// Spreads `count` candidates evenly over `nodes` nodes, the last node among them.
+#[must_use]
+pub fn spread_candidates(nodes: usize, count: usize) -> Arc<[NodeId]> {
+    let count = count.clamp(1, nodes);
+    (1..=count)
+        .map(|nth| NodeId::new(nth * nodes / count - 1))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_are_spread() {
+        let spread = |nodes, count| {
+            spread_candidates(nodes, count)
+                .iter()
+                .map(|n| n.index())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(spread(8, 8), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(spread(8, 3), [1, 4, 7]);
+        assert_eq!(spread(2, 5), [0, 1]);
+    }
+}

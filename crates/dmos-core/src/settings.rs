@@ -1,0 +1,332 @@
+//! What a scenario may set about the protocol, the world, the work and the faults.
+//!
+//! Each field's default is the right protocol in a world of instant work without faults. The
+//! prototype's quirks are values of the same fields: nothing is hidden behind a mode.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::NodeId;
+use crate::time::{Rate, Span, StepCost, Time};
+
+/// How the nodes behave. See the fields for each choice; the first value of a choice is right, the
+/// second is the prototype's.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Protocol {
+    /// From a node's start until its stage and its heartbeats begin.
+    pub startup: Span,
+    /// The stage's pause before its first cycle.
+    pub warm_up: Span,
+    /// The stage's pause before each manufacture cycle.
+    pub cycle: Span,
+    /// The pause between two rounds of heartbeats.
+    pub heartbeat: Span,
+    /// The silence after which a neighbour is suspected.
+    pub suspect_after: Span,
+    /// The silence after which an unanswered message is sent again.
+    pub retry_after: Span,
+    /// Batches in stock above which a node makes no more; none for no limit.
+    pub stock_limit: Option<NonZeroU32>,
+    /// Every how many rounds of heartbeats the set of neighbours is looked up again.
+    pub neighbours_every: NonZeroU32,
+    /// How a leader, a flow and a death become known.
+    pub knowledge: Knowledge,
+    /// Whether a batch in transit keeps the consumer from handling messages.
+    pub dock: Dock,
+    /// When a missing item is asked for.
+    pub requests: Requests,
+    /// What a leader does with reports of a death.
+    pub deaths: Deaths,
+    /// Whether planning after a death keeps the leader from handling messages.
+    pub planning: Planning,
+    /// Whether a node that returns from a crash gets a role again.
+    pub readmission: Readmission,
+    /// In which log a batch that is sent off is entered.
+    pub log: LogKeeping,
+    /// What a node makes of its log after a crash.
+    pub recovery: Recovery,
+    /// What becomes of messages that reach a crashed node.
+    pub mailbox: Mailbox,
+}
+
+impl Default for Protocol {
+    fn default() -> Self {
+        Self {
+            startup: Span::ZERO,
+            warm_up: Span::ZERO,
+            cycle: Span::from_secs(1),
+            heartbeat: Span::from_secs(3),
+            suspect_after: Span::from_secs(15),
+            retry_after: Span::from_secs(5),
+            stock_limit: NonZeroU32::new(10),
+            neighbours_every: NonZeroU32::MIN,
+            knowledge: Knowledge::Messages,
+            dock: Dock::Concurrent,
+            requests: Requests::UntilAnswered,
+            deaths: Deaths::OncePerDeath,
+            planning: Planning::BesideMessages,
+            readmission: Readmission::OnReturn,
+            log: LogKeeping::Separate,
+            recovery: Recovery::Exact,
+            mailbox: Mailbox::LostInCrash,
+        }
+    }
+}
+
+/// How a leader, a flow and a death become known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Knowledge {
+    /// The leader sends each node its part of the flow.
+    Messages,
+    /// A board that all see at once stands in for those messages, as the prototype's shared files.
+    Board,
+}
+
+/// Whether a batch in transit keeps the consumer from handling messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dock {
+    /// Any number of batches are in transit while messages are handled.
+    Concurrent,
+    /// One batch at a time, and no message is handled until it is in.
+    Blocking,
+}
+
+/// When a missing item is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Requests {
+    /// As soon as it is missing, also for the next making, and once until it is answered.
+    UntilAnswered,
+    /// In every cycle that lacks it, whatever was asked before, and in no cycle that makes.
+    EveryCycle,
+}
+
+/// What a leader does with reports of a death.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deaths {
+    /// It plans anew at the first report of each death.
+    OncePerDeath,
+    /// It plans anew at every report.
+    EveryReport,
+}
+
+/// Whether planning after a death keeps the leader from handling messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Planning {
+    /// Messages are handled meanwhile.
+    BesideMessages,
+    /// Messages wait until the plan is there. The first plan holds none back.
+    HoldsMessages,
+}
+
+/// Whether a node that returns from a crash gets a role again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readmission {
+    /// It says that it is back, and the leader plans with it.
+    OnReturn,
+    /// Who was struck from the living stays struck.
+    Never,
+}
+
+/// In which log a batch that is sent off is entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogKeeping {
+    /// In the outbound log, with the consumer it was promised to, before it is sent.
+    Separate,
+    /// In the inbound log; the outbound one learns of it only from the consumer.
+    MixedUp,
+}
+
+/// What a node makes of its log after a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// The state of the last durable point; what is under way is sent again to whom it was promised.
+    Exact,
+    /// The prototype's rules: each entry is replayed by its last state, to whoever is a neighbour
+    /// now, and totals count only what is settled.
+    Replay,
+}
+
+/// What becomes of messages that reach a crashed node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mailbox {
+    /// They are lost, as are those that it had not handled.
+    LostInCrash,
+    /// They wait and are handled after recovery.
+    SurvivesCrash,
+}
+
+/// How a duration is drawn, anew each time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Law {
+    /// Always the same.
+    Fixed(Span),
+    /// One of these, each as likely; at least one.
+    Choice(Vec<Span>),
+    /// Anything between these two, each as likely; the first is not above the second.
+    Uniform(Span, Span),
+}
+
+/// How long things take on their way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delays {
+    /// Between the starts of two nodes, in the order of their numbers.
+    pub between_starts: Span,
+    /// From a message's sending to its arrival.
+    pub message: Law,
+    /// From a batch's announcement at the consumer to its arrival in the dock.
+    pub transit: Law,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self {
+            between_starts: Span::ZERO,
+            message: Law::Fixed(Span::from_millis(1)),
+            transit: Law::Fixed(Span::from_secs(1)),
+        }
+    }
+}
+
+/// How much CPU time work takes. All zero by default: work is instant, and costs nothing to simulate.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Work {
+    /// A manufacture cycle.
+    pub cycle: Span,
+    /// A manufacture cycle, more per batch in both logs.
+    pub cycle_per_log_entry: Span,
+    /// A manufacture cycle, more per edge of the flow that the node knows.
+    pub cycle_per_flow_edge: Span,
+    /// A round of heartbeats.
+    pub heartbeat: Span,
+    /// A round of heartbeats, more per neighbour.
+    pub heartbeat_per_neighbour: Span,
+    /// Handling a message.
+    pub message: Span,
+    /// Serving a request for a batch, instead of `message`.
+    pub request: Span,
+    /// Serving a request, more per node of the network.
+    pub request_per_node: Span,
+    /// Serving a request, more per edge of the flow that the node knows.
+    pub request_per_flow_edge: Span,
+    /// Appending to a log, per batch that is in it.
+    pub append_per_log_entry: Span,
+    /// Sending a message.
+    pub send: Span,
+    /// One elementary step of planning, as counted on the planner's meter.
+    pub planning_step: StepCost,
+    /// The machine that all nodes share, its cores evenly; none if each thread of each node has a
+    /// core of its own.
+    pub host: Option<Host>,
+}
+
+impl Work {
+    /// Whether no work takes any time, so that nothing need be queued.
+    #[must_use]
+    pub fn is_instant(&self) -> bool {
+        *self
+            == Self {
+                host: self.host,
+                ..Self::default()
+            }
+    }
+}
+
+/// A machine on which all nodes run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// How many cores it has. A single piece of work uses at most one.
+    pub cores: NonZeroU32,
+}
+
+/// What breaks.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Faults {
+    /// Someone who kills and revives nodes at random.
+    pub operator: Option<Operator>,
+    /// What happens at a set time, in the order of time.
+    pub script: Vec<ScriptedFault>,
+}
+
+/// The prototype's operator: it takes turns, and in each draws whether to kill a node, and in every
+/// fourth whether to revive the one that has been dead longest.
+///
+/// Its draws are those of Python's `random` under its own seed, so that it kills when and whom the
+/// prototype's kills.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Operator {
+    /// How often a node is killed, on average. At most one per turn.
+    pub failures: Rate,
+    /// How often a node is revived, on average.
+    pub recoveries: Rate,
+    /// The seed of the draws; the run's own seed if none is given.
+    pub seed: Option<u64>,
+    /// Before the first turn.
+    pub pause: Span,
+    /// The length of a turn.
+    pub turn: Span,
+    /// Whether the leader may be killed.
+    pub leader_can_fail: bool,
+    /// Whether the first and the last node may be killed.
+    pub ends_can_fail: bool,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        Self {
+            failures: Rate::NEVER,
+            recoveries: Rate::NEVER,
+            seed: None,
+            pause: Span::from_secs(2),
+            turn: Span::from_millis(1010),
+            leader_can_fail: false,
+            ends_can_fail: false,
+        }
+    }
+}
+
+/// A fault at a set time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ScriptedFault {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub fault: Fault,
+}
+
+/// What can happen to a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It stops and forgets all but its log.
+    Crash(NodeId),
+    /// It starts again from its log.
+    Recover(NodeId),
+}
+
+impl Fault {
+    /// The node it happens to.
+    #[must_use]
+    pub fn node(self) -> NodeId {
+        match self {
+            Self::Crash(node) | Self::Recover(node) => node,
+        }
+    }
+}
+
+/// The most steps a plan may take, unless the scenario says otherwise: ten thousand million, twenty
+/// times what the prototype's search needs for its largest published network.
+pub const PLANNING_BUDGET: NonZeroU64 = NonZeroU64::new(10_000_000_000).expect("more than none");

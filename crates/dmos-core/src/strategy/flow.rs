@@ -1,0 +1,123 @@
+//! Flow strategies: who supplies whom.
+
+use thiserror::Error;
+
+use crate::flow::Flow;
+use crate::ids::{ItemId, NodeId};
+use crate::network::Network;
+use crate::node_set::NodeSet;
+
+/// Plans flows for one leader, which keeps it from plan to plan.
+///
+/// A plan must depend on the requests alone: no clock, no ambient randomness.
+pub trait FlowStrategy: Send {
+    /// Plans a flow from live nodes only, counting elementary steps on `meter` as it goes.
+    ///
+    /// # Errors
+    /// [`NoFlow`] says why there is none; the leader then puts an empty flow in force, or keeps the
+    /// old one if the budget ran out.
+    fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow>;
+}
+
+/// What a planner may go by.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanRequest<'a> {
+    /// The network with all its nodes.
+    pub network: &'a Network,
+    /// The nodes believed alive.
+    pub alive: &'a NodeSet,
+    /// The flow that this planner put in force before, if any.
+    pub in_force: Option<&'a Flow>,
+    /// What has changed since then.
+    pub changes: &'a [Change],
+}
+
+/// What makes a new plan necessary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A node was struck from the living.
+    Died(NodeId),
+    /// A node came back.
+    Returned(NodeId),
+}
+
+/// Why there is no flow.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum NoFlow {
+    /// A final item cannot be made from the nodes alive.
+    #[error("item {0} cannot be made from the nodes that are alive")]
+    Unmakeable(ItemId),
+    /// No node is alive.
+    #[error("no node is alive")]
+    NobodyAlive,
+    /// The search was given up.
+    #[error(
+        "the planning budget of {budget} steps ran out; raise `planning_budget` or choose another strategy"
+    )]
+    BudgetExhausted {
+        /// The budget.
+        budget: u64,
+    },
+}
+
+/// Counts a planner's elementary steps, up to a budget.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    budget: u64,
+    steps: u64,
+    counters: Vec<(&'static str, u64)>,
+}
+
+impl Meter {
+    /// A meter that stops a plan after `budget` steps.
+    #[must_use]
+    pub fn new(budget: u64) -> Self {
+        Self {
+            budget,
+            steps: 0,
+            counters: Vec::new(),
+        }
+    }
+
+    /// Counts `steps` more.
+    ///
+    /// # Errors
+    /// [`NoFlow::BudgetExhausted`] once the budget is spent; the steps are counted up to it.
+    pub fn charge(&mut self, steps: u64) -> Result<(), NoFlow> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > self.budget {
+            self.steps = self.budget;
+            return Err(NoFlow::BudgetExhausted {
+                budget: self.budget,
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes a figure of interest under a name, beside the steps.
+    pub fn note(&mut self, name: &'static str, value: u64) {
+        self.counters.push((name, value));
+    }
+
+    /// Steps counted so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The figures noted, in the order in which they were.
+    #[must_use]
+    pub fn counters(&self) -> &[(&'static str, u64)] {
+        &self.counters
+    }
+
+    /// The figure noted under `name`, zero if there is none.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> u64 {
+        self.counters
+            .iter()
+            .find(|counter| counter.0 == name)
+            .map_or(0, |counter| counter.1)
+    }
+}

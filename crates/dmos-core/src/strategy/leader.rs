@@ -1,0 +1,65 @@
+//! Leader strategies: who plans.
+
+use std::sync::Arc;
+
+use crate::ids::{NodeId, Term};
+use crate::time::{Span, Time};
+
+/// Makes the election machine of each candidate.
+pub trait LeaderStrategy: Send + Sync {
+    /// The machine for the candidate that sits at `seat`, before its start.
+    fn machine(&self, seat: Seat) -> Box<dyn Election>;
+}
+
+/// Where a candidate sits.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The candidate itself.
+    pub me: NodeId,
+    /// All candidates in ascending order, itself among them.
+    pub candidates: Arc<[NodeId]>,
+}
+
+/// One candidate's part in an election: a machine without I/O.
+///
+/// Its messages are bytes of its own making; only machines of the same strategy read them.
+pub trait Election: Send {
+    /// Takes one input and says what is to be done.
+    fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects);
+}
+
+/// What reaches an election machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ElectionInput<'a> {
+    /// The node starts, for the first time or after a crash, with what was last written durably.
+    Start {
+        /// What [`ElectionEffects::durable`] last was, if ever.
+        durable: Option<&'a [u8]>,
+    },
+    /// A message from another candidate.
+    Message {
+        /// Its sender.
+        from: NodeId,
+        /// Its content.
+        bytes: &'a [u8],
+    },
+    /// A timer that the machine set.
+    Timer(u32),
+    /// A candidate has been silent for too long.
+    Suspect(NodeId),
+    /// A suspected candidate was heard of again.
+    Return(NodeId),
+}
+
+/// What an election machine wants done. The durable write is made before anything is sent.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ElectionEffects {
+    /// Messages to candidates.
+    pub sends: Vec<(NodeId, Box<[u8]>)>,
+    /// Timers to set: how long from now, and the number to come back with.
+    pub timers: Vec<(Span, u32)>,
+    /// What must survive a crash, replacing what was written before.
+    pub durable: Option<Box<[u8]>>,
+    /// The leader and its term, as the machine now sees them, if that has changed.
+    pub leader: Option<(NodeId, Term)>,
+}

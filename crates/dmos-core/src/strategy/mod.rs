@@ -1,0 +1,66 @@
+//! Strategies are plugins: how flows are planned, and how the leader is found.
+//!
+//! A strategy is a type that implements [`FlowStrategy`] or [`LeaderStrategy`], and a
+//! [`Descriptor`] that says how it is called and built:
+//!
+//! ```
+//! use dmos_core::strategy::{register_flow, FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest};
+//! use dmos_core::{Flow, SupplyEdge};
+//!
+//! /// Everyone who can supplies everyone who may want it.
+//! struct Everything;
+//!
+//! impl FlowStrategy for Everything {
+//!     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+//!         let mut edges = Vec::new();
+//!         for edge in request.network.supply_edges() {
+//!             meter.charge(1)?;
+//!             if request.alive.contains(edge.producer) && request.alive.contains(edge.consumer) {
+//!                 edges.push(edge);
+//!             }
+//!         }
+//!         Ok(Flow::new(edges))
+//!     }
+//! }
+//!
+//! register_flow!(FlowDescriptor {
+//!     name: "everything",
+//!     summary: "all live producers supply all live consumers",
+//!     source: "none",
+//!     guarantee: "may plan nodes that cannot make anything",
+//!     params: &[],
+//!     build: |_: &Params| Box::new(Everything),
+//! });
+//! ```
+
+mod flow;
+mod leader;
+mod params;
+mod registry;
+
+pub use flow::{Change, FlowStrategy, Meter, NoFlow, PlanRequest};
+pub use leader::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat};
+pub use params::{ParamKind, ParamSpec, ParamValue, Params};
+pub use registry::{
+    Choice, Descriptor, FlowChoice, FlowDescriptor, LeaderChoice, LeaderDescriptor, Registry,
+    RegistryError, StrategyCall, StrategyError,
+};
+
+/// Registers a [`FlowDescriptor`] with every program that links the crate it stands in.
+#[macro_export]
+macro_rules! register_flow {
+    ($descriptor:expr) => {
+        $crate::inventory::submit! { $descriptor }
+    };
+}
+
+/// Registers a [`LeaderDescriptor`] with every program that links the crate it stands in.
+#[macro_export]
+macro_rules! register_leader {
+    ($descriptor:expr) => {
+        $crate::inventory::submit! { $descriptor }
+    };
+}
+
+#[doc(inline)]
+pub use crate::{register_flow, register_leader};

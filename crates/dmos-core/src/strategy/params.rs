@@ -1,0 +1,190 @@
+//! Typed parameters of strategies.
+
+use std::fmt;
+
+use crate::ids::NodeId;
+use crate::network::Network;
+use crate::time::Span;
+
+/// One parameter of a strategy.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// Its type, range and default.
+    pub kind: ParamKind,
+}
+
+/// The type, range and default of a parameter.
+#[derive(Clone, Copy, Debug)]
+pub enum ParamKind {
+    /// A whole number.
+    Integer {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+        /// If none is given.
+        default: u64,
+    },
+    /// Yes or no.
+    Flag {
+        /// If none is given.
+        default: bool,
+    },
+    /// A duration.
+    Duration {
+        /// The shortest.
+        min: Span,
+        /// If none is given.
+        default: Span,
+    },
+    /// A node of the network, by name; the last one if none is given.
+    Node,
+}
+
+impl fmt::Display for ParamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer {
+                min,
+                max: u64::MAX,
+                default,
+            } => write!(f, "whole number from {min}, default {default}"),
+            Self::Integer { min, max, default } => {
+                write!(f, "whole number from {min} to {max}, default {default}")
+            }
+            Self::Flag { default } => write!(f, "true or false, default {default}"),
+            Self::Duration { min, default } => write!(f, "duration from {min}, default {default}"),
+            Self::Node => f.write_str("name of a node, default the last"),
+        }
+    }
+}
+
+/// The value of a parameter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParamValue {
+    /// A whole number.
+    Integer(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// A duration.
+    Duration(Span),
+    /// A node.
+    Node(NodeId),
+}
+
+impl ParamKind {
+    pub(super) fn default_in(&self, network: &Network) -> ParamValue {
+        match *self {
+            Self::Integer { default, .. } => ParamValue::Integer(default),
+            Self::Flag { default } => ParamValue::Flag(default),
+            Self::Duration { default, .. } => ParamValue::Duration(default),
+            Self::Node => ParamValue::Node(NodeId::new(network.node_count() - 1)),
+        }
+    }
+
+    /// Reads a value of this kind; the error is a sentence without its subject.
+    pub(super) fn read(&self, text: &str, network: &Network) -> Result<ParamValue, String> {
+        let refuse = || format!("must be a {self}, not `{text}`");
+        match *self {
+            Self::Integer { min, max, .. } => {
+                let number = text.parse().map_err(|_| refuse())?;
+                if (min..=max).contains(&number) {
+                    Ok(ParamValue::Integer(number))
+                } else {
+                    Err(refuse())
+                }
+            }
+            Self::Flag { .. } => text.parse().map(ParamValue::Flag).map_err(|_| refuse()),
+            Self::Duration { min, .. } => {
+                let span = text.parse::<Span>().map_err(|error| error.to_string())?;
+                if span >= min {
+                    Ok(ParamValue::Duration(span))
+                } else {
+                    Err(refuse())
+                }
+            }
+            Self::Node => {
+                let node = network.find_node(text);
+                node.map(ParamValue::Node)
+                    .ok_or_else(|| format!("names no node of the network: `{text}`"))
+            }
+        }
+    }
+
+    pub(super) fn show(value: ParamValue, network: &Network) -> String {
+        match value {
+            ParamValue::Integer(number) => number.to_string(),
+            ParamValue::Flag(flag) => flag.to_string(),
+            ParamValue::Duration(span) => span.to_string(),
+            ParamValue::Node(node) => network.node_name(node).into_owned(),
+        }
+    }
+}
+
+/// The values of all of a strategy's parameters, checked against its descriptor.
+///
+/// The readers below panic on a name or a type that the descriptor does not have: that is a bug of
+/// the strategy, not of its user.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Params(pub(super) Vec<(&'static str, ParamValue)>);
+
+impl Params {
+    fn value(&self, name: &str) -> ParamValue {
+        let found = self.0.iter().find(|param| param.0 == name);
+        found
+            .unwrap_or_else(|| panic!("the descriptor has no parameter `{name}`"))
+            .1
+    }
+
+    /// The whole number called `name`.
+    ///
+    /// # Panics
+    /// If the descriptor has no such parameter of this type.
+    #[must_use]
+    pub fn integer(&self, name: &str) -> u64 {
+        match self.value(name) {
+            ParamValue::Integer(number) => number,
+            other => panic!("`{name}` is {other:?}, not a whole number"),
+        }
+    }
+
+    /// The flag called `name`.
+    ///
+    /// # Panics
+    /// If the descriptor has no such parameter of this type.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        match self.value(name) {
+            ParamValue::Flag(flag) => flag,
+            other => panic!("`{name}` is {other:?}, not a flag"),
+        }
+    }
+
+    /// The duration called `name`.
+    ///
+    /// # Panics
+    /// If the descriptor has no such parameter of this type.
+    #[must_use]
+    pub fn duration(&self, name: &str) -> Span {
+        match self.value(name) {
+            ParamValue::Duration(span) => span,
+            other => panic!("`{name}` is {other:?}, not a duration"),
+        }
+    }
+
+    /// The node called `name`.
+    ///
+    /// # Panics
+    /// If the descriptor has no such parameter of this type.
+    #[must_use]
+    pub fn node(&self, name: &str) -> NodeId {
+        match self.value(name) {
+            ParamValue::Node(node) => node,
+            other => panic!("`{name}` is {other:?}, not a node"),
+        }
+    }
+}

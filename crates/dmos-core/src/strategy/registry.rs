@@ -1,0 +1,326 @@
+//! Descriptors, the registry of all that are linked in, and the choice of one with its parameters.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::flow::FlowStrategy;
+use super::leader::LeaderStrategy;
+use super::params::{ParamKind, ParamSpec, Params};
+use crate::network::Network;
+
+/// What there is to know of a strategy, and how to build it.
+pub struct Descriptor<S: ?Sized + 'static> {
+    /// The name in scenario files and on the command line.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// What may be relied on, and what not.
+    pub guarantee: &'static str,
+    /// Its parameters.
+    pub params: &'static [ParamSpec],
+    /// Builds it from parameters that fit `params`.
+    pub build: fn(&Params) -> Box<S>,
+}
+
+/// Describes a flow strategy.
+pub type FlowDescriptor = Descriptor<dyn FlowStrategy>;
+
+/// Describes a leader strategy.
+pub type LeaderDescriptor = Descriptor<dyn LeaderStrategy>;
+
+inventory::collect!(FlowDescriptor);
+inventory::collect!(LeaderDescriptor);
+
+/// A strategy by name, with parameters as they were written: not yet checked.
+///
+/// ```
+/// use dmos_core::strategy::StrategyCall;
+/// let call: StrategyCall = "last-writer:last=6,planners=4".parse().unwrap();
+/// assert_eq!(call.name, "last-writer");
+/// assert_eq!(call.params[1], ("planners".to_owned(), "4".to_owned()));
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StrategyCall {
+    /// The name.
+    pub name: String,
+    /// Parameters and values.
+    pub params: Vec<(String, String)>,
+}
+
+impl std::str::FromStr for StrategyCall {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, params) = text.split_once(':').unwrap_or((text, ""));
+        let pair = |pair: &str| match pair.split_once('=') {
+            Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+            None => Err(format!(
+                "`{pair}` is not a parameter; write `{name}:parameter=value`"
+            )),
+        };
+        let params = params
+            .split(',')
+            .filter(|part| !part.is_empty())
+            .map(pair)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            name: name.trim().to_owned(),
+            params,
+        })
+    }
+}
+
+/// Why a strategy cannot be had as it was called.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum StrategyError {
+    /// No strategy of that name.
+    #[error("there is no {family} strategy `{name}`; there are {}", list(.known))]
+    UnknownName {
+        /// `flow` or `leader`.
+        family: &'static str,
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: Vec<&'static str>,
+    },
+    /// No parameter of that name.
+    #[error("strategy `{strategy}` has no parameter `{param}`; {}", parameters(.known))]
+    UnknownParam {
+        /// The strategy.
+        strategy: &'static str,
+        /// The parameter.
+        param: String,
+        /// Those it has.
+        known: Vec<&'static str>,
+    },
+    /// A parameter given twice.
+    #[error("parameter `{param}` of strategy `{strategy}` is given twice")]
+    ParamTwice {
+        /// The strategy.
+        strategy: &'static str,
+        /// The parameter.
+        param: String,
+    },
+    /// A value of the wrong type or out of range.
+    #[error("parameter `{param}` of strategy `{strategy}` {problem}")]
+    BadValue {
+        /// The strategy.
+        strategy: &'static str,
+        /// The parameter.
+        param: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+fn list(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn parameters(names: &[&str]) -> String {
+    if names.is_empty() {
+        "it has none".to_owned()
+    } else {
+        format!("it has {}", list(names))
+    }
+}
+
+/// A strategy with all its parameters, ready to be built as often as needed.
+pub struct Choice<S: ?Sized + 'static> {
+    descriptor: &'static Descriptor<S>,
+    params: Params,
+    shown: String,
+}
+
+/// A chosen flow strategy.
+pub type FlowChoice = Choice<dyn FlowStrategy>;
+
+/// A chosen leader strategy.
+pub type LeaderChoice = Choice<dyn LeaderStrategy>;
+
+impl<S: ?Sized> Clone for Choice<S> {
+    fn clone(&self) -> Self {
+        Self {
+            descriptor: self.descriptor,
+            params: self.params.clone(),
+            shown: self.shown.clone(),
+        }
+    }
+}
+
+impl<S: ?Sized> fmt::Debug for Choice<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Choice({self})")
+    }
+}
+
+impl<S: ?Sized> fmt::Display for Choice<S> {
+    /// The name with every parameter, as it can be written in a call.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl<S: ?Sized> Choice<S> {
+    fn new(
+        descriptor: &'static Descriptor<S>,
+        call: &StrategyCall,
+        network: &Network,
+    ) -> Result<Self, StrategyError> {
+        let specs = descriptor.params;
+        let strategy = descriptor.name;
+        let defaults = specs
+            .iter()
+            .map(|spec| (spec.name, spec.kind.default_in(network)));
+        let mut params: Vec<_> = defaults.collect();
+        for (nth, (name, text)) in call.params.iter().enumerate() {
+            let Some(index) = specs.iter().position(|spec| spec.name == name) else {
+                let known = specs.iter().map(|spec| spec.name).collect();
+                return Err(StrategyError::UnknownParam {
+                    strategy,
+                    param: name.clone(),
+                    known,
+                });
+            };
+            if call.params[..nth].iter().any(|earlier| earlier.0 == *name) {
+                return Err(StrategyError::ParamTwice {
+                    strategy,
+                    param: name.clone(),
+                });
+            }
+            let spec = &specs[index];
+            params[index].1 =
+                spec.kind
+                    .read(text, network)
+                    .map_err(|problem| StrategyError::BadValue {
+                        strategy,
+                        param: spec.name,
+                        problem,
+                    })?;
+        }
+        let show =
+            |(name, value): &(&str, _)| format!("{name}={}", ParamKind::show(*value, network));
+        let shown: Vec<_> = params.iter().map(show).collect();
+        let separator = if shown.is_empty() { "" } else { ":" };
+        let shown = format!("{strategy}{separator}{}", shown.join(","));
+        Ok(Self {
+            descriptor,
+            params: Params(params),
+            shown,
+        })
+    }
+
+    /// The strategy's descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> &'static Descriptor<S> {
+        self.descriptor
+    }
+
+    /// Builds the strategy.
+    #[must_use]
+    pub fn build(&self) -> Box<S> {
+        (self.descriptor.build)(&self.params)
+    }
+}
+
+/// All strategies that are linked into this program, by name.
+pub struct Registry {
+    flows: Vec<&'static FlowDescriptor>,
+    leaders: Vec<&'static LeaderDescriptor>,
+}
+
+/// Why the strategies linked in cannot be used together.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("two {family} strategies are called `{name}`; rename one or leave out its crate")]
+pub struct RegistryError {
+    family: &'static str,
+    name: &'static str,
+}
+
+fn sorted<S: ?Sized>(
+    family: &'static str,
+    descriptors: impl Iterator<Item = &'static Descriptor<S>>,
+) -> Result<Vec<&'static Descriptor<S>>, RegistryError> {
+    let mut all: Vec<_> = descriptors.collect();
+    all.sort_unstable_by_key(|descriptor| descriptor.name);
+    match all.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        Some(pair) => Err(RegistryError {
+            family,
+            name: pair[0].name,
+        }),
+        None => Ok(all),
+    }
+}
+
+fn choose<S: ?Sized>(
+    family: &'static str,
+    all: &[&'static Descriptor<S>],
+    call: &StrategyCall,
+    network: &Network,
+) -> Result<Choice<S>, StrategyError> {
+    match all.iter().find(|descriptor| descriptor.name == call.name) {
+        Some(descriptor) => Choice::new(descriptor, call, network),
+        None => Err(StrategyError::UnknownName {
+            family,
+            name: call.name.clone(),
+            known: all.iter().map(|descriptor| descriptor.name).collect(),
+        }),
+    }
+}
+
+impl Registry {
+    /// Gathers every registered strategy.
+    ///
+    /// # Errors
+    /// If two of a family have the same name.
+    pub fn collect() -> Result<Self, RegistryError> {
+        Ok(Self {
+            flows: sorted("flow", inventory::iter::<FlowDescriptor>.into_iter())?,
+            leaders: sorted("leader", inventory::iter::<LeaderDescriptor>.into_iter())?,
+        })
+    }
+
+    /// All flow strategies, sorted by name.
+    #[must_use]
+    pub fn flows(&self) -> &[&'static FlowDescriptor] {
+        &self.flows
+    }
+
+    /// All leader strategies, sorted by name.
+    #[must_use]
+    pub fn leaders(&self) -> &[&'static LeaderDescriptor] {
+        &self.leaders
+    }
+
+    /// The flow strategy that `call` names, its parameters checked for use on `network`.
+    ///
+    /// # Errors
+    /// An unknown name or parameter, or a value out of range.
+    pub fn flow(
+        &self,
+        call: &StrategyCall,
+        network: &Network,
+    ) -> Result<FlowChoice, StrategyError> {
+        choose("flow", &self.flows, call, network)
+    }
+
+    /// The leader strategy that `call` names, its parameters checked for use on `network`.
+    ///
+    /// # Errors
+    /// An unknown name or parameter, or a value out of range.
+    pub fn leader(
+        &self,
+        call: &StrategyCall,
+        network: &Network,
+    ) -> Result<LeaderChoice, StrategyError> {
+        choose("leader", &self.leaders, call, network)
+    }
+}
