@@ -1,0 +1,470 @@
+//! Networks from descriptions in names, with everything that is wrong said at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use dmos_core::network::Names;
+use dmos_core::{ItemId, Network, Recipe, Requirement};
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use thiserror::Error;
+
+use crate::names::nearest;
+
+/// A network in names.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NetworkDescription {
+    /// The nodes, or groups of like nodes, in the order in which they get their numbers.
+    pub nodes: Vec<NodeDescription>,
+    /// The items to make in the end; if none are named, what the last node makes.
+    pub final_items: Vec<String>,
+}
+
+/// A node, or several that make the same item in the same way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeDescription {
+    /// Its name; several nodes are called `name-1`, `name-2` and so on.
+    pub name: String,
+    /// How many such nodes there are.
+    pub count: u32,
+    /// The item it makes.
+    pub makes: String,
+    /// How many batches one making yields.
+    pub quantity: u32,
+    /// The items that one making uses up, and how many batches of each.
+    pub needs: Vec<(String, u32)>,
+}
+
+/// Where in a description a problem is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Place {
+    /// The list of nodes.
+    Nodes,
+    /// The node at this index.
+    Node(usize),
+    /// The node's need at the second index.
+    Need(usize, usize),
+    /// The final item at this index.
+    FinalItem(usize),
+}
+
+/// Something that makes a description no network.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// There are no nodes.
+    #[error("the network has no nodes; describe at least one")]
+    Empty,
+    /// More nodes than can be numbered.
+    #[error("the network has more than 100000000 nodes")]
+    TooLarge,
+    /// Two nodes of one name.
+    #[error("there is another node called `{0}`; node names must differ")]
+    DuplicateName(String),
+    /// Zero nodes or batches.
+    #[error("a {0} of zero; it must be at least 1")]
+    Zero(&'static str),
+    /// One item stands twice among the needs.
+    #[error("`{0}` is needed twice; say how many batches with `{0}: 2`")]
+    NeededTwice(String),
+    /// No node makes an item.
+    #[error("no node makes `{item}`{}", suggestion(.nearest))]
+    NoProducer {
+        /// The item.
+        item: String,
+        /// An item that is made and has much the same name.
+        nearest: Option<String>,
+    },
+    /// Items that need each other in a ring.
+    #[error("items need each other in a ring: {}", ring(.0))]
+    Cycle(Vec<String>),
+}
+
+fn suggestion(nearest: &Option<String>) -> String {
+    nearest
+        .as_ref()
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
+}
+
+fn ring(items: &[String]) -> String {
+    let closed = items.iter().chain(items.first());
+    closed
+        .map(|item| format!("`{item}`"))
+        .collect::<Vec<_>>()
+        .join(" needs ")
+}
+
+/// Something odd in a network that works all the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Warning {
+    /// An item that is made, is not final, and that nobody needs.
+    NobodyNeeds(String),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NobodyNeeds(item) => write!(f, "nobody needs `{item}`, and it is not final"),
+        }
+    }
+}
+
+/// Items by name, numbered in the order in which nodes make them, then in which they are needed.
+struct Items<'a> {
+    numbers: BTreeMap<&'a str, usize>,
+    names: Vec<&'a str>,
+    made: usize,
+}
+
+impl<'a> Items<'a> {
+    fn new(description: &'a NetworkDescription) -> Self {
+        let mut items = Self {
+            numbers: BTreeMap::new(),
+            names: Vec::new(),
+            made: 0,
+        };
+        for node in &description.nodes {
+            items.add(&node.makes);
+        }
+        items.made = items.names.len();
+        for (need, _) in description.nodes.iter().flat_map(|node| &node.needs) {
+            items.add(need);
+        }
+        items
+    }
+
+    fn add(&mut self, name: &'a str) {
+        let next = self.names.len();
+        if *self.numbers.entry(name).or_insert(next) == next {
+            self.names.push(name);
+        }
+    }
+
+    fn id(&self, name: &str) -> ItemId {
+        ItemId::new(self.numbers[name])
+    }
+
+    /// A problem if nobody makes the item.
+    fn without_producer(&self, name: &str) -> Option<Problem> {
+        if self
+            .numbers
+            .get(name)
+            .is_some_and(|&number| number < self.made)
+        {
+            return None;
+        }
+        let nearest = nearest(name, self.names[..self.made].iter().copied());
+        Some(Problem::NoProducer {
+            item: name.to_owned(),
+            nearest: nearest.map(str::to_owned),
+        })
+    }
+}
+
+impl NetworkDescription {
+    /// Builds the network, with what is odd about it.
+    ///
+    /// # Errors
+    /// All problems, each with its place, in the order of places.
+    pub fn build(&self) -> Result<(Network, Vec<Warning>), Vec<(Place, Problem)>> {
+        let items = Items::new(self);
+        let mut problems = self.local_problems();
+        problems.extend(self.missing_producers(&items));
+        if problems.is_empty() {
+            problems.extend(self.cycles(&items));
+        }
+        if !problems.is_empty() {
+            problems.sort_by_key(|problem| problem.0);
+            return Err(problems);
+        }
+        let network = self.lay_out(&items);
+        let warnings = unneeded(&network);
+        Ok((network, warnings))
+    }
+
+    /// The names of the nodes, in the order of their numbers, each with its description's index.
+    fn node_names(&self) -> impl Iterator<Item = (usize, String)> + '_ {
+        self.nodes.iter().enumerate().flat_map(|(index, node)| {
+            (1..=node.count).map(move |nth| {
+                (
+                    index,
+                    if node.count == 1 {
+                        node.name.clone()
+                    } else {
+                        format!("{}-{nth}", node.name)
+                    },
+                )
+            })
+        })
+    }
+
+    fn local_problems(&self) -> Vec<(Place, Problem)> {
+        let total: u64 = self.nodes.iter().map(|node| u64::from(node.count)).sum();
+        if self.nodes.is_empty() {
+            return vec![(Place::Nodes, Problem::Empty)];
+        }
+        if total > 100_000_000 {
+            return vec![(Place::Nodes, Problem::TooLarge)];
+        }
+        let mut problems = Vec::new();
+        let mut seen = BTreeMap::new();
+        for (index, name) in self.node_names() {
+            if seen.insert(name.clone(), ()).is_some() {
+                problems.push((Place::Node(index), Problem::DuplicateName(name)));
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            let zero = [("count", node.count), ("quantity made", node.quantity)]
+                .into_iter()
+                .filter(|part| part.1 == 0);
+            problems.extend(zero.map(|(what, _)| (Place::Node(index), Problem::Zero(what))));
+            for (nth, (item, quantity)) in node.needs.iter().enumerate() {
+                if *quantity == 0 {
+                    problems.push((Place::Need(index, nth), Problem::Zero("quantity needed")));
+                }
+                if node.needs[..nth].iter().any(|earlier| earlier.0 == *item) {
+                    problems.push((Place::Need(index, nth), Problem::NeededTwice(item.clone())));
+                }
+            }
+        }
+        problems
+    }
+
+    fn missing_producers(&self, items: &Items<'_>) -> Vec<(Place, Problem)> {
+        let needs = self.nodes.iter().enumerate().flat_map(|(index, node)| {
+            node.needs
+                .iter()
+                .enumerate()
+                .map(move |(nth, (item, _))| (Place::Need(index, nth), item))
+        });
+        let finals = self
+            .final_items
+            .iter()
+            .enumerate()
+            .map(|(nth, item)| (Place::FinalItem(nth), item));
+        let missing = |(place, item): (Place, &String)| {
+            items.without_producer(item).map(|problem| (place, problem))
+        };
+        needs.chain(finals).filter_map(missing).collect()
+    }
+
+    /// Each ring of items, at the first node that makes one of them.
+    fn cycles(&self, items: &Items<'_>) -> Vec<(Place, Problem)> {
+        let mut graph = DiGraph::<(), ()>::with_capacity(items.names.len(), 0);
+        for _ in &items.names {
+            graph.add_node(());
+        }
+        for node in &self.nodes {
+            let made = NodeIndex::new(items.id(&node.makes).index());
+            for (item, _) in &node.needs {
+                graph.update_edge(made, NodeIndex::new(items.id(item).index()), ());
+            }
+        }
+        let is_ring =
+            |ring: &Vec<NodeIndex>| ring.len() > 1 || graph.contains_edge(ring[0], ring[0]);
+        tarjan_scc(&graph)
+            .into_iter()
+            .filter(is_ring)
+            .map(|component| {
+                let ring = shortest_ring(&graph, &component);
+                let names: Vec<_> = ring
+                    .iter()
+                    .map(|item| items.names[item.index()].to_owned())
+                    .collect();
+                let first = self
+                    .nodes
+                    .iter()
+                    .position(|node| names.contains(&node.makes));
+                (
+                    Place::Node(first.expect("items in a ring are made")),
+                    Problem::Cycle(names),
+                )
+            })
+            .collect()
+    }
+
+    fn lay_out(&self, items: &Items<'_>) -> Network {
+        let of = |node: &NodeDescription| Recipe {
+            makes: items.id(&node.makes),
+            quantity: node.quantity,
+            requires: node
+                .needs
+                .iter()
+                .map(|(item, quantity)| Requirement {
+                    item: items.id(item),
+                    quantity: *quantity,
+                })
+                .collect(),
+        };
+        let (described, node_names): (Vec<_>, Vec<_>) = self.node_names().unzip();
+        let recipes = described.iter().map(|&index| of(&self.nodes[index]));
+        let mut final_items: Vec<_> = self.final_items.iter().map(|item| items.id(item)).collect();
+        if let (true, Some(last)) = (final_items.is_empty(), self.nodes.last()) {
+            final_items.push(items.id(&last.makes));
+        }
+        final_items.dedup();
+        let item_names = items.names.iter().map(|&name| name.to_owned()).collect();
+        Network::new(
+            Names::Words(item_names),
+            Names::Words(node_names),
+            recipes,
+            final_items,
+        )
+        .expect("every problem of a description was looked for")
+    }
+}
+
+/// A shortest ring through the first item of a strongly connected component, by breadth-first search.
+fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIndex> {
+    let start = *component.iter().min().expect("a component has a member");
+    let mut came_from = BTreeMap::new();
+    let mut queue = vec![start];
+    let mut next = 0;
+    while let Some(&item) = queue.get(next) {
+        next += 1;
+        if graph.contains_edge(item, start) {
+            let mut ring = vec![item];
+            while let Some(&earlier) = came_from.get(&ring[ring.len() - 1]) {
+                ring.push(earlier);
+            }
+            ring.reverse();
+            return ring;
+        }
+        let mut needed: Vec<_> = graph
+            .neighbors(item)
+            .filter(|other| component.contains(other))
+            .collect();
+        needed.sort_unstable();
+        for other in needed {
+            if other != start && !came_from.contains_key(&other) {
+                came_from.insert(other, item);
+                queue.push(other);
+            }
+        }
+    }
+    unreachable!("a strongly connected component has a ring through each member")
+}
+
+/// Items that are made for nothing.
+fn unneeded(network: &Network) -> Vec<Warning> {
+    let mut wanted = vec![false; network.item_count()];
+    let needed = network
+        .nodes()
+        .flat_map(|node| network.requirements(node))
+        .map(|required| required.item);
+    for item in needed.chain(network.final_items().iter().copied()) {
+        wanted[item.index()] = true;
+    }
+    let idle = network.items().filter(|item| !wanted[item.index()]);
+    idle.map(|item| Warning::NobodyNeeds(network.item_name(item).into_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, needs: &[&str]) -> NodeDescription {
+        let needs = needs.iter().map(|&item| (item.to_owned(), 1)).collect();
+        NodeDescription {
+            name: name.to_owned(),
+            count: 1,
+            makes: name.to_owned(),
+            quantity: 1,
+            needs,
+        }
+    }
+
+    fn description(nodes: &[NodeDescription]) -> NetworkDescription {
+        NetworkDescription {
+            nodes: nodes.to_vec(),
+            final_items: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn check(description: &NetworkDescription, expected: &[(Place, &str)]) {
+        let problems = description.build().expect_err("it is no network");
+        let shown: Vec<_> = problems
+            .iter()
+            .map(|(place, problem)| (*place, problem.to_string()))
+            .collect();
+        assert_eq!(shown.len(), expected.len(), "{shown:?}");
+        for ((place, message), (expected_place, part)) in shown.iter().zip(expected) {
+            assert_eq!(place, expected_place, "{message}");
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn builds_groups_of_nodes() {
+        let mut wood = node("wood", &[]);
+        wood.count = 2;
+        let (network, warnings) = description(&[wood, node("door", &["wood"])])
+            .build()
+            .expect("a network");
+        assert_eq!(
+            network.node_name(network.producers(ItemId::new(0))[1]),
+            "wood-2"
+        );
+        assert_eq!(
+            network.final_items(),
+            [network.find_item("door").expect("door")]
+        );
+        assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn says_all_that_is_wrong() {
+        check(&description(&[]), &[(Place::Nodes, "no nodes")]);
+        let twice = description(&[node("wood", &[]), node("wood", &[])]);
+        check(&twice, &[(Place::Node(1), "another node called `wood`")]);
+        let unknown = description(&[node("wood", &[]), node("door", &["Wod", "wood", "wood"])]);
+        check(
+            &unknown,
+            &[
+                (Place::Need(1, 0), "did you mean `wood`"),
+                (Place::Need(1, 2), "needed twice"),
+            ],
+        );
+        let mut final_item = description(&[node("wood", &[])]);
+        final_item.final_items.push("house".to_owned());
+        check(
+            &final_item,
+            &[(Place::FinalItem(0), "no node makes `house`")],
+        );
+        let mut none = node("wood", &[]);
+        none.count = 0;
+        check(
+            &description(&[none, node("door", &[])]),
+            &[(Place::Node(0), "count of zero")],
+        );
+    }
+
+    #[test]
+    fn names_the_ring() {
+        let ring = [
+            node("a", &["b"]),
+            node("b", &["d", "c"]),
+            node("c", &["a"]),
+            node("d", &["c"]),
+        ];
+        check(
+            &description(&ring),
+            &[(Place::Node(0), "`a` needs `b` needs `c` needs `a`")],
+        );
+        check(
+            &description(&[node("a", &["a"])]),
+            &[(Place::Node(0), "`a` needs `a`")],
+        );
+    }
+
+    #[test]
+    fn warns_of_what_nobody_needs() {
+        let (_, warnings) = description(&[node("wood", &[]), node("door", &[])])
+            .build()
+            .expect("a network");
+        assert_eq!(warnings, [Warning::NobodyNeeds("wood".to_owned())]);
+    }
+}

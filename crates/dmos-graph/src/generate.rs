@@ -1,0 +1,321 @@
+//! The prototype's random networks, bit for bit.
+//!
+//! Item 0 needs nothing and the last item is the final one; between them a random acyclic graph says
+//! which inner item needs which. One node makes the first item, one the last, and equally many make
+//! each inner item.
+
+use dmos_core::network::Names;
+use dmos_core::{ItemId, Network, Recipe, Requirement};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::python::PythonRandom;
+
+/// What to draw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generate {
+    /// How many items, from 3.
+    pub types: u32,
+    /// How many nodes make each inner item, from 1.
+    #[serde(default = "two")]
+    pub nodes_per_type: u32,
+    /// How densely the inner items need each other.
+    #[serde(default)]
+    pub complexity: Complexity,
+    /// The seed of the draws; the prototype's is 0.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn two() -> u32 {
+    2
+}
+
+/// How many edges are drawn between `n` inner items.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Complexity {
+    /// `n`.
+    Low,
+    /// A quarter of `n (n - 1)`, rounded down.
+    Medium,
+    /// Half of `n (n - 1)`: as many as a complete acyclic graph has, but some are drawn twice.
+    #[default]
+    High,
+}
+
+/// Why such a network cannot be drawn.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// Too few items.
+    #[error("`types` is {0}, but a network needs at least 3: a first, an inner and a last item")]
+    TooFewTypes(u32),
+    /// One inner item cannot need another.
+    #[error(
+        "with 3 types there is one inner item, and complexity low wants an edge between two; take 4 types or complexity high"
+    )]
+    NoPair,
+    /// Nobody would make the inner items.
+    #[error("`nodes_per_type` is 0, but somebody has to make the inner items")]
+    NoNodes,
+    /// More than can be drawn in reasonable memory and time.
+    #[error(
+        "{nodes} nodes of {types} types are more than 100000000 nodes or 20000 types, the most that can be drawn"
+    )]
+    TooLarge {
+        /// Items.
+        types: u32,
+        /// Nodes.
+        nodes: u64,
+    },
+}
+
+impl Generate {
+    /// Draws the network.
+    ///
+    /// Takes time quadratic in the types for the drawing and linear in the nodes for the rest.
+    ///
+    /// # Errors
+    /// What [`GenerateError`] lists.
+    pub fn network(&self) -> Result<Network, GenerateError> {
+        let requires = self.draw()?;
+        let last = self.types as usize - 1;
+        let nodes = self.node_count() as usize;
+        let per_type = self.nodes_per_type as usize;
+        let recipes = (0..nodes).map(|node| {
+            let item = if node == nodes - 1 {
+                last
+            } else {
+                node.div_ceil(per_type)
+            };
+            let requires = requires[item].iter().map(|&item| Requirement {
+                item: ItemId::new(item),
+                quantity: 1,
+            });
+            Recipe {
+                makes: ItemId::new(item),
+                quantity: 1,
+                requires: requires.collect(),
+            }
+        });
+        let names = (Names::Numbers(last + 1), Names::Numbers(nodes));
+        Ok(
+            Network::new(names.0, names.1, recipes, vec![ItemId::new(last)])
+                .expect("drawn acyclic and complete"),
+        )
+    }
+
+    fn node_count(&self) -> u64 {
+        u64::from(self.types - 2) * u64::from(self.nodes_per_type) + 2
+    }
+
+    fn check(&self) -> Result<(), GenerateError> {
+        let types = self.types;
+        if types < 3 {
+            return Err(GenerateError::TooFewTypes(types));
+        }
+        if self.nodes_per_type == 0 {
+            return Err(GenerateError::NoNodes);
+        }
+        if types == 3 && self.complexity == Complexity::Low {
+            return Err(GenerateError::NoPair);
+        }
+        let nodes = self.node_count();
+        if types > 20_000 || nodes > 100_000_000 {
+            return Err(GenerateError::TooLarge { types, nodes });
+        }
+        Ok(())
+    }
+
+    /// For each item the items it needs, in ascending order.
+    fn draw(&self) -> Result<Vec<Vec<usize>>, GenerateError> {
+        self.check()?;
+        let inner = self.types - 2;
+        let pairs = u64::from(inner) * u64::from(inner - 1);
+        let edges = match self.complexity {
+            Complexity::Low => u64::from(inner),
+            Complexity::Medium => pairs / 4,
+            Complexity::High => pairs / 2,
+        };
+        let mut random = PythonRandom::new(self.seed);
+        let mut graph = AcyclicGraph::new(self.types as usize);
+        let mut drawn = 0;
+        while drawn < edges {
+            let from = random.integer(1, inner);
+            let mut to = random.integer(1, inner);
+            while to == from {
+                to = random.integer(1, inner);
+            }
+            // An edge drawn again counts as drawn: the prototype's graph has fewer edges than draws.
+            drawn += u64::from(graph.add(from as usize, to as usize));
+        }
+        Ok(graph.requirements())
+    }
+}
+
+/// A graph that takes no edge that would close a cycle. It keeps the transitive closure as bits, so
+/// that asking is O(1); most edges of a dense graph change nothing in it.
+struct AcyclicGraph {
+    words: usize,
+    edges: Vec<u64>,
+    reaches: Vec<u64>,
+}
+
+impl AcyclicGraph {
+    fn new(size: usize) -> Self {
+        let words = size.div_ceil(64);
+        Self {
+            words,
+            edges: vec![0; size * words],
+            reaches: vec![0; size * words],
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.edges.len() / self.words
+    }
+
+    fn has(bits: &[u64], words: usize, from: usize, to: usize) -> bool {
+        bits[from * words + to / 64] & (1 << (to % 64)) != 0
+    }
+
+    /// Adds an edge, or refuses it: true if the graph now has it.
+    fn add(&mut self, from: usize, to: usize) -> bool {
+        let words = self.words;
+        if Self::has(&self.reaches, words, to, from) {
+            return false;
+        }
+        self.edges[from * words + to / 64] |= 1 << (to % 64);
+        if !Self::has(&self.reaches, words, from, to) {
+            let mut beyond = self.reaches[to * words..(to + 1) * words].to_vec();
+            beyond[to / 64] |= 1 << (to % 64);
+            for node in 0..self.size() {
+                if node == from || Self::has(&self.reaches, words, node, from) {
+                    let row = &mut self.reaches[node * words..(node + 1) * words];
+                    row.iter_mut()
+                        .zip(&beyond)
+                        .for_each(|(word, more)| *word |= more);
+                }
+            }
+        }
+        true
+    }
+
+    /// An edge leads from what is needed to what needs it. Inner items that need nothing need item 0;
+    /// the last item needs those that nobody else does.
+    fn requirements(&self) -> Vec<Vec<usize>> {
+        let last = self.size() - 1;
+        let mut requires = vec![Vec::new(); self.size()];
+        for from in 1..last {
+            let needed_by = (1..last).filter(|&to| Self::has(&self.edges, self.words, from, to));
+            let mut nobody = true;
+            for to in needed_by {
+                requires[to].push(from);
+                nobody = false;
+            }
+            if nobody {
+                requires[last].push(from);
+            }
+        }
+        for needs in &mut requires[1..last] {
+            if needs.is_empty() {
+                needs.push(0);
+            }
+        }
+        requires
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draw(types: u32, nodes_per_type: u32, complexity: Complexity) -> Network {
+        Generate {
+            types,
+            nodes_per_type,
+            complexity,
+            seed: 0,
+        }
+        .network()
+        .expect("it can be drawn")
+    }
+
+    fn requires(network: &Network) -> Vec<Vec<usize>> {
+        let items = |node| {
+            network
+                .requirements(node)
+                .iter()
+                .map(|required| required.item.index())
+                .collect()
+        };
+        network.nodes().map(items).collect()
+    }
+
+    #[test]
+    fn the_smallest_of_the_prototype() {
+        let network = draw(5, 2, Complexity::High);
+        let expected: [&[usize]; 8] = [&[], &[2], &[2], &[0], &[0], &[2], &[2], &[1, 3]];
+        assert_eq!(requires(&network), expected);
+    }
+
+    #[test]
+    fn the_largest_of_the_prototype() {
+        let network = draw(20, 2, Complexity::High);
+        assert_eq!(
+            (network.node_count(), network.supply_edges().count()),
+            (38, 410)
+        );
+        // Each edge between inner items stands in the recipes of two nodes.
+        let inner = requires(&network)[1..37]
+            .iter()
+            .flatten()
+            .filter(|&&item| item != 0)
+            .count();
+        assert_eq!(inner, 2 * 101);
+        assert_eq!(requires(&network)[37], [6, 14]);
+    }
+
+    #[test]
+    fn every_size_is_a_valid_network() {
+        for types in 3..40 {
+            for per_type in [1, 3] {
+                for complexity in [Complexity::Low, Complexity::Medium, Complexity::High] {
+                    if types > 3 || complexity != Complexity::Low {
+                        let network = draw(types, per_type, complexity);
+                        assert_eq!(network.node_count() as u32, (types - 2) * per_type + 2);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_drawn() {
+        let draw = |types, nodes_per_type, complexity| {
+            Generate {
+                types,
+                nodes_per_type,
+                complexity,
+                seed: 0,
+            }
+            .network()
+        };
+        assert_eq!(
+            draw(2, 2, Complexity::High),
+            Err(GenerateError::TooFewTypes(2))
+        );
+        assert_eq!(draw(5, 0, Complexity::High), Err(GenerateError::NoNodes));
+        assert_eq!(draw(3, 2, Complexity::Low), Err(GenerateError::NoPair));
+        assert!(matches!(
+            draw(30_000, 1, Complexity::Low),
+            Err(GenerateError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            draw(2_000, 4_000_000_000, Complexity::Low),
+            Err(GenerateError::TooLarge { .. })
+        ));
+    }
+}
