@@ -1,0 +1,55 @@
+//! Where the prototype's search begins and ends.
+
+use dmos_core::strategy::{ParamKind, ParamSpec, PlanRequest};
+use dmos_core::{Network, NoFlow, NodeId};
+
+/// The parameter that the prototype's search and its twin share.
+pub(crate) const STAND_INS: ParamSpec = ParamSpec {
+    name: "stand_ins",
+    summary: "the first and last live nodes stand in for a dead source and a dead final node, as in the prototype",
+    kind: ParamKind::Flag { default: true },
+};
+
+/// Who needs no supplies, and whose supplies are to be planned.
+pub(crate) struct Ends {
+    /// The node that counts as a source whatever its recipe says.
+    start: Option<NodeId>,
+    /// The nodes to plan for, one for each final item that has a live producer.
+    pub(crate) ends: Vec<NodeId>,
+}
+
+impl Ends {
+    /// The ends for a request. The prototype plans for the last live node of its list, which makes
+    /// the final item unless its only producer is dead.
+    pub(crate) fn of(request: &PlanRequest<'_>, stand_ins: bool) -> Result<Self, NoFlow> {
+        let (network, alive) = (request.network, request.alive);
+        let (Some(first), Some(last)) = (alive.first(), alive.last()) else {
+            return Err(NoFlow::NobodyAlive);
+        };
+        let last_producer = |&item| {
+            network
+                .producers(item)
+                .iter()
+                .rev()
+                .copied()
+                .find(|&node| alive.contains(node))
+        };
+        let mut ends: Vec<_> = network
+            .final_items()
+            .iter()
+            .filter_map(last_producer)
+            .collect();
+        if ends.is_empty() && stand_ins {
+            ends.push(last);
+        }
+        Ok(Self {
+            start: stand_ins.then_some(first),
+            ends,
+        })
+    }
+
+    /// Whether `node` can make its item without supplies.
+    pub(crate) fn is_source(&self, network: &Network, node: NodeId) -> bool {
+        self.start == Some(node) || network.requirements(node).is_empty()
+    }
+}

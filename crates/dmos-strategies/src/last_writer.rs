@@ -1,0 +1,137 @@
+//! The prototype's way to a leader: all write their name to one place, and the last to write leads.
+//!
+//! There is no election and no second one. A process that looks right after its own writing finds
+//! itself there and begins to plan; most of those plans come to nothing, because by the time they are
+//! ready somebody else has written. Who writes last is a race of processes, so it is a parameter here,
+//! and so is how many find themselves.
+
+use dmos_core::strategy::{
+    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind,
+    ParamSpec, Params, Seat, register_leader,
+};
+use dmos_core::{NodeId, Term, Time};
+
+register_leader!(LeaderDescriptor {
+    name: "last-writer",
+    summary: "the prototype's race: the node that writes its name last leads for ever",
+    source: "the published prototype",
+    guarantee: "none: a leader that dies is not replaced until it returns",
+    params: &[
+        ParamSpec {
+            name: "last",
+            summary: "the node that writes last",
+            kind: ParamKind::Node
+        },
+        ParamSpec {
+            name: "planners",
+            summary: "how many nodes find themselves leader at the start, and plan; the last writer is one of them",
+            kind: ParamKind::Integer {
+                min: 1,
+                max: u64::MAX,
+                default: 1
+            },
+        },
+    ],
+    build: |params: &Params| Box::new(LastWriter {
+        last: params.node("last"),
+        planners: params.integer("planners")
+    }),
+});
+
+struct LastWriter {
+    last: NodeId,
+    planners: u64,
+}
+
+impl LeaderStrategy for LastWriter {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        let others = seat.candidates.iter().filter(|&&node| node != self.last);
+        let place = others
+            .clone()
+            .position(|&node| node == seat.me)
+            .map(|place| place as u64);
+        let count = others.count() as u64;
+        let rank = match place {
+            Some(place) => is_spread(place, count, self.planners - 1).then_some(place + 1),
+            None => Some(count + 1),
+        };
+        Box::new(Writer {
+            me: seat.me,
+            rank,
+            ranks: count + 2,
+        })
+    }
+}
+
+/// Whether the member at `place` of `count` is one of `chosen` that are spread evenly over them.
+fn is_spread(place: u64, count: u64, chosen: u64) -> bool {
+    let chosen = u128::from(chosen.min(count));
+    let before = |place: u64| u128::from(place) * chosen / u128::from(count);
+    before(place + 1) > before(place)
+}
+
+/// Believes in itself once, at its start, if it is one of those that do.
+struct Writer {
+    me: NodeId,
+    /// The order of its writing among all; none if it sees another's name when it looks.
+    rank: Option<u64>,
+    ranks: u64,
+}
+
+impl Election for Writer {
+    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        let (ElectionInput::Start { durable }, Some(rank)) = (input, self.rank) else {
+            return;
+        };
+        // Each start writes anew, so its term is above those of all earlier starts.
+        let earlier = durable
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_le_bytes);
+        effects.durable = Some((earlier + 1).to_le_bytes().into());
+        effects.leader = Some((self.me, Term(earlier * self.ranks + rank)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaders(last: usize, planners: u64, nodes: usize) -> Vec<(usize, u64)> {
+        let strategy = LastWriter {
+            last: NodeId::new(last),
+            planners,
+        };
+        let candidates: std::sync::Arc<[_]> = (0..nodes).map(NodeId::new).collect();
+        let start = |me: &NodeId| {
+            let mut effects = ElectionEffects::default();
+            let seat = Seat {
+                me: *me,
+                candidates: candidates.clone(),
+            };
+            strategy.machine(seat).handle(
+                Time::ZERO,
+                ElectionInput::Start { durable: None },
+                &mut effects,
+            );
+            effects.leader.map(|(node, term)| (node.index(), term.0))
+        };
+        candidates.iter().filter_map(start).collect()
+    }
+
+    #[test]
+    fn as_many_plan_as_asked_and_the_last_has_the_latest_term() {
+        for planners in 1..=8 {
+            let found = leaders(6, planners, 8);
+            assert_eq!(found.len() as u64, planners);
+            assert_eq!(
+                found
+                    .iter()
+                    .max_by_key(|leader| leader.1)
+                    .map(|leader| leader.0),
+                Some(6)
+            );
+        }
+        assert_eq!(leaders(6, 100, 8).len(), 8);
+        assert_eq!(leaders(0, 1, 1), [(0, 1)]);
+    }
+}

@@ -1,0 +1,206 @@
+//! The two flow strategies against the prototype's figures, and against each other.
+
+use dmos_core::network::Names;
+use dmos_core::strategy::{Meter, PlanRequest, StrategyCall};
+use dmos_core::{Flow, ItemId, Network, NoFlow, NodeId, NodeSet, Recipe, Registry, Requirement};
+use dmos_graph::{Complexity, Generate};
+use dmos_strategies as _;
+use proptest::prelude::*;
+
+fn plan(name: &str, network: &Network, alive: &NodeSet) -> (Result<Flow, NoFlow>, Meter) {
+    let call: StrategyCall = name.parse().expect("a call");
+    let choice = Registry::collect()
+        .expect("no duplicates")
+        .flow(&call, network)
+        .expect("registered");
+    let mut meter = Meter::new(10_000_000_000);
+    let request = PlanRequest {
+        network,
+        alive,
+        in_force: None,
+        changes: &[],
+    };
+    (choice.build().plan(&request, &mut meter), meter)
+}
+
+fn draw(types: u32) -> Network {
+    Generate {
+        types,
+        nodes_per_type: 2,
+        complexity: Complexity::High,
+        seed: 0,
+    }
+    .network()
+    .expect("drawn")
+}
+
+#[track_caller]
+fn check(types: u32, calls: u64, scanned: u64, edges: usize) {
+    let network = draw(types);
+    let (flow, meter) = plan("exhaustive", &network, &NodeSet::all(network.node_count()));
+    assert_eq!(
+        (meter.counter("calls"), meter.counter("scanned")),
+        (calls, scanned)
+    );
+    assert_eq!(flow.expect("a flow").edges().len(), edges);
+}
+
+#[test]
+fn exhaustive_counts_the_prototypes_work() {
+    check(5, 7, 14, 5);
+    check(8, 22, 171, 12);
+    check(10, 51, 945, 17);
+    check(12, 189, 12_634, 29);
+    check(15, 590, 120_900, 49);
+    check(17, 5_622, 10_746_935, 68);
+    check(18, 11_239, 44_283_206, 76);
+    check(19, 14_425, 70_781_466, 84);
+    check(20, 41_091, 566_597_659, 104);
+}
+
+#[test]
+fn a_dead_base_item_is_worse() {
+    let network = draw(15);
+    let mut alive = NodeSet::all(network.node_count());
+    // Item 10 is the only one that needs item 0; everything else needs it.
+    for &node in network.producers(ItemId::new(10)) {
+        alive.remove(node);
+    }
+    let (flow, meter) = plan("exhaustive", &network, &alive);
+    assert_eq!(flow, Err(NoFlow::Unmakeable(ItemId::new(14))));
+    assert_eq!(meter.counter("calls"), 54_243);
+    let (flow, meter) = plan("memoized", &network, &alive);
+    assert_eq!(flow, Err(NoFlow::Unmakeable(ItemId::new(14))));
+    assert!(meter.steps() < 300, "{}", meter.steps());
+}
+
+#[test]
+fn the_flow_of_the_smallest_network() {
+    let network = draw(5);
+    let (flow, _) = plan("memoized", &network, &NodeSet::all(8));
+    let flow = flow.expect("a flow");
+    let mut edges: Vec<_> = flow
+        .edges()
+        .iter()
+        .map(|e| (e.producer.index(), e.consumer.index(), e.item.index()))
+        .collect();
+    edges.sort_unstable();
+    assert_eq!(
+        edges,
+        [(0, 3, 0), (1, 7, 1), (3, 1, 2), (3, 5, 2), (5, 7, 3)]
+    );
+}
+
+#[test]
+fn the_budget_ends_a_search() {
+    let network = draw(30);
+    let (flow, meter) = plan("exhaustive", &network, &NodeSet::all(network.node_count()));
+    assert_eq!(
+        flow,
+        Err(NoFlow::BudgetExhausted {
+            budget: 10_000_000_000
+        })
+    );
+    assert_eq!(meter.steps(), 10_000_000_000);
+}
+
+#[test]
+fn stand_ins_are_a_choice() {
+    let network = draw(5);
+    let mut alive = NodeSet::all(8);
+    alive.remove(NodeId::new(7));
+    assert!(
+        !plan("memoized", &network, &alive)
+            .0
+            .expect("the last live node stands in")
+            .is_empty()
+    );
+    for strategy in ["memoized:stand_ins=false", "exhaustive:stand_ins=false"] {
+        assert_eq!(
+            plan(strategy, &network, &alive).0,
+            Err(NoFlow::Unmakeable(ItemId::new(4)))
+        );
+    }
+}
+
+/// Networks whose producers of one item may differ in recipe, with sources anywhere in the list.
+fn networks() -> impl Strategy<Value = Network> {
+    (2_usize..8).prop_flat_map(|items| {
+        let node = (0..items).prop_flat_map(|item| {
+            let requires =
+                proptest::sample::subsequence((0..item).collect::<Vec<_>>(), 0..=item.min(3));
+            (Just(item), requires)
+        });
+        (Just(items), proptest::collection::vec(node, 1..16)).prop_map(|(items, nodes)| {
+            let recipes: Vec<_> = nodes
+                .iter()
+                .map(|(item, requires)| Recipe {
+                    makes: ItemId::new(*item),
+                    quantity: 1,
+                    requires: requires
+                        .iter()
+                        .map(|&i| Requirement {
+                            item: ItemId::new(i),
+                            quantity: 1,
+                        })
+                        .collect(),
+                })
+                .collect();
+            let last = recipes[recipes.len() - 1].makes;
+            let names = (Names::Numbers(items), Names::Numbers(recipes.len()));
+            Network::new(names.0, names.1, recipes.into_iter(), vec![last])
+                .expect("items need earlier ones only")
+        })
+    })
+}
+
+fn seed_networks() -> impl Strategy<Value = Network> {
+    (4_u32..13, 1_u32..4, 0_u64..50).prop_map(|(types, nodes_per_type, seed)| {
+        Generate {
+            types,
+            nodes_per_type,
+            complexity: Complexity::Medium,
+            seed,
+        }
+        .network()
+        .expect("drawn")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn both_strategies_plan_the_same(
+        network in prop_oneof![networks(), seed_networks()],
+        dead in proptest::collection::vec(0_usize..40, 0..8),
+        stand_ins in any::<bool>(),
+    ) {
+        let mut alive = NodeSet::all(network.node_count());
+        for node in dead {
+            alive.remove(NodeId::new(node % network.node_count()));
+        }
+        let call = |name| format!("{name}:stand_ins={stand_ins}");
+        let (exhaustive, _) = plan(&call("exhaustive"), &network, &alive);
+        let (memoized, _) = plan(&call("memoized"), &network, &alive);
+        prop_assert_eq!(&exhaustive, &memoized);
+        for edge in memoized.iter().flat_map(|flow| flow.edges()) {
+            prop_assert!(alive.contains(edge.producer) && alive.contains(edge.consumer));
+        }
+    }
+}
+
+#[test]
+fn these_strategies_are_registered() {
+    let registry = Registry::collect().expect("no duplicates");
+    let flows: Vec<_> = registry.flows().iter().map(|flow| flow.name).collect();
+    let leaders: Vec<_> = registry
+        .leaders()
+        .iter()
+        .map(|leader| leader.name)
+        .collect();
+    assert_eq!(
+        (flows, leaders),
+        (vec!["exhaustive", "memoized"], vec!["bully", "last-writer"])
+    );
+}
