@@ -25,8 +25,8 @@ pub struct Protocol {
     pub heartbeat: Span,
     /// The silence after which a neighbour is suspected.
     pub suspect_after: Span,
-    /// The silence after which an unanswered message is sent again.
-    pub retry_after: Span,
+    /// The silence after which an unanswered message is sent again; none for never.
+    pub retry_after: Option<Span>,
     /// Batches in stock above which a node makes no more; none for no limit.
     pub stock_limit: Option<NonZeroU32>,
     /// Every how many rounds of heartbeats the set of neighbours is looked up again.
@@ -59,7 +59,7 @@ impl Default for Protocol {
             cycle: Span::from_secs(1),
             heartbeat: Span::from_secs(3),
             suspect_after: Span::from_secs(15),
-            retry_after: Span::from_secs(5),
+            retry_after: Some(Span::from_secs(5)),
             stock_limit: NonZeroU32::new(10),
             neighbours_every: NonZeroU32::MIN,
             knowledge: Knowledge::Messages,

@@ -236,7 +236,7 @@ fn exact_picos(text: &str, number: &str, unit: u128) -> Result<u128, UnitError> 
         .filter(|&picos| picos <= PICOS_MAX)
         .ok_or_else(too_long)?;
     let part = parse(fraction)? * unit;
-    if part % scale != 0 {
+    if !part.is_multiple_of(scale) {
         return Err(UnitError::TooFine {
             text: text.to_owned(),
             resolution: "a picosecond",
@@ -262,7 +262,7 @@ fn format_picos(picos: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let &(name, unit) = UNITS[..4]
         .iter()
         .rev()
-        .find(|&&(_, unit)| picos >= unit && (picos * 1000) % unit == 0)
+        .find(|&&(_, unit)| picos >= unit && (picos * 1000).is_multiple_of(unit))
         .unwrap_or(&UNITS[0]);
     let thousandths = picos * 1000 / unit;
     let fraction = format!("{:03}", thousandths % 1000);
@@ -277,7 +277,7 @@ impl std::str::FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let picos = parse_picos(text)?;
-        if picos % 1000 != 0 {
+        if !picos.is_multiple_of(1000) {
             return Err(UnitError::TooFine {
                 text: text.to_owned(),
                 resolution: "a nanosecond",

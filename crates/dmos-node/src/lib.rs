@@ -1,1 +1,43 @@
-//! x
+//! One node of a factory network, as a deterministic machine without I/O.
+//!
+//! Whoever drives a [`Node`], a simulator or a live runtime, owns clocks, disks, the network, the
+//! roads on which goods travel, and randomness. It hands in one [`Input`] at a time with the current
+//! time, and carries out the [`Effect`]s that come back, in their order. The order is a promise: what
+//! must be durable before it is visible is appended before it is sent.
+//!
+//! Start at [`Node::handle`].
+//!
+//! | module | its job |
+//! |---|---|
+//! | [`interface`] | what goes in and what comes out |
+//! | [`message`] | what nodes say to each other |
+//! | [`log`] | the log's records and what they add up to after a crash |
+//! | [`node`] | hands each input to the part whose job it is |
+//! | `stage` | makes batches, once per manufacture cycle |
+//! | `dock` | asks for batches and receives them |
+//! | `shipping` | keeps the stock and sends batches off |
+//! | `role` | what the node knows of the flow |
+//! | `liveness` | watches neighbours by heartbeats |
+//! | `leadership` | hosts the election machine, knows who leads |
+//! | `planning` | plans the flow, if this node leads, and tells the others |
+//!
+//! Architecture invariant: nothing here knows who drives it, or any strategy by name.
+
+mod context;
+mod dock;
+pub mod interface;
+mod leadership;
+mod liveness;
+pub mod log;
+pub mod message;
+pub mod node;
+mod planning;
+mod role;
+mod serials;
+mod shipping;
+mod stage;
+
+pub use interface::{Effect, Input, Notice, PlanReport, Timer};
+pub use log::LogRecord;
+pub use message::Message;
+pub use node::{Holdings, Load, Node, NodeSettings};

@@ -1,0 +1,150 @@
+//! Leadership hosts the election machine of a candidate, and knows who leads.
+//!
+//! It gives the machine the node's suspicions and returns, and carries out what the machine wants. A
+//! node that is no candidate learns of the leader from what the leader sends.
+
+use std::sync::Arc;
+
+use dmos_core::settings::Knowledge;
+use dmos_core::strategy::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat};
+use dmos_core::{NodeId, Term};
+
+use crate::context::Context;
+use crate::interface::{Effect, Notice, Timer};
+use crate::liveness::Verdict;
+use crate::log::LogRecord;
+use crate::message::Message;
+
+/// Who leads, and this node's part in finding out.
+pub(crate) struct Leadership {
+    machine: Option<Box<dyn Election>>,
+    leader: Option<(NodeId, Term)>,
+    me: NodeId,
+    is_on_board: bool,
+    candidates: Arc<[NodeId]>,
+    /// How often the node has said that it is back.
+    returns_said: usize,
+}
+
+impl Leadership {
+    pub(crate) fn new(
+        me: NodeId,
+        strategy: &dyn LeaderStrategy,
+        candidates: &Arc<[NodeId]>,
+        knowledge: Knowledge,
+    ) -> Self {
+        let candidates = Arc::clone(candidates);
+        let is_candidate = candidates.binary_search(&me).is_ok();
+        let machine = is_candidate.then(|| {
+            strategy.machine(Seat {
+                me,
+                candidates: Arc::clone(&candidates),
+            })
+        });
+        Self {
+            machine,
+            leader: None,
+            me,
+            is_on_board: knowledge == Knowledge::Board,
+            candidates,
+            returns_said: 0,
+        }
+    }
+
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.leader.map(|leader| leader.0)
+    }
+
+    /// Whether this node leads under this term.
+    pub(crate) fn leads_in(&self, term: Term) -> bool {
+        self.leader == Some((self.me, term))
+    }
+
+    /// Whether this node leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.leader() == Some(self.me)
+    }
+
+    /// The leader, if this node has to watch it.
+    pub(crate) fn watches(&self) -> Option<NodeId> {
+        self.machine
+            .as_ref()
+            .filter(|_| !self.is_on_board)
+            .and(self.leader())
+    }
+
+    /// Somebody says who leads; true if that is news.
+    pub(crate) fn learn(&mut self, leader: NodeId, term: Term) -> bool {
+        let news = self.leader.is_none_or(|known| known.1 < term);
+        if news {
+            self.leader = Some((leader, term));
+        }
+        news
+    }
+
+    /// Gives the election machine its input; a term if this node takes office.
+    pub(crate) fn elect(&mut self, cx: &mut Context<'_>, input: ElectionInput<'_>) -> Option<Term> {
+        let machine = self.machine.as_mut()?;
+        let mut effects = ElectionEffects::default();
+        machine.handle(cx.now, input, &mut effects);
+        if let Some(durable) = effects.durable {
+            cx.append(LogRecord::Election(durable));
+        }
+        for (to, bytes) in effects.sends {
+            cx.send(to, Message::Election(bytes));
+        }
+        for (after, timer) in effects.timers {
+            cx.set_timer(after, Timer::Election(timer));
+        }
+        let (leader, term) = effects.leader?;
+        self.learn(leader, term);
+        if leader != self.me {
+            return None;
+        }
+        if self.is_on_board {
+            cx.effects.push(Effect::Post(Notice::Leader(leader, term)));
+        }
+        Some(term)
+    }
+
+    /// Tells the election machine what liveness has found.
+    pub(crate) fn consider(&mut self, cx: &mut Context<'_>, verdict: Verdict) -> Option<Term> {
+        let (Verdict::Suspected(node) | Verdict::HeardAgain(node)) = verdict;
+        if self.candidates.binary_search(&node).is_err() {
+            return None;
+        }
+        let input = match verdict {
+            Verdict::Suspected(node) => ElectionInput::Suspect(node),
+            Verdict::HeardAgain(node) => ElectionInput::Return(node),
+        };
+        self.elect(cx, input)
+    }
+
+    /// Says that the node is back: to the leader, or to one candidate after the other, who may know it.
+    pub(crate) fn say_return(&mut self, cx: &mut Context<'_>) {
+        let others = self
+            .candidates
+            .iter()
+            .filter(|&&node| node != self.me)
+            .count();
+        let nth = self.me.index().wrapping_add(self.returns_said) % others.max(1);
+        let candidate = self
+            .candidates
+            .iter()
+            .copied()
+            .filter(|&node| node != self.me)
+            .nth(nth);
+        self.returns_said = self.returns_said.wrapping_add(1);
+        if let Some(to) = self.leader().or(candidate) {
+            cx.send(to, Message::Return);
+        }
+        cx.set_timer(cx.protocol.heartbeat, Timer::Return);
+    }
+
+    /// Tells a node who leads, if that is known.
+    pub(crate) fn tell_leader(&self, cx: &mut Context<'_>, to: NodeId) {
+        if let Some((leader, term)) = self.leader {
+            cx.send(to, Message::Leads(leader, term));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Liveness watches neighbours by heartbeats and suspects those that have been silent for too long.
+//!
+//! Watched are the neighbours in the flow and, by candidates, the leader: nobody watches everybody.
+
+use dmos_core::settings::Knowledge;
+use dmos_core::{Metric, NodeId, Span, Time};
+
+use crate::context::Context;
+use crate::interface::Timer;
+use crate::leadership::Leadership;
+use crate::message::Message;
+use crate::role::Role;
+
+/// How often a node without neighbours looks whether it has any.
+const LOOK_EVERY: Span = Span::from_millis(500);
+
+struct Watched {
+    node: NodeId,
+    heard: Time,
+    suspected: bool,
+}
+
+/// A change of mind about a neighbour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Suspected(NodeId),
+    HeardAgain(NodeId),
+}
+
+/// Whom the node watches, and when it last heard of each.
+#[derive(Default)]
+pub(crate) struct Liveness {
+    phase: Span,
+    rounds: u32,
+    /// Sorted by node.
+    watched: Vec<Watched>,
+    /// Nodes that the board says are struck from the living, sorted.
+    struck: Vec<NodeId>,
+    verdicts: Vec<Verdict>,
+}
+
+impl Liveness {
+    pub(crate) fn new(phase: Span) -> Self {
+        Self {
+            phase,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn neighbours(&self) -> usize {
+        self.watched.len()
+    }
+
+    pub(crate) fn set_struck(&mut self, node: NodeId, struck: bool) {
+        match (self.struck.binary_search(&node), struck) {
+            (Err(at), true) => self.struck.insert(at, node),
+            (Ok(at), false) => {
+                self.struck.remove(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// The nodes that the board says are struck from the living.
+    pub(crate) fn struck(&self) -> &[NodeId] {
+        &self.struck
+    }
+
+    /// Begins the rounds once there is somebody to watch.
+    pub(crate) fn await_neighbours(
+        &mut self,
+        cx: &mut Context<'_>,
+        role: &Role,
+        leadership: &Leadership,
+    ) {
+        if role.part().is_some() || leadership.watches().is_some() {
+            cx.set_timer(self.phase, Timer::Heartbeat);
+        } else {
+            cx.set_timer(LOOK_EVERY, Timer::AwaitNeighbours);
+        }
+    }
+
+    /// One round: asks every neighbour for a sign of life, and reports the silent ones.
+    ///
+    /// Returns the changes of mind since the last round.
+    pub(crate) fn round(
+        &mut self,
+        cx: &mut Context<'_>,
+        role: &Role,
+        leadership: &Leadership,
+    ) -> Vec<Verdict> {
+        if self
+            .rounds
+            .is_multiple_of(cx.protocol.neighbours_every.get())
+        {
+            self.look_up_neighbours(cx, role, leadership);
+        }
+        self.rounds = self.rounds.wrapping_add(1);
+        for watched in &self.watched {
+            cx.metrics.count(Metric::HeartbeatsSent);
+            cx.send(watched.node, Message::HeartbeatRequest);
+        }
+        self.report_silent(cx, leadership);
+        cx.set_timer(cx.protocol.heartbeat, Timer::Heartbeat);
+        std::mem::take(&mut self.verdicts)
+    }
+
+    fn look_up_neighbours(&mut self, cx: &Context<'_>, role: &Role, leadership: &Leadership) {
+        let neighbours = role.part().into_iter().flat_map(|part| part.neighbours());
+        let mut nodes: Vec<_> = neighbours
+            .chain(leadership.watches())
+            .filter(|&node| node != cx.me)
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        if self
+            .watched
+            .iter()
+            .map(|watched| watched.node)
+            .eq(nodes.iter().copied())
+        {
+            return;
+        }
+        let old = std::mem::take(&mut self.watched);
+        self.watched.extend(nodes.into_iter().map(|node| {
+            let known = old
+                .binary_search_by_key(&node, |watched| watched.node)
+                .map(|at| &old[at]);
+            let (heard, suspected) = known.map_or((cx.now, false), |watched| {
+                (watched.heard, watched.suspected)
+            });
+            Watched {
+                node,
+                heard,
+                suspected,
+            }
+        }));
+    }
+
+    fn report_silent(&mut self, cx: &mut Context<'_>, leadership: &Leadership) {
+        for watched in &mut self.watched {
+            let silent = cx.now.since(watched.heard) > cx.protocol.suspect_after;
+            if !silent || self.struck.binary_search(&watched.node).is_ok() {
+                continue;
+            }
+            if !watched.suspected {
+                watched.suspected = true;
+                self.verdicts.push(Verdict::Suspected(watched.node));
+            }
+            // A leader takes no report of its own death, except in the prototype.
+            let takes = |leader: &NodeId| {
+                cx.protocol.knowledge == Knowledge::Board || *leader != watched.node
+            };
+            if let Some(leader) = leadership.leader().filter(takes) {
+                cx.send(leader, Message::Suspicion(watched.node));
+            }
+        }
+    }
+
+    /// An answer came: a sign of life.
+    pub(crate) fn heard(&mut self, now: Time, from: NodeId) -> Option<Verdict> {
+        let at = self
+            .watched
+            .binary_search_by_key(&from, |watched| watched.node)
+            .ok()?;
+        let watched = &mut self.watched[at];
+        watched.heard = now;
+        std::mem::take(&mut watched.suspected).then_some(Verdict::HeardAgain(from))
+    }
+}

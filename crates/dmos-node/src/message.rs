@@ -1,0 +1,89 @@
+//! What nodes say to each other.
+
+use std::sync::Arc;
+
+use dmos_core::{BatchId, FlowPart, ItemId, Metric, NodeId, RequestId, Stamp, Term};
+
+/// A message between two nodes.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Message {
+    /// Consumer to producer: send me one batch.
+    Request {
+        /// The consumer's number for it.
+        request: RequestId,
+        /// Of what.
+        item: ItemId,
+    },
+    /// Producer to consumer: this batch is yours.
+    Sent {
+        /// The request it answers; none if it is sent again after the producer's crash by replay.
+        request: Option<RequestId>,
+        /// The batch.
+        batch: BatchId,
+    },
+    /// Producer to consumer: I have none.
+    Unavailable {
+        /// The request it answers.
+        request: RequestId,
+    },
+    /// Consumer to producer: I know of the batch, it is in transit.
+    Waiting(BatchId),
+    /// Consumer to producer: the batch is in my dock, and in my log.
+    Delivered(BatchId),
+    /// Are you alive?
+    HeartbeatRequest,
+    /// I am.
+    HeartbeatResponse,
+    /// To the leader: this node has been silent for too long.
+    Suspicion(NodeId),
+    /// Leader to node: your part of the flow.
+    Part(Stamp, Arc<FlowPart>),
+    /// Node to leader: I have the part of this stamp, or a newer one.
+    PartAck(Stamp),
+    /// To the leader, or to somebody who may know it: I am back from a crash.
+    Return,
+    /// This node leads, in this term.
+    Leads(NodeId, Term),
+    /// Between election machines.
+    Election(Box<[u8]>),
+}
+
+impl Message {
+    /// The metric that counts messages of this class at their sender.
+    pub(crate) fn sent_metric(&self) -> Metric {
+        match self {
+            Self::Request { .. } => Metric::BatchRequestSent,
+            Self::Sent { .. } => Metric::BatchSentResponseSent,
+            Self::Unavailable { .. } => Metric::BatchUnavailableResponseSent,
+            Self::Waiting(_) => Metric::WaitingForBatchResponseSent,
+            Self::Delivered(_) => Metric::BatchDeliveryConfirmResponseSent,
+            Self::HeartbeatRequest => Metric::HeartbeatReqSent,
+            Self::HeartbeatResponse => Metric::HeartbeatRespSent,
+            Self::Suspicion(_) => Metric::InformLeaderOfDeathReqSent,
+            Self::Part(..) => Metric::FlowPartSent,
+            Self::PartAck(_) => Metric::FlowPartAckSent,
+            Self::Return => Metric::ReturnNoticeSent,
+            Self::Leads(..) => Metric::LeaderNoticeSent,
+            Self::Election(_) => Metric::ElectionMessageSent,
+        }
+    }
+
+    /// The metric that counts messages of this class at their receiver.
+    pub(crate) fn received_metric(&self) -> Metric {
+        match self {
+            Self::Request { .. } => Metric::BatchRequestReceived,
+            Self::Sent { .. } => Metric::BatchSentResponseReceived,
+            Self::Unavailable { .. } => Metric::BatchUnavailableResponseReceived,
+            Self::Waiting(_) => Metric::WaitingForBatchResponseReceived,
+            Self::Delivered(_) => Metric::BatchDeliveryConfirmResponseReceived,
+            Self::HeartbeatRequest => Metric::HeartbeatReqReceived,
+            Self::HeartbeatResponse => Metric::HeartbeatRespReceived,
+            Self::Suspicion(_) => Metric::InformLeaderOfDeathReqReceived,
+            Self::Part(..) => Metric::FlowPartReceived,
+            Self::PartAck(_) => Metric::FlowPartAckReceived,
+            Self::Return => Metric::ReturnNoticeReceived,
+            Self::Leads(..) => Metric::LeaderNoticeReceived,
+            Self::Election(_) => Metric::ElectionMessageReceived,
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Planning: a leader plans the flow, and tells every node its part.
+//!
+//! A plan is computed at once but takes effect when the time has passed that its steps take. Each part
+//! is offered to its node again and again until it is acknowledged; who does not acknowledge for as
+//! long as silence is tolerated is taken for dead. Nodes that were struck are offered an idle part as
+//! well: if one acknowledges, it is alive, and is planned with again.
+
+use std::sync::Arc;
+
+use dmos_core::settings::{Deaths, Knowledge, Planning as PlanningKind, Readmission};
+use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, PlanRequest};
+use dmos_core::{Flow, FlowPart, Metric, NodeId, NodeSet, Span, Stamp, Term, Time};
+
+use crate::context::Context;
+use crate::interface::{Effect, Notice, PlanReport, Timer};
+use crate::message::Message;
+
+/// What a leader keeps; nodes that do not lead have none.
+pub(crate) struct Planning {
+    term: Term,
+    version: u32,
+    strategy: Box<dyn FlowStrategy>,
+    alive: NodeSet,
+    in_force: Option<Arc<Flow>>,
+    changes: Vec<Change>,
+    under_way: Option<Plan>,
+    /// Whether something has changed since the plan under way was begun.
+    plan_again: bool,
+    /// How many plans were begun in this term.
+    begun: u32,
+    /// Parts not acknowledged, sorted by node.
+    offered: Vec<Offer>,
+    /// When they are looked at next.
+    offers_due: Option<Time>,
+}
+
+/// A plan whose time is not over.
+struct Plan {
+    ticket: Stamp,
+    flow: Result<Arc<Flow>, NoFlow>,
+    steps: u64,
+    listing_steps: u64,
+    begun: Time,
+}
+
+struct Offer {
+    node: NodeId,
+    stamp: Stamp,
+    part: Arc<FlowPart>,
+    first: Time,
+    last: Time,
+}
+
+impl Planning {
+    /// Takes office and begins the first plan.
+    pub(crate) fn begin(
+        cx: &mut Context<'_>,
+        term: Term,
+        flow: &FlowChoice,
+        budget: u64,
+        struck: &[NodeId],
+    ) -> Self {
+        let mut alive = NodeSet::all(cx.network.node_count());
+        for &node in struck {
+            alive.remove(node);
+        }
+        let mut planning = Self {
+            term,
+            version: 0,
+            strategy: flow.build(),
+            alive,
+            in_force: None,
+            changes: Vec::new(),
+            under_way: None,
+            plan_again: false,
+            begun: 0,
+            offered: Vec::new(),
+            offers_due: None,
+        };
+        planning.plan(cx, budget, false);
+        planning
+    }
+
+    pub(crate) fn term(&self) -> Term {
+        self.term
+    }
+
+    fn plan(&mut self, cx: &mut Context<'_>, budget: u64, blocking: bool) {
+        if self.under_way.is_some() {
+            self.plan_again = true;
+            return;
+        }
+        let mut meter = Meter::new(budget);
+        let request = PlanRequest {
+            network: cx.network,
+            alive: &self.alive,
+            in_force: self.in_force.as_deref(),
+            changes: &self.changes,
+        };
+        let flow = self.strategy.plan(&request, &mut meter).map(Arc::new);
+        self.changes.clear();
+        let steps = meter.steps();
+        self.begun += 1;
+        let ticket = Stamp {
+            term: self.term,
+            version: self.begun,
+        };
+        let listing_steps = meter.counter("edges").min(steps);
+        self.under_way = Some(Plan {
+            ticket,
+            flow,
+            steps,
+            listing_steps,
+            begun: cx.now,
+        });
+        cx.effects.push(Effect::Plan {
+            ticket,
+            steps,
+            blocking,
+        });
+    }
+
+    /// The time of a plan is over: puts it in force if this node still leads.
+    ///
+    /// Returns the stamp and the node's own part, if there is a new one. Plans of an earlier term are
+    /// void.
+    pub(crate) fn planned(
+        &mut self,
+        cx: &mut Context<'_>,
+        ticket: Stamp,
+        still_leads: bool,
+        budget: u64,
+    ) -> Option<(Stamp, FlowPart)> {
+        let plan = self.under_way.take_if(|plan| plan.ticket == ticket)?;
+        let took = cx.now.since(plan.begun);
+        self.count(cx, &plan, took);
+        // That nothing can be made is an answer; that the search was given up is none.
+        let gave_up = matches!(plan.flow, Err(NoFlow::BudgetExhausted { .. }));
+        if gave_up && self.version > 0 {
+            cx.metrics.count(Metric::FailedFlowUpdate);
+        }
+        let in_force = still_leads && !gave_up;
+        let flow = plan.flow.ok();
+        let report = PlanReport {
+            took,
+            steps: plan.steps,
+            flow: flow.clone(),
+            in_force,
+        };
+        cx.effects.push(Effect::Report(report));
+        let own = in_force.then(|| self.publish(cx, flow.unwrap_or_default()));
+        if std::mem::take(&mut self.plan_again) && still_leads {
+            self.plan(cx, budget, holds_messages(cx));
+        }
+        own
+    }
+
+    fn count(&self, cx: &mut Context<'_>, plan: &Plan, took: Span) {
+        cx.metrics.count(Metric::PlansComputed);
+        cx.metrics.add(Metric::PlanningSteps, plan.steps);
+        cx.metrics
+            .set(Metric::FullFlowBootstrapTimeSec, took.as_nanos());
+        let share = u128::from(took.as_nanos()) * u128::from(plan.listing_steps)
+            / u128::from(plan.steps.max(1));
+        cx.metrics.set(
+            Metric::BootstrapAllPathsTimeSec,
+            u64::try_from(share).unwrap_or(u64::MAX),
+        );
+    }
+
+    fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> (Stamp, FlowPart) {
+        self.version += 1;
+        let stamp = Stamp {
+            term: self.term,
+            version: self.version,
+        };
+        let before = self.in_force.replace(Arc::clone(&flow));
+        let own = flow.part(cx.me);
+        match cx.protocol.knowledge {
+            Knowledge::Board => cx.effects.push(Effect::Post(Notice::Flow(stamp, flow))),
+            Knowledge::Messages => {
+                let me = cx.me;
+                for node in cx.network.nodes().filter(|&node| node != me) {
+                    let part = flow.part(node);
+                    if before
+                        .as_ref()
+                        .is_none_or(|before| before.part(node) != part)
+                    {
+                        self.offer(cx, node, stamp, Arc::new(part));
+                    }
+                }
+            }
+        }
+        (stamp, own)
+    }
+
+    fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, stamp: Stamp, part: Arc<FlowPart>) {
+        cx.send(node, Message::Part(stamp, Arc::clone(&part)));
+        let offer = Offer {
+            node,
+            stamp,
+            part,
+            first: cx.now,
+            last: cx.now,
+        };
+        match self.offered.binary_search_by_key(&node, |offer| offer.node) {
+            Ok(at) => self.offered[at] = offer,
+            Err(at) => self.offered.insert(at, offer),
+        }
+        self.set_offer_timer(cx);
+    }
+
+    fn set_offer_timer(&mut self, cx: &mut Context<'_>) {
+        if let (None, Some(span)) = (self.offers_due, cx.protocol.retry_after) {
+            self.offers_due = Some(cx.now + span);
+            cx.set_timer(span, Timer::Offer);
+        }
+    }
+
+    /// Offers once more what was not acknowledged.
+    pub(crate) fn offer_again(&mut self, cx: &mut Context<'_>, budget: u64) {
+        // A timer that an earlier term set is not ours.
+        if self.offers_due.take_if(|due| *due == cx.now).is_none() {
+            return;
+        }
+        let mut silent = Vec::new();
+        for offer in &mut self.offered {
+            if cx.is_overdue(offer.last) {
+                offer.last = cx.now;
+                cx.send(
+                    offer.node,
+                    Message::Part(offer.stamp, Arc::clone(&offer.part)),
+                );
+            }
+            if cx.now.since(offer.first) > cx.protocol.suspect_after
+                && self.alive.contains(offer.node)
+            {
+                silent.push(offer.node);
+            }
+        }
+        if !self.offered.is_empty() {
+            self.set_offer_timer(cx);
+        }
+        for node in silent {
+            self.report(cx, node, budget);
+        }
+    }
+
+    /// A node has its part: it is alive.
+    pub(crate) fn acknowledged(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: NodeId,
+        stamp: Stamp,
+        budget: u64,
+    ) {
+        if let Ok(at) = self.offered.binary_search_by_key(&from, |offer| offer.node)
+            && self.offered[at].stamp <= stamp
+        {
+            self.offered.remove(at);
+        }
+        self.readmit(cx, from, budget);
+    }
+
+    /// A node is back from a crash and has forgotten its part.
+    pub(crate) fn returned(&mut self, cx: &mut Context<'_>, from: NodeId, budget: u64) {
+        if cx.protocol.knowledge == Knowledge::Messages
+            && let Some(flow) = &self.in_force
+        {
+            let stamp = Stamp {
+                term: self.term,
+                version: self.version,
+            };
+            let part = Arc::new(flow.part(from));
+            self.offer(cx, from, stamp, part);
+        }
+        self.readmit(cx, from, budget);
+    }
+
+    fn readmit(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
+        if cx.protocol.readmission == Readmission::OnReturn && self.alive.insert(node) {
+            if cx.protocol.knowledge == Knowledge::Board {
+                cx.effects.push(Effect::Post(Notice::Readmitted(node)));
+            }
+            self.changes.push(Change::Returned(node));
+            self.plan(cx, budget, holds_messages(cx));
+        }
+    }
+
+    /// A node is reported dead.
+    pub(crate) fn report(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
+        let plans = match cx.protocol.deaths {
+            Deaths::OncePerDeath => {
+                let news = node != cx.me && self.alive.remove(node);
+                cx.metrics
+                    .add(Metric::NodesDeterminedCrashed, u64::from(news));
+                news
+            }
+            Deaths::EveryReport => {
+                self.alive.remove(node);
+                true
+            }
+        };
+        if plans {
+            if cx.protocol.knowledge == Knowledge::Board {
+                cx.effects.push(Effect::Post(Notice::Struck(node)));
+            }
+            self.changes.push(Change::Died(node));
+            self.plan(cx, budget, holds_messages(cx));
+        }
+    }
+}
+
+fn holds_messages(cx: &Context<'_>) -> bool {
+    cx.protocol.planning == PlanningKind::HoldsMessages
+}
