@@ -33,10 +33,7 @@ impl Flow {
     pub fn new(mut edges: Vec<SupplyEdge>) -> Self {
         edges.sort_unstable();
         edges.dedup();
-        let mut by_producer: Vec<_> = edges
-            .iter()
-            .map(|edge| (edge.producer, edge.consumer))
-            .collect();
+        let mut by_producer: Vec<_> = edges.iter().map(|edge| (edge.producer, edge.consumer)).collect();
         by_producer.sort_unstable();
         by_producer.dedup();
         Self { edges, by_producer }
@@ -80,11 +77,7 @@ impl Flow {
     #[must_use]
     pub fn part(&self, node: NodeId) -> FlowPart {
         FlowPart {
-            suppliers: self
-                .suppliers(node)
-                .iter()
-                .map(|edge| (edge.item, edge.producer))
-                .collect(),
+            suppliers: self.suppliers(node).iter().map(|edge| (edge.item, edge.producer)).collect(),
             consumers: self.consumers(node).iter().map(|edge| edge.1).collect(),
         }
     }
@@ -109,18 +102,12 @@ impl FlowPart {
     /// The chosen supplier of `item`, the first if there are several.
     #[must_use]
     pub fn supplier(&self, item: ItemId) -> Option<NodeId> {
-        self.suppliers
-            .iter()
-            .find(|supply| supply.0 == item)
-            .map(|supply| supply.1)
+        self.suppliers.iter().find(|supply| supply.0 == item).map(|supply| supply.1)
     }
 
     /// All nodes that the node exchanges goods with; one may come up twice.
     pub fn neighbours(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.suppliers
-            .iter()
-            .map(|supply| supply.1)
-            .chain(self.consumers.iter().copied())
+        self.suppliers.iter().map(|supply| supply.1).chain(self.consumers.iter().copied())
     }
 }
 
@@ -135,12 +122,7 @@ mod tests {
             consumer: NodeId::new(consumer),
             item: ItemId::new(item),
         };
-        let flow = Flow::new(vec![
-            edge(1, 2, 1),
-            edge(0, 2, 0),
-            edge(0, 1, 0),
-            edge(0, 1, 0),
-        ]);
+        let flow = Flow::new(vec![edge(1, 2, 1), edge(0, 2, 0), edge(0, 1, 0), edge(0, 1, 0)]);
         assert_eq!(flow.edges().len(), 3);
         let part = flow.part(NodeId::new(1));
         assert_eq!(part.supplier(ItemId::new(0)), Some(NodeId::new(0)));

@@ -41,8 +41,7 @@ pub use node_set::NodeSet;
 pub use record::RunRecord;
 pub use scenario::Scenario;
 pub use strategy::{
-    FlowDescriptor, FlowStrategy, LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest,
-    Registry,
+    FlowDescriptor, FlowStrategy, LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest, Registry,
 };
 pub use time::{Span, Time};
 

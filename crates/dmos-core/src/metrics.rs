@@ -198,10 +198,7 @@ pub struct NodeMetrics {
 impl Default for NodeMetrics {
     fn default() -> Self {
         let () = const { assert!(COUNT <= 128, "one bit of `touched` per metric") };
-        Self {
-            values: [0; COUNT],
-            touched: 0,
-        }
+        Self { values: [0; COUNT], touched: 0 }
     }
 }
 
@@ -263,10 +260,7 @@ mod tests {
         metrics.add(Metric::HeartbeatsSent, 0);
         assert_eq!(metrics.reported(Metric::HeartbeatsSent), Some(0.0));
         metrics.set(Metric::FullFlowBootstrapTimeSec, 1_500_000_000);
-        assert_eq!(
-            metrics.reported(Metric::FullFlowBootstrapTimeSec),
-            Some(1.5)
-        );
+        assert_eq!(metrics.reported(Metric::FullFlowBootstrapTimeSec), Some(1.5));
     }
 
     #[test]

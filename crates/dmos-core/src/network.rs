@@ -147,10 +147,7 @@ impl Network {
         final_items: Vec<ItemId>,
     ) -> Result<Self, NetworkError> {
         if node_names.len() != recipes.len() {
-            return Err(NetworkError::NamesAndRecipes {
-                names: node_names.len(),
-                recipes: recipes.len(),
-            });
+            return Err(NetworkError::NamesAndRecipes { names: node_names.len(), recipes: recipes.len() });
         }
         if node_names.is_empty() {
             return Err(NetworkError::Empty);
@@ -172,9 +169,8 @@ impl Network {
             network.add(NodeId::new(index), recipe)?;
         }
         network.index_producers();
-        let is_made = |item: &ItemId| {
-            item.index() < network.item_count() && !network.producers(*item).is_empty()
-        };
+        let is_made =
+            |item: &ItemId| item.index() < network.item_count() && !network.producers(*item).is_empty();
         if network.final_items.is_empty() || !network.final_items.iter().all(is_made) {
             return Err(NetworkError::NoFinalItem);
         }
@@ -184,32 +180,16 @@ impl Network {
 
     fn add(&mut self, node: NodeId, mut recipe: Recipe) -> Result<(), NetworkError> {
         let items = self.item_names.len();
-        let used = recipe
-            .requires
-            .iter()
-            .map(|required| required.item)
-            .chain([recipe.makes]);
+        let used = recipe.requires.iter().map(|required| required.item).chain([recipe.makes]);
         if let Some(item) = used.into_iter().find(|item| item.index() >= items) {
             return Err(NetworkError::NoSuchItem { node, item });
         }
-        if recipe.quantity == 0
-            || recipe
-                .requires
-                .iter()
-                .any(|required| required.quantity == 0)
-        {
+        if recipe.quantity == 0 || recipe.requires.iter().any(|required| required.quantity == 0) {
             return Err(NetworkError::ZeroQuantity(node));
         }
         recipe.requires.sort_unstable();
-        if let Some(twice) = recipe
-            .requires
-            .windows(2)
-            .find(|pair| pair[0].item == pair[1].item)
-        {
-            return Err(NetworkError::RequiredTwice {
-                node,
-                item: twice[0].item,
-            });
+        if let Some(twice) = recipe.requires.windows(2).find(|pair| pair[0].item == pair[1].item) {
+            return Err(NetworkError::RequiredTwice { node, item: twice[0].item });
         }
         self.makes.push(recipe.makes);
         self.quantities.push(recipe.quantity);
@@ -242,9 +222,7 @@ impl Network {
         let mut edges: Vec<(ItemId, ItemId)> = self
             .nodes()
             .flat_map(|node| {
-                self.requirements(node)
-                    .iter()
-                    .map(move |required| (required.item, self.makes(node)))
+                self.requirements(node).iter().map(move |required| (required.item, self.makes(node)))
             })
             .collect();
         edges.sort_unstable();
@@ -253,10 +231,7 @@ impl Network {
         for (_, made) in &edges {
             missing[made.index()] += 1;
         }
-        let mut order: Vec<ItemId> = self
-            .items()
-            .filter(|item| missing[item.index()] == 0)
-            .collect();
+        let mut order: Vec<ItemId> = self.items().filter(|item| missing[item.index()] == 0).collect();
         let mut done = 0;
         while let Some(&item) = order.get(done) {
             done += 1;
@@ -347,18 +322,10 @@ impl Network {
     /// In the order of consumers, then items, then producers. There can be very many.
     pub fn supply_edges(&self) -> impl Iterator<Item = SupplyEdge> + '_ {
         self.nodes().flat_map(move |consumer| {
-            self.requirements(consumer)
-                .iter()
-                .flat_map(move |required| {
-                    let item = required.item;
-                    self.producers(item)
-                        .iter()
-                        .map(move |&producer| SupplyEdge {
-                            consumer,
-                            item,
-                            producer,
-                        })
-                })
+            self.requirements(consumer).iter().flat_map(move |required| {
+                let item = required.item;
+                self.producers(item).iter().map(move |&producer| SupplyEdge { consumer, item, producer })
+            })
         })
     }
 
@@ -402,54 +369,24 @@ mod tests {
     use super::*;
 
     fn recipe(makes: usize, requires: &[usize]) -> Recipe {
-        let requires = requires.iter().map(|&item| Requirement {
-            item: ItemId::new(item),
-            quantity: 1,
-        });
-        Recipe {
-            makes: ItemId::new(makes),
-            quantity: 1,
-            requires: requires.collect(),
-        }
+        let requires = requires.iter().map(|&item| Requirement { item: ItemId::new(item), quantity: 1 });
+        Recipe { makes: ItemId::new(makes), quantity: 1, requires: requires.collect() }
     }
 
     fn network(items: usize, recipes: Vec<Recipe>) -> Result<Network, NetworkError> {
         let last = ItemId::new(items.saturating_sub(1));
-        Network::new(
-            Names::Numbers(items),
-            Names::Numbers(recipes.len()),
-            recipes.into_iter(),
-            vec![last],
-        )
+        Network::new(Names::Numbers(items), Names::Numbers(recipes.len()), recipes.into_iter(), vec![last])
     }
 
     #[test]
     fn lays_out_recipes_and_producers() {
-        let network = network(
-            3,
-            vec![
-                recipe(0, &[]),
-                recipe(1, &[0]),
-                recipe(1, &[0]),
-                recipe(2, &[1, 0]),
-            ],
-        )
-        .expect("valid");
-        assert_eq!(
-            network.producers(ItemId::new(1)),
-            [NodeId::new(1), NodeId::new(2)]
-        );
-        let required: Vec<_> = network
-            .requirements(NodeId::new(3))
-            .iter()
-            .map(|r| r.item.index())
-            .collect();
+        let network = network(3, vec![recipe(0, &[]), recipe(1, &[0]), recipe(1, &[0]), recipe(2, &[1, 0])])
+            .expect("valid");
+        assert_eq!(network.producers(ItemId::new(1)), [NodeId::new(1), NodeId::new(2)]);
+        let required: Vec<_> = network.requirements(NodeId::new(3)).iter().map(|r| r.item.index()).collect();
         assert_eq!(required, [0, 1]);
         assert_eq!(network.supply_edges().count(), 5);
-        assert_eq!(
-            network.making_order(),
-            [ItemId::new(0), ItemId::new(1), ItemId::new(2)]
-        );
+        assert_eq!(network.making_order(), [ItemId::new(0), ItemId::new(1), ItemId::new(2)]);
         assert_eq!(network.find_node("3"), Some(NodeId::new(3)));
         assert_eq!(network.find_node("4"), None);
     }
@@ -457,27 +394,15 @@ mod tests {
     #[test]
     fn refuses_what_is_no_network() {
         assert_eq!(network(1, vec![]), Err(NetworkError::Empty));
-        assert!(matches!(
-            network(2, vec![recipe(1, &[7])]),
-            Err(NetworkError::NoSuchItem { .. })
-        ));
+        assert!(matches!(network(2, vec![recipe(1, &[7])]), Err(NetworkError::NoSuchItem { .. })));
         assert!(matches!(
             network(2, vec![recipe(0, &[]), recipe(1, &[0, 0])]),
             Err(NetworkError::RequiredTwice { .. })
         ));
-        assert!(matches!(
-            network(2, vec![recipe(0, &[1]), recipe(1, &[0])]),
-            Err(NetworkError::Cycle(_))
-        ));
-        assert_eq!(
-            network(2, vec![recipe(0, &[])]),
-            Err(NetworkError::NoFinalItem)
-        );
+        assert!(matches!(network(2, vec![recipe(0, &[1]), recipe(1, &[0])]), Err(NetworkError::Cycle(_))));
+        assert_eq!(network(2, vec![recipe(0, &[])]), Err(NetworkError::NoFinalItem));
         let mut zero = recipe(0, &[]);
         zero.quantity = 0;
-        assert_eq!(
-            network(1, vec![zero]),
-            Err(NetworkError::ZeroQuantity(NodeId::new(0)))
-        );
+        assert_eq!(network(1, vec![zero]), Err(NetworkError::ZeroQuantity(NodeId::new(0))));
     }
 }

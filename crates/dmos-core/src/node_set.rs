@@ -14,11 +14,7 @@ impl NodeSet {
     /// No node of a network of `nodes`.
     #[must_use]
     pub fn none(nodes: usize) -> Self {
-        Self {
-            words: vec![0; nodes.div_ceil(64)].into(),
-            nodes,
-            members: 0,
-        }
+        Self { words: vec![0; nodes.div_ceil(64)].into(), nodes, members: 0 }
     }
 
     /// Every node of a network of `nodes`.
@@ -28,11 +24,7 @@ impl NodeSet {
         if let (Some(last), 1..) = (words.last_mut(), nodes % 64) {
             *last = (1 << (nodes % 64)) - 1;
         }
-        Self {
-            words: words.into(),
-            nodes,
-            members: nodes,
-        }
+        Self { words: words.into(), nodes, members: nodes }
     }
 
     /// Whether `node` is in the set.
@@ -71,27 +63,21 @@ impl NodeSet {
 
     /// The nodes of the set in ascending order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = NodeId> + '_ {
-        (0..self.nodes)
-            .map(NodeId::new)
-            .filter(|&node| self.contains(node))
+        (0..self.nodes).map(NodeId::new).filter(|&node| self.contains(node))
     }
 
     /// The first node of the set.
     #[must_use]
     pub fn first(&self) -> Option<NodeId> {
         let word = self.words.iter().position(|&word| word != 0)?;
-        Some(NodeId::new(
-            word * 64 + self.words[word].trailing_zeros() as usize,
-        ))
+        Some(NodeId::new(word * 64 + self.words[word].trailing_zeros() as usize))
     }
 
     /// The last node of the set.
     #[must_use]
     pub fn last(&self) -> Option<NodeId> {
         let word = self.words.iter().rposition(|&word| word != 0)?;
-        Some(NodeId::new(
-            word * 64 + 63 - self.words[word].leading_zeros() as usize,
-        ))
+        Some(NodeId::new(word * 64 + 63 - self.words[word].leading_zeros() as usize))
     }
 }
 
@@ -113,9 +99,6 @@ mod tests {
         }
         let mut set = NodeSet::none(130);
         assert!(set.insert(NodeId::new(129)) && !set.insert(NodeId::new(129)));
-        assert_eq!(
-            (set.first(), set.last(), set.len()),
-            (Some(NodeId::new(129)), Some(NodeId::new(129)), 1)
-        );
+        assert_eq!((set.first(), set.last(), set.len()), (Some(NodeId::new(129)), Some(NodeId::new(129)), 1));
     }
 }

@@ -9,8 +9,8 @@ use crate::time::{Span, Time};
 pub struct RunRecord {
     /// The metrics of every node, by node.
     pub nodes: Vec<NodeMetrics>,
-    /// What the operator did, if the scenario has one or, as in the prototype, would have none to do.
-    pub operator: OperatorRecord,
+    /// What the operator did, if the scenario has one.
+    pub operator: Option<OperatorRecord>,
     /// Production, stock and messages over time.
     pub series: Vec<Sample>,
     /// Every plan that was computed, in the order in which they were ready.

@@ -49,9 +49,7 @@ pub struct Scenario {
 #[must_use]
 pub fn spread_candidates(nodes: usize, count: usize) -> Arc<[NodeId]> {
     let count = count.clamp(1, nodes);
-    (1..=count)
-        .map(|nth| NodeId::new(nth * nodes / count - 1))
-        .collect()
+    (1..=count).map(|nth| NodeId::new(nth * nodes / count - 1)).collect()
 }
 
 #[cfg(test)]
@@ -60,12 +58,8 @@ mod tests {
 
     #[test]
     fn candidates_are_spread() {
-        let spread = |nodes, count| {
-            spread_candidates(nodes, count)
-                .iter()
-                .map(|n| n.index())
-                .collect::<Vec<_>>()
-        };
+        let spread =
+            |nodes, count| spread_candidates(nodes, count).iter().map(|n| n.index()).collect::<Vec<_>>();
         assert_eq!(spread(8, 8), [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(spread(8, 3), [1, 4, 7]);
         assert_eq!(spread(2, 5), [0, 1]);

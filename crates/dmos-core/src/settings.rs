@@ -179,7 +179,7 @@ pub enum Law {
 }
 
 /// How long things take on their way.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Delays {
     /// Between the starts of two nodes, in the order of their numbers.
     pub between_starts: Span,
@@ -236,11 +236,7 @@ impl Work {
     /// Whether no work takes any time, so that nothing need be queued.
     #[must_use]
     pub fn is_instant(&self) -> bool {
-        *self
-            == Self {
-                host: self.host,
-                ..Self::default()
-            }
+        *self == Self { host: self.host, ..Self::default() }
     }
 }
 
@@ -253,7 +249,7 @@ pub struct Host {
 }
 
 /// What breaks.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Faults {
     /// Someone who kills and revives nodes at random.
     pub operator: Option<Operator>,
@@ -300,7 +296,7 @@ impl Default for Operator {
 }
 
 /// A fault at a set time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct ScriptedFault {
     /// When.
     pub at: Time,
@@ -309,7 +305,8 @@ pub struct ScriptedFault {
 }
 
 /// What can happen to a node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// It stops and forgets all but its log.
     Crash(NodeId),

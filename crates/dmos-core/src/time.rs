@@ -43,6 +43,13 @@ impl Time {
     }
 }
 
+impl Serialize for Time {
+    /// As the duration since the beginning.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Span(self.0).serialize(serializer)
+    }
+}
+
 impl Add<Span> for Time {
     type Output = Self;
 
@@ -188,10 +195,7 @@ const UNITS: [(&str, u128); 7] = [
 const PICOS_MAX: u128 = 500 * 366 * 86_400_000_000_000_000;
 
 fn picos_per(unit: &str) -> Option<u128> {
-    UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .map(|&(_, picos)| picos)
+    UNITS.iter().find(|(name, _)| *name == unit).map(|&(_, picos)| picos)
 }
 
 /// Splits `1.5s` into its number and its unit.
@@ -199,9 +203,7 @@ fn split_unit(text: &str) -> Result<(&str, &str), UnitError> {
     if text.starts_with('-') {
         return Err(UnitError::Negative(text.to_owned()));
     }
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     match (number.is_empty(), unit.trim()) {
         (true, _) => Err(UnitError::NotANumber(text.to_owned())),
@@ -225,22 +227,12 @@ fn exact_picos(text: &str, number: &str, unit: u128) -> Result<u128, UnitError> 
     }
     let scale = 10_u128.pow(fraction.len() as u32);
     let parse = |part: &str| {
-        if part.is_empty() {
-            Ok(0)
-        } else {
-            part.parse::<u128>().map_err(|_| not_a_number())
-        }
+        if part.is_empty() { Ok(0) } else { part.parse::<u128>().map_err(|_| not_a_number()) }
     };
-    let whole = parse(whole)?
-        .checked_mul(unit)
-        .filter(|&picos| picos <= PICOS_MAX)
-        .ok_or_else(too_long)?;
+    let whole = parse(whole)?.checked_mul(unit).filter(|&picos| picos <= PICOS_MAX).ok_or_else(too_long)?;
     let part = parse(fraction)? * unit;
     if !part.is_multiple_of(scale) {
-        return Err(UnitError::TooFine {
-            text: text.to_owned(),
-            resolution: "a picosecond",
-        });
+        return Err(UnitError::TooFine { text: text.to_owned(), resolution: "a picosecond" });
     }
     Ok(whole + part / scale)
 }
@@ -248,9 +240,7 @@ fn exact_picos(text: &str, number: &str, unit: u128) -> Result<u128, UnitError> 
 fn parse_picos(text: &str) -> Result<u128, UnitError> {
     let text = text.trim();
     let (number, unit) = split_unit(text)?;
-    let picos = picos_per(unit).ok_or_else(|| UnitError::UnknownUnit {
-        unit: unit.to_owned(),
-    })?;
+    let picos = picos_per(unit).ok_or_else(|| UnitError::UnknownUnit { unit: unit.to_owned() })?;
     exact_picos(text, number, picos)
 }
 
@@ -278,14 +268,9 @@ impl std::str::FromStr for Span {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let picos = parse_picos(text)?;
         if !picos.is_multiple_of(1000) {
-            return Err(UnitError::TooFine {
-                text: text.to_owned(),
-                resolution: "a nanosecond",
-            });
+            return Err(UnitError::TooFine { text: text.to_owned(), resolution: "a nanosecond" });
         }
-        u64::try_from(picos / 1000)
-            .map(Self)
-            .map_err(|_| UnitError::TooLong(text.to_owned()))
+        u64::try_from(picos / 1000).map(Self).map_err(|_| UnitError::TooLong(text.to_owned()))
     }
 }
 
@@ -337,10 +322,7 @@ pub struct Rate {
 
 impl Rate {
     /// Never.
-    pub const NEVER: Self = Self {
-        times: 0.0,
-        period: Span::from_secs(1),
-    };
+    pub const NEVER: Self = Self { times: 0.0, period: Span::from_secs(1) };
 
     /// The average number of times in a duration.
     #[must_use]
@@ -366,11 +348,8 @@ impl std::str::FromStr for Rate {
             return Err(UnitError::Negative(text.to_owned()));
         }
         let period = period.trim();
-        let period: Span = if picos_per(period).is_some() {
-            format!("1{period}").parse()?
-        } else {
-            period.parse()?
-        };
+        let period: Span =
+            if picos_per(period).is_some() { format!("1{period}").parse()? } else { period.parse()? };
         if !times.is_finite() || period.is_zero() {
             return Err(not_a_rate());
         }
@@ -418,10 +397,7 @@ macro_rules! serde_with_unit {
     ($type:ty, $expected:literal) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(WithUnit {
-                    expected: $expected,
-                    parse: str::parse::<$type>,
-                })
+                deserializer.deserialize_any(WithUnit { expected: $expected, parse: str::parse::<$type> })
             }
         }
 
@@ -477,9 +453,7 @@ mod tests {
 
     #[test]
     fn durations_are_written_as_they_are_read() {
-        for text in [
-            "0s", "1s", "1.5s", "500ms", "65ms", "1.1ms", "16.5us", "3ns", "597s", "3600s",
-        ] {
+        for text in ["0s", "1s", "1.5s", "500ms", "65ms", "1.1ms", "16.5us", "3ns", "597s", "3600s"] {
             assert_eq!(text.parse::<Span>().expect(text).to_string(), text);
         }
     }

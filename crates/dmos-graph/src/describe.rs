@@ -81,19 +81,16 @@ pub enum Problem {
 }
 
 fn suggestion(nearest: &Option<String>) -> String {
-    nearest
-        .as_ref()
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
+    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
 fn ring(items: &[String]) -> String {
     let closed = items.iter().chain(items.first());
-    closed
-        .map(|item| format!("`{item}`"))
-        .collect::<Vec<_>>()
-        .join(" needs ")
+    closed.map(|item| format!("`{item}`")).collect::<Vec<_>>().join(" needs ")
 }
+
+/// All that is wrong with a description, each with its place.
+pub type Problems = Vec<(Place, Problem)>;
 
 /// Something odd in a network that works all the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,11 +116,7 @@ struct Items<'a> {
 
 impl<'a> Items<'a> {
     fn new(description: &'a NetworkDescription) -> Self {
-        let mut items = Self {
-            numbers: BTreeMap::new(),
-            names: Vec::new(),
-            made: 0,
-        };
+        let mut items = Self { numbers: BTreeMap::new(), names: Vec::new(), made: 0 };
         for node in &description.nodes {
             items.add(&node.makes);
         }
@@ -147,18 +140,11 @@ impl<'a> Items<'a> {
 
     /// A problem if nobody makes the item.
     fn without_producer(&self, name: &str) -> Option<Problem> {
-        if self
-            .numbers
-            .get(name)
-            .is_some_and(|&number| number < self.made)
-        {
+        if self.numbers.get(name).is_some_and(|&number| number < self.made) {
             return None;
         }
         let nearest = nearest(name, self.names[..self.made].iter().copied());
-        Some(Problem::NoProducer {
-            item: name.to_owned(),
-            nearest: nearest.map(str::to_owned),
-        })
+        Some(Problem::NoProducer { item: name.to_owned(), nearest: nearest.map(str::to_owned) })
     }
 }
 
@@ -167,7 +153,7 @@ impl NetworkDescription {
     ///
     /// # Errors
     /// All problems, each with its place, in the order of places.
-    pub fn build(&self) -> Result<(Network, Vec<Warning>), Vec<(Place, Problem)>> {
+    pub fn build(&self) -> Result<(Network, Vec<Warning>), Problems> {
         let items = Items::new(self);
         let mut problems = self.local_problems();
         problems.extend(self.missing_producers(&items));
@@ -187,14 +173,7 @@ impl NetworkDescription {
     fn node_names(&self) -> impl Iterator<Item = (usize, String)> + '_ {
         self.nodes.iter().enumerate().flat_map(|(index, node)| {
             (1..=node.count).map(move |nth| {
-                (
-                    index,
-                    if node.count == 1 {
-                        node.name.clone()
-                    } else {
-                        format!("{}-{nth}", node.name)
-                    },
-                )
+                (index, if node.count == 1 { node.name.clone() } else { format!("{}-{nth}", node.name) })
             })
         })
     }
@@ -233,19 +212,11 @@ impl NetworkDescription {
 
     fn missing_producers(&self, items: &Items<'_>) -> Vec<(Place, Problem)> {
         let needs = self.nodes.iter().enumerate().flat_map(|(index, node)| {
-            node.needs
-                .iter()
-                .enumerate()
-                .map(move |(nth, (item, _))| (Place::Need(index, nth), item))
+            node.needs.iter().enumerate().map(move |(nth, (item, _))| (Place::Need(index, nth), item))
         });
-        let finals = self
-            .final_items
-            .iter()
-            .enumerate()
-            .map(|(nth, item)| (Place::FinalItem(nth), item));
-        let missing = |(place, item): (Place, &String)| {
-            items.without_producer(item).map(|problem| (place, problem))
-        };
+        let finals = self.final_items.iter().enumerate().map(|(nth, item)| (Place::FinalItem(nth), item));
+        let missing =
+            |(place, item): (Place, &String)| items.without_producer(item).map(|problem| (place, problem));
         needs.chain(finals).filter_map(missing).collect()
     }
 
@@ -261,25 +232,15 @@ impl NetworkDescription {
                 graph.update_edge(made, NodeIndex::new(items.id(item).index()), ());
             }
         }
-        let is_ring =
-            |ring: &Vec<NodeIndex>| ring.len() > 1 || graph.contains_edge(ring[0], ring[0]);
+        let is_ring = |ring: &Vec<NodeIndex>| ring.len() > 1 || graph.contains_edge(ring[0], ring[0]);
         tarjan_scc(&graph)
             .into_iter()
             .filter(is_ring)
             .map(|component| {
                 let ring = shortest_ring(&graph, &component);
-                let names: Vec<_> = ring
-                    .iter()
-                    .map(|item| items.names[item.index()].to_owned())
-                    .collect();
-                let first = self
-                    .nodes
-                    .iter()
-                    .position(|node| names.contains(&node.makes));
-                (
-                    Place::Node(first.expect("items in a ring are made")),
-                    Problem::Cycle(names),
-                )
+                let names: Vec<_> = ring.iter().map(|item| items.names[item.index()].to_owned()).collect();
+                let first = self.nodes.iter().position(|node| names.contains(&node.makes));
+                (Place::Node(first.expect("items in a ring are made")), Problem::Cycle(names))
             })
             .collect()
     }
@@ -291,10 +252,7 @@ impl NetworkDescription {
             requires: node
                 .needs
                 .iter()
-                .map(|(item, quantity)| Requirement {
-                    item: items.id(item),
-                    quantity: *quantity,
-                })
+                .map(|(item, quantity)| Requirement { item: items.id(item), quantity: *quantity })
                 .collect(),
         };
         let (described, node_names): (Vec<_>, Vec<_>) = self.node_names().unzip();
@@ -305,13 +263,8 @@ impl NetworkDescription {
         }
         final_items.dedup();
         let item_names = items.names.iter().map(|&name| name.to_owned()).collect();
-        Network::new(
-            Names::Words(item_names),
-            Names::Words(node_names),
-            recipes,
-            final_items,
-        )
-        .expect("every problem of a description was looked for")
+        Network::new(Names::Words(item_names), Names::Words(node_names), recipes, final_items)
+            .expect("every problem of a description was looked for")
     }
 }
 
@@ -331,10 +284,7 @@ fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIn
             ring.reverse();
             return ring;
         }
-        let mut needed: Vec<_> = graph
-            .neighbors(item)
-            .filter(|other| component.contains(other))
-            .collect();
+        let mut needed: Vec<_> = graph.neighbors(item).filter(|other| component.contains(other)).collect();
         needed.sort_unstable();
         for other in needed {
             if other != start && !came_from.contains_key(&other) {
@@ -349,16 +299,12 @@ fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIn
 /// Items that are made for nothing.
 fn unneeded(network: &Network) -> Vec<Warning> {
     let mut wanted = vec![false; network.item_count()];
-    let needed = network
-        .nodes()
-        .flat_map(|node| network.requirements(node))
-        .map(|required| required.item);
+    let needed = network.nodes().flat_map(|node| network.requirements(node)).map(|required| required.item);
     for item in needed.chain(network.final_items().iter().copied()) {
         wanted[item.index()] = true;
     }
     let idle = network.items().filter(|item| !wanted[item.index()]);
-    idle.map(|item| Warning::NobodyNeeds(network.item_name(item).into_owned()))
-        .collect()
+    idle.map(|item| Warning::NobodyNeeds(network.item_name(item).into_owned())).collect()
 }
 
 #[cfg(test)]
@@ -367,29 +313,17 @@ mod tests {
 
     fn node(name: &str, needs: &[&str]) -> NodeDescription {
         let needs = needs.iter().map(|&item| (item.to_owned(), 1)).collect();
-        NodeDescription {
-            name: name.to_owned(),
-            count: 1,
-            makes: name.to_owned(),
-            quantity: 1,
-            needs,
-        }
+        NodeDescription { name: name.to_owned(), count: 1, makes: name.to_owned(), quantity: 1, needs }
     }
 
     fn description(nodes: &[NodeDescription]) -> NetworkDescription {
-        NetworkDescription {
-            nodes: nodes.to_vec(),
-            final_items: Vec::new(),
-        }
+        NetworkDescription { nodes: nodes.to_vec(), final_items: Vec::new() }
     }
 
     #[track_caller]
     fn check(description: &NetworkDescription, expected: &[(Place, &str)]) {
         let problems = description.build().expect_err("it is no network");
-        let shown: Vec<_> = problems
-            .iter()
-            .map(|(place, problem)| (*place, problem.to_string()))
-            .collect();
+        let shown: Vec<_> = problems.iter().map(|(place, problem)| (*place, problem.to_string())).collect();
         assert_eq!(shown.len(), expected.len(), "{shown:?}");
         for ((place, message), (expected_place, part)) in shown.iter().zip(expected) {
             assert_eq!(place, expected_place, "{message}");
@@ -401,17 +335,9 @@ mod tests {
     fn builds_groups_of_nodes() {
         let mut wood = node("wood", &[]);
         wood.count = 2;
-        let (network, warnings) = description(&[wood, node("door", &["wood"])])
-            .build()
-            .expect("a network");
-        assert_eq!(
-            network.node_name(network.producers(ItemId::new(0))[1]),
-            "wood-2"
-        );
-        assert_eq!(
-            network.final_items(),
-            [network.find_item("door").expect("door")]
-        );
+        let (network, warnings) = description(&[wood, node("door", &["wood"])]).build().expect("a network");
+        assert_eq!(network.node_name(network.producers(ItemId::new(0))[1]), "wood-2");
+        assert_eq!(network.final_items(), [network.find_item("door").expect("door")]);
         assert_eq!(warnings, []);
     }
 
@@ -421,50 +347,25 @@ mod tests {
         let twice = description(&[node("wood", &[]), node("wood", &[])]);
         check(&twice, &[(Place::Node(1), "another node called `wood`")]);
         let unknown = description(&[node("wood", &[]), node("door", &["Wod", "wood", "wood"])]);
-        check(
-            &unknown,
-            &[
-                (Place::Need(1, 0), "did you mean `wood`"),
-                (Place::Need(1, 2), "needed twice"),
-            ],
-        );
+        check(&unknown, &[(Place::Need(1, 0), "did you mean `wood`"), (Place::Need(1, 2), "needed twice")]);
         let mut final_item = description(&[node("wood", &[])]);
         final_item.final_items.push("house".to_owned());
-        check(
-            &final_item,
-            &[(Place::FinalItem(0), "no node makes `house`")],
-        );
+        check(&final_item, &[(Place::FinalItem(0), "no node makes `house`")]);
         let mut none = node("wood", &[]);
         none.count = 0;
-        check(
-            &description(&[none, node("door", &[])]),
-            &[(Place::Node(0), "count of zero")],
-        );
+        check(&description(&[none, node("door", &[])]), &[(Place::Node(0), "count of zero")]);
     }
 
     #[test]
     fn names_the_ring() {
-        let ring = [
-            node("a", &["b"]),
-            node("b", &["d", "c"]),
-            node("c", &["a"]),
-            node("d", &["c"]),
-        ];
-        check(
-            &description(&ring),
-            &[(Place::Node(0), "`a` needs `b` needs `c` needs `a`")],
-        );
-        check(
-            &description(&[node("a", &["a"])]),
-            &[(Place::Node(0), "`a` needs `a`")],
-        );
+        let ring = [node("a", &["b"]), node("b", &["d", "c"]), node("c", &["a"]), node("d", &["c"])];
+        check(&description(&ring), &[(Place::Node(0), "`a` needs `b` needs `c` needs `a`")]);
+        check(&description(&[node("a", &["a"])]), &[(Place::Node(0), "`a` needs `a`")]);
     }
 
     #[test]
     fn warns_of_what_nobody_needs() {
-        let (_, warnings) = description(&[node("wood", &[]), node("door", &[])])
-            .build()
-            .expect("a network");
+        let (_, warnings) = description(&[node("wood", &[]), node("door", &[])]).build().expect("a network");
         assert_eq!(warnings, [Warning::NobodyNeeds("wood".to_owned())]);
     }
 }

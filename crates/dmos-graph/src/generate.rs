@@ -85,26 +85,14 @@ impl Generate {
         let nodes = self.node_count() as usize;
         let per_type = self.nodes_per_type as usize;
         let recipes = (0..nodes).map(|node| {
-            let item = if node == nodes - 1 {
-                last
-            } else {
-                node.div_ceil(per_type)
-            };
-            let requires = requires[item].iter().map(|&item| Requirement {
-                item: ItemId::new(item),
-                quantity: 1,
-            });
-            Recipe {
-                makes: ItemId::new(item),
-                quantity: 1,
-                requires: requires.collect(),
-            }
+            let item = if node == nodes - 1 { last } else { node.div_ceil(per_type) };
+            let requires =
+                requires[item].iter().map(|&item| Requirement { item: ItemId::new(item), quantity: 1 });
+            Recipe { makes: ItemId::new(item), quantity: 1, requires: requires.collect() }
         });
         let names = (Names::Numbers(last + 1), Names::Numbers(nodes));
-        Ok(
-            Network::new(names.0, names.1, recipes, vec![ItemId::new(last)])
-                .expect("drawn acyclic and complete"),
-        )
+        Ok(Network::new(names.0, names.1, recipes, vec![ItemId::new(last)])
+            .expect("drawn acyclic and complete"))
     }
 
     fn node_count(&self) -> u64 {
@@ -166,11 +154,7 @@ struct AcyclicGraph {
 impl AcyclicGraph {
     fn new(size: usize) -> Self {
         let words = size.div_ceil(64);
-        Self {
-            words,
-            edges: vec![0; size * words],
-            reaches: vec![0; size * words],
-        }
+        Self { words, edges: vec![0; size * words], reaches: vec![0; size * words] }
     }
 
     fn size(&self) -> usize {
@@ -194,9 +178,7 @@ impl AcyclicGraph {
             for node in 0..self.size() {
                 if node == from || Self::has(&self.reaches, words, node, from) {
                     let row = &mut self.reaches[node * words..(node + 1) * words];
-                    row.iter_mut()
-                        .zip(&beyond)
-                        .for_each(|(word, more)| *word |= more);
+                    row.iter_mut().zip(&beyond).for_each(|(word, more)| *word |= more);
                 }
             }
         }
@@ -233,24 +215,11 @@ mod tests {
     use super::*;
 
     fn draw(types: u32, nodes_per_type: u32, complexity: Complexity) -> Network {
-        Generate {
-            types,
-            nodes_per_type,
-            complexity,
-            seed: 0,
-        }
-        .network()
-        .expect("it can be drawn")
+        Generate { types, nodes_per_type, complexity, seed: 0 }.network().expect("it can be drawn")
     }
 
     fn requires(network: &Network) -> Vec<Vec<usize>> {
-        let items = |node| {
-            network
-                .requirements(node)
-                .iter()
-                .map(|required| required.item.index())
-                .collect()
-        };
+        let items = |node| network.requirements(node).iter().map(|required| required.item.index()).collect();
         network.nodes().map(items).collect()
     }
 
@@ -264,16 +233,9 @@ mod tests {
     #[test]
     fn the_largest_of_the_prototype() {
         let network = draw(20, 2, Complexity::High);
-        assert_eq!(
-            (network.node_count(), network.supply_edges().count()),
-            (38, 410)
-        );
+        assert_eq!((network.node_count(), network.supply_edges().count()), (38, 410));
         // Each edge between inner items stands in the recipes of two nodes.
-        let inner = requires(&network)[1..37]
-            .iter()
-            .flatten()
-            .filter(|&&item| item != 0)
-            .count();
+        let inner = requires(&network)[1..37].iter().flatten().filter(|&&item| item != 0).count();
         assert_eq!(inner, 2 * 101);
         assert_eq!(requires(&network)[37], [6, 14]);
     }
@@ -295,27 +257,12 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_drawn() {
         let draw = |types, nodes_per_type, complexity| {
-            Generate {
-                types,
-                nodes_per_type,
-                complexity,
-                seed: 0,
-            }
-            .network()
+            Generate { types, nodes_per_type, complexity, seed: 0 }.network()
         };
-        assert_eq!(
-            draw(2, 2, Complexity::High),
-            Err(GenerateError::TooFewTypes(2))
-        );
+        assert_eq!(draw(2, 2, Complexity::High), Err(GenerateError::TooFewTypes(2)));
         assert_eq!(draw(5, 0, Complexity::High), Err(GenerateError::NoNodes));
         assert_eq!(draw(3, 2, Complexity::Low), Err(GenerateError::NoPair));
-        assert!(matches!(
-            draw(30_000, 1, Complexity::Low),
-            Err(GenerateError::TooLarge { .. })
-        ));
-        assert!(matches!(
-            draw(2_000, 4_000_000_000, Complexity::Low),
-            Err(GenerateError::TooLarge { .. })
-        ));
+        assert!(matches!(draw(30_000, 1, Complexity::Low), Err(GenerateError::TooLarge { .. })));
+        assert!(matches!(draw(2_000, 4_000_000_000, Complexity::Low), Err(GenerateError::TooLarge { .. })));
     }
 }

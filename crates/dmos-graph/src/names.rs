@@ -9,12 +9,7 @@
 /// ```
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|other| {
-            (
-                strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase()),
-                other,
-            )
-        })
+        .map(|other| (strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase()), other))
         .filter(|&(distance, _)| distance * 3 <= name.chars().count().max(3))
         .min()
         .map(|(_, other)| other)

@@ -21,11 +21,7 @@ pub enum Plant {
 /// (item, how many nodes make it, what it needs)
 type Row = (&'static str, u32, &'static [&'static str]);
 
-const THREE_NODES: &[Row] = &[
-    ("wood", 1, &[]),
-    ("door", 1, &["wood"]),
-    ("house", 1, &["door"]),
-];
+const THREE_NODES: &[Row] = &[("wood", 1, &[]), ("door", 1, &["wood"]), ("house", 1, &["door"])];
 
 const SIX_NODES: &[Row] = &[
     ("start", 1, &[]),
@@ -36,12 +32,8 @@ const SIX_NODES: &[Row] = &[
     ("house", 1, &["door"]),
 ];
 
-const SEVEN_NODES: &[Row] = &[
-    ("start", 1, &[]),
-    ("wood", 3, &["start"]),
-    ("screws", 2, &["wood"]),
-    ("awesomeness", 1, &["screws"]),
-];
+const SEVEN_NODES: &[Row] =
+    &[("start", 1, &[]), ("wood", 3, &["start"]), ("screws", 2, &["wood"]), ("awesomeness", 1, &["screws"])];
 
 const DOOR_FACTORY: &[Row] = &[
     ("start", 1, &[]),
@@ -76,10 +68,7 @@ impl Plant {
             quantity: 1,
             needs: needs.iter().map(|&item| (item.to_owned(), 1)).collect(),
         };
-        NetworkDescription {
-            nodes: rows.iter().map(node).collect(),
-            final_items: Vec::new(),
-        }
+        NetworkDescription { nodes: rows.iter().map(node).collect(), final_items: Vec::new() }
     }
 }
 
@@ -96,11 +85,7 @@ mod tests {
             (Plant::DoorFactory, 24, 1),
         ] {
             let (network, odd) = plant.description().build().expect("a network");
-            assert_eq!(
-                (network.node_count(), odd.len()),
-                (nodes, warnings),
-                "{plant:?}"
-            );
+            assert_eq!((network.node_count(), odd.len()), (nodes, warnings), "{plant:?}");
         }
     }
 }

@@ -26,9 +26,7 @@ impl PythonRandom {
         // Python cuts the seed into 32-bit words, lowest first, without leading zero words.
         let (low, high) = (seed as u32, (seed >> 32) as u32);
         let key: &[u32] = if high == 0 { &[low] } else { &[low, high] };
-        Self {
-            words: Mt::new_with_key(key.iter().copied()),
-        }
+        Self { words: Mt::new_with_key(key.iter().copied()) }
     }
 
     /// A fraction from 0 up to 1, as `random.random()`.
@@ -49,11 +47,7 @@ impl PythonRandom {
     /// One of `things`, as `random.choice(things)`; none of none, without a draw.
     pub fn choose<'a, T>(&mut self, things: &'a [T]) -> Option<&'a T> {
         let count = u32::try_from(things.len()).expect("fewer things than nodes in a network");
-        if count == 0 {
-            None
-        } else {
-            Some(&things[self.below(count) as usize])
-        }
+        if count == 0 { None } else { Some(&things[self.below(count) as usize]) }
     }
 
     /// A whole number below `limit`: as many random bits as `limit` has, again and again until they
@@ -81,10 +75,7 @@ mod tests {
         let mut random = PythonRandom::new(1 << 40);
         assert_eq!(random.random(), PYTHON_FRACTION);
         let mut random = PythonRandom::new(7);
-        assert_eq!(
-            [(); 6].map(|()| *random.choose(&[10, 20, 30]).expect("something")),
-            PYTHON_CHOICES
-        );
+        assert_eq!([(); 6].map(|()| *random.choose(&[10, 20, 30]).expect("something")), PYTHON_CHOICES);
         assert_eq!(random.choose::<u8>(&[]), None);
     }
 

@@ -34,8 +34,6 @@ impl Context<'_> {
 
     /// Whether something that was sent at `since` and not answered is to be sent again.
     pub(crate) fn is_overdue(&self, since: Time) -> bool {
-        self.protocol
-            .retry_after
-            .is_some_and(|span| self.now.since(since) >= span)
+        self.protocol.retry_after.is_some_and(|span| self.now.since(since) >= span)
     }
 }

@@ -45,10 +45,7 @@ pub(crate) struct Dock {
 
 /// Which of the node's requirements an item is.
 fn requirement(network: &Network, me: NodeId, item: ItemId) -> Option<usize> {
-    network
-        .requirements(me)
-        .binary_search_by_key(&item, |required| required.item)
-        .ok()
+    network.requirements(me).binary_search_by_key(&item, |required| required.item).ok()
 }
 
 impl Dock {
@@ -81,15 +78,10 @@ impl Dock {
 
     /// Counts the items of which less is at hand than one making takes; true if there are none.
     pub(crate) fn note_missing(&self, cx: &mut Context<'_>) -> bool {
-        let missing = cx
-            .network
-            .requirements(cx.me)
-            .iter()
-            .zip(&self.queues)
-            .filter(|(r, queue)| lacks(r, queue));
+        let missing =
+            cx.network.requirements(cx.me).iter().zip(&self.queues).filter(|(r, queue)| lacks(r, queue));
         let missing = missing.count() as u64;
-        cx.metrics
-            .add(Metric::EmptyInboundInventoryOccurrences, missing);
+        cx.metrics.add(Metric::EmptyInboundInventoryOccurrences, missing);
         missing == 0
     }
 
@@ -108,10 +100,9 @@ impl Dock {
     /// Asks for everything that is missing now, whatever was asked before.
     pub(crate) fn ask_for_missing(&mut self, cx: &mut Context<'_>, part: &FlowPart) {
         for (index, required) in cx.network.requirements(cx.me).iter().enumerate() {
-            if let (true, Some(supplier)) = (
-                lacks(required, &self.queues[index]),
-                part.supplier(required.item),
-            ) {
+            if let (true, Some(supplier)) =
+                (lacks(required, &self.queues[index]), part.supplier(required.item))
+            {
                 self.ask(cx, required.item, supplier);
             }
         }
@@ -120,33 +111,21 @@ impl Dock {
     /// Asks for what the next making will miss beyond what is at hand, in transit or asked for, and
     /// once more for what was asked for too long ago.
     pub(crate) fn ask_for_next(&mut self, cx: &mut Context<'_>, part: &FlowPart) {
-        self.asked
-            .retain(|asked| part.supplier(asked.item) == Some(asked.supplier));
+        self.asked.retain(|asked| part.supplier(asked.item) == Some(asked.supplier));
         for asked in &mut self.asked {
             if cx.is_overdue(asked.since) {
                 asked.since = cx.now;
                 cx.metrics.count(Metric::RequestsRepeated);
-                cx.send(
-                    asked.supplier,
-                    Message::Request {
-                        request: asked.request,
-                        item: asked.item,
-                    },
-                );
+                cx.send(asked.supplier, Message::Request { request: asked.request, item: asked.item });
             }
         }
         for (index, required) in cx.network.requirements(cx.me).iter().enumerate() {
             let Some(supplier) = part.supplier(required.item) else {
                 continue;
             };
-            let coming = self
-                .coming
-                .iter()
-                .filter(|coming| cx.network.makes(coming.batch.maker) == required.item);
-            let asked = self
-                .asked
-                .iter()
-                .filter(|asked| asked.item == required.item);
+            let coming =
+                self.coming.iter().filter(|coming| cx.network.makes(coming.batch.maker) == required.item);
+            let asked = self.asked.iter().filter(|asked| asked.item == required.item);
             let expected = self.queues[index].len() + coming.count() + asked.count();
             for _ in expected..required.quantity as usize {
                 self.ask(cx, required.item, supplier);
@@ -157,22 +136,13 @@ impl Dock {
     fn ask(&mut self, cx: &mut Context<'_>, item: ItemId, supplier: NodeId) {
         let request = RequestId(self.next_request);
         self.next_request = self.next_request.wrapping_add(1);
-        self.asked.push(Asked {
-            request,
-            item,
-            supplier,
-            since: cx.now,
-        });
+        self.asked.push(Asked { request, item, supplier, since: cx.now });
         cx.metrics.count(Metric::BatchesRequested);
         cx.send(supplier, Message::Request { request, item });
     }
 
     fn answered(&mut self, request: Option<RequestId>) {
-        if let Some(at) = self
-            .asked
-            .iter()
-            .position(|asked| Some(asked.request) == request)
-        {
+        if let Some(at) = self.asked.iter().position(|asked| Some(asked.request) == request) {
             self.asked.swap_remove(at);
         }
     }
@@ -201,11 +171,7 @@ impl Dock {
         }
         if duplicate && cx.protocol.recovery == Recovery::Exact {
             self.answered(request);
-            let answer = if in_transit {
-                Message::Waiting(batch)
-            } else {
-                Message::Delivered(batch)
-            };
+            let answer = if in_transit { Message::Waiting(batch) } else { Message::Delivered(batch) };
             cx.send(from, answer);
             return;
         }
@@ -215,12 +181,7 @@ impl Dock {
         }
         cx.append(LogRecord::Coming(batch));
         self.log_entries += u64::from(!duplicate);
-        self.coming.push(Coming {
-            batch,
-            from,
-            request,
-            duplicate,
-        });
+        self.coming.push(Coming { batch, from, request, duplicate });
         cx.send(from, Message::Waiting(batch));
         cx.effects.push(Effect::Transport { batch, blocking });
     }
@@ -228,9 +189,7 @@ impl Dock {
     /// A batch is at the dock.
     pub(crate) fn arrived(&mut self, cx: &mut Context<'_>, batch: BatchId) {
         let at = self.coming.iter().position(|coming| coming.batch == batch);
-        let coming = self
-            .coming
-            .remove(at.expect("a batch arrives whose transport was asked for"));
+        let coming = self.coming.remove(at.expect("a batch arrives whose transport was asked for"));
         cx.append(LogRecord::Received(batch));
         cx.send(coming.from, Message::Delivered(batch));
         if !coming.duplicate {
@@ -242,8 +201,8 @@ impl Dock {
 
     /// Puts a batch where the stage finds it.
     pub(crate) fn take_in(&mut self, network: &Network, me: NodeId, batch: BatchId) {
-        let index = requirement(network, me, network.makes(batch.maker))
-            .expect("the batch is of a required item");
+        let index =
+            requirement(network, me, network.makes(batch.maker)).expect("the batch is of a required item");
         self.seen.insert(batch);
         self.queues[index].push_back(batch);
     }

@@ -35,12 +35,8 @@ impl Leadership {
     ) -> Self {
         let candidates = Arc::clone(candidates);
         let is_candidate = candidates.binary_search(&me).is_ok();
-        let machine = is_candidate.then(|| {
-            strategy.machine(Seat {
-                me,
-                candidates: Arc::clone(&candidates),
-            })
-        });
+        let machine =
+            is_candidate.then(|| strategy.machine(Seat { me, candidates: Arc::clone(&candidates) }));
         Self {
             machine,
             leader: None,
@@ -67,10 +63,7 @@ impl Leadership {
 
     /// The leader, if this node has to watch it.
     pub(crate) fn watches(&self) -> Option<NodeId> {
-        self.machine
-            .as_ref()
-            .filter(|_| !self.is_on_board)
-            .and(self.leader())
+        self.machine.as_ref().filter(|_| !self.is_on_board).and(self.leader())
     }
 
     /// Somebody says who leads; true if that is news.
@@ -122,18 +115,9 @@ impl Leadership {
 
     /// Says that the node is back: to the leader, or to one candidate after the other, who may know it.
     pub(crate) fn say_return(&mut self, cx: &mut Context<'_>) {
-        let others = self
-            .candidates
-            .iter()
-            .filter(|&&node| node != self.me)
-            .count();
+        let others = self.candidates.iter().filter(|&&node| node != self.me).count();
         let nth = self.me.index().wrapping_add(self.returns_said) % others.max(1);
-        let candidate = self
-            .candidates
-            .iter()
-            .copied()
-            .filter(|&node| node != self.me)
-            .nth(nth);
+        let candidate = self.candidates.iter().copied().filter(|&node| node != self.me).nth(nth);
         self.returns_said = self.returns_said.wrapping_add(1);
         if let Some(to) = self.leader().or(candidate) {
             cx.send(to, Message::Return);

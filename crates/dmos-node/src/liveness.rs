@@ -41,10 +41,7 @@ pub(crate) struct Liveness {
 
 impl Liveness {
     pub(crate) fn new(phase: Span) -> Self {
-        Self {
-            phase,
-            ..Self::default()
-        }
+        Self { phase, ..Self::default() }
     }
 
     pub(crate) fn neighbours(&self) -> usize {
@@ -67,12 +64,7 @@ impl Liveness {
     }
 
     /// Begins the rounds once there is somebody to watch.
-    pub(crate) fn await_neighbours(
-        &mut self,
-        cx: &mut Context<'_>,
-        role: &Role,
-        leadership: &Leadership,
-    ) {
+    pub(crate) fn await_neighbours(&mut self, cx: &mut Context<'_>, role: &Role, leadership: &Leadership) {
         if role.part().is_some() || leadership.watches().is_some() {
             cx.set_timer(self.phase, Timer::Heartbeat);
         } else {
@@ -89,10 +81,7 @@ impl Liveness {
         role: &Role,
         leadership: &Leadership,
     ) -> Vec<Verdict> {
-        if self
-            .rounds
-            .is_multiple_of(cx.protocol.neighbours_every.get())
-        {
+        if self.rounds.is_multiple_of(cx.protocol.neighbours_every.get()) {
             self.look_up_neighbours(cx, role, leadership);
         }
         self.rounds = self.rounds.wrapping_add(1);
@@ -107,33 +96,19 @@ impl Liveness {
 
     fn look_up_neighbours(&mut self, cx: &Context<'_>, role: &Role, leadership: &Leadership) {
         let neighbours = role.part().into_iter().flat_map(|part| part.neighbours());
-        let mut nodes: Vec<_> = neighbours
-            .chain(leadership.watches())
-            .filter(|&node| node != cx.me)
-            .collect();
+        let mut nodes: Vec<_> =
+            neighbours.chain(leadership.watches()).filter(|&node| node != cx.me).collect();
         nodes.sort_unstable();
         nodes.dedup();
-        if self
-            .watched
-            .iter()
-            .map(|watched| watched.node)
-            .eq(nodes.iter().copied())
-        {
+        if self.watched.iter().map(|watched| watched.node).eq(nodes.iter().copied()) {
             return;
         }
         let old = std::mem::take(&mut self.watched);
         self.watched.extend(nodes.into_iter().map(|node| {
-            let known = old
-                .binary_search_by_key(&node, |watched| watched.node)
-                .map(|at| &old[at]);
-            let (heard, suspected) = known.map_or((cx.now, false), |watched| {
-                (watched.heard, watched.suspected)
-            });
-            Watched {
-                node,
-                heard,
-                suspected,
-            }
+            let known = old.binary_search_by_key(&node, |watched| watched.node).map(|at| &old[at]);
+            let (heard, suspected) =
+                known.map_or((cx.now, false), |watched| (watched.heard, watched.suspected));
+            Watched { node, heard, suspected }
         }));
     }
 
@@ -148,9 +123,8 @@ impl Liveness {
                 self.verdicts.push(Verdict::Suspected(watched.node));
             }
             // A leader takes no report of its own death, except in the prototype.
-            let takes = |leader: &NodeId| {
-                cx.protocol.knowledge == Knowledge::Board || *leader != watched.node
-            };
+            let takes =
+                |leader: &NodeId| cx.protocol.knowledge == Knowledge::Board || *leader != watched.node;
             if let Some(leader) = leadership.leader().filter(takes) {
                 cx.send(leader, Message::Suspicion(watched.node));
             }
@@ -159,10 +133,7 @@ impl Liveness {
 
     /// An answer came: a sign of life.
     pub(crate) fn heard(&mut self, now: Time, from: NodeId) -> Option<Verdict> {
-        let at = self
-            .watched
-            .binary_search_by_key(&from, |watched| watched.node)
-            .ok()?;
+        let at = self.watched.binary_search_by_key(&from, |watched| watched.node).ok()?;
         let watched = &mut self.watched[at];
         watched.heard = now;
         std::mem::take(&mut watched.suspected).then_some(Verdict::HeardAgain(from))

@@ -86,25 +86,15 @@ impl Recovered {
     /// `used` collects inputs that are entered for a making which is not entered yet.
     fn apply(&mut self, record: &LogRecord, used: &mut Vec<BatchId>) {
         match *record {
-            LogRecord::Made {
-                first,
-                count,
-                inputs,
-            } => {
+            LogRecord::Made { first, count, inputs } => {
                 let serials = first.serial..first.serial + count;
-                self.outbound
-                    .extend(serials.map(|serial| (BatchId { serial, ..first }, Outbound::InStock)));
+                self.outbound.extend(serials.map(|serial| (BatchId { serial, ..first }, Outbound::InStock)));
                 // Anything earlier was entered for a making that a crash cut off.
                 let cut_off = used.len().saturating_sub(inputs as usize);
-                self.inbound.extend(
-                    used.drain(..)
-                        .skip(cut_off)
-                        .map(|batch| (batch, Inbound::Consumed)),
-                );
+                self.inbound.extend(used.drain(..).skip(cut_off).map(|batch| (batch, Inbound::Consumed)));
             }
             LogRecord::Promised { batch, to, request } => {
-                self.outbound
-                    .insert(batch, Outbound::Promised { to, request });
+                self.outbound.insert(batch, Outbound::Promised { to, request });
             }
             LogRecord::OnItsWay(batch) => {
                 self.outbound.insert(batch, Outbound::OnItsWay);
@@ -132,24 +122,15 @@ mod tests {
     use super::*;
 
     fn batch(maker: usize, serial: u32) -> BatchId {
-        BatchId {
-            maker: NodeId::new(maker),
-            serial,
-        }
+        BatchId { maker: NodeId::new(maker), serial }
     }
 
     #[test]
     fn a_making_that_was_cut_off_used_nothing_up() {
         let received = [batch(1, 0), batch(1, 1)].map(LogRecord::Received);
         let cut_off = LogRecord::Consumed(batch(1, 0));
-        let whole = [
-            LogRecord::Consumed(batch(1, 1)),
-            LogRecord::Made {
-                first: batch(0, 0),
-                count: 2,
-                inputs: 1,
-            },
-        ];
+        let whole =
+            [LogRecord::Consumed(batch(1, 1)), LogRecord::Made { first: batch(0, 0), count: 2, inputs: 1 }];
         let records: Vec<_> = received.into_iter().chain([cut_off]).chain(whole).collect();
         let recovered = Recovered::from_records(&records);
         assert_eq!(recovered.inbound[&batch(1, 0)], Inbound::Received);
@@ -160,24 +141,10 @@ mod tests {
     #[test]
     fn the_last_word_on_a_batch_counts() {
         let (made, to, request) = (batch(0, 0), NodeId::new(2), RequestId(4));
-        let mut records = vec![LogRecord::Made {
-            first: made,
-            count: 1,
-            inputs: 0,
-        }];
-        records.push(LogRecord::Promised {
-            batch: made,
-            to,
-            request,
-        });
-        assert_eq!(
-            Recovered::from_records(&records).outbound[&made],
-            Outbound::Promised { to, request }
-        );
+        let mut records = vec![LogRecord::Made { first: made, count: 1, inputs: 0 }];
+        records.push(LogRecord::Promised { batch: made, to, request });
+        assert_eq!(Recovered::from_records(&records).outbound[&made], Outbound::Promised { to, request });
         records.push(LogRecord::Delivered(made));
-        assert_eq!(
-            Recovered::from_records(&records).outbound[&made],
-            Outbound::Delivered
-        );
+        assert_eq!(Recovered::from_records(&records).outbound[&made], Outbound::Delivered);
     }
 }

@@ -103,12 +103,7 @@ impl Node {
     #[must_use]
     pub fn new(me: NodeId, settings: Arc<NodeSettings>) -> Self {
         let memory = Memory::new(me, &settings, Span::ZERO);
-        Self {
-            me,
-            settings,
-            metrics: NodeMetrics::default(),
-            memory,
-        }
+        Self { me, settings, metrics: NodeMetrics::default(), memory }
     }
 
     /// Its metrics. They belong to who watches it: crashes leave them alone.
@@ -172,11 +167,7 @@ impl Node {
         };
         let memory = &mut self.memory;
         match input {
-            Input::Start {
-                records,
-                recovering,
-                ..
-            } => memory.start(&mut cx, &settings, records, recovering),
+            Input::Start { records, recovering, .. } => memory.start(&mut cx, &settings, records, recovering),
             Input::Message { from, message } => memory.receive(&mut cx, &settings, from, message),
             Input::Timer(timer) => memory.wake(&mut cx, &settings, timer),
             Input::Arrived(batch) => memory.dock.arrived(&mut cx, batch),
@@ -195,16 +186,8 @@ impl Memory {
         recovering: bool,
     ) {
         let protocol = cx.protocol;
-        let startup = if recovering {
-            Span::ZERO
-        } else {
-            protocol.startup
-        };
-        let warm_up = if recovering {
-            Span::ZERO
-        } else {
-            protocol.warm_up
-        };
+        let startup = if recovering { Span::ZERO } else { protocol.startup };
+        let warm_up = if recovering { Span::ZERO } else { protocol.warm_up };
         let recovered = Recovered::from_records(records);
         let election = recovered.election.clone();
         match protocol.recovery {
@@ -213,12 +196,7 @@ impl Memory {
         }
         cx.set_timer(startup + warm_up + protocol.cycle, Timer::Stage);
         cx.set_timer(startup, Timer::AwaitNeighbours);
-        let office = self.leadership.elect(
-            cx,
-            ElectionInput::Start {
-                durable: election.as_deref(),
-            },
-        );
+        let office = self.leadership.elect(cx, ElectionInput::Start { durable: election.as_deref() });
         self.take_office(cx, settings, office);
         if recovering && protocol.readmission == Readmission::OnReturn && !self.leadership.leads() {
             self.leadership.say_return(cx);
@@ -228,30 +206,17 @@ impl Memory {
     fn take_office(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, office: Option<Term>) {
         if let Some(term) = office {
             let struck = self.liveness.struck();
-            self.planning = Some(Planning::begin(
-                cx,
-                term,
-                &settings.flow,
-                settings.planning_budget,
-                struck,
-            ));
+            self.planning = Some(Planning::begin(cx, term, &settings.flow, settings.planning_budget, struck));
         }
     }
 
-    fn receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        settings: &NodeSettings,
-        from: NodeId,
-        message: Message,
-    ) {
+    fn receive(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, from: NodeId, message: Message) {
         cx.metrics.count(Metric::ReceivedMessages);
         cx.metrics.count(message.received_metric());
         let budget = settings.planning_budget;
         match message {
             Message::Request { request, item } => {
-                self.shipping
-                    .serve(cx, &self.role, &mut self.dock, from, (request, item));
+                self.shipping.serve(cx, &self.role, &mut self.dock, from, (request, item));
             }
             Message::Sent { request, batch } => self.dock.announced(cx, from, request, batch),
             Message::Unavailable { request } => self.dock.refused(cx, request),
@@ -291,13 +256,7 @@ impl Memory {
                 }
             }
             Message::Election(bytes) => {
-                let office = self.leadership.elect(
-                    cx,
-                    ElectionInput::Message {
-                        from,
-                        bytes: &bytes,
-                    },
-                );
+                let office = self.leadership.elect(cx, ElectionInput::Message { from, bytes: &bytes });
                 self.take_office(cx, settings, office);
             }
         }
@@ -314,13 +273,8 @@ impl Memory {
 
     fn wake(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, timer: Timer) {
         match timer {
-            Timer::Stage => self
-                .stage
-                .cycle(cx, &self.role, &mut self.dock, &mut self.shipping),
-            Timer::AwaitNeighbours => {
-                self.liveness
-                    .await_neighbours(cx, &self.role, &self.leadership)
-            }
+            Timer::Stage => self.stage.cycle(cx, &self.role, &mut self.dock, &mut self.shipping),
+            Timer::AwaitNeighbours => self.liveness.await_neighbours(cx, &self.role, &self.leadership),
             Timer::Heartbeat => {
                 for verdict in self.liveness.round(cx, &self.role, &self.leadership) {
                     self.consider(cx, settings, Some(verdict));
@@ -341,12 +295,7 @@ impl Memory {
         }
     }
 
-    fn consider(
-        &mut self,
-        cx: &mut Context<'_>,
-        settings: &NodeSettings,
-        verdict: Option<Verdict>,
-    ) {
+    fn consider(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, verdict: Option<Verdict>) {
         if let Some(verdict) = verdict {
             let office = self.leadership.consider(cx, verdict);
             self.take_office(cx, settings, office);
@@ -354,14 +303,9 @@ impl Memory {
     }
 
     fn planned(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, ticket: Stamp) {
-        let planning = self
-            .planning
-            .as_mut()
-            .expect("a plan is ready, so this node plans");
+        let planning = self.planning.as_mut().expect("a plan is ready, so this node plans");
         let still_leads = self.leadership.leads_in(planning.term());
-        if let Some((stamp, part)) =
-            planning.planned(cx, ticket, still_leads, settings.planning_budget)
-        {
+        if let Some((stamp, part)) = planning.planned(cx, ticket, still_leads, settings.planning_budget) {
             let edges = part.suppliers.len() + part.consumers.len();
             self.adopt(cx, stamp, Arc::new(part), edges);
         }
@@ -380,13 +324,7 @@ impl Memory {
         }
     }
 
-    fn adopt(
-        &mut self,
-        cx: &mut Context<'_>,
-        stamp: Stamp,
-        part: Arc<dmos_core::FlowPart>,
-        edges: usize,
-    ) {
+    fn adopt(&mut self, cx: &mut Context<'_>, stamp: Stamp, part: Arc<dmos_core::FlowPart>, edges: usize) {
         if self.role.adopt(stamp, part, edges)
             && let Some(recovered) = self.replay.take()
         {

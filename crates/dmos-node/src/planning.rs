@@ -101,23 +101,10 @@ impl Planning {
         self.changes.clear();
         let steps = meter.steps();
         self.begun += 1;
-        let ticket = Stamp {
-            term: self.term,
-            version: self.begun,
-        };
+        let ticket = Stamp { term: self.term, version: self.begun };
         let listing_steps = meter.counter("edges").min(steps);
-        self.under_way = Some(Plan {
-            ticket,
-            flow,
-            steps,
-            listing_steps,
-            begun: cx.now,
-        });
-        cx.effects.push(Effect::Plan {
-            ticket,
-            steps,
-            blocking,
-        });
+        self.under_way = Some(Plan { ticket, flow, steps, listing_steps, begun: cx.now });
+        cx.effects.push(Effect::Plan { ticket, steps, blocking });
     }
 
     /// The time of a plan is over: puts it in force if this node still leads.
@@ -141,12 +128,7 @@ impl Planning {
         }
         let in_force = still_leads && !gave_up;
         let flow = plan.flow.ok();
-        let report = PlanReport {
-            took,
-            steps: plan.steps,
-            flow: flow.clone(),
-            in_force,
-        };
+        let report = PlanReport { took, steps: plan.steps, flow: flow.clone(), in_force };
         cx.effects.push(Effect::Report(report));
         let own = in_force.then(|| self.publish(cx, flow.unwrap_or_default()));
         if std::mem::take(&mut self.plan_again) && still_leads {
@@ -158,22 +140,15 @@ impl Planning {
     fn count(&self, cx: &mut Context<'_>, plan: &Plan, took: Span) {
         cx.metrics.count(Metric::PlansComputed);
         cx.metrics.add(Metric::PlanningSteps, plan.steps);
-        cx.metrics
-            .set(Metric::FullFlowBootstrapTimeSec, took.as_nanos());
-        let share = u128::from(took.as_nanos()) * u128::from(plan.listing_steps)
-            / u128::from(plan.steps.max(1));
-        cx.metrics.set(
-            Metric::BootstrapAllPathsTimeSec,
-            u64::try_from(share).unwrap_or(u64::MAX),
-        );
+        cx.metrics.set(Metric::FullFlowBootstrapTimeSec, took.as_nanos());
+        let share =
+            u128::from(took.as_nanos()) * u128::from(plan.listing_steps) / u128::from(plan.steps.max(1));
+        cx.metrics.set(Metric::BootstrapAllPathsTimeSec, u64::try_from(share).unwrap_or(u64::MAX));
     }
 
     fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> (Stamp, FlowPart) {
         self.version += 1;
-        let stamp = Stamp {
-            term: self.term,
-            version: self.version,
-        };
+        let stamp = Stamp { term: self.term, version: self.version };
         let before = self.in_force.replace(Arc::clone(&flow));
         let own = flow.part(cx.me);
         match cx.protocol.knowledge {
@@ -182,10 +157,7 @@ impl Planning {
                 let me = cx.me;
                 for node in cx.network.nodes().filter(|&node| node != me) {
                     let part = flow.part(node);
-                    if before
-                        .as_ref()
-                        .is_none_or(|before| before.part(node) != part)
-                    {
+                    if before.as_ref().is_none_or(|before| before.part(node) != part) {
                         self.offer(cx, node, stamp, Arc::new(part));
                     }
                 }
@@ -196,13 +168,7 @@ impl Planning {
 
     fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, stamp: Stamp, part: Arc<FlowPart>) {
         cx.send(node, Message::Part(stamp, Arc::clone(&part)));
-        let offer = Offer {
-            node,
-            stamp,
-            part,
-            first: cx.now,
-            last: cx.now,
-        };
+        let offer = Offer { node, stamp, part, first: cx.now, last: cx.now };
         match self.offered.binary_search_by_key(&node, |offer| offer.node) {
             Ok(at) => self.offered[at] = offer,
             Err(at) => self.offered.insert(at, offer),
@@ -227,14 +193,9 @@ impl Planning {
         for offer in &mut self.offered {
             if cx.is_overdue(offer.last) {
                 offer.last = cx.now;
-                cx.send(
-                    offer.node,
-                    Message::Part(offer.stamp, Arc::clone(&offer.part)),
-                );
+                cx.send(offer.node, Message::Part(offer.stamp, Arc::clone(&offer.part)));
             }
-            if cx.now.since(offer.first) > cx.protocol.suspect_after
-                && self.alive.contains(offer.node)
-            {
+            if cx.now.since(offer.first) > cx.protocol.suspect_after && self.alive.contains(offer.node) {
                 silent.push(offer.node);
             }
         }
@@ -247,13 +208,7 @@ impl Planning {
     }
 
     /// A node has its part: it is alive.
-    pub(crate) fn acknowledged(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: NodeId,
-        stamp: Stamp,
-        budget: u64,
-    ) {
+    pub(crate) fn acknowledged(&mut self, cx: &mut Context<'_>, from: NodeId, stamp: Stamp, budget: u64) {
         if let Ok(at) = self.offered.binary_search_by_key(&from, |offer| offer.node)
             && self.offered[at].stamp <= stamp
         {
@@ -267,10 +222,7 @@ impl Planning {
         if cx.protocol.knowledge == Knowledge::Messages
             && let Some(flow) = &self.in_force
         {
-            let stamp = Stamp {
-                term: self.term,
-                version: self.version,
-            };
+            let stamp = Stamp { term: self.term, version: self.version };
             let part = Arc::new(flow.part(from));
             self.offer(cx, from, stamp, part);
         }
@@ -292,8 +244,7 @@ impl Planning {
         let plans = match cx.protocol.deaths {
             Deaths::OncePerDeath => {
                 let news = node != cx.me && self.alive.remove(node);
-                cx.metrics
-                    .add(Metric::NodesDeterminedCrashed, u64::from(news));
+                cx.metrics.add(Metric::NodesDeterminedCrashed, u64::from(news));
                 news
             }
             Deaths::EveryReport => {

@@ -11,10 +11,7 @@ pub(crate) struct BatchSet {
 
 impl BatchSet {
     pub(crate) fn contains(&self, batch: BatchId) -> bool {
-        let Ok(at) = self
-            .makers
-            .binary_search_by_key(&batch.maker, |maker| maker.0)
-        else {
+        let Ok(at) = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0) else {
             return false;
         };
         let word = self.makers[at].1.get(batch.serial as usize / 64);
@@ -23,13 +20,10 @@ impl BatchSet {
 
     /// Adds a batch; true if it was not there.
     pub(crate) fn insert(&mut self, batch: BatchId) -> bool {
-        let at = self
-            .makers
-            .binary_search_by_key(&batch.maker, |maker| maker.0)
-            .unwrap_or_else(|at| {
-                self.makers.insert(at, (batch.maker, Vec::new()));
-                at
-            });
+        let at = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0).unwrap_or_else(|at| {
+            self.makers.insert(at, (batch.maker, Vec::new()));
+            at
+        });
         let words = &mut self.makers[at].1;
         let index = batch.serial as usize / 64;
         if index >= words.len() {
@@ -50,20 +44,9 @@ mod tests {
     fn remembers_each_batch_once() {
         let mut set = BatchSet::default();
         for (maker, serial) in [(7, 200), (3, 0), (7, 0), (7, 63), (7, 64)] {
-            let batch = BatchId {
-                maker: NodeId::new(maker),
-                serial,
-            };
-            assert!(
-                !set.contains(batch)
-                    && set.insert(batch)
-                    && set.contains(batch)
-                    && !set.insert(batch)
-            );
+            let batch = BatchId { maker: NodeId::new(maker), serial };
+            assert!(!set.contains(batch) && set.insert(batch) && set.contains(batch) && !set.insert(batch));
         }
-        assert!(!set.contains(BatchId {
-            maker: NodeId::new(3),
-            serial: 1000
-        }));
+        assert!(!set.contains(BatchId { maker: NodeId::new(3), serial: 1000 }));
     }
 }

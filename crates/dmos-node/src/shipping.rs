@@ -36,10 +36,7 @@ pub(crate) struct Shipping {
 
 impl Shipping {
     pub(crate) fn new(me: NodeId) -> Self {
-        Self {
-            me: Some(me),
-            ..Self::default()
-        }
+        Self { me: Some(me), ..Self::default() }
     }
 
     /// Batches in stock, oldest first.
@@ -64,19 +61,13 @@ impl Shipping {
     /// Whether the stock takes what one more making yields.
     pub(crate) fn has_room(&self, cx: &Context<'_>) -> bool {
         let after = self.stock.len() as u64 + u64::from(cx.network.quantity_made(cx.me));
-        cx.protocol
-            .stock_limit
-            .is_none_or(|limit| after <= u64::from(limit.get()))
+        cx.protocol.stock_limit.is_none_or(|limit| after <= u64::from(limit.get()))
     }
 
     pub(crate) fn put_in_stock(&mut self, count: u32) {
         let maker = self.me.expect("set when the node was made");
-        let next = self
-            .made
-            .checked_add(count)
-            .expect("a node makes fewer than 2^32 batches");
-        self.stock
-            .extend((self.made..next).map(|serial| BatchId { maker, serial }));
+        let next = self.made.checked_add(count).expect("a node makes fewer than 2^32 batches");
+        self.stock.extend((self.made..next).map(|serial| BatchId { maker, serial }));
         self.made = next;
     }
 
@@ -99,20 +90,10 @@ impl Shipping {
         {
             sent.since = cx.now;
             cx.metrics.count(Metric::BatchesResent);
-            cx.send(
-                from,
-                Message::Sent {
-                    request: sent.request,
-                    batch: sent.batch,
-                },
-            );
+            cx.send(from, Message::Sent { request: sent.request, batch: sent.batch });
             return;
         }
-        let in_stock = if item == cx.network.makes(cx.me) {
-            self.stock.pop_front()
-        } else {
-            None
-        };
+        let in_stock = if item == cx.network.makes(cx.me) { self.stock.pop_front() } else { None };
         let Some(batch) = in_stock else {
             cx.metrics.count(Metric::EmptyOutboundInventoryOccurrences);
             cx.metrics.count(Metric::BatchUnavailableMessagesSent);
@@ -120,11 +101,7 @@ impl Shipping {
             return;
         };
         match cx.protocol.log {
-            LogKeeping::Separate => cx.append(LogRecord::Promised {
-                batch,
-                to: from,
-                request,
-            }),
+            LogKeeping::Separate => cx.append(LogRecord::Promised { batch, to: from, request }),
             LogKeeping::MixedUp => dock.mix_up(cx, batch),
         }
         self.announce(cx, batch, from, Some(request));
@@ -138,12 +115,7 @@ impl Shipping {
         to: NodeId,
         request: Option<RequestId>,
     ) {
-        self.under_way.push(UnderWay {
-            batch,
-            to,
-            request,
-            since: cx.now,
-        });
+        self.under_way.push(UnderWay { batch, to, request, since: cx.now });
         cx.send(to, Message::Sent { request, batch });
         self.set_resend(cx);
     }
@@ -162,13 +134,7 @@ impl Shipping {
             if cx.is_overdue(sent.since) {
                 sent.since = cx.now;
                 cx.metrics.count(Metric::BatchesResent);
-                cx.send(
-                    sent.to,
-                    Message::Sent {
-                        request: sent.request,
-                        batch: sent.batch,
-                    },
-                );
+                cx.send(sent.to, Message::Sent { request: sent.request, batch: sent.batch });
             }
         }
         if !self.under_way.is_empty() {

@@ -34,13 +34,7 @@ impl Stage {
         cx.set_timer(cx.protocol.cycle, Timer::Stage);
     }
 
-    fn turn(
-        &mut self,
-        cx: &mut Context<'_>,
-        role: &Role,
-        dock: &mut Dock,
-        shipping: &mut Shipping,
-    ) {
+    fn turn(&mut self, cx: &mut Context<'_>, role: &Role, dock: &mut Dock, shipping: &mut Shipping) {
         cx.metrics.count(Metric::FlowQueries);
         let Some(part) = role.part() else {
             cx.metrics.count(Metric::FailedFlowQueries);
@@ -67,15 +61,8 @@ impl Stage {
     fn make(&mut self, cx: &mut Context<'_>, dock: &mut Dock, shipping: &mut Shipping) {
         let count = cx.network.quantity_made(cx.me);
         let inputs = dock.use_up(cx);
-        let first = BatchId {
-            maker: cx.me,
-            serial: shipping.next_serial(),
-        };
-        cx.append(LogRecord::Made {
-            first,
-            count,
-            inputs,
-        });
+        let first = BatchId { maker: cx.me, serial: shipping.next_serial() };
+        cx.append(LogRecord::Made { first, count, inputs });
         shipping.put_in_stock(count);
         self.consumed += u64::from(inputs);
         self.produced += u64::from(count);
@@ -90,15 +77,9 @@ impl Stage {
         let metrics = &mut *cx.metrics;
         metrics.set(Metric::BatchesProducedTotal, self.produced);
         metrics.set(Metric::BatchesConsumedTotal, self.consumed);
-        metrics.set(
-            Metric::OutboundMaterialBuildup,
-            shipping.stock().len() as u64,
-        );
+        metrics.set(Metric::OutboundMaterialBuildup, shipping.stock().len() as u64);
         metrics.set(Metric::InboundWalSize, dock.log_entries());
         metrics.set(Metric::OutboundWalSize, shipping.log_entries());
-        metrics.set(
-            Metric::UnansweredBatchRequestsCurrent,
-            dock.unanswered() as u64,
-        );
+        metrics.set(Metric::UnansweredBatchRequestsCurrent, dock.unanswered() as u64);
     }
 }

@@ -1,1 +1,22 @@
-//! x
+//! Turns the record of a run into tables, CSV, JSON and run directories.
+//!
+//! | module | its job |
+//! |---|---|
+//! | [`summary`] | min, max, mean, median, std and var of each metric over the nodes that report it |
+//! | [`published`] | tables of other programs, and how ours compares |
+//! | [`table`] | the look of tables |
+//! | [`run_document`] | a run as one JSON document |
+//! | [`run_directory`] | a run as a directory of files |
+//! | [`whole`] | writes files and directories whole or not at all |
+//!
+//! Architecture invariant: nothing here knows how a run was made.
+
+pub mod published;
+pub mod run_directory;
+pub mod run_document;
+pub mod summary;
+pub mod table;
+pub mod whole;
+
+pub use run_document::{Provenance, RunDocument};
+pub use summary::{Statistics, Summary};

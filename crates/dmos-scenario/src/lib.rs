@@ -1,1 +1,90 @@
-//! x
+//! Reads scenario files: YAML in, a [`dmos_core::Scenario`] that cannot be invalid out.
+//!
+//! Whatever is wrong with a file is said with its place, an excerpt and what would be right, also when
+//! it shows only after parsing. Files come from anywhere, so nothing in one can take long, take much
+//! memory or bring the program down.
+//!
+//! Start at [`load`].
+//!
+//! | module | its job |
+//! |---|---|
+//! | [`outline`] | the shape of a document with the place of everything, and the guard before the reader |
+//! | `document` | a document with settings from the command line put in |
+//! | `file` | what a scenario file may say |
+//! | `resolve` | from what a file says to a valid scenario |
+//! | [`error`] | what is wrong, and where |
+//!
+//! Architecture invariant: nothing here knows the simulator, or any strategy by name.
+
+mod document;
+pub mod error;
+mod file;
+pub mod outline;
+mod resolve;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use dmos_core::{Registry, Scenario};
+
+pub use document::Override;
+pub use error::ScenarioError;
+
+use document::Document;
+
+/// The largest scenario file that is read, in bytes. Networks beyond that are better generated, or
+/// described in groups of like nodes.
+pub const SIZE_MAX: usize = 4 << 20;
+
+/// A scenario with what is worth knowing about its file.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// What is odd about it, in words.
+    pub warnings: Vec<String>,
+    /// The file's text.
+    pub text: String,
+}
+
+/// Reads the scenario in a file, with settings from the command line in place of the file's.
+///
+/// # Errors
+/// If the file cannot be read, or is no valid scenario.
+pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, ScenarioError> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|reason| ScenarioError::unreadable(&name, &reason))?;
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    parse(&name, &stem, text, overrides, registry)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > SIZE_MAX {
+        return Err(format!(
+            "it is larger than {} MiB; generate the network, or describe it in groups of like nodes",
+            SIZE_MAX >> 20
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 text: {error}"))
+}
+
+/// Reads the scenario in `text`. `origin` names it in errors; `name` is its name unless it has one.
+///
+/// # Errors
+/// If the text is no valid scenario.
+pub fn parse(
+    origin: &str,
+    name: &str,
+    text: String,
+    overrides: &[Override],
+    registry: &Registry,
+) -> Result<Loaded, ScenarioError> {
+    let document = Document::new(origin, &text, overrides)?;
+    let file = document.read()?;
+    let (scenario, warnings) = resolve::resolve(file, name, &document, registry)?;
+    Ok(Loaded { scenario, warnings, text })
+}

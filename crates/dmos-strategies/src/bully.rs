@@ -10,8 +10,8 @@
 //! later term than its own takes office again under a new one.
 
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind,
-    ParamSpec, Params, Seat, register_leader,
+    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
+    Seat, register_leader,
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
@@ -23,14 +23,9 @@ register_leader!(LeaderDescriptor {
     params: &[ParamSpec {
         name: "timeout",
         summary: "how long to wait for an answer; longer than a message and its answer take",
-        kind: ParamKind::Duration {
-            min: Span::from_nanos(1),
-            default: Span::from_millis(500)
-        },
+        kind: ParamKind::Duration { min: Span::from_nanos(1), default: Span::from_millis(500) },
     }],
-    build: |params: &Params| Box::new(Bully {
-        timeout: params.duration("timeout")
-    }),
+    build: |params: &Params| Box::new(Bully { timeout: params.duration("timeout") }),
 });
 
 struct Bully {
@@ -81,9 +76,8 @@ fn encode(message: Message, term: u64) -> Box<[u8]> {
 
 fn decode(bytes: &[u8]) -> Option<(Message, u64)> {
     let (&kind, term) = bytes.split_first()?;
-    let message = [Message::Election, Message::Answer, Message::Coordinator]
-        .into_iter()
-        .find(|&m| m as u8 == kind)?;
+    let message =
+        [Message::Election, Message::Answer, Message::Coordinator].into_iter().find(|&m| m as u8 == kind)?;
     Some((message, u64::from_le_bytes(term.try_into().ok()?)))
 }
 
@@ -100,9 +94,8 @@ impl Election for Candidate {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
         match input {
             ElectionInput::Start { durable } => {
-                self.known_term = durable
-                    .and_then(|bytes| bytes.try_into().ok())
-                    .map_or(0, u64::from_le_bytes);
+                self.known_term =
+                    durable.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
                 self.ask(effects);
             }
             ElectionInput::Message { from, bytes } => {
@@ -117,9 +110,7 @@ impl Election for Candidate {
                 State::Follows(_) | State::Leads => {}
             },
             ElectionInput::Timer(_) => {}
-            ElectionInput::Suspect(node) if self.state == State::Follows(Some(node)) => {
-                self.ask(effects)
-            }
+            ElectionInput::Suspect(node) if self.state == State::Follows(Some(node)) => self.ask(effects),
             ElectionInput::Return(node) if node > self.seat.me || self.state == State::Leads => {
                 self.ask(effects)
             }
@@ -177,16 +168,9 @@ impl Candidate {
     }
 
     fn ask(&mut self, effects: &mut ElectionEffects) {
-        let higher = self
-            .seat
-            .candidates
-            .iter()
-            .copied()
-            .filter(|&node| node > self.seat.me);
+        let higher = self.seat.candidates.iter().copied().filter(|&node| node > self.seat.me);
         let before = effects.sends.len();
-        effects
-            .sends
-            .extend(higher.map(|node| self.say(node, Message::Election)));
+        effects.sends.extend(higher.map(|node| self.say(node, Message::Election)));
         if effects.sends.len() == before {
             self.take_office(effects);
         } else {
@@ -197,25 +181,14 @@ impl Candidate {
 
     fn take_office(&mut self, effects: &mut ElectionEffects) {
         let places = self.seat.candidates.len() as u64;
-        let place = self
-            .seat
-            .candidates
-            .iter()
-            .position(|&node| node == self.seat.me);
+        let place = self.seat.candidates.iter().position(|&node| node == self.seat.me);
         let place = place.expect("a candidate is among the candidates") as u64;
         self.known_term = (self.known_term / places + 1) * places + place;
         self.state = State::Leads;
         effects.durable = Some(self.known_term.to_le_bytes().into());
         effects.leader = Some((self.seat.me, Term(self.known_term)));
-        let lower = self
-            .seat
-            .candidates
-            .iter()
-            .copied()
-            .filter(|&node| node < self.seat.me);
-        effects
-            .sends
-            .extend(lower.map(|node| self.say(node, Message::Coordinator)));
+        let lower = self.seat.candidates.iter().copied().filter(|&node| node < self.seat.me);
+        effects.sends.extend(lower.map(|node| self.say(node, Message::Coordinator)));
     }
 }
 
@@ -252,30 +225,18 @@ mod tests {
         }
 
         fn start(&mut self, node: NodeId) {
-            let strategy = Bully {
-                timeout: Span::from_secs(1),
-            };
-            let machine = strategy.machine(Seat {
-                me: node,
-                candidates: self.candidates.clone(),
-            });
+            let strategy = Bully { timeout: Span::from_secs(1) };
+            let machine = strategy.machine(Seat { me: node, candidates: self.candidates.clone() });
             self.machines.insert(node, machine);
             let durable = self.durable.get(&node).cloned();
-            self.give(
-                node,
-                ElectionInput::Start {
-                    durable: durable.as_deref(),
-                },
-            );
+            self.give(node, ElectionInput::Start { durable: durable.as_deref() });
         }
 
         fn crash(&mut self, node: NodeId) {
             self.machines.remove(&node);
             self.leaders.remove(&node);
             let alive: Vec<_> = self.machines.keys().copied().collect();
-            alive
-                .into_iter()
-                .for_each(|other| self.give(other, ElectionInput::Suspect(node)));
+            alive.into_iter().for_each(|other| self.give(other, ElectionInput::Suspect(node)));
             self.settle();
         }
 
@@ -285,31 +246,17 @@ mod tests {
             };
             let mut effects = ElectionEffects::default();
             machine.handle(Time::ZERO, input, &mut effects);
-            self.durable
-                .extend(effects.durable.map(|bytes| (node, bytes)));
-            self.leaders
-                .extend(effects.leader.map(|leader| (node, leader)));
-            self.timers
-                .extend(effects.timers.into_iter().map(|(_, timer)| (node, timer)));
-            self.messages.extend(
-                effects
-                    .sends
-                    .into_iter()
-                    .map(|(to, bytes)| (node, to, bytes)),
-            );
+            self.durable.extend(effects.durable.map(|bytes| (node, bytes)));
+            self.leaders.extend(effects.leader.map(|leader| (node, leader)));
+            self.timers.extend(effects.timers.into_iter().map(|(_, timer)| (node, timer)));
+            self.messages.extend(effects.sends.into_iter().map(|(to, bytes)| (node, to, bytes)));
         }
 
         /// Delivers all messages, then fires one timer, and so on until nothing is left.
         fn settle(&mut self) {
             for _ in 0..10_000 {
                 if let Some((from, to, bytes)) = self.messages.pop_front() {
-                    self.give(
-                        to,
-                        ElectionInput::Message {
-                            from,
-                            bytes: &bytes,
-                        },
-                    );
+                    self.give(to, ElectionInput::Message { from, bytes: &bytes });
                 } else if let Some((node, timer)) = self.timers.pop_front() {
                     self.give(node, ElectionInput::Timer(timer));
                 } else {
@@ -363,9 +310,6 @@ mod tests {
         for bytes in [&[][..], &[9; 9], &[0; 8], &[2; 10]] {
             assert_eq!(decode(bytes), None);
         }
-        assert_eq!(
-            decode(&encode(Message::Coordinator, 7)),
-            Some((Message::Coordinator, 7))
-        );
+        assert_eq!(decode(&encode(Message::Coordinator, 7)), Some((Message::Coordinator, 7)));
     }
 }

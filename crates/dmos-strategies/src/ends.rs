@@ -26,26 +26,13 @@ impl Ends {
         let (Some(first), Some(last)) = (alive.first(), alive.last()) else {
             return Err(NoFlow::NobodyAlive);
         };
-        let last_producer = |&item| {
-            network
-                .producers(item)
-                .iter()
-                .rev()
-                .copied()
-                .find(|&node| alive.contains(node))
-        };
-        let mut ends: Vec<_> = network
-            .final_items()
-            .iter()
-            .filter_map(last_producer)
-            .collect();
+        let last_producer =
+            |&item| network.producers(item).iter().rev().copied().find(|&node| alive.contains(node));
+        let mut ends: Vec<_> = network.final_items().iter().filter_map(last_producer).collect();
         if ends.is_empty() && stand_ins {
             ends.push(last);
         }
-        Ok(Self {
-            start: stand_ins.then_some(first),
-            ends,
-        })
+        Ok(Self { start: stand_ins.then_some(first), ends })
     }
 
     /// Whether `node` can make its item without supplies.

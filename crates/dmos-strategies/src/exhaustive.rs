@@ -9,9 +9,7 @@
 //! Here the search is really made, call by call. The scans are counted and charged, but not made: what
 //! they would find is known.
 
-use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow,
-};
+use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow};
 use dmos_core::{Flow, NodeId, SupplyEdge};
 
 use crate::ends::{Ends, STAND_INS};
@@ -22,9 +20,7 @@ register_flow!(FlowDescriptor {
     source: "the published prototype's flow bootstrap",
     guarantee: "finds a flow if one exists and its budget allows; takes time exponential in the network's depth",
     params: &[STAND_INS],
-    build: |params: &Params| Box::new(Exhaustive {
-        stand_ins: params.flag("stand_ins")
-    }),
+    build: |params: &Params| Box::new(Exhaustive { stand_ins: params.flag("stand_ins") }),
 });
 
 struct Exhaustive {
@@ -46,43 +42,21 @@ impl FlowStrategy for Exhaustive {
                 Err(error) => outcome = Err(error),
             }
         }
-        let Search {
-            calls,
-            scanned,
-            path,
-            ..
-        } = search;
+        let Search { calls, scanned, path, .. } = search;
         meter.note("calls", calls);
         meter.note("scanned", scanned);
         outcome?;
-        if found {
-            Ok(Flow::new(path))
-        } else {
-            Err(NoFlow::Unmakeable(request.network.final_items()[0]))
-        }
+        if found { Ok(Flow::new(path)) } else { Err(NoFlow::Unmakeable(request.network.final_items()[0])) }
     }
 }
 
 /// How many possible supply edges there are between live nodes: the search's first step lists them.
 fn possible_edges(request: &PlanRequest<'_>) -> u64 {
     let network = request.network;
-    let alive = |nodes: &[NodeId]| {
-        nodes
-            .iter()
-            .filter(|&&node| request.alive.contains(node))
-            .count() as u64
-    };
-    let live: Vec<u64> = network
-        .items()
-        .map(|item| alive(network.producers(item)))
-        .collect();
-    let requirements = request
-        .alive
-        .iter()
-        .flat_map(|node| network.requirements(node));
-    requirements
-        .map(|required| live[required.item.index()])
-        .sum()
+    let alive = |nodes: &[NodeId]| nodes.iter().filter(|&&node| request.alive.contains(node)).count() as u64;
+    let live: Vec<u64> = network.items().map(|item| alive(network.producers(item))).collect();
+    let requirements = request.alive.iter().flat_map(|node| network.requirements(node));
+    requirements.map(|required| live[required.item.index()]).sum()
 }
 
 /// What a call comes back with.
@@ -132,26 +106,13 @@ impl<'a> Search<'a> {
     fn new(request: &'a PlanRequest<'a>, ends: &'a Ends, meter: &'a mut Meter) -> Self {
         let incoming = vec![None; request.network.node_count()];
         let (stack, met, path) = (Vec::new(), Vec::new(), Vec::new());
-        Self {
-            request,
-            ends,
-            meter,
-            incoming,
-            stack,
-            met,
-            path,
-            list: 0,
-            calls: 0,
-            scanned: 0,
-        }
+        Self { request, ends, meter, incoming, stack, met, path, list: 0, calls: 0, scanned: 0 }
     }
 
     fn from(&mut self, end: NodeId) -> Result<Reached, NoFlow> {
         let mut answer = self.call(end)?;
         while let Some(call) = self.stack.last_mut() {
-            let incoming = self.incoming[call.node.index()]
-                .as_ref()
-                .expect("listed by its call");
+            let incoming = self.incoming[call.node.index()].as_ref().expect("listed by its call");
             if let Some(reached) = answer.take() {
                 // The call's last look brought an answer: the edge before `next` can be used or not.
                 let (producer, requirement) = incoming[call.next - 1];
@@ -163,13 +124,8 @@ impl<'a> Search<'a> {
                 self.scanned += scan;
                 self.meter.charge(scan)?;
                 if reached != Reached::Nothing {
-                    let item =
-                        self.request.network.requirements(call.node)[requirement as usize].item;
-                    self.path.push(SupplyEdge {
-                        consumer: call.node,
-                        item,
-                        producer,
-                    });
+                    let item = self.request.network.requirements(call.node)[requirement as usize].item;
+                    self.path.push(SupplyEdge { consumer: call.node, item, producer });
                     self.list += 1;
                     self.met[call.met_from + requirement as usize] = true;
                     call.missing -= 1;
@@ -177,10 +133,7 @@ impl<'a> Search<'a> {
                 continue;
             }
             let met = &self.met[call.met_from..];
-            match incoming[call.next..]
-                .iter()
-                .position(|&(_, requirement)| !met[requirement as usize])
-            {
+            match incoming[call.next..].iter().position(|&(_, requirement)| !met[requirement as usize]) {
                 Some(skipped) => {
                     let producer = incoming[call.next + skipped].0;
                     call.next += skipped + 1;
@@ -202,19 +155,10 @@ impl<'a> Search<'a> {
         }
         let alive = self.request.alive;
         self.incoming[node.index()].get_or_insert_with(|| {
-            let producers =
-                network
-                    .requirements(node)
-                    .iter()
-                    .zip(0..)
-                    .flat_map(|(required, nth)| {
-                        network
-                            .producers(required.item)
-                            .iter()
-                            .map(move |&producer| (producer, nth))
-                    });
-            let mut incoming: Vec<Incoming> =
-                producers.filter(|edge| alive.contains(edge.0)).collect();
+            let producers = network.requirements(node).iter().zip(0..).flat_map(|(required, nth)| {
+                network.producers(required.item).iter().map(move |&producer| (producer, nth))
+            });
+            let mut incoming: Vec<Incoming> = producers.filter(|edge| alive.contains(edge.0)).collect();
             incoming.sort_unstable();
             incoming.into()
         });
@@ -222,13 +166,7 @@ impl<'a> Search<'a> {
         let met_from = self.met.len();
         self.met.resize(met_from + missing, false);
         let missing = u32::try_from(missing).expect("fewer requirements than items");
-        self.stack.push(Call {
-            node,
-            next: 0,
-            met_from,
-            missing,
-            path_from: self.path.len(),
-        });
+        self.stack.push(Call { node, next: 0, met_from, missing, path_from: self.path.len() });
         Ok(None)
     }
 

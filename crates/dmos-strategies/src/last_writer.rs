@@ -6,8 +6,8 @@
 //! and so is how many find themselves.
 
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind,
-    ParamSpec, Params, Seat, register_leader,
+    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
+    Seat, register_leader,
 };
 use dmos_core::{NodeId, Term, Time};
 
@@ -17,19 +17,11 @@ register_leader!(LeaderDescriptor {
     source: "the published prototype",
     guarantee: "none: a leader that dies is not replaced until it returns",
     params: &[
-        ParamSpec {
-            name: "last",
-            summary: "the node that writes last",
-            kind: ParamKind::Node
-        },
+        ParamSpec { name: "last", summary: "the node that writes last", kind: ParamKind::Node },
         ParamSpec {
             name: "planners",
             summary: "how many nodes find themselves leader at the start, and plan; the last writer is one of them",
-            kind: ParamKind::Integer {
-                min: 1,
-                max: u64::MAX,
-                default: 1
-            },
+            kind: ParamKind::Integer { min: 1, max: u64::MAX, default: 1 },
         },
     ],
     build: |params: &Params| Box::new(LastWriter {
@@ -46,20 +38,13 @@ struct LastWriter {
 impl LeaderStrategy for LastWriter {
     fn machine(&self, seat: Seat) -> Box<dyn Election> {
         let others = seat.candidates.iter().filter(|&&node| node != self.last);
-        let place = others
-            .clone()
-            .position(|&node| node == seat.me)
-            .map(|place| place as u64);
+        let place = others.clone().position(|&node| node == seat.me).map(|place| place as u64);
         let count = others.count() as u64;
         let rank = match place {
             Some(place) => is_spread(place, count, self.planners - 1).then_some(place + 1),
             None => Some(count + 1),
         };
-        Box::new(Writer {
-            me: seat.me,
-            rank,
-            ranks: count + 2,
-        })
+        Box::new(Writer { me: seat.me, rank, ranks: count + 2 })
     }
 }
 
@@ -84,9 +69,7 @@ impl Election for Writer {
             return;
         };
         // Each start writes anew, so its term is above those of all earlier starts.
-        let earlier = durable
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(0, u64::from_le_bytes);
+        let earlier = durable.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
         effects.durable = Some((earlier + 1).to_le_bytes().into());
         effects.leader = Some((self.me, Term(earlier * self.ranks + rank)));
     }
@@ -97,22 +80,12 @@ mod tests {
     use super::*;
 
     fn leaders(last: usize, planners: u64, nodes: usize) -> Vec<(usize, u64)> {
-        let strategy = LastWriter {
-            last: NodeId::new(last),
-            planners,
-        };
+        let strategy = LastWriter { last: NodeId::new(last), planners };
         let candidates: std::sync::Arc<[_]> = (0..nodes).map(NodeId::new).collect();
         let start = |me: &NodeId| {
             let mut effects = ElectionEffects::default();
-            let seat = Seat {
-                me: *me,
-                candidates: candidates.clone(),
-            };
-            strategy.machine(seat).handle(
-                Time::ZERO,
-                ElectionInput::Start { durable: None },
-                &mut effects,
-            );
+            let seat = Seat { me: *me, candidates: candidates.clone() };
+            strategy.machine(seat).handle(Time::ZERO, ElectionInput::Start { durable: None }, &mut effects);
             effects.leader.map(|(node, term)| (node.index(), term.0))
         };
         candidates.iter().filter_map(start).collect()
@@ -123,13 +96,7 @@ mod tests {
         for planners in 1..=8 {
             let found = leaders(6, planners, 8);
             assert_eq!(found.len() as u64, planners);
-            assert_eq!(
-                found
-                    .iter()
-                    .max_by_key(|leader| leader.1)
-                    .map(|leader| leader.0),
-                Some(6)
-            );
+            assert_eq!(found.iter().max_by_key(|leader| leader.1).map(|leader| leader.0), Some(6));
         }
         assert_eq!(leaders(6, 100, 8).len(), 8);
         assert_eq!(leaders(0, 1, 1), [(0, 1)]);

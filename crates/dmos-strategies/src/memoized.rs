@@ -5,9 +5,7 @@
 //! then picks the edges that are needed. Time is linear in the recipes' entries and the live nodes.
 //! On AND/OR graphs without cycles this is the bottom-up evaluation of Nilsson (1980).
 
-use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow,
-};
+use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow};
 use dmos_core::{Flow, NodeId, NodeSet, SupplyEdge};
 
 use crate::ends::{Ends, STAND_INS};
@@ -18,9 +16,7 @@ register_flow!(FlowDescriptor {
     source: "bottom-up evaluation of an acyclic AND/OR graph (Nilsson 1980, Principles of Artificial Intelligence)",
     guarantee: "finds a flow if one exists; linear in the recipes' entries",
     params: &[STAND_INS],
-    build: |params: &Params| Box::new(Memoized {
-        stand_ins: params.flag("stand_ins")
-    }),
+    build: |params: &Params| Box::new(Memoized { stand_ins: params.flag("stand_ins") }),
 });
 
 struct Memoized {
@@ -34,15 +30,9 @@ impl FlowStrategy for Memoized {
         let network = request.network;
         let can_be_supplied = |node| {
             let mut needs = network.requirements(node).iter();
-            ends.is_source(network, node)
-                || needs.all(|required| chosen[required.item.index()].is_some())
+            ends.is_source(network, node) || needs.all(|required| chosen[required.item.index()].is_some())
         };
-        let mut open: Vec<NodeId> = ends
-            .ends
-            .iter()
-            .copied()
-            .filter(|&end| can_be_supplied(end))
-            .collect();
+        let mut open: Vec<NodeId> = ends.ends.iter().copied().filter(|&end| can_be_supplied(end)).collect();
         if open.is_empty() {
             return Err(NoFlow::Unmakeable(network.final_items()[0]));
         }
@@ -54,13 +44,8 @@ impl FlowStrategy for Memoized {
             }
             for required in network.requirements(consumer) {
                 meter.charge(1)?;
-                let producer =
-                    chosen[required.item.index()].expect("a planned node can be supplied");
-                edges.push(SupplyEdge {
-                    consumer,
-                    item: required.item,
-                    producer,
-                });
+                let producer = chosen[required.item.index()].expect("a planned node can be supplied");
+                edges.push(SupplyEdge { consumer, item: required.item, producer });
                 open.push(producer);
             }
         }
@@ -70,22 +55,14 @@ impl FlowStrategy for Memoized {
 }
 
 /// For each item the first live node that makes it and can be supplied.
-fn choose(
-    request: &PlanRequest<'_>,
-    ends: &Ends,
-    meter: &mut Meter,
-) -> Result<Vec<Option<NodeId>>, NoFlow> {
+fn choose(request: &PlanRequest<'_>, ends: &Ends, meter: &mut Meter) -> Result<Vec<Option<NodeId>>, NoFlow> {
     let network = request.network;
     let mut chosen: Vec<Option<NodeId>> = vec![None; network.item_count()];
     for &item in network.making_order() {
         for &node in network.producers(item) {
             let requirements = network.requirements(node);
             meter.charge(1 + requirements.len() as u64)?;
-            let supplied = || {
-                requirements
-                    .iter()
-                    .all(|required| chosen[required.item.index()].is_some())
-            };
+            let supplied = || requirements.iter().all(|required| chosen[required.item.index()].is_some());
             if request.alive.contains(node) && (ends.is_source(network, node) || supplied()) {
                 chosen[item.index()] = Some(node);
                 break;

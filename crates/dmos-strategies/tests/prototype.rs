@@ -9,39 +9,21 @@ use proptest::prelude::*;
 
 fn plan(name: &str, network: &Network, alive: &NodeSet) -> (Result<Flow, NoFlow>, Meter) {
     let call: StrategyCall = name.parse().expect("a call");
-    let choice = Registry::collect()
-        .expect("no duplicates")
-        .flow(&call, network)
-        .expect("registered");
+    let choice = Registry::collect().expect("no duplicates").flow(&call, network).expect("registered");
     let mut meter = Meter::new(10_000_000_000);
-    let request = PlanRequest {
-        network,
-        alive,
-        in_force: None,
-        changes: &[],
-    };
+    let request = PlanRequest { network, alive, in_force: None, changes: &[] };
     (choice.build().plan(&request, &mut meter), meter)
 }
 
 fn draw(types: u32) -> Network {
-    Generate {
-        types,
-        nodes_per_type: 2,
-        complexity: Complexity::High,
-        seed: 0,
-    }
-    .network()
-    .expect("drawn")
+    Generate { types, nodes_per_type: 2, complexity: Complexity::High, seed: 0 }.network().expect("drawn")
 }
 
 #[track_caller]
 fn check(types: u32, calls: u64, scanned: u64, edges: usize) {
     let network = draw(types);
     let (flow, meter) = plan("exhaustive", &network, &NodeSet::all(network.node_count()));
-    assert_eq!(
-        (meter.counter("calls"), meter.counter("scanned")),
-        (calls, scanned)
-    );
+    assert_eq!((meter.counter("calls"), meter.counter("scanned")), (calls, scanned));
     assert_eq!(flow.expect("a flow").edges().len(), edges);
 }
 
@@ -79,28 +61,17 @@ fn the_flow_of_the_smallest_network() {
     let network = draw(5);
     let (flow, _) = plan("memoized", &network, &NodeSet::all(8));
     let flow = flow.expect("a flow");
-    let mut edges: Vec<_> = flow
-        .edges()
-        .iter()
-        .map(|e| (e.producer.index(), e.consumer.index(), e.item.index()))
-        .collect();
+    let mut edges: Vec<_> =
+        flow.edges().iter().map(|e| (e.producer.index(), e.consumer.index(), e.item.index())).collect();
     edges.sort_unstable();
-    assert_eq!(
-        edges,
-        [(0, 3, 0), (1, 7, 1), (3, 1, 2), (3, 5, 2), (5, 7, 3)]
-    );
+    assert_eq!(edges, [(0, 3, 0), (1, 7, 1), (3, 1, 2), (3, 5, 2), (5, 7, 3)]);
 }
 
 #[test]
 fn the_budget_ends_a_search() {
     let network = draw(30);
     let (flow, meter) = plan("exhaustive", &network, &NodeSet::all(network.node_count()));
-    assert_eq!(
-        flow,
-        Err(NoFlow::BudgetExhausted {
-            budget: 10_000_000_000
-        })
-    );
+    assert_eq!(flow, Err(NoFlow::BudgetExhausted { budget: 10_000_000_000 }));
     assert_eq!(meter.steps(), 10_000_000_000);
 }
 
@@ -109,17 +80,9 @@ fn stand_ins_are_a_choice() {
     let network = draw(5);
     let mut alive = NodeSet::all(8);
     alive.remove(NodeId::new(7));
-    assert!(
-        !plan("memoized", &network, &alive)
-            .0
-            .expect("the last live node stands in")
-            .is_empty()
-    );
+    assert!(!plan("memoized", &network, &alive).0.expect("the last live node stands in").is_empty());
     for strategy in ["memoized:stand_ins=false", "exhaustive:stand_ins=false"] {
-        assert_eq!(
-            plan(strategy, &network, &alive).0,
-            Err(NoFlow::Unmakeable(ItemId::new(4)))
-        );
+        assert_eq!(plan(strategy, &network, &alive).0, Err(NoFlow::Unmakeable(ItemId::new(4))));
     }
 }
 
@@ -127,8 +90,7 @@ fn stand_ins_are_a_choice() {
 fn networks() -> impl Strategy<Value = Network> {
     (2_usize..8).prop_flat_map(|items| {
         let node = (0..items).prop_flat_map(|item| {
-            let requires =
-                proptest::sample::subsequence((0..item).collect::<Vec<_>>(), 0..=item.min(3));
+            let requires = proptest::sample::subsequence((0..item).collect::<Vec<_>>(), 0..=item.min(3));
             (Just(item), requires)
         });
         (Just(items), proptest::collection::vec(node, 1..16)).prop_map(|(items, nodes)| {
@@ -139,10 +101,7 @@ fn networks() -> impl Strategy<Value = Network> {
                     quantity: 1,
                     requires: requires
                         .iter()
-                        .map(|&i| Requirement {
-                            item: ItemId::new(i),
-                            quantity: 1,
-                        })
+                        .map(|&i| Requirement { item: ItemId::new(i), quantity: 1 })
                         .collect(),
                 })
                 .collect();
@@ -156,14 +115,7 @@ fn networks() -> impl Strategy<Value = Network> {
 
 fn seed_networks() -> impl Strategy<Value = Network> {
     (4_u32..13, 1_u32..4, 0_u64..50).prop_map(|(types, nodes_per_type, seed)| {
-        Generate {
-            types,
-            nodes_per_type,
-            complexity: Complexity::Medium,
-            seed,
-        }
-        .network()
-        .expect("drawn")
+        Generate { types, nodes_per_type, complexity: Complexity::Medium, seed }.network().expect("drawn")
     })
 }
 
@@ -194,13 +146,6 @@ proptest! {
 fn these_strategies_are_registered() {
     let registry = Registry::collect().expect("no duplicates");
     let flows: Vec<_> = registry.flows().iter().map(|flow| flow.name).collect();
-    let leaders: Vec<_> = registry
-        .leaders()
-        .iter()
-        .map(|leader| leader.name)
-        .collect();
-    assert_eq!(
-        (flows, leaders),
-        (vec!["exhaustive", "memoized"], vec!["bully", "last-writer"])
-    );
+    let leaders: Vec<_> = registry.leaders().iter().map(|leader| leader.name).collect();
+    assert_eq!((flows, leaders), (vec!["exhaustive", "memoized"], vec!["bully", "last-writer"]));
 }

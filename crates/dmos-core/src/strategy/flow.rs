@@ -73,11 +73,7 @@ impl Meter {
     /// A meter that stops a plan after `budget` steps.
     #[must_use]
     pub fn new(budget: u64) -> Self {
-        Self {
-            budget,
-            steps: 0,
-            counters: Vec::new(),
-        }
+        Self { budget, steps: 0, counters: Vec::new() }
     }
 
     /// Counts `steps` more.
@@ -88,9 +84,7 @@ impl Meter {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > self.budget {
             self.steps = self.budget;
-            return Err(NoFlow::BudgetExhausted {
-                budget: self.budget,
-            });
+            return Err(NoFlow::BudgetExhausted { budget: self.budget });
         }
         Ok(())
     }
@@ -115,9 +109,6 @@ impl Meter {
     /// The figure noted under `name`, zero if there is none.
     #[must_use]
     pub fn counter(&self, name: &str) -> u64 {
-        self.counters
-            .iter()
-            .find(|counter| counter.0 == name)
-            .map_or(0, |counter| counter.1)
+        self.counters.iter().find(|counter| counter.0 == name).map_or(0, |counter| counter.1)
     }
 }

@@ -42,8 +42,8 @@ pub use flow::{Change, FlowStrategy, Meter, NoFlow, PlanRequest};
 pub use leader::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use registry::{
-    Choice, Descriptor, FlowChoice, FlowDescriptor, LeaderChoice, LeaderDescriptor, Registry,
-    RegistryError, StrategyCall, StrategyError,
+    Choice, Descriptor, FlowChoice, FlowDescriptor, LeaderChoice, LeaderDescriptor, Registry, RegistryError,
+    StrategyCall, StrategyError,
 };
 
 /// Registers a [`FlowDescriptor`] with every program that links the crate it stands in.

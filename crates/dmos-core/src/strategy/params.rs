@@ -48,11 +48,9 @@ pub enum ParamKind {
 impl fmt::Display for ParamKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Integer {
-                min,
-                max: u64::MAX,
-                default,
-            } => write!(f, "whole number from {min}, default {default}"),
+            Self::Integer { min, max: u64::MAX, default } => {
+                write!(f, "whole number from {min}, default {default}")
+            }
             Self::Integer { min, max, default } => {
                 write!(f, "whole number from {min} to {max}, default {default}")
             }
@@ -92,25 +90,16 @@ impl ParamKind {
         match *self {
             Self::Integer { min, max, .. } => {
                 let number = text.parse().map_err(|_| refuse())?;
-                if (min..=max).contains(&number) {
-                    Ok(ParamValue::Integer(number))
-                } else {
-                    Err(refuse())
-                }
+                if (min..=max).contains(&number) { Ok(ParamValue::Integer(number)) } else { Err(refuse()) }
             }
             Self::Flag { .. } => text.parse().map(ParamValue::Flag).map_err(|_| refuse()),
             Self::Duration { min, .. } => {
                 let span = text.parse::<Span>().map_err(|error| error.to_string())?;
-                if span >= min {
-                    Ok(ParamValue::Duration(span))
-                } else {
-                    Err(refuse())
-                }
+                if span >= min { Ok(ParamValue::Duration(span)) } else { Err(refuse()) }
             }
             Self::Node => {
                 let node = network.find_node(text);
-                node.map(ParamValue::Node)
-                    .ok_or_else(|| format!("names no node of the network: `{text}`"))
+                node.map(ParamValue::Node).ok_or_else(|| format!("names no node of the network: `{text}`"))
             }
         }
     }
@@ -135,9 +124,7 @@ pub struct Params(pub(super) Vec<(&'static str, ParamValue)>);
 impl Params {
     fn value(&self, name: &str) -> ParamValue {
         let found = self.0.iter().find(|param| param.0 == name);
-        found
-            .unwrap_or_else(|| panic!("the descriptor has no parameter `{name}`"))
-            .1
+        found.unwrap_or_else(|| panic!("the descriptor has no parameter `{name}`")).1
     }
 
     /// The whole number called `name`.

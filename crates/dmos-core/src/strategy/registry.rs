@@ -57,19 +57,10 @@ impl std::str::FromStr for StrategyCall {
         let (name, params) = text.split_once(':').unwrap_or((text, ""));
         let pair = |pair: &str| match pair.split_once('=') {
             Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            None => Err(format!(
-                "`{pair}` is not a parameter; write `{name}:parameter=value`"
-            )),
+            None => Err(format!("`{pair}` is not a parameter; write `{name}:parameter=value`")),
         };
-        let params = params
-            .split(',')
-            .filter(|part| !part.is_empty())
-            .map(pair)
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            name: name.trim().to_owned(),
-            params,
-        })
+        let params = params.split(',').filter(|part| !part.is_empty()).map(pair).collect::<Result<_, _>>()?;
+        Ok(Self { name: name.trim().to_owned(), params })
     }
 }
 
@@ -118,19 +109,11 @@ pub enum StrategyError {
 }
 
 fn list(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn parameters(names: &[&str]) -> String {
-    if names.is_empty() {
-        "it has none".to_owned()
-    } else {
-        format!("it has {}", list(names))
-    }
+    if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", list(names)) }
 }
 
 /// A strategy with all its parameters, ready to be built as often as needed.
@@ -148,11 +131,7 @@ pub type LeaderChoice = Choice<dyn LeaderStrategy>;
 
 impl<S: ?Sized> Clone for Choice<S> {
     fn clone(&self) -> Self {
-        Self {
-            descriptor: self.descriptor,
-            params: self.params.clone(),
-            shown: self.shown.clone(),
-        }
+        Self { descriptor: self.descriptor, params: self.params.clone(), shown: self.shown.clone() }
     }
 }
 
@@ -177,45 +156,28 @@ impl<S: ?Sized> Choice<S> {
     ) -> Result<Self, StrategyError> {
         let specs = descriptor.params;
         let strategy = descriptor.name;
-        let defaults = specs
-            .iter()
-            .map(|spec| (spec.name, spec.kind.default_in(network)));
+        let defaults = specs.iter().map(|spec| (spec.name, spec.kind.default_in(network)));
         let mut params: Vec<_> = defaults.collect();
         for (nth, (name, text)) in call.params.iter().enumerate() {
             let Some(index) = specs.iter().position(|spec| spec.name == name) else {
                 let known = specs.iter().map(|spec| spec.name).collect();
-                return Err(StrategyError::UnknownParam {
-                    strategy,
-                    param: name.clone(),
-                    known,
-                });
+                return Err(StrategyError::UnknownParam { strategy, param: name.clone(), known });
             };
             if call.params[..nth].iter().any(|earlier| earlier.0 == *name) {
-                return Err(StrategyError::ParamTwice {
-                    strategy,
-                    param: name.clone(),
-                });
+                return Err(StrategyError::ParamTwice { strategy, param: name.clone() });
             }
             let spec = &specs[index];
-            params[index].1 =
-                spec.kind
-                    .read(text, network)
-                    .map_err(|problem| StrategyError::BadValue {
-                        strategy,
-                        param: spec.name,
-                        problem,
-                    })?;
+            params[index].1 = spec.kind.read(text, network).map_err(|problem| StrategyError::BadValue {
+                strategy,
+                param: spec.name,
+                problem,
+            })?;
         }
-        let show =
-            |(name, value): &(&str, _)| format!("{name}={}", ParamKind::show(*value, network));
+        let show = |(name, value): &(&str, _)| format!("{name}={}", ParamKind::show(*value, network));
         let shown: Vec<_> = params.iter().map(show).collect();
         let separator = if shown.is_empty() { "" } else { ":" };
         let shown = format!("{strategy}{separator}{}", shown.join(","));
-        Ok(Self {
-            descriptor,
-            params: Params(params),
-            shown,
-        })
+        Ok(Self { descriptor, params: Params(params), shown })
     }
 
     /// The strategy's descriptor.
@@ -252,10 +214,7 @@ fn sorted<S: ?Sized>(
     let mut all: Vec<_> = descriptors.collect();
     all.sort_unstable_by_key(|descriptor| descriptor.name);
     match all.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        Some(pair) => Err(RegistryError {
-            family,
-            name: pair[0].name,
-        }),
+        Some(pair) => Err(RegistryError { family, name: pair[0].name }),
         None => Ok(all),
     }
 }
@@ -304,11 +263,7 @@ impl Registry {
     ///
     /// # Errors
     /// An unknown name or parameter, or a value out of range.
-    pub fn flow(
-        &self,
-        call: &StrategyCall,
-        network: &Network,
-    ) -> Result<FlowChoice, StrategyError> {
+    pub fn flow(&self, call: &StrategyCall, network: &Network) -> Result<FlowChoice, StrategyError> {
         choose("flow", &self.flows, call, network)
     }
 
@@ -316,11 +271,7 @@ impl Registry {
     ///
     /// # Errors
     /// An unknown name or parameter, or a value out of range.
-    pub fn leader(
-        &self,
-        call: &StrategyCall,
-        network: &Network,
-    ) -> Result<LeaderChoice, StrategyError> {
+    pub fn leader(&self, call: &StrategyCall, network: &Network) -> Result<LeaderChoice, StrategyError> {
         choose("leader", &self.leaders, call, network)
     }
 }

@@ -26,9 +26,7 @@ impl Memory {
         for (&batch, state) in &recovered.outbound {
             match *state {
                 Outbound::InStock => self.shipping.restock(batch),
-                Outbound::Promised { to, request } => {
-                    self.shipping.announce(cx, batch, to, Some(request))
-                }
+                Outbound::Promised { to, request } => self.shipping.announce(cx, batch, to, Some(request)),
                 Outbound::Delivered => {}
                 Outbound::OnItsWay => {
                     cx.metrics.count(Metric::WalGhostOutboundBatches);
@@ -87,9 +85,7 @@ impl Memory {
                     self.shipping.announce(cx, batch, consumer, None);
                     continue;
                 }
-                (Outbound::OnItsWay | Outbound::Promised { .. }, None) => {
-                    Metric::WalGhostOutboundBatches
-                }
+                (Outbound::OnItsWay | Outbound::Promised { .. }, None) => Metric::WalGhostOutboundBatches,
                 (Outbound::InStock, _) => {
                     self.shipping.restock(batch);
                     Metric::WalRecoveredOutboundBatches

@@ -1,0 +1,146 @@
+//! Tables of other programs in the prototype's layout, and how ours compares.
+
+use std::path::Path;
+
+use dmos_core::metrics::Metric;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::summary::{COLUMNS, Summary, figure};
+use crate::table;
+
+/// A row of a published table.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+struct Row {
+    metric_name: String,
+    min: f64,
+    max: f64,
+    mean: f64,
+    median: f64,
+    std: f64,
+    var: f64,
+}
+
+/// A published table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PublishedTable(Vec<Row>);
+
+/// Why a published table cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PublishedError {
+    /// The file cannot be read, or is not in the layout.
+    #[error(
+        "cannot read the table `{path}`: {reason}; it needs the columns metric_name,min,max,mean,median,std,var"
+    )]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Ours beside theirs, for one metric.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Comparison {
+    /// The metric, by its name in the published table.
+    pub metric: String,
+    /// Our mean over the nodes, if any node reports the metric.
+    pub ours: Option<f64>,
+    /// Their mean over the nodes.
+    pub theirs: f64,
+    /// Ours by theirs; 1 if both are zero, infinite if only theirs is.
+    pub ratio: Option<f64>,
+    /// Our and their figures, by statistic.
+    pub statistics: Vec<(&'static str, Option<f64>, f64)>,
+}
+
+impl PublishedTable {
+    /// Reads a table from a CSV file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not in the prototype's layout.
+    pub fn read(path: &Path) -> Result<Self, PublishedError> {
+        let unreadable =
+            |reason: String| PublishedError::Unreadable { path: path.display().to_string(), reason };
+        let mut reader = csv::Reader::from_path(path).map_err(|error| unreadable(error.to_string()))?;
+        let rows: Vec<Row> =
+            reader.deserialize().collect::<Result<_, _>>().map_err(|error| unreadable(error.to_string()))?;
+        if rows.is_empty() { Err(unreadable("it has no rows".to_owned())) } else { Ok(Self(rows)) }
+    }
+
+    /// Ours beside theirs, for each metric of theirs.
+    #[must_use]
+    pub fn compare(&self, ours: &Summary) -> Vec<Comparison> {
+        self.0.iter().map(|theirs| compare(theirs, ours)).collect()
+    }
+}
+
+fn compare(theirs: &Row, ours: &Summary) -> Comparison {
+    let metric = Metric::ALL.iter().find(|metric| metric.name() == theirs.metric_name);
+    let ours = metric.and_then(|&metric| ours.get(metric));
+    let their_figures = [theirs.min, theirs.max, theirs.mean, theirs.median, theirs.std, theirs.var];
+    let statistics = COLUMNS.iter().zip(their_figures);
+    Comparison {
+        metric: theirs.metric_name.clone(),
+        ours: ours.map(|ours| ours.mean),
+        theirs: theirs.mean,
+        ratio: ours.map(|ours| ratio(ours.mean, theirs.mean)),
+        statistics: statistics
+            .map(|(&(name, part), theirs)| (name, ours.as_ref().map(part), theirs))
+            .collect(),
+    }
+}
+
+fn ratio(ours: f64, theirs: f64) -> f64 {
+    if ours == theirs { 1.0 } else { ours / theirs }
+}
+
+fn shown(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), figure)
+}
+
+/// Comparisons as a table: for each metric the means, their ratio, and both maxima.
+#[must_use]
+pub fn comparison_table(comparisons: &[Comparison]) -> String {
+    let header = ["metric", "ours", "theirs", "ratio", "our max", "their max"];
+    let rows = comparisons.iter().map(|comparison| {
+        let max = comparison.statistics.iter().find(|row| row.0 == "max");
+        let (our_max, their_max) = max.map_or((None, f64::NAN), |row| (row.1, row.2));
+        let figures = [shown(comparison.ours), figure(comparison.theirs), shown(comparison.ratio)];
+        let maxima = [shown(our_max), figure(their_max)];
+        [comparison.metric.clone()].into_iter().chain(figures).chain(maxima).collect()
+    });
+    table::numbers(&header, rows)
+}
+
+/// Comparisons as CSV: metric, ours, theirs, ratio.
+#[must_use]
+pub fn comparison_csv(comparisons: &[Comparison]) -> String {
+    let mut csv = "metric_name,ours,theirs,ratio\n".to_owned();
+    for comparison in comparisons {
+        let ours = comparison.ours.map_or_else(String::new, figure);
+        let ratio = comparison.ratio.map_or_else(String::new, |ratio| format!("{ratio:.4}"));
+        csv.push_str(&format!("{},{ours},{},{ratio}\n", comparison.metric, figure(comparison.theirs)));
+    }
+    csv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_beside_nothing_is_equal() {
+        assert_eq!(ratio(0.0, 0.0), 1.0);
+        assert_eq!(ratio(3.0, 2.0), 1.5);
+        assert!(ratio(1.0, 0.0).is_infinite());
+    }
+
+    #[test]
+    fn a_table_that_is_none_is_an_error() {
+        let error = PublishedTable::read(Path::new("no such file.csv")).expect_err("it is not there");
+        assert!(error.to_string().contains("no such file.csv"));
+    }
+}

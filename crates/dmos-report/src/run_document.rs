@@ -1,0 +1,175 @@
+//! A run as one JSON document.
+
+use std::collections::BTreeMap;
+
+use dmos_core::metrics::Metric;
+use dmos_core::settings::{Delays, Faults, Protocol, Work};
+use dmos_core::{Network, RunRecord, Scenario};
+use serde::Serialize;
+
+use crate::summary::{Statistics, Summary};
+
+/// Where a run comes from: everything needed to make it again.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Provenance {
+    /// The version of DMOS.
+    pub version: String,
+    /// The scenario file as it was given.
+    pub file: String,
+    /// The SHA-256 of the scenario's text, in hexadecimal.
+    pub sha256: String,
+    /// Settings from the command line, as they were given.
+    pub overrides: Vec<String>,
+    /// The scenario's text.
+    pub text: String,
+}
+
+/// A run, ready to be written as JSON.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RunDocument {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed of everything drawn.
+    pub seed: u64,
+    /// The flow strategy with its parameters.
+    pub flow: String,
+    /// The leader strategy with its parameters.
+    pub leader: String,
+    /// How long the run lasted, in seconds of virtual time.
+    pub duration_s: f64,
+    /// How many events were simulated.
+    pub events: u64,
+    /// Batches of final items made.
+    pub final_batches: u64,
+    /// The statistics of each metric, by name.
+    pub metrics: BTreeMap<&'static str, Statistics>,
+    /// The metrics of each node, by name of the node.
+    pub nodes: BTreeMap<String, BTreeMap<&'static str, f64>>,
+    /// Every plan, in the order in which they were ready.
+    pub plans: Vec<PlanEntry>,
+    /// What the auditor of goods found.
+    pub goods: GoodsEntry,
+}
+
+/// A plan, for output.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PlanEntry {
+    /// When it was ready, in seconds.
+    pub at_s: f64,
+    /// Who planned.
+    pub by: String,
+    /// How long it took, in seconds of virtual time.
+    pub took_s: f64,
+    /// The elementary steps it took.
+    pub steps: u64,
+    /// How many supply edges it has; none if no flow was found.
+    pub edges: Option<u64>,
+    /// Whether it was put in force.
+    pub in_force: bool,
+}
+
+/// What the auditor of goods found, for output.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct GoodsEntry {
+    /// Batches made.
+    pub made: u64,
+    /// Batches in stock at the end.
+    pub in_stock: u64,
+    /// Batches on their way at the end.
+    pub under_way: u64,
+    /// Batches in a dock at the end.
+    pub received: u64,
+    /// Batches used up.
+    pub consumed: u64,
+    /// Batches lost.
+    pub lost: u64,
+    /// Batches used up more than once.
+    pub consumed_twice: u64,
+    /// The first violations, in words.
+    pub violations: Vec<String>,
+}
+
+/// The settings that a run really had, defaults included.
+#[derive(Debug, Serialize)]
+pub struct ResolvedSettings<'a> {
+    nodes: usize,
+    items: usize,
+    candidates: usize,
+    planning_budget: u64,
+    protocol: &'a Protocol,
+    delays: &'a Delays,
+    work: &'a Work,
+    faults: &'a Faults,
+}
+
+impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
+    fn from(scenario: &'a Scenario) -> Self {
+        Self {
+            nodes: scenario.network.node_count(),
+            items: scenario.network.item_count(),
+            candidates: scenario.candidates.len(),
+            planning_budget: scenario.planning_budget.get(),
+            protocol: &scenario.protocol,
+            delays: &scenario.delays,
+            work: &scenario.work,
+            faults: &scenario.faults,
+        }
+    }
+}
+
+impl RunDocument {
+    /// The document of a run of `scenario`.
+    #[must_use]
+    pub fn new(scenario: &Scenario, record: &RunRecord) -> Self {
+        let network = &scenario.network;
+        let summary = Summary::of(record);
+        let final_batches = record.nodes.iter().map(|node| node.get(Metric::FinalBatchesMade)).sum();
+        Self {
+            scenario: scenario.name.clone(),
+            seed: scenario.seed,
+            flow: scenario.flow.to_string(),
+            leader: scenario.leader.to_string(),
+            duration_s: scenario.duration.as_secs_f64(),
+            events: record.events,
+            final_batches,
+            metrics: summary.0.iter().map(|(metric, statistics)| (metric.name(), *statistics)).collect(),
+            nodes: nodes(network, record),
+            plans: plans(network, record),
+            goods: goods(record),
+        }
+    }
+}
+
+fn nodes(network: &Network, record: &RunRecord) -> BTreeMap<String, BTreeMap<&'static str, f64>> {
+    let reported = |node: &dmos_core::NodeMetrics| {
+        Metric::ALL.iter().filter_map(|&metric| Some((metric.name(), node.reported(metric)?))).collect()
+    };
+    let all = network.nodes().zip(&record.nodes);
+    all.map(|(node, metrics)| (network.node_name(node).into_owned(), reported(metrics))).collect()
+}
+
+fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
+    let entry = |plan: &dmos_core::record::PlanRecord| PlanEntry {
+        at_s: plan.at.as_secs_f64(),
+        by: network.node_name(plan.by).into_owned(),
+        took_s: plan.took.as_secs_f64(),
+        steps: plan.steps,
+        edges: plan.edges,
+        in_force: plan.in_force,
+    };
+    record.plans.iter().map(entry).collect()
+}
+
+fn goods(record: &RunRecord) -> GoodsEntry {
+    let goods = record.goods.clone();
+    GoodsEntry {
+        made: goods.made,
+        in_stock: goods.in_stock,
+        under_way: goods.under_way,
+        received: goods.received,
+        consumed: goods.consumed,
+        lost: goods.lost,
+        consumed_twice: goods.consumed_twice,
+        violations: goods.violations,
+    }
+}

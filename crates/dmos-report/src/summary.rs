@@ -1,0 +1,142 @@
+//! Statistics of each metric over the nodes that report it: the columns of the prototype's tables.
+
+use dmos_core::RunRecord;
+use dmos_core::metrics::{Metric, ReportedBy, shown};
+use serde::Serialize;
+
+/// The statistics of one metric over the nodes that report it.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Statistics {
+    /// The smallest value.
+    pub min: f64,
+    /// The largest value.
+    pub max: f64,
+    /// The arithmetic mean.
+    pub mean: f64,
+    /// The middle value, or the mean of the two middle ones.
+    pub median: f64,
+    /// The sample standard deviation (n - 1); not a number for a single node.
+    pub std: f64,
+    /// The sample variance (n - 1); not a number for a single node.
+    pub var: f64,
+    /// How many nodes report the metric.
+    pub nodes: usize,
+}
+
+/// The statistics by their names, in the order of the prototype's tables.
+pub const COLUMNS: [(&str, fn(&Statistics) -> f64); 6] = [
+    ("min", |statistics| statistics.min),
+    ("max", |statistics| statistics.max),
+    ("mean", |statistics| statistics.mean),
+    ("median", |statistics| statistics.median),
+    ("std", |statistics| statistics.std),
+    ("var", |statistics| statistics.var),
+];
+
+impl Statistics {
+    /// The statistics of `values`; none of no values.
+    #[must_use]
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let median = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
+        let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+        let var = if values.len() == 1 { f64::NAN } else { squares / (count - 1.0) };
+        Some(Self { min, max, mean, median, std: var.sqrt(), var, nodes: values.len() })
+    }
+
+    /// The mean of each statistic over several runs.
+    fn mean_of(runs: &[Self]) -> Option<Self> {
+        let count = runs.len() as f64;
+        let mean = |part: fn(&Self) -> f64| runs.iter().map(part).sum::<f64>() / count;
+        let [min, max, mean_of_means, median, std, var] = COLUMNS.map(|(_, part)| mean(part));
+        let nodes = runs.iter().map(|run| run.nodes).max()?;
+        Some(Self { min, max, mean: mean_of_means, median, std, var, nodes })
+    }
+}
+
+/// The statistics of all metrics that any node reports, sorted by name as in the prototype's tables.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Summary(pub Vec<(Metric, Statistics)>);
+
+fn by_name(metrics: &[Metric]) -> Vec<Metric> {
+    let mut sorted = metrics.to_vec();
+    sorted.sort_by_key(|metric| metric.name());
+    sorted
+}
+
+/// What a metric is worth, for each who reports it.
+fn values(record: &RunRecord, metric: Metric) -> Vec<f64> {
+    if metric.reported_by() != ReportedBy::Operator {
+        return record.nodes.iter().filter_map(|node| node.reported(metric)).collect();
+    }
+    let of = |operator: &dmos_core::record::OperatorRecord| match metric {
+        Metric::CrashSignalsSent => operator.crashes,
+        Metric::RecoverSignalsSent => operator.recoveries,
+        _ => operator.cycles,
+    };
+    record.operator.iter().map(|operator| shown(metric, of(operator))).collect()
+}
+
+impl Summary {
+    /// The summary of one run.
+    #[must_use]
+    pub fn of(record: &RunRecord) -> Self {
+        let metrics = by_name(Metric::ALL).into_iter();
+        Self(metrics.filter_map(|metric| Some((metric, Statistics::of(values(record, metric))?))).collect())
+    }
+
+    /// The mean of each statistic over several runs; a metric counts in the runs that report it.
+    #[must_use]
+    pub fn mean_of(runs: &[Self]) -> Self {
+        let mean = |metric: Metric| {
+            let reported: Vec<_> = runs.iter().filter_map(|run| run.get(metric)).collect();
+            Some((metric, Statistics::mean_of(&reported)?))
+        };
+        Self(by_name(Metric::ALL).into_iter().filter_map(mean).collect())
+    }
+
+    /// The statistics of a metric, if anybody reports it.
+    #[must_use]
+    pub fn get(&self, metric: Metric) -> Option<Statistics> {
+        self.0.iter().find(|row| row.0 == metric).map(|row| row.1)
+    }
+
+    /// As CSV, in the layout of the prototype's tables.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut csv = format!("metric_name,{}\n", COLUMNS.map(|(name, _)| name).join(","));
+        for (metric, statistics) in &self.0 {
+            let figures = COLUMNS.map(|(_, part)| figure(part(statistics)));
+            csv.push_str(&format!("{},{}\n", metric.name(), figures.join(",")));
+        }
+        csv
+    }
+}
+
+/// A figure with two decimals, as in the prototype's tables.
+#[must_use]
+pub fn figure(value: f64) -> String {
+    format!("{value:.2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_of_a_sample() {
+        let statistics = Statistics::of(vec![4.0, 1.0, 2.0, 3.0]).expect("four values");
+        assert_eq!(
+            (statistics.min, statistics.max, statistics.mean, statistics.median),
+            (1.0, 4.0, 2.5, 2.5)
+        );
+        assert!((statistics.var - 5.0 / 3.0).abs() < 1e-12);
+        assert_eq!(Statistics::of(vec![]), None);
+        let single = Statistics::of(vec![7.0]).expect("one value");
+        assert!(single.std.is_nan() && single.median == 7.0);
+        assert_eq!(figure(single.var), "NaN");
+    }
+}

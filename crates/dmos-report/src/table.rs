@@ -1,0 +1,48 @@
+//! The look of tables: plain columns, numbers to the right.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::summary::{COLUMNS, Summary, figure};
+
+/// Lays out a table whose first column is text and whose others are numbers.
+#[must_use]
+pub fn numbers(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    aligned(header, rows, |column| if column == 0 { CellAlignment::Left } else { CellAlignment::Right })
+}
+
+/// Lays out a table of text.
+#[must_use]
+pub fn words(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    aligned(header, rows, |_| CellAlignment::Left)
+}
+
+fn aligned(
+    header: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    alignment: impl Fn(usize) -> CellAlignment,
+) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    table.add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_cell_alignment(alignment(index));
+        column.set_padding((0, 2));
+    }
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// The table of a summary, with the prototype's columns and the number of nodes.
+#[must_use]
+pub fn summary(summary: &Summary) -> String {
+    let mut header = vec!["metric"];
+    header.extend(COLUMNS.map(|(name, _)| name));
+    header.push("nodes");
+    let rows = summary.0.iter().map(|(metric, statistics)| {
+        let mut row = vec![metric.name().to_owned()];
+        row.extend(COLUMNS.map(|(_, part)| figure(part(statistics))));
+        row.push(statistics.nodes.to_string());
+        row
+    });
+    numbers(&header, rows)
+}

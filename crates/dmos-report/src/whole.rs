@@ -1,0 +1,67 @@
+//! Writes files and directories whole or not at all.
+//!
+//! Everything is written under a temporary name beside its place, synced to the disk, and renamed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes a directory of files. The directory must not exist, unless it is empty.
+///
+/// # Errors
+/// If the directory exists and is not empty, or anything cannot be written; then nothing is left behind.
+pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> {
+    if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+        let message = "the directory exists and is not empty; name another, or remove it";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent)?;
+    let temporary = tempfile::Builder::new().prefix(".dmos-").tempdir_in(parent)?;
+    for (name, content) in files {
+        let mut file = File::create(temporary.path().join(name))?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+    }
+    make_readable(temporary.path())?;
+    // On success the temporary directory has moved away, and there is nothing left to remove.
+    fs::rename(temporary.path(), path)?;
+    let _moved = temporary.keep();
+    File::open(parent)?.sync_all()
+}
+
+/// Temporary directories are private; results are not.
+#[cfg(unix)]
+fn make_readable(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_all_or_nothing() {
+        let root = tempfile::tempdir().expect("a place for temporary files");
+        let target = root.path().join("deep/run");
+        let files = [("a.txt", "one".to_owned()), ("b.txt", "two".to_owned())];
+        write_directory(&target, &files).expect("it is written");
+        assert_eq!(fs::read_to_string(target.join("b.txt")).expect("it is there"), "two");
+        let again = write_directory(&target, &files).expect_err("it is not overwritten");
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        let bad = write_directory(&root.path().join("bad"), &[("no/such/place", String::new())]);
+        assert!(bad.is_err() && !root.path().join("bad").exists());
+        let left: Vec<_> =
+            fs::read_dir(root.path()).expect("listed").map(|e| e.expect("entry").file_name()).collect();
+        assert_eq!(left, ["deep"]);
+    }
+}

@@ -1,0 +1,202 @@
+//! A document with settings from the command line put in, and the place of each of its values.
+
+use std::ops::Range;
+
+use dmos_graph::names::nearest;
+use serde_path_to_error::Segment;
+use serde_yaml::{Mapping, Value};
+
+use crate::error::{Located, Place, ScenarioError};
+use crate::file::ScenarioFile;
+use crate::outline::{Outline, outline};
+
+/// A setting from the command line that takes the place of the file's.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Override {
+    path: Vec<String>,
+    value: Value,
+    /// As it was given, for messages.
+    given: String,
+}
+
+impl Override {
+    /// A setting as `--set` takes it: `path=value`, where the path's parts are separated by points, and
+    /// the value is YAML.
+    ///
+    /// # Errors
+    /// If there is no path, or the value is not YAML.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (path, value) =
+            text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form path=value"))?;
+        let path: Vec<String> = path.split('.').map(|part| part.trim().to_owned()).collect();
+        if path.iter().any(String::is_empty) {
+            return Err(format!("`{text}` has an empty part in its path"));
+        }
+        outline(&format!("{value}\n"))
+            .or_else(|refusal| if value.trim().is_empty() { Ok(EMPTY) } else { Err(refusal.message) })?;
+        let value = serde_yaml::from_str(value).map_err(|error| format!("`{value}` is not YAML: {error}"))?;
+        Ok(Self { path, value, given: format!("--set {text}") })
+    }
+
+    /// The text given for an option of its own, such as `--flow`, for the field of the same name.
+    #[must_use]
+    pub fn option(name: &str, value: &str) -> Self {
+        let value_read = match name {
+            "seed" => value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from),
+            _ => Value::from(value),
+        };
+        Self { path: vec![name.to_owned()], value: value_read, given: format!("--{name} {value}") }
+    }
+
+    fn apply(&self, root: &mut Value) -> Result<(), String> {
+        let mut place = root;
+        for part in &self.path {
+            if let Value::Sequence(list) = place {
+                let length = list.len();
+                let item = part.parse().ok().and_then(|index: usize| list.get_mut(index));
+                place = item.ok_or_else(|| {
+                    format!("the list has {length} values, counted from 0; there is no `{part}`")
+                })?;
+                continue;
+            }
+            if !place.is_mapping() {
+                *place = Value::Mapping(Mapping::new());
+            }
+            let map = place.as_mapping_mut().expect("it was made a map");
+            place = map.entry(Value::from(part.as_str())).or_insert(Value::Null);
+        }
+        *place = self.value.clone();
+        Ok(())
+    }
+}
+
+const EMPTY: Outline = Outline { span: 0..0, shape: crate::outline::Shape::Scalar };
+
+/// A step on the way to a value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    Key(String),
+    /// In a list, or among a map's values.
+    Index(usize),
+}
+
+impl From<&str> for Step {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+/// The way to a value.
+pub(crate) type Path = Vec<Step>;
+
+/// Builds a [`Path`] from keys and indices.
+macro_rules! steps {
+    ($($step:expr),* $(,)?) => { vec![$($crate::document::Step::from($step)),*] };
+}
+pub(crate) use steps;
+
+/// A whole document.
+pub(crate) struct Document<'a> {
+    origin: &'a str,
+    text: &'a str,
+    outline: Outline,
+    value: Value,
+    overrides: &'a [Override],
+}
+
+impl<'a> Document<'a> {
+    pub(crate) fn new(
+        origin: &'a str,
+        text: &'a str,
+        overrides: &'a [Override],
+    ) -> Result<Self, ScenarioError> {
+        let fail =
+            |message: String, place| ScenarioError::new(origin, text, vec![Located { message, place }]);
+        let outline = outline(text).map_err(|refusal| fail(refusal.message, Place::File(refusal.span)))?;
+        let mut value: Value =
+            serde_yaml::from_str(text).map_err(|error| fail(error.to_string(), Place::Whole))?;
+        for setting in overrides {
+            setting
+                .apply(&mut value)
+                .map_err(|message| fail(message, Place::Setting(setting.given.clone())))?;
+        }
+        Ok(Self { origin, text, outline, value, overrides })
+    }
+
+    /// Reads the document as a scenario file.
+    pub(crate) fn read(&self) -> Result<ScenarioFile, ScenarioError> {
+        serde_path_to_error::deserialize(self.value.clone()).map_err(|error| {
+            let path = error.path().iter().filter_map(step).collect();
+            self.error(vec![(path, explain(&error.inner().to_string()))])
+        })
+    }
+
+    /// An error of these messages, each about the value at its path.
+    pub(crate) fn error(&self, problems: Vec<(Path, String)>) -> ScenarioError {
+        let locate = |(path, message): (Path, String)| Located { message, place: self.place(&path) };
+        ScenarioError::new(self.origin, self.text, problems.into_iter().map(locate).collect())
+    }
+
+    /// Where the value at `path` was said: the last setting from the command line that touches it, or
+    /// else the file, at the deepest value on the way that the file has.
+    fn place(&self, path: &[Step]) -> Place {
+        let touches = |setting: &&Override| {
+            let same = |(part, step): (&String, &Step)| match step {
+                Step::Key(key) => key == part,
+                Step::Index(index) => part.parse() == Ok(*index),
+            };
+            setting.path.iter().zip(path).all(same) && setting.path.len() <= path.len().max(1)
+        };
+        match self.overrides.iter().rev().find(touches) {
+            Some(setting) => Place::Setting(setting.given.clone()),
+            None => Place::File(self.span(path)),
+        }
+    }
+
+    fn span(&self, path: &[Step]) -> Range<usize> {
+        let mut value = &self.outline;
+        let mut span = 0..0;
+        for step in path {
+            let next = match step {
+                Step::Key(key) => value.entry(key).map(|entry| (&entry.value, entry.key_span.clone())),
+                Step::Index(index) => value.nth(*index).map(|value| (value, value.span.clone())),
+            };
+            let Some((inner, key_span)) = next else {
+                return span;
+            };
+            // A list or map begins on a line of its own; its key says better where it is.
+            let is_scalar = inner.shape == crate::outline::Shape::Scalar && !inner.span.is_empty();
+            span = if is_scalar { inner.span.clone() } else { key_span };
+            value = inner;
+        }
+        span
+    }
+}
+
+fn step(segment: &Segment) -> Option<Step> {
+    match segment {
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Map { key } => Some(Step::Key(key.clone())),
+        Segment::Enum { variant } => Some(Step::Key(variant.clone())),
+        Segment::Unknown => None,
+    }
+}
+
+/// Adds the nearest name to a message that lists what would be right.
+fn explain(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let is_list = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    match quoted.split_first() {
+        Some((wrong, right)) if is_list => match nearest(wrong, right.iter().copied()) {
+            Some(name) => format!("{message}; did you mean `{name}`?"),
+            None => message.to_owned(),
+        },
+        _ => message.to_owned(),
+    }
+}

@@ -1,0 +1,241 @@
+//! The shape of a document: where every value stands, and the guard before the reader.
+//!
+//! The reader that turns YAML into values keeps no places, lets a duplicate key win silently, and needs
+//! quadratic time for deep nesting. So the document is first read event by event, which refuses all
+//! that at once and keeps the places.
+
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser, ScanError, Span, StrInput};
+
+/// How deep values may be nested. No scenario needs a tenth of it.
+pub const DEPTH_MAX: usize = 64;
+
+/// A value of the document and where it stands, in bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outline {
+    /// From its first byte to after its last.
+    pub span: Range<usize>,
+    /// What it consists of.
+    pub shape: Shape,
+}
+
+/// What a value consists of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// Nothing more.
+    Scalar,
+    /// Values in a row.
+    List(Vec<Outline>),
+    /// Values under keys.
+    Map(Vec<Entry>),
+}
+
+/// A key of a map with its value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key stands.
+    pub key_span: Range<usize>,
+    /// Its value.
+    pub value: Outline,
+}
+
+/// Why a document is refused, and where, in bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub message: String,
+    /// Where.
+    pub span: Range<usize>,
+}
+
+/// Reads the shape of `text`.
+///
+/// # Errors
+/// If it is not exactly one YAML document, uses aliases or tags, has a key twice in one map or a key
+/// that is not plain text, or is nested deeper than [`DEPTH_MAX`].
+pub fn outline(text: &str) -> Result<Outline, Refusal> {
+    let mut reader = Reader { text, parser: Parser::new_from_str(text), offsets: Offsets::new(text) };
+    let mut event = reader.next()?;
+    while matches!(event.0, Event::StreamStart | Event::DocumentStart(_)) {
+        event = reader.next()?;
+    }
+    if matches!(event.0, Event::StreamEnd) {
+        return Err(Refusal { message: "the file is empty".to_owned(), span: 0..0 });
+    }
+    let root = reader.value(event, 0)?;
+    loop {
+        match reader.next()? {
+            (Event::StreamEnd, _) => return Ok(root),
+            (Event::DocumentEnd, _) => {}
+            (_, span) => {
+                let message = "a second document begins here; one file holds one scenario".to_owned();
+                return Err(Refusal { message, span });
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    parser: Parser<'a, StrInput<'a>>,
+    offsets: Offsets,
+}
+
+/// Where each character begins; empty for ASCII, where characters are bytes.
+struct Offsets(Vec<usize>);
+
+impl Offsets {
+    fn new(text: &str) -> Self {
+        if text.is_ascii() { Self(Vec::new()) } else { Self(text.char_indices().map(|(at, _)| at).collect()) }
+    }
+
+    fn byte(&self, text: &str, character: usize) -> usize {
+        let at =
+            if self.0.is_empty() { character } else { self.0.get(character).copied().unwrap_or(text.len()) };
+        at.min(text.len())
+    }
+}
+
+type Spanned<'a> = (Event<'a>, Range<usize>);
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<Spanned<'a>, Refusal> {
+        match self.parser.next() {
+            Some(Ok((event, span))) => Ok((event, self.range(span))),
+            Some(Err(error)) => Err(self.malformed(&error)),
+            None => Ok((Event::StreamEnd, self.text.len()..self.text.len())),
+        }
+    }
+
+    fn range(&self, span: Span) -> Range<usize> {
+        let start = self.offsets.byte(self.text, span.start.index());
+        start..self.offsets.byte(self.text, span.end.index()).max(start)
+    }
+
+    fn malformed(&self, error: &ScanError) -> Refusal {
+        let at = self.offsets.byte(self.text, error.marker().index());
+        Refusal { message: format!("this is not YAML: {}", error.info()), span: at..at }
+    }
+
+    fn value(&mut self, (event, span): Spanned<'a>, depth: usize) -> Result<Outline, Refusal> {
+        let refuse =
+            |message: &str| Err(Refusal { message: message.to_owned(), span: span.start..span.start });
+        if depth > DEPTH_MAX {
+            return refuse("values are nested too deeply");
+        }
+        match event {
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => refuse("tags are not supported; write the plain value"),
+            Event::Alias(_) => refuse("aliases are not supported; write the value out"),
+            Event::Scalar(..) => Ok(Outline { span, shape: Shape::Scalar }),
+            Event::SequenceStart(..) => self.list(span.start, depth),
+            Event::MappingStart(..) => self.map(span.start, depth),
+            _ => refuse("a value is missing here"),
+        }
+    }
+
+    fn list(&mut self, start: usize, depth: usize) -> Result<Outline, Refusal> {
+        let mut values = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, span) => {
+                    return Ok(Outline { span: start..span.end.max(start), shape: Shape::List(values) });
+                }
+                event => values.push(self.value(event, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, start: usize, depth: usize) -> Result<Outline, Refusal> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut keys = std::collections::BTreeSet::new();
+        loop {
+            let (key, key_span) = match self.next()? {
+                (Event::MappingEnd, span) => {
+                    return Ok(Outline { span: start..span.end.max(start), shape: Shape::Map(entries) });
+                }
+                (Event::Scalar(key, ..), span) => (key.into_owned(), span),
+                (_, span) => {
+                    let message = "a key must be plain text".to_owned();
+                    return Err(Refusal { message, span: span.start..span.start });
+                }
+            };
+            if !keys.insert(key.clone()) {
+                return Err(Refusal { message: format!("`{key}` is given twice"), span: key_span });
+            }
+            let event = self.next()?;
+            let value = self.value(event, depth + 1)?;
+            entries.push(Entry { key, key_span, value });
+        }
+    }
+}
+
+impl Outline {
+    /// The entry under `key`, if this is a map that has one.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.shape {
+            Shape::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            Shape::Scalar | Shape::List(_) => None,
+        }
+    }
+
+    /// The value at `index`, in a list or among a map's values.
+    #[must_use]
+    pub fn nth(&self, index: usize) -> Option<&Self> {
+        match &self.shape {
+            Shape::List(values) => values.get(index),
+            Shape::Map(entries) => entries.get(index).map(|entry| &entry.value),
+            Shape::Scalar => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(text: &str, part: &str, at: usize) {
+        let refusal = outline(text).expect_err("it is refused");
+        assert!(refusal.message.contains(part), "{refusal:?}");
+        assert_eq!(refusal.span.start, at, "{refusal:?}");
+    }
+
+    #[test]
+    fn knows_where_values_stand() {
+        let text = "größe: 1\nlist: [a, {b: 2s}]\n";
+        let root = outline(text).expect("a document");
+        let list = &root.entry("list").expect("a list").value;
+        let inner = list.nth(1).and_then(|map| map.entry("b")).expect("a map");
+        assert_eq!((&text[inner.key_span.clone()], &text[inner.value.span.clone()]), ("b", "2s"));
+        assert_eq!(&text[list.nth(0).expect("a").span.clone()], "a");
+    }
+
+    #[test]
+    fn refuses_what_the_reader_would_take() {
+        refused("a: 1\nb: 2\na: 3\n", "`a` is given twice", 10);
+        refused("a: &x 1\nb: *x\n", "aliases", 11);
+        refused("a: !!int 1\n", "tags", 3);
+        refused("a: 1\n---\nb: 2\n", "second document", 5);
+        refused("", "empty", 0);
+        refused("a: [1, 2\n", "not YAML", 3);
+        refused("[1]: 2\n", "plain text", 0);
+    }
+
+    #[test]
+    fn refuses_bombs_at_once() {
+        for deep in ["[", "{a: ", "- "] {
+            let refusal = outline(&deep.repeat(100_000)).expect_err("it is refused");
+            let deep_or_malformed =
+                ["nested too deeply", "not YAML"].iter().any(|part| refusal.message.contains(part));
+            assert!(deep_or_malformed, "{deep}: {refusal:?}");
+        }
+        let bomb = "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n";
+        assert!(outline(bomb).is_err());
+    }
+}

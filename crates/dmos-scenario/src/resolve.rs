@@ -1,0 +1,215 @@
+//! From what a file says to a valid scenario.
+
+use std::sync::Arc;
+
+use dmos_core::scenario::spread_candidates;
+use dmos_core::settings::{Delays, Fault, Faults, Law, PLANNING_BUDGET, Protocol, ScriptedFault};
+use dmos_core::strategy::{StrategyCall, StrategyError};
+use dmos_core::{Network, NodeId, Registry, Scenario, Span, Time};
+use dmos_graph::names::nearest;
+use dmos_graph::{NetworkDescription, NodeDescription, Place};
+
+use crate::document::{Document, Path, steps};
+use crate::error::ScenarioError;
+use crate::file::{
+    DelaysField, FaultsField, LawField, NetworkField, NodeField, ScenarioFile, ScriptField, StrategyField,
+};
+
+/// Problems so far, each with the path of what it is about.
+type Problems = Vec<(Path, String)>;
+
+/// Checks what a file says, and puts defaults where it says nothing.
+pub(crate) fn resolve(
+    file: ScenarioFile,
+    name: &str,
+    document: &Document<'_>,
+    registry: &Registry,
+) -> Result<(Scenario, Vec<String>), ScenarioError> {
+    let (network, mut warnings) = network(file.network).map_err(|problems| document.error(problems))?;
+    let mut problems = Problems::new();
+    periods(&file.protocol, file.duration, file.sample_every, &mut problems);
+    let delays = delays(file.delays, &mut problems);
+    let faults = faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
+    let flow = registry.flow(&call(file.flow, "memoized"), &network);
+    let leader = registry.leader(&call(file.leader, "bully"), &network);
+    let mut strategy_problem =
+        |field: &str, error: &StrategyError| problems.push((steps![field], explain(error)));
+    let flow = flow.map_err(|error| strategy_problem("flow", &error));
+    let leader = leader.map_err(|error| strategy_problem("leader", &error));
+    let nodes = network.node_count();
+    let candidates = file.candidates.map_or(nodes, |count| count.get() as usize);
+    if candidates > nodes {
+        problems.push((
+            steps!["candidates"],
+            format!("{candidates} candidates, but the network has {nodes} nodes"),
+        ));
+    }
+    let (Ok(flow), Ok(leader), true) = (flow, leader, problems.is_empty()) else {
+        return Err(document.error(problems));
+    };
+    let scenario = Scenario {
+        name: file.name.unwrap_or_else(|| name.to_owned()),
+        about: file.about,
+        network: Arc::new(network),
+        duration: file.duration,
+        seed: file.seed,
+        flow,
+        planning_budget: file.planning_budget.unwrap_or(PLANNING_BUDGET),
+        leader,
+        candidates: spread_candidates(nodes, candidates),
+        protocol: file.protocol,
+        delays,
+        work: file.work,
+        faults,
+        sample_every: file.sample_every.unwrap_or(Span::from_secs(10)),
+    };
+    Ok((scenario, warnings))
+}
+
+fn network(field: NetworkField) -> Result<(Network, Vec<String>), Problems> {
+    let final_items = field.final_items.unwrap_or_default();
+    let description = match (field.generate, field.plant, field.nodes) {
+        (Some(generate), None, None) => {
+            if !final_items.is_empty() {
+                let message = "a generated network's final item is its last; remove `final`".to_owned();
+                return Err(vec![(steps!["network", "final"], message)]);
+            }
+            let network = generate.network();
+            return network
+                .map(|network| (network, Vec::new()))
+                .map_err(|error| vec![(steps!["network", "generate"], error.to_string())]);
+        }
+        (None, Some(plant), None) => NetworkDescription { final_items, ..plant.description() },
+        (None, None, Some(nodes)) => {
+            NetworkDescription { nodes: nodes.into_iter().map(describe).collect(), final_items }
+        }
+        _ => {
+            let message = "give exactly one of `generate`, `plant` and `nodes`".to_owned();
+            return Err(vec![(steps!["network"], message)]);
+        }
+    };
+    let (network, warnings) = description.build().map_err(|problems| {
+        problems
+            .into_iter()
+            .map(|(place, problem)| (network_path(place), problem.to_string()))
+            .collect::<Problems>()
+    })?;
+    Ok((network, warnings.iter().map(ToString::to_string).collect()))
+}
+
+fn describe(node: NodeField) -> NodeDescription {
+    NodeDescription {
+        name: node.name.unwrap_or_else(|| node.makes.item.clone()),
+        count: node.count,
+        makes: node.makes.item,
+        quantity: node.makes.quantity,
+        needs: node.needs.0,
+    }
+}
+
+fn network_path(place: Place) -> Path {
+    match place {
+        Place::Nodes => steps!["network", "nodes"],
+        Place::Node(node) => steps!["network", "nodes", node],
+        Place::Need(node, need) => steps!["network", "nodes", node, "needs", need],
+        Place::FinalItem(item) => steps!["network", "final", item],
+    }
+}
+
+fn call(field: Option<StrategyField>, default: &str) -> StrategyCall {
+    field.map_or_else(|| StrategyCall { name: default.to_owned(), params: Vec::new() }, |field| field.0)
+}
+
+fn explain(error: &StrategyError) -> String {
+    let near = match error {
+        StrategyError::UnknownName { name, known, .. } => nearest(name, known.iter().copied()),
+        StrategyError::UnknownParam { param, known, .. } => nearest(param, known.iter().copied()),
+        _ => None,
+    };
+    near.map_or_else(|| error.to_string(), |near| format!("{error}; did you mean `{near}`?"))
+}
+
+/// Time must pass between two turns of anything.
+fn periods(protocol: &Protocol, duration: Span, sample_every: Option<Span>, problems: &mut Problems) {
+    let checks = [
+        (steps!["duration"], Some(duration)),
+        (steps!["sample_every"], sample_every),
+        (steps!["protocol", "cycle"], Some(protocol.cycle)),
+        (steps!["protocol", "heartbeat"], Some(protocol.heartbeat)),
+        (steps!["protocol", "suspect_after"], Some(protocol.suspect_after)),
+        (steps!["protocol", "retry_after"], protocol.retry_after),
+    ];
+    let zero = checks.into_iter().filter(|(_, span)| span.is_some_and(Span::is_zero));
+    problems.extend(zero.map(|(path, _)| (path, "must be longer than zero".to_owned())));
+}
+
+fn delays(field: DelaysField, problems: &mut Problems) -> Delays {
+    let default = Delays::default();
+    let mut law = |field: Option<LawField>, default: Law, key: &str| {
+        let law = field.map_or(default, |field| field.0);
+        match &law {
+            Law::Choice(spans) if spans.is_empty() => {
+                problems.push((steps!["delays", key], "a choice needs at least one duration".to_owned()));
+            }
+            Law::Uniform(from, to) if from > to => {
+                problems.push((
+                    steps!["delays", key],
+                    format!("from {from} to {to} there is nothing; swap the two"),
+                ));
+            }
+            _ => {}
+        }
+        law
+    };
+    Delays {
+        between_starts: field.between_starts.unwrap_or(default.between_starts),
+        message: law(field.message, default.message, "message"),
+        transit: law(field.transit, default.transit, "transit"),
+    }
+}
+
+fn faults(
+    field: FaultsField,
+    network: &Network,
+    duration: Span,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Faults {
+    if field.operator.as_ref().is_some_and(|operator| operator.turn.is_zero()) {
+        problems.push((steps!["faults", "operator", "turn"], "must be longer than zero".to_owned()));
+    }
+    let mut script = Vec::with_capacity(field.script.len());
+    for (index, entry) in field.script.into_iter().enumerate() {
+        match scripted(entry, network) {
+            Ok(fault) => script.push(fault),
+            Err((key, message)) => problems.push((steps!["faults", "script", index, key], message)),
+        }
+    }
+    script.sort_by_key(|fault| fault.at);
+    let late = script.iter().filter(|fault| fault.at > Time::ZERO + duration).count();
+    if late > 0 {
+        warnings.push(format!("{late} scripted faults come after the end of the run"));
+    }
+    Faults { operator: field.operator, script }
+}
+
+fn scripted(entry: ScriptField, network: &Network) -> Result<ScriptedFault, (&'static str, String)> {
+    let (key, name, fault): (_, _, fn(NodeId) -> Fault) = match (entry.crash, entry.recover) {
+        (Some(name), None) => ("crash", name.0, Fault::Crash),
+        (None, Some(name)) => ("recover", name.0, Fault::Recover),
+        _ => return Err(("at", "give exactly one of `crash` and `recover`".to_owned())),
+    };
+    match network.find_node(&name) {
+        Some(node) => Ok(ScriptedFault { at: Time::ZERO + entry.at, fault: fault(node) }),
+        None => Err((key, unknown_node(&name, network))),
+    }
+}
+
+/// A message that suggests a node of much the same name.
+pub(crate) fn unknown_node(name: &str, network: &Network) -> String {
+    let known: Vec<_> = network.nodes().take(10_000).map(|node| network.node_name(node)).collect();
+    match nearest(name, known.iter().map(AsRef::as_ref)) {
+        Some(near) => format!("there is no node `{name}`; did you mean `{near}`?"),
+        None => format!("there is no node `{name}`; `dmos network` lists all {} nodes", network.node_count()),
+    }
+}

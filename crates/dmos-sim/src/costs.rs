@@ -1,0 +1,47 @@
+//! How much CPU time an input takes.
+
+use dmos_core::Span;
+use dmos_core::settings::Work;
+use dmos_node::{Effect, Load, LogRecord, Message, Timer};
+
+use crate::lanes::Letter;
+
+/// The work of handling `letter`, for a node with `load` in a network of `nodes`.
+pub(crate) fn handling(work: &Work, nodes: usize, load: Load, letter: &Letter) -> Span {
+    match letter {
+        Letter::Timer(Timer::Stage) => {
+            let entries = load.inbound_entries + load.outbound_entries;
+            work.cycle + work.cycle_per_log_entry * entries + work.cycle_per_flow_edge * load.flow_edges
+        }
+        Letter::Timer(Timer::Heartbeat) => work.heartbeat + work.heartbeat_per_neighbour * load.neighbours,
+        Letter::Message { message: Message::Request { .. }, .. } => {
+            work.request + work.request_per_node * nodes as u64 + work.request_per_flow_edge * load.flow_edges
+        }
+        Letter::Message { .. } => work.message,
+        Letter::Timer(_) | Letter::Arrived(_) | Letter::Planned(_) => Span::ZERO,
+        Letter::Outgoing { .. } | Letter::Think { .. } => Span::ZERO,
+    }
+}
+
+/// The work of the appends among `effects`, for a node with `load`.
+pub(crate) fn appending(work: &Work, load: Load, effects: &[Effect]) -> Span {
+    let appends = effects.iter().map(|effect| match effect {
+        Effect::Append(record) => work.append_per_log_entry * entries(record, load),
+        _ => Span::ZERO,
+    });
+    appends.sum()
+}
+
+/// How many batches are in the log that a record goes to.
+fn entries(record: &LogRecord, load: Load) -> u64 {
+    match record {
+        LogRecord::Made { .. }
+        | LogRecord::Promised { .. }
+        | LogRecord::OnItsWay(_)
+        | LogRecord::Delivered(_) => load.outbound_entries,
+        LogRecord::Coming(_) | LogRecord::Received(_) | LogRecord::Consumed(_) | LogRecord::SentOff(_) => {
+            load.inbound_entries
+        }
+        LogRecord::Election(_) => 1,
+    }
+}

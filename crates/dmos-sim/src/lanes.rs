@@ -1,0 +1,122 @@
+//! The threads of a node: what each is at, and what waits for it.
+//!
+//! Work that takes time, or a dock that blocks, makes inputs wait. Each kind of input has a lane of
+//! its own, in which one thing is done after the other. Where nothing takes time, lanes stay empty.
+
+use std::collections::VecDeque;
+
+use dmos_core::{BatchId, NodeId, Span, Stamp};
+use dmos_node::{Effect, Input, Message, Timer};
+
+/// The lanes of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LaneId {
+    /// Handles messages.
+    Messages,
+    /// Runs manufacture cycles.
+    Stage,
+    /// Sends heartbeats.
+    Heartbeats,
+    /// Plans, beside everything else.
+    Planner,
+    /// Sends messages off.
+    Publisher,
+}
+
+impl LaneId {
+    /// All lanes, in the order of their indices.
+    pub(crate) const ALL: [Self; LANES] =
+        [Self::Messages, Self::Stage, Self::Heartbeats, Self::Planner, Self::Publisher];
+}
+
+/// How many lanes a node has.
+pub(crate) const LANES: usize = 5;
+
+/// Something that waits its turn in a lane.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    Message {
+        from: NodeId,
+        message: Message,
+    },
+    Timer(Timer),
+    Arrived(BatchId),
+    Planned(Stamp),
+    /// A message to be sent off.
+    Outgoing {
+        to: NodeId,
+        message: Message,
+    },
+    /// A plan that takes this long.
+    Think {
+        ticket: Stamp,
+        span: Span,
+    },
+}
+
+impl Letter {
+    /// What the node is handed.
+    ///
+    /// # Panics
+    /// For what is no input: an outgoing message, or a plan's thinking.
+    pub(crate) fn into_input(self) -> Input<'static> {
+        match self {
+            Self::Message { from, message } => Input::Message { from, message },
+            Self::Timer(timer) => Input::Timer(timer),
+            Self::Arrived(batch) => Input::Arrived(batch),
+            Self::Planned(ticket) => Input::Planned(ticket),
+            Self::Outgoing { .. } | Self::Think { .. } => unreachable!("it is work, not an input"),
+        }
+    }
+
+    /// Where it is worked on.
+    pub(crate) fn lane(&self) -> LaneId {
+        match self {
+            Self::Timer(Timer::Stage) => LaneId::Stage,
+            Self::Timer(Timer::Heartbeat | Timer::AwaitNeighbours) => LaneId::Heartbeats,
+            Self::Message { .. } | Self::Timer(_) | Self::Arrived(_) | Self::Planned(_) => LaneId::Messages,
+            Self::Outgoing { .. } => LaneId::Publisher,
+            Self::Think { .. } => LaneId::Planner,
+        }
+    }
+}
+
+/// What a lane does when its work is done.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Carry out what the node wanted.
+    CarryOut(Vec<Effect>),
+    /// Tell the node that its plan is ready.
+    EndPlan(Stamp),
+    /// Let a message go.
+    Release { to: NodeId, message: Message },
+}
+
+/// What one lane is at.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    pub(crate) waiting: VecDeque<Letter>,
+    pub(crate) job: Option<Job>,
+    /// Waits for this batch, or this plan, before anything else.
+    pub(crate) held_for: Option<Hold>,
+}
+
+/// What a held lane waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hold {
+    Batch(BatchId),
+    Plan(Stamp),
+}
+
+impl Lane {
+    /// Whether a letter can be worked on now.
+    pub(crate) fn takes(&self, letter: &Letter) -> bool {
+        let released = match (self.held_for, letter) {
+            (None, _) => true,
+            (Some(Hold::Batch(held)), Letter::Arrived(batch)) => held == *batch,
+            (Some(Hold::Plan(held)), Letter::Planned(ticket)) => held == *ticket,
+            (Some(_), _) => false,
+        };
+        released && self.job.is_none()
+    }
+}
