@@ -1,1 +1,57 @@
-//! x
+//! The command line of DMOS, as a library, so that a binary with strategies of one's own is one line:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     // use my_strategies as _;
+//!     dmos::main()
+//! }
+//! ```
+//!
+//! Data goes to stdout or to files, words go to stderr. The exit code is 0 if all went well, 1 if
+//! something could not be written, and 2 for bad input: then nothing was run.
+//!
+//! | module | its job |
+//! |---|---|
+//! | `args` | the arguments as they are typed |
+//! | `commands` | one file per command |
+//! | `failure` | what ends the program, and with which exit code |
+//! | `output` | stdout and stderr |
+
+mod args;
+mod commands;
+mod failure;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use dmos_core::Registry;
+// Linked for what it registers.
+use dmos_strategies as _;
+
+use args::{Arguments, Command};
+use failure::Failure;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::say(&failure.to_string());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let registry = Registry::collect().map_err(|error| Failure::Input(error.to_string()))?;
+    match &arguments.command {
+        Command::Run(arguments) => commands::run::run(arguments, &registry),
+        Command::Check(arguments) => commands::check::run(arguments, &registry),
+        Command::Network(arguments) => commands::network::run(arguments, &registry),
+        Command::Plan(arguments) => commands::plan::run(arguments, &registry),
+        Command::Strategies(arguments) => commands::strategies::run(arguments, &registry),
+    }
+}

@@ -22,7 +22,7 @@ fn aligned(
     alignment: impl Fn(usize) -> CellAlignment,
 ) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
+    table.load_style(presets::NOTHING).set_header(header);
     table.add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_cell_alignment(alignment(index));

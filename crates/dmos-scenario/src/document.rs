@@ -19,6 +19,13 @@ pub struct Override {
     given: String,
 }
 
+impl std::fmt::Display for Override {
+    /// As it was given.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.given)
+    }
+}
+
 impl Override {
     /// A setting as `--set` takes it: `path=value`, where the path's parts are separated by points, and
     /// the value is YAML.

@@ -30,6 +30,7 @@ use dmos_core::{Registry, Scenario};
 
 pub use document::Override;
 pub use error::ScenarioError;
+pub use resolve::unknown_node;
 
 use document::Document;
 

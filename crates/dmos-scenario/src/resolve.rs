@@ -205,8 +205,9 @@ fn scripted(entry: ScriptField, network: &Network) -> Result<ScriptedFault, (&'s
     }
 }
 
-/// A message that suggests a node of much the same name.
-pub(crate) fn unknown_node(name: &str, network: &Network) -> String {
+/// Says that there is no node of that name, and suggests one of much the same name.
+#[must_use]
+pub fn unknown_node(name: &str, network: &Network) -> String {
     let known: Vec<_> = network.nodes().take(10_000).map(|node| network.node_name(node)).collect();
     match nearest(name, known.iter().map(AsRef::as_ref)) {
         Some(near) => format!("there is no node `{name}`; did you mean `{near}`?"),

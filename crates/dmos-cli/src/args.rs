@@ -1,0 +1,179 @@
+//! The arguments as they are typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dmos_scenario::Override;
+
+/// Simulates self-organising factory networks and compares the algorithms that run them.
+#[derive(Debug, Parser)]
+#[command(name = "dmos", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Simulate scenarios and print the metric table of each run.
+    Run(RunArguments),
+    /// Check scenarios without running them.
+    Check(CheckArguments),
+    /// Show who makes what out of what.
+    Network(NetworkArguments),
+    /// Plan the flow once and show it, with the steps it took.
+    Plan(PlanArguments),
+    /// List the strategies there are.
+    Strategies(StrategiesArguments),
+}
+
+/// What changes a scenario from the command line.
+#[derive(Debug, Args)]
+pub(crate) struct Changes {
+    /// Plan flows with this strategy: `name` or `name:parameter=value,...`.
+    #[arg(long, value_name = "NAME")]
+    flow: Option<String>,
+    /// Find the leader with this strategy: `name` or `name:parameter=value,...`.
+    #[arg(long, value_name = "NAME")]
+    leader: Option<String>,
+    /// Run this long, for example `90s` or `10min`.
+    #[arg(long)]
+    duration: Option<String>,
+    /// Set any field of the scenario, for example `network.generate.types=12`.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = Override::parse)]
+    set: Vec<Override>,
+}
+
+impl Changes {
+    /// In the order in which they apply: what has an option of its own comes last.
+    pub(crate) fn overrides(&self) -> Vec<Override> {
+        let options = [("flow", &self.flow), ("leader", &self.leader), ("duration", &self.duration)];
+        let given = options.iter().filter_map(|(name, value)| Some(Override::option(name, value.as_ref()?)));
+        self.set.iter().cloned().chain(given).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) changes: Changes,
+    /// The seed, or several as `1..5`, both ends included.
+    #[arg(long, value_name = "N|A..B", value_parser = parse_seeds)]
+    pub(crate) seed: Option<Seeds>,
+    /// How to print.
+    #[arg(long, default_value = "table")]
+    pub(crate) format: Format,
+    /// Write a run directory; with several runs, one below it for each.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print ours beside a published table in the same columns; with several seeds, their mean.
+    #[arg(long, value_name = "TABLE.csv")]
+    pub(crate) against: Option<PathBuf>,
+}
+
+/// Seeds from the first to the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Seeds {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+fn parse_seeds(text: &str) -> Result<Seeds, String> {
+    let number =
+        |text: &str| text.trim().parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"));
+    let seeds = match text.split_once("..") {
+        Some((first, last)) => Seeds { first: number(first)?, last: number(last.trim_start_matches('='))? },
+        None => Seeds { first: number(text)?, last: number(text)? },
+    };
+    if seeds.first > seeds.last {
+        return Err(format!("from {} to {} there is no seed", seeds.first, seeds.last));
+    }
+    if seeds.last - seeds.first >= 1_000_000 {
+        return Err("more than a million seeds".to_owned());
+    }
+    Ok(seeds)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) changes: Changes,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArguments {
+    /// Scenario file.
+    pub(crate) scenario: PathBuf,
+    #[command(flatten)]
+    pub(crate) changes: Changes,
+    /// How to print.
+    #[arg(long, default_value = "text")]
+    pub(crate) format: NetworkFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// Scenario file.
+    pub(crate) scenario: PathBuf,
+    #[command(flatten)]
+    pub(crate) changes: Changes,
+    /// Plan as if this node were dead.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) without: Vec<String>,
+    /// How to print.
+    #[arg(long, default_value = "table")]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StrategiesArguments {
+    /// How to print.
+    #[arg(long, default_value = "table")]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum NetworkFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum PlanFormat {
+    Table,
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn seeds_are_one_or_a_range() {
+        assert_eq!(parse_seeds("7"), Ok(Seeds { first: 7, last: 7 }));
+        assert_eq!(parse_seeds("1..5"), Ok(Seeds { first: 1, last: 5 }));
+        for wrong in ["", "x", "5..1", "-1", "0..9999999"] {
+            assert!(parse_seeds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! One file per command.
+
+pub(crate) mod check;
+pub(crate) mod network;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod strategies;
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use dmos_core::Registry;
+use dmos_core::network::Names;
+use dmos_scenario::{Loaded, Override};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::output::say;
+
+/// Loads a scenario and says what is odd about it.
+fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, Failure> {
+    let loaded = dmos_scenario::load(path, overrides, registry)?;
+    for warning in &loaded.warnings {
+        say(&format!("warning: {}: {warning}", path.display()));
+    }
+    Ok(loaded)
+}
+
+/// A name in JSON: things that are named by numbers are numbers there.
+fn json_name(names: &Names, name: Cow<'_, str>) -> Value {
+    match (names, name.parse::<u64>()) {
+        (Names::Numbers(_), Ok(number)) => Value::from(number),
+        _ => Value::from(name.into_owned()),
+    }
+}

@@ -1,0 +1,87 @@
+//! `dmos network`: shows who makes what out of what.
+
+use dmos_core::{ItemId, Network, NodeId, Registry};
+use dmos_report::table;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args::{NetworkArguments, NetworkFormat};
+use crate::commands::{json_name, load};
+use crate::failure::Failure;
+use crate::output::{print, print_json};
+
+#[derive(Serialize)]
+struct NetworkDocument {
+    nodes: Vec<NodeEntry>,
+    #[serde(rename = "final")]
+    final_items: Vec<Value>,
+    /// How many supply edges are possible.
+    supply_edges: u64,
+}
+
+#[derive(Serialize)]
+struct NodeEntry {
+    id: Value,
+    produces: Value,
+    requires: Vec<Value>,
+    /// Batches that one making yields, then those it takes of each required item.
+    quantities: Vec<u32>,
+}
+
+pub(crate) fn run(arguments: &NetworkArguments, registry: &Registry) -> Result<(), Failure> {
+    let loaded = load(&arguments.scenario, &arguments.changes.overrides(), registry)?;
+    let network = &loaded.scenario.network;
+    match arguments.format {
+        NetworkFormat::Json => print_json(&document(network)),
+        NetworkFormat::Text => print(&text(network)),
+    }
+}
+
+fn item_name(network: &Network, item: ItemId) -> Value {
+    json_name(network.node_names(), network.item_name(item))
+}
+
+fn document(network: &Network) -> NetworkDocument {
+    let entry = |node: NodeId| {
+        let requirements = network.requirements(node);
+        let quantities = requirements.iter().map(|required| required.quantity);
+        NodeEntry {
+            id: json_name(network.node_names(), network.node_name(node)),
+            produces: item_name(network, network.makes(node)),
+            requires: requirements.iter().map(|required| item_name(network, required.item)).collect(),
+            quantities: [network.quantity_made(node)].into_iter().chain(quantities).collect(),
+        }
+    };
+    NetworkDocument {
+        nodes: network.nodes().map(entry).collect(),
+        final_items: network.final_items().iter().map(|&item| item_name(network, item)).collect(),
+        supply_edges: supply_edges(network),
+    }
+}
+
+fn supply_edges(network: &Network) -> u64 {
+    let requirements = network.nodes().flat_map(|node| network.requirements(node));
+    requirements.map(|required| network.producers(required.item).len() as u64).sum()
+}
+
+fn amount(network: &Network, item: ItemId, quantity: u32) -> String {
+    let name = network.item_name(item);
+    if quantity == 1 { name.into_owned() } else { format!("{quantity} {name}") }
+}
+
+fn text(network: &Network) -> String {
+    let row = |node: NodeId| {
+        let needs = network.requirements(node).iter();
+        let needs: Vec<_> = needs.map(|required| amount(network, required.item, required.quantity)).collect();
+        let makes = amount(network, network.makes(node), network.quantity_made(node));
+        vec![network.node_name(node).into_owned(), makes, needs.join(", ")]
+    };
+    let finals: Vec<_> = network.final_items().iter().map(|&item| network.item_name(item)).collect();
+    let (nodes, items) = (network.node_count(), network.item_count());
+    let edges = supply_edges(network);
+    let rows = table::words(&["node", "makes", "needs"], network.nodes().map(row));
+    format!(
+        "{rows}\n{nodes} nodes, {items} items, {edges} possible supply edges; final: {}\n",
+        finals.join(", ")
+    )
+}

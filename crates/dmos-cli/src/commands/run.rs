@@ -1,0 +1,120 @@
+//! `dmos run`: simulates scenarios and prints the metric table of each run.
+
+use std::path::{Path, PathBuf};
+
+use dmos_core::{Registry, RunRecord, Scenario};
+use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
+use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
+use dmos_scenario::Override;
+use sha2::{Digest, Sha256};
+
+use crate::args::{Format, RunArguments, Seeds};
+use crate::commands::load;
+use crate::failure::Failure;
+use crate::output::{print, print_json, say};
+
+/// A scenario and the runs to make of it.
+struct Job {
+    scenario: Scenario,
+    seeds: Seeds,
+    provenance: Provenance,
+}
+
+pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), Failure> {
+    let overrides = arguments.changes.overrides();
+    // Everything is read and checked before anything is run.
+    let jobs = arguments
+        .scenarios
+        .iter()
+        .map(|path| prepare(path, &overrides, arguments.seed, registry))
+        .collect::<Result<Vec<_>, _>>()?;
+    let published = arguments.against.as_deref().map(PublishedTable::read).transpose();
+    let published = published.map_err(|error| Failure::Input(error.to_string()))?;
+    if published.is_some() && jobs.len() > 1 {
+        return Err(Failure::Input("--against takes one scenario, whose table it is".to_owned()));
+    }
+    let is_single = jobs.len() == 1 && jobs[0].seeds.first == jobs[0].seeds.last;
+    for job in jobs {
+        let mut summaries = Vec::new();
+        for seed in job.seeds.first..=job.seeds.last {
+            let scenario = Scenario { seed, ..job.scenario.clone() };
+            let record = dmos_sim::run(&scenario);
+            tell(&scenario, &record);
+            if let Some(out) = &arguments.out {
+                let directory = directory(out, &scenario, is_single);
+                run_directory::write(&directory, &scenario, &record, &job.provenance).map_err(|error| {
+                    Failure::Output(format!("cannot write `{}`: {error}", directory.display()))
+                })?;
+            }
+            match &published {
+                Some(_) => summaries.push(Summary::of(&record)),
+                None => show(&scenario, &record, arguments.format)?,
+            }
+        }
+        if let Some(published) = &published {
+            compare(published, &Summary::mean_of(&summaries), arguments.format)?;
+        }
+    }
+    Ok(())
+}
+
+fn prepare(
+    path: &Path,
+    overrides: &[Override],
+    seeds: Option<Seeds>,
+    registry: &Registry,
+) -> Result<Job, Failure> {
+    let loaded = load(path, overrides, registry)?;
+    let own = loaded.scenario.seed;
+    let digest = Sha256::digest(loaded.text.as_bytes());
+    let provenance = Provenance {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        file: path.display().to_string(),
+        sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        overrides: overrides.iter().map(ToString::to_string).collect(),
+        text: loaded.text,
+    };
+    Ok(Job { scenario: loaded.scenario, seeds: seeds.unwrap_or(Seeds { first: own, last: own }), provenance })
+}
+
+/// The directory of a run: the one named, or one below it if there are several runs.
+fn directory(out: &Path, scenario: &Scenario, is_single: bool) -> PathBuf {
+    if is_single { out.to_owned() } else { out.join(format!("{}-seed-{}", scenario.name, scenario.seed)) }
+}
+
+/// Says how the run went.
+fn tell(scenario: &Scenario, record: &RunRecord) {
+    let goods = &record.goods;
+    let made = record.series.last().map_or(0, |sample| sample.final_made);
+    say(&format!(
+        "{}, seed {}, {}, {}: {} events in {}; {made} final batches of {} made",
+        scenario.name,
+        scenario.seed,
+        scenario.flow,
+        scenario.leader,
+        record.events,
+        scenario.duration,
+        goods.made,
+    ));
+    if !goods.is_clean() {
+        say(&format!("warning: {} batches lost, {} used twice", goods.lost, goods.consumed_twice));
+        goods.violations.iter().take(3).for_each(|violation| say(&format!("  {violation}")));
+    }
+}
+
+fn show(scenario: &Scenario, record: &RunRecord, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Table => print(&table::summary(&Summary::of(record))),
+        Format::Csv => print(&Summary::of(record).to_csv()),
+        Format::Json => print_json(&RunDocument::new(scenario, record)),
+    }
+}
+
+fn compare(published: &PublishedTable, ours: &Summary, format: Format) -> Result<(), Failure> {
+    let comparisons = published.compare(ours);
+    match format {
+        Format::Table => print(&comparison_table(&comparisons)),
+        Format::Csv => print(&comparison_csv(&comparisons)),
+        Format::Json => print_json(&comparisons),
+    }
+}

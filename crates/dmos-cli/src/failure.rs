@@ -1,0 +1,29 @@
+//! What ends the program, and with which exit code.
+
+use std::process::ExitCode;
+
+use dmos_scenario::ScenarioError;
+use thiserror::Error;
+
+/// Why a command did not do its work.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// The input is wrong; nothing was run.
+    #[error("error: {0}")]
+    Input(String),
+    /// A scenario is wrong; nothing was run. Its message brings its own look.
+    #[error("{0}")]
+    Scenario(#[from] ScenarioError),
+    /// Something could not be written.
+    #[error("error: {0}")]
+    Output(String),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Output(_) => ExitCode::from(1),
+            Self::Input(_) | Self::Scenario(_) => ExitCode::from(2),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Stdout for data, stderr for words.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Writes data to stdout. A reader that has seen enough and closes the pipe is no failure.
+pub(crate) fn print(data: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Output(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes data to stdout as JSON on one line.
+pub(crate) fn print_json(data: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string(data).map_err(|error| Failure::Output(error.to_string()))?;
+    print(&(json + "\n"))
+}
+
+/// Says something on stderr. If nobody listens, that is that.
+pub(crate) fn say(words: &str) {
+    let _ = writeln!(io::stderr().lock(), "{words}");
+}
