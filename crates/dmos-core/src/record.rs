@@ -2,6 +2,7 @@
 
 use crate::ids::NodeId;
 use crate::metrics::NodeMetrics;
+use crate::settings::TimedFault;
 use crate::time::{Span, Time};
 
 /// The record of one run.
@@ -15,6 +16,8 @@ pub struct RunRecord {
     pub series: Vec<Sample>,
     /// Every plan that was computed, in the order in which they were ready.
     pub plans: Vec<PlanRecord>,
+    /// Every fault that changed something, in the order of time.
+    pub faults: Vec<TimedFault>,
     /// What the auditor of goods counted and found.
     pub goods: GoodsAudit,
     /// How many events the driver handled.

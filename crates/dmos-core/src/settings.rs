@@ -27,7 +27,8 @@ pub struct Protocol {
     pub suspect_after: Span,
     /// The silence after which an unanswered message is sent again; none for never.
     pub retry_after: Option<Span>,
-    /// Batches in stock above which a node makes no more; none for no limit.
+    /// Batches in stock above which a node makes no more; none for no limit. Final items have no limit:
+    /// they leave the factory.
     pub stock_limit: Option<NonZeroU32>,
     /// Every how many rounds of heartbeats the set of neighbours is looked up again.
     pub neighbours_every: NonZeroU32,
@@ -213,6 +214,8 @@ pub struct Work {
     pub heartbeat: Span,
     /// A round of heartbeats, more per neighbour.
     pub heartbeat_per_neighbour: Span,
+    /// A look whether there is a flow yet, every half second until there is one.
+    pub look_for_flow: Span,
     /// Handling a message.
     pub message: Span,
     /// Serving a request for a batch, instead of `message`.
@@ -254,7 +257,7 @@ pub struct Faults {
     /// Someone who kills and revives nodes at random.
     pub operator: Option<Operator>,
     /// What happens at a set time, in the order of time.
-    pub script: Vec<ScriptedFault>,
+    pub script: Vec<TimedFault>,
 }
 
 /// The prototype's operator: it takes turns, and in each draws whether to kill a node, and in every
@@ -295,9 +298,9 @@ impl Default for Operator {
     }
 }
 
-/// A fault at a set time.
+/// A fault and its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct ScriptedFault {
+pub struct TimedFault {
     /// When.
     pub at: Time,
     /// What.

@@ -3,7 +3,7 @@
 //! Watched are the neighbours in the flow and, by candidates, the leader: nobody watches everybody.
 
 use dmos_core::settings::Knowledge;
-use dmos_core::{Metric, NodeId, Span, Time};
+use dmos_core::{FlowPart, Metric, NodeId, Span, Time};
 
 use crate::context::Context;
 use crate::interface::Timer;
@@ -92,6 +92,16 @@ impl Liveness {
         self.report_silent(cx, leadership);
         cx.set_timer(cx.protocol.heartbeat, Timer::Heartbeat);
         std::mem::take(&mut self.verdicts)
+    }
+
+    /// A new flow is in force. Suspected nodes that it counts on get another chance: whoever planned it
+    /// has heard of them, or will hear of the suspicion again.
+    pub(crate) fn trust_again(&mut self, now: Time, part: &FlowPart) {
+        for watched in self.watched.iter_mut().filter(|watched| watched.suspected) {
+            if part.neighbours().any(|node| node == watched.node) {
+                (watched.heard, watched.suspected) = (now, false);
+            }
+        }
     }
 
     fn look_up_neighbours(&mut self, cx: &Context<'_>, role: &Role, leadership: &Leadership) {

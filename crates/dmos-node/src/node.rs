@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dmos_core::settings::{Protocol, Readmission, Recovery};
+use dmos_core::settings::{Knowledge, Protocol, Readmission, Recovery};
 use dmos_core::strategy::{ElectionInput, FlowChoice, LeaderStrategy};
 use dmos_core::{BatchId, Metric, Network, NodeId, NodeMetrics, Span, Stamp, Term, Time};
 
@@ -325,9 +325,13 @@ impl Memory {
     }
 
     fn adopt(&mut self, cx: &mut Context<'_>, stamp: Stamp, part: Arc<dmos_core::FlowPart>, edges: usize) {
-        if self.role.adopt(stamp, part, edges)
-            && let Some(recovered) = self.replay.take()
-        {
+        if !self.role.adopt(stamp, part, edges) {
+            return;
+        }
+        if let (Knowledge::Messages, Some(part)) = (cx.protocol.knowledge, self.role.part()) {
+            self.liveness.trust_again(cx.now, part);
+        }
+        if let Some(recovered) = self.replay.take() {
             self.replay(cx, &recovered);
         }
     }

@@ -58,8 +58,11 @@ impl Shipping {
         self.made
     }
 
-    /// Whether the stock takes what one more making yields.
+    /// Whether the stock takes what one more making yields. Final items leave the factory: they have room.
     pub(crate) fn has_room(&self, cx: &Context<'_>) -> bool {
+        if cx.network.is_final(cx.me) {
+            return true;
+        }
         let after = self.stock.len() as u64 + u64::from(cx.network.quantity_made(cx.me));
         cx.protocol.stock_limit.is_none_or(|limit| after <= u64::from(limit.get()))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dmos_core::metrics::Metric;
-use dmos_core::settings::{Delays, Faults, Protocol, Work};
+use dmos_core::settings::{Delays, Fault, Faults, Protocol, TimedFault, Work};
 use dmos_core::{Network, RunRecord, Scenario};
 use serde::Serialize;
 
@@ -47,8 +47,21 @@ pub struct RunDocument {
     pub nodes: BTreeMap<String, BTreeMap<&'static str, f64>>,
     /// Every plan, in the order in which they were ready.
     pub plans: Vec<PlanEntry>,
+    /// Every fault that changed something, in the order of time.
+    pub faults: Vec<FaultEntry>,
     /// What the auditor of goods found.
     pub goods: GoodsEntry,
+}
+
+/// A fault, for output.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct FaultEntry {
+    /// When, in seconds.
+    pub at_s: f64,
+    /// `crash` or `recover`.
+    pub fault: &'static str,
+    /// The node it happened to.
+    pub node: String,
 }
 
 /// A plan, for output.
@@ -135,6 +148,7 @@ impl RunDocument {
             metrics: summary.0.iter().map(|(metric, statistics)| (metric.name(), *statistics)).collect(),
             nodes: nodes(network, record),
             plans: plans(network, record),
+            faults: faults(network, record),
             goods: goods(record),
         }
     }
@@ -158,6 +172,18 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
         in_force: plan.in_force,
     };
     record.plans.iter().map(entry).collect()
+}
+
+fn faults(network: &Network, record: &RunRecord) -> Vec<FaultEntry> {
+    let entry = |fault: &TimedFault| FaultEntry {
+        at_s: fault.at.as_secs_f64(),
+        fault: match fault.fault {
+            Fault::Crash(_) => "crash",
+            Fault::Recover(_) => "recover",
+        },
+        node: network.node_name(fault.fault.node()).into_owned(),
+    };
+    record.faults.iter().map(entry).collect()
 }
 
 fn goods(record: &RunRecord) -> GoodsEntry {

@@ -23,8 +23,11 @@ pub struct Statistics {
     pub nodes: usize,
 }
 
+/// A statistic: its name, and how to take it.
+pub type Column = (&'static str, fn(&Statistics) -> f64);
+
 /// The statistics by their names, in the order of the prototype's tables.
-pub const COLUMNS: [(&str, fn(&Statistics) -> f64); 6] = [
+pub const COLUMNS: [Column; 6] = [
     ("min", |statistics| statistics.min),
     ("max", |statistics| statistics.max),
     ("mean", |statistics| statistics.mean),

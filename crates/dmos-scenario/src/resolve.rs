@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dmos_core::scenario::spread_candidates;
-use dmos_core::settings::{Delays, Fault, Faults, Law, PLANNING_BUDGET, Protocol, ScriptedFault};
+use dmos_core::settings::{Delays, Fault, Faults, Law, PLANNING_BUDGET, Protocol, TimedFault};
 use dmos_core::strategy::{StrategyCall, StrategyError};
 use dmos_core::{Network, NodeId, Registry, Scenario, Span, Time};
 use dmos_graph::names::nearest;
@@ -193,14 +193,14 @@ fn faults(
     Faults { operator: field.operator, script }
 }
 
-fn scripted(entry: ScriptField, network: &Network) -> Result<ScriptedFault, (&'static str, String)> {
+fn scripted(entry: ScriptField, network: &Network) -> Result<TimedFault, (&'static str, String)> {
     let (key, name, fault): (_, _, fn(NodeId) -> Fault) = match (entry.crash, entry.recover) {
         (Some(name), None) => ("crash", name.0, Fault::Crash),
         (None, Some(name)) => ("recover", name.0, Fault::Recover),
         _ => return Err(("at", "give exactly one of `crash` and `recover`".to_owned())),
     };
     match network.find_node(&name) {
-        Some(node) => Ok(ScriptedFault { at: Time::ZERO + entry.at, fault: fault(node) }),
+        Some(node) => Ok(TimedFault { at: Time::ZERO + entry.at, fault: fault(node) }),
         None => Err((key, unknown_node(&name, network))),
     }
 }

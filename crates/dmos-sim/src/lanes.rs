@@ -84,6 +84,8 @@ impl Letter {
 /// What a lane does when its work is done.
 #[derive(Debug)]
 pub(crate) enum Job {
+    /// Let the node act on its input.
+    Act(Letter),
     /// Carry out what the node wanted.
     CarryOut(Vec<Effect>),
     /// Tell the node that its plan is ready.

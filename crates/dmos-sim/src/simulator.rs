@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dmos_core::record::{PlanRecord, Sample};
-use dmos_core::settings::{Fault, Mailbox};
+use dmos_core::settings::{Fault, Mailbox, TimedFault};
 use dmos_core::{Flow, Metric, NodeId, RunRecord, Scenario, Span, Time};
 use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice};
 
@@ -90,6 +90,7 @@ struct Simulator<'a> {
     auditor: GoodsAuditor<'a>,
     series: Vec<Sample>,
     plans: Vec<PlanRecord>,
+    faults: Vec<TimedFault>,
     events: u64,
     /// Empty buffers for effects, to be used again.
     buffers: Vec<Vec<Effect>>,
@@ -132,6 +133,7 @@ impl<'a> Simulator<'a> {
             auditor: GoodsAuditor::new(network),
             series: Vec::new(),
             plans: Vec::new(),
+            faults: Vec::new(),
             events: 0,
             buffers: Vec::new(),
         };
@@ -251,18 +253,23 @@ impl<'a> Simulator<'a> {
         self.begin_work(node, id, span, job);
     }
 
+    /// Reckons the work of an input, which passes before the node acts on it.
     fn work_on_input(&mut self, node: NodeId, id: LaneId, letter: Letter) {
         if self.work_is_instant {
             self.handle(node, letter.into_input());
             return;
         }
-        let mut effects = self.buffers.pop().unwrap_or_default();
         let load = self.slot(node).node.load();
-        let work = &self.scenario.work;
+        let span = handling(&self.scenario.work, self.scenario.network.node_count(), load, &letter);
+        self.begin_work(node, id, span, Job::Act(letter));
+    }
+
+    /// Lets a node act on an input. What it appends takes time as well, before anything leaves it.
+    fn act(&mut self, node: NodeId, id: LaneId, letter: Letter) {
+        let mut effects = self.buffers.pop().unwrap_or_default();
         let now = self.now;
-        let handling = handling(work, self.scenario.network.node_count(), load, &letter);
         self.slot_mut(node).node.handle(now, letter.into_input(), &mut effects);
-        let span = handling + appending(work, load, &effects);
+        let span = appending(&self.scenario.work, self.slot(node).node.load(), &effects);
         self.append_all(node, &mut effects);
         self.begin_work(node, id, span, Job::CarryOut(effects));
     }
@@ -277,7 +284,7 @@ impl<'a> Simulator<'a> {
 
     // Effects
 
-    /// Appends are made when the work begins: nothing leaves the node before it ends.
+    /// Appends are made when their work begins: nothing leaves the node before it ends.
     fn append_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
         let auditor = &mut self.auditor;
         let log = &mut self.slots[node.index()].log;
@@ -369,7 +376,7 @@ impl<'a> Simulator<'a> {
     /// Lets the time of a piece of work pass, then does its job.
     fn begin_work(&mut self, node: NodeId, id: LaneId, span: Span, job: Job) {
         if span.is_zero() {
-            self.do_job(node, job);
+            self.do_job(node, id, job);
             return;
         }
         let now = self.now;
@@ -394,12 +401,14 @@ impl<'a> Simulator<'a> {
     fn end_work(&mut self, piece: Piece) {
         let lane = &mut self.slot_mut(piece.node).lanes[piece.lane];
         let job = lane.job.take().expect("a lane that works has a job");
-        self.do_job(piece.node, job);
-        self.work_off(piece.node, LaneId::ALL[piece.lane]);
+        let id = LaneId::ALL[piece.lane];
+        self.do_job(piece.node, id, job);
+        self.work_off(piece.node, id);
     }
 
-    fn do_job(&mut self, node: NodeId, job: Job) {
+    fn do_job(&mut self, node: NodeId, id: LaneId, job: Job) {
         match job {
+            Job::Act(letter) => self.act(node, id, letter),
             Job::CarryOut(effects) => self.carry_out(node, effects),
             Job::EndPlan(ticket) => self.come_back(node, Span::ZERO, Letter::Planned(ticket)),
             Job::Release { to, message } => self.release(node, to, message),
@@ -450,6 +459,7 @@ impl<'a> Simulator<'a> {
         if !slot.is_up {
             return;
         }
+        self.faults.push(TimedFault { at: now, fault: Fault::Crash(node) });
         slot.is_up = false;
         slot.life += 1;
         let under_way = slot.lanes.iter().filter(|lane| lane.job.is_some()).count();
@@ -470,6 +480,7 @@ impl<'a> Simulator<'a> {
     fn recover(&mut self, node: NodeId) {
         let slot = self.slot(node);
         if !slot.is_up && slot.has_started {
+            self.faults.push(TimedFault { at: self.now, fault: Fault::Recover(node) });
             self.start(node);
         }
     }
@@ -535,6 +546,7 @@ impl<'a> Simulator<'a> {
             operator: self.operator.map(|operator| operator.record),
             series: self.series,
             plans: self.plans,
+            faults: self.faults,
             events: self.events,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! There is no election and no second one. A process that looks right after its own writing finds
 //! itself there and begins to plan; most of those plans come to nothing, because by the time they are
-//! ready somebody else has written. Who writes last is a race of processes, so it is a parameter here,
+//! ready somebody else has written. Whoever returns from a crash leaves the name as it stands; only the
+//! last writer writes its own again. Who writes last is a race of processes, so it is a parameter here,
 //! and so is how many find themselves.
 
 use dmos_core::strategy::{
@@ -68,8 +69,11 @@ impl Election for Writer {
         let (ElectionInput::Start { durable }, Some(rank)) = (input, self.rank) else {
             return;
         };
-        // Each start writes anew, so its term is above those of all earlier starts.
         let earlier = durable.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+        // Only the last writer writes anew when it returns, under a term above all earlier ones.
+        if earlier > 0 && rank + 1 < self.ranks {
+            return;
+        }
         effects.durable = Some((earlier + 1).to_le_bytes().into());
         effects.leader = Some((self.me, Term(earlier * self.ranks + rank)));
     }
@@ -89,6 +93,21 @@ mod tests {
             effects.leader.map(|(node, term)| (node.index(), term.0))
         };
         candidates.iter().filter_map(start).collect()
+    }
+
+    #[test]
+    fn only_the_last_writer_writes_again() {
+        let strategy = LastWriter { last: NodeId::new(2), planners: 3 };
+        let candidates: std::sync::Arc<[_]> = (0..3).map(NodeId::new).collect();
+        let again = |me: usize| {
+            let mut effects = ElectionEffects::default();
+            let seat = Seat { me: NodeId::new(me), candidates: candidates.clone() };
+            let durable = 1_u64.to_le_bytes();
+            let input = ElectionInput::Start { durable: Some(&durable) };
+            strategy.machine(seat).handle(Time::ZERO, input, &mut effects);
+            effects.leader.map(|leader| leader.1)
+        };
+        assert_eq!([0, 1, 2].map(again), [None, None, Some(Term(4 + 3))]);
     }
 
     #[test]
