@@ -1,0 +1,195 @@
+//! Whole runs: the scenarios of the repository and random ones, over many seeds.
+
+use std::path::{Path, PathBuf};
+
+use dmos_core::settings::Fault;
+use dmos_core::{Metric, NodeId, Registry, RunRecord, Scenario, Span};
+use dmos_scenario::Override;
+use dmos_strategies as _;
+use proptest::prelude::*;
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
+}
+
+#[track_caller]
+fn load(name: &str, settings: &[&str]) -> Scenario {
+    let overrides: Vec<_> =
+        settings.iter().map(|setting| Override::parse(setting).expect("a setting")).collect();
+    let registry = Registry::collect().expect("no duplicates");
+    let path = scenarios().join(name).with_extension("yaml");
+    dmos_scenario::load(&path, &overrides, &registry).unwrap_or_else(|error| panic!("{error}")).scenario
+}
+
+fn parse(text: &str) -> Scenario {
+    let registry = Registry::collect().expect("no duplicates");
+    let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
+    loaded.unwrap_or_else(|error| panic!("{error}")).scenario
+}
+
+fn with_seed(scenario: &Scenario, seed: u64) -> RunRecord {
+    dmos_sim::run(&Scenario { seed, ..scenario.clone() })
+}
+
+fn total(record: &RunRecord, metric: Metric) -> u64 {
+    record.nodes.iter().map(|node| node.get(metric)).sum()
+}
+
+const OURS: [&str; 3] = ["door-factory", "door-factory-failures", "two-hundred-items"];
+
+#[test]
+fn under_the_default_protocol_no_batch_is_lost_or_used_twice() {
+    for name in OURS {
+        let scenario = load(name, &["duration=5min"]);
+        for seed in 1..=5 {
+            let record = with_seed(&scenario, seed);
+            assert!(record.goods.is_clean(), "{name}, seed {seed}: {:#?}", record.goods);
+            assert!(total(&record, Metric::SuccessfulManufactureCycles) > 0, "{name}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn the_prototypes_networks_run_on_the_default_protocol_as_well() {
+    for name in ["small-low-failure", "med-low-fail"] {
+        let faults =
+            "faults={operator: {seed: 0, failures: 1/min, recoveries: 1/min, leader_can_fail: true}}";
+        let settings = ["protocol={}", "leader=bully", "flow=memoized", faults];
+        let scenario = load(&format!("seed/{name}"), &settings);
+        for seed in 1..=10 {
+            let record = with_seed(&scenario, seed);
+            assert!(record.goods.is_clean(), "{name}, seed {seed}: {:#?}", record.goods);
+            assert!(record.faults.len() > 5, "{name}, seed {seed}: hardly anything failed");
+            assert!(total(&record, Metric::FinalBatchesMade) > 0, "{name}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn the_same_scenario_and_seed_give_the_same_record() {
+    for name in OURS.into_iter().chain(["seed/small-low-failure", "seed/med-large-no-fail"]) {
+        let scenario = load(name, &["duration=3min"]);
+        assert_eq!(with_seed(&scenario, 3), with_seed(&scenario, 3), "{name}");
+        assert_ne!(
+            with_seed(&scenario, 3).nodes,
+            with_seed(&scenario, 4).nodes,
+            "{name}: the seed has no effect"
+        );
+    }
+}
+
+#[test]
+fn the_shared_host_collapses_and_idle_machines_do_not() {
+    let overloaded = load("seed/med-large-no-fail", &[]);
+    let mut collapsed = 0;
+    for seed in 1..=20 {
+        let record = with_seed(&overloaded, seed);
+        let reports = total(&record, Metric::InformLeaderOfDeathReqReceived);
+        let emptied = record
+            .plans
+            .iter()
+            .any(|plan| plan.in_force && plan.edges.is_none() && plan.at.as_secs_f64() < 120.0);
+        let others = record.nodes[1..].iter().map(|node| node.get(Metric::SuccessfulManufactureCycles)).max();
+        collapsed += usize::from(reports > 0 && emptied && others < Some(30));
+    }
+    assert!(collapsed >= 18, "{collapsed} of 20 collapsed");
+    let idle = with_seed(&load("seed/med-large-no-fail", &["work.host=null"]), 1);
+    assert_eq!(total(&idle, Metric::InformLeaderOfDeathReqReceived), 0);
+    let ours = load("seed/med-large-no-fail", &["work={}", "protocol={}", "leader=bully"]);
+    let record = with_seed(&ours, 1);
+    assert_eq!(total(&record, Metric::InformLeaderOfDeathReqReceived), 0);
+    let (half, end) = (&record.series[record.series.len() / 2], &record.series[record.series.len() - 1]);
+    assert!(end.made > half.made + 100, "it produces to the end");
+}
+
+#[test]
+fn the_exhaustive_plan_stalls_the_largest_network() {
+    let record = dmos_sim::run(&load("seed/large-no-fail", &[]));
+    let first = record.plans.iter().find(|plan| plan.in_force).expect("the plan gets ready");
+    assert!((first.took.as_secs_f64() / 482.0 - 1.0).abs() < 0.05, "{}", first.took);
+    let cycles = total(&record, Metric::TotalManufactureCycles) / record.nodes.len() as u64;
+    assert!(cycles < 300, "{cycles} cycles per node");
+    let before = record.series.iter().rfind(|sample| sample.at < first.at).expect("samples");
+    assert_eq!(before.made, 0);
+    let memoized = dmos_sim::run(&load("seed/large-no-fail", &["flow=memoized", "sample_every=1s"]));
+    assert!(memoized.series[5].made > 0, "nothing is made within 5 s: {:?}", memoized.series[5]);
+}
+
+#[test]
+fn the_operator_kills_when_and_whom_the_prototype_killed() {
+    let record = dmos_sim::run(&load("seed/small-low-failure", &[]));
+    let first = record.faults.first().expect("something fails");
+    // Turn 16 of 1.01 s, after a pause of 2 s.
+    assert_eq!((first.at.as_nanos(), first.fault), (18_160_000_000, Fault::Crash(NodeId::new(3))));
+    let med = dmos_sim::run(&load("seed/med-low-fail", &[]));
+    assert_eq!(med.faults.first().map(|fault| fault.at), Some(first.at));
+}
+
+/// A recovered node gets its role back, and a crash of the leader is survived.
+#[test]
+fn a_factory_outlives_its_leader() {
+    let text = "
+network: {plant: door-factory}
+duration: 5min
+flow: {name: memoized, stand_ins: false}
+candidates: 3
+faults:
+  script:
+    - {at: 60s, crash: finished_door}
+    - {at: 90s, crash: metal-1}
+    - {at: 150s, recover: finished_door}
+";
+    let record = dmos_sim::run(&parse(text));
+    assert!(record.goods.is_clean(), "{:#?}", record.goods);
+    let planners: Vec<_> = record.plans.iter().map(|plan| plan.by.index()).collect();
+    let (first, last) = (planners[0], planners[planners.len() - 1]);
+    assert_eq!((first, last), (23, 23), "the highest candidate leads, and again after its return");
+    assert!(planners.iter().any(|&planner| planner != 23), "another leads meanwhile: {planners:?}");
+    let made_at = |second: u64| {
+        record.series.iter().find(|s| s.at.as_secs_f64() >= second as f64).expect("a sample").final_made
+    };
+    assert!(made_at(290) > made_at(180), "doors are made again");
+}
+
+/// Scenarios of the default protocol with random networks, delays and scripted faults.
+fn random_scenarios() -> impl Strategy<Value = String> {
+    let fault = (1_u32..240, any::<bool>(), 0_u32..64);
+    let faults = proptest::collection::vec(fault, 0..12);
+    let delays = prop_oneof![Just("1ms"), Just("{uniform: [1ms, 2s]}"), Just("{uniform: [0s, 10ms]}")];
+    let work =
+        prop_oneof![Just("{}"), Just("{cycle: 20ms, message: 2ms, planning_step: 10us, host: {cores: 2}}")];
+    (4_u32..9, 1_u32..4, 0_u64..20, faults, delays, work, 0_u64..1000).prop_map(
+        |(types, per_type, network_seed, faults, message, work, seed)| {
+            let nodes = (types - 2) * per_type + 2;
+            let script = faults.iter().map(|(at, crash, node)| {
+                let what = if *crash { "crash" } else { "recover" };
+                format!("\n    - {{at: {at}s, {what}: {}}}", node % nodes)
+            });
+            let script: String = script.collect();
+            let script = if script.is_empty() { " []".to_owned() } else { script };
+            format!(
+                "network: {{generate: {{types: {types}, nodes_per_type: {per_type}, seed: {network_seed}}}}}\n\
+                 duration: 5min\nseed: {seed}\ncandidates: {}\nwork: {work}\n\
+                 delays: {{message: {message}, transit: {{uniform: [100ms, 3s]}}}}\nfaults:\n  script:{script}\n",
+                nodes.min(4),
+            )
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn goods_are_conserved_whatever_crashes(text in random_scenarios()) {
+        let record = dmos_sim::run(&parse(&text));
+        prop_assert!(record.goods.is_clean(), "{}\n{:#?}", text, record.goods);
+    }
+}
+
+#[test]
+fn time_costs_nothing_extra_where_nothing_happens() {
+    let scenario = load("door-factory", &["duration=1s"]);
+    assert_eq!(scenario.duration, Span::from_secs(1));
+    assert!(with_seed(&scenario, 1).events < 1_000);
+}
