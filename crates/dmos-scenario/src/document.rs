@@ -8,7 +8,7 @@ use serde_yaml::{Mapping, Value};
 
 use crate::error::{Located, Place, ScenarioError};
 use crate::file::ScenarioFile;
-use crate::outline::{Outline, outline};
+use crate::outline::{Outline, Shape, outline};
 
 /// A setting from the command line that takes the place of the file's.
 #[derive(Clone, PartialEq, Debug)]
@@ -77,7 +77,7 @@ impl Override {
     }
 }
 
-const EMPTY: Outline = Outline { span: 0..0, shape: crate::outline::Shape::Scalar };
+const EMPTY: Outline = Outline { span: 0..0, shape: Shape::Scalar };
 
 /// A step on the way to a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,6 +85,15 @@ pub(crate) enum Step {
     Key(String),
     /// In a list, or among a map's values.
     Index(usize),
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::Index(index) => index.fmt(f),
+        }
+    }
 }
 
 impl From<&str> for Step {
@@ -139,8 +148,14 @@ impl<'a> Document<'a> {
     /// Reads the document as a scenario file.
     pub(crate) fn read(&self) -> Result<ScenarioFile, ScenarioError> {
         serde_path_to_error::deserialize(self.value.clone()).map_err(|error| {
-            let path = error.path().iter().filter_map(step).collect();
-            self.error(vec![(path, explain(&error.inner().to_string()))])
+            let path: Path = error.path().iter().filter_map(step).collect();
+            let message = error.inner().to_string();
+            let place = match self.place(&path) {
+                // What is wrong is the key, not what stands under it.
+                Place::File(_) if message.starts_with("unknown field") => Place::File(self.spans(&path).0),
+                place => place,
+            };
+            ScenarioError::new(self.origin, self.text, vec![Located { message: explain(&message), place }])
         })
     }
 
@@ -162,27 +177,26 @@ impl<'a> Document<'a> {
         };
         match self.overrides.iter().rev().find(touches) {
             Some(setting) => Place::Setting(setting.given.clone()),
-            None => Place::File(self.span(path)),
+            None => Place::File(self.spans(path).1),
         }
     }
 
-    fn span(&self, path: &[Step]) -> Range<usize> {
+    /// Where the key of a value stands, and where the value itself is best pointed at.
+    fn spans(&self, path: &[Step]) -> (Range<usize>, Range<usize>) {
         let mut value = &self.outline;
-        let mut span = 0..0;
+        let mut spans = (0..0, 0..0);
         for step in path {
             let next = match step {
                 Step::Key(key) => value.entry(key).map(|entry| (&entry.value, entry.key_span.clone())),
                 Step::Index(index) => value.nth(*index).map(|value| (value, value.span.clone())),
             };
-            let Some((inner, key_span)) = next else {
-                return span;
-            };
+            let Some((inner, key)) = next else { return spans };
             // A list or map begins on a line of its own; its key says better where it is.
-            let is_scalar = inner.shape == crate::outline::Shape::Scalar && !inner.span.is_empty();
-            span = if is_scalar { inner.span.clone() } else { key_span };
+            let is_scalar = inner.shape == Shape::Scalar && !inner.span.is_empty();
+            spans = (key.clone(), if is_scalar { inner.span.clone() } else { key });
             value = inner;
         }
-        span
+        spans
     }
 }
 
@@ -195,15 +209,20 @@ fn step(segment: &Segment) -> Option<Step> {
     }
 }
 
-/// Adds the nearest name to a message that lists what would be right.
+/// Puts a reader's message in the words of its user: no names of types, and the nearest name to one that
+/// does not exist.
 fn explain(message: &str) -> String {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let is_list = message.starts_with("unknown field") || message.starts_with("unknown variant");
-    match quoted.split_first() {
-        Some((wrong, right)) if is_list => match nearest(wrong, right.iter().copied()) {
-            Some(name) => format!("{message}; did you mean `{name}`?"),
-            None => message.to_owned(),
-        },
-        _ => message.to_owned(),
-    }
+    let plain = message
+        .replace("expected a nonzero u32", "expected a whole number from 1")
+        .replace("expected a nonzero u64", "expected a whole number from 1")
+        .replace("expected u32", "expected a whole number")
+        .replace("expected u64", "expected a whole number")
+        .replace("unknown variant", "unknown value");
+    let quoted: Vec<&str> = plain.split('`').skip(1).step_by(2).collect();
+    let is_list = plain.starts_with("unknown field") || plain.starts_with("unknown value");
+    let near = match quoted.split_first() {
+        Some((wrong, right)) if is_list => nearest(wrong, right.iter().copied()),
+        _ => None,
+    };
+    near.map_or_else(|| plain.clone(), |name| format!("{plain}; did you mean `{name}`?"))
 }

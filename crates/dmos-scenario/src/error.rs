@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+/// Problems beyond this many are only counted: nobody reads more at once.
+const SHOWN: usize = 10;
+
 /// A scenario that cannot be used: every problem found, with its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ScenarioError {
@@ -55,7 +58,11 @@ impl std::error::Error for ScenarioError {}
 impl fmt::Display for ScenarioError {
     /// All problems, each with an excerpt, without colour, and without a line's end after the last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Vec<String> = self.problems.iter().map(|problem| self.show(problem)).collect();
+        let mut shown: Vec<String> =
+            self.problems.iter().take(SHOWN).map(|problem| self.show(problem)).collect();
+        if self.problems.len() > SHOWN {
+            shown.push(format!("and {} more problems", self.problems.len() - SHOWN));
+        }
         f.write_str(&shown.join("\n\n"))
     }
 }

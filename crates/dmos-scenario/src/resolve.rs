@@ -15,6 +15,9 @@ use crate::file::{
     DelaysField, FaultsField, LawField, NetworkField, NodeField, ScenarioFile, ScriptField, StrategyField,
 };
 
+/// Names are suggested for this many problems: suggesting is slow, and nobody reads more.
+const SUGGESTIONS: usize = 10;
+
 /// Problems so far, each with the path of what it is about.
 type Problems = Vec<(Path, String)>;
 
@@ -140,7 +143,12 @@ fn periods(protocol: &Protocol, duration: Span, sample_every: Option<Span>, prob
         (steps!["protocol", "retry_after"], protocol.retry_after),
     ];
     let zero = checks.into_iter().filter(|(_, span)| span.is_some_and(Span::is_zero));
-    problems.extend(zero.map(|(path, _)| (path, "must be longer than zero".to_owned())));
+    problems.extend(zero.map(|(path, _)| longer_than_zero(path)));
+}
+
+fn longer_than_zero(path: Path) -> (Path, String) {
+    let name = path.last().map(ToString::to_string).unwrap_or_default();
+    (path, format!("`{name}` must be longer than zero"))
 }
 
 fn delays(field: DelaysField, problems: &mut Problems) -> Delays {
@@ -176,11 +184,11 @@ fn faults(
     warnings: &mut Vec<String>,
 ) -> Faults {
     if field.operator.as_ref().is_some_and(|operator| operator.turn.is_zero()) {
-        problems.push((steps!["faults", "operator", "turn"], "must be longer than zero".to_owned()));
+        problems.push(longer_than_zero(steps!["faults", "operator", "turn"]));
     }
     let mut script = Vec::with_capacity(field.script.len());
     for (index, entry) in field.script.into_iter().enumerate() {
-        match scripted(entry, network) {
+        match scripted(entry, network, problems.len() < SUGGESTIONS) {
             Ok(fault) => script.push(fault),
             Err((key, message)) => problems.push((steps!["faults", "script", index, key], message)),
         }
@@ -193,7 +201,11 @@ fn faults(
     Faults { operator: field.operator, script }
 }
 
-fn scripted(entry: ScriptField, network: &Network) -> Result<TimedFault, (&'static str, String)> {
+fn scripted(
+    entry: ScriptField,
+    network: &Network,
+    suggests: bool,
+) -> Result<TimedFault, (&'static str, String)> {
     let (key, name, fault): (_, _, fn(NodeId) -> Fault) = match (entry.crash, entry.recover) {
         (Some(name), None) => ("crash", name.0, Fault::Crash),
         (None, Some(name)) => ("recover", name.0, Fault::Recover),
@@ -201,7 +213,8 @@ fn scripted(entry: ScriptField, network: &Network) -> Result<TimedFault, (&'stat
     };
     match network.find_node(&name) {
         Some(node) => Ok(TimedFault { at: Time::ZERO + entry.at, fault: fault(node) }),
-        None => Err((key, unknown_node(&name, network))),
+        None if suggests => Err((key, unknown_node(&name, network))),
+        None => Err((key, format!("there is no node `{name}`"))),
     }
 }
 

@@ -97,7 +97,7 @@ pub enum StrategyError {
         param: String,
     },
     /// A value of the wrong type or out of range.
-    #[error("parameter `{param}` of strategy `{strategy}` {problem}")]
+    #[error("parameter `{param}` of strategy `{strategy}`: {problem}")]
     BadValue {
         /// The strategy.
         strategy: &'static str,
