@@ -1,11 +1,11 @@
 //! Networks from descriptions in names, with everything that is wrong said at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use dmos_core::network::Names;
 use dmos_core::{ItemId, Network, Recipe, Requirement};
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use thiserror::Error;
 
@@ -85,8 +85,10 @@ fn suggestion(nearest: &Option<String>) -> String {
 }
 
 fn ring(items: &[String]) -> String {
-    let closed = items.iter().chain(items.first());
-    closed.map(|item| format!("`{item}`")).collect::<Vec<_>>().join(" needs ")
+    let shown = items.iter().take(20).map(|item| format!("`{item}`"));
+    let more = (items.len() > 20).then(|| format!("{} more", items.len() - 20));
+    let closed = shown.chain(more).chain(items.first().map(|item| format!("`{item}`")));
+    closed.collect::<Vec<_>>().join(" needs ")
 }
 
 /// All that is wrong with a description, each with its place.
@@ -138,15 +140,13 @@ impl<'a> Items<'a> {
         ItemId::new(self.numbers[name])
     }
 
-    /// A problem if nobody makes the item.
-    fn without_producer(&self, name: &str) -> Option<Problem> {
-        if self.numbers.get(name).is_some_and(|&number| number < self.made) {
-            return None;
-        }
-        let nearest = nearest(name, self.names[..self.made].iter().copied());
-        Some(Problem::NoProducer { item: name.to_owned(), nearest: nearest.map(str::to_owned) })
+    fn is_made(&self, name: &str) -> bool {
+        self.numbers.get(name).is_some_and(|&number| number < self.made)
     }
 }
+
+/// Names are suggested for this many problems: suggesting is slow, and nobody reads more.
+const SUGGESTIONS: usize = 10;
 
 impl NetworkDescription {
     /// Builds the network, with what is odd about it.
@@ -187,9 +187,9 @@ impl NetworkDescription {
             return vec![(Place::Nodes, Problem::TooLarge)];
         }
         let mut problems = Vec::new();
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for (index, name) in self.node_names() {
-            if seen.insert(name.clone(), ()).is_some() {
+            if !seen.insert(name.clone()) {
                 problems.push((Place::Node(index), Problem::DuplicateName(name)));
             }
         }
@@ -198,11 +198,12 @@ impl NetworkDescription {
                 .into_iter()
                 .filter(|part| part.1 == 0);
             problems.extend(zero.map(|(what, _)| (Place::Node(index), Problem::Zero(what))));
+            let mut needed = BTreeSet::new();
             for (nth, (item, quantity)) in node.needs.iter().enumerate() {
                 if *quantity == 0 {
                     problems.push((Place::Need(index, nth), Problem::Zero("quantity needed")));
                 }
-                if node.needs[..nth].iter().any(|earlier| earlier.0 == *item) {
+                if !needed.insert(item) {
                     problems.push((Place::Need(index, nth), Problem::NeededTwice(item.clone())));
                 }
             }
@@ -215,9 +216,13 @@ impl NetworkDescription {
             node.needs.iter().enumerate().map(move |(nth, (item, _))| (Place::Need(index, nth), item))
         });
         let finals = self.final_items.iter().enumerate().map(|(nth, item)| (Place::FinalItem(nth), item));
-        let missing =
-            |(place, item): (Place, &String)| items.without_producer(item).map(|problem| (place, problem));
-        needs.chain(finals).filter_map(missing).collect()
+        let missing = needs.chain(finals).filter(|(_, item)| !items.is_made(item));
+        let problem = |(nth, (place, item)): (usize, (Place, &String))| {
+            let made = if nth < SUGGESTIONS { &items.names[..items.made] } else { &[] };
+            let nearest = nearest(item, made.iter().copied()).map(str::to_owned);
+            (place, Problem::NoProducer { item: item.clone(), nearest })
+        };
+        missing.enumerate().map(problem).collect()
     }
 
     /// Each ring of items, at the first node that makes one of them.
@@ -233,13 +238,13 @@ impl NetworkDescription {
             }
         }
         let is_ring = |ring: &Vec<NodeIndex>| ring.len() > 1 || graph.contains_edge(ring[0], ring[0]);
-        tarjan_scc(&graph)
+        kosaraju_scc(&graph)
             .into_iter()
             .filter(is_ring)
             .map(|component| {
                 let ring = shortest_ring(&graph, &component);
                 let names: Vec<_> = ring.iter().map(|item| items.names[item.index()].to_owned()).collect();
-                let first = self.nodes.iter().position(|node| names.contains(&node.makes));
+                let first = self.nodes.iter().position(|node| node.makes == names[0]);
                 (Place::Node(first.expect("items in a ring are made")), Problem::Cycle(names))
             })
             .collect()
@@ -271,6 +276,7 @@ impl NetworkDescription {
 /// A shortest ring through the first item of a strongly connected component, by breadth-first search.
 fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIndex> {
     let start = *component.iter().min().expect("a component has a member");
+    let members: BTreeSet<_> = component.iter().copied().collect();
     let mut came_from = BTreeMap::new();
     let mut queue = vec![start];
     let mut next = 0;
@@ -284,7 +290,7 @@ fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIn
             ring.reverse();
             return ring;
         }
-        let mut needed: Vec<_> = graph.neighbors(item).filter(|other| component.contains(other)).collect();
+        let mut needed: Vec<_> = graph.neighbors(item).filter(|other| members.contains(other)).collect();
         needed.sort_unstable();
         for other in needed {
             if other != start && !came_from.contains_key(&other) {

@@ -223,7 +223,7 @@ mod tests {
         refused("a: !!int 1\n", "tags", 3);
         refused("a: 1\n---\nb: 2\n", "second document", 5);
         refused("", "empty", 0);
-        refused("a: [1, 2\n", "not YAML", 3);
+        refused("a: [1, 2\n", "not YAML", 9);
         refused("[1]: 2\n", "plain text", 0);
     }
 

@@ -17,11 +17,17 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::output::say;
 
+/// Warnings beyond this many are only counted.
+const WARNINGS: usize = 10;
+
 /// Loads a scenario and says what is odd about it.
 fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, Failure> {
     let loaded = dmos_scenario::load(path, overrides, registry)?;
-    for warning in &loaded.warnings {
+    for warning in loaded.warnings.iter().take(WARNINGS) {
         say(&format!("warning: {}: {warning}", path.display()));
+    }
+    if loaded.warnings.len() > WARNINGS {
+        say(&format!("warning: {}: and {} more", path.display(), loaded.warnings.len() - WARNINGS));
     }
     Ok(loaded)
 }

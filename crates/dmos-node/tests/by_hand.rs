@@ -1,0 +1,436 @@
+//! Two and three nodes driven by hand, message by message: the proof that a node needs no simulator.
+
+use std::sync::Arc;
+
+use dmos_core::settings::{
+    Deaths, Dock, Knowledge, LogKeeping, Mailbox, Planning, Protocol, Readmission, Recovery, Requests,
+};
+use dmos_core::{BatchId, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
+use dmos_graph::Plant;
+use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Timer};
+use dmos_strategies as _;
+
+/// Some nodes of the chain wood, door, house; time passes when the test says so.
+struct Bench {
+    nodes: Vec<Node>,
+    logs: Vec<Vec<LogRecord>>,
+    now: Time,
+}
+
+const WOOD: usize = 0;
+const DOOR: usize = 1;
+const HOUSE: usize = 2;
+
+impl Bench {
+    fn new(protocol: Protocol, leader: &str) -> Self {
+        let (network, _) = Plant::ThreeNodes.description().build().expect("a network");
+        let network = Arc::new(network);
+        let registry = Registry::collect().expect("no duplicates");
+        let call = |text: &str| text.parse().expect("a call");
+        let settings = Arc::new(NodeSettings {
+            flow: registry.flow(&call("memoized:stand_ins=false"), &network).expect("registered"),
+            leader: registry.leader(&call(leader), &network).expect("registered").build().into(),
+            candidates: network.nodes().collect(),
+            planning_budget: 1_000_000,
+            protocol,
+            network: Arc::clone(&network),
+        });
+        let nodes = network.nodes().map(|node| Node::new(node, Arc::clone(&settings))).collect();
+        Self { nodes, logs: vec![Vec::new(); 3], now: Time::ZERO }
+    }
+
+    /// A bench on which all three nodes have started and know their part of the flow.
+    fn at_work(protocol: Protocol) -> Self {
+        let mut bench = Self::new(protocol, "last-writer");
+        let offers = bench.start(HOUSE);
+        bench.start(WOOD);
+        bench.start(DOOR);
+        bench.read_posts(&offers);
+        let ticket = ticket(&offers);
+        let effects = bench.give(HOUSE, Input::Planned(ticket));
+        match sends(&effects)[..] {
+            [] => bench.read_posts(&effects),
+            ref parts => {
+                for (to, part) in parts {
+                    let acks = bench.say(HOUSE, *to, part.clone());
+                    assert!(matches!(sends(&acks)[..], [(HOUSE, Message::PartAck(_))]), "{acks:?}");
+                    bench.say(*to, HOUSE, sends(&acks)[0].1.clone());
+                }
+            }
+        }
+        bench
+    }
+
+    fn read_posts(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Post(notice) = effect {
+                (0..3).for_each(|node| drop(self.give(node, Input::Notice(notice))));
+            }
+        }
+    }
+
+    /// Hands an input to a node, keeps what it appends, and returns its other effects, timers apart.
+    fn give(&mut self, node: usize, input: Input<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.nodes[node].handle(self.now, input, &mut effects);
+        let log = &mut self.logs[node];
+        effects.retain(|effect| match effect {
+            Effect::Append(record) => {
+                log.push(record.clone());
+                false
+            }
+            Effect::SetTimer { .. } | Effect::Report(_) => false,
+            _ => true,
+        });
+        effects
+    }
+
+    fn start(&mut self, node: usize) -> Vec<Effect> {
+        let records = self.logs[node].clone();
+        let recovering = self.now > Time::ZERO;
+        self.give(node, Input::Start { records: &records, recovering, phase: Span::ZERO })
+    }
+
+    fn say(&mut self, from: usize, to: usize, message: Message) -> Vec<Effect> {
+        self.give(to, Input::Message { from: NodeId::new(from), message })
+    }
+
+    /// A manufacture cycle; what the node sends.
+    fn cycle(&mut self, node: usize) -> Vec<(usize, Message)> {
+        sends(&self.give(node, Input::Timer(Timer::Stage)))
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.now = self.now + Span::from_secs(seconds);
+    }
+
+    fn count(&self, node: usize, metric: Metric) -> u64 {
+        self.nodes[node].metrics().get(metric)
+    }
+
+    /// Lets the door maker ask for wood, and the wood maker answer with its first batch.
+    fn announce(&mut self) -> Message {
+        self.cycle(WOOD);
+        let asked = self.cycle(DOOR);
+        let request = asked.iter().find(|(to, _)| *to == WOOD).expect("it asks for wood").1.clone();
+        sends(&self.say(DOOR, WOOD, request))[0].1.clone()
+    }
+}
+
+/// The plan among the effects.
+#[track_caller]
+fn ticket(effects: &[Effect]) -> Stamp {
+    let ticket = |effect: &Effect| match effect {
+        Effect::Plan { ticket, .. } => Some(*ticket),
+        _ => None,
+    };
+    effects.iter().find_map(ticket).unwrap_or_else(|| panic!("no plan is begun: {effects:?}"))
+}
+
+fn sends(effects: &[Effect]) -> Vec<(usize, Message)> {
+    let send = |effect: &Effect| match effect {
+        Effect::Send { to, message } => Some((to.index(), message.clone())),
+        _ => None,
+    };
+    effects.iter().filter_map(send).collect()
+}
+
+fn batch(maker: usize, serial: u32) -> BatchId {
+    BatchId { maker: NodeId::new(maker), serial }
+}
+
+fn seed_protocol() -> Protocol {
+    Protocol {
+        retry_after: None,
+        stock_limit: None,
+        knowledge: Knowledge::Board,
+        dock: Dock::Blocking,
+        requests: Requests::EveryCycle,
+        deaths: Deaths::EveryReport,
+        planning: Planning::HoldsMessages,
+        readmission: Readmission::Never,
+        log: LogKeeping::MixedUp,
+        recovery: Recovery::Replay,
+        mailbox: Mailbox::SurvivesCrash,
+        ..Protocol::default()
+    }
+}
+
+#[test]
+fn a_batch_goes_from_maker_to_consumer() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let sent = bench.announce();
+    let first = batch(WOOD, 0);
+    let request = Some(RequestId(0));
+    assert_eq!(sent, Message::Sent { request, batch: first });
+    let promised = LogRecord::Promised { batch: first, to: NodeId::new(DOOR), request: RequestId(0) };
+    assert_eq!(bench.logs[WOOD].last(), Some(&promised), "promised before it is announced");
+    let effects = bench.say(WOOD, DOOR, sent);
+    assert!(
+        matches!(effects[1], Effect::Transport { batch, blocking: false } if batch == first),
+        "{effects:?}"
+    );
+    assert_eq!(sends(&effects), [(WOOD, Message::Waiting(first))]);
+    let effects = bench.give(DOOR, Input::Arrived(first));
+    assert_eq!(bench.logs[DOOR].last(), Some(&LogRecord::Received(first)));
+    assert_eq!(sends(&effects), [(WOOD, Message::Delivered(first))]);
+    bench.say(DOOR, WOOD, Message::Delivered(first));
+    assert_eq!(bench.count(WOOD, Metric::BatchesDelivered), 1);
+    bench.cycle(DOOR);
+    let made = LogRecord::Made { first: batch(DOOR, 0), count: 1, inputs: 1 };
+    assert_eq!(bench.logs[DOOR][bench.logs[DOOR].len() - 2..], [LogRecord::Consumed(first), made]);
+}
+
+#[test]
+fn an_empty_stock_is_said() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let asked = bench.cycle(DOOR);
+    let refused = bench.say(DOOR, WOOD, asked[0].1.clone());
+    assert_eq!(sends(&refused), [(DOOR, Message::Unavailable { request: RequestId(0) })]);
+    bench.say(WOOD, DOOR, Message::Unavailable { request: RequestId(0) });
+    assert_eq!(
+        bench.cycle(DOOR),
+        [(WOOD, Message::Request { request: RequestId(1), item: dmos_core::ItemId::new(0) })]
+    );
+}
+
+#[test]
+fn a_request_under_way_is_not_repeated_until_it_is_overdue() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let first = bench.cycle(DOOR);
+    assert_eq!(first.len(), 1);
+    bench.wait(1);
+    assert_eq!(bench.cycle(DOOR), []);
+    bench.wait(5);
+    assert_eq!(bench.cycle(DOOR), first, "the same request again");
+    assert_eq!(bench.count(DOOR, Metric::RequestsRepeated), 1);
+}
+
+#[test]
+fn a_request_that_comes_twice_is_served_once() {
+    let mut bench = Bench::at_work(Protocol::default());
+    bench.cycle(WOOD);
+    bench.cycle(WOOD);
+    let request = bench.cycle(DOOR)[0].1.clone();
+    let first = sends(&bench.say(DOOR, WOOD, request.clone()));
+    assert_eq!(sends(&bench.say(DOOR, WOOD, request)), first);
+    assert_eq!(bench.nodes[WOOD].stock(), 1);
+}
+
+#[test]
+fn a_duplicate_is_confirmed_and_not_taken_in() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let sent = bench.announce();
+    bench.say(WOOD, DOOR, sent.clone());
+    assert_eq!(sends(&bench.say(WOOD, DOOR, sent.clone())), [(WOOD, Message::Waiting(batch(WOOD, 0)))]);
+    bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
+    bench.cycle(DOOR);
+    assert_eq!(sends(&bench.say(WOOD, DOOR, sent.clone())), [(WOOD, Message::Delivered(batch(WOOD, 0)))]);
+    // Also after a crash: the log remembers what was used up.
+    bench.wait(1);
+    bench.start(DOOR);
+    assert_eq!(sends(&bench.say(WOOD, DOOR, sent)), [(WOOD, Message::Delivered(batch(WOOD, 0)))]);
+    assert_eq!(bench.nodes[DOOR].holdings().received, []);
+}
+
+#[test]
+fn a_maker_that_recovers_announces_again_what_it_promised() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let sent = bench.announce();
+    bench.cycle(WOOD);
+    bench.wait(1);
+    let said = sends(&bench.start(WOOD));
+    assert_eq!(said[0], (DOOR, sent));
+    assert_eq!(bench.nodes[WOOD].holdings().stock, [batch(WOOD, 1)]);
+    assert_eq!(bench.count(WOOD, Metric::WalRecoveredOutboundBatches), 2);
+    assert!(said.iter().any(|(_, message)| *message == Message::Return), "it says that it is back: {said:?}");
+}
+
+#[test]
+fn what_is_not_confirmed_is_announced_again() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let sent = bench.announce();
+    bench.wait(4);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Resend))), []);
+    bench.wait(1);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Resend))), [(DOOR, sent)]);
+}
+
+#[test]
+fn silence_is_reported_planned_for_once_and_a_return_is_planned_with() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let request = Input::Timer(Timer::Heartbeat);
+    assert_eq!(
+        sends(&bench.give(DOOR, request)),
+        [(WOOD, Message::HeartbeatRequest), (HOUSE, Message::HeartbeatRequest)]
+    );
+    bench.wait(10);
+    bench.say(HOUSE, DOOR, Message::HeartbeatResponse);
+    bench.wait(10);
+    let report = (HOUSE, Message::Suspicion(NodeId::new(WOOD)));
+    assert!(sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat))).contains(&report));
+    let plan = bench.say(DOOR, HOUSE, report.1.clone());
+    assert!(matches!(plan[..], [Effect::Plan { blocking: false, .. }]), "{plan:?}");
+    assert!(bench.say(DOOR, HOUSE, report.1).is_empty(), "an unchanged death is planned once");
+    assert_eq!(bench.count(HOUSE, Metric::NodesDeterminedCrashed), 1);
+    let parts = sends(&bench.give(HOUSE, Input::Planned(ticket(&plan))));
+    assert!(
+        matches!(&parts[1], (DOOR, Message::Part(_, part)) if part.is_idle()),
+        "without wood nothing is made"
+    );
+    let effects = bench.say(WOOD, HOUSE, Message::Return);
+    ticket(&effects);
+}
+
+#[test]
+fn a_part_of_an_older_term_is_ignored() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let stale = Message::Part(Stamp::default(), Arc::default());
+    let answer = sends(&bench.say(DOOR, WOOD, stale));
+    assert!(
+        matches!(answer[..], [(DOOR, Message::Leads(leader, _))] if leader.index() == HOUSE),
+        "{answer:?}"
+    );
+    bench.cycle(WOOD);
+    assert_eq!(bench.count(WOOD, Metric::SuccessfulManufactureCycles), 1, "it still has its role");
+}
+
+#[test]
+fn the_stock_has_a_limit_except_for_final_items() {
+    let mut bench = Bench::at_work(Protocol::default());
+    for _ in 0..20 {
+        bench.cycle(WOOD);
+    }
+    assert_eq!(bench.nodes[WOOD].stock(), 10);
+    assert_eq!(bench.count(WOOD, Metric::SkippedManufactureCycles), 10);
+}
+
+#[test]
+fn two_candidates_elect_the_higher_by_bully() {
+    let mut bench = Bench::new(Protocol::default(), "bully");
+    let asked = sends(&bench.start(DOOR));
+    assert!(matches!(asked[..], [(HOUSE, Message::Election(_))]), "{asked:?}");
+    let office = bench.start(HOUSE);
+    assert!(
+        office.iter().any(|effect| matches!(effect, Effect::Plan { .. })),
+        "the highest takes office at once"
+    );
+    for (to, message) in sends(&office) {
+        bench.say(HOUSE, to, message);
+    }
+    assert!(bench.nodes[HOUSE].leads() && !bench.nodes[DOOR].leads());
+    // The leader falls silent: the next one asks, hears nothing, and takes office.
+    bench.give(DOOR, Input::Timer(Timer::Heartbeat));
+    bench.wait(20);
+    let asked = sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
+    assert!(
+        asked.iter().any(|(to, message)| *to == HOUSE && matches!(message, Message::Election(_))),
+        "{asked:?}"
+    );
+    let timers: Vec<Effect> =
+        (0..4).flat_map(|timer| bench.give(DOOR, Input::Timer(Timer::Election(timer)))).collect();
+    assert!(timers.iter().any(|effect| matches!(effect, Effect::Plan { .. })) && bench.nodes[DOOR].leads());
+}
+
+// The prototype's quirks, switch by switch.
+
+#[test]
+fn on_a_board_no_message_tells_the_flow() {
+    let bench = Bench::at_work(seed_protocol());
+    assert!((0..3).all(|node| bench.count(node, Metric::SentMessages) == 0));
+}
+
+#[test]
+fn a_blocking_dock_says_so_and_answers_when_the_batch_is_in() {
+    let mut bench = Bench::at_work(seed_protocol());
+    let sent = bench.announce();
+    let effects = bench.say(WOOD, DOOR, sent);
+    assert!(matches!(effects[1], Effect::Transport { blocking: true, .. }), "{effects:?}");
+    bench.cycle(DOOR);
+    assert_eq!(
+        bench.count(DOOR, Metric::UnansweredBatchRequestsCurrent),
+        1,
+        "not answered during the transit"
+    );
+    bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
+    bench.cycle(DOOR);
+    assert_eq!(
+        bench.count(DOOR, Metric::UnansweredBatchRequestsCurrent),
+        1,
+        "the second request is still open"
+    );
+}
+
+#[test]
+fn the_prototype_asks_in_every_cycle_and_never_in_one_that_makes() {
+    let mut bench = Bench::at_work(seed_protocol());
+    let sent = bench.announce();
+    assert_eq!(bench.cycle(DOOR).len(), 1, "again, although it has asked");
+    bench.say(WOOD, DOOR, sent);
+    bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
+    assert_eq!(bench.cycle(DOOR), [], "a cycle that makes does not ask");
+    assert_eq!(bench.count(DOOR, Metric::SuccessfulManufactureCycles), 1);
+}
+
+#[test]
+fn mixed_up_logs_enter_own_batches_among_the_received() {
+    let mut bench = Bench::at_work(seed_protocol());
+    let sent = bench.announce();
+    assert_eq!(bench.logs[WOOD].last(), Some(&LogRecord::SentOff(batch(WOOD, 0))));
+    assert_eq!(bench.nodes[WOOD].load().inbound_entries, 1);
+    bench.say(WOOD, DOOR, sent);
+    bench.say(DOOR, WOOD, Message::Waiting(batch(WOOD, 0)));
+    assert_eq!(bench.logs[WOOD].last(), Some(&LogRecord::OnItsWay(batch(WOOD, 0))));
+}
+
+#[test]
+fn a_replay_puts_back_what_was_sent_and_resurrects_what_was_used_up() {
+    let mut bench = Bench::at_work(seed_protocol());
+    let sent = bench.announce();
+    bench.say(WOOD, DOOR, sent.clone());
+    bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
+    bench.cycle(DOOR);
+    let flow = bench.flow_notice();
+    bench.wait(1);
+    bench.start(WOOD);
+    bench.give(WOOD, Input::Notice(&flow));
+    assert_eq!(bench.nodes[WOOD].holdings().stock, [batch(WOOD, 0)], "sent, not acknowledged: back in stock");
+    assert_eq!(bench.count(WOOD, Metric::WalGhostInboundBatches), 1, "its own sent batch among the received");
+    // The same batch comes again: it is not taken in, but its entry says received once more.
+    bench.say(WOOD, DOOR, sent);
+    bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
+    assert_eq!(bench.nodes[DOOR].holdings().received, []);
+    bench.start(DOOR);
+    bench.give(DOOR, Input::Notice(&flow));
+    assert_eq!(bench.nodes[DOOR].holdings().received, [batch(WOOD, 0)], "used up, and there again");
+}
+
+impl Bench {
+    /// The notice of the flow, as a board gives it to a node that starts.
+    fn flow_notice(&mut self) -> Notice {
+        let edge = |producer, consumer, item| dmos_core::SupplyEdge {
+            producer: NodeId::new(producer),
+            consumer: NodeId::new(consumer),
+            item: dmos_core::ItemId::new(item),
+        };
+        let flow = dmos_core::Flow::new(vec![edge(WOOD, DOOR, 0), edge(DOOR, HOUSE, 1)]);
+        Notice::Flow(Stamp { term: dmos_core::Term(1), version: 1 }, Arc::new(flow))
+    }
+}
+
+#[test]
+fn the_prototype_plans_at_every_report_and_readmits_nobody() {
+    let mut bench = Bench::at_work(seed_protocol());
+    let report = Message::Suspicion(NodeId::new(WOOD));
+    for _ in 0..2 {
+        let effects = bench.say(DOOR, HOUSE, report.clone());
+        assert!(
+            matches!(effects[..], [Effect::Post(Notice::Struck(_)), Effect::Plan { blocking: true, .. }]),
+            "{effects:?}"
+        );
+        bench.give(HOUSE, Input::Planned(ticket(&effects)));
+    }
+    assert_eq!(bench.count(HOUSE, Metric::PlansComputed), 3);
+    bench.wait(1);
+    assert_eq!(sends(&bench.start(WOOD)), [], "it does not say that it is back");
+}
