@@ -1,1 +1,43 @@
-//! Benchmarks live in `benches/`; run them with `cargo bench -p dmos-benches`.
+//! Benchmarks of DMOS, with criterion. `cargo bench -p dmos-benches` runs them all, and
+//! `cargo bench -p dmos-benches --bench bootstrap -- 20` those whose names contain `20`.
+//!
+//! Each file of `benches/` is a group; what they share is here.
+
+use std::path::Path;
+
+use dmos_core::strategy::StrategyCall;
+use dmos_core::{FlowStrategy, Network, Registry, Scenario};
+use dmos_graph::{Complexity, Generate};
+use dmos_strategies as _;
+
+/// The prototype's network of this many items: complexity high, two nodes for each inner item, seed 0.
+///
+/// # Panics
+/// If there is no such network.
+#[must_use]
+pub fn seed_network(types: u32) -> Network {
+    let generate = Generate { types, nodes_per_type: 2, complexity: Complexity::High, seed: 0 };
+    generate.network().expect("from 3 items on there is one")
+}
+
+/// The flow strategy that a call names.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn strategy(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
+    let call: StrategyCall = call.parse().expect("a call");
+    let registry = Registry::collect().expect("no two strategies of one name");
+    registry.flow(&call, network).expect("a registered strategy").build()
+}
+
+/// A scenario of the repository, by its path below `scenarios/`.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn scenario(path: &str) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(path);
+    let registry = Registry::collect().expect("no two strategies of one name");
+    dmos_scenario::load(&path, &[], &registry).expect("a valid scenario").scenario
+}
