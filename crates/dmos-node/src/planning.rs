@@ -5,6 +5,7 @@
 //! long as silence is tolerated is taken for dead. Nodes that were struck are offered an idle part as
 //! well: if one acknowledges, it is alive, and is planned with again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dmos_core::settings::{Deaths, Knowledge, Planning as PlanningKind, Readmission};
@@ -28,8 +29,8 @@ pub(crate) struct Planning {
     plan_again: bool,
     /// How many plans were begun in this term.
     begun: u32,
-    /// Parts not acknowledged, sorted by node.
-    offered: Vec<Offer>,
+    /// Parts not acknowledged. At a start there is one for every node.
+    offered: BTreeMap<NodeId, Offer>,
     /// When they are looked at next.
     offers_due: Option<Time>,
 }
@@ -44,7 +45,6 @@ struct Plan {
 }
 
 struct Offer {
-    node: NodeId,
     stamp: Stamp,
     part: Arc<FlowPart>,
     first: Time,
@@ -74,7 +74,7 @@ impl Planning {
             under_way: None,
             plan_again: false,
             begun: 0,
-            offered: Vec::new(),
+            offered: BTreeMap::new(),
             offers_due: None,
         };
         planning.plan(cx, budget, false);
@@ -168,11 +168,8 @@ impl Planning {
 
     fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, stamp: Stamp, part: Arc<FlowPart>) {
         cx.send(node, Message::Part(stamp, Arc::clone(&part)));
-        let offer = Offer { node, stamp, part, first: cx.now, last: cx.now };
-        match self.offered.binary_search_by_key(&node, |offer| offer.node) {
-            Ok(at) => self.offered[at] = offer,
-            Err(at) => self.offered.insert(at, offer),
-        }
+        let offer = Offer { stamp, part, first: cx.now, last: cx.now };
+        self.offered.insert(node, offer);
         self.set_offer_timer(cx);
     }
 
@@ -190,13 +187,13 @@ impl Planning {
             return;
         }
         let mut silent = Vec::new();
-        for offer in &mut self.offered {
+        for (&node, offer) in &mut self.offered {
             if cx.is_overdue(offer.last) {
                 offer.last = cx.now;
-                cx.send(offer.node, Message::Part(offer.stamp, Arc::clone(&offer.part)));
+                cx.send(node, Message::Part(offer.stamp, Arc::clone(&offer.part)));
             }
-            if cx.now.since(offer.first) > cx.protocol.suspect_after && self.alive.contains(offer.node) {
-                silent.push(offer.node);
+            if cx.now.since(offer.first) > cx.protocol.suspect_after && self.alive.contains(node) {
+                silent.push(node);
             }
         }
         if !self.offered.is_empty() {
@@ -209,10 +206,8 @@ impl Planning {
 
     /// A node has its part: it is alive.
     pub(crate) fn acknowledged(&mut self, cx: &mut Context<'_>, from: NodeId, stamp: Stamp, budget: u64) {
-        if let Ok(at) = self.offered.binary_search_by_key(&from, |offer| offer.node)
-            && self.offered[at].stamp <= stamp
-        {
-            self.offered.remove(at);
+        if self.offered.get(&from).is_some_and(|offer| offer.stamp <= stamp) {
+            self.offered.remove(&from);
         }
         self.readmit(cx, from, budget);
     }
