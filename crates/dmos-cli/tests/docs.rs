@@ -26,7 +26,8 @@ fn every_metric_is_defined() {
         format!("| `{name}` | {unit} | {by} | {} |\n", metric.definition())
     };
     let rows: String = Metric::ALL.iter().map(row).collect();
-    let table = format!("| metric | unit | reported by | what it counts, and when |\n|---|---|---|---|\n{rows}");
+    let table =
+        format!("| metric | unit | reported by | what it counts, and when |\n|---|---|---|---|\n{rows}");
     let old = read("docs/metrics.md");
     let (before, rest) = old.split_once(BEGIN).expect("the page has a place for the table");
     let (_, after) = rest.split_once(END).expect("the place has an end");

@@ -1,5 +1,7 @@
 //! What a run leaves behind: figures by node, over time, and what the auditor found.
 
+use serde::Serialize;
+
 use crate::ids::NodeId;
 use crate::metrics::NodeMetrics;
 use crate::settings::TimedFault;
@@ -72,7 +74,7 @@ pub struct PlanRecord {
 /// Where all batches were at the end, and what was wrong with any.
 ///
 /// `made = in_stock + under_way + received + consumed + lost` holds by construction.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct GoodsAudit {
     /// Batches made.
     pub made: u64,

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use dmos_core::settings::{Dock as DockKind, Recovery};
 use dmos_core::{BatchId, FlowPart, ItemId, Metric, Network, NodeId, RequestId, Requirement, Time};
 
+use crate::batch_set::BatchSet;
 use crate::context::Context;
 use crate::interface::Effect;
 use crate::log::LogRecord;
 use crate::message::Message;
-use crate::serials::BatchSet;
 
 /// A request without an answer.
 struct Asked {

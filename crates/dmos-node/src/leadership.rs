@@ -11,9 +11,15 @@ use dmos_core::{NodeId, Term};
 
 use crate::context::Context;
 use crate::interface::{Effect, Notice, Timer};
-use crate::liveness::Verdict;
 use crate::log::LogRecord;
 use crate::message::Message;
+
+/// What liveness may change its mind about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Suspected(NodeId),
+    HeardAgain(NodeId),
+}
 
 /// Who leads, and this node's part in finding out.
 pub(crate) struct Leadership {

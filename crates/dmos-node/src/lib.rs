@@ -23,6 +23,7 @@
 //!
 //! Architecture invariant: nothing here knows who drives it, or any strategy by name.
 
+mod batch_set;
 mod context;
 mod dock;
 pub mod interface;
@@ -33,7 +34,6 @@ pub mod message;
 pub mod node;
 mod planning;
 mod role;
-mod serials;
 mod shipping;
 mod stage;
 

@@ -7,7 +7,7 @@ use dmos_core::{FlowPart, Metric, NodeId, Span, Time};
 
 use crate::context::Context;
 use crate::interface::Timer;
-use crate::leadership::Leadership;
+use crate::leadership::{Leadership, Verdict};
 use crate::message::Message;
 use crate::role::Role;
 
@@ -18,13 +18,6 @@ struct Watched {
     node: NodeId,
     heard: Time,
     suspected: bool,
-}
-
-/// A change of mind about a neighbour.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
-    Suspected(NodeId),
-    HeardAgain(NodeId),
 }
 
 /// Whom the node watches, and when it last heard of each.

@@ -9,8 +9,8 @@ use dmos_core::{BatchId, Metric, Network, NodeId, NodeMetrics, Span, Stamp, Term
 use crate::context::Context;
 use crate::dock::Dock;
 use crate::interface::{Effect, Input, Notice, Timer};
-use crate::leadership::Leadership;
-use crate::liveness::{Liveness, Verdict};
+use crate::leadership::{Leadership, Verdict};
+use crate::liveness::Liveness;
 use crate::log::{LogRecord, Recovered};
 use crate::message::Message;
 use crate::planning::Planning;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dmos_core::metrics::Metric;
+use dmos_core::record::{GoodsAudit, PlanRecord};
 use dmos_core::settings::{Delays, Fault, Faults, Protocol, TimedFault, Work};
 use dmos_core::{Network, RunRecord, Scenario};
 use serde::Serialize;
@@ -50,7 +51,7 @@ pub struct RunDocument {
     /// Every fault that changed something, in the order of time.
     pub faults: Vec<FaultEntry>,
     /// What the auditor of goods found.
-    pub goods: GoodsEntry,
+    pub goods: GoodsAudit,
 }
 
 /// A fault, for output.
@@ -79,27 +80,6 @@ pub struct PlanEntry {
     pub edges: Option<u64>,
     /// Whether it was put in force.
     pub in_force: bool,
-}
-
-/// What the auditor of goods found, for output.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct GoodsEntry {
-    /// Batches made.
-    pub made: u64,
-    /// Batches in stock at the end.
-    pub in_stock: u64,
-    /// Batches on their way at the end.
-    pub under_way: u64,
-    /// Batches in a dock at the end.
-    pub received: u64,
-    /// Batches used up.
-    pub consumed: u64,
-    /// Batches lost.
-    pub lost: u64,
-    /// Batches used up more than once.
-    pub consumed_twice: u64,
-    /// The first violations, in words.
-    pub violations: Vec<String>,
 }
 
 /// The settings that a run really had, defaults included.
@@ -149,7 +129,7 @@ impl RunDocument {
             nodes: nodes(network, record),
             plans: plans(network, record),
             faults: faults(network, record),
-            goods: goods(record),
+            goods: record.goods.clone(),
         }
     }
 }
@@ -163,7 +143,7 @@ fn nodes(network: &Network, record: &RunRecord) -> BTreeMap<String, BTreeMap<&'s
 }
 
 fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
-    let entry = |plan: &dmos_core::record::PlanRecord| PlanEntry {
+    let entry = |plan: &PlanRecord| PlanEntry {
         at_s: plan.at.as_secs_f64(),
         by: network.node_name(plan.by).into_owned(),
         took_s: plan.took.as_secs_f64(),
@@ -184,18 +164,4 @@ fn faults(network: &Network, record: &RunRecord) -> Vec<FaultEntry> {
         node: network.node_name(fault.fault.node()).into_owned(),
     };
     record.faults.iter().map(entry).collect()
-}
-
-fn goods(record: &RunRecord) -> GoodsEntry {
-    let goods = record.goods.clone();
-    GoodsEntry {
-        made: goods.made,
-        in_stock: goods.in_stock,
-        under_way: goods.under_way,
-        received: goods.received,
-        consumed: goods.consumed,
-        lost: goods.lost,
-        consumed_twice: goods.consumed_twice,
-        violations: goods.violations,
-    }
 }
