@@ -207,6 +207,11 @@ impl Dock {
         self.queues[index].push_back(batch);
     }
 
+    /// After a crash, under `recovery: replay`: the prototype's process lives on and remembers what it asked.
+    pub(crate) fn keep_requests(&mut self, before: Self) {
+        (self.asked, self.next_request) = (before.asked, before.next_request);
+    }
+
     /// After a crash: the log knows the batch, wherever it is now.
     pub(crate) fn remember(&mut self, batch: BatchId) {
         self.seen.insert(batch);

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::interface::{Effect, Notice, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
+use crate::role::Role;
 
 /// What liveness may change its mind about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Leadership {
     candidates: Arc<[NodeId]>,
     /// How often the node has said that it is back.
     returns_said: usize,
+    /// Whether it has said so to the leader itself.
+    told_leader: bool,
 }
 
 impl Leadership {
@@ -50,6 +53,7 @@ impl Leadership {
             is_on_board: knowledge == Knowledge::Board,
             candidates,
             returns_said: 0,
+            told_leader: false,
         }
     }
 
@@ -119,12 +123,19 @@ impl Leadership {
         self.elect(cx, input)
     }
 
+    /// Whether the leader has heard that this node is back: on a board it is enough to have told it, else
+    /// it has answered with a part of the flow.
+    pub(crate) fn knows_of_return(&self, role: &Role) -> bool {
+        self.leads() || if self.is_on_board { self.told_leader } else { role.part().is_some() }
+    }
+
     /// Says that the node is back: to the leader, or to one candidate after the other, who may know it.
     pub(crate) fn say_return(&mut self, cx: &mut Context<'_>) {
         let others = self.candidates.iter().filter(|&&node| node != self.me).count();
         let nth = self.me.index().wrapping_add(self.returns_said) % others.max(1);
         let candidate = self.candidates.iter().copied().filter(|&node| node != self.me).nth(nth);
         self.returns_said = self.returns_said.wrapping_add(1);
+        self.told_leader = self.leader.is_some();
         if let Some(to) = self.leader().or(candidate) {
             cx.send(to, Message::Return);
         }

@@ -153,25 +153,27 @@ impl Node {
     /// # Panics
     /// If an input breaks that contract.
     pub fn handle(&mut self, now: Time, input: Input<'_>, effects: &mut Vec<Effect>) {
-        let settings = Arc::clone(&self.settings);
+        let Self { me, settings, metrics, memory } = self;
         if let Input::Start { phase, .. } = input {
-            self.memory = Memory::new(self.me, &settings, phase);
+            let before = std::mem::replace(memory, Memory::new(*me, settings, phase));
+            if settings.protocol.recovery == Recovery::Replay {
+                memory.dock.keep_requests(before.dock);
+            }
         }
         let mut cx = Context {
             now,
-            me: self.me,
+            me: *me,
             network: &settings.network,
             protocol: &settings.protocol,
-            metrics: &mut self.metrics,
+            metrics,
             effects,
         };
-        let memory = &mut self.memory;
         match input {
-            Input::Start { records, recovering, .. } => memory.start(&mut cx, &settings, records, recovering),
-            Input::Message { from, message } => memory.receive(&mut cx, &settings, from, message),
-            Input::Timer(timer) => memory.wake(&mut cx, &settings, timer),
+            Input::Start { records, recovering, .. } => memory.start(&mut cx, settings, records, recovering),
+            Input::Message { from, message } => memory.receive(&mut cx, settings, from, message),
+            Input::Timer(timer) => memory.wake(&mut cx, settings, timer),
             Input::Arrived(batch) => memory.dock.arrived(&mut cx, batch),
-            Input::Planned(ticket) => memory.planned(&mut cx, &settings, ticket),
+            Input::Planned(ticket) => memory.planned(&mut cx, settings, ticket),
             Input::Notice(notice) => memory.read(&mut cx, notice),
         }
     }
@@ -198,8 +200,9 @@ impl Memory {
         cx.set_timer(startup, Timer::AwaitNeighbours);
         let office = self.leadership.elect(cx, ElectionInput::Start { durable: election.as_deref() });
         self.take_office(cx, settings, office);
-        if recovering && protocol.readmission == Readmission::OnReturn && !self.leadership.leads() {
-            self.leadership.say_return(cx);
+        if recovering && protocol.readmission == Readmission::OnReturn {
+            // Not at once: a board, if there is one, tells who leads right after the start.
+            cx.set_timer(Span::ZERO, Timer::Return);
         }
     }
 
@@ -286,8 +289,11 @@ impl Memory {
                     planning.offer_again(cx, settings.planning_budget);
                 }
             }
-            Timer::Return if self.role.part().is_none() => self.leadership.say_return(cx),
-            Timer::Return => {}
+            Timer::Return => {
+                if !self.leadership.knows_of_return(&self.role) {
+                    self.leadership.say_return(cx);
+                }
+            }
             Timer::Election(timer) => {
                 let office = self.leadership.elect(cx, ElectionInput::Timer(timer));
                 self.take_office(cx, settings, office);

@@ -239,11 +239,11 @@ fn a_maker_that_recovers_announces_again_what_it_promised() {
     let sent = bench.announce();
     bench.cycle(WOOD);
     bench.wait(1);
-    let said = sends(&bench.start(WOOD));
-    assert_eq!(said[0], (DOOR, sent));
+    assert_eq!(sends(&bench.start(WOOD)), [(DOOR, sent)]);
     assert_eq!(bench.nodes[WOOD].holdings().stock, [batch(WOOD, 1)]);
     assert_eq!(bench.count(WOOD, Metric::WalRecoveredOutboundBatches), 2);
-    assert!(said.iter().any(|(_, message)| *message == Message::Return), "it says that it is back: {said:?}");
+    let said = sends(&bench.give(WOOD, Input::Timer(Timer::Return)));
+    assert!(matches!(said[..], [(_, Message::Return)]), "it says that it is back: {said:?}");
 }
 
 #[test]

@@ -177,8 +177,42 @@ fn random_scenarios() -> impl Strategy<Value = String> {
     )
 }
 
+/// A `protocol:` section of random choices, the prototype's among them.
+fn random_protocols() -> impl Strategy<Value = String> {
+    let choices = [
+        ["knowledge: messages", "knowledge: board"],
+        ["dock: concurrent", "dock: blocking"],
+        ["requests: until_answered", "requests: every_cycle"],
+        ["deaths: once_per_death", "deaths: every_report"],
+        ["planning: beside_messages", "planning: holds_messages"],
+        ["readmission: on_return", "readmission: never"],
+        ["log: separate", "log: mixed_up"],
+        ["recovery: exact", "recovery: replay"],
+        ["mailbox: lost_in_crash", "mailbox: survives_crash"],
+        ["retry_after: 5s", "retry_after: null"],
+        ["stock_limit: 2", "stock_limit: null"],
+        ["neighbours_every: 1", "neighbours_every: 10"],
+    ];
+    any::<u16>().prop_map(move |bits| {
+        let chosen: Vec<_> =
+            choices.iter().enumerate().map(|(at, pair)| pair[usize::from(bits >> at) & 1]).collect();
+        format!("protocol: {{{}}}\n", chosen.join(", "))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Quirks lose goods; no combination of them may stop the simulator, or make it depend on chance.
+    #[test]
+    fn every_combination_of_quirks_runs(
+        text in random_scenarios(),
+        protocol in random_protocols(),
+        leader in prop_oneof![Just("bully"), Just("last-writer:planners=3")],
+    ) {
+        let scenario = parse(&format!("{text}{protocol}leader: {leader}\n"));
+        prop_assert_eq!(dmos_sim::run(&scenario), dmos_sim::run(&scenario));
+    }
 
     #[test]
     fn goods_are_conserved_whatever_crashes(text in random_scenarios()) {

@@ -57,10 +57,11 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
         let (producer, consumer) = (network.node_name(edge.producer), network.node_name(edge.consumer));
         vec![producer.into_owned(), consumer.into_owned(), network.item_name(edge.item).into_owned()]
     };
-    print(&table::words(&["producer", "consumer", "item"], edges.iter().map(row)))?;
+    let rows = table::words(&["producer", "consumer", "item"], edges.iter().map(row));
     let counters = meter.counters().iter().map(|(name, value)| format!(", {name} {value}"));
     let counters: String = counters.collect();
-    say(&format!("{}: {} edges in {} steps{counters}", scenario.flow, edges.len(), meter.steps()));
+    let (strategy, steps) = (&scenario.flow, meter.steps());
+    print(&format!("{rows}\n{strategy}: {} edges in {steps} steps{counters}\n", edges.len()))?;
     if let Some(reason) = reason {
         say(&format!("no flow: {reason}"));
     }
