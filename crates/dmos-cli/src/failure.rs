@@ -14,6 +14,9 @@ pub(crate) enum Failure {
     /// A scenario is wrong; nothing was run. Its message brings its own look.
     #[error("{0}")]
     Scenario(#[from] ScenarioError),
+    /// Whoever reads stdout has seen enough. There is nothing to say.
+    #[error("")]
+    ReaderGone,
     /// Something could not be written.
     #[error("error: {0}")]
     Output(String),
@@ -22,6 +25,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
+            Self::ReaderGone => ExitCode::SUCCESS,
             Self::Output(_) => ExitCode::from(1),
             Self::Input(_) | Self::Scenario(_) => ExitCode::from(2),
         }

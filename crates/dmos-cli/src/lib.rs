@@ -39,7 +39,9 @@ pub fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::say(&failure.to_string());
+            if !matches!(failure, Failure::ReaderGone) {
+                output::say(&failure.to_string());
+            }
             failure.exit_code()
         }
     }

@@ -6,15 +6,13 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Writes data to stdout. A reader that has seen enough and closes the pipe is no failure.
+/// Writes data to stdout. A reader that has seen enough and closes the pipe ends the program.
 pub(crate) fn print(data: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Output(format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(()),
-    }
+    stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => Failure::Output(format!("cannot write to stdout: {error}")),
+    })
 }
 
 /// Writes data to stdout as JSON on one line.

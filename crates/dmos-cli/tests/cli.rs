@@ -146,8 +146,27 @@ fn a_run_directory_is_written_whole_and_never_over_another() {
     assert!(file("summary.csv").starts_with("metric_name,min,max,mean,median,std,var\n"));
     assert_eq!(file("series.csv").lines().count(), 1 + 7, "a sample every ten seconds");
     let again = dmos(&arguments);
-    assert_eq!(again.status.code(), Some(1));
+    assert_eq!((again.status.code(), again.stdout.len()), (Some(2), 0), "nothing is run");
     assert!(text_of(&again).contains("not empty"), "{}", text_of(&again));
+}
+
+#[test]
+fn a_set_of_run_directories_is_checked_before_the_first_run() {
+    let directory = tempfile::tempdir().expect("a place for temporary files");
+    let out = directory.path().join("runs");
+    let out = out.to_str().expect("UTF-8");
+    let seeds = |seeds| dmos(&["run", SMALL, "--duration", "9s", "--out", out, "--seed", seeds]);
+    assert!(seeds("3..4").status.success());
+    assert_eq!(seeds("1..4").status.code(), Some(2));
+    let mut left: Vec<_> =
+        fs::read_dir(out).expect("listed").map(|entry| entry.expect("entry").file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["small-no-fail-seed-3", "small-no-fail-seed-4"]);
+    assert_eq!(dmos(&["run", SMALL, SMALL, "--out", &format!("{out}-2")]).status.code(), Some(2));
+    assert_eq!(
+        dmos(&["run", SMALL, "--set", "name=../x", "--seed", "1..2", "--out", out]).status.code(),
+        Some(2)
+    );
 }
 
 fn text_of(output: &Output) -> String {

@@ -112,7 +112,7 @@ metrics! {
     FailedFlowQueries "failed_flow_queries" Count Everyone
         "Look-ups by a cycle or a recovery that found no flow. An empty flow is a flow.";
     FailedFlowUpdate "failed_flow_update" Count Everyone
-        "Replans that ended without an answer because the planning budget ran out.";
+        "Plans that ended without an answer because the planning budget ran out.";
     EmptyInboundInventoryOccurrences "empty_inbound_inventory_occurrences" Count Everyone
         "Items found missing by a manufacture cycle and asked for.";
     EmptyOutboundInventoryOccurrences "empty_outbound_inventory_occurrences" Count Everyone

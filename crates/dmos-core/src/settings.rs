@@ -27,7 +27,7 @@ pub struct Protocol {
     pub suspect_after: Span,
     /// The silence after which an unanswered message is sent again; none for never.
     pub retry_after: Option<Span>,
-    /// Batches in stock above which a node makes no more; none for no limit. Final items have no limit:
+    /// Batches in stock from which on a node makes no more; none for no limit. Final items have no limit:
     /// they leave the factory.
     pub stock_limit: Option<NonZeroU32>,
     /// Every how many rounds of heartbeats the set of neighbours is looked up again.
@@ -163,7 +163,7 @@ pub enum Recovery {
 pub enum Mailbox {
     /// They are lost, as are those that it had not handled.
     LostInCrash,
-    /// They wait and are handled after recovery.
+    /// They wait and are handled after recovery; if the node was idle at the crash, the first is lost.
     SurvivesCrash,
 }
 
@@ -327,6 +327,6 @@ impl Fault {
     }
 }
 
-/// The most steps a plan may take, unless the scenario says otherwise: ten thousand million, twenty
+/// The most steps a plan may take, unless the scenario says otherwise: two thousand million, some four
 /// times what the prototype's search needs for its largest published network.
-pub const PLANNING_BUDGET: NonZeroU64 = NonZeroU64::new(10_000_000_000).expect("more than none");
+pub const PLANNING_BUDGET: NonZeroU64 = NonZeroU64::new(2_000_000_000).expect("more than none");

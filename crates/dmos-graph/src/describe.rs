@@ -11,6 +11,15 @@ use thiserror::Error;
 
 use crate::names::nearest;
 
+/// The most nodes of a network. A run keeps some kilobytes for each.
+pub const NODES_MAX: u64 = 2_000_000;
+
+/// The longest name of a node or an item, in bytes.
+pub const NAME_MAX: usize = 200;
+
+/// The most batches of one item that a making yields or takes. A run names every batch.
+pub const QUANTITY_MAX: u32 = 1_000;
+
 /// A network in names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NetworkDescription {
@@ -55,15 +64,24 @@ pub enum Problem {
     /// There are no nodes.
     #[error("the network has no nodes; describe at least one")]
     Empty,
-    /// More nodes than can be numbered.
-    #[error("the network has more than 100000000 nodes")]
-    TooLarge,
+    /// More nodes than can be run.
+    #[error("the network has {0} nodes, more than {NODES_MAX}, the most there can be")]
+    TooLarge(u64),
     /// Two nodes of one name.
     #[error("there is another node called `{0}`; node names must differ")]
     DuplicateName(String),
     /// Zero nodes or batches.
     #[error("a {0} of zero; it must be at least 1")]
     Zero(&'static str),
+    /// More batches than a making can handle.
+    #[error("a quantity of {0}; one making yields and takes at most {QUANTITY_MAX} batches of an item")]
+    TooMany(u32),
+    /// A name without a letter, or with too many.
+    #[error("names have from 1 to {NAME_MAX} letters")]
+    NameLength,
+    /// One item stands twice among the final items.
+    #[error("`{0}` is final already; name it once")]
+    FinalTwice(String),
     /// One item stands twice among the needs.
     #[error("`{0}` is needed twice; say how many batches with `{0}: 2`")]
     NeededTwice(String),
@@ -183,10 +201,24 @@ impl NetworkDescription {
         if self.nodes.is_empty() {
             return vec![(Place::Nodes, Problem::Empty)];
         }
-        if total > 100_000_000 {
-            return vec![(Place::Nodes, Problem::TooLarge)];
+        if total > NODES_MAX {
+            return vec![(Place::Nodes, Problem::TooLarge(total))];
         }
         let mut problems = Vec::new();
+        for (nth, item) in self.final_items.iter().enumerate() {
+            if self.final_items[..nth.min(1000)].contains(item) {
+                problems.push((Place::FinalItem(nth), Problem::FinalTwice(item.clone())));
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            let names = [&node.name, &node.makes].into_iter();
+            if names.into_iter().any(|name| name.is_empty() || name.len() > NAME_MAX) {
+                problems.push((Place::Node(index), Problem::NameLength));
+            }
+        }
+        if !problems.is_empty() {
+            return problems;
+        }
         let mut seen = BTreeSet::new();
         for (index, name) in self.node_names() {
             if !seen.insert(name.clone()) {
@@ -198,10 +230,16 @@ impl NetworkDescription {
                 .into_iter()
                 .filter(|part| part.1 == 0);
             problems.extend(zero.map(|(what, _)| (Place::Node(index), Problem::Zero(what))));
+            if node.quantity > QUANTITY_MAX {
+                problems.push((Place::Node(index), Problem::TooMany(node.quantity)));
+            }
             let mut needed = BTreeSet::new();
             for (nth, (item, quantity)) in node.needs.iter().enumerate() {
                 if *quantity == 0 {
                     problems.push((Place::Need(index, nth), Problem::Zero("quantity needed")));
+                }
+                if *quantity > QUANTITY_MAX {
+                    problems.push((Place::Need(index, nth), Problem::TooMany(*quantity)));
                 }
                 if !needed.insert(item) {
                     problems.push((Place::Need(index, nth), Problem::NeededTwice(item.clone())));
@@ -266,7 +304,6 @@ impl NetworkDescription {
         if let (true, Some(last)) = (final_items.is_empty(), self.nodes.last()) {
             final_items.push(items.id(&last.makes));
         }
-        final_items.dedup();
         let item_names = items.names.iter().map(|&name| name.to_owned()).collect();
         Network::new(Names::Words(item_names), Names::Words(node_names), recipes, final_items)
             .expect("every problem of a description was looked for")
@@ -357,9 +394,18 @@ mod tests {
         let mut final_item = description(&[node("wood", &[])]);
         final_item.final_items.push("house".to_owned());
         check(&final_item, &[(Place::FinalItem(0), "no node makes `house`")]);
+        let mut twice = description(&[node("wood", &[])]);
+        twice.final_items = vec!["wood".to_owned(), "wood".to_owned()];
+        check(&twice, &[(Place::FinalItem(1), "final already")]);
+        check(&description(&[node("", &[])]), &[(Place::Node(0), "from 1 to 200 letters")]);
         let mut none = node("wood", &[]);
         none.count = 0;
         check(&description(&[none, node("door", &[])]), &[(Place::Node(0), "count of zero")]);
+        let mut many = node("wood", &[]);
+        (many.count, many.quantity) = (u32::MAX, u32::MAX);
+        check(&description(&[many.clone(), many.clone()]), &[(Place::Nodes, "8589934590 nodes")]);
+        many.count = 1;
+        check(&description(&[many]), &[(Place::Node(0), "at most 1000 batches")]);
     }
 
     #[test]

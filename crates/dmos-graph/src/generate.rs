@@ -9,6 +9,7 @@ use dmos_core::{ItemId, Network, Recipe, Requirement};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::describe::NODES_MAX;
 use crate::python::PythonRandom;
 
 /// What to draw.
@@ -45,6 +46,10 @@ pub enum Complexity {
     High,
 }
 
+/// The most items that are drawn: drawing takes memory quadratic in them, and at complexity
+/// high some twenty seconds for as many.
+const TYPES_MAX: u32 = 10_000;
+
 /// Why such a network cannot be drawn.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
@@ -62,7 +67,7 @@ pub enum GenerateError {
     NoNodes,
     /// More than can be drawn in reasonable memory and time.
     #[error(
-        "{nodes} nodes of {types} types are more than 100000000 nodes or 20000 types, the most that can be drawn"
+        "{nodes} nodes of {types} types are more than {NODES_MAX} nodes or {TYPES_MAX} types, the most that can be drawn"
     )]
     TooLarge {
         /// Items.
@@ -75,7 +80,8 @@ pub enum GenerateError {
 impl Generate {
     /// Draws the network.
     ///
-    /// Takes time quadratic in the types for the drawing and linear in the nodes for the rest.
+    /// Takes time up to cubic in the types for the drawing, with a small constant, and linear in the nodes
+    /// for the rest.
     ///
     /// # Errors
     /// What [`GenerateError`] lists.
@@ -111,7 +117,7 @@ impl Generate {
             return Err(GenerateError::NoPair);
         }
         let nodes = self.node_count();
-        if types > 20_000 || nodes > 100_000_000 {
+        if types > TYPES_MAX || nodes > NODES_MAX {
             return Err(GenerateError::TooLarge { types, nodes });
         }
         Ok(())

@@ -18,6 +18,15 @@ impl BatchSet {
         word.is_some_and(|word| word & (1 << (batch.serial % 64)) != 0)
     }
 
+    /// Takes a batch out, if it is there.
+    pub(crate) fn remove(&mut self, batch: BatchId) {
+        if let Ok(at) = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0)
+            && let Some(word) = self.makers[at].1.get_mut(batch.serial as usize / 64)
+        {
+            *word &= !(1 << (batch.serial % 64));
+        }
+    }
+
     /// Adds a batch; true if it was not there.
     pub(crate) fn insert(&mut self, batch: BatchId) -> bool {
         let at = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0).unwrap_or_else(|at| {
@@ -46,6 +55,8 @@ mod tests {
         for (maker, serial) in [(7, 200), (3, 0), (7, 0), (7, 63), (7, 64)] {
             let batch = BatchId { maker: NodeId::new(maker), serial };
             assert!(!set.contains(batch) && set.insert(batch) && set.contains(batch) && !set.insert(batch));
+            set.remove(batch);
+            assert!(!set.contains(batch) && set.insert(batch));
         }
         assert!(!set.contains(BatchId { maker: NodeId::new(3), serial: 1000 }));
     }

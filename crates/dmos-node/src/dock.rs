@@ -207,9 +207,28 @@ impl Dock {
         self.queues[index].push_back(batch);
     }
 
-    /// After a crash, under `recovery: replay`: the prototype's process lives on and remembers what it asked.
-    pub(crate) fn keep_requests(&mut self, before: Self) {
-        (self.asked, self.next_request) = (before.asked, before.next_request);
+    /// After a crash, under `recovery: replay`: the prototype's process lives on, remembers what it asked
+    /// for, and ends a transit that was under way.
+    pub(crate) fn live_on(&mut self, before: Self) {
+        (self.asked, self.coming, self.next_request) = (before.asked, before.coming, before.next_request);
+    }
+
+    /// After that: the batches whose transit ended while the node was down. They are in the log now, and
+    /// nobody was told.
+    pub(crate) fn end_transits(&mut self, cx: &mut Context<'_>) -> Vec<BatchId> {
+        let ended = std::mem::take(&mut self.coming);
+        for coming in &ended {
+            cx.append(LogRecord::Received(coming.batch));
+            cx.metrics.add(Metric::BatchesReceived, u64::from(!coming.duplicate));
+            self.answered(coming.request);
+        }
+        ended.iter().map(|coming| coming.batch).collect()
+    }
+
+    /// After a crash: numbers requests anew, above those of the life before. Answers to those may still be
+    /// under way. A node asks for fewer than a thousand batches a second.
+    pub(crate) fn number_requests_from(&mut self, now: Time) {
+        self.next_request = (now.as_nanos() / 1_000_000) as u32;
     }
 
     /// After a crash: the log knows the batch, wherever it is now.

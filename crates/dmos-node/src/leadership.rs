@@ -100,8 +100,7 @@ impl Leadership {
             cx.set_timer(after, Timer::Election(timer));
         }
         let (leader, term) = effects.leader?;
-        self.learn(leader, term);
-        if leader != self.me {
+        if !self.learn(leader, term) || leader != self.me {
             return None;
         }
         if self.is_on_board {

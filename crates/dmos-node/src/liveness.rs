@@ -51,9 +51,10 @@ impl Liveness {
         }
     }
 
-    /// The nodes that the board says are struck from the living.
-    pub(crate) fn struck(&self) -> &[NodeId] {
-        &self.struck
+    /// The nodes to be taken for dead: those that the board says are struck, and those suspected.
+    pub(crate) fn dead(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let suspected = self.watched.iter().filter(|watched| watched.suspected).map(|watched| watched.node);
+        self.struck.iter().copied().chain(suspected)
     }
 
     /// Begins the rounds once there is somebody to watch.
@@ -121,7 +122,8 @@ impl Liveness {
             if !silent || self.struck.binary_search(&watched.node).is_ok() {
                 continue;
             }
-            if !watched.suspected {
+            // A leader may have come and gone while it was suspected: say so as long as it is silent.
+            if !watched.suspected || leadership.leader() == Some(watched.node) {
                 watched.suspected = true;
                 self.verdicts.push(Verdict::Suspected(watched.node));
             }

@@ -157,7 +157,7 @@ impl Node {
         if let Input::Start { phase, .. } = input {
             let before = std::mem::replace(memory, Memory::new(*me, settings, phase));
             if settings.protocol.recovery == Recovery::Replay {
-                memory.dock.keep_requests(before.dock);
+                memory.dock.live_on(before.dock);
             }
         }
         let mut cx = Context {
@@ -194,7 +194,7 @@ impl Memory {
         let election = recovered.election.clone();
         match protocol.recovery {
             Recovery::Exact => self.restore(cx, &recovered),
-            Recovery::Replay => self.prepare_replay(recovered),
+            Recovery::Replay => self.prepare_replay(cx, recovered, recovering),
         }
         cx.set_timer(startup + warm_up + protocol.cycle, Timer::Stage);
         cx.set_timer(startup, Timer::AwaitNeighbours);
@@ -208,8 +208,8 @@ impl Memory {
 
     fn take_office(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, office: Option<Term>) {
         if let Some(term) = office {
-            let struck = self.liveness.struck();
-            self.planning = Some(Planning::begin(cx, term, &settings.flow, settings.planning_budget, struck));
+            let dead = self.liveness.dead();
+            self.planning = Some(Planning::begin(cx, term, &settings.flow, settings.planning_budget, dead));
         }
     }
 
@@ -235,7 +235,7 @@ impl Memory {
                 None => self.leadership.tell_leader(cx, from),
             },
             Message::Part(stamp, part) => {
-                self.learn(from, stamp.term);
+                self.learn(cx, settings, from, stamp.term);
                 if stamp < self.role.stamp() {
                     self.leadership.tell_leader(cx, from);
                 } else {
@@ -254,7 +254,7 @@ impl Memory {
                 None => self.leadership.tell_leader(cx, from),
             },
             Message::Leads(leader, term) => {
-                if self.learn(leader, term) && self.role.part().is_none() && leader != cx.me {
+                if self.learn(cx, settings, leader, term) && self.role.part().is_none() && leader != cx.me {
                     cx.send(leader, Message::Return);
                 }
             }
@@ -270,8 +270,15 @@ impl Memory {
         self.planning.as_mut().filter(|_| self.leadership.leads())
     }
 
-    fn learn(&mut self, leader: NodeId, term: Term) -> bool {
-        self.leadership.learn(leader, term)
+    /// Somebody says who leads; true if that is news. A candidate's election machine hears of it as well:
+    /// it may lead under an earlier term, which is void now.
+    fn learn(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, leader: NodeId, term: Term) -> bool {
+        let news = self.leadership.learn(leader, term);
+        if news {
+            let office = self.leadership.elect(cx, ElectionInput::Learned(leader, term));
+            self.take_office(cx, settings, office);
+        }
+        news
     }
 
     fn wake(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, timer: Timer) {
@@ -320,7 +327,7 @@ impl Memory {
     fn read(&mut self, cx: &mut Context<'_>, notice: &Notice) {
         match notice {
             Notice::Leader(leader, term) => {
-                self.learn(*leader, *term);
+                self.leadership.learn(*leader, *term);
             }
             Notice::Flow(stamp, flow) => {
                 self.adopt(cx, *stamp, Arc::new(flow.part(cx.me)), flow.edges().len());

@@ -52,16 +52,17 @@ struct Offer {
 }
 
 impl Planning {
-    /// Takes office and begins the first plan.
+    /// Takes office and begins the first plan, without the nodes that are taken for dead. If one of them
+    /// is alive, it will acknowledge its part.
     pub(crate) fn begin(
         cx: &mut Context<'_>,
         term: Term,
         flow: &FlowChoice,
         budget: u64,
-        struck: &[NodeId],
+        dead: impl Iterator<Item = NodeId>,
     ) -> Self {
         let mut alive = NodeSet::all(cx.network.node_count());
-        for &node in struck {
+        for node in dead {
             alive.remove(node);
         }
         let mut planning = Self {
@@ -102,7 +103,7 @@ impl Planning {
         let steps = meter.steps();
         self.begun += 1;
         let ticket = Stamp { term: self.term, version: self.begun };
-        let listing_steps = meter.counter("edges").min(steps);
+        let listing_steps = meter.counter("possible_edges").min(steps);
         self.under_way = Some(Plan { ticket, flow, steps, listing_steps, begun: cx.now });
         cx.effects.push(Effect::Plan { ticket, steps, blocking });
     }
@@ -123,7 +124,7 @@ impl Planning {
         self.count(cx, &plan, took);
         // That nothing can be made is an answer; that the search was given up is none.
         let gave_up = matches!(plan.flow, Err(NoFlow::BudgetExhausted { .. }));
-        if gave_up && self.version > 0 {
+        if gave_up {
             cx.metrics.count(Metric::FailedFlowUpdate);
         }
         let in_force = still_leads && !gave_up;
@@ -173,6 +174,15 @@ impl Planning {
         self.set_offer_timer(cx);
     }
 
+    /// Offers a node its part of the flow in force.
+    fn offer_current(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        if let Some(flow) = self.in_force.as_ref().filter(|_| node != cx.me) {
+            let stamp = Stamp { term: self.term, version: self.version };
+            let part = Arc::new(flow.part(node));
+            self.offer(cx, node, stamp, part);
+        }
+    }
+
     fn set_offer_timer(&mut self, cx: &mut Context<'_>) {
         if let (None, Some(span)) = (self.offers_due, cx.protocol.retry_after) {
             self.offers_due = Some(cx.now + span);
@@ -183,7 +193,7 @@ impl Planning {
     /// Offers once more what was not acknowledged.
     pub(crate) fn offer_again(&mut self, cx: &mut Context<'_>, budget: u64) {
         // A timer that an earlier term set is not ours.
-        if self.offers_due.take_if(|due| *due == cx.now).is_none() {
+        if self.offers_due.take_if(|due| *due <= cx.now).is_none() {
             return;
         }
         let mut silent = Vec::new();
@@ -214,12 +224,8 @@ impl Planning {
 
     /// A node is back from a crash and has forgotten its part.
     pub(crate) fn returned(&mut self, cx: &mut Context<'_>, from: NodeId, budget: u64) {
-        if cx.protocol.knowledge == Knowledge::Messages
-            && let Some(flow) = &self.in_force
-        {
-            let stamp = Stamp { term: self.term, version: self.version };
-            let part = Arc::new(flow.part(from));
-            self.offer(cx, from, stamp, part);
+        if cx.protocol.knowledge == Knowledge::Messages {
+            self.offer_current(cx, from);
         }
         self.readmit(cx, from, budget);
     }
@@ -248,8 +254,10 @@ impl Planning {
             }
         };
         if plans {
-            if cx.protocol.knowledge == Knowledge::Board {
-                cx.effects.push(Effect::Post(Notice::Struck(node)));
+            match cx.protocol.knowledge {
+                Knowledge::Board => cx.effects.push(Effect::Post(Notice::Struck(node))),
+                // If it is alive after all, it acknowledges and is planned with again.
+                Knowledge::Messages => self.offer_current(cx, node),
             }
             self.changes.push(Change::Died(node));
             self.plan(cx, budget, holds_messages(cx));

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use dmos_core::settings::{LogKeeping, Recovery};
 use dmos_core::{BatchId, ItemId, Metric, NodeId, RequestId, Time};
 
+use crate::batch_set::BatchSet;
 use crate::context::Context;
 use crate::dock::Dock;
 use crate::interface::Timer;
@@ -32,6 +33,8 @@ pub(crate) struct Shipping {
     made: u32,
     me: Option<NodeId>,
     resend_is_set: bool,
+    /// Under `recovery: replay`: batches whose last state in the log is delivered, whoever has them now.
+    delivered: BatchSet,
 }
 
 impl Shipping {
@@ -58,13 +61,12 @@ impl Shipping {
         self.made
     }
 
-    /// Whether the stock takes what one more making yields. Final items leave the factory: they have room.
+    /// Whether there is room in stock for one more making. Final items leave the factory: they have room.
     pub(crate) fn has_room(&self, cx: &Context<'_>) -> bool {
         if cx.network.is_final(cx.me) {
             return true;
         }
-        let after = self.stock.len() as u64 + u64::from(cx.network.quantity_made(cx.me));
-        cx.protocol.stock_limit.is_none_or(|limit| after <= u64::from(limit.get()))
+        cx.protocol.stock_limit.is_none_or(|limit| self.stock.len() < limit.get() as usize)
     }
 
     pub(crate) fn put_in_stock(&mut self, count: u32) {
@@ -151,6 +153,7 @@ impl Shipping {
             sent.since = cx.now;
         }
         if cx.protocol.log == LogKeeping::MixedUp {
+            self.delivered.remove(batch);
             cx.append(LogRecord::OnItsWay(batch));
         }
     }
@@ -161,11 +164,23 @@ impl Shipping {
         if let Some(at) = found {
             self.under_way.swap_remove(at);
         }
-        // A replay may have put back in stock what is delivered now; it stays there, as in the prototype.
-        if found.is_some() || self.stock.contains(&batch) {
+        // A replay confirms to whoever is the supplier now, and may have put back in stock what is delivered
+        // now; the prototype goes by its log alone, and counts what is not yet delivered there.
+        let counts = match cx.protocol.recovery {
+            Recovery::Exact => found.is_some(),
+            Recovery::Replay => self.delivered.insert(batch),
+        };
+        if counts {
             cx.metrics.count(Metric::BatchesDelivered);
+        }
+        if counts && batch.maker == cx.me {
             cx.append(LogRecord::Delivered(batch));
         }
+    }
+
+    /// After a crash, under `recovery: replay`: the log says that the batch is delivered.
+    pub(crate) fn remember_delivered(&mut self, batch: BatchId) {
+        self.delivered.insert(batch);
     }
 
     /// After a crash: puts a batch back in stock.

@@ -270,7 +270,8 @@ fn silence_is_reported_planned_for_once_and_a_return_is_planned_with() {
     let report = (HOUSE, Message::Suspicion(NodeId::new(WOOD)));
     assert!(sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat))).contains(&report));
     let plan = bench.say(DOOR, HOUSE, report.1.clone());
-    assert!(matches!(plan[..], [Effect::Plan { blocking: false, .. }]), "{plan:?}");
+    assert!(matches!(plan[..], [Effect::Send { .. }, Effect::Plan { blocking: false, .. }]), "{plan:?}");
+    assert!(matches!(&sends(&plan)[..], [(WOOD, Message::Part(..))]), "if it is alive it answers: {plan:?}");
     assert!(bench.say(DOOR, HOUSE, report.1).is_empty(), "an unchanged death is planned once");
     assert_eq!(bench.count(HOUSE, Metric::NodesDeterminedCrashed), 1);
     let parts = sends(&bench.give(HOUSE, Input::Planned(ticket(&plan))));

@@ -1,5 +1,7 @@
 //! Tables of other programs in the prototype's layout, and how ours compares.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use dmos_core::metrics::Metric;
@@ -8,6 +10,9 @@ use thiserror::Error;
 
 use crate::summary::{COLUMNS, Summary, figure};
 use crate::table;
+
+/// The largest table that is read, in bytes; published ones have some kilobytes.
+const SIZE_MAX: u64 = 4 << 20;
 
 /// A row of a published table.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -50,7 +55,7 @@ pub struct Comparison {
     pub ours: Option<f64>,
     /// Their mean over the nodes.
     pub theirs: f64,
-    /// Ours by theirs; 1 if both are zero, infinite if only theirs is.
+    /// Ours by theirs; 1 if both are zero to two decimals, infinite if only theirs is.
     pub ratio: Option<f64>,
     /// Our and their figures, by statistic.
     pub statistics: Vec<(&'static str, Option<f64>, f64)>,
@@ -64,7 +69,13 @@ impl PublishedTable {
     pub fn read(path: &Path) -> Result<Self, PublishedError> {
         let unreadable =
             |reason: String| PublishedError::Unreadable { path: path.display().to_string(), reason };
-        let mut reader = csv::Reader::from_path(path).map_err(|error| unreadable(error.to_string()))?;
+        let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+        let mut bytes = Vec::new();
+        file.take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+        if bytes.len() as u64 > SIZE_MAX {
+            return Err(unreadable(format!("it is larger than {} MiB", SIZE_MAX >> 20)));
+        }
+        let mut reader = csv::Reader::from_reader(&bytes[..]);
         let rows: Vec<Row> =
             reader.deserialize().collect::<Result<_, _>>().map_err(|error| unreadable(error.to_string()))?;
         if rows.is_empty() { Err(unreadable("it has no rows".to_owned())) } else { Ok(Self(rows)) }
@@ -93,8 +104,9 @@ fn compare(theirs: &Row, ours: &Summary) -> Comparison {
     }
 }
 
+/// Ours by theirs. Published figures have two decimals: what both show as zero is equal.
 fn ratio(ours: f64, theirs: f64) -> f64 {
-    if ours == theirs { 1.0 } else { ours / theirs }
+    if ours == theirs || (ours.abs() < 0.005 && theirs.abs() < 0.005) { 1.0 } else { ours / theirs }
 }
 
 fn shown(value: Option<f64>) -> String {
@@ -134,6 +146,7 @@ mod tests {
     #[test]
     fn nothing_beside_nothing_is_equal() {
         assert_eq!(ratio(0.0, 0.0), 1.0);
+        assert_eq!(ratio(0.000_001, 0.0), 1.0);
         assert_eq!(ratio(3.0, 2.0), 1.5);
         assert!(ratio(1.0, 0.0).is_infinite());
     }

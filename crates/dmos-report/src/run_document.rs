@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dmos_core::metrics::Metric;
 use dmos_core::record::{GoodsAudit, PlanRecord};
 use dmos_core::settings::{Delays, Fault, Faults, Protocol, TimedFault, Work};
-use dmos_core::{Network, RunRecord, Scenario};
+use dmos_core::{Network, RunRecord, Scenario, Span};
 use serde::Serialize;
 
 use crate::summary::{Statistics, Summary};
@@ -89,6 +89,7 @@ pub struct ResolvedSettings<'a> {
     items: usize,
     candidates: usize,
     planning_budget: u64,
+    sample_every: Span,
     protocol: &'a Protocol,
     delays: &'a Delays,
     work: &'a Work,
@@ -102,6 +103,7 @@ impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
             items: scenario.network.item_count(),
             candidates: scenario.candidates.len(),
             planning_budget: scenario.planning_budget.get(),
+            sample_every: scenario.sample_every,
             protocol: &scenario.protocol,
             delays: &scenario.delays,
             work: &scenario.work,

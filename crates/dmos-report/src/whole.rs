@@ -6,12 +6,21 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// Whether a directory can be written there: nothing is, or an empty directory.
+#[must_use]
+pub fn is_free(path: &Path) -> bool {
+    match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
 /// Writes a directory of files. The directory must not exist, unless it is empty.
 ///
 /// # Errors
 /// If the directory exists and is not empty, or anything cannot be written; then nothing is left behind.
 pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> {
-    if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+    if !is_free(path) {
         let message = "the directory exists and is not empty; name another, or remove it";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }

@@ -67,7 +67,9 @@ impl Override {
                 continue;
             }
             if !place.is_mapping() {
-                *place = Value::Mapping(Mapping::new());
+                // A strategy may stand there as its name alone.
+                let name = place.as_str().map(|name| (Value::from("name"), Value::from(name)));
+                *place = Value::Mapping(name.into_iter().collect::<Mapping>());
             }
             let map = place.as_mapping_mut().expect("it was made a map");
             place = map.entry(Value::from(part.as_str())).or_insert(Value::Null);
@@ -173,7 +175,7 @@ impl<'a> Document<'a> {
                 Step::Key(key) => key == part,
                 Step::Index(index) => part.parse() == Ok(*index),
             };
-            setting.path.iter().zip(path).all(same) && setting.path.len() <= path.len().max(1)
+            setting.path.iter().zip(path).all(same)
         };
         match self.overrides.iter().rev().find(touches) {
             Some(setting) => Place::Setting(setting.given.clone()),
@@ -215,8 +217,9 @@ fn explain(message: &str) -> String {
     let plain = message
         .replace("expected a nonzero u32", "expected a whole number from 1")
         .replace("expected a nonzero u64", "expected a whole number from 1")
-        .replace("expected u32", "expected a whole number")
-        .replace("expected u64", "expected a whole number")
+        .replace("expected u32", "expected a whole number up to 4294967295")
+        .replace("expected u64", "expected a whole number from 0")
+        .replace("expected struct ScenarioFile", "expected a map of a scenario's fields")
         .replace("unknown variant", "unknown value");
     let quoted: Vec<&str> = plain.split('`').skip(1).step_by(2).collect();
     let is_list = plain.starts_with("unknown field") || plain.starts_with("unknown value");

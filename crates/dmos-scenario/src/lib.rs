@@ -84,6 +84,8 @@ pub fn parse(
     overrides: &[Override],
     registry: &Registry,
 ) -> Result<Loaded, ScenarioError> {
+    // Some editors begin files with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let document = Document::new(origin, &text, overrides)?;
     let file = document.read()?;
     let (scenario, warnings) = resolve::resolve(file, name, &document, registry)?;

@@ -15,6 +15,9 @@ use crate::file::{
     DelaysField, FaultsField, LawField, NetworkField, NodeField, ScenarioFile, ScriptField, StrategyField,
 };
 
+/// From so many nodes on it is worth saying that all of them are candidates.
+const MANY_CANDIDATES: usize = 500;
+
 /// Names are suggested for this many problems: suggesting is slow, and nobody reads more.
 const SUGGESTIONS: usize = 10;
 
@@ -30,6 +33,13 @@ pub(crate) fn resolve(
 ) -> Result<(Scenario, Vec<String>), ScenarioError> {
     let (network, mut warnings) = network(file.network).map_err(|problems| document.error(problems))?;
     let mut problems = Problems::new();
+    if file.name.as_ref().is_some_and(|name| !is_file_name(name)) {
+        let message = "a name has 1 to 100 letters, digits, `-`, `_` and `.`, and does not begin with `.`";
+        problems.push((steps!["name"], message.to_owned()));
+    }
+    if file.protocol.suspect_after < file.protocol.heartbeat {
+        warnings.push("`suspect_after` is shorter than `heartbeat`: everybody will be suspected".to_owned());
+    }
     periods(&file.protocol, file.duration, file.sample_every, &mut problems);
     let delays = delays(file.delays, &mut problems);
     let faults = faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
@@ -50,6 +60,11 @@ pub(crate) fn resolve(
     let leader = leader.map_err(|error| strategy_problem("leader", &error));
     let nodes = network.node_count();
     let candidates = file.candidates.map_or(nodes, |count| count.get() as usize);
+    if file.candidates.is_none() && nodes > MANY_CANDIDATES {
+        warnings.push(format!(
+            "all {nodes} nodes are candidates, and elections are slow; say how many with `candidates`"
+        ));
+    }
     if candidates > nodes {
         problems.push((
             steps!["candidates"],
@@ -60,7 +75,7 @@ pub(crate) fn resolve(
         return Err(document.error(problems));
     };
     let scenario = Scenario {
-        name: file.name.unwrap_or_else(|| name.to_owned()),
+        name: file.name.unwrap_or_else(|| if is_file_name(name) { name } else { "scenario" }.to_owned()),
         about: file.about,
         network: Arc::new(network),
         duration: file.duration,
@@ -76,6 +91,12 @@ pub(crate) fn resolve(
         sample_every: file.sample_every.unwrap_or(Span::from_secs(10)),
     };
     Ok((scenario, warnings))
+}
+
+/// Whether a name can be that of a run's directory, on any system.
+fn is_file_name(name: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=100).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
 }
 
 fn network(field: NetworkField) -> Result<(Network, Vec<String>), Problems> {
@@ -144,20 +165,31 @@ fn explain(error: &StrategyError) -> String {
 /// Time must pass between two turns of anything.
 fn periods(protocol: &Protocol, duration: Span, sample_every: Option<Span>, problems: &mut Problems) {
     let checks = [
-        (steps!["duration"], Some(duration)),
-        (steps!["sample_every"], sample_every),
         (steps!["protocol", "cycle"], Some(protocol.cycle)),
         (steps!["protocol", "heartbeat"], Some(protocol.heartbeat)),
         (steps!["protocol", "suspect_after"], Some(protocol.suspect_after)),
         (steps!["protocol", "retry_after"], protocol.retry_after),
     ];
-    let zero = checks.into_iter().filter(|(_, span)| span.is_some_and(Span::is_zero));
-    problems.extend(zero.map(|(path, _)| longer_than_zero(path)));
+    let short = checks.into_iter().filter(|(_, span)| span.is_some_and(|span| span < PERIOD_MIN));
+    problems.extend(short.map(|(path, _)| at_least(path, PERIOD_MIN)));
+    if duration.is_zero() {
+        problems.push(at_least(steps!["duration"], Span::from_nanos(1)));
+    }
+    let sample_min = Span::from_nanos(duration.as_nanos() / SAMPLES_MAX + 1);
+    if sample_every.is_some_and(|span| span < sample_min) {
+        problems.push(at_least(steps!["sample_every"], sample_min));
+    }
 }
 
-fn longer_than_zero(path: Path) -> (Path, String) {
+/// The shortest period of anything: below that a run is all events and no time.
+const PERIOD_MIN: Span = Span::from_millis(1);
+
+/// The most rows of a series.
+const SAMPLES_MAX: u64 = 1_000_000;
+
+fn at_least(path: Path, min: Span) -> (Path, String) {
     let name = path.last().map(ToString::to_string).unwrap_or_default();
-    (path, format!("`{name}` must be longer than zero"))
+    (path, format!("`{name}` must be at least {min}"))
 }
 
 fn delays(field: DelaysField, problems: &mut Problems) -> Delays {
@@ -192,8 +224,8 @@ fn faults(
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Faults {
-    if field.operator.as_ref().is_some_and(|operator| operator.turn.is_zero()) {
-        problems.push(longer_than_zero(steps!["faults", "operator", "turn"]));
+    if field.operator.as_ref().is_some_and(|operator| operator.turn < PERIOD_MIN) {
+        problems.push(at_least(steps!["faults", "operator", "turn"], PERIOD_MIN));
     }
     let mut script = Vec::with_capacity(field.script.len());
     for (index, entry) in field.script.into_iter().enumerate() {

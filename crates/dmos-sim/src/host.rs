@@ -70,9 +70,10 @@ impl<T: Ord> Host<T> {
 
     /// When the next piece ends if nothing else begins.
     pub(crate) fn next_end(&self) -> Option<Time> {
-        let Reverse((end, ..)) = self.ends.peek()?;
-        let left = end.saturating_sub(self.served) * u128::from(self.under_way.max(1));
-        let share = FRACTION * u128::from(self.cores.min(self.under_way.max(1)));
+        // With nothing under way, what was given up is all that is left, and never ends.
+        let Reverse((end, ..)) = self.ends.peek().filter(|_| self.under_way > 0)?;
+        let left = end.saturating_sub(self.served) * u128::from(self.under_way);
+        let share = FRACTION * u128::from(self.cores.min(self.under_way));
         let nanos = u64::try_from(left.div_ceil(share)).unwrap_or(u64::MAX);
         Some(self.reckoned_at + Span::from_nanos(nanos))
     }
@@ -121,6 +122,14 @@ mod tests {
         host.give_up(seconds(2));
         let end = host.next_end().expect("piece 2 is left");
         assert_eq!((end, host.take_ended(end, |&piece| piece == 2)), (seconds(3), Some(2)));
+    }
+
+    #[test]
+    fn what_is_given_up_last_leaves_the_host_idle() {
+        let mut host = Host::new(1);
+        host.begin(Time::ZERO, Span::from_secs(1), 1);
+        host.give_up(Time::from_nanos(999_999_999));
+        assert_eq!(host.next_end(), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dmos_core::record::{PlanRecord, Sample};
-use dmos_core::settings::{Fault, Mailbox, TimedFault};
+use dmos_core::settings::{Fault, Knowledge, Mailbox, TimedFault};
 use dmos_core::{Flow, Metric, NodeId, RunRecord, Scenario, Span, Time};
 use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice};
 
@@ -30,6 +30,7 @@ pub fn run(scenario: &Scenario) -> RunRecord {
         simulator.happen(event);
     }
     simulator.now = end;
+    simulator.sample();
     simulator.finish()
 }
 
@@ -71,6 +72,8 @@ struct Slot {
     /// Counts crashes, so that timers from before one are known to be void.
     life: u32,
     lanes: [Lane; LANES],
+    /// Under `mailbox: survives_crash`, whether the node was idle at its crash.
+    loses_next_message: bool,
 }
 
 struct Simulator<'a> {
@@ -114,6 +117,7 @@ impl<'a> Simulator<'a> {
             has_started: false,
             life: 0,
             lanes: Default::default(),
+            loses_next_message: false,
         };
         let seed = scenario.seed;
         let sampler = |law, purpose| Sampler::new(law, seed, purpose, network.nodes());
@@ -206,6 +210,8 @@ impl<'a> Simulator<'a> {
         let letter = Letter::Message { from, message };
         if self.slot(to).is_up {
             self.hand_in(to, letter);
+        } else if std::mem::take(&mut self.slot_mut(to).loses_next_message) {
+            // The prototype's idle node was waiting for a message when it went down: it takes and drops it.
         } else if self.scenario.protocol.mailbox == Mailbox::SurvivesCrash {
             self.slot_mut(to).lanes[LaneId::Messages as usize].waiting.push_back(letter);
         }
@@ -441,7 +447,7 @@ impl<'a> Simulator<'a> {
         let mut effects = self.buffers.pop().unwrap_or_default();
         let slot = self.slot_mut(node);
         let recovering = slot.has_started;
-        (slot.is_up, slot.has_started) = (true, true);
+        (slot.is_up, slot.has_started, slot.loses_next_message) = (true, true, false);
         let phase = phase(seed, node, slot.life, period);
         slot.node.handle(now, Input::Start { records: &slot.log, recovering, phase }, &mut effects);
         self.carry_out(node, effects);
@@ -463,7 +469,9 @@ impl<'a> Simulator<'a> {
         slot.is_up = false;
         slot.life += 1;
         let under_way = slot.lanes.iter().filter(|lane| lane.job.is_some()).count();
-        let mail = std::mem::take(&mut slot.lanes[LaneId::Messages as usize].waiting);
+        let messages = &mut slot.lanes[LaneId::Messages as usize];
+        slot.loses_next_message = keeps_mail && messages.held_for.is_none() && messages.job.is_none();
+        let mail = std::mem::take(&mut messages.waiting);
         slot.lanes = Default::default();
         if keeps_mail {
             let is_message = |letter: &Letter| matches!(letter, Letter::Message { .. });
@@ -512,7 +520,9 @@ impl<'a> Simulator<'a> {
             (!settings.leader_can_fail && node == *leader)
                 || (!settings.ends_can_fail && (node.index() == 0 || node.index() == last))
         };
-        let nodes = self.scenario.network.nodes();
+        // On a board, as in the prototype, a dead node that is not struck yet may be drawn, for nothing.
+        let on_board = self.scenario.protocol.knowledge == Knowledge::Board;
+        let nodes = self.scenario.network.nodes().filter(|&node| on_board || self.slot(node).is_up);
         nodes.filter(|&node| !self.board.is_struck(node) && !spared(node) && flow.works(node)).collect()
     }
 
@@ -531,7 +541,10 @@ impl<'a> Simulator<'a> {
                 sample.stock += slot.node.stock();
             }
         }
-        self.series.push(sample);
+        // The last look is at the end, where one may be due anyway.
+        if self.series.last().is_none_or(|last| last.at < sample.at) {
+            self.series.push(sample);
+        }
     }
 
     fn finish(self) -> RunRecord {

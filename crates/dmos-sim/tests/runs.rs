@@ -227,3 +227,110 @@ fn time_costs_nothing_extra_where_nothing_happens() {
     assert_eq!(scenario.duration, Span::from_secs(1));
     assert!(with_seed(&scenario, 1).events < 1_000);
 }
+
+/// A chain of start, two times a, two times b, and fin, with more lines of a scenario.
+fn chain(lines: &str) -> Scenario {
+    let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
+    parse(&format!("network: {{nodes: [{nodes}]}}\nduration: 10min\n{lines}\n"))
+}
+
+fn final_batches(scenario: &Scenario) -> u64 {
+    total(&dmos_sim::run(scenario), Metric::FinalBatchesMade)
+}
+
+/// The nodes remember a leader of a later term than the only candidate that is left knows of.
+#[test]
+fn a_leader_whose_term_is_older_than_a_dead_leaders_leads_all_the_same() {
+    let script = "
+candidates: 2
+faults:
+  script:
+    - {at: 30s, crash: fin}
+    - {at: 60s, crash: a-2}
+    - {at: 61s, recover: a-2}
+    - {at: 80s, crash: a-2}
+    - {at: 90s, recover: fin}";
+    let made = final_batches(&chain(script));
+    assert!(made > 200, "{made} final batches");
+}
+
+/// A leader that comes back for a moment must not be followed for ever.
+#[test]
+fn a_leader_that_dies_while_it_is_suspected_is_replaced() {
+    for tenths in (440..=500).step_by(5) {
+        let (back, gone) = (f64::from(tenths) / 10.0, f64::from(tenths) / 10.0 + 0.3);
+        let script = format!(
+            "
+candidates: 2
+network: {{final: [b], nodes: [{{makes: start}}, {{makes: a, needs: [start], count: 2}}, {{makes: b, needs: [a], count: 2}}, {{makes: fin, needs: [b]}}]}}
+duration: 10min
+faults:
+  script:
+    - {{at: 30s, crash: fin}}
+    - {{at: {back}s, recover: fin}}
+    - {{at: {gone:.1}s, crash: fin}}
+    - {{at: 200s, crash: a-1}}"
+        );
+        let made = final_batches(&parse(&script));
+        assert!(made > 200, "back at {back}: {made} final batches");
+    }
+}
+
+#[test]
+fn parts_that_wait_for_a_blocking_dock_are_offered_again() {
+    let lines =
+        "leader: {name: last-writer, last: b-1}\ndelays: {between_starts: 4s}\nprotocol: {dock: blocking}";
+    let made = final_batches(&chain(lines));
+    assert!(made > 150, "{made} final batches");
+}
+
+#[test]
+fn a_node_that_is_struck_by_mistake_is_planned_with_again() {
+    let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: fin, needs: [a]}";
+    for tenths in (410..=480).step_by(5) {
+        let (down, up) = (f64::from(tenths) / 10.0, f64::from(tenths) / 10.0 + 1.0);
+        let made = final_batches(&parse(&format!(
+            "network: {{nodes: [{nodes}]}}\nduration: 400s\ncandidates: 1\nprotocol: {{neighbours_every: 10}}\nfaults:\n  script:
+    - {{at: 5s, crash: a-1}}
+    - {{at: 40s, recover: a-1}}
+    - {{at: {down}s, crash: a-2}}
+    - {{at: {up}s, recover: a-2}}
+    - {{at: 200s, crash: a-1}}"
+        )));
+        assert!(made > 130, "down at {down}: {made} final batches");
+    }
+}
+
+#[test]
+fn a_last_writer_that_is_no_candidate_is_replaced_by_one() {
+    assert!(final_batches(&chain("leader: {name: last-writer, last: start}\ncandidates: 2")) > 200);
+}
+
+#[test]
+fn a_making_of_more_than_the_stock_limit_is_made() {
+    let text = "network: {nodes: [{makes: {bolt: 20}}, {makes: box, needs: {bolt: 5}}]}\nduration: 60s";
+    assert!(final_batches(&parse(text)) > 20);
+}
+
+#[test]
+fn an_idle_host_does_not_spin_after_a_crash() {
+    let text = "
+network: {nodes: [{makes: start}, {makes: fin, needs: [start]}]}
+duration: 20s
+work: {cycle: 47ms, host: {cores: 1}}
+delays: {between_starts: 500ms}
+faults:
+  script:
+    - {at: 1.046999999s, crash: start}
+    - {at: 1.047s, crash: fin}
+";
+    assert!(dmos_sim::run(&parse(text)).events < 1_000);
+}
+
+#[test]
+fn the_series_ends_with_the_run() {
+    let record = dmos_sim::run(&chain("sample_every: 7s"));
+    let last = record.series.last().expect("samples");
+    assert_eq!(last.at.as_secs_f64(), 600.0);
+    assert_eq!(last.final_made, total(&record, Metric::FinalBatchesMade));
+}

@@ -115,6 +115,20 @@ impl Election for Candidate {
                 self.ask(effects)
             }
             ElectionInput::Suspect(_) | ElectionInput::Return(_) => {}
+            ElectionInput::Learned(leader, term) if term.0 > self.known_term => {
+                self.known_term = term.0;
+                match self.state {
+                    State::Leads => self.take_office(effects),
+                    State::Follows(_) => {
+                        self.state = State::Follows(Some(leader));
+                        effects.durable = Some(self.known_term.to_le_bytes().into());
+                    }
+                    State::Asks | State::Waits => {
+                        effects.durable = Some(self.known_term.to_le_bytes().into());
+                    }
+                }
+            }
+            ElectionInput::Learned(..) => {}
         }
     }
 }
@@ -298,6 +312,16 @@ mod tests {
         room.settle();
         let (leader, term) = room.leader();
         assert_eq!((leader, term > before), (2, true));
+    }
+
+    #[test]
+    fn a_leader_that_learns_of_a_later_term_takes_office_above_it() {
+        let mut room = Room::new(2);
+        let (leader, before) = room.leader();
+        room.give(NodeId::new(leader), ElectionInput::Learned(NodeId::new(0), Term(before + 7)));
+        room.settle();
+        let (again, after) = room.leader();
+        assert_eq!((again, after > before + 7), (leader, true));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where the prototype's search begins and ends.
 
 use dmos_core::strategy::{ParamKind, ParamSpec, PlanRequest};
-use dmos_core::{Network, NoFlow, NodeId};
+use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, SupplyEdge};
 
 /// The parameter that the prototype's search and its twin share.
 pub(crate) const STAND_INS: ParamSpec = ParamSpec {
@@ -38,5 +38,28 @@ impl Ends {
     /// Whether `node` can make its item without supplies.
     pub(crate) fn is_source(&self, network: &Network, node: NodeId) -> bool {
         self.start == Some(node) || network.requirements(node).is_empty()
+    }
+
+    /// The flow that supplies `consumers`, those who supply them, and so on back to the sources.
+    /// `supplier` says who meets a node's requirement of the given index.
+    pub(crate) fn flow_back_from(
+        &self,
+        network: &Network,
+        mut consumers: Vec<NodeId>,
+        supplier: impl Fn(NodeId, usize) -> NodeId,
+    ) -> Flow {
+        let mut planned = NodeSet::none(network.node_count());
+        let mut edges = Vec::new();
+        while let Some(consumer) = consumers.pop() {
+            if !planned.insert(consumer) || self.is_source(network, consumer) {
+                continue;
+            }
+            for (nth, required) in network.requirements(consumer).iter().enumerate() {
+                let producer = supplier(consumer, nth);
+                edges.push(SupplyEdge { consumer, item: required.item, producer });
+                consumers.push(producer);
+            }
+        }
+        Flow::new(edges)
     }
 }

@@ -10,7 +10,7 @@
 //! they would find is known.
 
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow};
-use dmos_core::{Flow, NodeId, SupplyEdge};
+use dmos_core::{Flow, NodeId};
 
 use crate::ends::{Ends, STAND_INS};
 
@@ -31,22 +31,30 @@ impl FlowStrategy for Exhaustive {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let ends = Ends::of(request, self.stand_ins)?;
         let edges = possible_edges(request);
-        meter.note("edges", edges);
+        meter.note("possible_edges", edges);
         meter.charge(edges)?;
         let mut search = Search::new(request, &ends, meter);
-        let mut found = false;
+        let mut supplied = Vec::new();
         let mut outcome = Ok(());
         for &end in &ends.ends {
             match search.from(end) {
-                Ok(reached) => found |= reached != Reached::Nothing,
+                Ok(Reached::Nothing) => {}
+                Ok(Reached::Source | Reached::Supplies) => supplied.push(end),
                 Err(error) => outcome = Err(error),
             }
         }
-        let Search { calls, scanned, path, .. } = search;
+        let Search { calls, scanned, suppliers, .. } = search;
         meter.note("calls", calls);
         meter.note("scanned", scanned);
         outcome?;
-        if found { Ok(Flow::new(path)) } else { Err(NoFlow::Unmakeable(request.network.final_items()[0])) }
+        if supplied.is_empty() {
+            return Err(NoFlow::Unmakeable(request.network.final_items()[0]));
+        }
+        let supplier = |consumer: NodeId, nth: usize| {
+            let suppliers = suppliers[consumer.index()].as_ref().expect("a planned node was searched");
+            suppliers[nth].expect("a planned node can be supplied")
+        };
+        Ok(ends.flow_back_from(request.network, supplied, supplier))
     }
 }
 
@@ -82,8 +90,6 @@ struct Call {
     met_from: usize,
     /// How many requirements are still to be met.
     missing: u32,
-    /// How long the path was at the call.
-    path_from: usize,
 }
 
 /// The search, with a stack of its own: networks may be deeper than a thread's stack.
@@ -95,7 +101,9 @@ struct Search<'a> {
     incoming: Vec<Option<Box<[Incoming]>>>,
     stack: Vec<Call>,
     met: Vec<bool>,
-    path: Vec<SupplyEdge>,
+    /// For each node that was searched, who meets which requirement. A search of a node always ends
+    /// alike, so the last one stands for all.
+    suppliers: Vec<Option<Box<[Option<NodeId>]>>>,
     /// The length of the prototype's list, from which nothing is ever taken away.
     list: u64,
     calls: u64,
@@ -105,8 +113,9 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(request: &'a PlanRequest<'a>, ends: &'a Ends, meter: &'a mut Meter) -> Self {
         let incoming = vec![None; request.network.node_count()];
-        let (stack, met, path) = (Vec::new(), Vec::new(), Vec::new());
-        Self { request, ends, meter, incoming, stack, met, path, list: 0, calls: 0, scanned: 0 }
+        let suppliers = vec![None; request.network.node_count()];
+        let (stack, met) = (Vec::new(), Vec::new());
+        Self { request, ends, meter, incoming, suppliers, stack, met, list: 0, calls: 0, scanned: 0 }
     }
 
     fn from(&mut self, end: NodeId) -> Result<Reached, NoFlow> {
@@ -124,8 +133,8 @@ impl<'a> Search<'a> {
                 self.scanned += scan;
                 self.meter.charge(scan)?;
                 if reached != Reached::Nothing {
-                    let item = self.request.network.requirements(call.node)[requirement as usize].item;
-                    self.path.push(SupplyEdge { consumer: call.node, item, producer });
+                    let suppliers = self.suppliers[call.node.index()].as_mut().expect("made by its call");
+                    suppliers[requirement as usize] = Some(producer);
                     self.list += 1;
                     self.met[call.met_from + requirement as usize] = true;
                     call.missing -= 1;
@@ -163,20 +172,17 @@ impl<'a> Search<'a> {
             incoming.into()
         });
         let missing = network.requirements(node).len();
+        self.suppliers[node.index()].get_or_insert_with(|| vec![None; missing].into());
         let met_from = self.met.len();
         self.met.resize(met_from + missing, false);
         let missing = u32::try_from(missing).expect("fewer requirements than items");
-        self.stack.push(Call { node, next: 0, met_from, missing, path_from: self.path.len() });
+        self.stack.push(Call { node, next: 0, met_from, missing });
         Ok(None)
     }
 
     fn end_call(&mut self) -> Reached {
         let call = self.stack.pop().expect("a call is under way");
         self.met.truncate(call.met_from);
-        if call.missing == 0 {
-            return Reached::Supplies;
-        }
-        self.path.truncate(call.path_from);
-        Reached::Nothing
+        if call.missing == 0 { Reached::Supplies } else { Reached::Nothing }
     }
 }

@@ -18,7 +18,11 @@ register_leader!(LeaderDescriptor {
     source: "the published prototype",
     guarantee: "none: a leader that dies is not replaced until it returns",
     params: &[
-        ParamSpec { name: "last", summary: "the node that writes last", kind: ParamKind::Node },
+        ParamSpec {
+            name: "last",
+            summary: "the node that writes last; the last candidate, if it is none",
+            kind: ParamKind::Node
+        },
         ParamSpec {
             name: "planners",
             summary: "how many nodes find themselves leader at the start, and plan; the last writer is one of them",
@@ -38,7 +42,9 @@ struct LastWriter {
 
 impl LeaderStrategy for LastWriter {
     fn machine(&self, seat: Seat) -> Box<dyn Election> {
-        let others = seat.candidates.iter().filter(|&&node| node != self.last);
+        let is_candidate = seat.candidates.binary_search(&self.last).is_ok();
+        let last = if is_candidate { self.last } else { seat.candidates[seat.candidates.len() - 1] };
+        let others = seat.candidates.iter().filter(|&&node| node != last);
         let place = others.clone().position(|&node| node == seat.me).map(|place| place as u64);
         let count = others.count() as u64;
         let rank = match place {

@@ -6,7 +6,7 @@
 //! On AND/OR graphs without cycles this is the bottom-up evaluation of Nilsson (1980).
 
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow};
-use dmos_core::{Flow, NodeId, NodeSet, SupplyEdge};
+use dmos_core::{Flow, NodeId};
 
 use crate::ends::{Ends, STAND_INS};
 
@@ -32,25 +32,17 @@ impl FlowStrategy for Memoized {
             let mut needs = network.requirements(node).iter();
             ends.is_source(network, node) || needs.all(|required| chosen[required.item.index()].is_some())
         };
-        let mut open: Vec<NodeId> = ends.ends.iter().copied().filter(|&end| can_be_supplied(end)).collect();
-        if open.is_empty() {
+        let consumers: Vec<NodeId> = ends.ends.iter().copied().filter(|&end| can_be_supplied(end)).collect();
+        if consumers.is_empty() {
             return Err(NoFlow::Unmakeable(network.final_items()[0]));
         }
-        let mut planned = NodeSet::none(network.node_count());
-        let mut edges = Vec::new();
-        while let Some(consumer) = open.pop() {
-            if !planned.insert(consumer) || ends.is_source(network, consumer) {
-                continue;
-            }
-            for required in network.requirements(consumer) {
-                meter.charge(1)?;
-                let producer = chosen[required.item.index()].expect("a planned node can be supplied");
-                edges.push(SupplyEdge { consumer, item: required.item, producer });
-                open.push(producer);
-            }
-        }
+        let flow = ends.flow_back_from(network, consumers, |consumer, nth| {
+            let item = network.requirements(consumer)[nth].item;
+            chosen[item.index()].expect("a planned node can be supplied")
+        });
+        meter.charge(flow.edges().len() as u64)?;
         meter.note("visited", meter.steps());
-        Ok(Flow::new(edges))
+        Ok(flow)
     }
 }
 

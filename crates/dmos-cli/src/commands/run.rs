@@ -1,9 +1,11 @@
 //! `dmos run`: simulates scenarios and prints the metric table of each run.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dmos_core::{Registry, RunRecord, Scenario};
+use dmos_core::{Metric, Registry, RunRecord, Scenario};
 use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
+use dmos_report::whole::is_free;
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
 use dmos_scenario::Override;
 use sha2::{Digest, Sha256};
@@ -33,26 +35,55 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
     if published.is_some() && jobs.len() > 1 {
         return Err(Failure::Input("--against takes one scenario, whose table it is".to_owned()));
     }
-    let is_single = jobs.len() == 1 && jobs[0].seeds.first == jobs[0].seeds.last;
+    if let Some(out) = &arguments.out {
+        check_directories(out, &jobs)?;
+    }
+    let is_single = is_single(&jobs);
     for job in jobs {
         let mut summaries = Vec::new();
         for seed in job.seeds.first..=job.seeds.last {
             let scenario = Scenario { seed, ..job.scenario.clone() };
             let record = dmos_sim::run(&scenario);
             tell(&scenario, &record);
-            if let Some(out) = &arguments.out {
-                let directory = directory(out, &scenario, is_single);
-                run_directory::write(&directory, &scenario, &record, &job.provenance).map_err(|error| {
-                    Failure::Output(format!("cannot write `{}`: {error}", directory.display()))
-                })?;
-            }
             match &published {
                 Some(_) => summaries.push(Summary::of(&record)),
                 None => show(&scenario, &record, arguments.format)?,
             }
+            if let Some(out) = &arguments.out {
+                let directory = directory(out, &scenario.name, seed, is_single);
+                run_directory::write(&directory, &scenario, &record, &job.provenance).map_err(|error| {
+                    Failure::Output(format!("cannot write `{}`: {error}", directory.display()))
+                })?;
+            }
         }
         if let Some(published) = &published {
             compare(published, &Summary::mean_of(&summaries), arguments.format)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_single(jobs: &[Job]) -> bool {
+    jobs.len() == 1 && jobs[0].seeds.first == jobs[0].seeds.last
+}
+
+/// Refuses, before anything is run, directories that are taken already or would be written twice.
+fn check_directories(out: &Path, jobs: &[Job]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for job in jobs {
+        for seed in job.seeds.first..=job.seeds.last {
+            let directory = directory(out, &job.scenario.name, seed, is_single(jobs));
+            let shown = directory.display();
+            if !is_free(&directory) {
+                return Err(Failure::Input(format!(
+                    "`{shown}` exists and is not empty; name another place, or remove it"
+                )));
+            }
+            if !seen.insert(directory.clone()) {
+                return Err(Failure::Input(format!(
+                    "two runs would be written to `{shown}`; give the scenarios names"
+                )));
+            }
         }
     }
     Ok(())
@@ -78,26 +109,35 @@ fn prepare(
 }
 
 /// The directory of a run: the one named, or one below it if there are several runs.
-fn directory(out: &Path, scenario: &Scenario, is_single: bool) -> PathBuf {
-    if is_single { out.to_owned() } else { out.join(format!("{}-seed-{}", scenario.name, scenario.seed)) }
+fn directory(out: &Path, name: &str, seed: u64, is_single: bool) -> PathBuf {
+    if is_single { out.to_owned() } else { out.join(format!("{name}-seed-{seed}")) }
 }
 
 /// Says how the run went.
 fn tell(scenario: &Scenario, record: &RunRecord) {
     let goods = &record.goods;
-    let made = record.series.last().map_or(0, |sample| sample.final_made);
+    let total = |metric: Metric| record.nodes.iter().map(|node| node.get(metric)).sum::<u64>();
     say(&format!(
-        "{}, seed {}, {}, {}: {} events in {}; {made} final batches of {} made",
+        "{}, seed {}, {}, {}: {} events in {}; {} final batches, {} batches in all",
         scenario.name,
         scenario.seed,
         scenario.flow,
         scenario.leader,
         record.events,
         scenario.duration,
+        total(Metric::FinalBatchesMade),
         goods.made,
     ));
+    let given_up = total(Metric::FailedFlowUpdate);
+    if given_up > 0 {
+        let budget = scenario.planning_budget;
+        say(&format!("warning: {given_up} plans were given up after {budget} steps; see `planning_budget`"));
+    }
     if !goods.is_clean() {
-        say(&format!("warning: {} batches lost, {} used twice", goods.lost, goods.consumed_twice));
+        let (lost, twice) = (goods.lost, goods.consumed_twice);
+        say(&format!(
+            "warning: goods were not conserved: {lost} batches lost, {twice} used twice; among others"
+        ));
         goods.violations.iter().take(3).for_each(|violation| say(&format!("  {violation}")));
     }
 }

@@ -49,6 +49,8 @@ pub enum ElectionInput<'a> {
     Suspect(NodeId),
     /// A suspected candidate was heard of again.
     Return(NodeId),
+    /// Somebody who is no machine says who leads, or led, under a later term than any known here.
+    Learned(NodeId, Term),
 }
 
 /// What an election machine wants done. The durable write is made before anything is sent.

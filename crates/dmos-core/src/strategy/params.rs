@@ -49,14 +49,14 @@ impl fmt::Display for ParamKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer { min, max: u64::MAX, default } => {
-                write!(f, "whole number from {min}, default {default}")
+                write!(f, "a whole number from {min}; default {default}")
             }
             Self::Integer { min, max, default } => {
-                write!(f, "whole number from {min} to {max}, default {default}")
+                write!(f, "a whole number from {min} to {max}; default {default}")
             }
-            Self::Flag { default } => write!(f, "true or false, default {default}"),
-            Self::Duration { min, default } => write!(f, "duration from {min}, default {default}"),
-            Self::Node => f.write_str("name of a node, default the last"),
+            Self::Flag { default } => write!(f, "true or false; default {default}"),
+            Self::Duration { min, default } => write!(f, "a duration from {min}; default {default}"),
+            Self::Node => f.write_str("the name of a node; default the last"),
         }
     }
 }
@@ -86,7 +86,7 @@ impl ParamKind {
 
     /// Reads a value of this kind; the error is a sentence without its subject.
     pub(super) fn read(&self, text: &str, network: &Network) -> Result<ParamValue, String> {
-        let refuse = || format!("must be a {self}, not `{text}`");
+        let refuse = || format!("must be {self}, not `{text}`");
         match *self {
             Self::Integer { min, max, .. } => {
                 let number = text.parse().map_err(|_| refuse())?;

@@ -36,17 +36,33 @@ impl Memory {
             cx.metrics.count(Metric::WalRecoveredOutboundBatches);
         }
         self.stage.produced = recovered.outbound.len() as u64;
-        self.set_log_sizes(recovered);
-    }
-
-    fn set_log_sizes(&mut self, recovered: &Recovered) {
-        self.dock.set_log_entries(recovered.inbound.len());
+        self.dock.number_requests_from(cx.now);
+        // A batch that is coming is entered, and counted, once more when it is announced again.
+        let entries = recovered.inbound.values().filter(|state| **state != Inbound::Coming);
+        self.dock.set_log_entries(entries.count());
         self.shipping.set_made(recovered.outbound.len());
     }
 
     /// The prototype's recovery waits until a flow is known.
-    pub(super) fn prepare_replay(&mut self, recovered: Recovered) {
-        self.set_log_sizes(&recovered);
+    pub(super) fn prepare_replay(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut recovered: Recovered,
+        recovering: bool,
+    ) {
+        if recovering {
+            // The stage was asleep when the node went down, and counts that turn before it sees the crash.
+            cx.metrics.count(Metric::TotalManufactureCycles);
+        }
+        let arrived = self.dock.end_transits(cx).into_iter();
+        recovered.inbound.extend(arrived.map(|batch| (batch, Inbound::Received)));
+        for (&batch, state) in &recovered.outbound {
+            if *state == Outbound::Delivered {
+                self.shipping.remember_delivered(batch);
+            }
+        }
+        self.dock.set_log_entries(recovered.inbound.len());
+        self.shipping.set_made(recovered.outbound.len());
         for &batch in recovered.inbound.keys() {
             self.dock.remember(batch);
         }

@@ -18,6 +18,18 @@ enum Place {
     Consumed,
 }
 
+impl Place {
+    /// Where that is, in words.
+    fn words(self, network: &Network) -> String {
+        match self {
+            Self::InStock => "in stock".to_owned(),
+            Self::UnderWay => "under way".to_owned(),
+            Self::Received(node) => format!("in the dock of `{}`", network.node_name(node)),
+            Self::Consumed => "used up".to_owned(),
+        }
+    }
+}
+
 /// Where every batch is.
 pub(crate) struct GoodsAuditor<'a> {
     network: &'a Network,
@@ -57,7 +69,11 @@ impl<'a> GoodsAuditor<'a> {
             self.audit.consumed_twice += u64::from(place == Place::Consumed && to == Place::Consumed);
             self.violation(|network| {
                 let name = network.node_name(node);
-                format!("{name} enters batch {batch} as {to:?}, but it is {place:?}")
+                format!(
+                    "`{name}` says that batch {batch} is {}, but it was {}",
+                    to.words(network),
+                    place.words(network)
+                )
             });
         }
     }
@@ -139,7 +155,11 @@ impl<'a> GoodsAuditor<'a> {
             Some(held) if !held.has(batch, place) => {
                 self.audit.lost += 1;
                 self.violation(|network| {
-                    format!("{} has lost batch {batch}: {place:?}", network.node_name(node))
+                    format!(
+                        "`{}` has lost batch {batch}, which was {}",
+                        network.node_name(node),
+                        place.words(network)
+                    )
                 });
                 0
             }
