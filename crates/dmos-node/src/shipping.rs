@@ -25,13 +25,12 @@ struct UnderWay {
 }
 
 /// What the node has made and not delivered.
-#[derive(Default)]
 pub(crate) struct Shipping {
+    me: NodeId,
     stock: VecDeque<BatchId>,
     under_way: Vec<UnderWay>,
     /// How many batches the node has made in all its life.
     made: u32,
-    me: Option<NodeId>,
     resend_is_set: bool,
     /// Under `recovery: replay`: batches whose last state in the log is delivered, whoever has them now.
     delivered: BatchSet,
@@ -39,7 +38,14 @@ pub(crate) struct Shipping {
 
 impl Shipping {
     pub(crate) fn new(me: NodeId) -> Self {
-        Self { me: Some(me), ..Self::default() }
+        Self {
+            me,
+            stock: VecDeque::new(),
+            under_way: Vec::new(),
+            made: 0,
+            resend_is_set: false,
+            delivered: BatchSet::default(),
+        }
     }
 
     /// Batches in stock, oldest first.
@@ -70,7 +76,7 @@ impl Shipping {
     }
 
     pub(crate) fn put_in_stock(&mut self, count: u32) {
-        let maker = self.me.expect("set when the node was made");
+        let maker = self.me;
         let next = self.made.checked_add(count).expect("a node makes fewer than 2^32 batches");
         self.stock.extend((self.made..next).map(|serial| BatchId { maker, serial }));
         self.made = next;
