@@ -73,6 +73,33 @@ impl Flow {
         !self.suppliers(node).is_empty() || !self.consumers(node).is_empty()
     }
 
+    /// The nodes with an edge that only one of the two flows has, in ascending order: no other node's part
+    /// differs. O(edges).
+    #[must_use]
+    pub fn nodes_that_differ(&self, other: &Self) -> Vec<NodeId> {
+        let (mut ours, mut theirs) = (self.edges.iter().peekable(), other.edges.iter().peekable());
+        let mut nodes = Vec::new();
+        loop {
+            let edge = match (ours.peek(), theirs.peek()) {
+                (Some(a), Some(b)) if a == b => {
+                    ours.next();
+                    theirs.next();
+                    continue;
+                }
+                (Some(a), Some(b)) if a > b => theirs.next(),
+                (Some(_), _) => ours.next(),
+                (None, _) => theirs.next(),
+            };
+            match edge {
+                Some(edge) => nodes.extend([edge.consumer, edge.producer]),
+                None => break,
+            }
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+
     /// What `node` needs to know of the flow.
     #[must_use]
     pub fn part(&self, node: NodeId) -> FlowPart {
@@ -115,13 +142,30 @@ impl FlowPart {
 mod tests {
     use super::*;
 
-    #[test]
-    fn finds_both_sides_of_a_node() {
-        let edge = |producer, consumer, item| SupplyEdge {
+    fn edge(producer: usize, consumer: usize, item: usize) -> SupplyEdge {
+        SupplyEdge {
             producer: NodeId::new(producer),
             consumer: NodeId::new(consumer),
             item: ItemId::new(item),
-        };
+        }
+    }
+
+    #[test]
+    fn knows_whose_part_differs() {
+        let before = Flow::new(vec![edge(0, 1, 0), edge(1, 3, 1), edge(5, 6, 2)]);
+        let after = Flow::new(vec![edge(0, 2, 0), edge(2, 3, 1), edge(5, 6, 2)]);
+        let differ: Vec<_> = before.nodes_that_differ(&after).iter().map(|node| node.index()).collect();
+        assert_eq!(differ, [0, 1, 2, 3]);
+        assert_eq!(after.nodes_that_differ(&before), before.nodes_that_differ(&after));
+        assert_eq!(before.nodes_that_differ(&before), []);
+        for node in (0..7).map(NodeId::new) {
+            let differs = before.part(node) != after.part(node);
+            assert_eq!(differs, before.nodes_that_differ(&after).contains(&node));
+        }
+    }
+
+    #[test]
+    fn finds_both_sides_of_a_node() {
         let flow = Flow::new(vec![edge(1, 2, 1), edge(0, 2, 0), edge(0, 1, 0), edge(0, 1, 0)]);
         assert_eq!(flow.edges().len(), 3);
         let part = flow.part(NodeId::new(1));

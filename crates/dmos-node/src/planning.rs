@@ -151,16 +151,17 @@ impl Planning {
         self.version += 1;
         let stamp = Stamp { term: self.term, version: self.version };
         let before = self.in_force.replace(Arc::clone(&flow));
-        let own = flow.part(cx.me);
+        let (me, own) = (cx.me, flow.part(cx.me));
         match cx.protocol.knowledge {
             Knowledge::Board => cx.effects.push(Effect::Post(Notice::Flow(stamp, flow))),
             Knowledge::Messages => {
-                let me = cx.me;
-                for node in cx.network.nodes().filter(|&node| node != me) {
-                    let part = flow.part(node);
-                    if before.as_ref().is_none_or(|before| before.part(node) != part) {
-                        self.offer(cx, node, stamp, Arc::new(part));
-                    }
+                // At first nobody knows anything; later, only those whose part has changed need to hear.
+                let nodes = match before {
+                    Some(before) => before.nodes_that_differ(&flow),
+                    None => cx.network.nodes().collect(),
+                };
+                for node in nodes.into_iter().filter(|&node| node != me) {
+                    self.offer(cx, node, stamp, Arc::new(flow.part(node)));
                 }
             }
         }
