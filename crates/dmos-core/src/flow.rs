@@ -120,10 +120,16 @@ pub struct FlowPart {
 }
 
 impl FlowPart {
+    /// How many edges the node stands in.
+    #[must_use]
+    pub fn edge_count(&self) -> usize {
+        self.suppliers.len() + self.consumers.len()
+    }
+
     /// Whether the node has no role: it is a spare.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.suppliers.is_empty() && self.consumers.is_empty()
+        self.edge_count() == 0
     }
 
     /// The chosen supplier of `item`, the first if there are several.

@@ -205,8 +205,9 @@ impl NetworkDescription {
             return vec![(Place::Nodes, Problem::TooLarge(total))];
         }
         let mut problems = Vec::new();
+        let mut final_items = BTreeSet::new();
         for (nth, item) in self.final_items.iter().enumerate() {
-            if self.final_items[..nth.min(1000)].contains(item) {
+            if !final_items.insert(item) {
                 problems.push((Place::FinalItem(nth), Problem::FinalTwice(item.clone())));
             }
         }

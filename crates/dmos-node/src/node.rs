@@ -239,7 +239,7 @@ impl Memory {
                 if stamp < self.role.stamp() {
                     self.leadership.tell_leader(cx, from);
                 } else {
-                    let edges = part.suppliers.len() + part.consumers.len();
+                    let edges = part.edge_count();
                     self.adopt(cx, stamp, part, edges);
                     cx.send(from, Message::PartAck(stamp));
                 }
@@ -319,7 +319,7 @@ impl Memory {
         let planning = self.planning.as_mut().expect("a plan is ready, so this node plans");
         let still_leads = self.leadership.leads_in(planning.term());
         if let Some((stamp, part)) = planning.planned(cx, ticket, still_leads, settings.planning_budget) {
-            let edges = part.suppliers.len() + part.consumers.len();
+            let edges = part.edge_count();
             self.adopt(cx, stamp, Arc::new(part), edges);
         }
     }

@@ -39,8 +39,9 @@ impl Override {
         if path.iter().any(String::is_empty) {
             return Err(format!("`{text}` has an empty part in its path"));
         }
-        outline(&format!("{value}\n"))
-            .or_else(|refusal| if value.trim().is_empty() { Ok(EMPTY) } else { Err(refusal.message) })?;
+        if !value.trim().is_empty() {
+            outline(value).map_err(|refusal| refusal.message)?;
+        }
         let value = serde_yaml::from_str(value).map_err(|error| format!("`{value}` is not YAML: {error}"))?;
         Ok(Self { path, value, given: format!("--set {text}") })
     }
@@ -48,11 +49,7 @@ impl Override {
     /// The text given for an option of its own, such as `--flow`, for the field of the same name.
     #[must_use]
     pub fn option(name: &str, value: &str) -> Self {
-        let value_read = match name {
-            "seed" => value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from),
-            _ => Value::from(value),
-        };
-        Self { path: vec![name.to_owned()], value: value_read, given: format!("--{name} {value}") }
+        Self { path: vec![name.to_owned()], value: Value::from(value), given: format!("--{name} {value}") }
     }
 
     fn apply(&self, root: &mut Value) -> Result<(), String> {
@@ -78,8 +75,6 @@ impl Override {
         Ok(())
     }
 }
-
-const EMPTY: Outline = Outline { span: 0..0, shape: Shape::Scalar };
 
 /// A step on the way to a value.
 #[derive(Clone, PartialEq, Eq, Debug)]

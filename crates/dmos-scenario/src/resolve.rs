@@ -45,17 +45,8 @@ pub(crate) fn resolve(
     let faults = faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
     let flow = registry.flow(&call(file.flow, "memoized"), &network);
     let leader = registry.leader(&call(file.leader, "bully"), &network);
-    let mut strategy_problem = |field: &str, error: &StrategyError| {
-        let place = match error {
-            StrategyError::UnknownName { .. } => steps![field, "name"],
-            StrategyError::UnknownParam { param, .. } | StrategyError::ParamTwice { param, .. } => {
-                steps![field, param.as_str()]
-            }
-            StrategyError::BadValue { param, .. } => steps![field, *param],
-            _ => steps![field],
-        };
-        problems.push((place, explain(error)));
-    };
+    let mut strategy_problem =
+        |field: &str, error: &StrategyError| problems.push((strategy_path(field, error), explain(error)));
     let flow = flow.map_err(|error| strategy_problem("flow", &error));
     let leader = leader.map_err(|error| strategy_problem("leader", &error));
     let nodes = network.node_count();
@@ -151,6 +142,18 @@ fn network_path(place: Place) -> Path {
 
 fn call(field: Option<StrategyField>, default: &str) -> StrategyCall {
     field.map_or_else(|| StrategyCall { name: default.to_owned(), params: Vec::new() }, |field| field.0)
+}
+
+/// The part of a strategy that an error is about.
+fn strategy_path(field: &str, error: &StrategyError) -> Path {
+    match error {
+        StrategyError::UnknownName { .. } => steps![field, "name"],
+        StrategyError::UnknownParam { param, .. } | StrategyError::ParamTwice { param, .. } => {
+            steps![field, param.as_str()]
+        }
+        StrategyError::BadValue { param, .. } => steps![field, *param],
+        _ => steps![field],
+    }
 }
 
 fn explain(error: &StrategyError) -> String {

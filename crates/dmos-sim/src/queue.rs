@@ -55,8 +55,10 @@ impl<E> EventQueue<E> {
 
     /// The next event, unless it is later than `end`.
     pub(crate) fn pop_until(&mut self, end: Time) -> Option<(Time, E)> {
-        let next = self.heap.peek().filter(|next| next.0.at <= end);
-        next.is_some().then(|| self.heap.pop()).flatten().map(|Reverse(entry)| (entry.at, entry.event))
+        if self.heap.peek()?.0.at > end {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
     }
 }
 
