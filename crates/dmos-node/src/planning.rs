@@ -131,7 +131,7 @@ impl Planning {
         let flow = plan.flow.ok();
         let report = PlanReport { took, steps: plan.steps, flow: flow.clone(), in_force };
         cx.effects.push(Effect::Report(report));
-        let own = in_force.then(|| self.publish(cx, flow.unwrap_or_default()));
+        let own = if in_force { self.publish(cx, flow.unwrap_or_default()) } else { None };
         if std::mem::take(&mut self.plan_again) && still_leads {
             self.plan(cx, budget, holds_messages(cx));
         }
@@ -147,25 +147,25 @@ impl Planning {
         cx.metrics.set(Metric::BootstrapAllPathsTimeSec, u64::try_from(share).unwrap_or(u64::MAX));
     }
 
-    fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> (Stamp, FlowPart) {
+    /// Puts a flow in force. Returns the node's own part, unless a board tells the node as it tells all.
+    fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> Option<(Stamp, FlowPart)> {
         self.version += 1;
         let stamp = Stamp { term: self.term, version: self.version };
         let before = self.in_force.replace(Arc::clone(&flow));
-        let (me, own) = (cx.me, flow.part(cx.me));
-        match cx.protocol.knowledge {
-            Knowledge::Board => cx.effects.push(Effect::Post(Notice::Flow(stamp, flow))),
-            Knowledge::Messages => {
-                // At first nobody knows anything; later, only those whose part has changed need to hear.
-                let nodes = match before {
-                    Some(before) => before.nodes_that_differ(&flow),
-                    None => cx.network.nodes().collect(),
-                };
-                for node in nodes.into_iter().filter(|&node| node != me) {
-                    self.offer(cx, node, stamp, Arc::new(flow.part(node)));
-                }
-            }
+        if cx.protocol.knowledge == Knowledge::Board {
+            cx.effects.push(Effect::Post(Notice::Flow(stamp, flow)));
+            return None;
         }
-        (stamp, own)
+        // At first nobody knows anything; later, only those whose part has changed need to hear.
+        let nodes = match before {
+            Some(before) => before.nodes_that_differ(&flow),
+            None => cx.network.nodes().collect(),
+        };
+        let me = cx.me;
+        for node in nodes.into_iter().filter(|&node| node != me) {
+            self.offer(cx, node, stamp, Arc::new(flow.part(node)));
+        }
+        Some((stamp, flow.part(me)))
     }
 
     fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, stamp: Stamp, part: Arc<FlowPart>) {

@@ -339,6 +339,10 @@ fn two_candidates_elect_the_higher_by_bully() {
 fn on_a_board_no_message_tells_the_flow() {
     let bench = Bench::at_work(seed_protocol());
     assert!((0..3).all(|node| bench.count(node, Metric::SentMessages) == 0));
+    assert!(
+        (0..3).all(|node| bench.nodes[node].load().flow_edges == 2),
+        "all see the whole flow, the leader as well"
+    );
 }
 
 #[test]
