@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dmos_core::Metric;
-use dmos_core::settings::{Operator, Protocol, Work};
+use dmos_core::faults::{ClockFaults, DiskFaults, GoodsInCrash, Operator};
+use dmos_core::settings::{Protocol, Work};
+
 
 fn page(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
@@ -44,7 +46,10 @@ fn every_setting_is_explained_with_its_default() {
     let protocol = serde_json::to_value(Protocol::default()).expect("JSON");
     let work = serde_json::to_value(Work::default()).expect("JSON");
     let operator = serde_json::to_value(Operator::default()).expect("JSON");
-    for settings in [protocol, work, operator] {
+    let disks = serde_json::to_value(DiskFaults::default()).expect("JSON");
+    let clocks = serde_json::to_value(ClockFaults::default()).expect("JSON");
+    let goods = serde_json::to_value(GoodsInCrash::default()).expect("JSON");
+    for settings in [protocol, work, operator, disks, clocks, goods] {
         for (field, default) in settings.as_object().expect("fields") {
             let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
             let row = format!("| `{field}` | `{default}` |");

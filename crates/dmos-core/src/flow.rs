@@ -1,5 +1,7 @@
 //! The flow: which producers supply which consumers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{ItemId, NodeId};
 
 /// One producer supplies one consumer with an item.
@@ -111,7 +113,7 @@ impl Flow {
 }
 
 /// One node's part of a flow: who supplies it and whom it supplies.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FlowPart {
     /// Its suppliers, sorted by item, then producer.
     pub suppliers: Box<[(ItemId, NodeId)]>,
@@ -136,6 +138,11 @@ impl FlowPart {
     #[must_use]
     pub fn supplier(&self, item: ItemId) -> Option<NodeId> {
         self.suppliers.iter().find(|supply| supply.0 == item).map(|supply| supply.1)
+    }
+
+    /// All chosen suppliers of `item`, in ascending order.
+    pub fn suppliers_of(&self, item: ItemId) -> impl Iterator<Item = NodeId> + '_ {
+        self.suppliers.iter().filter(move |supply| supply.0 == item).map(|supply| supply.1)
     }
 
     /// All nodes that the node exchanges goods with; one may come up twice.

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         pub struct $name(u32);
 
         impl $name {
@@ -49,7 +49,7 @@ index! {
 ///
 /// Batches are named by who made them and how many that node had made before, so a name is never
 /// used again as long as the maker keeps its log.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct BatchId {
     /// The node that made the batch.
     pub maker: NodeId,
@@ -63,14 +63,19 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// A request for one batch, numbered by the node that asks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct RequestId(pub u32);
+/// A request for one batch, numbered by the node that asks: never twice, also across crashes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct RequestId {
+    /// How often the node had returned from a crash.
+    pub life: u32,
+    /// How many requests it had made in this life.
+    pub number: u32,
+}
 
 /// A term of office: the number under which a node leads. Later terms are larger.
 ///
 /// Leader strategies that promise at most one leader per term make their terms unique.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Term(pub u64);
 
 impl fmt::Display for Term {
@@ -80,7 +85,7 @@ impl fmt::Display for Term {
 }
 
 /// Orders flows: a node keeps the newest and ignores older ones.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Stamp {
     /// The term of the leader that planned the flow.
     pub term: Term,

@@ -11,35 +11,46 @@
 //! | [`ids`] | nodes, items, batches, terms |
 //! | [`time`] | virtual time in whole nanoseconds, and durations and rates with units |
 //! | [`network`] | items, nodes and recipes, and with them every possible supply edge |
-//! | [`node_set`] | a set of nodes |
+//! | [`node_set`], [`serials`] | sets of nodes, and of serial numbers |
 //! | [`flow`] | the chosen suppliers of every working node |
 //! | [`strategy`] | the two plugin families, their parameters and their registry |
-//! | [`settings`] | what a scenario may set about protocol, world, work and faults |
+//! | [`law`] | laws by which durations are drawn |
+//! | [`settings`] | what a scenario may set about protocol, world and work |
+//! | [`faults`] | what breaks, as data |
 //! | [`scenario`] | a whole, valid experiment |
 //! | [`metrics`] | the fixed set of metrics and the arrays that hold them |
+//! | [`property`] | what auditors check |
 //! | [`record`] | what a run leaves behind |
 //!
 //! Architecture invariant: this crate does no I/O, reads no clock, starts no thread, knows no file
 //! format, and uses no other crate of the project.
 
+pub mod faults;
 pub mod flow;
 pub mod ids;
+pub mod law;
 pub mod metrics;
 pub mod network;
 pub mod node_set;
+pub mod property;
 pub mod record;
 pub mod scenario;
+pub mod serials;
 pub mod settings;
 pub mod strategy;
 pub mod time;
 
+pub use faults::{FaultKind, Faults};
 pub use flow::{Flow, FlowPart, SupplyEdge};
 pub use ids::{BatchId, ItemId, NodeId, RequestId, Stamp, Term};
+pub use law::Law;
 pub use metrics::{Metric, NodeMetrics};
 pub use network::{Network, NetworkError, Recipe, Requirement};
 pub use node_set::NodeSet;
+pub use property::{Property, PropertyKind};
 pub use record::RunRecord;
 pub use scenario::Scenario;
+pub use serials::SerialSet;
 pub use strategy::{
     FlowDescriptor, FlowStrategy, LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest, Registry,
 };

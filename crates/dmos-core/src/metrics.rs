@@ -102,9 +102,9 @@ metrics! {
     OutboundMaterialBuildup "outbound_material_buildup" Gauge Everyone
         "Batches in stock, at the head of a cycle.";
     InboundWalSize "inbound_wal_size" Gauge Everyone
-        "Batches in the inbound log at the head of a cycle: received ones and, under `log: mixed_up`, own ones that were sent.";
+        "Batches in the inbound log at the head of a cycle: received ones and, under `log: mixed_up`, own ones that were sent. Compaction leaves those in the dock.";
     OutboundWalSize "outbound_wal_size" Gauge Everyone
-        "Batches in the outbound log at the head of a cycle: all that the node made.";
+        "Batches in the outbound log at the head of a cycle: all that the node made. Compaction leaves those in stock and under way.";
     UnansweredBatchRequestsCurrent "unanswered_batch_requests_current" Gauge Everyone
         "Requests sent and not answered, at the head of a cycle. Under `dock: blocking` a delivery answers only when its transit ends.";
     FlowQueries "flow_queries" Count Everyone
@@ -182,6 +182,16 @@ metrics! {
     RequestsRepeated "requests_repeated" Count Touched "Requests sent again because no answer came. Ours.";
     BatchesResent "batches_resent" Count Touched "Batches announced again because no confirmation came. Ours.";
     DuplicatesRecognised "duplicates_recognised" Count Touched "Announcements of a batch that had come before. Ours.";
+    StandingSent "Standing_sent" Count Touched "Notices to the leader of what was ordered sent. Ours.";
+    StandingReceived "Standing_received" Count Touched "Notices of what was ordered handled. Ours.";
+    StandingAckSent "StandingAck_sent" Count Touched "Acknowledgements of such a notice sent. Ours.";
+    StandingAckReceived "StandingAck_received" Count Touched "Acknowledgements of such a notice handled. Ours.";
+    RequestsRedirected "requests_redirected" Count Touched "Requests that went to another supplier of the flow because no answer came. Ours.";
+    PromisesRefused "promises_refused" Count Touched "Requests refused because too much promised to the consumer was not confirmed. Ours.";
+    PartsRefused "parts_refused" Count Touched "Parts of a flow refused because they were older than the node's own. Ours.";
+    MessagesDropped "messages_dropped" Count Touched "Messages dropped because too many were waiting. Ours.";
+    BatchesScrapped "batches_scrapped" Count Touched "Batches that a crash destroyed, found at recovery. Ours.";
+    LogCompactions "log_compactions" Count Touched "Times the log was compacted. Ours.";
     FinalBatchesMade "final_batches_made" Count Touched "Batches of a final item made. Ours.";
 }
 

@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::flow::SupplyEdge;
 use crate::ids::{ItemId, NodeId};
 
 /// An item that a recipe uses up, and how many batches of it for one making.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Requirement {
     /// The item.
     pub item: ItemId,
@@ -178,6 +179,29 @@ impl Network {
         Ok(network)
     }
 
+    /// The same network, but that each of these nodes requires something else.
+    ///
+    /// Time and space are linear in the recipes' entries.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn with_requirements<'a>(
+        &self,
+        changed: impl IntoIterator<Item = (NodeId, &'a [Requirement])>,
+    ) -> Result<Self, NetworkError> {
+        let recipe = |node| Recipe {
+            makes: self.makes(node),
+            quantity: self.quantity_made(node),
+            requires: self.requirements(node).to_vec(),
+        };
+        let mut recipes: Vec<Recipe> = self.nodes().map(recipe).collect();
+        for (node, requires) in changed {
+            recipes[node.index()].requires = requires.to_vec();
+        }
+        let names = (self.item_names.clone(), self.node_names.clone());
+        Self::new(names.0, names.1, recipes.into_iter(), self.final_items.clone())
+    }
+
     fn add(&mut self, node: NodeId, mut recipe: Recipe) -> Result<(), NetworkError> {
         let items = self.item_names.len();
         let used = recipe.requires.iter().map(|required| required.item).chain([recipe.makes]);
@@ -262,12 +286,12 @@ impl Network {
     }
 
     /// All nodes in ascending order.
-    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + use<> {
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + Clone + use<> {
         (0..self.node_count()).map(NodeId::new)
     }
 
     /// All items in ascending order.
-    pub fn items(&self) -> impl DoubleEndedIterator<Item = ItemId> + ExactSizeIterator + use<> {
+    pub fn items(&self) -> impl DoubleEndedIterator<Item = ItemId> + ExactSizeIterator + Clone + use<> {
         (0..self.item_count()).map(ItemId::new)
     }
 
@@ -389,6 +413,16 @@ mod tests {
         assert_eq!(network.making_order(), [ItemId::new(0), ItemId::new(1), ItemId::new(2)]);
         assert_eq!(network.find_node("3"), Some(NodeId::new(3)));
         assert_eq!(network.find_node("4"), None);
+    }
+
+    #[test]
+    fn a_changed_recipe_changes_nothing_else() {
+        let old = network(3, vec![recipe(0, &[]), recipe(1, &[0]), recipe(2, &[1])]).expect("valid");
+        let both = recipe(2, &[0, 1]).requires;
+        let new = old.with_requirements([(NodeId::new(2), &both[..])]).expect("valid");
+        assert_eq!(Ok(&new), network(3, vec![recipe(0, &[]), recipe(1, &[0]), recipe(2, &[0, 1])]).as_ref());
+        let own = recipe(1, &[2]).requires;
+        assert!(matches!(old.with_requirements([(NodeId::new(1), &own[..])]), Err(NetworkError::Cycle(_))));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use crate::faults::FaultKind;
 use crate::ids::NodeId;
 use crate::metrics::NodeMetrics;
-use crate::settings::TimedFault;
+use crate::property::Property;
 use crate::time::{Span, Time};
 
 /// The record of one run.
@@ -18,10 +19,16 @@ pub struct RunRecord {
     pub series: Vec<Sample>,
     /// Every plan that was computed, in the order in which they were ready.
     pub plans: Vec<PlanRecord>,
-    /// Every fault that changed something, in the order of time.
-    pub faults: Vec<TimedFault>,
-    /// What the auditor of goods counted and found.
+    /// Every fault that happened to nodes, in the order of time.
+    pub faults: Vec<FaultRecord>,
+    /// How often each kind of fault was injected, in the order of kinds; those that never were are left out.
+    pub fault_counts: Vec<FaultCount>,
+    /// Where all batches were at the end.
     pub goods: GoodsAudit,
+    /// What should never have happened, in the order of time: the first few of each property.
+    pub findings: Vec<Finding>,
+    /// The states that were come to, and how often.
+    pub reached: Vec<(Property, u64)>,
     /// How many events the driver handled.
     pub events: u64,
 }
@@ -71,9 +78,44 @@ pub struct PlanRecord {
     pub in_force: bool,
 }
 
-/// Where all batches were at the end, and what was wrong with any.
+/// A fault that happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FaultRecord {
+    /// When.
+    pub at: Time,
+    /// Of which kind.
+    pub kind: FaultKind,
+    /// To which node; none if it was no node alone.
+    pub node: Option<NodeId>,
+    /// Whether it changed anything: a crash of a node that is down does not.
+    pub effective: bool,
+}
+
+/// How often a kind of fault was injected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct FaultCount {
+    /// The kind.
+    pub kind: FaultKind,
+    /// How often it was injected.
+    pub injected: u64,
+    /// How often it changed anything.
+    pub effective: u64,
+}
+
+/// Something that should never have happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Finding {
+    /// Which property does not hold.
+    pub property: Property,
+    /// When that was seen.
+    pub at: Time,
+    /// What was seen, in words.
+    pub words: String,
+}
+
+/// Where all batches were at the end.
 ///
-/// `made = in_stock + under_way + received + consumed + lost` holds by construction.
+/// `made = in_stock + under_way + received + consumed + scrapped + lost` holds by construction.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct GoodsAudit {
     /// Batches made.
@@ -86,18 +128,18 @@ pub struct GoodsAudit {
     pub received: u64,
     /// Batches used up.
     pub consumed: u64,
+    /// Batches that a crash destroyed where the scenario says so.
+    pub scrapped: u64,
     /// Batches that no living node has, though its log says it should.
     pub lost: u64,
     /// Batches used up more than once.
     pub consumed_twice: u64,
-    /// The first few things that must never happen, in words.
-    pub violations: Vec<String>,
 }
 
-impl GoodsAudit {
-    /// Whether every batch was in one place and used up at most once.
+impl RunRecord {
+    /// Whether nothing happened that never should.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.lost == 0 && self.consumed_twice == 0 && self.violations.is_empty()
+        self.findings.is_empty()
     }
 }

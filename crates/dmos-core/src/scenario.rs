@@ -3,9 +3,12 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::faults::{Fault, Faults};
 use crate::ids::NodeId;
 use crate::network::Network;
-use crate::settings::{Delays, Faults, Protocol, Work};
+use crate::settings::{Delays, Protocol, Work};
 use crate::strategy::{FlowChoice, LeaderChoice};
 use crate::time::Span;
 
@@ -41,8 +44,31 @@ pub struct Scenario {
     pub work: Work,
     /// What breaks.
     pub faults: Faults,
+    /// In which order events of the same instant happen.
+    pub ties: Ties,
     /// The time between two samples of the series.
     pub sample_every: Span,
+}
+
+/// In which order events of the same instant happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ties {
+    /// As they were scheduled.
+    #[default]
+    Scheduled,
+    /// In an order drawn from the seed, so that no result hangs on the order of scheduling.
+    Shuffled,
+}
+
+impl Scenario {
+    /// The nodes that are not there at the beginning: they are added by script.
+    pub fn added_later(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.faults.script.iter().filter_map(|scripted| match scripted.fault {
+            Fault::Add(node) => Some(node),
+            _ => None,
+        })
+    }
 }
 
 /// Spreads `count` candidates evenly over `nodes` nodes, the last node among them.

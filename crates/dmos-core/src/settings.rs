@@ -1,4 +1,4 @@
-//! What a scenario may set about the protocol, the world, the work and the faults.
+//! What a scenario may set about the protocol, the world and the work.
 //!
 //! Each field's default is the right protocol in a world of instant work without faults. The
 //! prototype's quirks are values of the same fields: nothing is hidden behind a mode.
@@ -7,8 +7,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::NodeId;
-use crate::time::{Rate, Span, StepCost, Time};
+use crate::law::Law;
+use crate::time::{Span, StepCost};
 
 /// How the nodes behave. See the fields for each choice; the first value of a choice is right, the
 /// second is the prototype's.
@@ -25,11 +25,22 @@ pub struct Protocol {
     pub heartbeat: Span,
     /// The silence after which a neighbour is suspected.
     pub suspect_after: Span,
-    /// The silence after which an unanswered message is sent again; none for never.
+    /// The silence after which an unanswered message is sent again; none for never. It doubles with each
+    /// time.
     pub retry_after: Option<Span>,
+    /// The longest such silence.
+    pub retry_at_most: Span,
     /// Batches in stock from which on a node makes no more; none for no limit. Final items have no limit:
     /// they leave the factory.
     pub stock_limit: Option<NonZeroU32>,
+    /// Batches promised to one consumer and not confirmed from which on its requests are refused; none for
+    /// no limit.
+    pub promise_limit: Option<NonZeroU32>,
+    /// Messages that wait at one node from which on more of them are dropped; none for no limit.
+    pub mailbox_limit: Option<NonZeroU32>,
+    /// Records in the log, beyond twice those that it held after it was last compacted, from which on it is
+    /// compacted again; none for never. Only an exact recovery from separate logs can do with a compacted one.
+    pub compact_after: Option<NonZeroU32>,
     /// Every how many rounds of heartbeats the set of neighbours is looked up again.
     pub neighbours_every: NonZeroU32,
     /// How a leader, a flow and a death become known.
@@ -61,7 +72,11 @@ impl Default for Protocol {
             heartbeat: Span::from_secs(3),
             suspect_after: Span::from_secs(15),
             retry_after: Some(Span::from_secs(5)),
+            retry_at_most: Span::from_secs(30),
             stock_limit: NonZeroU32::new(10),
+            promise_limit: NonZeroU32::new(10),
+            mailbox_limit: NonZeroU32::new(10_000),
+            compact_after: NonZeroU32::new(1_000),
             neighbours_every: NonZeroU32::MIN,
             knowledge: Knowledge::Messages,
             dock: Dock::Concurrent,
@@ -167,20 +182,8 @@ pub enum Mailbox {
     SurvivesCrash,
 }
 
-/// How a duration is drawn, anew each time.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Law {
-    /// Always the same.
-    Fixed(Span),
-    /// One of these, each as likely; at least one.
-    Choice(Vec<Span>),
-    /// Anything between these two, each as likely; the first is not above the second.
-    Uniform(Span, Span),
-}
-
 /// How long things take on their way.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Delays {
     /// Between the starts of two nodes, in the order of their numbers.
     pub between_starts: Span,
@@ -249,82 +252,6 @@ impl Work {
 pub struct Host {
     /// How many cores it has. A single piece of work uses at most one.
     pub cores: NonZeroU32,
-}
-
-/// What breaks.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
-pub struct Faults {
-    /// Someone who kills and revives nodes at random.
-    pub operator: Option<Operator>,
-    /// What happens at a set time, in the order of time.
-    pub script: Vec<TimedFault>,
-}
-
-/// The prototype's operator: it takes turns, and in each draws whether to kill a node, and in every
-/// fourth whether to revive the one that has been dead longest.
-///
-/// Its draws are those of Python's `random` under its own seed, so that it kills when and whom the
-/// prototype's kills.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Operator {
-    /// How often a node is killed, on average. At most one per turn.
-    pub failures: Rate,
-    /// How often a node is revived, on average.
-    pub recoveries: Rate,
-    /// The seed of the draws; the run's own seed if none is given.
-    pub seed: Option<u64>,
-    /// Before the first turn.
-    pub pause: Span,
-    /// The length of a turn.
-    pub turn: Span,
-    /// Whether the leader may be killed.
-    pub leader_can_fail: bool,
-    /// Whether the first and the last node may be killed.
-    pub ends_can_fail: bool,
-}
-
-impl Default for Operator {
-    fn default() -> Self {
-        Self {
-            failures: Rate::NEVER,
-            recoveries: Rate::NEVER,
-            seed: None,
-            pause: Span::from_secs(2),
-            turn: Span::from_millis(1010),
-            leader_can_fail: false,
-            ends_can_fail: false,
-        }
-    }
-}
-
-/// A fault and its time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct TimedFault {
-    /// When.
-    pub at: Time,
-    /// What.
-    pub fault: Fault,
-}
-
-/// What can happen to a node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// It stops and forgets all but its log.
-    Crash(NodeId),
-    /// It starts again from its log.
-    Recover(NodeId),
-}
-
-impl Fault {
-    /// The node it happens to.
-    #[must_use]
-    pub fn node(self) -> NodeId {
-        match self {
-            Self::Crash(node) | Self::Recover(node) => node,
-        }
-    }
 }
 
 /// The most steps a plan may take, unless the scenario says otherwise: two thousand million, some four

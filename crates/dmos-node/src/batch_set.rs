@@ -1,47 +1,69 @@
-//! Which batches have been seen, one bit for each.
+//! Which batches have been seen.
 
-use dmos_core::{BatchId, NodeId};
+use dmos_core::{BatchId, NodeId, SerialSet};
+use serde::{Deserialize, Serialize};
 
-/// A set of batches. Serial numbers of one maker are dense, so a bit each is enough.
-#[derive(Default)]
-pub(crate) struct BatchSet {
+/// A set of batches, by maker.
+///
+/// It stays small: what a maker has settled with this node is one run of numbers.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<(NodeId, SerialSet)>", into = "Vec<(NodeId, SerialSet)>")]
+pub struct BatchSet {
     /// Sorted by maker; a node has few suppliers.
-    makers: Vec<(NodeId, Vec<u64>)>,
+    makers: Vec<(NodeId, SerialSet)>,
+}
+
+impl From<Vec<(NodeId, SerialSet)>> for BatchSet {
+    fn from(mut makers: Vec<(NodeId, SerialSet)>) -> Self {
+        makers.sort_by_key(|maker| maker.0);
+        makers.dedup_by_key(|maker| maker.0);
+        Self { makers }
+    }
+}
+
+impl From<BatchSet> for Vec<(NodeId, SerialSet)> {
+    fn from(set: BatchSet) -> Self {
+        set.makers
+    }
 }
 
 impl BatchSet {
-    pub(crate) fn contains(&self, batch: BatchId) -> bool {
-        let Ok(at) = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0) else {
-            return false;
-        };
-        let word = self.makers[at].1.get(batch.serial as usize / 64);
-        word.is_some_and(|word| word & (1 << (batch.serial % 64)) != 0)
+    /// Whether `batch` is in the set.
+    #[must_use]
+    pub fn contains(&self, batch: BatchId) -> bool {
+        let at = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0);
+        at.is_ok_and(|at| self.makers[at].1.contains(batch.serial))
+    }
+
+    fn of(&mut self, maker: NodeId) -> &mut SerialSet {
+        let at = self.makers.binary_search_by_key(&maker, |maker| maker.0).unwrap_or_else(|at| {
+            self.makers.insert(at, (maker, SerialSet::default()));
+            at
+        });
+        &mut self.makers[at].1
     }
 
     /// Takes a batch out, if it is there.
-    pub(crate) fn remove(&mut self, batch: BatchId) {
-        if let Ok(at) = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0)
-            && let Some(word) = self.makers[at].1.get_mut(batch.serial as usize / 64)
-        {
-            *word &= !(1 << (batch.serial % 64));
-        }
+    pub fn remove(&mut self, batch: BatchId) {
+        self.of(batch.maker).remove(batch.serial);
     }
 
     /// Adds a batch; true if it was not there.
-    pub(crate) fn insert(&mut self, batch: BatchId) -> bool {
-        let at = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0).unwrap_or_else(|at| {
-            self.makers.insert(at, (batch.maker, Vec::new()));
-            at
-        });
-        let words = &mut self.makers[at].1;
-        let index = batch.serial as usize / 64;
-        if index >= words.len() {
-            words.resize(index + 1, 0);
+    pub fn insert(&mut self, batch: BatchId) -> bool {
+        self.of(batch.maker).insert(batch.serial)
+    }
+
+    /// Adds all batches of `batch`'s maker before `batch`.
+    pub fn insert_all_before(&mut self, batch: BatchId) {
+        let known = self.of(batch.maker);
+        if known.runs().first().is_none_or(|run| *run < (0, batch.serial)) {
+            known.insert_run(0..batch.serial);
         }
-        let bit = 1 << (batch.serial % 64);
-        let new = words[index] & bit == 0;
-        words[index] |= bit;
-        new
+    }
+
+    /// How many runs of numbers it takes.
+    pub(crate) fn run_count(&self) -> usize {
+        self.makers.iter().map(|maker| maker.1.runs().len()).sum()
     }
 }
 
@@ -59,5 +81,16 @@ mod tests {
             assert!(!set.contains(batch) && set.insert(batch));
         }
         assert!(!set.contains(BatchId { maker: NodeId::new(3), serial: 1000 }));
+    }
+
+    #[test]
+    fn what_is_settled_is_one_run() {
+        let mut set = BatchSet::default();
+        let batch = |serial| BatchId { maker: NodeId::new(1), serial };
+        (0..100).step_by(2).for_each(|serial| assert!(set.insert(batch(serial))));
+        assert_eq!(set.run_count(), 50);
+        set.insert_all_before(batch(98));
+        assert_eq!(set.run_count(), 1);
+        assert!(set.contains(batch(97)) && set.contains(batch(98)) && !set.contains(batch(99)));
     }
 }

@@ -3,7 +3,7 @@
 use dmos_core::settings::Protocol;
 use dmos_core::{Metric, Network, NodeId, NodeMetrics, Span, Time};
 
-use crate::interface::{Effect, Timer};
+use crate::interface::{Effect, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
 
@@ -11,14 +11,18 @@ use crate::message::Message;
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
     pub(crate) me: NodeId,
+    /// As this node knows it: with its own recipe as it is now.
     pub(crate) network: &'a Network,
     pub(crate) protocol: &'a Protocol,
     pub(crate) metrics: &'a mut NodeMetrics,
     pub(crate) effects: &'a mut Vec<Effect>,
+    /// How many records the log has.
+    pub(crate) log_length: &'a mut u64,
 }
 
 impl Context<'_> {
     pub(crate) fn append(&mut self, record: LogRecord) {
+        *self.log_length += 1;
         self.effects.push(Effect::Append(record));
     }
 
@@ -32,8 +36,19 @@ impl Context<'_> {
         self.effects.push(Effect::SetTimer { after, timer });
     }
 
-    /// Whether something that was sent at `since` and not answered is to be sent again.
-    pub(crate) fn is_overdue(&self, since: Time) -> bool {
-        self.protocol.retry_after.is_some_and(|span| self.now.since(since) >= span)
+    pub(crate) fn report(&mut self, report: Report) {
+        self.effects.push(Effect::Report(report));
+    }
+
+    /// How long to wait for an answer to what was sent again so many times; none for ever.
+    pub(crate) fn patience(&self, tries: u32) -> Option<Span> {
+        let first = self.protocol.retry_after?;
+        let longest = self.protocol.retry_at_most.max(first);
+        Some((first * (1 << tries.min(32))).min(longest))
+    }
+
+    /// Whether something that was sent at `since`, again so many times, and not answered is due once more.
+    pub(crate) fn is_overdue(&self, since: Time, tries: u32) -> bool {
+        self.patience(tries).is_some_and(|span| self.now.since(since) >= span)
     }
 }

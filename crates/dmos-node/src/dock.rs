@@ -1,11 +1,12 @@
 //! The dock asks suppliers for batches, receives them, and keeps them until they are used up.
 //!
 //! A batch that comes in is entered in the log before its arrival is confirmed, and its number is
-//! remembered for good, so that an announcement which comes again is recognised and only confirmed.
+//! remembered, so that an announcement which comes again is recognised and only confirmed. Its supplier
+//! says which numbers are settled, and those are remembered as one.
 
 use std::collections::VecDeque;
 
-use dmos_core::settings::{Dock as DockKind, Recovery};
+use dmos_core::settings::{Dock as DockKind, LogKeeping, Recovery};
 use dmos_core::{BatchId, FlowPart, ItemId, Metric, Network, NodeId, RequestId, Requirement, Time};
 
 use crate::batch_set::BatchSet;
@@ -20,6 +21,7 @@ struct Asked {
     item: ItemId,
     supplier: NodeId,
     since: Time,
+    tries: u32,
 }
 
 /// A batch in transit to this node.
@@ -31,32 +33,37 @@ struct Coming {
     duplicate: bool,
 }
 
+/// The batches of one item at hand.
+struct Shelf {
+    item: ItemId,
+    /// Oldest first.
+    batches: VecDeque<BatchId>,
+    /// Which supplier is asked next, if there are several: the how-manieth, round and round.
+    turn: usize,
+}
+
 /// What the node has received, is about to receive and has asked for.
 pub(crate) struct Dock {
-    /// Batches at hand, for each requirement of the node, oldest first.
-    queues: Vec<VecDeque<BatchId>>,
+    /// Sorted by item: one for each requirement, and for what is left of earlier ones.
+    shelves: Vec<Shelf>,
     asked: Vec<Asked>,
     coming: Vec<Coming>,
     /// Every batch that ever came in and, where the logs are mixed up, every own one sent off.
     seen: BatchSet,
-    next_request: u32,
+    next_request: RequestId,
     log_entries: u64,
 }
 
-/// Which of the node's requirements an item is.
-fn requirement(network: &Network, me: NodeId, item: ItemId) -> Option<usize> {
-    network.requirements(me).binary_search_by_key(&item, |required| required.item).ok()
-}
-
 impl Dock {
-    /// An empty dock for a node with this many requirements.
-    pub(crate) fn new(requirements: usize) -> Self {
+    /// An empty dock for a node with these requirements.
+    pub(crate) fn new(requirements: &[Requirement]) -> Self {
+        let shelf = |required: &Requirement| Shelf::new(required.item);
         Self {
-            queues: vec![VecDeque::new(); requirements],
+            shelves: requirements.iter().map(shelf).collect(),
             asked: Vec::new(),
             coming: Vec::new(),
             seen: BatchSet::default(),
-            next_request: 0,
+            next_request: RequestId::default(),
             log_entries: 0,
         }
     }
@@ -73,23 +80,53 @@ impl Dock {
 
     /// All batches at hand.
     pub(crate) fn batches(&self) -> impl Iterator<Item = BatchId> + '_ {
-        self.queues.iter().flatten().copied()
+        self.shelves.iter().flat_map(|shelf| &shelf.batches).copied()
+    }
+
+    /// How many batches are in transit to this node.
+    pub(crate) fn in_transit(&self) -> usize {
+        self.coming.len()
+    }
+
+    pub(crate) fn seen(&self) -> &BatchSet {
+        &self.seen
+    }
+
+    pub(crate) fn life(&self) -> u32 {
+        self.next_request.life
+    }
+
+    /// How many batches of an item are at hand.
+    fn at_hand(&self, item: ItemId) -> usize {
+        let at = self.shelves.binary_search_by_key(&item, |shelf| shelf.item);
+        at.map_or(0, |at| self.shelves[at].batches.len())
+    }
+
+    /// The shelf of an item; a new one, if there was none.
+    fn shelf(&mut self, item: ItemId) -> &mut Shelf {
+        let at = self.shelves.binary_search_by_key(&item, |shelf| shelf.item).unwrap_or_else(|at| {
+            self.shelves.insert(at, Shelf::new(item));
+            at
+        });
+        &mut self.shelves[at]
+    }
+
+    fn lacks(&self, required: &Requirement) -> bool {
+        self.at_hand(required.item) < required.quantity as usize
     }
 
     /// Counts the items of which less is at hand than one making takes; true if there are none.
     pub(crate) fn note_missing(&self, cx: &mut Context<'_>) -> bool {
-        let missing =
-            cx.network.requirements(cx.me).iter().zip(&self.queues).filter(|(r, queue)| lacks(r, queue));
-        let missing = missing.count() as u64;
-        cx.metrics.add(Metric::EmptyInboundInventoryOccurrences, missing);
+        let missing = cx.network.requirements(cx.me).iter().filter(|required| self.lacks(required)).count();
+        cx.metrics.add(Metric::EmptyInboundInventoryOccurrences, missing as u64);
         missing == 0
     }
 
     /// Takes what one making takes, entering it in the log; says how many batches that was.
     pub(crate) fn use_up(&mut self, cx: &mut Context<'_>) -> u32 {
         let mut used = 0;
-        for (required, queue) in cx.network.requirements(cx.me).iter().zip(&mut self.queues) {
-            for batch in queue.drain(..required.quantity as usize) {
+        for required in cx.network.requirements(cx.me) {
+            for batch in self.shelf(required.item).batches.drain(..required.quantity as usize) {
                 cx.append(LogRecord::Consumed(batch));
                 used += 1;
             }
@@ -99,10 +136,8 @@ impl Dock {
 
     /// Asks for everything that is missing now, whatever was asked before.
     pub(crate) fn ask_for_missing(&mut self, cx: &mut Context<'_>, part: &FlowPart) {
-        for (index, required) in cx.network.requirements(cx.me).iter().enumerate() {
-            if let (true, Some(supplier)) =
-                (lacks(required, &self.queues[index]), part.supplier(required.item))
-            {
+        for required in cx.network.requirements(cx.me) {
+            if let (true, Some(supplier)) = (self.lacks(required), part.supplier(required.item)) {
                 self.ask(cx, required.item, supplier);
             }
         }
@@ -111,46 +146,78 @@ impl Dock {
     /// Asks for what the next making will miss beyond what is at hand, in transit or asked for, and
     /// once more for what was asked for too long ago.
     pub(crate) fn ask_for_next(&mut self, cx: &mut Context<'_>, part: &FlowPart) {
-        self.asked.retain(|asked| part.supplier(asked.item) == Some(asked.supplier));
-        for asked in &mut self.asked {
-            if cx.is_overdue(asked.since) {
-                asked.since = cx.now;
-                cx.metrics.count(Metric::RequestsRepeated);
-                cx.send(asked.supplier, Message::Request { request: asked.request, item: asked.item });
-            }
-        }
-        for (index, required) in cx.network.requirements(cx.me).iter().enumerate() {
-            let Some(supplier) = part.supplier(required.item) else {
+        self.asked.retain(|asked| part.suppliers_of(asked.item).any(|node| node == asked.supplier));
+        self.ask_again(cx, part);
+        for required in cx.network.requirements(cx.me) {
+            let Some(supplier) = self.supplier(part, required.item) else {
                 continue;
             };
             let coming =
                 self.coming.iter().filter(|coming| cx.network.makes(coming.batch.maker) == required.item);
             let asked = self.asked.iter().filter(|asked| asked.item == required.item);
-            let expected = self.queues[index].len() + coming.count() + asked.count();
+            let expected = self.at_hand(required.item) + coming.count() + asked.count();
             for _ in expected..required.quantity as usize {
                 self.ask(cx, required.item, supplier);
             }
         }
     }
 
+    /// Whose turn it is to be asked for an item.
+    fn supplier(&self, part: &FlowPart, item: ItemId) -> Option<NodeId> {
+        let turn = self.shelves.binary_search_by_key(&item, |shelf| shelf.item);
+        let turn = turn.map_or(0, |at| self.shelves[at].turn);
+        let count = part.suppliers_of(item).count();
+        part.suppliers_of(item).nth(turn % count.max(1))
+    }
+
+    /// What was not answered in time is asked for again: from the next supplier, if the flow has several.
+    fn ask_again(&mut self, cx: &mut Context<'_>, part: &FlowPart) {
+        for at in 0..self.asked.len() {
+            let Asked { item, supplier, since, tries, .. } = self.asked[at];
+            if !cx.is_overdue(since, tries) {
+                continue;
+            }
+            self.shelf(item).turn += 1;
+            let next = self.supplier(part, item).unwrap_or(supplier);
+            if next == supplier {
+                let asked = &mut self.asked[at];
+                (asked.since, asked.tries) = (cx.now, tries + 1);
+                cx.metrics.count(Metric::RequestsRepeated);
+            } else {
+                // Another request, to another node: the first may still be answered.
+                let request = self.number();
+                self.asked[at] = Asked { request, item, supplier: next, since: cx.now, tries: 0 };
+                cx.metrics.count(Metric::RequestsRedirected);
+            }
+            let asked = &self.asked[at];
+            cx.send(asked.supplier, Message::Request { request: asked.request, item });
+        }
+    }
+
+    fn number(&mut self) -> RequestId {
+        let request = self.next_request;
+        self.next_request.number = request.number.wrapping_add(1);
+        request
+    }
+
     fn ask(&mut self, cx: &mut Context<'_>, item: ItemId, supplier: NodeId) {
-        let request = RequestId(self.next_request);
-        self.next_request = self.next_request.wrapping_add(1);
-        self.asked.push(Asked { request, item, supplier, since: cx.now });
+        let request = self.number();
+        self.asked.push(Asked { request, item, supplier, since: cx.now, tries: 0 });
         cx.metrics.count(Metric::BatchesRequested);
         cx.send(supplier, Message::Request { request, item });
     }
 
-    fn answered(&mut self, request: Option<RequestId>) {
-        if let Some(at) = self.asked.iter().position(|asked| Some(asked.request) == request) {
-            self.asked.swap_remove(at);
-        }
+    fn answered(&mut self, request: Option<RequestId>) -> Option<Asked> {
+        let at = self.asked.iter().position(|asked| Some(asked.request) == request)?;
+        Some(self.asked.swap_remove(at))
     }
 
-    /// The supplier has none; the next cycle asks again.
+    /// The supplier has none; the next cycle asks again, and another one if there is.
     pub(crate) fn refused(&mut self, cx: &mut Context<'_>, request: RequestId) {
         cx.metrics.count(Metric::BatchUnavailableMessagesReceived);
-        self.answered(Some(request));
+        if let Some(asked) = self.answered(Some(request)) {
+            self.shelf(asked.item).turn += 1;
+        }
     }
 
     /// A supplier announces a batch.
@@ -159,10 +226,13 @@ impl Dock {
         cx: &mut Context<'_>,
         from: NodeId,
         request: Option<RequestId>,
-        batch: BatchId,
+        (batch, settled): (BatchId, u32),
     ) {
-        if requirement(cx.network, cx.me, cx.network.makes(batch.maker)).is_none() {
+        if !self.may_take(cx, from, batch) {
             return;
+        }
+        if cx.protocol.recovery == Recovery::Exact && cx.protocol.log == LogKeeping::Separate {
+            self.seen.insert_all_before(BatchId { serial: settled.min(batch.serial), ..batch });
         }
         let in_transit = self.coming.iter().any(|coming| coming.batch == batch);
         let duplicate = in_transit || self.seen.contains(batch);
@@ -186,6 +256,15 @@ impl Dock {
         cx.effects.push(Effect::Transport { batch, blocking });
     }
 
+    /// The prototype takes what it requires. The right protocol takes all that its maker promised to it:
+    /// the recipe may have changed since it asked, and the batch is nobody else's.
+    fn may_take(&self, cx: &Context<'_>, from: NodeId, batch: BatchId) -> bool {
+        match cx.protocol.recovery {
+            Recovery::Exact => batch.maker == from && from.index() < cx.network.node_count(),
+            Recovery::Replay => requires(cx.network, cx.me, cx.network.makes(batch.maker)),
+        }
+    }
+
     /// A batch is at the dock.
     pub(crate) fn arrived(&mut self, cx: &mut Context<'_>, batch: BatchId) {
         let at = self.coming.iter().position(|coming| coming.batch == batch);
@@ -194,17 +273,27 @@ impl Dock {
         cx.send(coming.from, Message::Delivered(batch));
         if !coming.duplicate {
             cx.metrics.count(Metric::BatchesReceived);
-            self.take_in(cx.network, cx.me, batch);
+            self.take_in(cx.network, batch);
         }
         self.answered(coming.request);
     }
 
     /// Puts a batch where the stage finds it.
-    pub(crate) fn take_in(&mut self, network: &Network, me: NodeId, batch: BatchId) {
-        let index =
-            requirement(network, me, network.makes(batch.maker)).expect("the batch is of a required item");
+    pub(crate) fn take_in(&mut self, network: &Network, batch: BatchId) {
         self.seen.insert(batch);
-        self.queues[index].push_back(batch);
+        self.shelf(network.makes(batch.maker)).batches.push_back(batch);
+    }
+
+    /// After a crash: what the log says of earlier deliveries.
+    pub(crate) fn restore(&mut self, life: u32, seen: BatchSet, log_entries: u64) {
+        self.next_request = RequestId { life, number: 0 };
+        self.seen = seen;
+        self.log_entries = log_entries;
+    }
+
+    /// The log was compacted: it has entries only of what is here, or is coming.
+    pub(crate) fn compacted(&mut self) {
+        self.log_entries = (self.batches().count() + self.coming.len()) as u64;
     }
 
     /// After a crash, under `recovery: replay`: the prototype's process lives on, remembers what it asked
@@ -225,18 +314,12 @@ impl Dock {
         ended.iter().map(|coming| coming.batch).collect()
     }
 
-    /// After a crash: numbers requests anew, above those of the life before. Answers to those may still be
-    /// under way. A node asks for fewer than a thousand batches a second.
-    pub(crate) fn number_requests_from(&mut self, now: Time) {
-        self.next_request = (now.as_nanos() / 1_000_000) as u32;
-    }
-
-    /// After a crash: the log knows the batch, wherever it is now.
+    /// After a crash, under `recovery: replay`: the log knows the batch, wherever it is now.
     pub(crate) fn remember(&mut self, batch: BatchId) {
         self.seen.insert(batch);
     }
 
-    /// After a crash: how many batches the inbound log has.
+    /// After a crash, under `recovery: replay`: how many batches the inbound log has.
     pub(crate) fn set_log_entries(&mut self, entries: usize) {
         self.log_entries = entries as u64;
     }
@@ -248,6 +331,13 @@ impl Dock {
     }
 }
 
-fn lacks(required: &Requirement, queue: &VecDeque<BatchId>) -> bool {
-    queue.len() < required.quantity as usize
+impl Shelf {
+    fn new(item: ItemId) -> Self {
+        Self { item, batches: VecDeque::new(), turn: 0 }
+    }
+}
+
+/// Whether the node's recipe takes an item.
+pub(crate) fn requires(network: &Network, me: NodeId, item: ItemId) -> bool {
+    network.requirements(me).binary_search_by_key(&item, |required| required.item).is_ok()
 }

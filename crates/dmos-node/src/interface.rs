@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use dmos_core::{BatchId, Flow, NodeId, Span, Stamp, Term};
+use dmos_core::{BatchId, Flow, Network, NodeId, NodeSet, Span, Stamp, Term};
 
-use crate::log::LogRecord;
+use crate::log::{LogRecord, LogState};
 use crate::message::Message;
+use crate::orders::Order;
 
 /// What reaches a node.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// It starts, for the first time or after a crash.
     Start {
-        /// What it appended to its log in all its life, in order; nothing at the first start.
+        /// What its log holds, in order; nothing at the first start.
         records: &'a [LogRecord],
         /// Whether it was up before.
         recovering: bool,
         /// Its pause before the first round of heartbeats, drawn by the driver so that not all nodes
         /// send theirs at once: from zero up to one period.
         phase: Span,
+        /// What the crash destroyed, which the log knows nothing of.
+        scrapped: Scrapped,
     },
     /// A message from another node, or from itself.
     Message {
@@ -35,13 +38,27 @@ pub enum Input<'a> {
     Planned(Stamp),
     /// Something new on the board.
     Notice(&'a Notice),
+    /// The operator orders something.
+    Order(Order),
+}
+
+/// What a crash destroyed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Scrapped {
+    /// All own batches in stock.
+    pub stock: bool,
+    /// All batches of others in the dock.
+    pub dock: bool,
 }
 
 /// What a node wants done, in this order.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Append to the log, durably, before anything that follows.
+    /// Append to the log. It must be durable before anything that follows can be seen outside the node,
+    /// and before the node is handed its next input.
     Append(LogRecord),
+    /// Put this in place of the whole log, durably, and whole or not at all.
+    Compact(Box<LogState>),
     /// Send a message.
     Send {
         /// To whom.
@@ -74,8 +91,8 @@ pub enum Effect {
     },
     /// Put something on the board, for all to see at once.
     Post(Notice),
-    /// For the record: a plan is ready.
-    Report(PlanReport),
+    /// For the record.
+    Report(Report),
 }
 
 /// The timers of a node.
@@ -93,6 +110,8 @@ pub enum Timer {
     Offer,
     /// Say again that it is back.
     Return,
+    /// Tell the leader of the orders again.
+    Tell,
     /// One of the election machine's own.
     Election(u32),
 }
@@ -110,15 +129,32 @@ pub enum Notice {
     Readmitted(NodeId),
 }
 
-/// For the record: what came of a plan.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// For the record: what happened inside a node.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Report {
+    /// It took office.
+    TookOffice(Term),
+    /// It took over a part of the flow of this stamp.
+    Adopted(Stamp),
+    /// A plan is ready.
+    Planned(Box<PlanReport>),
+}
+
+/// What came of a plan.
+#[derive(Clone, PartialEq, Debug)]
 pub struct PlanReport {
     /// How long it took.
     pub took: Span,
     /// Its elementary steps.
     pub steps: u64,
+    /// The network that was planned for, with all recipes as the planner knew them.
+    pub network: Arc<Network>,
+    /// The nodes that the planner took for living when it began.
+    pub alive: NodeSet,
     /// The flow, unless there is none.
     pub flow: Option<Arc<Flow>>,
+    /// Whether there is none because the search was given up.
+    pub gave_up: bool,
     /// Whether it was put in force.
     pub in_force: bool,
 }

@@ -10,7 +10,7 @@ use dmos_core::strategy::{Election, ElectionEffects, ElectionInput, LeaderStrate
 use dmos_core::{NodeId, Term};
 
 use crate::context::Context;
-use crate::interface::{Effect, Notice, Timer};
+use crate::interface::{Effect, Notice, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
 use crate::role::Role;
@@ -26,6 +26,10 @@ pub(crate) enum Verdict {
 pub(crate) struct Leadership {
     machine: Option<Box<dyn Election>>,
     leader: Option<(NodeId, Term)>,
+    /// The latest term that the node ever obeyed: an earlier one is void, also after a crash.
+    obeyed: Term,
+    /// What the election machine wrote last.
+    durable: Option<Box<[u8]>>,
     me: NodeId,
     is_on_board: bool,
     candidates: Arc<[NodeId]>,
@@ -49,6 +53,8 @@ impl Leadership {
         Self {
             machine,
             leader: None,
+            obeyed: Term::default(),
+            durable: None,
             me,
             is_on_board: knowledge == Knowledge::Board,
             candidates,
@@ -59,6 +65,34 @@ impl Leadership {
 
     pub(crate) fn leader(&self) -> Option<NodeId> {
         self.leader.map(|leader| leader.0)
+    }
+
+    /// Who leads, and in which term, as far as this node knows.
+    pub(crate) fn in_office(&self) -> Option<(NodeId, Term)> {
+        self.leader
+    }
+
+    /// The latest term that the node ever obeyed.
+    pub(crate) fn obeyed(&self) -> Term {
+        self.obeyed
+    }
+
+    /// After a crash: the latest term that the log says the node obeyed, and what the machine wrote last.
+    pub(crate) fn restore(&mut self, obeyed: Term, durable: Option<Box<[u8]>>) {
+        (self.obeyed, self.durable) = (obeyed, durable);
+    }
+
+    /// What the election machine wrote last.
+    pub(crate) fn durable(&self) -> Option<&[u8]> {
+        self.durable.as_deref()
+    }
+
+    /// From now on no earlier term is obeyed. That must survive a crash, or an old leader could come back.
+    pub(crate) fn obey(&mut self, cx: &mut Context<'_>, term: Term) {
+        if term > self.obeyed && !self.is_on_board {
+            self.obeyed = term;
+            cx.append(LogRecord::Term(term));
+        }
     }
 
     /// Whether this node leads under this term.
@@ -78,7 +112,7 @@ impl Leadership {
 
     /// Somebody says who leads; true if that is news.
     pub(crate) fn learn(&mut self, leader: NodeId, term: Term) -> bool {
-        let news = self.leader.is_none_or(|known| known.1 < term);
+        let news = term >= self.obeyed && self.leader.is_none_or(|known| known.1 < term);
         if news {
             self.leader = Some((leader, term));
         }
@@ -91,7 +125,8 @@ impl Leadership {
         let mut effects = ElectionEffects::default();
         machine.handle(cx.now, input, &mut effects);
         if let Some(durable) = effects.durable {
-            cx.append(LogRecord::Election(durable));
+            cx.append(LogRecord::Election(durable.clone()));
+            self.durable = Some(durable);
         }
         for (to, bytes) in effects.sends {
             cx.send(to, Message::Election(bytes));
@@ -103,9 +138,11 @@ impl Leadership {
         if !self.learn(leader, term) || leader != self.me {
             return None;
         }
+        self.obey(cx, term);
         if self.is_on_board {
             cx.effects.push(Effect::Post(Notice::Leader(leader, term)));
         }
+        cx.report(Report::TookOffice(term));
         Some(term)
     }
 

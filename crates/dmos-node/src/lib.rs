@@ -11,19 +11,23 @@
 //! |---|---|
 //! | [`interface`] | what goes in and what comes out |
 //! | [`message`] | what nodes say to each other |
+//! | [`codec`] | log records and messages as bytes |
 //! | [`log`] | the log's records and what they add up to after a crash |
+//! | [`orders`] | what an operator changes while the node runs |
 //! | [`node`] | hands each input to the part whose job it is |
 //! | `stage` | makes batches, once per manufacture cycle |
 //! | `dock` | asks for batches and receives them |
 //! | `shipping` | keeps the stock and sends batches off |
 //! | `role` | what the node knows of the flow |
+//! | [`batch_set`] | which batches have been seen |
 //! | `liveness` | watches neighbours by heartbeats |
 //! | `leadership` | hosts the election machine, knows who leads |
 //! | `planning` | plans the flow, if this node leads, and tells the others |
 //!
 //! Architecture invariant: nothing here knows who drives it, or any strategy by name.
 
-mod batch_set;
+pub mod batch_set;
+pub mod codec;
 mod context;
 mod dock;
 pub mod interface;
@@ -32,12 +36,14 @@ mod liveness;
 pub mod log;
 pub mod message;
 pub mod node;
+pub mod orders;
 mod planning;
 mod role;
 mod shipping;
 mod stage;
 
-pub use interface::{Effect, Input, Notice, PlanReport, Timer};
-pub use log::LogRecord;
+pub use interface::{Effect, Input, Notice, PlanReport, Report, Scrapped, Timer};
+pub use log::{LogRecord, LogState};
 pub use message::Message;
 pub use node::{Holdings, Load, Node, NodeSettings};
+pub use orders::{Order, Standing};

@@ -4,14 +4,23 @@
 //! It has an inbound half (batches received and used up) and an outbound half (batches made and sent
 //! off). Making is one step although it takes several records: the inputs are entered first, and count as
 //! used up only once the batch is entered that they went into.
+//!
+//! From time to time the log is replaced by one record of all that it adds up to, so that it stays as long
+//! as what the node holds, however much it ever made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dmos_core::{BatchId, NodeId, RequestId};
+use dmos_core::{BatchId, NodeId, RequestId, SerialSet, Term};
+use serde::{Deserialize, Serialize};
+
+use crate::batch_set::BatchSet;
+use crate::orders::{Order, Standing};
 
 /// An entry of a node's log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LogRecord {
+    /// The node is back from a crash: it numbers its requests anew.
+    Returned,
     /// Outbound: batches were made and are in stock; what went into them is used up.
     Made {
         /// The first of them.
@@ -42,11 +51,130 @@ pub enum LogRecord {
     Consumed(BatchId),
     /// Inbound, under `log: mixed_up`: an own batch was sent off.
     SentOff(BatchId),
+    /// Either half: the batch was in stock or in the dock when a crash destroyed it.
+    Scrapped(BatchId),
+    /// The node obeys a leader of this term, and of no earlier one again.
+    Term(Term),
+    /// The operator ordered something.
+    Ordered(Order),
     /// What the election machine must not forget; replaces what it wrote before.
     Election(Box<[u8]>),
+    /// All that the log added up to when it was compacted; the first record, if there is one.
+    Compacted(Box<LogState>),
 }
 
-/// The last that the log says of a batch that came in.
+/// A batch promised to a consumer that has not confirmed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Promise {
+    /// The consumer.
+    pub to: NodeId,
+    /// The request it answers.
+    pub request: RequestId,
+}
+
+/// What a log adds up to.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LogState {
+    /// How often the node has returned from a crash.
+    pub returns: u32,
+    /// How many batches it has made; the serial number of the next.
+    pub made: u32,
+    /// How many batches it has used up.
+    pub consumed: u64,
+    /// The serial numbers of the batches in stock.
+    pub stock: SerialSet,
+    /// Own batches promised and not confirmed.
+    pub promised: BTreeMap<BatchId, Promise>,
+    /// Own batches that, under `log: mixed_up`, a consumer knew of, whoever that was.
+    pub on_their_way: BTreeSet<BatchId>,
+    /// Batches in the dock.
+    pub received: BTreeSet<BatchId>,
+    /// Every batch that ever came in and, under `log: mixed_up`, every own one sent off.
+    pub seen: BatchSet,
+    /// Batches that the inbound log has entries of.
+    pub inbound_entries: u64,
+    /// Batches that the outbound log has entries of.
+    pub outbound_entries: u64,
+    /// What the operator ordered.
+    pub standing: Standing,
+    /// The latest term that the node obeyed.
+    pub term: Term,
+    /// What the election machine wrote last.
+    pub election: Option<Box<[u8]>>,
+}
+
+impl LogState {
+    /// Reads a log from its beginning. O(n log n) in its records and in what the node holds.
+    #[must_use]
+    pub fn of(records: &[LogRecord]) -> Self {
+        let mut state = Self::default();
+        let mut used = Vec::new();
+        for record in records {
+            state.apply(record, &mut used);
+        }
+        state
+    }
+
+    /// How many records this is worth when one decides whether a log is long.
+    #[must_use]
+    pub(crate) fn size(&self) -> u64 {
+        let held =
+            self.promised.len() + self.received.len() + self.stock.runs().len() + self.seen.run_count();
+        held as u64
+    }
+
+    /// `used` collects inputs that are entered for a making which is not entered yet.
+    fn apply(&mut self, record: &LogRecord, used: &mut Vec<BatchId>) {
+        match *record {
+            LogRecord::Returned => self.returns += 1,
+            LogRecord::Made { first, count, inputs } => {
+                self.made = first.serial.saturating_add(count);
+                self.stock.insert_run(first.serial..self.made);
+                self.outbound_entries += u64::from(count);
+                // Anything earlier was entered for a making that a crash cut off.
+                let cut_off = used.len().saturating_sub(inputs as usize);
+                for batch in used.drain(..).skip(cut_off) {
+                    self.received.remove(&batch);
+                    self.consumed += 1;
+                }
+            }
+            LogRecord::Promised { batch, to, request } => {
+                self.stock.remove(batch.serial);
+                self.promised.insert(batch, Promise { to, request });
+            }
+            LogRecord::OnItsWay(batch) => {
+                self.take_out(batch);
+                self.on_their_way.insert(batch);
+            }
+            LogRecord::Delivered(batch) => self.take_out(batch),
+            // Its supplier announces it again.
+            LogRecord::Coming(_) => {}
+            LogRecord::Received(batch) => {
+                self.inbound_entries += u64::from(self.seen.insert(batch));
+                self.received.insert(batch);
+            }
+            LogRecord::Consumed(batch) => used.push(batch),
+            LogRecord::SentOff(batch) => self.inbound_entries += u64::from(self.seen.insert(batch)),
+            LogRecord::Scrapped(batch) => {
+                if !self.received.remove(&batch) {
+                    self.stock.remove(batch.serial);
+                }
+            }
+            LogRecord::Term(term) => self.term = term,
+            LogRecord::Ordered(ref order) => self.standing.follow(order),
+            LogRecord::Election(ref bytes) => self.election = Some(bytes.clone()),
+            LogRecord::Compacted(ref state) => *self = (**state).clone(),
+        }
+    }
+
+    fn take_out(&mut self, batch: BatchId) {
+        self.stock.remove(batch.serial);
+        self.promised.remove(&batch);
+        self.on_their_way.remove(&batch);
+    }
+}
+
+/// The last that a log says of a batch that came in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Inbound {
     Coming,
@@ -55,64 +183,60 @@ pub(crate) enum Inbound {
     SentOff,
 }
 
-/// The last that the log says of an own batch.
+/// The last that a log says of an own batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outbound {
     InStock,
-    Promised { to: NodeId, request: RequestId },
+    Promised,
     OnItsWay,
     Delivered,
 }
 
-/// What a whole log adds up to.
+/// The last word of a log on every batch, as the prototype keeps it. Such a log is never compacted.
 #[derive(Debug, Default)]
-pub(crate) struct Recovered {
+pub(crate) struct History {
     pub(crate) inbound: BTreeMap<BatchId, Inbound>,
     pub(crate) outbound: BTreeMap<BatchId, Outbound>,
-    pub(crate) election: Option<Box<[u8]>>,
 }
 
-impl Recovered {
+impl History {
     /// Reads a log from its beginning. O(n log n) in its records.
-    pub(crate) fn from_records(records: &[LogRecord]) -> Self {
-        let mut recovered = Self::default();
+    pub(crate) fn of(records: &[LogRecord]) -> Self {
+        let mut history = Self::default();
         let mut used = Vec::new();
         for record in records {
-            recovered.apply(record, &mut used);
+            history.apply(record, &mut used);
         }
-        recovered
+        history
     }
 
-    /// `used` collects inputs that are entered for a making which is not entered yet.
     fn apply(&mut self, record: &LogRecord, used: &mut Vec<BatchId>) {
         match *record {
             LogRecord::Made { first, count, inputs } => {
                 let serials = first.serial..first.serial + count;
                 self.outbound.extend(serials.map(|serial| (BatchId { serial, ..first }, Outbound::InStock)));
-                // Anything earlier was entered for a making that a crash cut off.
                 let cut_off = used.len().saturating_sub(inputs as usize);
                 self.inbound.extend(used.drain(..).skip(cut_off).map(|batch| (batch, Inbound::Consumed)));
             }
-            LogRecord::Promised { batch, to, request } => {
-                self.outbound.insert(batch, Outbound::Promised { to, request });
-            }
-            LogRecord::OnItsWay(batch) => {
-                self.outbound.insert(batch, Outbound::OnItsWay);
-            }
-            LogRecord::Delivered(batch) => {
-                self.outbound.insert(batch, Outbound::Delivered);
-            }
-            LogRecord::Coming(batch) => {
-                self.inbound.insert(batch, Inbound::Coming);
-            }
-            LogRecord::Received(batch) => {
-                self.inbound.insert(batch, Inbound::Received);
-            }
+            LogRecord::Promised { batch, .. } => drop(self.outbound.insert(batch, Outbound::Promised)),
+            LogRecord::OnItsWay(batch) => drop(self.outbound.insert(batch, Outbound::OnItsWay)),
+            LogRecord::Delivered(batch) => drop(self.outbound.insert(batch, Outbound::Delivered)),
+            LogRecord::Coming(batch) => drop(self.inbound.insert(batch, Inbound::Coming)),
+            LogRecord::Received(batch) => drop(self.inbound.insert(batch, Inbound::Received)),
             LogRecord::Consumed(batch) => used.push(batch),
-            LogRecord::SentOff(batch) => {
-                self.inbound.insert(batch, Inbound::SentOff);
+            LogRecord::SentOff(batch) => drop(self.inbound.insert(batch, Inbound::SentOff)),
+            LogRecord::Scrapped(batch) => {
+                // What is gone is as if it had been used up, or delivered.
+                match self.inbound.get_mut(&batch) {
+                    Some(state) => *state = Inbound::Consumed,
+                    None => drop(self.outbound.insert(batch, Outbound::Delivered)),
+                }
             }
-            LogRecord::Election(ref bytes) => self.election = Some(bytes.clone()),
+            LogRecord::Returned
+            | LogRecord::Term(_)
+            | LogRecord::Ordered(_)
+            | LogRecord::Election(_)
+            | LogRecord::Compacted(_) => {}
         }
     }
 }
@@ -132,19 +256,42 @@ mod tests {
         let whole =
             [LogRecord::Consumed(batch(1, 1)), LogRecord::Made { first: batch(0, 0), count: 2, inputs: 1 }];
         let records: Vec<_> = received.into_iter().chain([cut_off]).chain(whole).collect();
-        let recovered = Recovered::from_records(&records);
-        assert_eq!(recovered.inbound[&batch(1, 0)], Inbound::Received);
-        assert_eq!(recovered.inbound[&batch(1, 1)], Inbound::Consumed);
-        assert_eq!(recovered.outbound.len(), 2);
+        let state = LogState::of(&records);
+        assert_eq!((state.received, state.consumed), (BTreeSet::from([batch(1, 0)]), 1));
+        assert_eq!((state.stock.len(), state.made), (2, 2));
+        let history = History::of(&records);
+        assert_eq!(history.inbound[&batch(1, 0)], Inbound::Received);
+        assert_eq!(history.inbound[&batch(1, 1)], Inbound::Consumed);
+        assert_eq!(history.outbound.len(), 2);
     }
 
     #[test]
     fn the_last_word_on_a_batch_counts() {
-        let (made, to, request) = (batch(0, 0), NodeId::new(2), RequestId(4));
+        let (made, to, request) = (batch(0, 0), NodeId::new(2), RequestId { life: 0, number: 4 });
         let mut records = vec![LogRecord::Made { first: made, count: 1, inputs: 0 }];
         records.push(LogRecord::Promised { batch: made, to, request });
-        assert_eq!(Recovered::from_records(&records).outbound[&made], Outbound::Promised { to, request });
+        let state = LogState::of(&records);
+        assert_eq!((state.promised[&made], state.stock.len()), (Promise { to, request }, 0));
+        assert_eq!(History::of(&records).outbound[&made], Outbound::Promised);
         records.push(LogRecord::Delivered(made));
-        assert_eq!(Recovered::from_records(&records).outbound[&made], Outbound::Delivered);
+        assert!(LogState::of(&records).promised.is_empty());
+        assert_eq!(History::of(&records).outbound[&made], Outbound::Delivered);
+    }
+
+    #[test]
+    fn a_compacted_log_adds_up_to_the_same() {
+        let records = [
+            LogRecord::Received(batch(1, 3)),
+            LogRecord::Received(batch(1, 4)),
+            LogRecord::Consumed(batch(1, 3)),
+            LogRecord::Made { first: batch(0, 0), count: 2, inputs: 1 },
+            LogRecord::Promised { batch: batch(0, 0), to: NodeId::new(2), request: RequestId::default() },
+            LogRecord::Term(Term(4)),
+        ];
+        let state = LogState::of(&records);
+        let more = [LogRecord::Delivered(batch(0, 0)), LogRecord::Returned];
+        let compacted = [LogRecord::Compacted(Box::new(state))];
+        let whole = LogState::of(&[&records[..], &more].concat());
+        assert_eq!(LogState::of(&[&compacted[..], &more].concat()), whole);
     }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use dmos_core::{BatchId, FlowPart, ItemId, Metric, NodeId, RequestId, Stamp, Term};
+use serde::{Deserialize, Serialize};
+
+use crate::orders::Standing;
 
 /// A message between two nodes.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Message {
     /// Consumer to producer: send me one batch.
     Request {
@@ -20,6 +23,9 @@ pub enum Message {
         request: Option<RequestId>,
         /// The batch.
         batch: BatchId,
+        /// All batches of this producer before this one are settled with the consumer: confirmed, or never
+        /// its own. It need not remember them one by one.
+        settled: u32,
     },
     /// Producer to consumer: I have none.
     Unavailable {
@@ -44,6 +50,10 @@ pub enum Message {
     Return,
     /// This node leads, in this term.
     Leads(NodeId, Term),
+    /// Node to leader: this is where my orders leave me.
+    Standing(Arc<Standing>),
+    /// Leader of a term to node: I know of so many of your orders.
+    StandingAck(Term, u32),
     /// Between election machines.
     Election(Box<[u8]>),
 }
@@ -64,6 +74,8 @@ impl Message {
             Self::PartAck(_) => Metric::FlowPartAckSent,
             Self::Return => Metric::ReturnNoticeSent,
             Self::Leads(..) => Metric::LeaderNoticeSent,
+            Self::Standing(_) => Metric::StandingSent,
+            Self::StandingAck(..) => Metric::StandingAckSent,
             Self::Election(_) => Metric::ElectionMessageSent,
         }
     }
@@ -83,6 +95,8 @@ impl Message {
             Self::PartAck(_) => Metric::FlowPartAckReceived,
             Self::Return => Metric::ReturnNoticeReceived,
             Self::Leads(..) => Metric::LeaderNoticeReceived,
+            Self::Standing(_) => Metric::StandingReceived,
+            Self::StandingAck(..) => Metric::StandingAckReceived,
             Self::Election(_) => Metric::ElectionMessageReceived,
         }
     }

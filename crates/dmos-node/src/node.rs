@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use dmos_core::settings::{Knowledge, Protocol, Readmission, Recovery};
+use dmos_core::settings::{Knowledge, LogKeeping, Protocol, Readmission, Recovery};
 use dmos_core::strategy::{ElectionInput, FlowChoice, LeaderStrategy};
-use dmos_core::{BatchId, Metric, Network, NodeId, NodeMetrics, Span, Stamp, Term, Time};
+use dmos_core::{
+    BatchId, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Stamp, Term, Time,
+};
 
 use crate::context::Context;
 use crate::dock::Dock;
-use crate::interface::{Effect, Input, Notice, Timer};
+use crate::interface::{Effect, Input, Notice, Report, Scrapped, Timer};
 use crate::leadership::{Leadership, Verdict};
 use crate::liveness::Liveness;
-use crate::log::{LogRecord, Recovered};
+use crate::log::{History, LogRecord, LogState};
 use crate::message::Message;
-use crate::planning::Planning;
+use crate::orders::{Order, Orders};
+use crate::planning::{Beginning, Planning};
 use crate::role::Role;
 use crate::shipping::Shipping;
 use crate::stage::Stage;
@@ -35,14 +38,21 @@ pub struct NodeSettings {
     pub leader: Arc<dyn LeaderStrategy>,
     /// Who may lead, in ascending order.
     pub candidates: Arc<[NodeId]>,
+    /// Nodes that are not there from the beginning, but will be added.
+    pub added_later: Arc<[NodeId]>,
 }
 
 /// One node of the network.
 pub struct Node {
     me: NodeId,
     settings: Arc<NodeSettings>,
+    /// The network as this node knows it: with its own recipe as it is now.
+    network: Arc<Network>,
     metrics: NodeMetrics,
     memory: Memory,
+    /// How many records the log has, and from how many on it is compacted.
+    log_length: u64,
+    compact_at: u64,
 }
 
 /// What a crash wipes out.
@@ -54,8 +64,9 @@ struct Memory {
     liveness: Liveness,
     leadership: Leadership,
     planning: Option<Planning>,
+    orders: Orders,
     /// What is to be replayed once there is a flow, under `recovery: replay`.
-    replay: Option<Recovered>,
+    replay: Option<History>,
 }
 
 /// Figures by which a driver may reckon how much work an input is.
@@ -74,8 +85,8 @@ pub struct Load {
 /// Which batches a node holds, by its own account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Holdings {
-    /// Own batches in stock.
-    pub stock: Vec<BatchId>,
+    /// The serial numbers of own batches in stock.
+    pub stock: SerialSet,
     /// Own batches announced to a consumer and not confirmed.
     pub under_way: Vec<BatchId>,
     /// Batches of others in the dock.
@@ -83,16 +94,17 @@ pub struct Holdings {
 }
 
 impl Memory {
-    fn new(me: NodeId, settings: &NodeSettings, phase: Span) -> Self {
+    fn new(me: NodeId, settings: &NodeSettings, network: &Network, phase: Span) -> Self {
         let knowledge = settings.protocol.knowledge;
         Self {
             role: Role::default(),
             stage: Stage::default(),
-            dock: Dock::new(settings.network.requirements(me).len()),
+            dock: Dock::new(network.requirements(me)),
             shipping: Shipping::new(me),
             liveness: Liveness::new(phase),
             leadership: Leadership::new(me, &*settings.leader, &settings.candidates, knowledge),
             planning: None,
+            orders: Orders::default(),
             replay: None,
         }
     }
@@ -102,8 +114,15 @@ impl Node {
     /// A node that waits for its [`Input::Start`].
     #[must_use]
     pub fn new(me: NodeId, settings: Arc<NodeSettings>) -> Self {
-        let memory = Memory::new(me, &settings, Span::ZERO);
-        Self { me, settings, metrics: NodeMetrics::default(), memory }
+        let memory = Memory::new(me, &settings, &settings.network, Span::ZERO);
+        let (network, metrics) = (Arc::clone(&settings.network), NodeMetrics::default());
+        Self { me, settings, network, metrics, memory, log_length: 0, compact_at: u64::MAX }
+    }
+
+    /// Which node it is.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.me
     }
 
     /// Its metrics. They belong to who watches it: crashes leave them alone.
@@ -126,7 +145,24 @@ impl Node {
     /// How many batches are in stock.
     #[must_use]
     pub fn stock(&self) -> u64 {
-        self.memory.shipping.stock().len() as u64
+        self.memory.shipping.stock().len()
+    }
+
+    /// Counts something that happened to the node without its doing.
+    pub fn count(&mut self, metric: Metric) {
+        self.metrics.count(metric);
+    }
+
+    /// Whether a plan of this node is under way.
+    #[must_use]
+    pub fn is_planning(&self) -> bool {
+        self.memory.planning.as_ref().is_some_and(Planning::is_under_way)
+    }
+
+    /// How many batches are in transit to this node.
+    #[must_use]
+    pub fn in_transit(&self) -> usize {
+        self.memory.dock.in_transit()
     }
 
     /// Whether this node believes that it leads.
@@ -139,7 +175,7 @@ impl Node {
     #[must_use]
     pub fn holdings(&self) -> Holdings {
         Holdings {
-            stock: self.memory.shipping.stock().iter().copied().collect(),
+            stock: self.memory.shipping.stock().clone(),
             under_way: self.memory.shipping.under_way().collect(),
             received: self.memory.dock.batches().collect(),
         }
@@ -153,29 +189,101 @@ impl Node {
     /// # Panics
     /// If an input breaks that contract.
     pub fn handle(&mut self, now: Time, input: Input<'_>, effects: &mut Vec<Effect>) {
-        let Self { me, settings, metrics, memory } = self;
-        if let Input::Start { phase, .. } = input {
-            let before = std::mem::replace(memory, Memory::new(*me, settings, phase));
-            if settings.protocol.recovery == Recovery::Replay {
-                memory.dock.live_on(before.dock);
+        match input {
+            Input::Start { records, recovering, phase, scrapped } => {
+                self.start(now, effects, (records, recovering, phase, scrapped));
+            }
+            Input::Order(order) => self.follow(now, effects, order),
+            input => {
+                let (memory, settings, mut cx) = self.parts(now, effects);
+                match input {
+                    Input::Message { from, message } => memory.receive(&mut cx, settings, from, message),
+                    Input::Timer(timer) => memory.wake(&mut cx, settings, timer),
+                    Input::Arrived(batch) => memory.dock.arrived(&mut cx, batch),
+                    Input::Planned(ticket) => memory.planned(&mut cx, settings, ticket),
+                    Input::Notice(notice) => memory.read(&mut cx, notice),
+                    Input::Start { .. } | Input::Order(_) => unreachable!("handled above"),
+                }
             }
         }
-        let mut cx = Context {
-            now,
-            me: *me,
-            network: &settings.network,
-            protocol: &settings.protocol,
-            metrics,
-            effects,
-        };
-        match input {
-            Input::Start { records, recovering, .. } => memory.start(&mut cx, settings, records, recovering),
-            Input::Message { from, message } => memory.receive(&mut cx, settings, from, message),
-            Input::Timer(timer) => memory.wake(&mut cx, settings, timer),
-            Input::Arrived(batch) => memory.dock.arrived(&mut cx, batch),
-            Input::Planned(ticket) => memory.planned(&mut cx, settings, ticket),
-            Input::Notice(notice) => memory.read(&mut cx, notice),
+        if self.log_length >= self.compact_at {
+            self.compact(effects);
         }
+    }
+
+    fn parts<'a>(
+        &'a mut self,
+        now: Time,
+        effects: &'a mut Vec<Effect>,
+    ) -> (&'a mut Memory, &'a NodeSettings, Context<'a>) {
+        let cx = Context {
+            now,
+            me: self.me,
+            network: &self.network,
+            protocol: &self.settings.protocol,
+            metrics: &mut self.metrics,
+            effects,
+            log_length: &mut self.log_length,
+        };
+        (&mut self.memory, &self.settings, cx)
+    }
+
+    fn start(
+        &mut self,
+        now: Time,
+        effects: &mut Vec<Effect>,
+        (records, recovering, phase, scrapped): (&[LogRecord], bool, Span, Scrapped),
+    ) {
+        let state = LogState::of(records);
+        self.log_length = records.len() as u64;
+        self.compact_at = self.compaction_point(state.size());
+        self.network = match &state.standing.requires {
+            Some(requires) => self.changed_network(requires),
+            None => Arc::clone(&self.settings.network),
+        };
+        let memory = Memory::new(self.me, &self.settings, &self.network, phase);
+        let before = std::mem::replace(&mut self.memory, memory);
+        if self.settings.protocol.recovery == Recovery::Replay {
+            self.memory.dock.live_on(before.dock);
+        }
+        let (memory, settings, mut cx) = self.parts(now, effects);
+        memory.start(&mut cx, settings, (records, state), recovering, scrapped);
+    }
+
+    /// The network with this node's recipe changed.
+    fn changed_network(&self, requires: &[Requirement]) -> Arc<Network> {
+        let network = self.network.with_requirements([(self.me, requires)]);
+        Arc::new(network.expect("whoever orders a recipe has checked that it fits the network"))
+    }
+
+    fn follow(&mut self, now: Time, effects: &mut Vec<Effect>, order: Order) {
+        if let Order::Recipe(requires) = &order {
+            self.network = self.changed_network(requires);
+        }
+        let (memory, settings, mut cx) = self.parts(now, effects);
+        memory.orders.follow(&mut cx, order);
+        memory.tell_leader_of_orders(&mut cx, settings);
+    }
+
+    /// From how many records on the log is to be compacted, if it holds so much.
+    fn compaction_point(&self, held: u64) -> u64 {
+        let protocol = &self.settings.protocol;
+        match protocol.compact_after {
+            Some(after) if protocol.recovery == Recovery::Exact && protocol.log == LogKeeping::Separate => {
+                u64::from(after.get()) + 2 * held
+            }
+            _ => u64::MAX,
+        }
+    }
+
+    fn compact(&mut self, effects: &mut Vec<Effect>) {
+        self.memory.dock.compacted();
+        self.memory.shipping.compacted();
+        let state = self.memory.log_state();
+        self.metrics.count(Metric::LogCompactions);
+        self.log_length = 1;
+        self.compact_at = self.compaction_point(state.size());
+        effects.push(Effect::Compact(Box::new(state)));
     }
 }
 
@@ -184,32 +292,81 @@ impl Memory {
         &mut self,
         cx: &mut Context<'_>,
         settings: &NodeSettings,
-        records: &[LogRecord],
+        (records, mut state): (&[LogRecord], LogState),
         recovering: bool,
+        scrapped: Scrapped,
     ) {
         let protocol = cx.protocol;
         let startup = if recovering { Span::ZERO } else { protocol.startup };
         let warm_up = if recovering { Span::ZERO } else { protocol.warm_up };
-        let recovered = Recovered::from_records(records);
-        let election = recovered.election.clone();
+        self.orders = Orders::new(std::mem::take(&mut state.standing));
+        let election = state.election.take();
+        self.leadership.restore(state.term, election.clone());
         match protocol.recovery {
-            Recovery::Exact => self.restore(cx, &recovered),
-            Recovery::Replay => self.prepare_replay(cx, recovered, recovering),
+            Recovery::Exact => {
+                self.scrap(cx, &mut state, scrapped);
+                self.restore(cx, state, recovering);
+            }
+            Recovery::Replay => self.prepare_replay(cx, History::of(records), recovering),
         }
         cx.set_timer(startup + warm_up + protocol.cycle, Timer::Stage);
         cx.set_timer(startup, Timer::AwaitNeighbours);
-        let office = self.leadership.elect(cx, ElectionInput::Start { durable: election.as_deref() });
-        self.take_office(cx, settings, office);
-        if recovering && protocol.readmission == Readmission::OnReturn {
+        self.elect(cx, settings, ElectionInput::Start { durable: election.as_deref() });
+        let is_new_here = settings.added_later.contains(&cx.me);
+        if (recovering || is_new_here) && protocol.readmission == Readmission::OnReturn {
             // Not at once: a board, if there is one, tells who leads right after the start.
             cx.set_timer(Span::ZERO, Timer::Return);
         }
+        self.tell_leader_of_orders(cx, settings);
+    }
+
+    /// All that the log adds up to, by what the node remembers.
+    fn log_state(&self) -> LogState {
+        LogState {
+            returns: self.dock.life(),
+            made: self.shipping.next_serial(),
+            consumed: self.stage.consumed,
+            stock: self.shipping.stock().clone(),
+            promised: self.shipping.promised(),
+            on_their_way: Default::default(),
+            received: self.dock.batches().collect(),
+            seen: self.dock.seen().clone(),
+            inbound_entries: self.dock.batches().count() as u64,
+            outbound_entries: self.shipping.log_entries(),
+            standing: (**self.orders.standing()).clone(),
+            term: self.leadership.obeyed(),
+            election: self.leadership.durable().map(Into::into),
+        }
+    }
+
+    /// Gives the election machine an input; takes office if that is what comes of it.
+    fn elect(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, input: ElectionInput<'_>) {
+        let office = self.leadership.elect(cx, input);
+        self.take_office(cx, settings, office);
     }
 
     fn take_office(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, office: Option<Term>) {
         if let Some(term) = office {
-            let dead = self.liveness.dead();
-            self.planning = Some(Planning::begin(cx, term, &settings.flow, settings.planning_budget, dead));
+            let beginning = Beginning {
+                term,
+                flow: &settings.flow,
+                budget: settings.planning_budget,
+                network: &settings.network,
+                dead: self.liveness.dead().chain(settings.added_later.iter().copied()),
+                standing: self.orders.standing(),
+            };
+            self.planning = Some(Planning::begin(cx, beginning));
+        }
+    }
+
+    /// The leader hears of this node's orders; if that is this node, it plans with them.
+    fn tell_leader_of_orders(&mut self, cx: &mut Context<'_>, settings: &NodeSettings) {
+        let standing = Arc::clone(self.orders.standing());
+        match self.office() {
+            Some(planning) if standing.orders > 0 => {
+                planning.told(cx, cx.me, &standing, settings.planning_budget);
+            }
+            _ => self.orders.tell(cx, self.leadership.in_office()),
         }
     }
 
@@ -219,12 +376,18 @@ impl Memory {
         let budget = settings.planning_budget;
         match message {
             Message::Request { request, item } => {
-                self.shipping.serve(cx, &self.role, &mut self.dock, from, (request, item));
+                if self.orders.retired() {
+                    self.shipping.refuse(cx, from, request);
+                } else {
+                    self.shipping.serve(cx, &self.role, &mut self.dock, from, (request, item));
+                }
             }
-            Message::Sent { request, batch } => self.dock.announced(cx, from, request, batch),
+            Message::Sent { request, batch, settled } => {
+                self.dock.announced(cx, from, request, (batch, settled));
+            }
             Message::Unavailable { request } => self.dock.refused(cx, request),
-            Message::Waiting(batch) => self.shipping.waited_for(cx, batch),
-            Message::Delivered(batch) => self.shipping.delivered(cx, batch),
+            Message::Waiting(batch) => self.shipping.waited_for(cx, from, batch),
+            Message::Delivered(batch) => self.shipping.delivered(cx, from, batch),
             Message::HeartbeatRequest => cx.send(from, Message::HeartbeatResponse),
             Message::HeartbeatResponse => {
                 let verdict = self.liveness.heard(cx.now, from);
@@ -236,9 +399,11 @@ impl Memory {
             },
             Message::Part(stamp, part) => {
                 self.learn(cx, settings, from, stamp.term);
-                if stamp < self.role.stamp() {
+                if stamp < self.role.stamp() || stamp.term < self.leadership.obeyed() {
+                    cx.metrics.count(Metric::PartsRefused);
                     self.leadership.tell_leader(cx, from);
                 } else {
+                    self.leadership.obey(cx, stamp.term);
                     let edges = part.edge_count();
                     self.adopt(cx, stamp, part, edges);
                     cx.send(from, Message::PartAck(stamp));
@@ -258,9 +423,13 @@ impl Memory {
                     cx.send(leader, Message::Return);
                 }
             }
+            Message::Standing(standing) => match self.office() {
+                Some(planning) => planning.told(cx, from, &standing, budget),
+                None => self.leadership.tell_leader(cx, from),
+            },
+            Message::StandingAck(term, orders) => self.orders.acknowledge(term, orders),
             Message::Election(bytes) => {
-                let office = self.leadership.elect(cx, ElectionInput::Message { from, bytes: &bytes });
-                self.take_office(cx, settings, office);
+                self.elect(cx, settings, ElectionInput::Message { from, bytes: &bytes });
             }
         }
     }
@@ -275,14 +444,15 @@ impl Memory {
     fn learn(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, leader: NodeId, term: Term) -> bool {
         let news = self.leadership.learn(leader, term);
         if news {
-            let office = self.leadership.elect(cx, ElectionInput::Learned(leader, term));
-            self.take_office(cx, settings, office);
+            self.elect(cx, settings, ElectionInput::Learned(leader, term));
+            self.orders.tell(cx, self.leadership.in_office());
         }
         news
     }
 
     fn wake(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, timer: Timer) {
         match timer {
+            Timer::Stage if self.orders.retired() => {}
             Timer::Stage => self.stage.cycle(cx, &self.role, &mut self.dock, &mut self.shipping),
             Timer::AwaitNeighbours => self.liveness.await_neighbours(cx, &self.role, &self.leadership),
             Timer::Heartbeat => {
@@ -301,10 +471,8 @@ impl Memory {
                     self.leadership.say_return(cx);
                 }
             }
-            Timer::Election(timer) => {
-                let office = self.leadership.elect(cx, ElectionInput::Timer(timer));
-                self.take_office(cx, settings, office);
-            }
+            Timer::Tell => self.orders.wake(cx, self.leadership.in_office()),
+            Timer::Election(timer) => self.elect(cx, settings, ElectionInput::Timer(timer)),
         }
     }
 
@@ -341,11 +509,12 @@ impl Memory {
         if !self.role.adopt(stamp, part, edges) {
             return;
         }
+        cx.report(Report::Adopted(stamp));
         if let (Knowledge::Messages, Some(part)) = (cx.protocol.knowledge, self.role.part()) {
             self.liveness.trust_again(cx.now, part);
         }
-        if let Some(recovered) = self.replay.take() {
-            self.replay(cx, &recovered);
+        if let Some(history) = self.replay.take() {
+            self.replay(cx, &history);
         }
     }
 }

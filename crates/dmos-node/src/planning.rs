@@ -10,17 +10,22 @@ use std::sync::Arc;
 
 use dmos_core::settings::{Deaths, Knowledge, Planning as PlanningKind, Readmission};
 use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, PlanRequest};
-use dmos_core::{Flow, FlowPart, Metric, NodeId, NodeSet, Span, Stamp, Term, Time};
+use dmos_core::{Flow, FlowPart, Metric, Network, NodeId, NodeSet, Requirement, Span, Stamp, Term, Time};
 
 use crate::context::Context;
-use crate::interface::{Effect, Notice, PlanReport, Timer};
+use crate::interface::{Effect, Notice, PlanReport, Report, Timer};
 use crate::message::Message;
+use crate::orders::Standing;
 
 /// What a leader keeps; nodes that do not lead have none.
 pub(crate) struct Planning {
     term: Term,
     version: u32,
     strategy: Box<dyn FlowStrategy>,
+    /// With every recipe as this leader knows it.
+    network: Arc<Network>,
+    /// What was ordered, of the nodes that told.
+    standings: BTreeMap<NodeId, Arc<Standing>>,
     alive: NodeSet,
     in_force: Option<Arc<Flow>>,
     changes: Vec<Change>,
@@ -39,6 +44,8 @@ pub(crate) struct Planning {
 struct Plan {
     ticket: Stamp,
     flow: Result<Arc<Flow>, NoFlow>,
+    network: Arc<Network>,
+    alive: NodeSet,
     steps: u64,
     listing_steps: u64,
     begun: Time,
@@ -49,26 +56,37 @@ struct Offer {
     part: Arc<FlowPart>,
     first: Time,
     last: Time,
+    tries: u32,
+}
+
+/// What a leader starts from.
+pub(crate) struct Beginning<'a, D> {
+    pub(crate) term: Term,
+    pub(crate) flow: &'a FlowChoice,
+    pub(crate) budget: u64,
+    /// The network as all know it at first.
+    pub(crate) network: &'a Arc<Network>,
+    /// The nodes that are taken for dead.
+    pub(crate) dead: D,
+    /// Where the leader itself stands.
+    pub(crate) standing: &'a Arc<Standing>,
 }
 
 impl Planning {
     /// Takes office and begins the first plan, without the nodes that are taken for dead. If one of them
     /// is alive, it will acknowledge its part.
-    pub(crate) fn begin(
-        cx: &mut Context<'_>,
-        term: Term,
-        flow: &FlowChoice,
-        budget: u64,
-        dead: impl Iterator<Item = NodeId>,
-    ) -> Self {
+    pub(crate) fn begin(cx: &mut Context<'_>, from: Beginning<'_, impl Iterator<Item = NodeId>>) -> Self {
         let mut alive = NodeSet::all(cx.network.node_count());
-        for node in dead {
+        for node in from.dead {
             alive.remove(node);
         }
+        alive.insert(cx.me);
         let mut planning = Self {
-            term,
+            term: from.term,
             version: 0,
-            strategy: flow.build(),
+            strategy: from.flow.build(),
+            network: Arc::clone(from.network),
+            standings: BTreeMap::new(),
             alive,
             in_force: None,
             changes: Vec::new(),
@@ -78,12 +96,20 @@ impl Planning {
             offered: BTreeMap::new(),
             offers_due: None,
         };
-        planning.plan(cx, budget, false);
+        if from.standing.orders > 0 {
+            planning.take_note(cx.me, from.standing);
+        }
+        planning.plan(cx, from.budget, false);
         planning
     }
 
     pub(crate) fn term(&self) -> Term {
         self.term
+    }
+
+    /// Whether a plan is being made.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
     }
 
     fn plan(&mut self, cx: &mut Context<'_>, budget: u64, blocking: bool) {
@@ -93,7 +119,7 @@ impl Planning {
         }
         let mut meter = Meter::new(budget);
         let request = PlanRequest {
-            network: cx.network,
+            network: &self.network,
             alive: &self.alive,
             in_force: self.in_force.as_deref(),
             changes: &self.changes,
@@ -104,7 +130,8 @@ impl Planning {
         self.begun += 1;
         let ticket = Stamp { term: self.term, version: self.begun };
         let listing_steps = meter.counter("possible_edges").min(steps);
-        self.under_way = Some(Plan { ticket, flow, steps, listing_steps, begun: cx.now });
+        let (network, alive) = (Arc::clone(&self.network), self.alive.clone());
+        self.under_way = Some(Plan { ticket, flow, network, alive, steps, listing_steps, begun: cx.now });
         cx.effects.push(Effect::Plan { ticket, steps, blocking });
     }
 
@@ -129,8 +156,16 @@ impl Planning {
         }
         let in_force = still_leads && !gave_up;
         let flow = plan.flow.ok();
-        let report = PlanReport { took, steps: plan.steps, flow: flow.clone(), in_force };
-        cx.effects.push(Effect::Report(report));
+        let report = PlanReport {
+            took,
+            steps: plan.steps,
+            network: plan.network,
+            alive: plan.alive,
+            flow: flow.clone(),
+            gave_up,
+            in_force,
+        };
+        cx.report(Report::Planned(Box::new(report)));
         let own = if in_force { self.publish(cx, flow.unwrap_or_default()) } else { None };
         if std::mem::take(&mut self.plan_again) && still_leads {
             self.plan(cx, budget, holds_messages(cx));
@@ -170,7 +205,7 @@ impl Planning {
 
     fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, stamp: Stamp, part: Arc<FlowPart>) {
         cx.send(node, Message::Part(stamp, Arc::clone(&part)));
-        let offer = Offer { stamp, part, first: cx.now, last: cx.now };
+        let offer = Offer { stamp, part, first: cx.now, last: cx.now, tries: 0 };
         self.offered.insert(node, offer);
         self.set_offer_timer(cx);
     }
@@ -199,8 +234,8 @@ impl Planning {
         }
         let mut silent = Vec::new();
         for (&node, offer) in &mut self.offered {
-            if cx.is_overdue(offer.last) {
-                offer.last = cx.now;
+            if cx.is_overdue(offer.last, offer.tries) {
+                (offer.last, offer.tries) = (cx.now, offer.tries + 1);
                 cx.send(node, Message::Part(offer.stamp, Arc::clone(&offer.part)));
             }
             if cx.now.since(offer.first) > cx.protocol.suspect_after && self.alive.contains(node) {
@@ -232,13 +267,62 @@ impl Planning {
     }
 
     fn readmit(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
-        if cx.protocol.readmission == Readmission::OnReturn && self.alive.insert(node) {
+        if cx.protocol.readmission == Readmission::OnReturn
+            && !self.has_retired(node)
+            && self.alive.insert(node)
+        {
             if cx.protocol.knowledge == Knowledge::Board {
                 cx.effects.push(Effect::Post(Notice::Readmitted(node)));
             }
-            self.changes.push(Change::Returned(node));
+            self.note_change(node, Change::Returned(node));
             self.plan(cx, budget, holds_messages(cx));
         }
+    }
+
+    fn has_retired(&self, node: NodeId) -> bool {
+        self.standings.get(&node).is_some_and(|standing| standing.retired)
+    }
+
+    /// The last change of a node counts: while a plan takes long, others do not pile up.
+    fn note_change(&mut self, node: NodeId, change: Change) {
+        self.changes.retain(|known| known.node() != node);
+        self.changes.push(change);
+    }
+
+    /// A node says where its orders leave it.
+    pub(crate) fn told(&mut self, cx: &mut Context<'_>, from: NodeId, standing: &Arc<Standing>, budget: u64) {
+        let known = self.standings.get(&from).map_or(0, |known| known.orders);
+        if standing.orders > known {
+            if !self.take_note(from, standing) {
+                return;
+            }
+            self.plan(cx, budget, holds_messages(cx));
+        }
+        if from != cx.me {
+            cx.send(from, Message::StandingAck(self.term, standing.orders.max(known)));
+        }
+    }
+
+    /// Plans with a node's orders from now on; false if they make no sense in this network.
+    fn take_note(&mut self, node: NodeId, standing: &Arc<Standing>) -> bool {
+        let mut standings = self.standings.clone();
+        standings.insert(node, Arc::clone(standing));
+        let changed = standings
+            .iter()
+            .filter_map(|(&node, standing)| Some((node, standing.requires.as_deref()?)))
+            .collect::<Vec<(NodeId, &[Requirement])>>();
+        if !changed.is_empty() {
+            match self.network.with_requirements(changed) {
+                Ok(network) => self.network = Arc::new(network),
+                Err(_) => return false,
+            }
+            self.note_change(node, Change::Recipe(node));
+        }
+        if standing.retired && self.alive.remove(node) {
+            self.note_change(node, Change::Died(node));
+        }
+        self.standings = standings;
+        true
     }
 
     /// A node is reported dead.
@@ -260,7 +344,7 @@ impl Planning {
                 // If it is alive after all, it acknowledges and is planned with again.
                 Knowledge::Messages => self.offer_current(cx, node),
             }
-            self.changes.push(Change::Died(node));
+            self.note_change(node, Change::Died(node));
             self.plan(cx, budget, holds_messages(cx));
         }
     }

@@ -1,36 +1,39 @@
 //! Shipping keeps the stock and sends batches off to those who ask.
 //!
 //! A batch is promised to one consumer in the log before it is announced, and announced to that
-//! consumer again until it confirms: it can come late, but never to two.
+//! consumer again until it confirms: it can come late, but never to two. Batches leave the stock in the
+//! order of their numbers, so that a consumer can be told up to which number all is settled.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use dmos_core::settings::{LogKeeping, Recovery};
-use dmos_core::{BatchId, ItemId, Metric, NodeId, RequestId, Time};
+use dmos_core::{BatchId, ItemId, Metric, NodeId, RequestId, SerialSet, Time};
 
 use crate::batch_set::BatchSet;
 use crate::context::Context;
 use crate::dock::Dock;
 use crate::interface::Timer;
-use crate::log::LogRecord;
+use crate::log::{LogRecord, Promise};
 use crate::message::Message;
 use crate::role::Role;
 
 /// A batch announced and not confirmed.
+#[derive(Clone, Copy)]
 struct UnderWay {
-    batch: BatchId,
-    to: NodeId,
     request: Option<RequestId>,
     since: Time,
+    tries: u32,
 }
 
 /// What the node has made and not delivered.
 pub(crate) struct Shipping {
     me: NodeId,
-    stock: VecDeque<BatchId>,
-    under_way: Vec<UnderWay>,
+    stock: SerialSet,
+    /// By consumer, then batch.
+    under_way: BTreeMap<(NodeId, BatchId), UnderWay>,
     /// How many batches the node has made in all its life.
     made: u32,
+    log_entries: u64,
     resend_is_set: bool,
     /// Under `recovery: replay`: batches whose last state in the log is delivered, whoever has them now.
     delivered: BatchSet,
@@ -40,27 +43,36 @@ impl Shipping {
     pub(crate) fn new(me: NodeId) -> Self {
         Self {
             me,
-            stock: VecDeque::new(),
-            under_way: Vec::new(),
+            stock: SerialSet::default(),
+            under_way: BTreeMap::new(),
             made: 0,
+            log_entries: 0,
             resend_is_set: false,
             delivered: BatchSet::default(),
         }
     }
 
-    /// Batches in stock, oldest first.
-    pub(crate) fn stock(&self) -> &VecDeque<BatchId> {
+    /// The serial numbers of the batches in stock.
+    pub(crate) fn stock(&self) -> &SerialSet {
         &self.stock
     }
 
     /// Batches announced and not confirmed.
     pub(crate) fn under_way(&self) -> impl Iterator<Item = BatchId> + '_ {
-        self.under_way.iter().map(|sent| sent.batch)
+        self.under_way.keys().map(|(_, batch)| *batch)
     }
 
-    /// Batches in the outbound log: all that were ever made.
+    /// The promises that are not kept yet.
+    pub(crate) fn promised(&self) -> BTreeMap<BatchId, Promise> {
+        let promise = |(&(to, batch), sent): (&(NodeId, BatchId), &UnderWay)| {
+            Some((batch, Promise { to, request: sent.request? }))
+        };
+        self.under_way.iter().filter_map(promise).collect()
+    }
+
+    /// Batches in the outbound log.
     pub(crate) fn log_entries(&self) -> u64 {
-        u64::from(self.made)
+        self.log_entries
     }
 
     pub(crate) fn next_serial(&self) -> u32 {
@@ -72,13 +84,13 @@ impl Shipping {
         if cx.network.is_final(cx.me) {
             return true;
         }
-        cx.protocol.stock_limit.is_none_or(|limit| self.stock.len() < limit.get() as usize)
+        cx.protocol.stock_limit.is_none_or(|limit| self.stock.len() < u64::from(limit.get()))
     }
 
     pub(crate) fn put_in_stock(&mut self, count: u32) {
-        let maker = self.me;
         let next = self.made.checked_add(count).expect("a node makes fewer than 2^32 batches");
-        self.stock.extend((self.made..next).map(|serial| BatchId { maker, serial }));
+        self.stock.insert_run(self.made..next);
+        self.log_entries += u64::from(count);
         self.made = next;
     }
 
@@ -95,27 +107,70 @@ impl Shipping {
         if role.part().is_none() {
             return;
         }
-        let asked_again = |sent: &&mut UnderWay| sent.to == from && sent.request == Some(request);
-        if cx.protocol.recovery == Recovery::Exact
-            && let Some(sent) = self.under_way.iter_mut().find(asked_again)
-        {
-            sent.since = cx.now;
-            cx.metrics.count(Metric::BatchesResent);
-            cx.send(from, Message::Sent { request: sent.request, batch: sent.batch });
+        if cx.protocol.recovery == Recovery::Exact && self.promised_before(cx, from, request) {
             return;
         }
-        let in_stock = if item == cx.network.makes(cx.me) { self.stock.pop_front() } else { None };
-        let Some(batch) = in_stock else {
-            cx.metrics.count(Metric::EmptyOutboundInventoryOccurrences);
-            cx.metrics.count(Metric::BatchUnavailableMessagesSent);
-            cx.send(from, Message::Unavailable { request });
+        let has_any = item == cx.network.makes(cx.me);
+        let is_trusted = self.is_within_limit(cx, from);
+        let in_stock = if has_any && is_trusted { self.stock.pop_first() } else { None };
+        let Some(serial) = in_stock else {
+            if is_trusted {
+                cx.metrics.count(Metric::EmptyOutboundInventoryOccurrences);
+            } else {
+                cx.metrics.count(Metric::PromisesRefused);
+            }
+            self.refuse(cx, from, request);
             return;
         };
+        let batch = BatchId { maker: self.me, serial };
         match cx.protocol.log {
             LogKeeping::Separate => cx.append(LogRecord::Promised { batch, to: from, request }),
             LogKeeping::MixedUp => dock.mix_up(cx, batch),
         }
         self.announce(cx, batch, from, Some(request));
+    }
+
+    /// Says that there is none.
+    pub(crate) fn refuse(&self, cx: &mut Context<'_>, to: NodeId, request: RequestId) {
+        cx.metrics.count(Metric::BatchUnavailableMessagesSent);
+        cx.send(to, Message::Unavailable { request });
+    }
+
+    /// Whether not too much is promised to a consumer already.
+    fn is_within_limit(&self, cx: &Context<'_>, to: NodeId) -> bool {
+        cx.protocol.promise_limit.is_none_or(|limit| self.promised_to(to).count() < limit.get() as usize)
+    }
+
+    fn promised_to(&self, to: NodeId) -> impl Iterator<Item = (BatchId, &UnderWay)> {
+        let first = BatchId { maker: NodeId::new(0), serial: 0 };
+        let all = self.under_way.range((to, first)..).take_while(move |((node, _), _)| *node == to);
+        all.map(|((_, batch), sent)| (*batch, sent))
+    }
+
+    /// A consumer that asks is alive: what it was sent in vain is sent again at once. True if its request
+    /// has been answered with a promise already.
+    fn promised_before(&mut self, cx: &mut Context<'_>, from: NodeId, request: RequestId) -> bool {
+        let is_answered = self.promised_to(from).any(|(_, sent)| sent.request == Some(request));
+        let due = |(_, sent): &(BatchId, &UnderWay)| sent.tries > 0 || sent.request == Some(request);
+        let due: Vec<BatchId> = self.promised_to(from).filter(due).map(|(batch, _)| batch).collect();
+        for batch in due {
+            self.send_again(cx, (from, batch), 0);
+        }
+        is_answered
+    }
+
+    fn send_again(&mut self, cx: &mut Context<'_>, key: (NodeId, BatchId), tries: u32) {
+        let settled = self.settled(key.0);
+        let sent = self.under_way.get_mut(&key).expect("it is under way");
+        (sent.since, sent.tries) = (cx.now, tries);
+        let message = Message::Sent { request: sent.request, batch: key.1, settled };
+        cx.metrics.count(Metric::BatchesResent);
+        cx.send(key.0, message);
+    }
+
+    /// Up to which number all is settled with a consumer: nothing before it is under way to it.
+    fn settled(&self, to: NodeId) -> u32 {
+        self.promised_to(to).next().map_or(0, |(batch, _)| batch.serial)
     }
 
     /// Tells a consumer that a batch is its own, and keeps an eye on it.
@@ -126,8 +181,9 @@ impl Shipping {
         to: NodeId,
         request: Option<RequestId>,
     ) {
-        self.under_way.push(UnderWay { batch, to, request, since: cx.now });
-        cx.send(to, Message::Sent { request, batch });
+        self.under_way.insert((to, batch), UnderWay { request, since: cx.now, tries: 0 });
+        let settled = self.settled(to);
+        cx.send(to, Message::Sent { request, batch, settled });
         self.set_resend(cx);
     }
 
@@ -141,12 +197,12 @@ impl Shipping {
     /// Announces once more what was announced too long ago.
     pub(crate) fn resend(&mut self, cx: &mut Context<'_>) {
         self.resend_is_set = false;
-        for sent in &mut self.under_way {
-            if cx.is_overdue(sent.since) {
-                sent.since = cx.now;
-                cx.metrics.count(Metric::BatchesResent);
-                cx.send(sent.to, Message::Sent { request: sent.request, batch: sent.batch });
-            }
+        let overdue = |(key, sent): (&(NodeId, BatchId), &UnderWay)| {
+            cx.is_overdue(sent.since, sent.tries).then_some((*key, sent.tries + 1))
+        };
+        let overdue: Vec<_> = self.under_way.iter().filter_map(overdue).collect();
+        for (key, tries) in overdue {
+            self.send_again(cx, key, tries);
         }
         if !self.under_way.is_empty() {
             self.set_resend(cx);
@@ -154,8 +210,8 @@ impl Shipping {
     }
 
     /// The consumer knows of the batch: its transit has begun.
-    pub(crate) fn waited_for(&mut self, cx: &mut Context<'_>, batch: BatchId) {
-        if let Some(sent) = self.under_way.iter_mut().find(|sent| sent.batch == batch) {
+    pub(crate) fn waited_for(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
+        if let Some(sent) = self.under_way.get_mut(&(from, batch)) {
             sent.since = cx.now;
         }
         if cx.protocol.log == LogKeeping::MixedUp {
@@ -165,16 +221,16 @@ impl Shipping {
     }
 
     /// The consumer has the batch.
-    pub(crate) fn delivered(&mut self, cx: &mut Context<'_>, batch: BatchId) {
-        let found = self.under_way.iter().position(|sent| sent.batch == batch);
-        if let Some(at) = found {
-            self.under_way.swap_remove(at);
-        }
+    pub(crate) fn delivered(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
         // A replay confirms to whoever is the supplier now, and may have put back in stock what is delivered
         // now; the prototype goes by its log alone, and counts what is not yet delivered there.
         let counts = match cx.protocol.recovery {
-            Recovery::Exact => found.is_some(),
-            Recovery::Replay => self.delivered.insert(batch),
+            Recovery::Exact => self.under_way.remove(&(from, batch)).is_some(),
+            Recovery::Replay => {
+                let to = self.under_way.keys().find(|(_, sent)| *sent == batch).copied();
+                to.map(|key| self.under_way.remove(&key));
+                self.delivered.insert(batch)
+            }
         };
         if counts {
             cx.metrics.count(Metric::BatchesDelivered);
@@ -184,18 +240,29 @@ impl Shipping {
         }
     }
 
+    /// After a crash: what the log says.
+    pub(crate) fn restore(&mut self, made: u32, stock: SerialSet, log_entries: u64) {
+        (self.made, self.stock, self.log_entries) = (made, stock, log_entries);
+    }
+
+    /// The log was compacted: it has entries only of what is here, or under way.
+    pub(crate) fn compacted(&mut self) {
+        self.log_entries = self.stock.len() + self.under_way.len() as u64;
+    }
+
     /// After a crash, under `recovery: replay`: the log says that the batch is delivered.
     pub(crate) fn remember_delivered(&mut self, batch: BatchId) {
         self.delivered.insert(batch);
     }
 
-    /// After a crash: puts a batch back in stock.
+    /// After a crash, under `recovery: replay`: puts a batch back in stock.
     pub(crate) fn restock(&mut self, batch: BatchId) {
-        self.stock.push_back(batch);
+        self.stock.insert(batch.serial);
     }
 
-    /// After a crash: how many batches the node had made.
+    /// After a crash, under `recovery: replay`: how many batches the node had made.
     pub(crate) fn set_made(&mut self, made: usize) {
         self.made = u32::try_from(made).expect("a node makes fewer than 2^32 batches");
+        self.log_entries = u64::from(self.made);
     }
 }

@@ -77,7 +77,7 @@ impl Stage {
         let metrics = &mut *cx.metrics;
         metrics.set(Metric::BatchesProducedTotal, self.produced);
         metrics.set(Metric::BatchesConsumedTotal, self.consumed);
-        metrics.set(Metric::OutboundMaterialBuildup, shipping.stock().len() as u64);
+        metrics.set(Metric::OutboundMaterialBuildup, shipping.stock().len());
         metrics.set(Metric::InboundWalSize, dock.log_entries());
         metrics.set(Metric::OutboundWalSize, shipping.log_entries());
         metrics.set(Metric::UnansweredBatchRequestsCurrent, dock.unanswered() as u64);

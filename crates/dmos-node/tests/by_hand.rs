@@ -7,7 +7,7 @@ use dmos_core::settings::{
 };
 use dmos_core::{BatchId, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
 use dmos_graph::Plant;
-use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Timer};
+use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Scrapped, Timer};
 use dmos_strategies as _;
 
 /// Some nodes of the chain wood, door, house; time passes when the test says so.
@@ -31,6 +31,7 @@ impl Bench {
             flow: registry.flow(&call("memoized:stand_ins=false"), &network).expect("registered"),
             leader: registry.leader(&call(leader), &network).expect("registered").build().into(),
             candidates: network.nodes().collect(),
+            added_later: Arc::new([]),
             planning_budget: 1_000_000,
             protocol,
             network: Arc::clone(&network),
@@ -79,6 +80,10 @@ impl Bench {
                 log.push(record.clone());
                 false
             }
+            Effect::Compact(state) => {
+                *log = vec![LogRecord::Compacted(state.clone())];
+                false
+            }
             Effect::SetTimer { .. } | Effect::Report(_) => false,
             _ => true,
         });
@@ -88,7 +93,8 @@ impl Bench {
     fn start(&mut self, node: usize) -> Vec<Effect> {
         let records = self.logs[node].clone();
         let recovering = self.now > Time::ZERO;
-        self.give(node, Input::Start { records: &records, recovering, phase: Span::ZERO })
+        let scrapped = Scrapped::default();
+        self.give(node, Input::Start { records: &records, recovering, phase: Span::ZERO, scrapped })
     }
 
     fn say(&mut self, from: usize, to: usize, message: Message) -> Vec<Effect> {
@@ -135,6 +141,10 @@ fn sends(effects: &[Effect]) -> Vec<(usize, Message)> {
     effects.iter().filter_map(send).collect()
 }
 
+fn request(number: u32) -> RequestId {
+    RequestId { life: 0, number }
+}
+
 fn batch(maker: usize, serial: u32) -> BatchId {
     BatchId { maker: NodeId::new(maker), serial }
 }
@@ -143,6 +153,9 @@ fn seed_protocol() -> Protocol {
     Protocol {
         retry_after: None,
         stock_limit: None,
+        promise_limit: None,
+        mailbox_limit: None,
+        compact_after: None,
         knowledge: Knowledge::Board,
         dock: Dock::Blocking,
         requests: Requests::EveryCycle,
@@ -161,9 +174,9 @@ fn a_batch_goes_from_maker_to_consumer() {
     let mut bench = Bench::at_work(Protocol::default());
     let sent = bench.announce();
     let first = batch(WOOD, 0);
-    let request = Some(RequestId(0));
-    assert_eq!(sent, Message::Sent { request, batch: first });
-    let promised = LogRecord::Promised { batch: first, to: NodeId::new(DOOR), request: RequestId(0) };
+    let request = Some(request(0));
+    assert_eq!(sent, Message::Sent { request, batch: first, settled: 0 });
+    let promised = LogRecord::Promised { batch: first, to: NodeId::new(DOOR), request: self::request(0) };
     assert_eq!(bench.logs[WOOD].last(), Some(&promised), "promised before it is announced");
     let effects = bench.say(WOOD, DOOR, sent);
     assert!(
@@ -186,11 +199,11 @@ fn an_empty_stock_is_said() {
     let mut bench = Bench::at_work(Protocol::default());
     let asked = bench.cycle(DOOR);
     let refused = bench.say(DOOR, WOOD, asked[0].1.clone());
-    assert_eq!(sends(&refused), [(DOOR, Message::Unavailable { request: RequestId(0) })]);
-    bench.say(WOOD, DOOR, Message::Unavailable { request: RequestId(0) });
+    assert_eq!(sends(&refused), [(DOOR, Message::Unavailable { request: request(0) })]);
+    bench.say(WOOD, DOOR, Message::Unavailable { request: request(0) });
     assert_eq!(
         bench.cycle(DOOR),
-        [(WOOD, Message::Request { request: RequestId(1), item: dmos_core::ItemId::new(0) })]
+        [(WOOD, Message::Request { request: request(1), item: dmos_core::ItemId::new(0) })]
     );
 }
 
@@ -240,7 +253,7 @@ fn a_maker_that_recovers_announces_again_what_it_promised() {
     bench.cycle(WOOD);
     bench.wait(1);
     assert_eq!(sends(&bench.start(WOOD)), [(DOOR, sent)]);
-    assert_eq!(bench.nodes[WOOD].holdings().stock, [batch(WOOD, 1)]);
+    assert_eq!(bench.nodes[WOOD].holdings().stock.runs(), [(1, 2)]);
     assert_eq!(bench.count(WOOD, Metric::WalRecoveredOutboundBatches), 2);
     let said = sends(&bench.give(WOOD, Input::Timer(Timer::Return)));
     assert!(matches!(said[..], [(_, Message::Return)]), "it says that it is back: {said:?}");
@@ -399,7 +412,7 @@ fn a_replay_puts_back_what_was_sent_and_resurrects_what_was_used_up() {
     bench.wait(1);
     bench.start(WOOD);
     bench.give(WOOD, Input::Notice(&flow));
-    assert_eq!(bench.nodes[WOOD].holdings().stock, [batch(WOOD, 0)], "sent, not acknowledged: back in stock");
+    assert_eq!(bench.nodes[WOOD].holdings().stock.runs(), [(0, 1)], "sent, not acknowledged: back in stock");
     assert_eq!(bench.count(WOOD, Metric::WalGhostInboundBatches), 1, "its own sent batch among the received");
     // The same batch comes again: it is not taken in, but its entry says received once more.
     bench.say(WOOD, DOOR, sent);

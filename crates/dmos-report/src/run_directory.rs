@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `run.json` | provenance, settings, summary, plans and what the auditor found |
+//! | `run.json` | provenance, settings, summary, plans, faults and what the auditors found |
 //! | `metrics.csv` | node, metric, value |
 //! | `summary.csv` | the prototype's columns |
 //! | `series.csv` | production, stock and messages over time |
@@ -19,7 +19,7 @@ use crate::summary::Summary;
 use crate::whole::write_directory;
 
 /// The layout of `run.json`; a new one gets a new number.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize)]
 struct RunFile<'a> {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use dmos_core::metrics::Metric;
-use dmos_core::record::{GoodsAudit, PlanRecord};
-use dmos_core::settings::{Delays, Fault, Faults, Protocol, TimedFault, Work};
-use dmos_core::{Network, RunRecord, Scenario, Span};
+use dmos_core::record::{FaultCount, FaultRecord, Finding, GoodsAudit, PlanRecord};
+use dmos_core::scenario::Ties;
+use dmos_core::settings::{Delays, Protocol, Work};
+use dmos_core::{Faults, Network, RunRecord, Scenario, Span};
 use serde::Serialize;
 
 use crate::summary::{Statistics, Summary};
@@ -48,10 +49,16 @@ pub struct RunDocument {
     pub nodes: BTreeMap<String, BTreeMap<&'static str, f64>>,
     /// Every plan, in the order in which they were ready.
     pub plans: Vec<PlanEntry>,
-    /// Every fault that changed something, in the order of time.
+    /// Every fault that happened to nodes, in the order of time.
     pub faults: Vec<FaultEntry>,
-    /// What the auditor of goods found.
+    /// How often each kind of fault was injected, and how often it changed anything.
+    pub fault_counts: Vec<FaultCount>,
+    /// Where all batches were at the end.
     pub goods: GoodsAudit,
+    /// What should never have happened.
+    pub findings: Vec<Finding>,
+    /// States that were come to, and how often.
+    pub reached: BTreeMap<&'static str, u64>,
 }
 
 /// A fault, for output.
@@ -59,10 +66,12 @@ pub struct RunDocument {
 pub struct FaultEntry {
     /// When, in seconds.
     pub at_s: f64,
-    /// `crash` or `recover`.
+    /// Its kind.
     pub fault: &'static str,
-    /// The node it happened to.
-    pub node: String,
+    /// The node it happened to; none if it was no node alone, or nobody could be hit.
+    pub node: Option<String>,
+    /// Whether it changed anything.
+    pub effective: bool,
 }
 
 /// A plan, for output.
@@ -94,6 +103,7 @@ pub struct ResolvedSettings<'a> {
     delays: &'a Delays,
     work: &'a Work,
     faults: &'a Faults,
+    ties: Ties,
 }
 
 impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
@@ -108,6 +118,7 @@ impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
             delays: &scenario.delays,
             work: &scenario.work,
             faults: &scenario.faults,
+            ties: scenario.ties,
         }
     }
 }
@@ -131,7 +142,10 @@ impl RunDocument {
             nodes: nodes(network, record),
             plans: plans(network, record),
             faults: faults(network, record),
+            fault_counts: record.fault_counts.clone(),
             goods: record.goods.clone(),
+            findings: record.findings.clone(),
+            reached: record.reached.iter().map(|(property, count)| (property.name(), *count)).collect(),
         }
     }
 }
@@ -157,13 +171,11 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
 }
 
 fn faults(network: &Network, record: &RunRecord) -> Vec<FaultEntry> {
-    let entry = |fault: &TimedFault| FaultEntry {
+    let entry = |fault: &FaultRecord| FaultEntry {
         at_s: fault.at.as_secs_f64(),
-        fault: match fault.fault {
-            Fault::Crash(_) => "crash",
-            Fault::Recover(_) => "recover",
-        },
-        node: network.node_name(fault.fault.node()).into_owned(),
+        fault: fault.kind.name(),
+        node: fault.node.map(|node| network.node_name(node).into_owned()),
+        effective: fault.effective,
     };
     record.faults.iter().map(entry).collect()
 }

@@ -1,40 +1,130 @@
-//! What a scenario file may say, before it is checked against itself.
+//! What a scenario file may say, before it is checked against itself; and how it is written.
 
-use std::fmt;
+mod faults;
+mod forms;
+
 use std::num::{NonZeroU32, NonZeroU64};
 
 use dmos_core::Span;
-use dmos_core::settings::{Law, Operator, Protocol, Work};
-use dmos_core::strategy::StrategyCall;
+use dmos_core::scenario::Ties;
+use dmos_core::settings::{Protocol, Work};
 use dmos_graph::{Generate, Plant};
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Serialize};
+use serde_yaml::Value;
+
+pub use faults::{CutField, FaultsField, Heal, MessagesField, RecipeField, ScriptField, WearField};
+pub use forms::{LawField, Makes, Needs, NodeName, NodesField, Role, StrategyField, TargetField};
 
 /// A whole file.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ScenarioFile {
-    pub(crate) name: Option<String>,
+pub struct ScenarioFile {
+    /// A short name; that of the file, if there is none.
+    pub name: Option<String>,
+    /// What the scenario shows.
     #[serde(default)]
-    pub(crate) about: String,
-    pub(crate) network: NetworkField,
-    pub(crate) duration: Span,
+    pub about: String,
+    /// Who can make what out of what.
+    pub network: NetworkField,
+    /// How long the run lasts.
+    pub duration: Span,
+    /// The seed of everything drawn.
     #[serde(default = "one")]
-    pub(crate) seed: u64,
-    pub(crate) flow: Option<StrategyField>,
-    pub(crate) planning_budget: Option<NonZeroU64>,
-    pub(crate) leader: Option<StrategyField>,
-    pub(crate) candidates: Option<NonZeroU32>,
+    pub seed: u64,
+    /// How flows are planned.
+    pub flow: Option<StrategyField>,
+    /// The most steps a plan may take.
+    pub planning_budget: Option<NonZeroU64>,
+    /// How the leader is found.
+    pub leader: Option<StrategyField>,
+    /// How many nodes may lead; all, if it does not say.
+    pub candidates: Option<NonZeroU32>,
+    /// How the nodes behave.
     #[serde(default)]
-    pub(crate) protocol: Protocol,
+    pub protocol: Protocol,
+    /// How long things take on their way.
     #[serde(default)]
-    pub(crate) delays: DelaysField,
+    pub delays: DelaysField,
+    /// How much CPU time work takes.
     #[serde(default)]
-    pub(crate) work: Work,
+    pub work: Work,
+    /// What breaks.
     #[serde(default)]
-    pub(crate) faults: FaultsField,
-    pub(crate) sample_every: Option<Span>,
+    pub faults: FaultsField,
+    /// In which order events of the same instant happen.
+    #[serde(default)]
+    pub ties: Ties,
+    /// The time between two samples of the series.
+    pub sample_every: Option<Span>,
+}
+
+impl ScenarioFile {
+    /// A file of the least that a scenario says.
+    #[must_use]
+    pub fn new(network: NetworkField, duration: Span) -> Self {
+        Self {
+            name: None,
+            about: String::new(),
+            network,
+            duration,
+            seed: one(),
+            flow: None,
+            planning_budget: None,
+            leader: None,
+            candidates: None,
+            protocol: Protocol::default(),
+            delays: DelaysField::default(),
+            work: Work::default(),
+            faults: FaultsField::default(),
+            ties: Ties::default(),
+            sample_every: None,
+        }
+    }
+
+    /// The file as YAML. What is as by default is left out.
+    ///
+    /// Read again, the text says the same.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let least = Self::new(NetworkField::default(), Span::ZERO);
+        let (mut value, least) = (value(self), value(&least));
+        prune(&mut value, &least);
+        drop_nulls_in_lists(&mut value);
+        serde_yaml::to_string(&value).expect("values can be written")
+    }
+}
+
+fn value(file: &ScenarioFile) -> Value {
+    serde_yaml::to_value(file).expect("whatever a file may say can be written")
+}
+
+/// Takes out of a map what is as it is in `least`.
+fn prune(value: &mut Value, least: &Value) {
+    if let (Value::Mapping(map), Value::Mapping(least)) = (value, least) {
+        for (key, least) in least {
+            if map.get(key) == Some(least) {
+                map.remove(key);
+            } else if let Some(inner) = map.get_mut(key) {
+                prune(inner, least);
+            }
+        }
+    }
+}
+
+/// Fields that are not given, of entries of lists.
+fn drop_nulls_in_lists(value: &mut Value) {
+    match value {
+        Value::Mapping(map) => map.values_mut().for_each(drop_nulls_in_lists),
+        Value::Sequence(list) => {
+            for entry in list {
+                if let Value::Mapping(map) = entry {
+                    map.retain(|_, value| !value.is_null());
+                }
+                drop_nulls_in_lists(entry);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn one() -> u64 {
@@ -42,251 +132,52 @@ fn one() -> u64 {
 }
 
 /// The network: exactly one of `generate`, `plant` and `nodes`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct NetworkField {
-    pub(crate) generate: Option<Generate>,
-    pub(crate) plant: Option<Plant>,
-    pub(crate) nodes: Option<Vec<NodeField>>,
+pub struct NetworkField {
+    /// Drawn as the prototype draws.
+    pub generate: Option<Generate>,
+    /// One of the prototype's.
+    pub plant: Option<Plant>,
+    /// Node by node.
+    pub nodes: Option<Vec<NodeField>>,
+    /// The items that the network exists to make.
     #[serde(rename = "final")]
-    pub(crate) final_items: Option<Vec<String>>,
+    pub final_items: Option<Vec<String>>,
 }
 
 /// A node, or a group of like nodes.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NodeField {
-    pub(crate) name: Option<String>,
-    pub(crate) makes: Makes,
-    #[serde(default)]
-    pub(crate) needs: Needs,
-    #[serde(default = "one_node")]
-    pub(crate) count: u32,
+pub struct NodeField {
+    /// Its name; the item's, if there is none.
+    pub name: Option<String>,
+    /// What it makes.
+    pub makes: Makes,
+    /// What one making takes.
+    #[serde(default, skip_serializing_if = "Needs::is_empty")]
+    pub needs: Needs,
+    /// How many such nodes there are.
+    #[serde(default = "one_node", skip_serializing_if = "is_one")]
+    pub count: u32,
 }
 
 fn one_node() -> u32 {
     1
 }
 
-/// What a node makes: an item, or an item with the number of batches of one making.
-#[derive(Debug)]
-pub(crate) struct Makes {
-    pub(crate) item: String,
-    pub(crate) quantity: u32,
-}
-
-impl<'de> Deserialize<'de> for Makes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MakesVisitor;
-
-        impl<'de> Visitor<'de> for MakesVisitor {
-            type Value = Makes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an item, as `door`, or an item with a number of batches, as `{door: 2}`")
-            }
-
-            fn visit_str<E: Error>(self, item: &str) -> Result<Makes, E> {
-                Ok(Makes { item: item.to_owned(), quantity: 1 })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Makes, A::Error> {
-                let (Some((item, quantity)), None) = (map.next_entry()?, map.next_key::<String>()?) else {
-                    return Err(A::Error::custom("a node makes exactly one item"));
-                };
-                Ok(Makes { item, quantity })
-            }
-        }
-
-        deserializer.deserialize_any(MakesVisitor)
-    }
-}
-
-/// What a node needs: items, or items with numbers of batches.
-#[derive(Debug, Default)]
-pub(crate) struct Needs(pub(crate) Vec<(String, u32)>);
-
-impl<'de> Deserialize<'de> for Needs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NeedsVisitor;
-
-        impl<'de> Visitor<'de> for NeedsVisitor {
-            type Value = Needs;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "items, as `[wood, glass]`, or items with numbers of batches, as `{wood: 2, glass: 1}`",
-                )
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Needs, A::Error> {
-                let items = Vec::<String>::deserialize(SeqAccessDeserializer::new(items))?;
-                Ok(Needs(items.into_iter().map(|item| (item, 1)).collect()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Needs, A::Error> {
-                let mut needs = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    needs.push(entry);
-                }
-                Ok(Needs(needs))
-            }
-        }
-
-        deserializer.deserialize_any(NeedsVisitor)
-    }
-}
-
-/// A strategy: `name`, `name:parameter=value,…`, or a map of `name` and parameters.
-#[derive(Debug)]
-pub(crate) struct StrategyField(pub(crate) StrategyCall);
-
-/// A parameter's value, as text.
-struct Plain(String);
-
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PlainVisitor;
-
-        impl Visitor<'_> for PlainVisitor {
-            type Value = Plain;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a single value")
-            }
-
-            fn visit_str<E: Error>(self, value: &str) -> Result<Plain, E> {
-                Ok(Plain(value.to_owned()))
-            }
-
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Plain, E> {
-                Ok(Plain(value.to_string()))
-            }
-
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Plain, E> {
-                Ok(Plain(value.to_string()))
-            }
-
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Plain, E> {
-                Ok(Plain(value.to_string()))
-            }
-
-            fn visit_f64<E: Error>(self, value: f64) -> Result<Plain, E> {
-                Ok(Plain(value.to_string()))
-            }
-        }
-
-        deserializer.deserialize_any(PlainVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for StrategyField {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct StrategyVisitor;
-
-        impl<'de> Visitor<'de> for StrategyVisitor {
-            type Value = StrategyField;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a strategy, as `bully`, `bully:timeout=1s` or `{name: bully, timeout: 1s}`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<StrategyField, E> {
-                text.parse().map(StrategyField).map_err(E::custom)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StrategyField, A::Error> {
-                let (mut name, mut params) = (None, Vec::new());
-                while let Some((key, Plain(value))) = map.next_entry::<String, Plain>()? {
-                    if key == "name" { name = Some(value) } else { params.push((key, value)) }
-                }
-                let name = name.ok_or_else(|| A::Error::missing_field("name"))?;
-                Ok(StrategyField(StrategyCall { name, params }))
-            }
-        }
-
-        deserializer.deserialize_any(StrategyVisitor)
-    }
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 /// How long things take on their way.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct DelaysField {
-    pub(crate) between_starts: Option<Span>,
-    pub(crate) message: Option<LawField>,
-    pub(crate) transit: Option<LawField>,
-}
-
-/// A law: a duration, `choice: [...]` or `uniform: [from, to]`.
-#[derive(Debug)]
-pub(crate) struct LawField(pub(crate) Law);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum LawMap {
-    Choice(Vec<Span>),
-    Uniform([Span; 2]),
-}
-
-impl<'de> Deserialize<'de> for LawField {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LawVisitor;
-
-        impl<'de> Visitor<'de> for LawVisitor {
-            type Value = LawField;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration, as `1s`, or `{choice: [500ms, 1s]}`, or `{uniform: [500ms, 1s]}`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<LawField, E> {
-                text.parse().map(|span| LawField(Law::Fixed(span))).map_err(E::custom)
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<LawField, E> {
-                self.visit_str(&number.to_string())
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<LawField, E> {
-                self.visit_str(&number.to_string())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LawField, A::Error> {
-                Ok(LawField(match LawMap::deserialize(MapAccessDeserializer::new(map))? {
-                    LawMap::Choice(spans) => Law::Choice(spans),
-                    LawMap::Uniform([from, to]) => Law::Uniform(from, to),
-                }))
-            }
-        }
-
-        deserializer.deserialize_any(LawVisitor)
-    }
-}
-
-/// What breaks.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct FaultsField {
-    pub(crate) operator: Option<Operator>,
-    pub(crate) script: Vec<ScriptField>,
-}
-
-/// A scripted fault: exactly one of `crash` and `recover`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ScriptField {
-    pub(crate) at: Span,
-    pub(crate) crash: Option<NodeName>,
-    pub(crate) recover: Option<NodeName>,
-}
-
-/// A node's name; generated nodes are named by numbers.
-#[derive(Debug)]
-pub(crate) struct NodeName(pub(crate) String);
-
-impl<'de> Deserialize<'de> for NodeName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Plain::deserialize(deserializer).map(|Plain(name)| Self(name))
-    }
+pub struct DelaysField {
+    /// Between the starts of two nodes.
+    pub between_starts: Option<Span>,
+    /// From a message's sending to its arrival.
+    pub message: Option<LawField>,
+    /// From a batch's announcement to its arrival.
+    pub transit: Option<LawField>,
 }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`outline`] | the shape of a document with the place of everything, and the guard before the reader |
 //! | `document` | a document with settings from the command line put in |
-//! | `file` | what a scenario file may say |
+//! | [`file`](mod@file) | what a scenario file may say, and how one is written |
 //! | `resolve` | from what a file says to a valid scenario |
 //! | [`error`] | what is wrong, and where |
 //!
@@ -18,7 +18,7 @@
 
 mod document;
 pub mod error;
-mod file;
+pub mod file;
 pub mod outline;
 mod resolve;
 
@@ -30,6 +30,7 @@ use dmos_core::{Registry, Scenario};
 
 pub use document::Override;
 pub use error::ScenarioError;
+pub use file::ScenarioFile;
 pub use resolve::unknown_node;
 
 use document::Document;

@@ -1,19 +1,20 @@
 //! From what a file says to a valid scenario.
 
+mod faults;
+mod laws;
+
 use std::sync::Arc;
 
 use dmos_core::scenario::spread_candidates;
-use dmos_core::settings::{Delays, Fault, Faults, Law, PLANNING_BUDGET, Protocol, TimedFault};
+use dmos_core::settings::{Delays, PLANNING_BUDGET, Protocol};
 use dmos_core::strategy::{StrategyCall, StrategyError};
-use dmos_core::{Network, NodeId, Registry, Scenario, Span, Time};
+use dmos_core::{Law, Network, Registry, Scenario, Span};
 use dmos_graph::names::nearest;
 use dmos_graph::{NetworkDescription, NodeDescription, Place};
 
 use crate::document::{Document, Path, steps};
 use crate::error::ScenarioError;
-use crate::file::{
-    DelaysField, FaultsField, LawField, NetworkField, NodeField, ScenarioFile, ScriptField, StrategyField,
-};
+use crate::file::{DelaysField, LawField, NetworkField, NodeField, ScenarioFile, StrategyField};
 
 /// From so many nodes on it is worth saying that all of them are candidates.
 const MANY_CANDIDATES: usize = 500;
@@ -42,7 +43,7 @@ pub(crate) fn resolve(
     }
     periods(&file.protocol, file.duration, file.sample_every, &mut problems);
     let delays = delays(file.delays, &mut problems);
-    let faults = faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
+    let faults = faults::faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
     let flow = registry.flow(&call(file.flow, "memoized"), &network);
     let leader = registry.leader(&call(file.leader, "bully"), &network);
     let mut strategy_problem =
@@ -79,6 +80,7 @@ pub(crate) fn resolve(
         delays,
         work: file.work,
         faults,
+        ties: file.ties,
         sample_every: file.sample_every.unwrap_or(Span::from_secs(10)),
     };
     Ok((scenario, warnings))
@@ -172,6 +174,7 @@ fn periods(protocol: &Protocol, duration: Span, sample_every: Option<Span>, prob
         (steps!["protocol", "heartbeat"], Some(protocol.heartbeat)),
         (steps!["protocol", "suspect_after"], Some(protocol.suspect_after)),
         (steps!["protocol", "retry_after"], protocol.retry_after),
+        (steps!["protocol", "retry_at_most"], Some(protocol.retry_at_most)),
     ];
     let short = checks.into_iter().filter(|(_, span)| span.is_some_and(|span| span < PERIOD_MIN));
     problems.extend(short.map(|(path, _)| at_least(path, PERIOD_MIN)));
@@ -199,66 +202,13 @@ fn delays(field: DelaysField, problems: &mut Problems) -> Delays {
     let default = Delays::default();
     let mut law = |field: Option<LawField>, default: Law, key: &str| {
         let law = field.map_or(default, |field| field.0);
-        match &law {
-            Law::Choice(spans) if spans.is_empty() => {
-                problems.push((steps!["delays", key], "a choice needs at least one duration".to_owned()));
-            }
-            Law::Uniform(from, to) if from > to => {
-                problems.push((
-                    steps!["delays", key],
-                    format!("from {from} to {to} there is nothing; swap the two"),
-                ));
-            }
-            _ => {}
-        }
+        laws::check(&law, steps!["delays", key], problems);
         law
     };
     Delays {
         between_starts: field.between_starts.unwrap_or(default.between_starts),
         message: law(field.message, default.message, "message"),
         transit: law(field.transit, default.transit, "transit"),
-    }
-}
-
-fn faults(
-    field: FaultsField,
-    network: &Network,
-    duration: Span,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
-) -> Faults {
-    if field.operator.as_ref().is_some_and(|operator| operator.turn < PERIOD_MIN) {
-        problems.push(at_least(steps!["faults", "operator", "turn"], PERIOD_MIN));
-    }
-    let mut script = Vec::with_capacity(field.script.len());
-    for (index, entry) in field.script.into_iter().enumerate() {
-        match scripted(entry, network, problems.len() < SUGGESTIONS) {
-            Ok(fault) => script.push(fault),
-            Err((key, message)) => problems.push((steps!["faults", "script", index, key], message)),
-        }
-    }
-    script.sort_by_key(|fault| fault.at);
-    let late = script.iter().filter(|fault| fault.at > Time::ZERO + duration).count();
-    if late > 0 {
-        warnings.push(format!("{late} scripted faults come after the end of the run"));
-    }
-    Faults { operator: field.operator, script }
-}
-
-fn scripted(
-    entry: ScriptField,
-    network: &Network,
-    suggests: bool,
-) -> Result<TimedFault, (&'static str, String)> {
-    let (key, name, fault): (_, _, fn(NodeId) -> Fault) = match (entry.crash, entry.recover) {
-        (Some(name), None) => ("crash", name.0, Fault::Crash),
-        (None, Some(name)) => ("recover", name.0, Fault::Recover),
-        _ => return Err(("at", "give exactly one of `crash` and `recover`".to_owned())),
-    };
-    match network.find_node(&name) {
-        Some(node) => Ok(TimedFault { at: Time::ZERO + entry.at, fault: fault(node) }),
-        None if suggests => Err((key, unknown_node(&name, network))),
-        None => Err((key, format!("there is no node `{name}`"))),
     }
 }
 
@@ -269,5 +219,14 @@ pub fn unknown_node(name: &str, network: &Network) -> String {
     match nearest(name, known.iter().map(AsRef::as_ref)) {
         Some(near) => format!("there is no node `{name}`; did you mean `{near}`?"),
         None => format!("there is no node `{name}`; `dmos network` lists all {} nodes", network.node_count()),
+    }
+}
+
+/// Says that there is no item of that name, and suggests one of much the same name.
+fn unknown_item(name: &str, network: &Network) -> String {
+    let known: Vec<_> = network.items().take(10_000).map(|item| network.item_name(item)).collect();
+    match nearest(name, known.iter().map(AsRef::as_ref)) {
+        Some(near) => format!("there is no item `{name}`; did you mean `{near}`?"),
+        None => format!("there is no item `{name}`"),
     }
 }

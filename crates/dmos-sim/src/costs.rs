@@ -43,6 +43,11 @@ fn entries(record: &LogRecord, load: Load) -> u64 {
         LogRecord::Coming(_) | LogRecord::Received(_) | LogRecord::Consumed(_) | LogRecord::SentOff(_) => {
             load.inbound_entries
         }
-        LogRecord::Election(_) => 1,
+        LogRecord::Scrapped(_)
+        | LogRecord::Returned
+        | LogRecord::Term(_)
+        | LogRecord::Ordered(_)
+        | LogRecord::Election(_)
+        | LogRecord::Compacted(_) => 1,
     }
 }

@@ -69,6 +69,11 @@ impl Letter {
         }
     }
 
+    /// Whether it comes when the node's clock says so, not when something outside has happened.
+    pub(crate) fn waits_for_the_clock(&self) -> bool {
+        matches!(self, Self::Timer(_))
+    }
+
     /// Where it is worked on.
     pub(crate) fn lane(&self) -> LaneId {
         match self {

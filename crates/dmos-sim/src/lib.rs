@@ -8,31 +8,41 @@
 //!
 //! | module | its job |
 //! |---|---|
-//! | `simulator` | takes one event after the other and carries out what nodes want |
-//! | `queue` | events in the order of time, then of insertion |
+//! | `simulator` | takes one event after the other; below it: effects, work, faults, the script |
+//! | `twice` | checks that a run is the same when it is run again |
+//! | `queue` | events in the order of time, then of insertion, unless ties are shuffled |
 //! | `streams` | random numbers, one stream per purpose and node |
 //! | `lanes` | the threads of a node: what each is at, and what waits for it |
 //! | `costs` | how much CPU time an input takes |
+//! | `links` | the network between nodes |
+//! | `disk` | what of a log survives a crash |
+//! | `clock` | clocks that are wrong, or stand still |
 //! | `host` | a machine whose cores all nodes share evenly |
 //! | `board` | what all see at once, in the prototype's way |
 //! | `operator` | the prototype's killer and reviver |
-//! | `auditor` | checks what must always hold |
+//! | `tally` | counts faults |
 //!
 //! # Order of events
 //!
 //! Events of the same instant happen in the order in which they were scheduled. With a fixed delay,
-//! messages between two nodes therefore arrive in the order in which they were sent.
+//! messages between two nodes therefore arrive in the order in which they were sent. Under
+//! `ties: shuffled` the order is drawn from the seed, but for faults of the script, which come first.
 //!
 //! Architecture invariant: nothing here knows YAML, a strategy by name, or the live runtime.
 
-mod auditor;
 mod board;
+mod clock;
 mod costs;
+mod disk;
 mod host;
 mod lanes;
+mod links;
 mod operator;
 mod queue;
 mod simulator;
 mod streams;
+mod tally;
+mod twice;
 
-pub use simulator::run;
+pub use simulator::{run, run_watched};
+pub use twice::{Difference, Trace, run_twice};

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use dmos_core::faults::Operator as Settings;
 use dmos_core::record::OperatorRecord;
-use dmos_core::settings::Operator as Settings;
 use dmos_core::{NodeId, Span};
 use dmos_graph::PythonRandom;
 

@@ -1,25 +1,31 @@
-//! The queue of events: in the order of time, then of insertion.
+//! The queue of events: in the order of time, then of insertion, unless ties are shuffled.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use dmos_core::Time;
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
 
 /// Events to come.
 pub(crate) struct EventQueue<E> {
     heap: BinaryHeap<Reverse<Entry<E>>>,
     inserted: u64,
+    /// Draws the order of events of the same instant, if it is to be drawn.
+    ties: Option<ChaCha8Rng>,
 }
 
 struct Entry<E> {
     at: Time,
+    /// Zero unless ties are shuffled: then anything, but for events that come first of their instant.
+    tie: u32,
     number: u64,
     event: E,
 }
 
 impl<E> Entry<E> {
-    fn key(&self) -> (Time, u64) {
-        (self.at, self.number)
+    fn key(&self) -> (Time, u32, u64) {
+        (self.at, self.tie, self.number)
     }
 }
 
@@ -44,12 +50,23 @@ impl<E> Ord for Entry<E> {
 }
 
 impl<E> EventQueue<E> {
-    pub(crate) fn new() -> Self {
-        Self { heap: BinaryHeap::new(), inserted: 0 }
+    /// An empty queue; with a generator, events of the same instant come in an order that it draws.
+    pub(crate) fn new(ties: Option<ChaCha8Rng>) -> Self {
+        Self { heap: BinaryHeap::new(), inserted: 0, ties }
     }
 
     pub(crate) fn push(&mut self, at: Time, event: E) {
-        self.heap.push(Reverse(Entry { at, number: self.inserted, event }));
+        let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..=u32::MAX));
+        self.insert(at, tie, event);
+    }
+
+    /// For what is to come in the order of insertion also among shuffled events, and before them.
+    pub(crate) fn push_first(&mut self, at: Time, event: E) {
+        self.insert(at, 0, event);
+    }
+
+    fn insert(&mut self, at: Time, tie: u32, event: E) {
+        self.heap.push(Reverse(Entry { at, tie, number: self.inserted, event }));
         self.inserted += 1;
     }
 
@@ -68,7 +85,7 @@ mod tests {
 
     #[test]
     fn orders_by_time_then_insertion() {
-        let mut queue = EventQueue::new();
+        let mut queue = EventQueue::new(None);
         for (at, event) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b'), (9, 'e')] {
             queue.push(Time::from_nanos(at), event);
         }
@@ -76,5 +93,21 @@ mod tests {
         let order: String = std::iter::from_fn(|| queue.pop_until(until)).map(|(_, event)| event).collect();
         assert_eq!(order, "abcd");
         assert_eq!(queue.pop_until(Time::from_nanos(9)), Some((Time::from_nanos(9), 'e')));
+    }
+
+    #[test]
+    fn shuffles_ties_and_nothing_else() {
+        use rand::SeedableRng;
+        let order = |seed| {
+            let mut queue = EventQueue::new(Some(ChaCha8Rng::seed_from_u64(seed)));
+            "bcdefg".chars().for_each(|event| queue.push(Time::from_nanos(5), event));
+            queue.push(Time::from_nanos(9), 'h');
+            queue.push_first(Time::from_nanos(5), 'a');
+            let until = Time::from_nanos(9);
+            std::iter::from_fn(|| queue.pop_until(until)).map(|(_, event)| event).collect::<String>()
+        };
+        assert_eq!(order(1), order(1));
+        assert_ne!(order(1), order(2));
+        assert!((0..9).all(|seed| order(seed).starts_with('a') && order(seed).ends_with('h')));
     }
 }

@@ -1,7 +1,6 @@
 //! Random numbers: one stream per purpose and node, so that a draw here does not shift a draw there.
 
-use dmos_core::settings::Law;
-use dmos_core::{NodeId, Span};
+use dmos_core::{Law, NodeId, Span};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -14,6 +13,26 @@ pub(crate) enum Purpose {
     Transit = 2,
     /// When a node begins its heartbeats.
     Phase = 3,
+    /// What befalls a node's messages.
+    MessageFault = 4,
+    /// How long they are held back.
+    HeldMessage = 5,
+    /// When a node fails.
+    Wear = 6,
+    /// What a crash does to a node's disk.
+    Crash = 7,
+    /// Which appends fail.
+    Append = 8,
+    /// How wrong a node's clock is.
+    Clock = 9,
+    /// Whom a fault of the script hits.
+    Script = 10,
+    /// In which order events of the same instant happen.
+    Ties = 11,
+    /// How long a node is down.
+    Repair = 12,
+    /// Between which effects a crash comes.
+    CrashPoint = 13,
 }
 
 /// The stream of one purpose and node under a run's seed, in one of the node's lives.
@@ -34,11 +53,22 @@ pub(crate) enum Sampler {
 
 impl Sampler {
     pub(crate) fn new(law: &Law, seed: u64, purpose: Purpose, nodes: impl Iterator<Item = NodeId>) -> Self {
+        Self::in_life(law, seed, purpose, nodes, 0)
+    }
+
+    /// As [`Sampler::new`], with streams of their own for each of several laws of one purpose.
+    pub(crate) fn in_life(
+        law: &Law,
+        seed: u64,
+        purpose: Purpose,
+        nodes: impl Iterator<Item = NodeId>,
+        life: u32,
+    ) -> Self {
         match law {
             Law::Fixed(span) => Self::Fixed(*span),
             law => Self::Drawn {
                 law: law.clone(),
-                streams: nodes.map(|node| stream(seed, purpose, node, 0)).collect(),
+                streams: nodes.map(|node| stream(seed, purpose, node, life)).collect(),
             },
         }
     }
@@ -51,12 +81,41 @@ impl Sampler {
     }
 }
 
-fn draw(law: &Law, stream: &mut ChaCha8Rng) -> Span {
+/// Draws a duration by a law. Logarithms and the like are those of `libm`, alike on every machine.
+pub(crate) fn draw(law: &Law, stream: &mut ChaCha8Rng) -> Span {
     match law {
         Law::Fixed(span) => *span,
         Law::Choice(spans) => spans[stream.random_range(0..spans.len() as u64) as usize],
         Law::Uniform(from, to) => Span::from_nanos(stream.random_range(from.as_nanos()..=to.as_nanos())),
+        Law::Exponential(mean) => times(*mean, exponential(stream)),
+        Law::Weibull { mean, shape } => {
+            let scale = 1.0 / libm::tgamma(1.0 + 1.0 / shape);
+            times(*mean, scale * libm::pow(exponential(stream), 1.0 / shape))
+        }
+        Law::LogNormal { mean, sigma } => {
+            times(*mean, libm::exp(sigma * normal(stream) - sigma * sigma / 2.0))
+        }
     }
+}
+
+/// Above zero and up to one.
+fn share(stream: &mut ChaCha8Rng) -> f64 {
+    1.0 - stream.random::<f64>()
+}
+
+/// Exponential with a mean of one, by inversion.
+fn exponential(stream: &mut ChaCha8Rng) -> f64 {
+    -libm::log(share(stream))
+}
+
+/// Standard normal (Box and Muller 1958); the second of the pair is not used.
+fn normal(stream: &mut ChaCha8Rng) -> f64 {
+    let radius = libm::sqrt(2.0 * exponential(stream));
+    radius * libm::cos(2.0 * std::f64::consts::PI * share(stream))
+}
+
+fn times(span: Span, factor: f64) -> Span {
+    Span::from_nanos((span.as_nanos() as f64 * factor) as u64)
 }
 
 /// A node's pause before its heartbeats in one of its lives: anything from zero up to `period`.
@@ -77,6 +136,27 @@ mod tests {
         let others =
             [first(2, Purpose::Transit, 0), first(1, Purpose::Phase, 0), first(1, Purpose::Transit, 1)];
         assert!(!others.contains(&GOLDEN));
+    }
+
+    #[test]
+    fn laws_have_their_means_and_spreads() {
+        let mean = Span::from_secs(100);
+        let laws = [
+            (Law::Exponential(mean), 100.0),
+            (Law::Weibull { mean, shape: 2.0 }, 52.3),
+            (Law::Weibull { mean, shape: 0.7 }, 146.2),
+            (Law::LogNormal { mean, sigma: 0.5 }, 53.3),
+            (Law::Uniform(Span::ZERO, mean * 2), 57.7),
+        ];
+        for (law, deviation) in laws {
+            let mut stream = stream(7, Purpose::Wear, NodeId::new(0), 0);
+            let drawn: Vec<f64> = (0..40_000).map(|_| draw(&law, &mut stream).as_secs_f64()).collect();
+            let average = drawn.iter().sum::<f64>() / drawn.len() as f64;
+            let variance = drawn.iter().map(|x| (x - average).powi(2)).sum::<f64>() / drawn.len() as f64;
+            assert!((average - 100.0).abs() < 3.0, "{law:?}: {average}");
+            assert!((variance.sqrt() / deviation - 1.0).abs() < 0.05, "{law:?}: {}", variance.sqrt());
+            assert_eq!(law.mean(), mean);
+        }
     }
 
     /// Pins the generator: a change here changes every result.

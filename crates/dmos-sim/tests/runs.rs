@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dmos_core::settings::Fault;
-use dmos_core::{Metric, NodeId, Registry, RunRecord, Scenario, Span};
+use dmos_core::{FaultKind, Metric, NodeId, Registry, RunRecord, Scenario, Span};
 use dmos_scenario::Override;
 use dmos_strategies as _;
 use proptest::prelude::*;
@@ -43,7 +42,7 @@ fn under_the_default_protocol_no_batch_is_lost_or_used_twice() {
         let scenario = load(name, &["duration=5min"]);
         for seed in 1..=5 {
             let record = with_seed(&scenario, seed);
-            assert!(record.goods.is_clean(), "{name}, seed {seed}: {:#?}", record.goods);
+            assert!(record.is_clean(), "{name}, seed {seed}: {:#?}", record.findings);
             assert!(total(&record, Metric::SuccessfulManufactureCycles) > 0, "{name}, seed {seed}");
         }
     }
@@ -58,7 +57,7 @@ fn the_prototypes_networks_run_on_the_default_protocol_as_well() {
         let scenario = load(&format!("seed/{name}"), &settings);
         for seed in 1..=10 {
             let record = with_seed(&scenario, seed);
-            assert!(record.goods.is_clean(), "{name}, seed {seed}: {:#?}", record.goods);
+            assert!(record.is_clean(), "{name}, seed {seed}: {:#?}", record.findings);
             assert!(record.faults.len() > 5, "{name}, seed {seed}: hardly anything failed");
             assert!(total(&record, Metric::FinalBatchesMade) > 0, "{name}, seed {seed}");
         }
@@ -120,7 +119,8 @@ fn the_operator_kills_when_and_whom_the_prototype_killed() {
     let record = dmos_sim::run(&load("seed/small-low-failure", &[]));
     let first = record.faults.first().expect("something fails");
     // Turn 16 of 1.01 s, after a pause of 2 s.
-    assert_eq!((first.at.as_nanos(), first.fault), (18_160_000_000, Fault::Crash(NodeId::new(3))));
+    assert_eq!((first.at.as_nanos(), first.kind), (18_160_000_000, FaultKind::Crash));
+    assert_eq!(first.node, Some(NodeId::new(3)));
     let med = dmos_sim::run(&load("seed/med-low-fail", &[]));
     assert_eq!(med.faults.first().map(|fault| fault.at), Some(first.at));
 }
@@ -140,7 +140,7 @@ faults:
     - {at: 150s, recover: finished_door}
 ";
     let record = dmos_sim::run(&parse(text));
-    assert!(record.goods.is_clean(), "{:#?}", record.goods);
+    assert!(record.is_clean(), "{:#?}", record.findings);
     let planners: Vec<_> = record.plans.iter().map(|plan| plan.by.index()).collect();
     let (first, last) = (planners[0], planners[planners.len() - 1]);
     assert_eq!((first, last), (23, 23), "the highest candidate leads, and again after its return");
@@ -217,7 +217,7 @@ proptest! {
     #[test]
     fn goods_are_conserved_whatever_crashes(text in random_scenarios()) {
         let record = dmos_sim::run(&parse(&text));
-        prop_assert!(record.goods.is_clean(), "{}\n{:#?}", text, record.goods);
+        prop_assert!(record.is_clean(), "{}\n{:#?}", text, record.findings);
     }
 }
 

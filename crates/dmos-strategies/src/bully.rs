@@ -11,7 +11,7 @@
 
 use dmos_core::strategy::{
     Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
-    Seat, register_leader,
+    Promise, Seat, register_leader,
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
@@ -20,6 +20,7 @@ register_leader!(LeaderDescriptor {
     summary: "the live candidate with the highest number leads",
     source: "Garcia-Molina 1982, Elections in a distributed computing system",
     guarantee: "at most one leader per term; one leader once messages arrive within the timeout",
+    promises: |_| &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
     params: &[ParamSpec {
         name: "timeout",
         summary: "how long to wait for an answer; longer than a message and its answer take",

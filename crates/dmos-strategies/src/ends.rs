@@ -1,6 +1,6 @@
 //! Where the prototype's search begins and ends.
 
-use dmos_core::strategy::{ParamKind, ParamSpec, PlanRequest};
+use dmos_core::strategy::{ParamKind, ParamSpec, Params, PlanRequest, Promise};
 use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, SupplyEdge};
 
 /// The parameter that the prototype's search and its twin share.
@@ -9,6 +9,11 @@ pub(crate) const STAND_INS: ParamSpec = ParamSpec {
     summary: "the first and last live nodes stand in for a dead source and a dead final node, as in the prototype",
     kind: ParamKind::Flag { default: true },
 };
+
+/// What the two promise: with stand-ins, a flow may count on nodes that can make nothing.
+pub(crate) fn promises(params: &Params) -> &'static [Promise] {
+    if params.flag("stand_ins") { &[] } else { &[Promise::FindsFlow] }
+}
 
 /// Who needs no supplies, and whose supplies are to be planned.
 pub(crate) struct Ends {

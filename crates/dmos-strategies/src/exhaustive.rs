@@ -12,13 +12,14 @@
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow};
 use dmos_core::{Flow, NodeId};
 
-use crate::ends::{Ends, STAND_INS};
+use crate::ends::{Ends, STAND_INS, promises};
 
 register_flow!(FlowDescriptor {
     name: "exhaustive",
     summary: "the prototype's search, which follows every route again and again",
     source: "the published prototype's flow bootstrap",
     guarantee: "finds a flow if one exists and its budget allows; takes time exponential in the network's depth",
+    promises,
     params: &[STAND_INS],
     build: |params: &Params| Box::new(Exhaustive { stand_ins: params.flag("stand_ins") }),
 });

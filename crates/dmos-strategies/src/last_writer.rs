@@ -8,7 +8,7 @@
 
 use dmos_core::strategy::{
     Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
-    Seat, register_leader,
+    Promise, Seat, register_leader,
 };
 use dmos_core::{NodeId, Term, Time};
 
@@ -17,6 +17,7 @@ register_leader!(LeaderDescriptor {
     summary: "the prototype's race: the node that writes its name last leads for ever",
     source: "the published prototype",
     guarantee: "none: a leader that dies is not replaced until it returns",
+    promises: |_| &[Promise::OneLeaderPerTerm],
     params: &[
         ParamSpec {
             name: "last",

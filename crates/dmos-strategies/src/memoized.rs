@@ -8,13 +8,14 @@
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow};
 use dmos_core::{Flow, NodeId};
 
-use crate::ends::{Ends, STAND_INS};
+use crate::ends::{Ends, STAND_INS, promises};
 
 register_flow!(FlowDescriptor {
     name: "memoized",
     summary: "the same flow as exhaustive, in linear time",
     source: "bottom-up evaluation of an acyclic AND/OR graph (Nilsson 1980, Principles of Artificial Intelligence)",
     guarantee: "finds a flow if one exists; linear in the recipes' entries",
+    promises,
     params: &[STAND_INS],
     build: |params: &Params| Box::new(Memoized { stand_ins: params.flag("stand_ins") }),
 });

@@ -133,12 +133,33 @@ fn tell(scenario: &Scenario, record: &RunRecord) {
         let budget = scenario.planning_budget;
         say(&format!("warning: {given_up} plans were given up after {budget} steps; see `planning_budget`"));
     }
-    if !goods.is_clean() {
-        let (lost, twice) = (goods.lost, goods.consumed_twice);
-        say(&format!(
-            "warning: goods were not conserved: {lost} batches lost, {twice} used twice; among others"
-        ));
-        goods.violations.iter().take(3).for_each(|violation| say(&format!("  {violation}")));
+    let (injected, effective) = record.fault_counts.iter().fold((0, 0), |(injected, effective), count| {
+        (injected + count.injected, effective + count.effective)
+    });
+    if injected > 0 {
+        let scrapped =
+            if goods.scrapped > 0 { format!("; {} batches scrapped", goods.scrapped) } else { String::new() };
+        say(&format!("  {injected} faults, {effective} of them with effect{scrapped}"));
+    }
+    tell_findings(record);
+}
+
+/// Says what should never have happened.
+fn tell_findings(record: &RunRecord) {
+    if record.is_clean() {
+        return;
+    }
+    let goods = &record.goods;
+    say(&format!(
+        "warning: what should never happen has happened; {} batches lost, {} used twice; among others",
+        goods.lost, goods.consumed_twice
+    ));
+    let mut shown = BTreeSet::new();
+    for finding in &record.findings {
+        if shown.insert(finding.property) {
+            let (property, at) = (finding.property.name(), finding.at.as_secs_f64());
+            say(&format!("  {property}, at {at} s: {}", finding.words));
+        }
     }
 }
 

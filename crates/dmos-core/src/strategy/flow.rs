@@ -35,10 +35,22 @@ pub struct PlanRequest<'a> {
 /// What makes a new plan necessary.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// A node was struck from the living.
+    /// A node was struck from the living, or has retired.
     Died(NodeId),
-    /// A node came back.
+    /// A node came back, or joined.
     Returned(NodeId),
+    /// A node's recipe was changed: the network of this request is not that of the one before.
+    Recipe(NodeId),
+}
+
+impl Change {
+    /// The node that has changed.
+    #[must_use]
+    pub fn node(self) -> NodeId {
+        match self {
+            Self::Died(node) | Self::Returned(node) | Self::Recipe(node) => node,
+        }
+    }
 }
 
 /// Why there is no flow.

@@ -28,6 +28,7 @@
 //!     summary: "all live producers supply all live consumers",
 //!     source: "none",
 //!     guarantee: "may plan nodes that cannot make anything",
+//!     promises: |_| &[],
 //!     params: &[],
 //!     build: |_: &Params| Box::new(Everything),
 //! });
@@ -42,8 +43,8 @@ pub use flow::{Change, FlowStrategy, Meter, NoFlow, PlanRequest};
 pub use leader::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use registry::{
-    Choice, Descriptor, FlowChoice, FlowDescriptor, LeaderChoice, LeaderDescriptor, Registry, RegistryError,
-    StrategyCall, StrategyError,
+    Choice, Descriptor, FlowChoice, FlowDescriptor, LeaderChoice, LeaderDescriptor, Promise, Registry,
+    RegistryError, StrategyCall, StrategyError,
 };
 
 /// Registers a [`FlowDescriptor`] with every program that links the crate it stands in.

@@ -17,12 +17,25 @@ pub struct Descriptor<S: ?Sized + 'static> {
     pub summary: &'static str,
     /// Where it comes from.
     pub source: &'static str,
-    /// What may be relied on, and what not.
+    /// What may be relied on, and what not, in words.
     pub guarantee: &'static str,
+    /// What is checked in every run, for these parameters.
+    pub promises: fn(&Params) -> &'static [Promise],
     /// Its parameters.
     pub params: &'static [ParamSpec],
     /// Builds it from parameters that fit `params`.
     pub build: fn(&Params) -> Box<S>,
+}
+
+/// What a strategy can promise, and auditors can check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Promise {
+    /// Flow: a flow is found whenever one exists.
+    FindsFlow,
+    /// Leader: no two nodes ever lead in the same term.
+    OneLeaderPerTerm,
+    /// Leader: once nothing fails any more, one node comes to lead, if a candidate is up.
+    OneLeaderEventually,
 }
 
 /// Describes a flow strategy.
@@ -48,6 +61,17 @@ pub struct StrategyCall {
     pub name: String,
     /// Parameters and values.
     pub params: Vec<(String, String)>,
+}
+
+impl fmt::Display for StrategyCall {
+    /// As it can be read again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        for (nth, (name, value)) in self.params.iter().enumerate() {
+            write!(f, "{}{name}={value}", if nth == 0 { ':' } else { ',' })?;
+        }
+        Ok(())
+    }
 }
 
 impl std::str::FromStr for StrategyCall {
@@ -184,6 +208,12 @@ impl<S: ?Sized> Choice<S> {
     #[must_use]
     pub fn descriptor(&self) -> &'static Descriptor<S> {
         self.descriptor
+    }
+
+    /// Whether it promises this, with its parameters.
+    #[must_use]
+    pub fn promises(&self, promise: Promise) -> bool {
+        (self.descriptor.promises)(&self.params).contains(&promise)
     }
 
     /// Builds the strategy.

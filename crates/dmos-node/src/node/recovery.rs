@@ -1,90 +1,84 @@
 //! What a node makes of its log after a crash.
 
-use dmos_core::Metric;
+use dmos_core::{BatchId, Metric, SerialSet};
 
 use super::Memory;
 use crate::context::Context;
-use crate::log::{Inbound, LogRecord, Outbound, Recovered};
+use crate::interface::Scrapped;
+use crate::log::{History, Inbound, LogRecord, LogState, Outbound};
 use crate::message::Message;
 
 impl Memory {
     /// Restores the state of the last durable point. What is under way is announced again.
-    pub(super) fn restore(&mut self, cx: &mut Context<'_>, recovered: &Recovered) {
-        for (&batch, state) in &recovered.inbound {
-            match state {
-                Inbound::Received => self.dock.take_in(cx.network, cx.me, batch),
-                Inbound::Consumed => {
-                    self.dock.remember(batch);
-                    self.stage.consumed += 1;
-                }
-                Inbound::SentOff => self.dock.remember(batch),
-                // Its supplier will announce it again.
-                Inbound::Coming => continue,
-            }
-            cx.metrics.count(Metric::WalRecoveredInboundBatches);
+    pub(super) fn restore(&mut self, cx: &mut Context<'_>, mut state: LogState, recovering: bool) {
+        if recovering {
+            cx.append(LogRecord::Returned);
+            state.returns += 1;
         }
-        for (&batch, state) in &recovered.outbound {
-            match *state {
-                Outbound::InStock => self.shipping.restock(batch),
-                Outbound::Promised { to, request } => self.shipping.announce(cx, batch, to, Some(request)),
-                Outbound::Delivered => {}
-                Outbound::OnItsWay => {
-                    cx.metrics.count(Metric::WalGhostOutboundBatches);
-                    continue;
-                }
-            }
-            cx.metrics.count(Metric::WalRecoveredOutboundBatches);
+        let inbound = state.inbound_entries;
+        cx.metrics.add(Metric::WalRecoveredInboundBatches, inbound);
+        let ghosts = state.on_their_way.len() as u64;
+        cx.metrics.add(Metric::WalRecoveredOutboundBatches, state.outbound_entries.saturating_sub(ghosts));
+        cx.metrics.add(Metric::WalGhostOutboundBatches, ghosts);
+        for &batch in &state.received {
+            self.dock.take_in(cx.network, batch);
         }
-        self.stage.produced = recovered.outbound.len() as u64;
-        self.dock.number_requests_from(cx.now);
-        // A batch that is coming is entered, and counted, once more when it is announced again.
-        let entries = recovered.inbound.values().filter(|state| **state != Inbound::Coming);
-        self.dock.set_log_entries(entries.count());
-        self.shipping.set_made(recovered.outbound.len());
+        self.dock.restore(state.returns, state.seen, inbound);
+        self.shipping.restore(state.made, state.stock, state.outbound_entries);
+        for (batch, promise) in state.promised {
+            self.shipping.announce(cx, batch, promise.to, Some(promise.request));
+        }
+        (self.stage.produced, self.stage.consumed) = (u64::from(state.made), state.consumed);
+    }
+
+    /// Takes what the crash destroyed out of what the log says is there. Nothing of it has been used.
+    pub(super) fn scrap(&mut self, cx: &mut Context<'_>, state: &mut LogState, scrapped: Scrapped) {
+        let maker = cx.me;
+        let stock = if scrapped.stock { std::mem::take(&mut state.stock) } else { SerialSet::default() };
+        let dock = if scrapped.dock { std::mem::take(&mut state.received) } else { Default::default() };
+        for batch in stock.iter().map(|serial| BatchId { maker, serial }).chain(dock) {
+            cx.append(LogRecord::Scrapped(batch));
+            cx.metrics.count(Metric::BatchesScrapped);
+        }
     }
 
     /// The prototype's recovery waits until a flow is known.
-    pub(super) fn prepare_replay(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut recovered: Recovered,
-        recovering: bool,
-    ) {
+    pub(super) fn prepare_replay(&mut self, cx: &mut Context<'_>, mut history: History, recovering: bool) {
         if recovering {
             // The stage was asleep when the node went down, and counts that turn before it sees the crash.
             cx.metrics.count(Metric::TotalManufactureCycles);
         }
         let arrived = self.dock.end_transits(cx).into_iter();
-        recovered.inbound.extend(arrived.map(|batch| (batch, Inbound::Received)));
-        for (&batch, state) in &recovered.outbound {
+        history.inbound.extend(arrived.map(|batch| (batch, Inbound::Received)));
+        for (&batch, state) in &history.outbound {
             if *state == Outbound::Delivered {
                 self.shipping.remember_delivered(batch);
             }
         }
-        self.dock.set_log_entries(recovered.inbound.len());
-        self.shipping.set_made(recovered.outbound.len());
-        for &batch in recovered.inbound.keys() {
+        self.dock.set_log_entries(history.inbound.len());
+        self.shipping.set_made(history.outbound.len());
+        for &batch in history.inbound.keys() {
             self.dock.remember(batch);
         }
-        if !recovered.inbound.is_empty() || !recovered.outbound.is_empty() {
-            self.replay = Some(recovered);
+        if !history.inbound.is_empty() || !history.outbound.is_empty() {
+            self.replay = Some(history);
         }
     }
 
     /// The prototype's recovery: each batch by its last state, with today's neighbours.
-    pub(super) fn replay(&mut self, cx: &mut Context<'_>, recovered: &Recovered) {
+    pub(super) fn replay(&mut self, cx: &mut Context<'_>, history: &History) {
         cx.metrics.count(Metric::FlowQueries);
         let part = self.role.part().cloned().unwrap_or_default();
-        for (&batch, state) in &recovered.inbound {
+        for (&batch, state) in &history.inbound {
             let metric = match (state, part.supplier(cx.network.makes(batch.maker))) {
                 (Inbound::Coming, Some(supplier)) => {
                     cx.append(LogRecord::Received(batch));
                     cx.send(supplier, Message::Delivered(batch));
-                    self.dock.take_in(cx.network, cx.me, batch);
+                    self.dock.take_in(cx.network, batch);
                     continue;
                 }
                 (Inbound::Received, _) => {
-                    self.dock.take_in(cx.network, cx.me, batch);
+                    self.dock.take_in(cx.network, batch);
                     Metric::WalRecoveredInboundBatches
                 }
                 (Inbound::Consumed, _) => {
@@ -95,13 +89,13 @@ impl Memory {
             };
             cx.metrics.count(metric);
         }
-        for (&batch, state) in &recovered.outbound {
+        for (&batch, state) in &history.outbound {
             let metric = match (state, part.consumers.last()) {
-                (Outbound::OnItsWay | Outbound::Promised { .. }, Some(&consumer)) => {
+                (Outbound::OnItsWay | Outbound::Promised, Some(&consumer)) => {
                     self.shipping.announce(cx, batch, consumer, None);
                     continue;
                 }
-                (Outbound::OnItsWay | Outbound::Promised { .. }, None) => Metric::WalGhostOutboundBatches,
+                (Outbound::OnItsWay | Outbound::Promised, None) => Metric::WalGhostOutboundBatches,
                 (Outbound::InStock, _) => {
                     self.shipping.restock(batch);
                     Metric::WalRecoveredOutboundBatches

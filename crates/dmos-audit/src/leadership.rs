@@ -1,0 +1,50 @@
+//! At most one leader per term, where that is promised, and no flow of an older term in place of a newer.
+
+use std::collections::BTreeMap;
+
+use dmos_core::strategy::Promise;
+use dmos_core::{NodeId, Property, Scenario, Stamp, Term};
+
+use crate::findings::Findings;
+
+/// Who led when, and whom nodes obeyed.
+pub(crate) struct Leadership {
+    /// Whether the strategy promises one leader per term.
+    is_promised: bool,
+    leaders: BTreeMap<Term, NodeId>,
+    /// The latest term of which each node took over a part.
+    obeyed: Vec<Term>,
+}
+
+impl Leadership {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self {
+            is_promised: scenario.leader.promises(Promise::OneLeaderPerTerm),
+            leaders: BTreeMap::new(),
+            obeyed: vec![Term::default(); scenario.network.node_count()],
+        }
+    }
+
+    pub(crate) fn took_office(&mut self, findings: &mut Findings, node: NodeId, term: Term) {
+        if !self.is_promised {
+            return;
+        }
+        let leader = *self.leaders.entry(term).or_insert(node);
+        if leader != node {
+            findings.add(Property::OneLeaderPerTerm, || {
+                format!("node {node} takes office in term {term}, in which node {leader} led")
+            });
+        }
+    }
+
+    pub(crate) fn adopted(&mut self, findings: &mut Findings, node: NodeId, stamp: Stamp) {
+        let obeyed = &mut self.obeyed[node.index()];
+        if stamp.term < *obeyed {
+            let before = *obeyed;
+            findings.add(Property::NewerFlowWins, || {
+                format!("node {node} takes over a flow of term {}, after one of term {before}", stamp.term)
+            });
+        }
+        *obeyed = (*obeyed).max(stamp.term);
+    }
+}

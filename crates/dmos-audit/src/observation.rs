@@ -1,0 +1,45 @@
+//! What auditors are told.
+
+use dmos_node::{Holdings, LogRecord, Report};
+
+/// Something that happened at a node. A driver tells of everything, in the order in which it happened.
+#[derive(Debug)]
+pub enum Observation<'a> {
+    /// It starts, for the first time or after a crash.
+    Started {
+        /// Whether it was up before.
+        recovering: bool,
+        /// What it finds in its log.
+        log: FoundLog,
+    },
+    /// It has handled its start, and holds this.
+    Holds(Holdings),
+    /// It went down.
+    Crashed(Crashed),
+    /// A record became durable. Compacting is a record as well.
+    Durable(&'a LogRecord),
+    /// A record was appended, but a crash took it before it was durable.
+    LostAppend(&'a LogRecord),
+    /// It says something for the record.
+    Reported(&'a Report),
+}
+
+/// In which state a log is found at a start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FoundLog {
+    /// Its last record was torn.
+    pub torn: bool,
+    /// It begins with a compacted record.
+    pub compacted: bool,
+}
+
+/// In the middle of what a node went down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Crashed {
+    /// It believed that it led.
+    pub leads: bool,
+    /// A plan of its own was under way.
+    pub is_planning: bool,
+    /// Batches were in transit to it.
+    pub awaits_batches: bool,
+}

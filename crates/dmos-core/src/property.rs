@@ -1,0 +1,111 @@
+//! What auditors check, by name and kind.
+
+use serde::Serialize;
+
+/// How a property is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PropertyKind {
+    /// It holds at every moment; once it does not, that is a finding.
+    Always,
+    /// It holds in the end; if it does not, that is a finding.
+    Eventually,
+    /// It comes about now and then. It proves that a search got to where it might hurt; that it does not
+    /// come about in one run is no finding.
+    Sometimes,
+}
+
+macro_rules! properties {
+    ($($id:ident $name:literal $kind:ident $doc:literal;)*) => {
+        /// Something that auditors check or watch for.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Property {
+            $(#[doc = $doc] $id,)*
+        }
+
+        impl Property {
+            /// All there are, in the order of their table.
+            pub const ALL: &'static [Self] = &[$(Self::$id,)*];
+
+            /// The name in every output.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$id => $name,)* }
+            }
+
+            /// How it is meant.
+            #[must_use]
+            pub fn kind(self) -> PropertyKind {
+                match self { $(Self::$id => PropertyKind::$kind,)* }
+            }
+
+            /// What it says.
+            #[must_use]
+            pub fn definition(self) -> &'static str {
+                match self { $(Self::$id => $doc,)* }
+            }
+        }
+    };
+}
+
+properties! {
+    BatchInOnePlace "batch_in_one_place" Always
+        "Every batch is in one place: in stock, under way, in a dock, used up or scrapped; nobody has one that is elsewhere.";
+    BatchUsedOnce "batch_used_once" Always
+        "No batch is used up twice.";
+    MadeByRecipe "made_by_recipe" Always
+        "What is made is made out of received batches, as many of each item as the recipe of that moment says.";
+    OneLeaderPerTerm "one_leader_per_term" Always
+        "No two nodes lead in the same term, if the leader strategy promises that.";
+    NewerFlowWins "newer_flow_wins" Always
+        "No node gives up a flow for one of an earlier term, not even after a crash.";
+    PlannedAmongTheLiving "planned_among_the_living" Always
+        "No plan uses a node that the planner takes for dead.";
+    FlowFits "flow_fits" Always
+        "Every supply edge leads from a maker of an item to a node that requires it, and a node that is supplied is supplied with all it requires.";
+    FlowFound "flow_found" Always
+        "A plan finds a flow if the nodes taken for living can make a final item, if the flow strategy promises that.";
+    LogRecovers "log_recovers" Always
+        "After a crash a node has what its log held at the last durable point: no more, no less.";
+    ProductionResumes "production_resumes" Eventually
+        "After the last fault is healed, final batches are made again within a bound, if the nodes that are up can make them.";
+    LeaderCrashed "leader_crashed" Sometimes
+        "A node crashed that led.";
+    PlanCutOff "plan_cut_off" Sometimes
+        "A leader crashed while it planned.";
+    LeaderReplaced "leader_replaced" Sometimes
+        "Another node took office after the first leader.";
+    LiveNodeStruck "live_node_struck" Sometimes
+        "A node was planned without although it was up.";
+    DeadNodePlanned "dead_node_planned" Sometimes
+        "A plan counted on a node that was down: its death was not known yet.";
+    NoFlowThere "no_flow_there" Sometimes
+        "A plan found that nothing can be made.";
+    OlderPartRefused "older_part_refused" Sometimes
+        "A node refused a part of an older flow than its own.";
+    PromiseRepeated "promise_repeated" Sometimes
+        "A maker announced again what it had promised before it crashed.";
+    DuplicateRecognised "duplicate_recognised" Sometimes
+        "A batch was announced that had come before.";
+    TransitCutOff "transit_cut_off" Sometimes
+        "A node crashed with a batch in transit to it.";
+    MakingCutOff "making_cut_off" Sometimes
+        "A crash took the last records of a making, so that nothing was made.";
+    TornAppendFound "torn_append_found" Sometimes
+        "A node started from a log whose last record was torn.";
+    CompactedLogRead "compacted_log_read" Sometimes
+        "A node started from a log that had been compacted.";
+    OtherSupplierAsked "other_supplier_asked" Sometimes
+        "A request that was not answered in time went to another supplier.";
+    RecipePlanned "recipe_planned" Sometimes
+        "A leader planned with a changed recipe.";
+    Resumed "resumed" Sometimes
+        "Production was looked for after the last fault, and had resumed.";
+}
+
+impl Serialize for Property {
+    /// As its name.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}

@@ -1,0 +1,168 @@
+//! A set of serial numbers as runs of neighbours.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// A set of serial numbers, kept as runs of neighbours: it takes space in proportion to the runs, however
+/// many numbers are in them.
+///
+/// A maker's stock is one, since stock leaves in the order in which it came, and so are the batches that a
+/// consumer has seen of one maker.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<(u32, u32)>", into = "Vec<(u32, u32)>")]
+pub struct SerialSet {
+    /// First and past-the-last of each run: ascending, never touching.
+    runs: Vec<(u32, u32)>,
+    len: u64,
+}
+
+impl From<Vec<(u32, u32)>> for SerialSet {
+    /// The set of these runs, in any order; runs without a number add nothing.
+    fn from(mut runs: Vec<(u32, u32)>) -> Self {
+        runs.sort_unstable();
+        let mut set = Self::default();
+        runs.into_iter().for_each(|(first, end)| set.insert_run(first..end));
+        set
+    }
+}
+
+impl From<SerialSet> for Vec<(u32, u32)> {
+    fn from(set: SerialSet) -> Self {
+        set.runs
+    }
+}
+
+impl SerialSet {
+    /// How many numbers are in the set.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether `serial` is in the set. O(log runs).
+    #[must_use]
+    pub fn contains(&self, serial: u32) -> bool {
+        let after = self.runs.partition_point(|run| run.0 <= serial);
+        after > 0 && serial < self.runs[after - 1].1
+    }
+
+    /// Puts `serial` in; true if it was not in. O(1) at the end, else O(runs).
+    pub fn insert(&mut self, serial: u32) -> bool {
+        let new = !self.contains(serial);
+        if new {
+            self.insert_run(serial..serial + 1);
+        }
+        new
+    }
+
+    /// Puts all of a run in.
+    pub fn insert_run(&mut self, run: Range<u32>) {
+        if run.is_empty() {
+            return;
+        }
+        // Every run that touches the new one becomes part of it.
+        let from = self.runs.partition_point(|known| known.1 < run.start);
+        let to = from + self.runs[from..].partition_point(|known| known.0 <= run.end);
+        let first = self.runs[from..to].first().map_or(run.start, |known| known.0.min(run.start));
+        let end = self.runs[from..to].last().map_or(run.end, |known| known.1.max(run.end));
+        let known: u64 = self.runs[from..to].iter().map(|run| u64::from(run.1 - run.0)).sum();
+        self.len += u64::from(end - first) - known;
+        if to == from + 1 {
+            self.runs[from] = (first, end);
+        } else {
+            self.runs.splice(from..to, [(first, end)]);
+        }
+    }
+
+    /// Takes `serial` out; true if it was in. O(runs).
+    pub fn remove(&mut self, serial: u32) -> bool {
+        let after = self.runs.partition_point(|run| run.0 <= serial);
+        if after == 0 || serial >= self.runs[after - 1].1 {
+            return false;
+        }
+        self.len -= 1;
+        let at = after - 1;
+        let (first, end) = self.runs[at];
+        match (first == serial, end == serial + 1) {
+            (true, true) => drop(self.runs.remove(at)),
+            (true, false) => self.runs[at].0 += 1,
+            (false, true) => self.runs[at].1 -= 1,
+            (false, false) => drop(self.runs.splice(at..=at, [(first, serial), (serial + 1, end)])),
+        }
+        true
+    }
+
+    /// The smallest number.
+    #[must_use]
+    pub fn first(&self) -> Option<u32> {
+        self.runs.first().map(|run| run.0)
+    }
+
+    /// Takes out the smallest number.
+    pub fn pop_first(&mut self) -> Option<u32> {
+        let first = self.first()?;
+        self.remove(first);
+        Some(first)
+    }
+
+    /// All numbers in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.runs.iter().flat_map(|run| run.0..run.1)
+    }
+
+    /// The runs, as first and past-the-last, in ascending order.
+    #[must_use]
+    pub fn runs(&self) -> &[(u32, u32)] {
+        &self.runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn neighbours_become_one_run() {
+        let mut set = SerialSet::default();
+        assert!([5, 3, 4, 9].into_iter().all(|serial| set.insert(serial)));
+        assert_eq!(set.runs(), [(3, 6), (9, 10)]);
+        set.insert_run(0..20);
+        assert_eq!((set.runs(), set.len()), (&[(0, 20)][..], 20));
+        assert!(set.remove(7) && !set.remove(7));
+        assert_eq!(set.runs(), [(0, 7), (8, 20)]);
+        assert_eq!((set.pop_first(), set.first(), set.len()), (Some(0), Some(1), 18));
+    }
+
+    proptest! {
+        #[test]
+        fn is_a_set(steps in proptest::collection::vec((0_u8..3, 0_u32..40, 0_u32..6), 0..80)) {
+            let (mut set, mut model) = (SerialSet::default(), BTreeSet::new());
+            for (kind, serial, length) in steps {
+                match kind {
+                    0 => prop_assert_eq!(set.insert(serial), model.insert(serial)),
+                    1 => prop_assert_eq!(set.remove(serial), model.remove(&serial)),
+                    _ => {
+                        set.insert_run(serial..serial + length);
+                        model.extend(serial..serial + length);
+                    }
+                }
+                prop_assert_eq!(set.len(), model.len() as u64);
+                prop_assert!(set.iter().eq(model.iter().copied()));
+                prop_assert!((0..50).all(|serial| set.contains(serial) == model.contains(&serial)));
+                prop_assert!(set.runs().windows(2).all(|pair| pair[0].1 < pair[1].0));
+                prop_assert_eq!(&SerialSet::from(set.runs().to_vec()), &set);
+            }
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Values that may be written in more than one way.
+
+use std::fmt;
+
+use dmos_core::strategy::StrategyCall;
+use dmos_core::{Law, Span};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What a node makes: an item, or an item with the number of batches of one making.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Makes {
+    /// The item.
+    pub item: String,
+    /// How many batches of it at once.
+    pub quantity: u32,
+}
+
+impl Serialize for Makes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.quantity {
+            1 => serializer.serialize_str(&self.item),
+            quantity => serializer.collect_map([(&self.item, quantity)]),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Makes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MakesVisitor;
+
+        impl<'de> Visitor<'de> for MakesVisitor {
+            type Value = Makes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an item, as `door`, or an item with a number of batches, as `{door: 2}`")
+            }
+
+            fn visit_str<E: Error>(self, item: &str) -> Result<Makes, E> {
+                Ok(Makes { item: item.to_owned(), quantity: 1 })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Makes, A::Error> {
+                let (Some((item, quantity)), None) = (map.next_entry()?, map.next_key::<String>()?) else {
+                    return Err(A::Error::custom("a node makes exactly one item"));
+                };
+                Ok(Makes { item, quantity })
+            }
+        }
+
+        deserializer.deserialize_any(MakesVisitor)
+    }
+}
+
+/// What a node needs: items, or items with numbers of batches.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Needs(pub Vec<(String, u32)>);
+
+impl Needs {
+    /// Whether nothing is needed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Needs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.iter().all(|(_, quantity)| *quantity == 1) {
+            serializer.collect_seq(self.0.iter().map(|(item, _)| item))
+        } else {
+            serializer.collect_map(self.0.iter().map(|(item, quantity)| (item, quantity)))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Needs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NeedsVisitor;
+
+        impl<'de> Visitor<'de> for NeedsVisitor {
+            type Value = Needs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "items, as `[wood, glass]`, or items with numbers of batches, as `{wood: 2, glass: 1}`",
+                )
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Needs, A::Error> {
+                let items = Vec::<String>::deserialize(SeqAccessDeserializer::new(items))?;
+                Ok(Needs(items.into_iter().map(|item| (item, 1)).collect()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Needs, A::Error> {
+                let mut needs = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    needs.push(entry);
+                }
+                Ok(Needs(needs))
+            }
+        }
+
+        deserializer.deserialize_any(NeedsVisitor)
+    }
+}
+
+/// A strategy: `name`, `name:parameter=value,…`, or a map of `name` and parameters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StrategyField(pub StrategyCall);
+
+impl Serialize for StrategyField {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A parameter's value, as text.
+struct Plain(String);
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PlainVisitor;
+
+        impl Visitor<'_> for PlainVisitor {
+            type Value = Plain;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a single value")
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<Plain, E> {
+                Ok(Plain(value.to_owned()))
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Plain, E> {
+                Ok(Plain(value.to_string()))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Plain, E> {
+                Ok(Plain(value.to_string()))
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Plain, E> {
+                Ok(Plain(value.to_string()))
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Plain, E> {
+                Ok(Plain(value.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(PlainVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for StrategyField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StrategyVisitor;
+
+        impl<'de> Visitor<'de> for StrategyVisitor {
+            type Value = StrategyField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a strategy, as `bully`, `bully:timeout=1s` or `{name: bully, timeout: 1s}`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<StrategyField, E> {
+                text.parse().map(StrategyField).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StrategyField, A::Error> {
+                let (mut name, mut params) = (None, Vec::new());
+                while let Some((key, Plain(value))) = map.next_entry::<String, Plain>()? {
+                    if key == "name" { name = Some(value) } else { params.push((key, value)) }
+                }
+                let name = name.ok_or_else(|| A::Error::missing_field("name"))?;
+                Ok(StrategyField(StrategyCall { name, params }))
+            }
+        }
+
+        deserializer.deserialize_any(StrategyVisitor)
+    }
+}
+
+/// A law: a duration, or a map of a law's name and its figures.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LawField(pub Law);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum LawMap {
+    Choice(Vec<Span>),
+    Uniform([Span; 2]),
+    Exponential(Span),
+    Weibull { mean: Span, shape: f64 },
+    LogNormal { mean: Span, sigma: f64 },
+}
+
+impl Serialize for LawField {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A map of one entry, not a tagged value: YAML's tags are refused when read.
+        match &self.0 {
+            Law::Fixed(span) => serializer.collect_str(span),
+            Law::Choice(spans) => serializer.collect_map([("choice", spans)]),
+            Law::Uniform(from, to) => serializer.collect_map([("uniform", [from, to])]),
+            Law::Exponential(mean) => serializer.collect_map([("exponential", mean)]),
+            Law::Weibull { mean, shape } => serializer
+                .collect_map([("weibull", Shaped { mean: *mean, shape: Some(*shape), sigma: None })]),
+            Law::LogNormal { mean, sigma } => serializer
+                .collect_map([("log_normal", Shaped { mean: *mean, shape: None, sigma: Some(*sigma) })]),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Shaped {
+    mean: Span,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shape: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sigma: Option<f64>,
+}
+
+impl<'de> Deserialize<'de> for LawField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LawVisitor;
+
+        impl<'de> Visitor<'de> for LawVisitor {
+            type Value = LawField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a duration, as `1s`, or a law, as `{uniform: [500ms, 1s]}` or `{exponential: 10min}`",
+                )
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<LawField, E> {
+                text.parse().map(|span| LawField(Law::Fixed(span))).map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<LawField, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<LawField, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LawField, A::Error> {
+                Ok(LawField(match LawMap::deserialize(MapAccessDeserializer::new(map))? {
+                    LawMap::Choice(spans) => Law::Choice(spans),
+                    LawMap::Uniform([from, to]) => Law::Uniform(from, to),
+                    LawMap::Exponential(mean) => Law::Exponential(mean),
+                    LawMap::Weibull { mean, shape } => Law::Weibull { mean, shape },
+                    LawMap::LogNormal { mean, sigma } => Law::LogNormal { mean, sigma },
+                }))
+            }
+        }
+
+        deserializer.deserialize_any(LawVisitor)
+    }
+}
+
+/// A node's name; generated nodes are named by numbers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeName(pub String);
+
+impl<'de> Deserialize<'de> for NodeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Plain::deserialize(deserializer).map(|Plain(name)| Self(name))
+    }
+}
+
+impl Serialize for NodeName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Nodes: `all`, or a list of names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NodesField {
+    /// Every node.
+    All,
+    /// These.
+    These(Vec<NodeName>),
+}
+
+impl Serialize for NodesField {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::All => serializer.serialize_str("all"),
+            Self::These(names) => names.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for NodesField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NodesVisitor;
+
+        impl<'de> Visitor<'de> for NodesVisitor {
+            type Value = NodesField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`all`, or a list of nodes, as `[wood, door]`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<NodesField, E> {
+                match text {
+                    "all" => Ok(NodesField::All),
+                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<NodesField, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(names)).map(NodesField::These)
+            }
+        }
+
+        deserializer.deserialize_any(NodesVisitor)
+    }
+}
+
+/// Whom a fault hits: a node's name, or a map of how to find one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TargetField {
+    /// This node.
+    Node(NodeName),
+    /// All producers of an item.
+    Item(String),
+    /// One producer of an item, drawn.
+    ProducerOf(String),
+    /// Whoever has a role.
+    Role(Role),
+}
+
+/// A role by which a node is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Who took office last.
+    Leader,
+    /// Who has made most.
+    Busiest,
+    /// One of all, drawn.
+    Anyone,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum TargetMap {
+    Item(NodeName),
+    ProducerOf(NodeName),
+    Role(Role),
+}
+
+impl Serialize for TargetField {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Node(name) => name.serialize(serializer),
+            Self::Item(item) => serializer.collect_map([("item", item)]),
+            Self::ProducerOf(item) => serializer.collect_map([("producer_of", item)]),
+            Self::Role(role) => serializer.collect_map([("role", role)]),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TargetField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TargetVisitor;
+
+        impl<'de> Visitor<'de> for TargetVisitor {
+            type Value = TargetField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a node, as `door-1`, or `{role: leader}`, `{producer_of: door}` or `{item: door}`",
+                )
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<TargetField, E> {
+                Ok(TargetField::Node(NodeName(name.to_owned())))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<TargetField, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<TargetField, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TargetField, A::Error> {
+                Ok(match TargetMap::deserialize(MapAccessDeserializer::new(map))? {
+                    TargetMap::Item(NodeName(item)) => TargetField::Item(item),
+                    TargetMap::ProducerOf(NodeName(item)) => TargetField::ProducerOf(item),
+                    TargetMap::Role(role) => TargetField::Role(role),
+                })
+            }
+        }
+
+        deserializer.deserialize_any(TargetVisitor)
+    }
+}

@@ -1,0 +1,328 @@
+//! What a file says of faults, checked.
+
+use dmos_core::faults::{
+    Condition, DiskFaults, Failure, Fault, Faults, MessageFaults, Scripted, Target, Trigger, Wear,
+};
+use dmos_core::{ItemId, Network, NodeId, Requirement, Span, Time};
+
+use super::{PERIOD_MIN, Problems, SUGGESTIONS, at_least, laws, unknown_item, unknown_node};
+use crate::document::{Path, steps};
+use crate::file::{
+    FaultsField, LawField, MessagesField, NodeName, NodesField, Role, ScriptField, TargetField, WearField,
+};
+
+/// The most that a clock may be wrong.
+const DRIFT_MAX: f64 = 0.3;
+
+/// The most batches of an item that one making takes.
+const QUANTITY_MAX: u32 = 1_000;
+
+/// Checks what a file says of faults.
+pub(super) fn faults(
+    field: FaultsField,
+    network: &Network,
+    duration: Span,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Faults {
+    if field.operator.as_ref().is_some_and(|operator| operator.turn < PERIOD_MIN) {
+        problems.push(at_least(steps!["faults", "operator", "turn"], PERIOD_MIN));
+    }
+    let wear: Vec<Wear> = field
+        .wear
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, entry)| wear(index, entry, network, problems))
+        .collect();
+    let mut script = Vec::with_capacity(field.script.len());
+    for (index, entry) in field.script.into_iter().enumerate() {
+        let mut reader = Entry { network, suggests: problems.len() < SUGGESTIONS };
+        match reader.read(entry) {
+            Ok(scripted) => script.push(scripted),
+            Err((key, message)) => problems.push((steps!["faults", "script", index, key], message)),
+        }
+    }
+    check_orders(&script, network, problems);
+    let late = script.iter().filter(|scripted| comes_after(scripted, Time::ZERO + duration)).count();
+    if late > 0 {
+        warnings.push(format!("{late} scripted faults come after the end of the run"));
+    }
+    let heal_at = field.heal_at.map(|span| Time::ZERO + span);
+    if let Some(heal_at) = heal_at {
+        let late = script.iter().filter(|scripted| comes_after(scripted, heal_at)).count();
+        if late > 0 {
+            warnings.push(format!("{late} scripted faults come after `heal_at`, and will not happen"));
+        }
+    }
+    check_disks(&field.disks, problems, warnings);
+    share(field.clocks.drift, DRIFT_MAX, steps!["faults", "clocks", "drift"], problems);
+    Faults {
+        operator: field.operator,
+        wear,
+        script,
+        messages: messages(field.messages, problems),
+        disks: field.disks,
+        clocks: field.clocks,
+        goods: field.goods,
+        heal_at,
+    }
+}
+
+fn comes_after(scripted: &Scripted, end: Time) -> bool {
+    matches!(scripted.trigger, Trigger::At(at) if at > end)
+}
+
+fn share(value: f64, max: f64, path: Path, problems: &mut Problems) {
+    if !(0.0..=max).contains(&value) {
+        let name = path.last().map(ToString::to_string).unwrap_or_default();
+        problems.push((path, format!("`{name}` must be a share from 0 to {max}, not {value}")));
+    }
+}
+
+fn check_disks(disks: &DiskFaults, problems: &mut Problems, warnings: &mut Vec<String>) {
+    share(disks.append_fails, 0.5, steps!["faults", "disks", "append_fails"], problems);
+    if disks.torn && !disks.lose_unsynced {
+        warnings.push("`torn` does nothing unless `lose_unsynced` is on".to_owned());
+    }
+}
+
+fn messages(field: MessagesField, problems: &mut Problems) -> MessageFaults {
+    let path = |key: &str| steps!["faults", "messages", key];
+    share(field.loss, 0.9, path("loss"), problems);
+    share(field.duplication, 0.9, path("duplication"), problems);
+    share(field.reordering, 0.9, path("reordering"), problems);
+    if field.loss + field.duplication + field.reordering > 1.0 {
+        let message = "`loss`, `duplication` and `reordering` are more than all messages together";
+        problems.push((steps!["faults", "messages"], message.to_owned()));
+    }
+    let held_for = field.held_for.map(|LawField(law)| {
+        laws::check(&law, path("held_for"), problems);
+        law
+    });
+    MessageFaults { loss: field.loss, duplication: field.duplication, reordering: field.reordering, held_for }
+}
+
+fn wear(index: usize, field: WearField, network: &Network, problems: &mut Problems) -> Option<Wear> {
+    let path = |key: &str| steps!["faults", "wear", index, key];
+    let nodes = match field.nodes {
+        NodesField::All => network.nodes().collect(),
+        NodesField::These(names) => match node_list(&names, network, problems.len() < SUGGESTIONS) {
+            Ok(nodes) => nodes,
+            Err(message) => {
+                problems.push((path("nodes"), message));
+                return None;
+            }
+        },
+    };
+    let (LawField(fails_after), LawField(back_after)) = (field.fails_after, field.back_after);
+    laws::check(&fails_after, path("fails_after"), problems);
+    laws::check(&back_after, path("back_after"), problems);
+    if fails_after.mean() + back_after.mean() < PERIOD_MIN {
+        problems.push(at_least(path("fails_after"), PERIOD_MIN));
+    }
+    Some(Wear { nodes, fails_after, back_after, how: field.how })
+}
+
+fn node(name: &str, network: &Network, suggests: bool) -> Result<NodeId, String> {
+    network.find_node(name).ok_or_else(|| {
+        if suggests { unknown_node(name, network) } else { format!("there is no node `{name}`") }
+    })
+}
+
+/// Nodes in ascending order, each once.
+fn node_list(names: &[NodeName], network: &Network, suggests: bool) -> Result<Vec<NodeId>, String> {
+    let mut nodes =
+        names.iter().map(|name| node(&name.0, network, suggests)).collect::<Result<Vec<_>, _>>()?;
+    nodes.sort_unstable();
+    nodes.dedup();
+    Ok(nodes)
+}
+
+/// A problem with one entry: at which key, and what.
+type EntryProblem = (&'static str, String);
+
+/// Reads entries of the script.
+struct Entry<'a> {
+    network: &'a Network,
+    suggests: bool,
+}
+
+impl Entry<'_> {
+    fn read(&mut self, entry: ScriptField) -> Result<Scripted, EntryProblem> {
+        let trigger = trigger(&entry)?;
+        let (lasts, by) = (entry.lasts, entry.by);
+        let (key, fault) = self.fault(entry)?;
+        let must_end = matches!(fault, Fault::Fail(_, Failure::Freeze));
+        let may_end = must_end
+            || matches!(fault, Fault::Fail(..) | Fault::Slow(..) | Fault::FailAppend(_) | Fault::Cut { .. });
+        match lasts {
+            None if must_end => Err((key, format!("`{key}` needs `for`: how long it lasts"))),
+            Some(_) if !may_end => Err(("for", format!("`{key}` happens at once; remove `for`"))),
+            Some(span) if span.is_zero() => Err(("for", "`for` must be more than 0s".to_owned())),
+            _ if by.is_some() && !matches!(fault, Fault::Slow(..)) => {
+                Err(("by", "`by` says how slow a node is; it goes with `slow`".to_owned()))
+            }
+            _ => Ok(Scripted { trigger, fault, lasts }),
+        }
+    }
+
+    fn fault(&self, entry: ScriptField) -> Result<(&'static str, Fault), EntryProblem> {
+        let fail = |key, how, target: Option<TargetField>| {
+            target.map(|target| self.target(key, target).map(|target| (key, Fault::Fail(target, how))))
+        };
+        let given = [
+            fail("crash", Failure::Crash, entry.crash),
+            fail("crash_midway", Failure::CrashMidway, entry.crash_midway),
+            fail("freeze", Failure::Freeze, entry.freeze),
+            entry.slow.map(|target| self.slow(target, entry.by)),
+            entry.fail_append.map(|target| {
+                self.target("fail_append", target).map(|t| ("fail_append", Fault::FailAppend(t)))
+            }),
+            entry
+                .recover
+                .map(|target| self.target("recover", target).map(|t| ("recover", Fault::Recover(t)))),
+            entry.cut.map(|cut| self.cut("cut", &cut.from, &cut.to, false)),
+            entry.split.map(|[one, other]| self.cut("split", &one, &other, true)),
+            entry.heal.map(|_| Ok(("heal", Fault::Heal))),
+            entry.recipe.map(|recipe| self.recipe(&recipe.node, &recipe.needs.0)),
+            entry.add.map(|name| self.node("add", &name).map(|node| ("add", Fault::Add(node)))),
+            entry.retire.map(|name| self.node("retire", &name).map(|node| ("retire", Fault::Retire(node)))),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(fault), None) => fault,
+            _ => {
+                let message = "give exactly one of `crash`, `crash_midway`, `freeze`, `slow`, `fail_append`, \
+                     `recover`, `cut`, `split`, `heal`, `recipe`, `add` and `retire`";
+                Err(("at", message.to_owned()))
+            }
+        }
+    }
+
+    fn node(&self, key: &'static str, name: &NodeName) -> Result<NodeId, EntryProblem> {
+        node(&name.0, self.network, self.suggests).map_err(|message| (key, message))
+    }
+
+    fn item(&self, key: &'static str, name: &str) -> Result<ItemId, EntryProblem> {
+        self.network.find_item(name).ok_or_else(|| {
+            (
+                key,
+                if self.suggests {
+                    unknown_item(name, self.network)
+                } else {
+                    format!("there is no item `{name}`")
+                },
+            )
+        })
+    }
+
+    fn target(&self, key: &'static str, target: TargetField) -> Result<Target, EntryProblem> {
+        Ok(match target {
+            TargetField::Node(name) => Target::Node(self.node(key, &name)?),
+            TargetField::Item(item) => Target::Item(self.item(key, &item)?),
+            TargetField::ProducerOf(item) => Target::ProducerOf(self.item(key, &item)?),
+            TargetField::Role(Role::Leader) => Target::Leader,
+            TargetField::Role(Role::Busiest) => Target::Busiest,
+            TargetField::Role(Role::Anyone) => Target::Anyone,
+        })
+    }
+
+    fn slow(&self, target: TargetField, by: Option<Span>) -> Result<(&'static str, Fault), EntryProblem> {
+        let by = by.filter(|span| !span.is_zero());
+        let by = by.ok_or(("slow", "`slow` needs `by`: how much longer each input takes".to_owned()))?;
+        Ok(("slow", Fault::Slow(self.target("slow", target)?, by)))
+    }
+
+    fn cut(
+        &self,
+        key: &'static str,
+        from: &[NodeName],
+        to: &[NodeName],
+        both_ways: bool,
+    ) -> Result<(&'static str, Fault), EntryProblem> {
+        let list = |names: &[NodeName]| {
+            if names.is_empty() {
+                return Err((key, format!("`{key}` needs at least one node on either side")));
+            }
+            node_list(names, self.network, self.suggests).map_err(|message| (key, message))
+        };
+        Ok((key, Fault::Cut { from: list(from)?, to: list(to)?, both_ways }))
+    }
+
+    fn recipe(
+        &self,
+        name: &NodeName,
+        needs: &[(String, u32)],
+    ) -> Result<(&'static str, Fault), EntryProblem> {
+        let node = self.node("recipe", name)?;
+        let mut requires = Vec::with_capacity(needs.len());
+        for (item, quantity) in needs {
+            if !(1..=QUANTITY_MAX).contains(quantity) {
+                let message =
+                    format!("one making takes 1 to {QUANTITY_MAX} batches of an item, not {quantity}");
+                return Err(("recipe", message));
+            }
+            requires.push(Requirement { item: self.item("recipe", item)?, quantity: *quantity });
+        }
+        requires.sort_unstable();
+        Ok(("recipe", Fault::Recipe(node, requires)))
+    }
+}
+
+fn trigger(entry: &ScriptField) -> Result<Trigger, EntryProblem> {
+    match (entry.at, entry.when) {
+        (Some(at), None) => match (entry.nth, entry.wait) {
+            (None, None) => Ok(Trigger::At(Time::ZERO + at)),
+            (Some(_), _) => Err(("nth", "`nth` goes with `when`, not with `at`".to_owned())),
+            (None, Some(_)) => Err(("wait", "`wait` goes with `when`, not with `at`".to_owned())),
+        },
+        (None, Some(condition)) => Ok(when(entry, condition)),
+        _ => Err(("at", "give exactly one of `at` and `when`".to_owned())),
+    }
+}
+
+fn when(entry: &ScriptField, condition: Condition) -> Trigger {
+    let nth = entry.nth.map_or(1, std::num::NonZeroU64::get);
+    Trigger::When { condition, nth, wait: entry.wait.unwrap_or_default() }
+}
+
+/// Recipes must fit the network in whatever order they come, and a node joins only once.
+fn check_orders(script: &[Scripted], network: &Network, problems: &mut Problems) {
+    let mut added: Vec<NodeId> = Vec::new();
+    let mut all: Vec<Vec<Requirement>> =
+        network.nodes().map(|node| network.requirements(node).to_vec()).collect();
+    let mut is_changed = false;
+    for (index, scripted) in script.iter().enumerate() {
+        match &scripted.fault {
+            Fault::Add(node) if added.contains(node) => {
+                let message = format!("node `{}` is added twice", network.node_name(*node));
+                problems.push((steps!["faults", "script", index, "add"], message));
+            }
+            Fault::Add(node) => added.push(*node),
+            Fault::Recipe(node, requires) => {
+                if requires.windows(2).any(|pair| pair[0].item == pair[1].item) {
+                    let message = "an item is given twice".to_owned();
+                    problems.push((steps!["faults", "script", index, "recipe"], message));
+                    return;
+                }
+                is_changed = true;
+                let known = &mut all[node.index()];
+                for required in requires {
+                    if !known.iter().any(|other| other.item == required.item) {
+                        known.push(*required);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let all = all.iter().enumerate().map(|(index, requires)| (NodeId::new(index), &requires[..]));
+    if is_changed && let Err(error) = network.with_requirements(all) {
+        let message = format!("with all recipes that the script orders: {error}");
+        problems.push((steps!["faults", "script"], message));
+    }
+    if added.len() == network.node_count() {
+        let message = "all nodes are added later; one at least must be there from the beginning".to_owned();
+        problems.push((steps!["faults", "script"], message));
+    }
+}

@@ -1,0 +1,93 @@
+//! A node's clock: it may run at a wrong rate, and stands still while the node does.
+
+use dmos_core::{Span, Time};
+
+/// Parts in which rates are reckoned.
+const PARTS: u128 = 1_000_000_000;
+
+/// The clock of one node.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    /// Parts of a second that it counts in a second.
+    rate: u128,
+    /// How long it has stood still so far.
+    stopped: Span,
+}
+
+impl Clock {
+    /// A clock that gains so much per unit of time: 0.01 is 1 %, and it may be negative down to -0.5.
+    pub(crate) fn new(gain: f64) -> Self {
+        let parts = (gain.clamp(-0.5, 0.5) * PARTS as f64) as i128;
+        Self { rate: (PARTS as i128 + parts) as u128, stopped: Span::ZERO }
+    }
+
+    /// Whether it runs at the right rate.
+    pub(crate) fn is_right(&self) -> bool {
+        self.rate == PARTS
+    }
+
+    /// What it shows.
+    pub(crate) fn shows(&self, now: Time) -> Time {
+        let ran = now.since(Time::ZERO + self.stopped);
+        let shown = if self.is_right() { ran } else { scale(ran, self.rate, PARTS) };
+        Time::ZERO + shown
+    }
+
+    /// How long it takes until it has counted `span`.
+    pub(crate) fn takes(&self, span: Span) -> Span {
+        if self.is_right() { span } else { scale(span, PARTS, self.rate) }
+    }
+
+    /// It stood still so long.
+    pub(crate) fn stand_still(&mut self, span: Span) {
+        self.stopped += span;
+    }
+
+    /// How long it has stood still so far.
+    pub(crate) fn stopped(&self) -> Span {
+        self.stopped
+    }
+}
+
+fn scale(span: Span, times: u128, parts: u128) -> Span {
+    let nanos = (u128::from(span.as_nanos()) * times).div_ceil(parts);
+    Span::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Span::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_fast_clock_shows_more_and_waits_less() {
+        let clock = Clock::new(0.25);
+        assert_eq!(clock.shows(at(100)), at(125));
+        assert_eq!(clock.takes(Span::from_secs(5)), Span::from_secs(4));
+        assert_eq!(Clock::new(0.0).takes(Span::from_secs(5)), Span::from_secs(5));
+    }
+
+    #[test]
+    fn what_it_waited_for_has_passed_when_it_wakes() {
+        for gain in [-0.3, -0.01, 0.0, 0.003, 0.4] {
+            let clock = Clock::new(gain);
+            for (now, span) in [(3, 1_000_000_007), (77, 15_000_000_000), (5_000_000, 999)] {
+                let (now, span) = (at(now), Span::from_nanos(span));
+                assert!(
+                    clock.shows(now + clock.takes(span)).since(clock.shows(now)) + Span::from_nanos(1)
+                        >= span
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn time_that_it_stands_still_is_not_shown() {
+        let mut clock = Clock::new(0.0);
+        clock.stand_still(Span::from_secs(30));
+        assert_eq!(clock.shows(at(100)), at(70));
+    }
+}

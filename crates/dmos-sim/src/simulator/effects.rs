@@ -1,0 +1,217 @@
+//! Carries out what nodes want, in order: nothing is seen outside a node before its appends are durable.
+
+use dmos_audit::Observation;
+use dmos_core::faults::Condition;
+use dmos_core::record::PlanRecord;
+use dmos_core::{FaultKind, NodeId, Span};
+use dmos_node::{Effect, Input, LogRecord, Message, Notice, PlanReport, Report};
+use rand::RngExt;
+
+use super::{Event, Simulator};
+use crate::lanes::{Hold, LaneId, Letter};
+use crate::streams::{Purpose, stream};
+
+impl Simulator<'_> {
+    /// Carries out effects, unless the node goes down in the middle of them.
+    pub(super) fn carry_out(&mut self, node: NodeId, mut effects: Vec<Effect>) {
+        let life = self.slot(node).life;
+        let crashes_before = self.crash_point(node, effects.len());
+        for (nth, effect) in effects.drain(..).enumerate() {
+            if crashes_before == Some(nth) {
+                self.crash_midway(node);
+                break;
+            }
+            match effect {
+                Effect::Append(record) => self.append(node, record),
+                Effect::Compact(state) => self.replace_log(node, LogRecord::Compacted(state)),
+                effect => {
+                    self.sync(node);
+                    self.effect(node, effect);
+                }
+            }
+            if self.slot(node).life != life {
+                break;
+            }
+        }
+        self.buffers.push(effects);
+        if self.slot(node).life == life {
+            self.sync(node);
+        }
+    }
+
+    /// Before which of so many effects the node crashes, if it is to.
+    fn crash_point(&self, node: NodeId, effects: usize) -> Option<usize> {
+        let slot = self.slot(node);
+        slot.crash_midway.filter(|_| effects > 1)?;
+        let mut stream = stream(self.scenario.seed, Purpose::CrashPoint, node, slot.life);
+        Some(stream.random_range(1..effects as u64) as usize)
+    }
+
+    /// Appends are made when their work begins: nothing leaves the node before it ends. What is left are the
+    /// other effects.
+    pub(super) fn append_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        let life = self.slot(node).life;
+        let all = std::mem::take(effects);
+        for effect in all {
+            match effect {
+                Effect::Append(record) => self.append(node, record),
+                // What was appended before it is in it.
+                Effect::Compact(state) => self.replace_log(node, LogRecord::Compacted(state)),
+                effect => effects.push(effect),
+            }
+            if self.slot(node).life != life {
+                return;
+            }
+        }
+    }
+
+    /// Appends a record, which a crash can still take. A node whose disk refuses it stops.
+    fn append(&mut self, node: NodeId, record: LogRecord) {
+        if self.append_fails(node) {
+            return;
+        }
+        self.slot_mut(node).disk.append(record);
+    }
+
+    fn replace_log(&mut self, node: NodeId, record: LogRecord) {
+        self.sync(node);
+        self.observe(node, &Observation::Durable(&record));
+        self.slot_mut(node).disk.replace(record);
+    }
+
+    /// Makes durable what the node has appended.
+    pub(super) fn sync(&mut self, node: NodeId) {
+        let Self { slots, auditor, now, scenario, .. } = self;
+        let disk = &mut slots[node.index()].disk;
+        let (mut delivered, mut final_made) = (0, 0);
+        for record in disk.unsynced() {
+            auditor.observe(*now, node, &Observation::Durable(record));
+            match record {
+                LogRecord::Received(_) => delivered += 1,
+                LogRecord::Made { count, .. } if scenario.network.is_final(node) => final_made += count,
+                _ => {}
+            }
+        }
+        disk.sync();
+        (0..delivered).for_each(|_| self.came_about(Condition::Delivered));
+        (0..final_made).for_each(|_| self.came_about(Condition::FinalMade));
+    }
+
+    fn effect(&mut self, node: NodeId, effect: Effect) {
+        match effect {
+            Effect::Append(_) | Effect::Compact(_) => unreachable!("the log is written elsewhere"),
+            Effect::Send { to, message } if self.scenario.work.send.is_zero() => {
+                self.release(node, to, message);
+            }
+            Effect::Send { to, message } => self.hand_in(node, Letter::Outgoing { to, message }),
+            Effect::SetTimer { after, timer } => {
+                let after = self.slot(node).clock.takes(after);
+                self.come_back(node, after, Letter::Timer(timer));
+            }
+            Effect::Transport { batch, blocking } => {
+                if blocking {
+                    self.hold(node, Hold::Batch(batch));
+                }
+                let span = self.transits.draw(node);
+                self.come_back(node, span, Letter::Arrived(batch));
+                self.came_about(Condition::BatchInTransit);
+            }
+            Effect::Plan { ticket, steps, blocking } => {
+                let span = self.scenario.work.planning_step.of(steps);
+                if blocking {
+                    self.hold(node, Hold::Plan(ticket));
+                }
+                self.came_about(Condition::PlanStarted);
+                self.hand_in(node, Letter::Think { ticket, span });
+            }
+            Effect::Post(notice) => self.post(&notice),
+            Effect::Report(report) => self.report(node, report),
+        }
+    }
+
+    fn report(&mut self, node: NodeId, report: Report) {
+        self.observe(node, &Observation::Reported(&report));
+        match report {
+            Report::TookOffice(_) => {
+                self.in_office = Some(node);
+                self.came_about(Condition::LeaderElected);
+            }
+            Report::Planned(plan) => self.note_plan(node, *plan),
+            Report::Adopted(_) => {}
+        }
+    }
+
+    fn note_plan(&mut self, node: NodeId, plan: PlanReport) {
+        self.plans.push(PlanRecord {
+            at: self.now,
+            by: node,
+            took: plan.took,
+            steps: plan.steps,
+            edges: plan.flow.as_ref().map(|flow| flow.edges().len() as u64),
+            in_force: plan.in_force,
+        });
+        if plan.in_force {
+            self.in_force = Some((plan.flow.unwrap_or_default(), node));
+        }
+    }
+
+    fn hold(&mut self, node: NodeId, hold: Hold) {
+        self.slot_mut(node).lanes[LaneId::Messages as usize].held_for = Some(hold);
+    }
+
+    pub(super) fn come_back(&mut self, node: NodeId, after: Span, letter: Letter) {
+        let slot = self.slot(node);
+        let (life, stopped) = (slot.life, slot.clock.stopped());
+        self.queue.push(self.now + after, Event::Own { node, life, stopped, letter });
+    }
+
+    /// A message sets out.
+    pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: Message) {
+        let fate = self.links.send(from, to);
+        if let Some(cut) = fate.cut {
+            self.tally.is_effective(cut);
+        }
+        if let Some(kind) = fate.befell {
+            let reaches_somebody = self.slot(to).is_up();
+            self.tally.count(kind, 1, u64::from(reaches_somebody));
+        }
+        if let Some(span) = fate.again {
+            let message = message.clone();
+            self.queue.push(self.now + span, Event::Message { to, from, message });
+        }
+        if let Some(span) = fate.arrives {
+            self.queue.push(self.now + span, Event::Message { to, from, message });
+        }
+    }
+
+    fn post(&mut self, notice: &Notice) {
+        if self.board.post(notice) {
+            for node in self.scenario.network.nodes() {
+                if self.slot(node).is_working() {
+                    self.handle(node, Input::Notice(notice));
+                }
+            }
+        }
+    }
+
+    /// Whether the disk refuses an append; the node has stopped then.
+    fn append_fails(&mut self, node: NodeId) -> bool {
+        let share = self.scenario.faults.disks.append_fails;
+        let armed = self.slot_mut(node).append_fails.take();
+        let drawn = armed.is_none() && share > 0.0 && !self.is_healed && {
+            let slot = self.slot_mut(node);
+            slot.appends_drawn().random::<f64>() < share
+        };
+        if armed.is_none() && !drawn {
+            return false;
+        }
+        let fault = armed.map_or_else(
+            || self.tally.record(self.now, FaultKind::FailedAppend, Some(node)),
+            |armed| armed.fault,
+        );
+        self.tally.is_effective(fault);
+        let repaired_after = super::slot::Down::For(self.scenario.faults.disks.repaired_after);
+        self.go_down(node, armed.map_or(repaired_after, |armed| armed.lasts));
+        true
+    }
+}

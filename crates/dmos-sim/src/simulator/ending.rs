@@ -1,0 +1,53 @@
+//! The record: looks at the whole network, and what is left at the end.
+
+use dmos_audit::NodeAtEnd;
+use dmos_core::record::Sample;
+use dmos_core::{Metric, NodeId, RunRecord};
+
+use super::Simulator;
+
+impl Simulator<'_> {
+    pub(super) fn sample(&mut self) {
+        let mut sample = Sample { at: self.now, nodes_up: 0, made: 0, final_made: 0, stock: 0, messages: 0 };
+        for (node, slot) in self.scenario.network.nodes().zip(&self.slots) {
+            let metrics = slot.node.metrics();
+            let made = u64::from(self.scenario.network.quantity_made(node));
+            sample.made += metrics.get(Metric::SuccessfulManufactureCycles) * made;
+            sample.final_made += metrics.get(Metric::FinalBatchesMade);
+            sample.messages += metrics.get(Metric::SentMessages);
+            if slot.is_up() {
+                sample.nodes_up += 1;
+                sample.stock += slot.node.stock();
+            }
+        }
+        // The last look is at the end, where one may be due anyway.
+        if self.series.last().is_none_or(|last| last.at < sample.at) {
+            self.series.push(sample);
+        }
+    }
+
+    pub(super) fn finish(self) -> RunRecord {
+        let slots = &self.slots;
+        let audit = self.auditor.finish(self.now, |node: NodeId| {
+            let slot = &slots[node.index()];
+            NodeAtEnd {
+                holdings: slot.is_up().then(|| slot.node.holdings()),
+                scrapped: slot.scrapped,
+                metrics: slot.node.metrics(),
+            }
+        });
+        let (faults, fault_counts) = self.tally.into_parts();
+        RunRecord {
+            nodes: slots.iter().map(|slot| slot.node.metrics().clone()).collect(),
+            operator: self.operator.map(|operator| operator.record),
+            series: self.series,
+            plans: self.plans,
+            faults,
+            fault_counts,
+            goods: audit.goods,
+            findings: audit.findings,
+            reached: audit.reached,
+            events: self.events,
+        }
+    }
+}

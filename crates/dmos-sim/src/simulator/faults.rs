@@ -1,0 +1,281 @@
+//! What breaks: nodes go down and come back, stand still and go on, and are slow for a while.
+
+use std::collections::VecDeque;
+
+use dmos_audit::Observation;
+use dmos_audit::observation::{Crashed, FoundLog};
+use dmos_core::faults::Failure;
+use dmos_core::settings::{Knowledge, Mailbox};
+use dmos_core::{FaultKind, NodeId, Span};
+use dmos_node::{Input, Order};
+
+use super::slot::{Armed, Down, Frozen, State, nodes};
+use super::{Event, Over, Simulator};
+use crate::lanes::{LaneId, Letter};
+use crate::operator::Orders;
+use crate::streams::{Purpose, phase, stream};
+
+impl Simulator<'_> {
+    /// A node starts, for the first time or from its log.
+    pub(super) fn start(&mut self, node: NodeId) {
+        let (seed, period, now) = (self.scenario.seed, self.scenario.protocol.heartbeat, self.now);
+        let mut effects = self.buffers.pop().unwrap_or_default();
+        let slot = self.slot_mut(node);
+        let recovering = slot.state != State::Absent;
+        (slot.state, slot.loses_next_message) = (State::Up, false);
+        let log = FoundLog { torn: slot.disk.cut_off_torn(), compacted: slot.disk.is_compacted() };
+        let life = slot.life;
+        let phase = phase(seed, node, life, period);
+        let scrapped = if recovering { slot.scrapped } else { Default::default() };
+        let input = Input::Start { records: slot.disk.records(), recovering, phase, scrapped };
+        slot.node.handle(slot.clock.shows(now), input, &mut effects);
+        self.observe(node, &Observation::Started { recovering, log });
+        self.carry_out(node, effects);
+        for notice in self.board.notices() {
+            if self.slot(node).life == life {
+                self.handle(node, Input::Notice(&notice));
+            }
+        }
+        // It may have crashed in the middle of its start.
+        if self.slot(node).life == life {
+            let holdings = self.slot(node).node.holdings();
+            self.observe(node, &Observation::Holds(holdings));
+            self.work_off(node, LaneId::Messages);
+            self.give_orders(node);
+        }
+    }
+
+    /// The operator's orders reach a node that works; to one that does not they come later.
+    pub(super) fn give_orders(&mut self, node: NodeId) {
+        while self.slot(node).is_working()
+            && let Some(order) = self.slot_mut(node).orders.pop_front()
+        {
+            self.handle(node, Input::Order(order));
+        }
+    }
+
+    /// Gives a node an order.
+    pub(super) fn order(&mut self, node: NodeId, order: Order) {
+        self.slot_mut(node).orders.push_back(order);
+        self.give_orders(node);
+    }
+
+    /// A node fails, if it is in a state to.
+    pub(super) fn fail(&mut self, node: NodeId, how: Failure, lasts: Down) {
+        let (now, kind) = (self.now, kind(how));
+        let fault = self.tally.record(now, kind, Some(node));
+        let slot = self.slot_mut(node);
+        let armed = Armed { fault, lasts };
+        match (how, lasts) {
+            (Failure::Crash, _) if slot.is_up() => {
+                self.tally.is_effective(fault);
+                self.go_down(node, lasts);
+            }
+            (Failure::CrashMidway, _) if slot.is_up() => slot.crash_midway = Some(armed),
+            (Failure::Freeze, Down::For(span)) if slot.is_working() => {
+                slot.frozen = Some(Frozen { since: now, fault, held: Vec::new() });
+                self.queue.push(now + span, Event::Over(Over::Frozen { node, fault }));
+            }
+            _ => {}
+        }
+    }
+
+    /// A node goes down between two effects.
+    pub(super) fn crash_midway(&mut self, node: NodeId) {
+        if let Some(Armed { fault, lasts }) = self.slot_mut(node).crash_midway.take() {
+            self.tally.is_effective(fault);
+            self.go_down(node, lasts);
+        }
+    }
+
+    /// A node that is up stops and forgets all but its log.
+    pub(super) fn go_down(&mut self, node: NodeId, lasts: Down) {
+        let keeps_mail = self.scenario.protocol.mailbox == Mailbox::SurvivesCrash;
+        let now = self.now;
+        self.observe_crash(node);
+        let slot = self.slot_mut(node);
+        slot.state = State::Down { for_good: lasts == Down::ForGood };
+        slot.life += 1;
+        (slot.frozen, slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None, None);
+        let under_way = slot.lanes.iter().filter(|lane| lane.job.is_some()).count();
+        let messages = &mut slot.lanes[LaneId::Messages as usize];
+        slot.loses_next_message = keeps_mail && messages.held_for.is_none() && messages.job.is_none();
+        let mail = std::mem::take(&mut messages.waiting);
+        slot.lanes = Default::default();
+        if keeps_mail {
+            let is_message = |letter: &Letter| matches!(letter, Letter::Message { .. });
+            let mail: VecDeque<_> = mail.into_iter().filter(is_message).collect();
+            slot.lanes[LaneId::Messages as usize].waiting = mail;
+        }
+        if let Down::For(span) = lasts {
+            let life = slot.life;
+            self.queue.push(now + span, Event::Over(Over::Down { node, life }));
+        }
+        if let Some(host) = &mut self.host {
+            (0..under_way).for_each(|_| host.give_up(now));
+            self.set_host_tick();
+        }
+    }
+
+    /// Tells the auditors of a crash, and lets it take what it takes of the log.
+    fn observe_crash(&mut self, node: NodeId) {
+        let slot = self.slot(node);
+        let crashed = Crashed {
+            leads: slot.node.leads(),
+            is_planning: slot.node.is_planning(),
+            awaits_batches: slot.node.in_transit() > 0,
+        };
+        let mut stream = stream(self.scenario.seed, Purpose::Crash, node, slot.life);
+        let lost = self.slots[node.index()].disk.crash(&self.scenario.faults.disks, &mut stream);
+        // What the crash has not taken is there to stay.
+        self.sync(node);
+        for record in &lost {
+            self.observe(node, &Observation::LostAppend(record));
+        }
+        let torn = u64::from(!lost.is_empty() && self.scenario.faults.disks.torn);
+        self.tally.count(FaultKind::LostAppend, lost.len() as u64, lost.len() as u64);
+        self.tally.count(FaultKind::TornAppend, torn, torn);
+        self.observe(node, &Observation::Crashed(crashed));
+    }
+
+    /// A node starts again from its log. One that is up, or was never started, is left alone.
+    pub(super) fn recover(&mut self, node: NodeId) {
+        let fault = self.tally.record(self.now, FaultKind::Recover, Some(node));
+        if matches!(self.slot(node).state, State::Down { .. }) {
+            self.tally.is_effective(fault);
+            self.start(node);
+        }
+    }
+
+    /// Something comes to a node that stands still.
+    pub(super) fn hold_event(&mut self, node: NodeId, event: Event) {
+        let (now, limit) = (self.now, self.scenario.protocol.mailbox_limit);
+        let slot = self.slot_mut(node);
+        let frozen = slot.frozen.as_mut().expect("it stands still");
+        let is_full = limit.is_some_and(|limit| frozen.held.len() >= limit.get() as usize);
+        if is_full && matches!(event, Event::Message { .. }) {
+            slot.node.count(dmos_core::Metric::MessagesDropped);
+            return;
+        }
+        let fault = frozen.fault;
+        frozen.held.push((now, event));
+        self.tally.is_effective(fault);
+    }
+
+    /// A node that stood still goes on, as if no time had passed: what it waited for comes as much later.
+    fn thaw(&mut self, node: NodeId) {
+        let now = self.now;
+        let slot = self.slot_mut(node);
+        let Some(frozen) = slot.frozen.take() else {
+            return;
+        };
+        slot.clock.stand_still(now.since(frozen.since));
+        let life = slot.life;
+        for (came, event) in frozen.held {
+            match event {
+                Event::Own { node, life, stopped, letter } if letter.waits_for_the_clock() => {
+                    let behind = self.slot(node).clock.stopped() - stopped;
+                    let stopped = self.slot(node).clock.stopped();
+                    self.queue.push(came + behind, Event::Own { node, life, stopped, letter });
+                }
+                event => self.happen(event),
+            }
+        }
+        for notice in self.board.notices() {
+            if self.slot(node).life == life && self.slot(node).is_working() {
+                self.handle(node, Input::Notice(&notice));
+            }
+        }
+        self.give_orders(node);
+    }
+
+    /// A fault has lasted its time.
+    pub(super) fn end_fault(&mut self, over: Over) {
+        match over {
+            Over::Down { node, life } => {
+                if self.slot(node).life == life && matches!(self.slot(node).state, State::Down { .. }) {
+                    self.recover(node);
+                }
+            }
+            Over::Frozen { node, fault } => {
+                if self.slot(node).frozen.as_ref().is_some_and(|frozen| frozen.fault == fault) {
+                    self.thaw(node);
+                }
+            }
+            Over::Slow { node, fault } => {
+                self.slot_mut(node).slow.take_if(|slow| slow.fault == fault);
+            }
+            Over::Cut { fault } => self.links.mend(fault),
+        }
+    }
+
+    /// By a law, a node fails; when it will be back, and when it fails next, is drawn as well.
+    pub(super) fn wear_out(&mut self, law: usize, node: NodeId) {
+        if self.is_healed {
+            return;
+        }
+        let (back_after, fails_after) = &mut self.wear[law];
+        let down = back_after.draw(node).max(Span::from_millis(1));
+        let next = fails_after.draw(node).max(Span::from_millis(1));
+        self.fail(node, self.scenario.faults.wear[law].how, Down::For(down));
+        self.queue.push(self.now + down + next, Event::Wear { law, node });
+    }
+
+    /// From now on nothing fails any more, and what is under repair is repaired.
+    pub(super) fn heal_all(&mut self) {
+        self.is_healed = true;
+        self.links.heal();
+        for node in self.scenario.network.nodes() {
+            let slot = self.slot_mut(node);
+            (slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None);
+            match slot.state {
+                State::Down { for_good: false } => self.recover(node),
+                State::Up => self.thaw(node),
+                State::Down { for_good: true } | State::Absent => {}
+            }
+        }
+    }
+
+    // The prototype's operator
+
+    pub(super) fn operator_turn(&mut self) {
+        let Some(mut operator) = self.operator.take().filter(|_| !self.is_healed) else {
+            return;
+        };
+        let Orders { recover, crash } = operator.turn(|| self.operators_targets());
+        self.operator = Some(operator);
+        if let Some(node) = recover {
+            self.recover(node);
+        }
+        if let Some(node) = crash {
+            self.fail(node, Failure::Crash, Down::UntilRepaired);
+        }
+        if let Some(settings) = &self.scenario.faults.operator {
+            self.queue.push(self.now + settings.turn, Event::OperatorTurn);
+        }
+    }
+
+    /// Whom the operator may kill: nodes that work in the flow and count as living.
+    fn operators_targets(&self) -> Vec<NodeId> {
+        let (Some(settings), Some((flow, leader))) = (&self.scenario.faults.operator, &self.in_force) else {
+            return Vec::new();
+        };
+        let last = self.scenario.network.node_count() - 1;
+        let spared = |node: NodeId| {
+            (!settings.leader_can_fail && node == *leader)
+                || (!settings.ends_can_fail && (node.index() == 0 || node.index() == last))
+        };
+        // On a board, as in the prototype, a dead node that is not struck yet may be drawn, for nothing.
+        let on_board = self.scenario.protocol.knowledge == Knowledge::Board;
+        let nodes = nodes(&self.slots).filter(|(_, slot)| on_board || slot.is_up()).map(|(node, _)| node);
+        nodes.filter(|&node| !self.board.is_struck(node) && !spared(node) && flow.works(node)).collect()
+    }
+}
+
+fn kind(how: Failure) -> FaultKind {
+    match how {
+        Failure::Crash => FaultKind::Crash,
+        Failure::CrashMidway => FaultKind::CrashMidway,
+        Failure::Freeze => FaultKind::Freeze,
+    }
+}

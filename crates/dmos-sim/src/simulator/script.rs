@@ -1,0 +1,182 @@
+//! The script: faults at set times or upon something else, and whom they hit.
+
+use dmos_core::faults::{Condition, Fault, Target, Trigger};
+use dmos_core::{FaultKind, ItemId, Metric, NodeId, Scenario, Span, Time};
+use dmos_node::Order;
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use super::slot::{Armed, Down, Slot, Slow, State, nodes};
+use super::{Event, Over, Simulator};
+use crate::streams::{Purpose, stream};
+
+/// What has come about so far, and what waits for more.
+pub(super) struct Script {
+    counts: [u64; Condition::ALL.len()],
+    /// Faults that wait for a condition: which, the how-manieth time, the wait, and the fault's number.
+    waiting: Vec<(Condition, u64, Span, usize)>,
+}
+
+impl Script {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let script = scenario.faults.script.iter().enumerate();
+        let waiting = script.filter_map(|(number, scripted)| match scripted.trigger {
+            Trigger::When { condition, nth, wait } => Some((condition, nth, wait, number)),
+            Trigger::At(_) => None,
+        });
+        Self { counts: Default::default(), waiting: waiting.collect() }
+    }
+
+    /// The faults at set times, with their numbers.
+    pub(super) fn timed(&self, scenario: &Scenario) -> Vec<(Time, usize)> {
+        let script = scenario.faults.script.iter().enumerate();
+        let timed = script.filter_map(|(number, scripted)| match scripted.trigger {
+            Trigger::At(at) => Some((at, number)),
+            Trigger::When { .. } => None,
+        });
+        timed.collect()
+    }
+}
+
+impl Simulator<'_> {
+    /// Something has come about that faults may wait for.
+    pub(super) fn came_about(&mut self, condition: Condition) {
+        if self.script.waiting.is_empty() {
+            return;
+        }
+        let count = &mut self.script.counts[condition as usize];
+        *count += 1;
+        let count = *count;
+        let now = self.now;
+        let queue = &mut self.queue;
+        self.script.waiting.retain(|&(waits_for, nth, wait, number)| {
+            let is_due = waits_for == condition && nth == count;
+            if is_due {
+                queue.push_first(now + wait, Event::Scripted(number));
+            }
+            !is_due
+        });
+    }
+
+    /// A fault of the script happens, unless nothing fails any more.
+    pub(super) fn scripted(&mut self, number: usize) {
+        if self.is_healed {
+            return;
+        }
+        let scripted = &self.scenario.faults.script[number];
+        let lasts = scripted.lasts;
+        let down = lasts.map_or(Down::ForGood, Down::For);
+        match &scripted.fault {
+            Fault::Fail(target, how) => {
+                for node in self.targets(number, target, FaultKind::Crash, Slot::is_working) {
+                    self.fail(node, *how, down);
+                }
+            }
+            Fault::Recover(target) => {
+                let is_down = |slot: &Slot| matches!(slot.state, State::Down { .. });
+                for node in self.targets(number, target, FaultKind::Recover, is_down) {
+                    self.recover(node);
+                }
+            }
+            Fault::Slow(target, by) => {
+                for node in self.targets(number, target, FaultKind::Slow, Slot::is_working) {
+                    self.slow_down(node, *by, lasts);
+                }
+            }
+            Fault::FailAppend(target) => {
+                for node in self.targets(number, target, FaultKind::FailedAppend, Slot::is_working) {
+                    let fault = self.tally.record(self.now, FaultKind::FailedAppend, Some(node));
+                    self.slot_mut(node).append_fails = Some(Armed { fault, lasts: down });
+                }
+            }
+            Fault::Cut { from, to, both_ways } => {
+                let fault = self.tally.record(self.now, FaultKind::Cut, None);
+                let nodes = self.scenario.network.node_count();
+                self.links.cut(fault, nodes, (from, to), *both_ways);
+                if let Some(span) = lasts {
+                    self.queue.push(self.now + span, Event::Over(Over::Cut { fault }));
+                }
+            }
+            Fault::Heal => {
+                let fault = self.tally.record(self.now, FaultKind::Heal, None);
+                if self.links.mend_all() {
+                    self.tally.is_effective(fault);
+                }
+            }
+            Fault::Recipe(node, requires) => {
+                self.note_order(FaultKind::Recipe, *node);
+                self.order(*node, Order::Recipe(requires.clone().into()));
+            }
+            Fault::Retire(node) => {
+                self.note_order(FaultKind::Retire, *node);
+                self.order(*node, Order::Retire);
+            }
+            Fault::Add(node) => {
+                let fault = self.tally.record(self.now, FaultKind::Add, Some(*node));
+                if self.slot(*node).state == State::Absent {
+                    self.tally.is_effective(fault);
+                    self.start(*node);
+                }
+            }
+        }
+    }
+
+    fn note_order(&mut self, kind: FaultKind, node: NodeId) {
+        let fault = self.tally.record(self.now, kind, Some(node));
+        self.tally.is_effective(fault);
+    }
+
+    fn slow_down(&mut self, node: NodeId, by: Span, lasts: Option<Span>) {
+        let fault = self.tally.record(self.now, FaultKind::Slow, Some(node));
+        if !self.slot(node).is_up() {
+            return;
+        }
+        self.slot_mut(node).slow = Some(Slow { by, fault });
+        if let Some(span) = lasts {
+            self.queue.push(self.now + span, Event::Over(Over::Slow { node, fault }));
+        }
+    }
+
+    /// Whom a fault hits. That it hits nobody is recorded as well.
+    fn targets(
+        &mut self,
+        number: usize,
+        target: &Target,
+        kind: FaultKind,
+        can_be_hit: impl Fn(&Slot) -> bool,
+    ) -> Vec<NodeId> {
+        let life = u32::try_from(number).expect("a script has fewer than 2^32 faults");
+        let mut stream = stream(self.scenario.seed, Purpose::Script, NodeId::new(0), life);
+        let hits = |node: &NodeId| can_be_hit(self.slot(*node));
+        let network = &self.scenario.network;
+        let found = match target {
+            Target::Node(node) => vec![*node],
+            Target::Item(item) => network.producers(*item).to_vec(),
+            Target::ProducerOf(item) => any(&self.producers(*item, &hits), &mut stream),
+            Target::Anyone => any(&network.nodes().filter(hits).collect::<Vec<_>>(), &mut stream),
+            Target::Leader => self.in_office.into_iter().collect(),
+            Target::Busiest => {
+                let makings = |slot: &Slot| slot.node.metrics().get(Metric::SuccessfulManufactureCycles);
+                let busiest = nodes(&self.slots)
+                    .filter(|(_, slot)| can_be_hit(slot))
+                    .max_by_key(|(node, slot)| (makings(slot), std::cmp::Reverse(*node)));
+                busiest.map(|(node, _)| node).into_iter().collect()
+            }
+        };
+        if found.is_empty() {
+            self.tally.record(self.now, kind, None);
+        }
+        found
+    }
+
+    fn producers(&self, item: ItemId, hits: impl Fn(&NodeId) -> bool) -> Vec<NodeId> {
+        self.scenario.network.producers(item).iter().copied().filter(hits).collect()
+    }
+}
+
+fn any(nodes: &[NodeId], stream: &mut ChaCha8Rng) -> Vec<NodeId> {
+    match nodes.len() as u64 {
+        0 => Vec::new(),
+        count => vec![nodes[stream.random_range(0..count) as usize]],
+    }
+}

@@ -1,0 +1,144 @@
+//! A node with everything around it that is its own.
+
+use std::collections::VecDeque;
+
+use dmos_core::faults::{Faults, InCrash};
+use dmos_core::{NodeId, Scenario, Span, Time};
+use dmos_node::{Node, Order, Scrapped};
+use rand::rngs::ChaCha8Rng;
+
+use super::Event;
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::lanes::{LANES, Lane};
+use crate::streams::{Purpose, stream};
+
+/// Whether a node is up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// It has not started yet.
+    Absent,
+    Up,
+    Down {
+        /// Nobody repairs it.
+        for_good: bool,
+    },
+}
+
+impl State {
+    pub(super) fn is_up(self) -> bool {
+        self == Self::Up
+    }
+}
+
+/// A node with its disk, its clock and its threads.
+pub(super) struct Slot {
+    pub(super) node: Node,
+    pub(super) disk: Disk,
+    pub(super) clock: Clock,
+    pub(super) state: State,
+    /// Counts crashes, so that timers from before one are known to be void.
+    pub(super) life: u32,
+    pub(super) lanes: [Lane; LANES],
+    /// Under `mailbox: survives_crash`, whether the node was idle at its crash.
+    pub(super) loses_next_message: bool,
+    /// Orders that came while it was down or frozen.
+    pub(super) orders: VecDeque<Order>,
+    /// What a crash destroys.
+    pub(super) scrapped: Scrapped,
+    pub(super) frozen: Option<Frozen>,
+    pub(super) slow: Option<Slow>,
+    /// It is to crash in the middle of the next input.
+    pub(super) crash_midway: Option<Armed>,
+    /// Its next append is to fail.
+    pub(super) append_fails: Option<Armed>,
+    seed: u64,
+    /// Made when it is first drawn from.
+    appends: Option<Box<ChaCha8Rng>>,
+}
+
+/// A node that stands still.
+pub(super) struct Frozen {
+    pub(super) since: Time,
+    pub(super) fault: usize,
+    /// What has come meanwhile, and when.
+    pub(super) held: Vec<(Time, Event)>,
+}
+
+/// A node that takes longer for everything.
+pub(super) struct Slow {
+    pub(super) by: Span,
+    pub(super) fault: usize,
+}
+
+/// A failure that waits for its moment.
+#[derive(Clone, Copy)]
+pub(super) struct Armed {
+    pub(super) fault: usize,
+    /// How long the node is down then.
+    pub(super) lasts: Down,
+}
+
+/// How long a node is down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Down {
+    /// So long, or until all is healed.
+    For(Span),
+    /// Until somebody recovers it, or all is healed.
+    UntilRepaired,
+    /// Until somebody recovers it.
+    ForGood,
+}
+
+impl Slot {
+    pub(super) fn new(node: Node, clock: Clock, scenario: &Scenario) -> Self {
+        let scrapped = scrapped(&scenario.faults, scenario.network.is_final(node.id()));
+        Self {
+            node,
+            disk: Disk::default(),
+            clock,
+            state: State::Absent,
+            life: 0,
+            lanes: Default::default(),
+            loses_next_message: false,
+            orders: VecDeque::new(),
+            scrapped,
+            frozen: None,
+            slow: None,
+            crash_midway: None,
+            append_fails: None,
+            seed: scenario.seed,
+            appends: None,
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.state.is_up()
+    }
+
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// The stream by which its appends fail.
+    pub(super) fn appends_drawn(&mut self) -> &mut ChaCha8Rng {
+        let (seed, node) = (self.seed, self.node.id());
+        self.appends.get_or_insert_with(|| Box::new(stream(seed, Purpose::Append, node, 0)))
+    }
+
+    /// Whether a fault can hit it: it is up and not frozen.
+    pub(super) fn is_working(&self) -> bool {
+        self.is_up() && !self.is_frozen()
+    }
+}
+
+fn scrapped(faults: &Faults, is_final: bool) -> Scrapped {
+    let goods = &faults.goods;
+    let stock = if is_final { goods.finished } else { goods.stock };
+    Scrapped { stock: stock == InCrash::Scrapped, dock: goods.dock == InCrash::Scrapped }
+}
+
+/// The slots' nodes, for those who pick one.
+pub(super) fn nodes(slots: &[Slot]) -> impl Iterator<Item = (NodeId, &Slot)> {
+    slots.iter().enumerate().map(|(index, slot)| (NodeId::new(index), slot))
+}

@@ -1,0 +1,163 @@
+//! Lets the time pass that work takes: on a core of its own, or on the shared host.
+
+use dmos_core::{Metric, NodeId, Span};
+
+use super::{Event, Piece, Simulator};
+use crate::costs::{appending, handling};
+use crate::host::Host;
+use crate::lanes::{Job, LaneId, Letter};
+
+impl Simulator<'_> {
+    /// Works on a letter, or lets it wait for its turn.
+    pub(super) fn hand_in(&mut self, node: NodeId, letter: Letter) {
+        let id = letter.lane();
+        let lane = &mut self.slot_mut(node).lanes[id as usize];
+        let released = lane.held_for.is_some() && lane.takes(&letter);
+        if released {
+            lane.held_for = None;
+        }
+        if released || (lane.takes(&letter) && lane.waiting.is_empty()) {
+            self.work_on(node, id, letter);
+            self.work_off(node, id);
+        } else {
+            self.wait(node, id, letter);
+        }
+    }
+
+    /// Lets a letter wait. Where too many messages wait already, one more is dropped, as if the network had
+    /// lost it.
+    pub(super) fn wait(&mut self, node: NodeId, id: LaneId, letter: Letter) {
+        let limit = self.scenario.protocol.mailbox_limit;
+        let slot = self.slot_mut(node);
+        let waiting = &mut slot.lanes[id as usize].waiting;
+        let is_full = limit.is_some_and(|limit| waiting.len() >= limit.get() as usize);
+        if is_full && matches!(letter, Letter::Message { .. } | Letter::Outgoing { .. }) {
+            slot.node.count(Metric::MessagesDropped);
+        } else {
+            waiting.push_back(letter);
+        }
+    }
+
+    /// Works on what waits in a lane, as long as nothing takes time.
+    pub(super) fn work_off(&mut self, node: NodeId, id: LaneId) {
+        loop {
+            let slot = self.slot_mut(node);
+            let lane = &mut slot.lanes[id as usize];
+            let Some(letter) = lane.waiting.front() else {
+                return;
+            };
+            if !slot.state.is_up() || !lane.takes(letter) {
+                return;
+            }
+            lane.held_for = None;
+            if let Some(letter) = lane.waiting.pop_front() {
+                self.work_on(node, id, letter);
+            }
+        }
+    }
+
+    fn work_on(&mut self, node: NodeId, id: LaneId, letter: Letter) {
+        let (span, job) = match letter {
+            Letter::Outgoing { to, message } => (self.scenario.work.send, Job::Release { to, message }),
+            Letter::Think { ticket, span } => (span, Job::EndPlan(ticket)),
+            letter => return self.work_on_input(node, id, letter),
+        };
+        self.begin_work(node, id, span, job);
+    }
+
+    /// Reckons the work of an input, which passes before the node acts on it.
+    fn work_on_input(&mut self, node: NodeId, id: LaneId, letter: Letter) {
+        let slow = self.slot(node).slow.as_ref().map(|slow| (slow.by, slow.fault));
+        if let Some((_, fault)) = slow {
+            self.tally.is_effective(fault);
+        }
+        if self.work_is_instant && slow.is_none() {
+            self.handle(node, letter.into_input());
+            return;
+        }
+        let load = self.slot(node).node.load();
+        let span = handling(&self.scenario.work, self.scenario.network.node_count(), load, &letter);
+        let longer = slow.map_or(Span::ZERO, |slow| slow.0);
+        self.begin_work(node, id, span + longer, Job::Act(letter));
+    }
+
+    /// Lets a node act on an input. What it appends takes time as well, before anything leaves it.
+    fn act(&mut self, node: NodeId, id: LaneId, letter: Letter) {
+        let mut effects = self.buffers.pop().unwrap_or_default();
+        let now = self.now;
+        let slot = self.slot_mut(node);
+        let life = slot.life;
+        slot.node.handle(slot.clock.shows(now), letter.into_input(), &mut effects);
+        let span = appending(&self.scenario.work, self.slot(node).node.load(), &effects);
+        self.append_all(node, &mut effects);
+        if self.slot(node).life == life {
+            self.begin_work(node, id, span, Job::CarryOut(effects));
+        }
+    }
+
+    /// Lets the time of a piece of work pass, then does its job.
+    fn begin_work(&mut self, node: NodeId, id: LaneId, span: Span, job: Job) {
+        if span.is_zero() {
+            self.do_job(node, id, job);
+            return;
+        }
+        let now = self.now;
+        let slot = self.slot_mut(node);
+        let lane = &mut slot.lanes[id as usize];
+        assert!(lane.job.is_none(), "a lane does one thing after the other");
+        lane.job = Some(job);
+        let piece = Piece { node, lane: id as usize, life: slot.life };
+        match &mut self.host {
+            Some(host) => {
+                host.begin(now, span, piece);
+                self.set_host_tick();
+            }
+            None => self.queue.push(now + span, Event::WorkDone(piece)),
+        }
+    }
+
+    fn is_live(&self, piece: Piece) -> bool {
+        self.slot(piece.node).life == piece.life
+    }
+
+    /// A piece of work is done, unless its node has crashed since; a frozen node sees it later.
+    pub(super) fn work_done(&mut self, piece: Piece) {
+        if !self.is_live(piece) {
+            return;
+        }
+        if self.slot(piece.node).is_frozen() {
+            return self.hold_event(piece.node, Event::WorkDone(piece));
+        }
+        let lane = &mut self.slot_mut(piece.node).lanes[piece.lane];
+        let job = lane.job.take().expect("a lane that works has a job");
+        let id = LaneId::ALL[piece.lane];
+        self.do_job(piece.node, id, job);
+        self.work_off(piece.node, id);
+    }
+
+    fn do_job(&mut self, node: NodeId, id: LaneId, job: Job) {
+        match job {
+            Job::Act(letter) => self.act(node, id, letter),
+            Job::CarryOut(effects) => self.carry_out(node, effects),
+            Job::EndPlan(ticket) => self.come_back(node, Span::ZERO, Letter::Planned(ticket)),
+            Job::Release { to, message } => self.release(node, to, message),
+        }
+    }
+
+    pub(super) fn set_host_tick(&mut self) {
+        self.host_ticks += 1;
+        if let Some(at) = self.host.as_ref().and_then(Host::next_end) {
+            self.queue.push(at, Event::HostTick(self.host_ticks));
+        }
+    }
+
+    pub(super) fn host_tick(&mut self) {
+        let (now, slots) = (self.now, &self.slots);
+        let is_live = |piece: &Piece| slots[piece.node.index()].life == piece.life;
+        let ended = self.host.as_mut().and_then(|host| host.take_ended(now, is_live));
+        if let Some(piece) = ended {
+            self.work_done(piece);
+        }
+        self.set_host_tick();
+    }
+}
