@@ -1,8 +1,10 @@
 //! The arguments as they are typed.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dmos_core::Span;
 use dmos_scenario::Override;
 
 /// Simulates self-organising factory networks and compares the algorithms that run them.
@@ -25,6 +27,10 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// List the strategies there are.
     Strategies(StrategiesArguments),
+    /// Search for a run in which something is lost: draw scenarios and faults, run them, and audit them.
+    Fuzz(FuzzArguments),
+    /// Make a scenario that fails small, while it still fails in the same way.
+    Shrink(ShrinkArguments),
 }
 
 /// What changes a scenario from the command line.
@@ -72,6 +78,12 @@ pub(crate) struct RunArguments {
     /// Print ours beside a published table in the same columns; with several seeds, their mean.
     #[arg(long, value_name = "TABLE.csv")]
     pub(crate) against: Option<PathBuf>,
+    /// Make each run twice, and compare them event by event.
+    #[arg(long)]
+    pub(crate) twice: bool,
+    /// Exit with 1 if the auditors find anything.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// Seeds from the first to the last.
@@ -136,6 +148,46 @@ pub(crate) struct StrategiesArguments {
     /// How to print.
     #[arg(long, default_value = "table")]
     pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FuzzArguments {
+    /// Scenario file whose faults and seed are drawn; without one, everything is.
+    pub(crate) scenario: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) changes: Changes,
+    /// The most runs to make.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub(crate) runs: u64,
+    /// The longest to search, in real time, for example `10min`. How far it gets depends on the machine.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<Span>,
+    /// How many runs at once; one for each core by default. The result is the same.
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// The seed of everything drawn.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Where to write a scenario that fails.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// How to print.
+    #[arg(long, default_value = "table")]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShrinkArguments {
+    /// Scenario file that fails.
+    pub(crate) scenario: PathBuf,
+    #[command(flatten)]
+    pub(crate) changes: Changes,
+    /// The most runs to make.
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    pub(crate) runs: u64,
+    /// Where to write the small scenario; `SCENARIO.small.yaml` by default.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -14,6 +14,9 @@ pub(crate) enum Failure {
     /// A scenario is wrong; nothing was run. Its message brings its own look.
     #[error("{0}")]
     Scenario(#[from] ScenarioError),
+    /// A check has found what it looks for.
+    #[error("{0}")]
+    Found(String),
     /// Whoever reads stdout has seen enough. There is nothing to say.
     #[error("")]
     ReaderGone,
@@ -26,7 +29,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::ReaderGone => ExitCode::SUCCESS,
-            Self::Output(_) => ExitCode::from(1),
+            Self::Output(_) | Self::Found(_) => ExitCode::from(1),
             Self::Input(_) | Self::Scenario(_) => ExitCode::from(2),
         }
     }

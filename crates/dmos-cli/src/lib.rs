@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Data goes to stdout or to files, words go to stderr. The exit code is 0 if all went well, 1 if
-//! something could not be written, and 2 for bad input: then nothing was run.
+//! something could not be written or a check has found something, and 2 for bad input: then nothing was
+//! run.
 //!
 //! | module | its job |
 //! |---|---|
@@ -55,5 +56,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Network(arguments) => commands::network::run(arguments, &registry),
         Command::Plan(arguments) => commands::plan::run(arguments, &registry),
         Command::Strategies(arguments) => commands::strategies::run(arguments, &registry),
+        Command::Fuzz(arguments) => commands::fuzz::run(arguments, &registry),
+        Command::Shrink(arguments) => commands::shrink::run(arguments, &registry),
     }
 }

@@ -9,7 +9,6 @@ use dmos_core::Metric;
 use dmos_core::faults::{ClockFaults, DiskFaults, GoodsInCrash, Operator};
 use dmos_core::settings::{Protocol, Work};
 
-
 fn page(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
 }

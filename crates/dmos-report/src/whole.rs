@@ -42,6 +42,35 @@ pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> 
     File::open(parent)?.sync_all()
 }
 
+/// Writes a file, in place of one that may be there.
+///
+/// # Errors
+/// If anything cannot be written; then what was there is there still.
+pub fn write_file(path: &Path, content: &str) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent)?;
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(content.as_bytes())?;
+    file.as_file().sync_all()?;
+    make_file_readable(file.path())?;
+    file.persist(path)?;
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(unix)]
+fn make_file_readable(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_file_readable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Temporary directories are private; results are not.
 #[cfg(unix)]
 fn make_readable(path: &Path) -> io::Result<()> {

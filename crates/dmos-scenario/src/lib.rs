@@ -56,12 +56,12 @@ pub struct Loaded {
 /// If the file cannot be read, or is no valid scenario.
 pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, ScenarioError> {
     let name = path.display().to_string();
-    let text = read(path).map_err(|reason| ScenarioError::unreadable(&name, &reason))?;
+    let text = read_text(path).map_err(|reason| ScenarioError::unreadable(&name, &reason))?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     parse(&name, &stem, text, overrides, registry)
 }
 
-fn read(path: &Path) -> Result<String, String> {
+fn read_text(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -72,6 +72,14 @@ fn read(path: &Path) -> Result<String, String> {
         ));
     }
     String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 text: {error}"))
+}
+
+/// Reads what a scenario file says, without checking it against itself.
+///
+/// # Errors
+/// If the text is no file of a scenario's fields.
+pub fn read(origin: &str, text: &str, overrides: &[Override]) -> Result<ScenarioFile, ScenarioError> {
+    Document::new(origin, text, overrides)?.read()
 }
 
 /// Reads the scenario in `text`. `origin` names it in errors; `name` is its name unless it has one.

@@ -1,9 +1,11 @@
 //! One file per command.
 
 pub(crate) mod check;
+pub(crate) mod fuzz;
 pub(crate) mod network;
 pub(crate) mod plan;
 pub(crate) mod run;
+pub(crate) mod shrink;
 pub(crate) mod strategies;
 
 use std::borrow::Cow;

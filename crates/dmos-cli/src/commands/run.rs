@@ -39,12 +39,14 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
         check_directories(out, &jobs)?;
     }
     let is_single = is_single(&jobs);
+    let mut failed = 0;
     for job in jobs {
         let mut summaries = Vec::new();
         for seed in job.seeds.first..=job.seeds.last {
             let scenario = Scenario { seed, ..job.scenario.clone() };
-            let record = dmos_sim::run(&scenario);
+            let record = if arguments.twice { twice(&scenario)? } else { dmos_sim::run(&scenario) };
             tell(&scenario, &record);
+            failed += u64::from(!record.is_clean());
             match &published {
                 Some(_) => summaries.push(Summary::of(&record)),
                 None => show(&scenario, &record, arguments.format)?,
@@ -60,7 +62,20 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
             compare(published, &Summary::mean_of(&summaries), arguments.format)?;
         }
     }
+    if arguments.strict && failed > 0 {
+        return Err(Failure::Found(format!("error: the auditors found something in {failed} runs")));
+    }
     Ok(())
+}
+
+/// Runs a scenario twice; it must be the same both times.
+fn twice(scenario: &Scenario) -> Result<RunRecord, Failure> {
+    let (record, trace) = dmos_sim::run_twice(scenario).map_err(|difference| {
+        let (name, seed) = (&scenario.name, scenario.seed);
+        Failure::Found(format!("error: {name}, seed {seed}: {difference}"))
+    })?;
+    say(&format!("twice the same: {} events, trace {:016x}", trace.len(), trace.hash()));
+    Ok(record)
 }
 
 fn is_single(jobs: &[Job]) -> bool {

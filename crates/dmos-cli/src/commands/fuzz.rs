@@ -1,0 +1,172 @@
+//! `dmos fuzz`: searches for a run in which something goes wrong that never should.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use dmos_core::{FaultKind, Property, PropertyKind, Registry, Span};
+use dmos_report::table;
+use dmos_report::whole::write_file;
+use dmos_scenario::Override;
+use dmos_search::trial::catch_panics_quietly;
+use dmos_search::{Found, Search, Subject, Summary};
+use serde::Serialize;
+
+use crate::args::{FuzzArguments, PlanFormat};
+use crate::commands::load;
+use crate::failure::Failure;
+use crate::output::{print, print_json, say};
+
+#[derive(Serialize)]
+struct FuzzDocument<'a> {
+    seed: u64,
+    runs: u64,
+    events: u64,
+    simulated_s: f64,
+    batches: u64,
+    faults: Vec<FaultRow>,
+    reached: Vec<(&'static str, u64)>,
+    never_reached: Vec<&'static str>,
+    /// How the first run failed that did.
+    failure: Option<String>,
+    scenario: Option<&'a Path>,
+}
+
+#[derive(Serialize)]
+struct FaultRow {
+    kind: FaultKind,
+    injected: u64,
+    effective: u64,
+}
+
+pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), Failure> {
+    let overrides = arguments.changes.overrides();
+    let subject = subject(arguments, &overrides, registry)?;
+    if let Some(jobs) = arguments.jobs {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global();
+        pool.map_err(|error| Failure::Output(format!("cannot start {jobs} threads: {error}")))?;
+    }
+    catch_panics_quietly();
+    let mut progress = Progress::new(arguments);
+    let search = Search { subject: &subject, seed: arguments.seed, registry };
+    let summary = search.run(arguments.runs, |summary| progress.goes_on(summary));
+    let _ = std::panic::take_hook();
+    progress.end();
+    let path = summary.found.as_ref().map(|found| write(&arguments.out, found)).transpose()?;
+    show(arguments, &summary, path.as_deref())?;
+    match (&summary.found, path) {
+        (Some(found), Some(path)) => {
+            let path = path.display();
+            Err(Failure::Found(format!(
+                "run {} failed: {}\nreplay it:     dmos run {path} --strict\nmake it small: dmos shrink {path}",
+                found.number, found.failure
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn subject(
+    arguments: &FuzzArguments,
+    overrides: &[Override],
+    registry: &Registry,
+) -> Result<Subject, Failure> {
+    match &arguments.scenario {
+        Some(path) => {
+            let loaded = load(path, overrides, registry)?;
+            let file = dmos_scenario::read(&path.display().to_string(), &loaded.text, overrides)?;
+            Ok(Subject::FaultsOf(Box::new(file), (*loaded.scenario.network).clone()))
+        }
+        None if overrides.is_empty() => Ok(Subject::Anything),
+        None => Err(Failure::Input(
+            "error: without a scenario everything is drawn, and nothing can be set".to_owned(),
+        )),
+    }
+}
+
+/// Writes a scenario that failed, with the command that replays it in its head.
+fn write(directory: &Path, found: &Found) -> Result<PathBuf, Failure> {
+    let name = found.file.name.as_deref().unwrap_or("fuzz");
+    let path = directory.join(format!("{name}-{}.yaml", found.failure.name()));
+    let comment: String = found.failure.to_string().lines().map(|line| format!("# {line}\n")).collect();
+    let text = format!(
+        "# Found by a search. Replay it with `dmos run {}`.\n{comment}{}",
+        path.display(),
+        found.file.to_yaml()
+    );
+    write_file(&path, &text)
+        .map_err(|error| Failure::Output(format!("error: cannot write `{}`: {error}", path.display())))?;
+    Ok(path)
+}
+
+fn show(arguments: &FuzzArguments, summary: &Summary, path: Option<&Path>) -> Result<(), Failure> {
+    if arguments.format == PlanFormat::Json {
+        let row = |(&kind, &(injected, effective)): (&FaultKind, &(u64, u64))| FaultRow {
+            kind,
+            injected,
+            effective,
+        };
+        return print_json(&FuzzDocument {
+            seed: arguments.seed,
+            runs: summary.runs,
+            events: summary.events,
+            simulated_s: summary.simulated.as_secs_f64(),
+            batches: summary.batches,
+            faults: summary.faults.iter().map(row).collect(),
+            reached: summary.reached.iter().map(|(property, runs)| (property.name(), *runs)).collect(),
+            never_reached: summary.never_reached().iter().map(|property| property.name()).collect(),
+            failure: summary.found.as_ref().map(|found| found.failure.to_string()),
+            scenario: path,
+        });
+    }
+    let faults = summary.faults.iter().map(|(kind, (injected, effective))| {
+        vec![kind.name().to_owned(), injected.to_string(), effective.to_string()]
+    });
+    let faults = table::words(&["fault", "injected", "effective"], faults);
+    let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Sometimes);
+    let reached = sometimes.map(|property| {
+        let runs = summary.reached.get(property).copied().unwrap_or(0);
+        vec![property.name().to_owned(), runs.to_string(), property.definition().to_owned()]
+    });
+    let reached = table::words(&["sometimes", "runs", "what it says"], reached);
+    print(&format!(
+        "{faults}\n{reached}\nseed {}: {} runs without a finding, {} events, {} h simulated, {} batches made\n",
+        arguments.seed,
+        summary.runs,
+        summary.events,
+        summary.simulated.as_nanos() / 3_600_000_000_000,
+        summary.batches
+    ))
+}
+
+/// Says how far the search is, on a terminal, and when its time is up.
+struct Progress {
+    begun: Instant,
+    limit: Option<Duration>,
+    runs: u64,
+    shows: bool,
+}
+
+impl Progress {
+    // How long a search may take is a matter of real time, and of nothing that it finds.
+    #[expect(clippy::disallowed_methods)]
+    fn new(arguments: &FuzzArguments) -> Self {
+        let limit = arguments.time.map(|span: Span| Duration::from_nanos(span.as_nanos()));
+        Self { begun: Instant::now(), limit, runs: arguments.runs, shows: stderr().is_terminal() }
+    }
+
+    fn goes_on(&mut self, summary: &Summary) -> bool {
+        let passed = self.begun.elapsed();
+        if self.shows {
+            let rate = summary.runs as f64 / passed.as_secs_f64();
+            let _ = write!(stderr(), "\r{} of {} runs, {rate:.0} a second ", summary.runs, self.runs);
+        }
+        self.limit.is_none_or(|limit| passed < limit)
+    }
+
+    fn end(&self) {
+        if self.shows {
+            say("");
+        }
+    }
+}

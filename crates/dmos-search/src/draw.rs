@@ -1,0 +1,220 @@
+//! Draws scenarios from a number: the same number gives the same scenario everywhere.
+
+mod faults;
+mod network;
+
+use std::num::NonZeroU32;
+
+use dmos_audit::resume_bound;
+use dmos_core::scenario::Ties;
+use dmos_core::settings::{Mailbox, Planning, Protocol, Work};
+use dmos_core::strategy::{Descriptor, ParamKind, StrategyCall};
+use dmos_core::{Law, Network, Registry, Scenario, Span};
+use dmos_scenario::ScenarioFile;
+use dmos_scenario::file::{DelaysField, LawField, StrategyField};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+/// The longest quiet phase after the last fault. Where more would be needed, nobody waits for production.
+const QUIET_MAX: Span = Span::from_secs(3_600);
+
+/// What is searched.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// Everything is drawn.
+    Anything,
+    /// Faults and the seed are drawn; all else is as this file says.
+    FaultsOf(Box<ScenarioFile>, Network),
+}
+
+/// The generator of one draw, and shorthands for it.
+struct Dice(ChaCha8Rng);
+
+impl Dice {
+    fn new(seed: u64, number: u64) -> Self {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        key[8..16].copy_from_slice(&number.to_le_bytes());
+        Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// True so often out of a hundred times.
+    fn percent(&mut self, share: u32) -> bool {
+        self.0.random_range(0..100) < share
+    }
+
+    /// A number between the two, both included.
+    fn between(&mut self, from: u64, to: u64) -> u64 {
+        self.0.random_range(from..=to)
+    }
+
+    fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.0.random_range(0..all.len() as u64) as usize]
+    }
+
+    /// A duration of whole hundredths of a second between the two, both included.
+    fn span(&mut self, from_ms: u64, to_ms: u64) -> Span {
+        Span::from_millis(self.between(from_ms / 10, to_ms / 10) * 10)
+    }
+
+    /// A share in whole thousandths.
+    fn share(&mut self, max_thousandths: u64) -> f64 {
+        self.between(0, max_thousandths) as f64 / 1000.0
+    }
+
+    fn nonzero(&mut self, from: u32, to: u32) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.between(u64::from(from), u64::from(to)) as u32)
+    }
+}
+
+impl Subject {
+    /// The scenario of this number under a seed.
+    ///
+    /// It has a phase of faults, and after that a quiet one that is long enough for production to resume.
+    ///
+    /// # Panics
+    /// If what is drawn is no valid scenario: that would be a bug.
+    #[must_use]
+    pub fn draw(&self, seed: u64, number: u64, registry: &Registry) -> ScenarioFile {
+        let mut dice = Dice::new(seed, number);
+        let mut file = match self {
+            Self::Anything => anything(&mut dice, registry),
+            Self::FaultsOf(file, _) => (**file).clone(),
+        };
+        file.name = Some(format!("fuzz-{seed}-{number}"));
+        file.seed = dice.between(1, 1_000_000);
+        let faulty = dice.span(20_000, 240_000);
+        file.duration = faulty;
+        let base = resolve(&file, registry);
+        let network = match self {
+            Self::Anything => &base.network,
+            Self::FaultsOf(_, network) => network,
+        };
+        file.faults = faults::draw(&mut dice, network, faulty);
+        file.faults.heal_at = Some(faulty);
+        if dice.percent(60) {
+            file.ties = Ties::Shuffled;
+        }
+        let bound = resume_bound(&resolve(&file, registry)).filter(|bound| *bound * 2 <= QUIET_MAX);
+        file.duration = faulty + bound.map_or(Span::from_secs(60), |bound| bound * 2);
+        file
+    }
+}
+
+/// The scenario of a file that was drawn.
+fn resolve(file: &ScenarioFile, registry: &Registry) -> Scenario {
+    let loaded = dmos_scenario::parse("drawn", "drawn", file.to_yaml(), &[], registry);
+    loaded.unwrap_or_else(|error| panic!("what is drawn is valid: {error}")).scenario
+}
+
+fn anything(dice: &mut Dice, registry: &Registry) -> ScenarioFile {
+    let mut file = ScenarioFile::new(network::draw(dice), Span::from_secs(1));
+    let nodes = file.network.nodes.as_ref().map_or(0, Vec::len) as u64;
+    file.flow = Some(strategy(dice, registry.flows()));
+    file.leader = Some(strategy(dice, registry.leaders()));
+    if dice.percent(70) {
+        file.candidates = NonZeroU32::new(dice.between(1, nodes) as u32);
+    }
+    file.protocol = protocol(dice);
+    file.delays = delays(dice);
+    if dice.percent(15) {
+        file.work = work(dice);
+    }
+    file
+}
+
+/// Any registered strategy; of its parameters, flags are drawn, and the others are as by default.
+fn strategy<S: ?Sized>(dice: &mut Dice, all: &[&'static Descriptor<S>]) -> StrategyField {
+    let descriptor = *dice.one_of(all);
+    let flags = descriptor.params.iter().filter(|spec| matches!(spec.kind, ParamKind::Flag { .. }));
+    let params = flags.map(|spec| (spec.name.to_owned(), dice.percent(25).to_string())).collect();
+    StrategyField(StrategyCall { name: descriptor.name.to_owned(), params })
+}
+
+/// A protocol that promises to lose nothing: the quirks of the prototype that do are left out.
+fn protocol(dice: &mut Dice) -> Protocol {
+    let mut protocol = Protocol {
+        cycle: *dice.one_of(&[Span::from_millis(200), Span::from_millis(500), Span::from_secs(1)]),
+        stock_limit: dice.nonzero(1, 3),
+        ..Protocol::default()
+    };
+    if dice.percent(40) {
+        protocol.heartbeat = dice.span(500, 4_000);
+        protocol.suspect_after = protocol.heartbeat * dice.between(2, 6);
+    }
+    if dice.percent(40) {
+        protocol.retry_after = Some(dice.span(300, 6_000));
+        protocol.retry_at_most = dice.span(5_000, 30_000);
+    }
+    if dice.percent(30) {
+        protocol.promise_limit = dice.nonzero(1, 4);
+    }
+    if dice.percent(20) {
+        protocol.mailbox_limit = dice.nonzero(5, 100);
+    }
+    if dice.percent(60) {
+        protocol.compact_after = dice.nonzero(1, 60);
+    }
+    if dice.percent(20) {
+        protocol.neighbours_every = dice.nonzero(1, 4).unwrap_or(NonZeroU32::MIN);
+    }
+    if dice.percent(20) {
+        (protocol.startup, protocol.warm_up) = (dice.span(0, 3_000), dice.span(0, 3_000));
+    }
+    if dice.percent(20) {
+        protocol.planning = Planning::HoldsMessages;
+    }
+    if dice.percent(20) {
+        protocol.mailbox = Mailbox::SurvivesCrash;
+    }
+    protocol
+}
+
+/// Messages are fast enough for an answer to come within any timeout; transits need not be.
+fn delays(dice: &mut Dice) -> DelaysField {
+    let message = match dice.between(0, 3) {
+        0 => None,
+        1 => Some(Law::Fixed(dice.span(0, 50))),
+        2 => Some(Law::Uniform(Span::ZERO, dice.span(10, 100))),
+        _ => Some(Law::Exponential(dice.span(10, 20))),
+    };
+    let transit = match dice.between(0, 3) {
+        0 => None,
+        1 => Some(Law::Fixed(dice.span(0, 2_000))),
+        2 => Some(Law::Uniform(Span::ZERO, dice.span(100, 3_000))),
+        _ => Some(Law::LogNormal { mean: dice.span(200, 800), sigma: 0.5 }),
+    };
+    let between_starts = dice.percent(30).then(|| dice.span(0, 2_000));
+    DelaysField { between_starts, message: message.map(LawField), transit: transit.map(LawField) }
+}
+
+fn work(dice: &mut Dice) -> Work {
+    let mut work = Work { cycle: dice.span(0, 40), message: dice.span(0, 20), ..Work::default() };
+    work.append_per_log_entry = Span::from_nanos(dice.between(0, 100_000));
+    work.send = Span::from_nanos(dice.between(0, 1_000_000));
+    work.planning_step = "1us".parse().expect("a cost");
+    if dice.percent(50) {
+        work.host = dice.nonzero(1, 3).map(|cores| dmos_core::settings::Host { cores });
+    }
+    work
+}
+
+#[cfg(test)]
+mod tests {
+    use dmos_strategies as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_reads_as_it_was_written() {
+        let registry = Registry::collect().expect("no duplicates");
+        for number in 0..300 {
+            let file = Subject::Anything.draw(7, number, &registry);
+            let again = dmos_scenario::read("drawn", &file.to_yaml(), &[]);
+            assert_eq!(again.as_ref().ok(), Some(&file), "{}", file.to_yaml());
+        }
+        let first = Subject::Anything.draw(1, 0, &registry);
+        assert_eq!(first, Subject::Anything.draw(1, 0, &registry));
+        assert_ne!(first, Subject::Anything.draw(2, 0, &registry));
+    }
+}

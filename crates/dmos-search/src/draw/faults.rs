@@ -1,0 +1,198 @@
+//! Draws faults of every kind for a network.
+
+use std::num::NonZeroU64;
+
+use dmos_core::faults::{ClockFaults, Condition, DiskFaults, Failure, GoodsInCrash, InCrash};
+use dmos_core::{Law, Network, NodeId, Span};
+use dmos_scenario::file::{
+    CutField, FaultsField, Heal, LawField, MessagesField, Needs, NodeName, NodesField, RecipeField, Role,
+    ScriptField, TargetField, WearField,
+};
+
+use super::Dice;
+
+/// Faults within the first `phase` of a run.
+pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsField {
+    let mut faults = FaultsField::default();
+    let mut drawer = Drawer { dice, network, phase };
+    for _ in 0..drawer.dice.between(0, 8) {
+        let fault = drawer.scripted();
+        faults.script.push(fault);
+    }
+    faults.script.extend(drawer.orders());
+    if drawer.dice.percent(15) {
+        faults.wear.push(drawer.wear());
+    }
+    if drawer.dice.percent(40) {
+        faults.messages = messages(drawer.dice);
+    }
+    let dice = drawer.dice;
+    if dice.percent(50) {
+        faults.disks = DiskFaults { lose_unsynced: true, torn: dice.percent(50), ..DiskFaults::default() };
+    }
+    if dice.percent(10) {
+        faults.disks.append_fails = dice.between(1, 20) as f64 / 10_000.0;
+        faults.disks.repaired_after = dice.span(100, 40_000);
+    }
+    if dice.percent(30) {
+        faults.clocks = ClockFaults { drift: dice.share(50) };
+    }
+    if dice.percent(20) {
+        let mut fate = || if dice.percent(50) { InCrash::Scrapped } else { InCrash::Kept };
+        faults.goods = GoodsInCrash { stock: fate(), dock: fate(), finished: fate() };
+    }
+    faults
+}
+
+fn messages(dice: &mut Dice) -> MessagesField {
+    let mut share = |max| if dice.percent(60) { dice.share(max) } else { 0.0 };
+    let (loss, duplication, reordering) = (share(300), share(200), share(300));
+    let held_for = dice.percent(60).then(|| Law::Uniform(Span::ZERO, dice.span(100, 20_000)));
+    MessagesField { loss, duplication, reordering, held_for: held_for.map(LawField) }
+}
+
+struct Drawer<'a> {
+    dice: &'a mut Dice,
+    network: &'a Network,
+    phase: Span,
+}
+
+impl Drawer<'_> {
+    fn moment(&mut self) -> Span {
+        self.dice.span(10, self.phase.as_nanos() / 1_000_000)
+    }
+
+    fn name(&self, node: NodeId) -> NodeName {
+        NodeName(self.network.node_name(node).into_owned())
+    }
+
+    fn node(&mut self) -> NodeName {
+        let node = NodeId::new(self.dice.between(0, self.network.node_count() as u64 - 1) as usize);
+        self.name(node)
+    }
+
+    fn item(&mut self) -> String {
+        let items: Vec<_> = self.network.items().collect();
+        self.network.item_name(*self.dice.one_of(&items)).into_owned()
+    }
+
+    fn target(&mut self) -> TargetField {
+        match self.dice.between(0, 9) {
+            0..=4 => TargetField::Node(self.node()),
+            5 => TargetField::Item(self.item()),
+            6 => TargetField::ProducerOf(self.item()),
+            7 | 8 => TargetField::Role(Role::Leader),
+            _ => TargetField::Role(*self.dice.one_of(&[Role::Busiest, Role::Anyone])),
+        }
+    }
+
+    /// A trigger: mostly a time, now and then a condition.
+    fn triggered(&mut self) -> ScriptField {
+        let mut entry = ScriptField::default();
+        if self.dice.percent(65) {
+            entry.at = Some(self.moment());
+            return entry;
+        }
+        let condition = *self.dice.one_of(&Condition::ALL);
+        let often = matches!(condition, Condition::BatchInTransit | Condition::Delivered);
+        let nth = self.dice.between(1, if often { 100 } else { 4 });
+        entry.when = Some(condition);
+        entry.nth = NonZeroU64::new(nth).filter(|nth| nth.get() > 1);
+        entry.wait = self.dice.percent(50).then(|| self.dice.span(0, 3_000));
+        entry
+    }
+
+    fn scripted(&mut self) -> ScriptField {
+        let mut entry = self.triggered();
+        let short = self.dice.percent(50);
+        let lasts = if short { self.dice.span(10, 5_000) } else { self.dice.span(5_000, 60_000) };
+        entry.lasts = Some(lasts);
+        match self.dice.between(0, 19) {
+            0..=5 => entry.crash = Some(self.target()),
+            6..=9 => entry.crash_midway = Some(self.target()),
+            10 | 11 => entry.freeze = Some(self.target()),
+            12 => {
+                entry.slow = Some(self.target());
+                entry.by = Some(self.dice.span(10, 500));
+            }
+            13 | 14 => entry.fail_append = Some(self.target()),
+            15 | 16 => entry.cut = Some(CutField { from: self.some_nodes(), to: self.some_nodes() }),
+            17 => entry.split = Some([self.some_nodes(), self.some_nodes()]),
+            18 => {
+                entry.heal = Some(Heal::Cuts);
+                entry.lasts = None;
+            }
+            _ => {
+                entry.recover = Some(self.target());
+                entry.lasts = None;
+            }
+        }
+        // Some are down for good.
+        let can_be_for_good =
+            entry.crash.is_some() || entry.crash_midway.is_some() || entry.fail_append.is_some();
+        if can_be_for_good && self.dice.percent(20) {
+            entry.lasts = None;
+        }
+        entry
+    }
+
+    /// One node, or any number of them.
+    fn some_nodes(&mut self) -> Vec<NodeName> {
+        if self.dice.percent(40) {
+            return vec![self.node()];
+        }
+        let share = self.dice.between(20, 80) as u32;
+        let nodes: Vec<_> = self.network.nodes().filter(|_| self.dice.percent(share)).collect();
+        if nodes.is_empty() { vec![self.node()] } else { nodes.iter().map(|&node| self.name(node)).collect() }
+    }
+
+    /// Recipes that change, and nodes that join and retire.
+    fn orders(&mut self) -> Vec<ScriptField> {
+        let mut orders = Vec::new();
+        if self.dice.percent(15) {
+            for _ in 0..self.dice.between(1, 2) {
+                let entry = ScriptField { recipe: Some(self.recipe()), ..self.triggered() };
+                orders.push(entry);
+            }
+        }
+        if self.dice.percent(10) {
+            orders.push(ScriptField { retire: Some(self.node()), ..self.triggered() });
+        }
+        if self.dice.percent(10) && self.network.node_count() > 1 {
+            orders.push(ScriptField { add: Some(self.node()), ..self.triggered() });
+        }
+        orders
+    }
+
+    /// A node that from now on needs other items: some that come before its own, so that no ring closes.
+    fn recipe(&mut self) -> RecipeField {
+        let node = NodeId::new(self.dice.between(0, self.network.node_count() as u64 - 1) as usize);
+        let order = self.network.making_order();
+        let makes = self.network.makes(node);
+        let earlier = &order[..order.iter().position(|item| *item == makes).unwrap_or(0)];
+        let mut needs: Vec<(String, u32)> = Vec::new();
+        if !earlier.is_empty() {
+            for _ in 0..self.dice.between(0, 2) {
+                let item = self.network.item_name(*self.dice.one_of(earlier)).into_owned();
+                if !needs.iter().any(|(known, _)| *known == item) {
+                    needs.push((item, self.dice.between(1, 2) as u32));
+                }
+            }
+        }
+        RecipeField { node: self.name(node), needs: Needs(needs) }
+    }
+
+    fn wear(&mut self) -> WearField {
+        let nodes =
+            if self.dice.percent(50) { NodesField::All } else { NodesField::These(self.some_nodes()) };
+        let mean = self.dice.span(20_000, 200_000);
+        let fails_after = match self.dice.between(0, 2) {
+            0 => Law::Exponential(mean),
+            1 => Law::Weibull { mean, shape: self.dice.between(5, 30) as f64 / 10.0 },
+            _ => Law::Uniform(mean, mean * 2),
+        };
+        let back_after = Law::LogNormal { mean: self.dice.span(500, 30_000), sigma: 1.0 };
+        let how = *self.dice.one_of(&[Failure::Crash, Failure::CrashMidway, Failure::Freeze]);
+        WearField { nodes, fails_after: LawField(fails_after), back_after: LawField(back_after), how }
+    }
+}

@@ -1,0 +1,42 @@
+//! Draws small networks: a search learns more from many small ones than from few large ones.
+
+use dmos_scenario::file::{Makes, Needs, NetworkField, NodeField};
+
+use super::Dice;
+
+const ITEMS: [&str; 6] = ["ore", "iron", "bolt", "frame", "door", "house"];
+
+/// A network of two to six items, each with one to three producers, without rings.
+pub(super) fn draw(dice: &mut Dice) -> NetworkField {
+    let items = dice.between(2, ITEMS.len() as u64) as usize;
+    let mut nodes = Vec::new();
+    for item in 0..items {
+        let producers = dice.between(1, 3);
+        let quantity = if dice.percent(15) { dice.between(2, 3) as u32 } else { 1 };
+        let mut recipe = needs(dice, item);
+        for producer in 1..=producers {
+            if producer > 1 && dice.percent(10) {
+                recipe = needs(dice, item);
+            }
+            let name = if producers == 1 { None } else { Some(format!("{}-{producer}", ITEMS[item])) };
+            let makes = Makes { item: ITEMS[item].to_owned(), quantity };
+            nodes.push(NodeField { name, makes, needs: Needs(recipe.clone()), count: 1 });
+        }
+    }
+    let final_items = dice.percent(20).then(|| vec![ITEMS[items - 1].to_owned()]);
+    NetworkField { nodes: Some(nodes), final_items, ..NetworkField::default() }
+}
+
+/// What a node needs to make an item: one to three earlier ones, mostly one batch of each.
+pub(super) fn needs(dice: &mut Dice, item: usize) -> Vec<(String, u32)> {
+    let mut needs: Vec<(String, u32)> = Vec::new();
+    for _ in 0..dice.between(1, 3).min(item as u64) {
+        // The item before is likeliest: chains are deeper than bushes.
+        let needed = if dice.percent(50) { item - 1 } else { dice.between(0, item as u64 - 1) as usize };
+        let quantity = if dice.percent(15) { dice.between(2, 3) as u32 } else { 1 };
+        if !needs.iter().any(|(known, _)| known == ITEMS[needed]) {
+            needs.push((ITEMS[needed].to_owned(), quantity));
+        }
+    }
+    needs
+}

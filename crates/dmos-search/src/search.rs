@@ -1,0 +1,115 @@
+//! Runs very many drawn scenarios, on all cores, with the same result on any number of them.
+
+use std::collections::BTreeMap;
+
+use dmos_core::record::FaultCount;
+use dmos_core::{FaultKind, Property, PropertyKind, Registry, RunRecord, Span};
+use dmos_scenario::ScenarioFile;
+use rayon::prelude::*;
+
+use crate::draw::Subject;
+use crate::trial::{Failure, Trial, try_out};
+
+/// Every so many runs, one is run twice to see that it is the same.
+const TWICE_EVERY: u64 = 16;
+
+/// So many runs are made between two looks at the clock and at what has failed.
+const ROUND: u64 = 128;
+
+/// A search: what is drawn, from which seed, and from which number on.
+pub struct Search<'a> {
+    /// What is searched.
+    pub subject: &'a Subject,
+    /// The seed of everything drawn.
+    pub seed: u64,
+    /// The strategies that may be drawn.
+    pub registry: &'a Registry,
+}
+
+/// A scenario that failed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Found {
+    /// Its number under the seed.
+    pub number: u64,
+    /// The scenario.
+    pub file: ScenarioFile,
+    /// How it failed.
+    pub failure: Failure,
+}
+
+/// What a search came to.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Summary {
+    /// Runs made.
+    pub runs: u64,
+    /// Events simulated.
+    pub events: u64,
+    /// Virtual time simulated.
+    pub simulated: Span,
+    /// Batches made in all runs.
+    pub batches: u64,
+    /// Faults by kind: injected and effective.
+    pub faults: BTreeMap<FaultKind, (u64, u64)>,
+    /// In how many runs each state was come to.
+    pub reached: BTreeMap<Property, u64>,
+    /// The first run that failed, by number.
+    pub found: Option<Found>,
+}
+
+impl Summary {
+    /// The states that no run came to.
+    #[must_use]
+    pub fn never_reached(&self) -> Vec<Property> {
+        let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Sometimes);
+        sometimes.copied().filter(|property| !self.reached.contains_key(property)).collect()
+    }
+
+    fn add(&mut self, record: &RunRecord, duration: Span) {
+        self.runs += 1;
+        self.events += record.events;
+        self.simulated += duration;
+        self.batches += record.goods.made;
+        for FaultCount { kind, injected, effective } in &record.fault_counts {
+            let count = self.faults.entry(*kind).or_default();
+            count.0 += injected;
+            count.1 += effective;
+        }
+        for (property, _) in &record.reached {
+            *self.reached.entry(*property).or_default() += 1;
+        }
+    }
+}
+
+impl Search<'_> {
+    /// Makes up to so many runs, until one fails or `goes_on` says no; it is asked after every round.
+    ///
+    /// # Panics
+    /// If what is drawn is no valid scenario: that would be a bug.
+    pub fn run(&self, runs: u64, mut goes_on: impl FnMut(&Summary) -> bool) -> Summary {
+        let mut summary = Summary::default();
+        while summary.runs < runs && summary.found.is_none() {
+            let numbers = summary.runs..runs.min(summary.runs + ROUND);
+            let trials: Vec<_> = numbers.into_par_iter().map(|number| self.trial(number)).collect();
+            for (number, (file, trial)) in (summary.runs..).zip(trials) {
+                match (&trial.record, trial.failure) {
+                    (Some(record), None) => summary.add(record, file.duration),
+                    (_, failure) => {
+                        let failure = failure.expect("a run without a record has failed");
+                        summary.found = Some(Found { number, file, failure });
+                        break;
+                    }
+                }
+            }
+            if !goes_on(&summary) {
+                break;
+            }
+        }
+        summary
+    }
+
+    fn trial(&self, number: u64) -> (ScenarioFile, Trial) {
+        let file = self.subject.draw(self.seed, number, self.registry);
+        let trial = try_out(&file, number.is_multiple_of(TWICE_EVERY), self.registry);
+        (file, trial.expect("what is drawn is valid"))
+    }
+}

@@ -1,0 +1,367 @@
+//! Makes a failing scenario small, while it still fails in the same way.
+//!
+//! What can be taken out is taken out: faults first, then nodes and what they need, then everything that is not
+//! as by default, and last time. Each step is one simpler scenario; the first that still fails is taken, and
+//! the search goes on from there, until none does (Zeller and Hildebrandt 2002, without their subsets: single
+//! parts are few here, and runs are short).
+
+use dmos_core::faults::{ClockFaults, DiskFaults, GoodsInCrash};
+use dmos_core::scenario::Ties;
+use dmos_core::settings::{Protocol, Work};
+use dmos_core::{Registry, Span};
+use dmos_scenario::ScenarioFile;
+use dmos_scenario::file::{
+    DelaysField, MessagesField, Needs, NodeName, NodesField, ScriptField, TargetField,
+};
+
+use crate::trial::{Failure, try_out};
+
+/// A scenario made small.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Shrunk {
+    /// The scenario.
+    pub file: ScenarioFile,
+    /// How it fails.
+    pub failure: Failure,
+    /// How many runs that took.
+    pub runs: u64,
+}
+
+/// Makes a scenario that fails small, in at most so many runs. `None` if it does not fail.
+///
+/// # Panics
+/// If the file is no valid scenario.
+#[must_use]
+pub fn shrink(file: &ScenarioFile, runs: u64, registry: &Registry) -> Option<Shrunk> {
+    let fails = |file: &ScenarioFile| try_out(file, false, registry).ok()?.failure;
+    let failure = fails(file)?;
+    let mut small = Shrunk { file: file.clone(), failure: failure.clone(), runs: 1 };
+    loop {
+        let mut is_smaller = false;
+        for step in STEPS {
+            // Parts are numbered; a part that stays is passed over, one that goes makes room for the next.
+            let mut part = 0;
+            while let Some(simpler) = step(&small.file, part) {
+                if small.runs >= runs {
+                    return Some(small);
+                }
+                part += 1;
+                if simpler == small.file {
+                    continue;
+                }
+                small.runs += 1;
+                if let Some(found) = fails(&simpler).filter(|found| failure.is_like(found)) {
+                    (small.file, small.failure) = (simpler, found);
+                    is_smaller = true;
+                    part -= 1;
+                }
+            }
+        }
+        if !is_smaller {
+            return Some(small);
+        }
+    }
+}
+
+/// A way to make a file simpler in its part of a number; `None` when there are no more parts.
+type Step = fn(&ScenarioFile, usize) -> Option<ScenarioFile>;
+
+const STEPS: &[Step] = &[
+    without_half_the_script,
+    without_fault,
+    without_other_faults,
+    without_item,
+    without_node,
+    without_need,
+    without_ends,
+    plain_setting,
+    plain_protocol,
+    simpler_fault,
+    shorter,
+    rounder,
+];
+
+fn changed(file: &ScenarioFile, change: impl FnOnce(&mut ScenarioFile)) -> Option<ScenarioFile> {
+    let mut file = file.clone();
+    change(&mut file);
+    Some(file)
+}
+
+fn without_half_the_script(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    let count = file.faults.script.len();
+    (part < 2 && count > 3).then_some(())?;
+    changed(file, |file| {
+        let half = count / 2;
+        file.faults.script =
+            if part == 0 { file.faults.script.split_off(half) } else { file.faults.script[..half].to_vec() };
+    })
+}
+
+fn without_fault(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    (part < file.faults.script.len()).then_some(())?;
+    changed(file, |file| drop(file.faults.script.remove(part)))
+}
+
+fn without_other_faults(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    let faults = |file: &mut ScenarioFile| {
+        let faults = &mut file.faults;
+        match part {
+            0 => faults.operator = None,
+            1 => faults.wear.clear(),
+            2 => faults.messages = MessagesField::default(),
+            3 => faults.disks = DiskFaults::default(),
+            4 => faults.clocks = ClockFaults::default(),
+            5 => faults.goods = GoodsInCrash::default(),
+            6 => faults.messages.loss = 0.0,
+            7 => faults.messages.duplication = 0.0,
+            8 => faults.messages.reordering = 0.0,
+            9 => faults.messages.held_for = None,
+            10 => faults.disks.append_fails = 0.0,
+            11 => faults.disks.torn = false,
+            _ => {}
+        }
+    };
+    (part < 12).then_some(())?;
+    changed(file, faults)
+}
+
+/// The names of a file's nodes and the items that they make; empty where nodes are not listed.
+fn names(file: &ScenarioFile) -> Vec<(String, String)> {
+    let nodes = file.network.nodes.iter().flatten();
+    nodes
+        .map(|node| (node.name.clone().unwrap_or(node.makes.item.clone()), node.makes.item.clone()))
+        .collect()
+}
+
+fn items(file: &ScenarioFile) -> Vec<String> {
+    let mut items: Vec<String> = names(file).into_iter().map(|(_, item)| item).collect();
+    items.dedup();
+    items
+}
+
+/// Takes out an item with all its producers; who needed it needs it no more.
+fn without_item(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    let item = items(file).get(part)?.clone();
+    let gone: Vec<String> =
+        names(file).into_iter().filter(|(_, makes)| *makes == item).map(|(name, _)| name).collect();
+    changed(file, |file| {
+        take_out(file, &gone);
+        forget_item(file, &item);
+    })
+}
+
+/// Takes out a node; its item goes with the last one that makes it.
+fn without_node(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    let names = names(file);
+    let (name, item) = names.get(part)?.clone();
+    let is_last = names.iter().filter(|(_, makes)| *makes == item).count() == 1;
+    changed(file, |file| {
+        take_out(file, &[name]);
+        if is_last {
+            forget_item(file, &item);
+        }
+    })
+}
+
+fn take_out(file: &mut ScenarioFile, gone: &[String]) {
+    let nodes = file.network.nodes.get_or_insert_default();
+    nodes.retain(|node| !gone.contains(node.name.as_ref().unwrap_or(&node.makes.item)));
+    // The last node makes the final item, unless the file says otherwise.
+    let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+    file.candidates =
+        file.candidates.map(|candidates| candidates.min(count.max(1).try_into().unwrap_or(candidates)));
+    let stays = |name: &NodeName| !gone.contains(&name.0);
+    for entry in &mut file.faults.script {
+        for list in entry.split.iter_mut().flatten() {
+            list.retain(stays);
+        }
+        if let Some(cut) = &mut entry.cut {
+            cut.from.retain(stays);
+            cut.to.retain(stays);
+        }
+    }
+    file.faults.script.retain(|entry| {
+        let target = target(entry);
+        let hits = !matches!(target, Some(TargetField::Node(name)) if !stays(name));
+        let orders =
+            [entry.recipe.as_ref().map(|recipe| &recipe.node), entry.add.as_ref(), entry.retire.as_ref()];
+        let split = entry.split.as_ref().is_none_or(|lists| lists.iter().all(|list| !list.is_empty()));
+        let cut = entry.cut.as_ref().is_none_or(|cut| !cut.from.is_empty() && !cut.to.is_empty());
+        hits && split && cut && orders.into_iter().flatten().all(stays)
+    });
+    for wear in &mut file.faults.wear {
+        if let NodesField::These(nodes) = &mut wear.nodes {
+            nodes.retain(stays);
+        }
+    }
+}
+
+fn target(entry: &ScriptField) -> Option<&TargetField> {
+    let targets =
+        [&entry.crash, &entry.crash_midway, &entry.freeze, &entry.slow, &entry.fail_append, &entry.recover];
+    targets.into_iter().find_map(Option::as_ref)
+}
+
+fn forget_item(file: &mut ScenarioFile, item: &str) {
+    let forget = |needs: &mut Needs| needs.0.retain(|(needed, _)| needed != item);
+    file.network.nodes.iter_mut().flatten().for_each(|node| forget(&mut node.needs));
+    if let Some(finals) = &mut file.network.final_items {
+        finals.retain(|known| known != item);
+        if finals.is_empty() {
+            file.network.final_items = None;
+        }
+    }
+    for entry in &mut file.faults.script {
+        if let Some(recipe) = &mut entry.recipe {
+            forget(&mut recipe.needs);
+        }
+    }
+    file.faults.script.retain(|entry| {
+        !matches!(target(entry), Some(TargetField::Item(of) | TargetField::ProducerOf(of)) if of == item)
+    });
+}
+
+/// Takes out one thing that a node needs, or needs more than one batch of.
+fn without_need(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    let mut places = Vec::new();
+    for (node, field) in file.network.nodes.iter().flatten().enumerate() {
+        places.extend((0..field.needs.0.len()).map(|need| (node, need)));
+    }
+    let &(node, need) = places.get(part / 2)?;
+    changed(file, |file| {
+        let field = &mut file.network.nodes.get_or_insert_default()[node];
+        if part.is_multiple_of(2) {
+            field.needs.0.remove(need);
+        } else {
+            field.needs.0[need].1 = 1;
+            field.makes.quantity = 1;
+        }
+    })
+}
+
+/// Leaves out what is optional at the top.
+fn without_ends(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    (part < 7).then_some(())?;
+    changed(file, |file| match part {
+        0 => file.network.final_items = None,
+        1 => file.candidates = None,
+        2 => file.flow = None,
+        3 => file.leader = None,
+        4 => file.planning_budget = None,
+        5 => file.sample_every = None,
+        _ => file.seed = 1,
+    })
+}
+
+fn plain_setting(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    (part < 6).then_some(())?;
+    changed(file, |file| match part {
+        0 => file.work = Work::default(),
+        1 => file.delays = DelaysField::default(),
+        2 => file.delays.between_starts = None,
+        3 => file.delays.message = None,
+        4 => file.delays.transit = None,
+        _ => file.ties = Ties::Scheduled,
+    })
+}
+
+/// Puts the protocol's fields back to their defaults, all or one by one.
+fn plain_protocol(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    let plain = Protocol::default();
+    (part < 20).then_some(())?;
+    changed(file, |file| {
+        let protocol = &mut file.protocol;
+        match part {
+            0 => *protocol = plain,
+            1 => protocol.startup = plain.startup,
+            2 => protocol.warm_up = plain.warm_up,
+            3 => protocol.cycle = plain.cycle,
+            4 => (protocol.heartbeat, protocol.suspect_after) = (plain.heartbeat, plain.suspect_after),
+            5 => (protocol.retry_after, protocol.retry_at_most) = (plain.retry_after, plain.retry_at_most),
+            6 => protocol.stock_limit = plain.stock_limit,
+            7 => protocol.promise_limit = plain.promise_limit,
+            8 => protocol.mailbox_limit = plain.mailbox_limit,
+            9 => protocol.compact_after = plain.compact_after,
+            10 => protocol.neighbours_every = plain.neighbours_every,
+            11 => protocol.knowledge = plain.knowledge,
+            12 => protocol.dock = plain.dock,
+            13 => protocol.requests = plain.requests,
+            14 => protocol.deaths = plain.deaths,
+            15 => protocol.planning = plain.planning,
+            16 => protocol.readmission = plain.readmission,
+            17 => protocol.log = plain.log,
+            18 => protocol.recovery = plain.recovery,
+            _ => protocol.mailbox = plain.mailbox,
+        }
+    })
+}
+
+/// Makes a fault of the script plainer: an ordinary crash, at once, one node.
+fn simpler_fault(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    (part / 6 < file.faults.script.len()).then_some(())?;
+    changed(file, |file| {
+        let entry = &mut file.faults.script[part / 6];
+        match part % 6 {
+            0 if entry.crash_midway.is_some() => entry.crash = entry.crash_midway.take(),
+            1 => entry.wait = None,
+            2 => entry.nth = None,
+            3 => {
+                for list in entry.split.iter_mut().flatten() {
+                    list.truncate(1);
+                }
+            }
+            4 => {
+                if let Some(cut) = &mut entry.cut {
+                    cut.from.truncate(1);
+                    cut.to.truncate(1);
+                }
+            }
+            5 if entry.crash.is_some() => entry.lasts = None,
+            _ => {}
+        }
+    })
+}
+
+/// Takes less time: the end, the healing, and the faults.
+fn shorter(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    // Whole seconds only, or it would never end.
+    let share = |span: Span, tenths: u64| {
+        Span::from_secs(span.as_nanos() / 10 * tenths / 1_000_000_000).max(Span::from_secs(1)).min(span)
+    };
+    let half = |span: Span| share(span, 5);
+    let parts = 4 + 2 * file.faults.script.len();
+    (part < parts).then_some(())?;
+    changed(file, |file| match part {
+        0 => file.faults.heal_at = None,
+        1 => file.duration = half(file.duration),
+        2 => file.duration = share(file.duration, 9),
+        3 => file.faults.heal_at = file.faults.heal_at.map(half),
+        _ => {
+            let entry = &mut file.faults.script[(part - 4) / 2];
+            if part.is_multiple_of(2) {
+                entry.at = entry.at.map(half);
+            } else {
+                entry.lasts = entry.lasts.map(half);
+            }
+        }
+    })
+}
+
+/// Rounds times to whole seconds.
+fn rounder(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
+    let round = |span: Span| Span::from_secs(span.as_nanos().div_ceil(1_000_000_000));
+    let parts = 2 + 2 * file.faults.script.len();
+    (part < parts).then_some(())?;
+    changed(file, |file| match part {
+        0 => file.duration = round(file.duration),
+        1 => file.faults.heal_at = file.faults.heal_at.map(round),
+        _ => {
+            let entry = &mut file.faults.script[(part - 2) / 2];
+            if part.is_multiple_of(2) {
+                entry.at = entry.at.map(round);
+            } else {
+                entry.lasts = entry.lasts.map(round);
+            }
+        }
+    })
+}

@@ -1,0 +1,121 @@
+//! Runs a scenario file and says how it failed, if it did.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use dmos_core::record::Finding;
+use dmos_core::{Property, Registry, RunRecord, Scenario};
+use dmos_scenario::{ScenarioError, ScenarioFile};
+
+/// A scenario that was run.
+#[derive(Debug)]
+pub struct Trial {
+    /// How it failed; none if it did not.
+    pub failure: Option<Failure>,
+    /// What the run left behind, if it came to an end.
+    pub record: Option<RunRecord>,
+}
+
+/// How a run failed.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Failure {
+    /// A property does not hold: the first finding, and the properties of all.
+    Property(Finding, Vec<Property>),
+    /// An assertion failed: a bug of the program.
+    Panic(String),
+    /// Run again, it was not the same.
+    NotRepeatable(String),
+}
+
+impl Failure {
+    /// Whether this is the same failure, seen on another scenario.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Property(first, _), Self::Property(_, all)) => all.contains(&first.property),
+            (Self::Panic(one), Self::Panic(other)) => place(one) == place(other),
+            (Self::NotRepeatable(_), Self::NotRepeatable(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// A name for it, as a part of a file's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Property(finding, _) => finding.property.name(),
+            Self::Panic(_) => "panic",
+            Self::NotRepeatable(_) => "not_repeatable",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Property(finding, _) => {
+                let (property, at) = (finding.property.name(), finding.at.as_secs_f64());
+                write!(f, "{property}, at {at} s: {}", finding.words)
+            }
+            Self::Panic(message) => write!(f, "an assertion failed: {message}"),
+            Self::NotRepeatable(difference) => f.write_str(difference),
+        }
+    }
+}
+
+/// The place of a panic; its message may hold figures that differ from run to run.
+fn place(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}
+
+thread_local! {
+    /// The last panic of this thread, in words.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps the program from printing panics: those in trials are reported as failures.
+pub fn catch_panics_quietly() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let message = info.payload_as_str().unwrap_or("a panic");
+        PANIC.with(|panic| *panic.borrow_mut() = format!("{place}\n{message}"));
+    }));
+}
+
+/// Runs the scenario that a file describes; `twice` also checks that it is the same when it is run again.
+///
+/// # Errors
+/// If the file is no valid scenario.
+pub fn try_out(file: &ScenarioFile, twice: bool, registry: &Registry) -> Result<Trial, ScenarioError> {
+    let loaded = dmos_scenario::parse("scenario", "scenario", file.to_yaml(), &[], registry)?;
+    Ok(run(&loaded.scenario, twice))
+}
+
+/// Runs a scenario.
+#[must_use]
+pub fn run(scenario: &Scenario, twice: bool) -> Trial {
+    let run = || match twice {
+        true => dmos_sim::run_twice(scenario).map(|(record, _)| record),
+        false => Ok(dmos_sim::run(scenario)),
+    };
+    PANIC.with(|panic| panic.borrow_mut().clear());
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(record)) => {
+            let properties = record.findings.iter().map(|finding| finding.property).collect();
+            let first = record.findings.first().cloned();
+            let failure = first.map(|first| Failure::Property(first, properties));
+            Trial { failure, record: Some(record) }
+        }
+        Ok(Err(difference)) => {
+            Trial { failure: Some(Failure::NotRepeatable(difference.to_string())), record: None }
+        }
+        Err(payload) => {
+            let kept = PANIC.with(|panic| panic.borrow().clone());
+            let said = payload.downcast_ref::<String>().cloned();
+            let said = said.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
+            let message = if kept.is_empty() { said.unwrap_or_default() } else { kept };
+            Trial { failure: Some(Failure::Panic(message)), record: None }
+        }
+    }
+}
