@@ -119,7 +119,7 @@ impl<'a> Goods<'a> {
             LogRecord::Returned
             | LogRecord::OnItsWay(_)
             | LogRecord::Coming(_)
-            | LogRecord::Term(_)
+            | LogRecord::Obeyed(_)
             | LogRecord::Ordered(Order::Retire)
             | LogRecord::Election(_) => {}
         }

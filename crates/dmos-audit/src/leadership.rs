@@ -1,4 +1,4 @@
-//! At most one leader per term, where that is promised, and no flow of an older term in place of a newer.
+//! At most one leader per term, where that is promised, and no older flow in place of a newer.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ pub(crate) struct Leadership {
     /// Whether the strategy promises one leader per term.
     is_promised: bool,
     leaders: BTreeMap<Term, NodeId>,
-    /// The latest term of which each node took over a part.
-    obeyed: Vec<Term>,
+    /// The latest flow of which each node took over a part.
+    obeyed: Vec<Stamp>,
 }
 
 impl Leadership {
@@ -21,7 +21,7 @@ impl Leadership {
         Self {
             is_promised: scenario.leader.promises(Promise::OneLeaderPerTerm),
             leaders: BTreeMap::new(),
-            obeyed: vec![Term::default(); scenario.network.node_count()],
+            obeyed: vec![Stamp::default(); scenario.network.node_count()],
         }
     }
 
@@ -39,12 +39,13 @@ impl Leadership {
 
     pub(crate) fn adopted(&mut self, findings: &mut Findings, node: NodeId, stamp: Stamp) {
         let obeyed = &mut self.obeyed[node.index()];
-        if stamp.term < *obeyed {
-            let before = *obeyed;
+        if stamp < *obeyed {
+            let (before, words) =
+                (*obeyed, |stamp: Stamp| format!("{} of term {}", stamp.version, stamp.term));
             findings.add(Property::NewerFlowWins, || {
-                format!("node {node} takes over a flow of term {}, after one of term {before}", stamp.term)
+                format!("node {node} takes over flow {}, after flow {}", words(stamp), words(before))
             });
         }
-        *obeyed = (*obeyed).max(stamp.term);
+        *obeyed = (*obeyed).max(stamp);
     }
 }

@@ -71,9 +71,11 @@ impl<'a> Progress<'a> {
         }
         self.made(end);
         if self.longest > bound {
-            let longest = self.longest;
+            let (longest, bound) = (self.longest.as_secs_f64(), bound.as_secs_f64());
             findings.add(Property::ProductionResumes, || {
-                format!("no final batch for {longest} after the last fault was healed; {bound} is the bound")
+                format!(
+                    "no final batch for {longest:.0} s after the last fault was healed; {bound:.0} s is the bound"
+                )
             });
         }
         self.longest <= bound

@@ -58,7 +58,7 @@ properties! {
     OneLeaderPerTerm "one_leader_per_term" Always
         "No two nodes lead in the same term, if the leader strategy promises that.";
     NewerFlowWins "newer_flow_wins" Always
-        "No node gives up a flow for one of an earlier term, not even after a crash.";
+        "No node gives up a flow for an earlier one, not even after a crash.";
     PlannedAmongTheLiving "planned_among_the_living" Always
         "No plan uses a node that the planner takes for dead.";
     FlowFits "flow_fits" Always

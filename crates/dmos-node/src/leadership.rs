@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dmos_core::settings::Knowledge;
 use dmos_core::strategy::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat};
-use dmos_core::{NodeId, Term};
+use dmos_core::{NodeId, Stamp, Term};
 
 use crate::context::Context;
 use crate::interface::{Effect, Notice, Report, Timer};
@@ -26,8 +26,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Leadership {
     machine: Option<Box<dyn Election>>,
     leader: Option<(NodeId, Term)>,
-    /// The latest term that the node ever obeyed: an earlier one is void, also after a crash.
-    obeyed: Term,
+    /// The latest flow that the node ever obeyed: an earlier one is void, also after a crash.
+    obeyed: Stamp,
     /// What the election machine wrote last.
     durable: Option<Box<[u8]>>,
     me: NodeId,
@@ -53,7 +53,7 @@ impl Leadership {
         Self {
             machine,
             leader: None,
-            obeyed: Term::default(),
+            obeyed: Stamp::default(),
             durable: None,
             me,
             is_on_board: knowledge == Knowledge::Board,
@@ -72,13 +72,13 @@ impl Leadership {
         self.leader
     }
 
-    /// The latest term that the node ever obeyed.
-    pub(crate) fn obeyed(&self) -> Term {
+    /// The latest flow that the node ever obeyed.
+    pub(crate) fn obeyed(&self) -> Stamp {
         self.obeyed
     }
 
-    /// After a crash: the latest term that the log says the node obeyed, and what the machine wrote last.
-    pub(crate) fn restore(&mut self, obeyed: Term, durable: Option<Box<[u8]>>) {
+    /// After a crash: the latest flow that the log says the node obeyed, and what the machine wrote last.
+    pub(crate) fn restore(&mut self, obeyed: Stamp, durable: Option<Box<[u8]>>) {
         (self.obeyed, self.durable) = (obeyed, durable);
     }
 
@@ -87,11 +87,12 @@ impl Leadership {
         self.durable.as_deref()
     }
 
-    /// From now on no earlier term is obeyed. That must survive a crash, or an old leader could come back.
-    pub(crate) fn obey(&mut self, cx: &mut Context<'_>, term: Term) {
-        if term > self.obeyed && !self.is_on_board {
-            self.obeyed = term;
-            cx.append(LogRecord::Term(term));
+    /// From now on no earlier flow is obeyed. That must survive a crash: an old leader could come back, or a
+    /// message that was long under way.
+    pub(crate) fn obey(&mut self, cx: &mut Context<'_>, stamp: Stamp) {
+        if stamp > self.obeyed && !self.is_on_board {
+            self.obeyed = stamp;
+            cx.append(LogRecord::Obeyed(stamp));
         }
     }
 
@@ -112,7 +113,7 @@ impl Leadership {
 
     /// Somebody says who leads; true if that is news.
     pub(crate) fn learn(&mut self, leader: NodeId, term: Term) -> bool {
-        let news = term >= self.obeyed && self.leader.is_none_or(|known| known.1 < term);
+        let news = term >= self.obeyed.term && self.leader.is_none_or(|known| known.1 < term);
         if news {
             self.leader = Some((leader, term));
         }
@@ -138,7 +139,7 @@ impl Leadership {
         if !self.learn(leader, term) || leader != self.me {
             return None;
         }
-        self.obey(cx, term);
+        self.obey(cx, Stamp { term, version: 0 });
         if self.is_on_board {
             cx.effects.push(Effect::Post(Notice::Leader(leader, term)));
         }
@@ -146,17 +147,13 @@ impl Leadership {
         Some(term)
     }
 
-    /// Tells the election machine what liveness has found.
-    pub(crate) fn consider(&mut self, cx: &mut Context<'_>, verdict: Verdict) -> Option<Term> {
-        let (Verdict::Suspected(node) | Verdict::HeardAgain(node)) = verdict;
-        if self.candidates.binary_search(&node).is_err() {
-            return None;
-        }
-        let input = match verdict {
-            Verdict::Suspected(node) => ElectionInput::Suspect(node),
-            Verdict::HeardAgain(node) => ElectionInput::Return(node),
+    /// What the election machine is told of what liveness has found; nothing of who is no candidate.
+    pub(crate) fn input_of(&self, verdict: Verdict) -> Option<ElectionInput<'static>> {
+        let (input, node) = match verdict {
+            Verdict::Suspected(node) => (ElectionInput::Suspect(node), node),
+            Verdict::HeardAgain(node) => (ElectionInput::Return(node), node),
         };
-        self.elect(cx, input)
+        self.candidates.binary_search(&node).is_ok().then_some(input)
     }
 
     /// Whether the leader has heard that this node is back: on a board it is enough to have told it, else

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dmos_core::{BatchId, NodeId, RequestId, SerialSet, Term};
+use dmos_core::{BatchId, NodeId, RequestId, SerialSet, Stamp};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_set::BatchSet;
@@ -53,8 +53,8 @@ pub enum LogRecord {
     SentOff(BatchId),
     /// Either half: the batch was in stock or in the dock when a crash destroyed it.
     Scrapped(BatchId),
-    /// The node obeys a leader of this term, and of no earlier one again.
-    Term(Term),
+    /// The node obeys the flow of this stamp, and no earlier one again.
+    Obeyed(Stamp),
     /// The operator ordered something.
     Ordered(Order),
     /// What the election machine must not forget; replaces what it wrote before.
@@ -97,8 +97,8 @@ pub struct LogState {
     pub outbound_entries: u64,
     /// What the operator ordered.
     pub standing: Standing,
-    /// The latest term that the node obeyed.
-    pub term: Term,
+    /// The latest flow that the node obeyed.
+    pub obeyed: Stamp,
     /// What the election machine wrote last.
     pub election: Option<Box<[u8]>>,
 }
@@ -160,7 +160,7 @@ impl LogState {
                     self.stock.remove(batch.serial);
                 }
             }
-            LogRecord::Term(term) => self.term = term,
+            LogRecord::Obeyed(stamp) => self.obeyed = stamp,
             LogRecord::Ordered(ref order) => self.standing.follow(order),
             LogRecord::Election(ref bytes) => self.election = Some(bytes.clone()),
             LogRecord::Compacted(ref state) => *self = (**state).clone(),
@@ -233,7 +233,7 @@ impl History {
                 }
             }
             LogRecord::Returned
-            | LogRecord::Term(_)
+            | LogRecord::Obeyed(_)
             | LogRecord::Ordered(_)
             | LogRecord::Election(_)
             | LogRecord::Compacted(_) => {}
@@ -243,6 +243,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use dmos_core::Term;
+
     use super::*;
 
     fn batch(maker: usize, serial: u32) -> BatchId {
@@ -286,7 +288,7 @@ mod tests {
             LogRecord::Consumed(batch(1, 3)),
             LogRecord::Made { first: batch(0, 0), count: 2, inputs: 1 },
             LogRecord::Promised { batch: batch(0, 0), to: NodeId::new(2), request: RequestId::default() },
-            LogRecord::Term(Term(4)),
+            LogRecord::Obeyed(Stamp { term: Term(4), version: 2 }),
         ];
         let state = LogState::of(&records);
         let more = [LogRecord::Delivered(batch(0, 0)), LogRecord::Returned];

@@ -301,7 +301,7 @@ impl Memory {
         let warm_up = if recovering { Span::ZERO } else { protocol.warm_up };
         self.orders = Orders::new(std::mem::take(&mut state.standing));
         let election = state.election.take();
-        self.leadership.restore(state.term, election.clone());
+        self.leadership.restore(state.obeyed, election.clone());
         match protocol.recovery {
             Recovery::Exact => {
                 self.scrap(cx, &mut state, scrapped);
@@ -334,7 +334,7 @@ impl Memory {
             inbound_entries: self.dock.batches().count() as u64,
             outbound_entries: self.shipping.log_entries(),
             standing: (**self.orders.standing()).clone(),
-            term: self.leadership.obeyed(),
+            obeyed: self.leadership.obeyed(),
             election: self.leadership.durable().map(Into::into),
         }
     }
@@ -343,6 +343,8 @@ impl Memory {
     fn elect(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, input: ElectionInput<'_>) {
         let office = self.leadership.elect(cx, input);
         self.take_office(cx, settings, office);
+        // A new leader, however it was found, has not heard of this node's orders.
+        self.orders.tell(cx, self.leadership.in_office());
     }
 
     fn take_office(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, office: Option<Term>) {
@@ -399,11 +401,10 @@ impl Memory {
             },
             Message::Part(stamp, part) => {
                 self.learn(cx, settings, from, stamp.term);
-                if stamp < self.role.stamp() || stamp.term < self.leadership.obeyed() {
+                if stamp < self.role.stamp() || stamp < self.leadership.obeyed() {
                     cx.metrics.count(Metric::PartsRefused);
                     self.leadership.tell_leader(cx, from);
                 } else {
-                    self.leadership.obey(cx, stamp.term);
                     let edges = part.edge_count();
                     self.adopt(cx, stamp, part, edges);
                     cx.send(from, Message::PartAck(stamp));
@@ -445,7 +446,6 @@ impl Memory {
         let news = self.leadership.learn(leader, term);
         if news {
             self.elect(cx, settings, ElectionInput::Learned(leader, term));
-            self.orders.tell(cx, self.leadership.in_office());
         }
         news
     }
@@ -477,9 +477,8 @@ impl Memory {
     }
 
     fn consider(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, verdict: Option<Verdict>) {
-        if let Some(verdict) = verdict {
-            let office = self.leadership.consider(cx, verdict);
-            self.take_office(cx, settings, office);
+        if let Some(input) = verdict.and_then(|verdict| self.leadership.input_of(verdict)) {
+            self.elect(cx, settings, input);
         }
     }
 
@@ -509,6 +508,7 @@ impl Memory {
         if !self.role.adopt(stamp, part, edges) {
             return;
         }
+        self.leadership.obey(cx, stamp);
         cx.report(Report::Adopted(stamp));
         if let (Knowledge::Messages, Some(part)) = (cx.protocol.knowledge, self.role.part()) {
             self.liveness.trust_again(cx.now, part);

@@ -90,7 +90,8 @@ impl ScenarioFile {
         let (mut value, least) = (value(self), value(&least));
         prune(&mut value, &least);
         drop_nulls_in_lists(&mut value);
-        serde_yaml::to_string(&value).expect("values can be written")
+        let text = serde_yaml::to_string(&value).expect("values can be written");
+        text.trim_end().to_owned() + "\n"
     }
 }
 
@@ -103,7 +104,7 @@ fn prune(value: &mut Value, least: &Value) {
     if let (Value::Mapping(map), Value::Mapping(least)) = (value, least) {
         for (key, least) in least {
             if map.get(key) == Some(least) {
-                map.remove(key);
+                map.shift_remove(key);
             } else if let Some(inner) = map.get_mut(key) {
                 prune(inner, least);
             }

@@ -45,7 +45,7 @@ fn entries(record: &LogRecord, load: Load) -> u64 {
         }
         LogRecord::Scrapped(_)
         | LogRecord::Returned
-        | LogRecord::Term(_)
+        | LogRecord::Obeyed(_)
         | LogRecord::Ordered(_)
         | LogRecord::Election(_)
         | LogRecord::Compacted(_) => 1,

@@ -81,10 +81,14 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::Term;
+    use dmos_core::{Stamp, Term};
     use rand::SeedableRng;
 
     use super::*;
+
+    fn record(term: u64) -> LogRecord {
+        LogRecord::Obeyed(Stamp { term: Term(term), version: 0 })
+    }
 
     #[test]
     fn a_crash_takes_only_what_was_not_synced() {
@@ -92,9 +96,9 @@ mod tests {
         let mut lengths = [0; 4];
         for seed in 0..100 {
             let mut disk = Disk::default();
-            disk.append(LogRecord::Term(Term(1)));
+            disk.append(record(1));
             disk.sync();
-            (2..5).for_each(|term| disk.append(LogRecord::Term(Term(term))));
+            (2..5).for_each(|term| disk.append(record(term)));
             let lost = disk.crash(&faults, &mut ChaCha8Rng::seed_from_u64(seed));
             assert_eq!(disk.records().len() + lost.len(), 4);
             assert_eq!(disk.cut_off_torn(), !lost.is_empty());

@@ -19,25 +19,48 @@ pub(crate) fn promises(params: &Params) -> &'static [Promise] {
 pub(crate) struct Ends {
     /// The node that counts as a source whatever its recipe says.
     start: Option<NodeId>,
-    /// The nodes to plan for, one for each final item that has a live producer.
-    pub(crate) ends: Vec<NodeId>,
+    /// For each final item that has a live producer, those that may make it, the preferred one first.
+    ends: Vec<Vec<NodeId>>,
 }
 
 impl Ends {
     /// The ends for a request. The prototype plans for the last live node of its list, which makes
-    /// the final item unless its only producer is dead.
+    /// the final item unless its only producer is dead. Without stand-ins an earlier producer takes over where
+    /// the last one cannot be supplied.
     pub(crate) fn of(request: &PlanRequest<'_>, stand_ins: bool) -> Result<Self, NoFlow> {
         let (network, alive) = (request.network, request.alive);
         let (Some(first), Some(last)) = (alive.first(), alive.last()) else {
             return Err(NoFlow::NobodyAlive);
         };
-        let last_producer =
-            |&item| network.producers(item).iter().rev().copied().find(|&node| alive.contains(node));
-        let mut ends: Vec<_> = network.final_items().iter().filter_map(last_producer).collect();
+        let preferred = if stand_ins { 1 } else { usize::MAX };
+        let producers = |&item| -> Vec<NodeId> {
+            let live = network.producers(item).iter().rev().copied().filter(|&node| alive.contains(node));
+            live.take(preferred).collect()
+        };
+        let mut ends: Vec<_> = network.final_items().iter().map(producers).collect();
+        ends.retain(|producers| !producers.is_empty());
         if ends.is_empty() && stand_ins {
-            ends.push(last);
+            ends.push(vec![last]);
         }
         Ok(Self { start: stand_ins.then_some(first), ends })
+    }
+
+    /// For each final item, the first of its producers that can be supplied.
+    pub(crate) fn supplied(
+        &self,
+        network: &Network,
+        mut can_be_supplied: impl FnMut(NodeId) -> Result<bool, NoFlow>,
+    ) -> Result<Vec<NodeId>, NoFlow> {
+        let mut supplied = Vec::with_capacity(self.ends.len());
+        for producers in &self.ends {
+            for &producer in producers {
+                if can_be_supplied(producer)? {
+                    supplied.push(producer);
+                    break;
+                }
+            }
+        }
+        if supplied.is_empty() { Err(NoFlow::Unmakeable(network.final_items()[0])) } else { Ok(supplied) }
     }
 
     /// Whether `node` can make its item without supplies.

@@ -35,22 +35,11 @@ impl FlowStrategy for Exhaustive {
         meter.note("possible_edges", edges);
         meter.charge(edges)?;
         let mut search = Search::new(request, &ends, meter);
-        let mut supplied = Vec::new();
-        let mut outcome = Ok(());
-        for &end in &ends.ends {
-            match search.from(end) {
-                Ok(Reached::Nothing) => {}
-                Ok(Reached::Source | Reached::Supplies) => supplied.push(end),
-                Err(error) => outcome = Err(error),
-            }
-        }
+        let supplied = ends.supplied(request.network, |end| Ok(search.from(end)? != Reached::Nothing));
         let Search { calls, scanned, suppliers, .. } = search;
         meter.note("calls", calls);
         meter.note("scanned", scanned);
-        outcome?;
-        if supplied.is_empty() {
-            return Err(NoFlow::Unmakeable(request.network.final_items()[0]));
-        }
+        let supplied = supplied?;
         let supplier = |consumer: NodeId, nth: usize| {
             let suppliers = suppliers[consumer.index()].as_ref().expect("a planned node was searched");
             suppliers[nth].expect("a planned node can be supplied")

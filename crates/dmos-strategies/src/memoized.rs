@@ -33,10 +33,7 @@ impl FlowStrategy for Memoized {
             let mut needs = network.requirements(node).iter();
             ends.is_source(network, node) || needs.all(|required| chosen[required.item.index()].is_some())
         };
-        let consumers: Vec<NodeId> = ends.ends.iter().copied().filter(|&end| can_be_supplied(end)).collect();
-        if consumers.is_empty() {
-            return Err(NoFlow::Unmakeable(network.final_items()[0]));
-        }
+        let consumers = ends.supplied(network, |end| Ok(can_be_supplied(end)))?;
         let flow = ends.flow_back_from(network, consumers, |consumer, nth| {
             let item = network.requirements(consumer)[nth].item;
             chosen[item.index()].expect("a planned node can be supplied")

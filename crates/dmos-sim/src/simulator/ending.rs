@@ -26,7 +26,9 @@ impl Simulator<'_> {
         }
     }
 
-    pub(super) fn finish(self) -> RunRecord {
+    pub(super) fn finish(mut self) -> RunRecord {
+        // Where appending takes time, the run may end in the middle of it.
+        self.scenario.network.nodes().for_each(|node| self.sync(node));
         let slots = &self.slots;
         let audit = self.auditor.finish(self.now, |node: NodeId| {
             let slot = &slots[node.index()];
