@@ -1,6 +1,7 @@
 //! Liveness watches neighbours by heartbeats and suspects those that have been silent for too long.
 //!
-//! Watched are the neighbours in the flow and, by candidates, the leader: nobody watches everybody.
+//! Watched are the neighbours in the flow, by candidates the leader, and by the leader the ends of the
+//! flow: nobody watches everybody, and still nobody dies unnoticed.
 
 use dmos_core::settings::Knowledge;
 use dmos_core::{FlowPart, Metric, NodeId, Span, Time};
@@ -66,7 +67,8 @@ impl Liveness {
         }
     }
 
-    /// One round: asks every neighbour for a sign of life, and reports the silent ones.
+    /// One round: asks every neighbour for a sign of life, and reports the silent ones. A leader also asks
+    /// the ends of its flow.
     ///
     /// Returns the changes of mind since the last round.
     pub(crate) fn round(
@@ -74,9 +76,10 @@ impl Liveness {
         cx: &mut Context<'_>,
         role: &Role,
         leadership: &Leadership,
+        ends: &[NodeId],
     ) -> Vec<Verdict> {
         if self.rounds.is_multiple_of(cx.protocol.neighbours_every.get()) {
-            self.look_up_neighbours(cx, role, leadership);
+            self.look_up_neighbours(cx, role, leadership, ends);
         }
         self.rounds = self.rounds.wrapping_add(1);
         for watched in &self.watched {
@@ -98,10 +101,16 @@ impl Liveness {
         }
     }
 
-    fn look_up_neighbours(&mut self, cx: &Context<'_>, role: &Role, leadership: &Leadership) {
+    fn look_up_neighbours(
+        &mut self,
+        cx: &Context<'_>,
+        role: &Role,
+        leadership: &Leadership,
+        ends: &[NodeId],
+    ) {
         let neighbours = role.part().into_iter().flat_map(|part| part.neighbours());
-        let mut nodes: Vec<_> =
-            neighbours.chain(leadership.watches()).filter(|&node| node != cx.me).collect();
+        let others = leadership.watches().into_iter().chain(ends.iter().copied());
+        let mut nodes: Vec<_> = neighbours.chain(others).filter(|&node| node != cx.me).collect();
         nodes.sort_unstable();
         nodes.dedup();
         if self.watched.iter().map(|watched| watched.node).eq(nodes.iter().copied()) {

@@ -456,7 +456,9 @@ impl Memory {
             Timer::Stage => self.stage.cycle(cx, &self.role, &mut self.dock, &mut self.shipping),
             Timer::AwaitNeighbours => self.liveness.await_neighbours(cx, &self.role, &self.leadership),
             Timer::Heartbeat => {
-                for verdict in self.liveness.round(cx, &self.role, &self.leadership) {
+                let planning = self.planning.as_ref().filter(|_| self.leadership.leads());
+                let ends = planning.map_or(&[][..], Planning::ends);
+                for verdict in self.liveness.round(cx, &self.role, &self.leadership, ends) {
                     self.consider(cx, settings, Some(verdict));
                 }
             }

@@ -34,6 +34,8 @@ pub(crate) struct Planning {
     plan_again: bool,
     /// How many plans were begun in this term.
     begun: u32,
+    /// Makers of final items in the flow in force: nobody else watches them from downstream.
+    ends: Vec<NodeId>,
     /// Parts not acknowledged. At a start there is one for every node.
     offered: BTreeMap<NodeId, Offer>,
     /// When they are looked at next.
@@ -93,6 +95,7 @@ impl Planning {
             under_way: None,
             plan_again: false,
             begun: 0,
+            ends: Vec::new(),
             offered: BTreeMap::new(),
             offers_due: None,
         };
@@ -191,6 +194,7 @@ impl Planning {
             cx.effects.push(Effect::Post(Notice::Flow(stamp, flow)));
             return None;
         }
+        self.ends = self.ends_of(&flow);
         // At first nobody knows anything; later, only those whose part has changed need to hear.
         let nodes = match before {
             Some(before) => before.nodes_that_differ(&flow),
@@ -201,6 +205,28 @@ impl Planning {
             self.offer(cx, node, stamp, Arc::new(flow.part(node)));
         }
         Some((stamp, flow.part(me)))
+    }
+
+    /// Whom the leader watches, so that no part of the flow can die unnoticed: all others that work are
+    /// watched by those whom they supply.
+    pub(crate) fn ends(&self) -> &[NodeId] {
+        &self.ends
+    }
+
+    fn ends_of(&self, flow: &Flow) -> Vec<NodeId> {
+        let network = &self.network;
+        let mut ends = Vec::new();
+        for &item in network.final_items() {
+            let before = ends.len();
+            let producers = network.producers(item).iter().copied();
+            ends.extend(producers.clone().filter(|&node| flow.works(node)));
+            if ends.len() == before {
+                // Whoever makes it out of nothing stands in no edge.
+                let needs_nothing = |&node: &NodeId| network.requirements(node).is_empty();
+                ends.extend(producers.filter(|&node| self.alive.contains(node)).filter(needs_nothing));
+            }
+        }
+        ends
     }
 
     fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, stamp: Stamp, part: Arc<FlowPart>) {

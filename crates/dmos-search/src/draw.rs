@@ -10,8 +10,8 @@ use dmos_core::scenario::Ties;
 use dmos_core::settings::{Mailbox, Planning, Protocol, Work};
 use dmos_core::strategy::{Descriptor, ParamKind, StrategyCall};
 use dmos_core::{Law, Network, Registry, Scenario, Span};
-use dmos_scenario::ScenarioFile;
 use dmos_scenario::file::{DelaysField, LawField, StrategyField};
+use dmos_scenario::{Override, ScenarioError, ScenarioFile};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -21,8 +21,8 @@ const QUIET_MAX: Span = Span::from_secs(3_600);
 /// What is searched.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// Everything is drawn.
-    Anything,
+    /// Everything is drawn, but for what is set here.
+    Anything(Vec<Override>),
     /// Faults and the seed are drawn; all else is as this file says.
     FaultsOf(Box<ScenarioFile>, Network),
 }
@@ -72,22 +72,23 @@ impl Subject {
     ///
     /// It has a phase of faults, and after that a quiet one that is long enough for production to resume.
     ///
-    /// # Panics
-    /// If what is drawn is no valid scenario: that would be a bug.
-    #[must_use]
-    pub fn draw(&self, seed: u64, number: u64, registry: &Registry) -> ScenarioFile {
+    /// # Errors
+    /// If what is set makes it invalid. What is drawn alone is valid.
+    pub fn draw(&self, seed: u64, number: u64, registry: &Registry) -> Result<ScenarioFile, ScenarioError> {
         let mut dice = Dice::new(seed, number);
         let mut file = match self {
-            Self::Anything => anything(&mut dice, registry),
+            Self::Anything(set) => {
+                dmos_scenario::read("drawn", &anything(&mut dice, registry).to_yaml(), set)?
+            }
             Self::FaultsOf(file, _) => (**file).clone(),
         };
         file.name = Some(format!("fuzz-{seed}-{number}"));
         file.seed = dice.between(1, 1_000_000);
         let faulty = dice.span(20_000, 240_000);
         file.duration = faulty;
-        let base = resolve(&file, registry);
+        let base = resolve(&file, registry)?;
         let network = match self {
-            Self::Anything => &base.network,
+            Self::Anything(_) => &base.network,
             Self::FaultsOf(_, network) => network,
         };
         file.faults = faults::draw(&mut dice, network, faulty);
@@ -95,16 +96,15 @@ impl Subject {
         if dice.percent(60) {
             file.ties = Ties::Shuffled;
         }
-        let bound = resume_bound(&resolve(&file, registry)).filter(|bound| *bound * 2 <= QUIET_MAX);
+        let bound = resume_bound(&resolve(&file, registry)?).filter(|bound| *bound * 2 <= QUIET_MAX);
         file.duration = faulty + bound.map_or(Span::from_secs(60), |bound| bound * 2);
-        file
+        Ok(file)
     }
 }
 
 /// The scenario of a file that was drawn.
-fn resolve(file: &ScenarioFile, registry: &Registry) -> Scenario {
-    let loaded = dmos_scenario::parse("drawn", "drawn", file.to_yaml(), &[], registry);
-    loaded.unwrap_or_else(|error| panic!("what is drawn is valid: {error}")).scenario
+fn resolve(file: &ScenarioFile, registry: &Registry) -> Result<Scenario, ScenarioError> {
+    dmos_scenario::parse("drawn", "drawn", file.to_yaml(), &[], registry).map(|loaded| loaded.scenario)
 }
 
 fn anything(dice: &mut Dice, registry: &Registry) -> ScenarioFile {
@@ -208,13 +208,17 @@ mod tests {
     #[test]
     fn what_is_drawn_reads_as_it_was_written() {
         let registry = Registry::collect().expect("no duplicates");
+        let draw = |seed, number| {
+            Subject::Anything(Vec::new())
+                .draw(seed, number, &registry)
+                .unwrap_or_else(|error| panic!("{error}"))
+        };
         for number in 0..300 {
-            let file = Subject::Anything.draw(7, number, &registry);
+            let file = draw(7, number);
             let again = dmos_scenario::read("drawn", &file.to_yaml(), &[]);
             assert_eq!(again.as_ref().ok(), Some(&file), "{}", file.to_yaml());
         }
-        let first = Subject::Anything.draw(1, 0, &registry);
-        assert_eq!(first, Subject::Anything.draw(1, 0, &registry));
-        assert_ne!(first, Subject::Anything.draw(2, 0, &registry));
+        assert_eq!(draw(1, 0), draw(1, 0));
+        assert_ne!(draw(1, 0), draw(2, 0));
     }
 }

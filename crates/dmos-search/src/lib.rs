@@ -20,5 +20,5 @@ pub mod trial;
 
 pub use draw::Subject;
 pub use search::{Found, Search, Summary};
-pub use shrink::{Shrunk, shrink};
+pub use shrink::{Shrunk, shrink, shrink_while};
 pub use trial::{Failure, Trial, try_out};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dmos_core::record::FaultCount;
 use dmos_core::{FaultKind, Property, PropertyKind, Registry, RunRecord, Span};
-use dmos_scenario::ScenarioFile;
+use dmos_scenario::{ScenarioError, ScenarioFile};
 use rayon::prelude::*;
 
 use crate::draw::Subject;
@@ -83,14 +83,19 @@ impl Summary {
 impl Search<'_> {
     /// Makes up to so many runs, until one fails or `goes_on` says no; it is asked after every round.
     ///
-    /// # Panics
-    /// If what is drawn is no valid scenario: that would be a bug.
-    pub fn run(&self, runs: u64, mut goes_on: impl FnMut(&Summary) -> bool) -> Summary {
+    /// # Errors
+    /// If what is set makes a drawn scenario invalid.
+    pub fn run(
+        &self,
+        runs: u64,
+        mut goes_on: impl FnMut(&Summary) -> bool,
+    ) -> Result<Summary, ScenarioError> {
         let mut summary = Summary::default();
         while summary.runs < runs && summary.found.is_none() {
             let numbers = summary.runs..runs.min(summary.runs + ROUND);
             let trials: Vec<_> = numbers.into_par_iter().map(|number| self.trial(number)).collect();
-            for (number, (file, trial)) in (summary.runs..).zip(trials) {
+            for (number, trial) in (summary.runs..).zip(trials) {
+                let (file, trial) = trial?;
                 match (&trial.record, trial.failure) {
                     (Some(record), None) => summary.add(record, file.duration),
                     (_, failure) => {
@@ -104,12 +109,12 @@ impl Search<'_> {
                 break;
             }
         }
-        summary
+        Ok(summary)
     }
 
-    fn trial(&self, number: u64) -> (ScenarioFile, Trial) {
-        let file = self.subject.draw(self.seed, number, self.registry);
-        let trial = try_out(&file, number.is_multiple_of(TWICE_EVERY), self.registry);
-        (file, trial.expect("what is drawn is valid"))
+    fn trial(&self, number: u64) -> Result<(ScenarioFile, Trial), ScenarioError> {
+        let file = self.subject.draw(self.seed, number, self.registry)?;
+        let trial = try_out(&file, number.is_multiple_of(TWICE_EVERY), self.registry)?;
+        Ok((file, trial))
     }
 }

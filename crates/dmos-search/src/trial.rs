@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dmos_core::record::Finding;
-use dmos_core::{Property, Registry, RunRecord, Scenario};
+use dmos_core::{Registry, RunRecord, Scenario};
 use dmos_scenario::{ScenarioError, ScenarioFile};
 
 /// A scenario that was run.
@@ -20,8 +20,8 @@ pub struct Trial {
 /// How a run failed.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Failure {
-    /// A property does not hold: the first finding, and the properties of all.
-    Property(Finding, Vec<Property>),
+    /// Properties do not hold: what was found, at least one, in the order of time.
+    Findings(Vec<Finding>),
     /// An assertion failed: a bug of the program.
     Panic(String),
     /// Run again, it was not the same.
@@ -33,7 +33,9 @@ impl Failure {
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Property(first, _), Self::Property(_, all)) => all.contains(&first.property),
+            (Self::Findings(ours), Self::Findings(theirs)) => {
+                theirs.iter().any(|finding| finding.property == ours[0].property)
+            }
             (Self::Panic(one), Self::Panic(other)) => place(one) == place(other),
             (Self::NotRepeatable(_), Self::NotRepeatable(_)) => true,
             _ => false,
@@ -44,7 +46,7 @@ impl Failure {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Property(finding, _) => finding.property.name(),
+            Self::Findings(findings) => findings[0].property.name(),
             Self::Panic(_) => "panic",
             Self::NotRepeatable(_) => "not_repeatable",
         }
@@ -54,7 +56,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Property(finding, _) => {
+            Self::Findings(findings) => {
+                let finding = &findings[0];
                 let (property, at) = (finding.property.name(), finding.at.as_secs_f64());
                 write!(f, "{property}, at {at} s: {}", finding.words)
             }
@@ -102,9 +105,7 @@ pub fn run(scenario: &Scenario, twice: bool) -> Trial {
     PANIC.with(|panic| panic.borrow_mut().clear());
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(record)) => {
-            let properties = record.findings.iter().map(|finding| finding.property).collect();
-            let first = record.findings.first().cloned();
-            let failure = first.map(|first| Failure::Property(first, properties));
+            let failure = (!record.is_clean()).then(|| Failure::Findings(record.findings.clone()));
             Trial { failure, record: Some(record) }
         }
         Ok(Err(difference)) => {

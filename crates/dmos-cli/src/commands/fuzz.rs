@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), 
     let summary = search.run(arguments.runs, |summary| progress.goes_on(summary));
     let _ = std::panic::take_hook();
     progress.end();
+    let summary = summary?;
     let path = summary.found.as_ref().map(|found| write(&arguments.out, found)).transpose()?;
     show(arguments, &summary, path.as_deref())?;
     match (&summary.found, path) {
@@ -77,10 +78,7 @@ fn subject(
             let file = dmos_scenario::read(&path.display().to_string(), &loaded.text, overrides)?;
             Ok(Subject::FaultsOf(Box::new(file), (*loaded.scenario.network).clone()))
         }
-        None if overrides.is_empty() => Ok(Subject::Anything),
-        None => Err(Failure::Input(
-            "error: without a scenario everything is drawn, and nothing can be set".to_owned(),
-        )),
+        None => Ok(Subject::Anything(overrides.to_vec())),
     }
 }
 

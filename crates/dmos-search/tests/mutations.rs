@@ -1,0 +1,89 @@
+//! Proof that the checks can fail: the prototype's own errors, switched on one by one, are each found by a
+//! search within a stated number of runs, and shrunk to at most five nodes and three faults.
+
+use dmos_core::strategy::{LeaderDescriptor, Promise, register_leader};
+use dmos_core::{Property, Registry};
+use dmos_scenario::{Override, ScenarioFile};
+use dmos_search::{Failure, Subject, shrink_while, try_out};
+use dmos_strategies as _;
+
+// A strategy that never elects anybody again, and claims that it does.
+register_leader!(LeaderDescriptor {
+    name: "boastful-writer",
+    summary: "in tests only: who writes last leads for ever, and promises that this suffices",
+    source: "none",
+    guarantee: "a false one",
+    promises: |_| &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
+    params: &[],
+    build: |_| {
+        let registry = Registry::collect().expect("no two strategies of one name");
+        let (network, _) = dmos_graph::Plant::ThreeNodes.description().build().expect("a network");
+        let call = "last-writer".parse().expect("a call");
+        registry.leader(&call, &network).expect("it is registered").build()
+    },
+});
+
+fn faults(file: &ScenarioFile) -> usize {
+    let messages = &file.faults.messages;
+    let shares = [messages.loss, messages.duplication, messages.reordering, file.faults.clocks.drift];
+    file.faults.script.len()
+        + file.faults.wear.len()
+        + usize::from(file.faults.disks.lose_unsynced)
+        + shares.iter().filter(|share| **share > 0.0).count()
+}
+
+/// A search with this setting comes upon a failure that `is_wanted` within so many runs, and it is shrunk.
+#[track_caller]
+fn is_found(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool) {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let mut set = vec![Override::parse(setting).expect("a setting")];
+    if !setting.starts_with("leader") {
+        set.push(Override::option("leader", "bully"));
+    }
+    let subject = Subject::Anything(set);
+    let is_wanted = |failure: &Failure| match failure {
+        Failure::Findings(all) => all.iter().any(|finding| is_wanted(finding.property, &finding.words)),
+        Failure::Panic(_) | Failure::NotRepeatable(_) => false,
+    };
+    let found = (0..runs).find_map(|number| {
+        let file = subject.draw(1, number, &registry).expect("it is valid");
+        let failure = try_out(&file, false, &registry).expect("it is valid").failure?;
+        is_wanted(&failure).then_some((number, file))
+    });
+    let (number, file) = found.unwrap_or_else(|| panic!("{setting}: not found in {runs} runs"));
+    let small = shrink_while(&file, 5_000, &registry, &is_wanted).expect("it fails");
+    let (text, nodes) = (small.file.to_yaml(), small.file.network.nodes.as_ref().map_or(0, Vec::len));
+    println!("{setting}: run {number}, {} runs to shrink\n# {}\n{text}", small.runs, small.failure);
+    assert!(nodes <= 5 && faults(&small.file) <= 3, "{setting} is not small:\n{text}");
+}
+
+#[test]
+fn mixed_up_logs_are_found() {
+    is_found("protocol.log=mixed_up", 100, |property, _| {
+        matches!(property, Property::BatchInOnePlace | Property::LogRecovers)
+    });
+}
+
+#[test]
+fn a_duplicate_that_resurrects_what_was_used_up_is_found() {
+    is_found("protocol.recovery=replay", 100, |property, words| {
+        property == Property::BatchUsedOnce || words.contains("is received, but it was used up")
+    });
+}
+
+#[test]
+fn a_replay_to_the_wrong_consumer_is_found() {
+    is_found("protocol.recovery=replay", 100, |_, words| {
+        words.contains("is received, but it was under way to")
+    });
+}
+
+#[test]
+fn a_leader_that_is_never_replaced_is_found() {
+    is_found("leader=boastful-writer", 200, |property, _| property == Property::ProductionResumes);
+}
+
+#[test]
+fn nodes_that_are_never_readmitted_are_found() {
+    is_found("protocol.readmission=never", 100, |property, _| property == Property::ProductionResumes);
+}
