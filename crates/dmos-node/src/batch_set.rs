@@ -35,6 +35,11 @@ impl BatchSet {
         at.is_ok_and(|at| self.makers[at].1.contains(batch.serial))
     }
 
+    /// The makers of which it has batches, in ascending order.
+    pub(crate) fn makers(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.makers.iter().map(|maker| maker.0)
+    }
+
     fn of(&mut self, maker: NodeId) -> &mut SerialSet {
         let at = self.makers.binary_search_by_key(&maker, |maker| maker.0).unwrap_or_else(|at| {
             self.makers.insert(at, (maker, SerialSet::default()));

@@ -4,10 +4,12 @@
 //! at the end of a log is told from a log that is broken in its middle: the first is a log that ends there,
 //! the second an error. What comes from outside is never trusted: any bytes give a value or an error.
 
+use dmos_core::{BatchId, Network, NodeId, Requirement, Stamp, Term};
 use thiserror::Error;
 
-use crate::log::LogRecord;
+use crate::log::{LogRecord, LogState};
 use crate::message::Message;
+use crate::orders::Order;
 
 /// Bytes before a record: its length and its checksum.
 const HEADER: usize = 8;
@@ -27,10 +29,22 @@ pub enum CodecError {
         /// Where the broken record begins.
         at: usize,
     },
+    /// The log speaks of nodes or items that the network does not have, or of another node.
+    #[error("record {number} of the log is of another network or node; start from the log of this one")]
+    ForeignLog {
+        /// The how-manieth record, from 1.
+        number: usize,
+    },
     /// The bytes are no message, or there is more than one message in them.
     #[error("the bytes are no message of this version")]
     NoMessage,
+    /// The message speaks of nodes or items that the network does not have.
+    #[error("the message is of another network")]
+    ForeignMessage,
 }
+
+/// Terms and numbers beyond this are nobody's: those who count on from them would run out.
+const NUMBER_MAX: u64 = 1 << 62;
 
 /// How a log ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,14 +114,117 @@ pub fn write_message(message: &Message) -> Vec<u8> {
     postcard::to_stdvec(message).expect("every message can be written to memory")
 }
 
-/// The message in these bytes.
+/// The message in these bytes, between nodes of `network`.
 ///
 /// # Errors
-/// [`CodecError::NoMessage`] if they are none.
-pub fn read_message(bytes: &[u8]) -> Result<Message, CodecError> {
+/// [`CodecError::NoMessage`] if they are none, [`CodecError::ForeignMessage`] if it is of another network.
+pub fn read_message(bytes: &[u8], network: &Network) -> Result<Message, CodecError> {
     match postcard::take_from_bytes(bytes) {
-        Ok((message, [])) => Ok(message),
+        Ok((message, [])) if Fit(network).message(&message) => Ok(message),
+        Ok((_, [])) => Err(CodecError::ForeignMessage),
         _ => Err(CodecError::NoMessage),
+    }
+}
+
+/// Checks that a log is one of node `me` of `network`, so that the node can start from it.
+///
+/// # Errors
+/// [`CodecError::ForeignLog`] if it is not.
+pub fn check_log(records: &[LogRecord], network: &Network, me: NodeId) -> Result<(), CodecError> {
+    let fit = Fit(network);
+    for (index, record) in records.iter().enumerate() {
+        if !fit.record(record, me) {
+            return Err(CodecError::ForeignLog { number: index + 1 });
+        }
+    }
+    Ok(())
+}
+
+/// Whether things fit a network.
+struct Fit<'a>(&'a Network);
+
+impl Fit<'_> {
+    fn node(&self, node: NodeId) -> bool {
+        node.index() < self.0.node_count()
+    }
+
+    fn batch(&self, batch: BatchId) -> bool {
+        self.node(batch.maker) && batch.serial < u32::MAX
+    }
+
+    fn term(&self, term: Term) -> bool {
+        term.0 < NUMBER_MAX
+    }
+
+    fn stamp(&self, stamp: Stamp) -> bool {
+        self.term(stamp.term) && stamp.version < u32::MAX
+    }
+
+    fn recipe(&self, node: NodeId, requires: &[Requirement]) -> bool {
+        self.0.with_requirements([(node, requires)]).is_ok()
+    }
+
+    fn message(&self, message: &Message) -> bool {
+        match message {
+            Message::Request { item, .. } => item.index() < self.0.item_count(),
+            Message::Sent { batch, .. } | Message::Waiting(batch) | Message::Delivered(batch) => {
+                self.batch(*batch)
+            }
+            Message::Suspicion(node) => self.node(*node),
+            Message::Part(stamp, part) => {
+                let items = part.suppliers.iter().all(|supply| supply.0.index() < self.0.item_count());
+                self.stamp(*stamp) && items && part.neighbours().all(|node| self.node(node))
+            }
+            Message::PartAck(stamp) => self.stamp(*stamp),
+            Message::Leads(leader, term) => self.node(*leader) && self.term(*term),
+            Message::StandingAck(term, _) => self.term(*term),
+            // Whether a recipe fits is for the leader to see, who knows the others.
+            Message::Standing(_)
+            | Message::Unavailable { .. }
+            | Message::HeartbeatRequest
+            | Message::HeartbeatResponse
+            | Message::Return
+            | Message::Election(_) => true,
+        }
+    }
+
+    fn record(&self, record: &LogRecord, me: NodeId) -> bool {
+        match record {
+            LogRecord::Made { first, count, .. } => {
+                first.maker == me && first.serial.checked_add(*count).is_some_and(|end| end < u32::MAX)
+            }
+            LogRecord::Promised { batch, to, .. } => {
+                batch.maker == me && self.batch(*batch) && self.node(*to)
+            }
+            LogRecord::OnItsWay(batch) | LogRecord::Delivered(batch) | LogRecord::SentOff(batch) => {
+                batch.maker == me && self.batch(*batch)
+            }
+            LogRecord::Coming(batch)
+            | LogRecord::Received(batch)
+            | LogRecord::Consumed(batch)
+            | LogRecord::Scrapped(batch) => self.batch(*batch),
+            LogRecord::Obeyed(stamp) => self.stamp(*stamp),
+            LogRecord::Ordered(Order::Recipe(requires)) => self.recipe(me, requires),
+            LogRecord::Ordered(Order::Retire) | LogRecord::Returned | LogRecord::Election(_) => true,
+            LogRecord::Compacted(state) => self.state(state, me),
+        }
+    }
+
+    fn state(&self, state: &LogState, me: NodeId) -> bool {
+        let own = |batch: &BatchId| batch.maker == me && self.batch(*batch);
+        state.made < u32::MAX
+            && state.returns < u32::MAX
+            && state.consumed < NUMBER_MAX
+            && state.inbound_entries < NUMBER_MAX
+            && state.outbound_entries < NUMBER_MAX
+            && state.standing.orders < u32::MAX
+            && state.stock.runs().last().is_none_or(|run| run.1 <= state.made)
+            && state.promised.iter().all(|(batch, promise)| own(batch) && self.node(promise.to))
+            && state.on_their_way.iter().all(own)
+            && state.received.iter().all(|batch| self.batch(*batch))
+            && state.seen.makers().all(|maker| self.node(maker))
+            && state.standing.requires.as_ref().is_none_or(|requires| self.recipe(me, requires))
+            && self.stamp(state.obeyed)
     }
 }
 
@@ -115,7 +232,8 @@ pub fn read_message(bytes: &[u8]) -> Result<Message, CodecError> {
 mod tests {
     use std::sync::Arc;
 
-    use dmos_core::{BatchId, FlowPart, ItemId, NodeId, RequestId, Requirement, Stamp, Term};
+    use dmos_core::network::Names;
+    use dmos_core::{FlowPart, ItemId, Recipe, RequestId};
 
     use super::*;
     use crate::log::LogState;
@@ -171,6 +289,7 @@ mod tests {
 
     #[test]
     fn messages_are_read_as_they_were_written() {
+        let network = network();
         let part =
             FlowPart { suppliers: Box::new([(ItemId::new(1), NodeId::new(2))]), consumers: Box::new([]) };
         let messages = [
@@ -180,9 +299,38 @@ mod tests {
         ];
         for message in messages {
             let bytes = write_message(&message);
-            assert_eq!(read_message(&bytes), Ok(message));
-            assert_eq!(read_message(&bytes[..bytes.len() - 1]), Err(CodecError::NoMessage));
-            assert_eq!(read_message(&[&bytes[..], &[0]].concat()), Err(CodecError::NoMessage));
+            assert_eq!(read_message(&bytes, &network), Ok(message));
+            assert_eq!(read_message(&bytes[..bytes.len() - 1], &network), Err(CodecError::NoMessage));
+            assert_eq!(read_message(&[&bytes[..], &[0]].concat(), &network), Err(CodecError::NoMessage));
         }
+    }
+
+    #[test]
+    fn what_is_of_another_network_is_refused() {
+        let network = network();
+        let foreign = [
+            Message::Suspicion(NodeId::new(3)),
+            Message::Waiting(BatchId { maker: NodeId::new(0), serial: u32::MAX }),
+            Message::Leads(NodeId::new(0), Term(u64::MAX)),
+        ];
+        for message in foreign {
+            let read = read_message(&write_message(&message), &network);
+            assert_eq!(read, Err(CodecError::ForeignMessage), "{message:?}");
+        }
+        let me = NodeId::new(1);
+        let made = |maker: usize| LogRecord::Made {
+            first: BatchId { maker: NodeId::new(maker), serial: 0 },
+            count: 1,
+            inputs: 0,
+        };
+        assert_eq!(check_log(&[made(1)], &network, me), Ok(()));
+        assert_eq!(check_log(&[made(1), made(2)], &network, me), Err(CodecError::ForeignLog { number: 2 }));
+    }
+
+    /// Three nodes that need nothing.
+    fn network() -> Network {
+        let recipe = |item| Recipe { makes: ItemId::new(item), quantity: 1, requires: vec![] };
+        let names = (Names::Numbers(3), Names::Numbers(3));
+        Network::new(names.0, names.1, (0..3).map(recipe), vec![ItemId::new(2)]).expect("a network")
     }
 }

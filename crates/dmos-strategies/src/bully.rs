@@ -68,6 +68,9 @@ enum Message {
     Coordinator,
 }
 
+/// No honest candidate comes to such a term; who counted on from one would run out of numbers.
+const TERM_MAX: u64 = 1 << 62;
+
 fn encode(message: Message, term: u64) -> Box<[u8]> {
     let mut bytes = Vec::with_capacity(9);
     bytes.push(message as u8);
@@ -79,7 +82,8 @@ fn decode(bytes: &[u8]) -> Option<(Message, u64)> {
     let (&kind, term) = bytes.split_first()?;
     let message =
         [Message::Election, Message::Answer, Message::Coordinator].into_iter().find(|&m| m as u8 == kind)?;
-    Some((message, u64::from_le_bytes(term.try_into().ok()?)))
+    let term = u64::from_le_bytes(term.try_into().ok()?);
+    (term < TERM_MAX).then_some((message, term))
 }
 
 struct Candidate {

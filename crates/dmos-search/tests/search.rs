@@ -1,0 +1,73 @@
+//! A search finds nothing, gets everywhere, and comes to the same on any number of threads.
+
+use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, register_flow};
+use dmos_core::{Flow, NodeId, Property, Registry};
+use dmos_scenario::Override;
+use dmos_search::{Search, Subject, Summary};
+use dmos_strategies as _;
+
+/// Every live producer that can be supplied supplies every live consumer: flows with several suppliers.
+struct Everybody;
+
+impl FlowStrategy for Everybody {
+    fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+        let network = request.network;
+        let can = dmos_graph::makeable(network, |node| request.alive.contains(node));
+        let works = |node: NodeId| {
+            let needs = network.requirements(node).iter().all(|required| can[required.item.index()]);
+            request.alive.contains(node) && needs
+        };
+        meter.charge(network.item_count() as u64)?;
+        if !network.final_items().iter().any(|item| can[item.index()]) {
+            return Err(NoFlow::Unmakeable(network.final_items()[0]));
+        }
+        let edges = network.supply_edges().filter(|edge| works(edge.producer) && works(edge.consumer));
+        Ok(Flow::new(edges.collect()))
+    }
+}
+
+register_flow!(FlowDescriptor {
+    name: "everybody",
+    summary: "in tests only: all who can supply all who may want it",
+    source: "none",
+    guarantee: "finds a flow if one exists",
+    promises: |_| &[Promise::FindsFlow],
+    params: &[],
+    build: |_| Box::new(Everybody),
+});
+
+fn search(set: &[&str], seed: u64, runs: u64) -> Summary {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let set = set.iter().map(|setting| Override::parse(setting).expect("a setting")).collect();
+    let subject = Subject::Anything(set);
+    let summary = Search { subject: &subject, seed, registry: &registry }.run(runs, |_| true);
+    let summary = summary.unwrap_or_else(|error| panic!("{error}"));
+    if let Some(found) = &summary.found {
+        panic!("run {} of seed {seed}: {}\n{}", found.number, found.failure, found.file.to_yaml());
+    }
+    summary
+}
+
+#[test]
+fn nothing_is_found_and_every_state_is_come_to() {
+    let summary = search(&[], 11, 1_500);
+    assert_eq!((summary.runs, summary.never_reached()), (1_500, Vec::<Property>::new()));
+    let idle: Vec<_> = summary.faults.iter().filter(|(_, count)| count.1 == 0).collect();
+    assert!(idle.is_empty(), "faults that never change anything: {idle:?}");
+    assert_eq!(summary.faults.len(), dmos_core::FaultKind::ALL.len(), "every kind is injected");
+}
+
+#[test]
+fn flows_with_several_suppliers_are_searched_as_well() {
+    let summary = search(&["flow=everybody"], 12, 300);
+    assert!(summary.reached.contains_key(&Property::OtherSupplierAsked));
+}
+
+#[test]
+fn the_number_of_threads_does_not_matter() {
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(|| search(&[], 13, 100))
+    };
+    assert_eq!(on(1), on(3));
+}

@@ -1,0 +1,118 @@
+//! What comes from outside is never trusted: any bytes give a value or an error, never a panic.
+//!
+//! Each function here takes bytes and panics if the project mishandles them. `cargo test -p dmos-fuzz` feeds
+//! them the corpus and mutations of it; `cargo fuzz run TARGET --features libfuzzer` looks for more, guided
+//! by coverage (with `RUSTC_BOOTSTRAP=1` on a stable compiler).
+//!
+//! | target | what comes from outside |
+//! |---|---|
+//! | [`scenario`] | a scenario file |
+//! | [`log`] | a node's log on its disk, and a node that starts from it |
+//! | [`messages`] | messages from other nodes, to a node that works |
+
+use std::sync::Arc;
+
+use dmos_core::settings::Protocol;
+use dmos_core::{Network, NodeId, Registry, Span, Time};
+use dmos_graph::Plant;
+use dmos_node::codec::{check_log, read_log, read_message, write_record};
+use dmos_node::{Effect, Input, LogState, Node, NodeSettings, Scrapped, Timer};
+use dmos_strategies as _;
+
+/// A scenario file: it is refused in words, or is valid and is written as it was read.
+///
+/// # Panics
+/// If it is mishandled.
+pub fn scenario(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let registry = Registry::collect().expect("no two strategies of one name");
+    match dmos_scenario::parse("fuzz", "fuzz", text.to_owned(), &[], &registry) {
+        Ok(_) => {
+            let file = dmos_scenario::read("fuzz", text, &[]).expect("it has just been read");
+            let again = dmos_scenario::read("again", &file.to_yaml(), &[]);
+            assert_eq!(again.as_ref().ok(), Some(&file), "{}", file.to_yaml());
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A log: it is refused, or read up to a torn record; a node starts from one that fits its network, and what
+/// is read is what was written.
+///
+/// # Panics
+/// If it is mishandled.
+pub fn log(bytes: &[u8]) {
+    let Ok((records, _)) = read_log(bytes) else {
+        return;
+    };
+    let mut written = Vec::new();
+    records.iter().for_each(|record| write_record(record, &mut written));
+    assert_eq!(read_log(&written).map(|(read, _)| read), Ok(records.clone()));
+    let _ = LogState::of(&records);
+    let (settings, me) = (settings(), NodeId::new(1));
+    if check_log(&records, &settings.network, me).is_ok() {
+        let mut node = Node::new(me, settings);
+        let (phase, scrapped) = (Span::ZERO, Scrapped::default());
+        let start = Input::Start { records: &records, recovering: true, phase, scrapped };
+        let mut effects = Vec::new();
+        node.handle(Time::ZERO, start, &mut effects);
+        let _ = node.holdings();
+    }
+}
+
+/// Messages to a node that works: each byte string is a sender, a length, and so many bytes of a message.
+/// Between messages the node's timers run out.
+///
+/// # Panics
+/// If they are mishandled.
+pub fn messages(mut bytes: &[u8]) {
+    let settings = settings();
+    let mut node = Node::new(NodeId::new(1), Arc::clone(&settings));
+    let (phase, scrapped) = (Span::ZERO, Scrapped::default());
+    let mut effects = Vec::new();
+    let start = Input::Start { records: &[], recovering: false, phase, scrapped };
+    node.handle(Time::ZERO, start, &mut effects);
+    let timers = [Timer::Stage, Timer::Heartbeat, Timer::Resend, Timer::Offer, Timer::Return, Timer::Tell];
+    let mut turn = 0;
+    while let Some((&[from, length], rest)) = bytes.split_first_chunk::<2>() {
+        let (body, rest) = rest.split_at(rest.len().min(usize::from(length)));
+        bytes = rest;
+        turn += 1;
+        let now = Time::ZERO + Span::from_secs(turn);
+        let from = NodeId::new(usize::from(from) % settings.network.node_count());
+        if let Ok(message) = read_message(body, &settings.network) {
+            node.handle(now, Input::Message { from, message }, &mut effects);
+        }
+        node.handle(now, Input::Timer(timers[turn as usize % timers.len()]), &mut effects);
+        for effect in std::mem::take(&mut effects) {
+            match effect {
+                Effect::Transport { batch, .. } => node.handle(now, Input::Arrived(batch), &mut effects),
+                Effect::Plan { ticket, .. } => node.handle(now, Input::Planned(ticket), &mut effects),
+                Effect::SetTimer { timer: Timer::Election(timer), .. } => {
+                    node.handle(now, Input::Timer(Timer::Election(timer)), &mut effects);
+                }
+                _ => {}
+            }
+        }
+    }
+    let _ = node.holdings();
+}
+
+/// What the nodes of a small network have in common.
+fn settings() -> Arc<NodeSettings> {
+    let network: Arc<Network> = Arc::new(Plant::SixNodes.description().build().expect("a network").0);
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let call = |text: &str| text.parse().expect("a call");
+    let protocol = Protocol { compact_after: std::num::NonZeroU32::new(5), ..Protocol::default() };
+    Arc::new(NodeSettings {
+        flow: registry.flow(&call("memoized:stand_ins=false"), &network).expect("registered"),
+        leader: registry.leader(&call("bully"), &network).expect("registered").build().into(),
+        candidates: network.nodes().collect(),
+        added_later: Arc::new([]),
+        planning_budget: 1_000_000,
+        protocol,
+        network,
+    })
+}

@@ -1,0 +1,163 @@
+//! The corpus is written by this test: `DMOS_UPDATE_CORPUS=1 cargo test -p dmos-fuzz --test corpus`.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use dmos_core::{BatchId, FlowPart, ItemId, NodeId, RequestId, Requirement, SerialSet, Stamp, Term};
+use dmos_node::codec::{write_message, write_record};
+use dmos_node::log::Promise;
+use dmos_node::{LogRecord, LogState, Message, Order, Standing};
+
+fn batch(maker: usize, serial: u32) -> BatchId {
+    BatchId { maker: NodeId::new(maker), serial }
+}
+
+fn request(number: u32) -> RequestId {
+    RequestId { life: 0, number }
+}
+
+fn stamp(version: u32) -> Stamp {
+    Stamp { term: Term(11), version }
+}
+
+/// Node 1 of the six makes wood of what node 0 starts, for nodes 2 and 3.
+fn logs() -> Vec<(&'static str, Vec<u8>)> {
+    let promised = LogRecord::Promised { batch: batch(1, 0), to: NodeId::new(3), request: request(4) };
+    let life = vec![
+        LogRecord::Obeyed(stamp(1)),
+        LogRecord::Coming(batch(0, 0)),
+        LogRecord::Received(batch(0, 0)),
+        LogRecord::Consumed(batch(0, 0)),
+        LogRecord::Made { first: batch(1, 0), count: 1, inputs: 1 },
+        promised,
+        LogRecord::Delivered(batch(1, 0)),
+        LogRecord::Election(Box::new([9, 0, 0, 0, 0, 0, 0, 0])),
+        LogRecord::Received(batch(0, 1)),
+        LogRecord::Scrapped(batch(0, 1)),
+        LogRecord::Returned,
+    ];
+    let state = LogState {
+        made: 40,
+        consumed: 40,
+        stock: SerialSet::from(vec![(30, 32), (35, 40)]),
+        promised: [(batch(1, 29), Promise { to: NodeId::new(2), request: request(7) })].into(),
+        received: [batch(0, 40), batch(0, 41)].into(),
+        obeyed: stamp(3),
+        ..LogState::default()
+    };
+    let requires = Requirement { item: ItemId::new(0), quantity: 2 };
+    let compacted = vec![
+        LogRecord::Compacted(Box::new(state)),
+        LogRecord::Ordered(Order::Recipe(Box::new([requires]))),
+        LogRecord::Ordered(Order::Retire),
+        LogRecord::OnItsWay(batch(1, 29)),
+        LogRecord::SentOff(batch(1, 30)),
+    ];
+    let bytes = |records: &[LogRecord]| {
+        let mut bytes = Vec::new();
+        records.iter().for_each(|record| write_record(record, &mut bytes));
+        bytes
+    };
+    let mut torn = bytes(&life);
+    torn.truncate(torn.len() - 3);
+    vec![("life", bytes(&life)), ("compacted", bytes(&compacted)), ("torn", torn)]
+}
+
+fn conversations() -> Vec<(&'static str, Vec<u8>)> {
+    let part = FlowPart {
+        suppliers: Box::new([(ItemId::new(0), NodeId::new(0))]),
+        consumers: Box::new([NodeId::new(2), NodeId::new(3)]),
+    };
+    let (part, idle) = (Arc::new(part), Arc::new(FlowPart::default()));
+    let request = |number| Message::Request { request: request(number), item: ItemId::new(1) };
+    let sent = |serial, settled| Message::Sent { request: None, batch: batch(0, serial), settled };
+    let standing = Standing { orders: 1, requires: None, retired: true };
+    let work = [
+        (5, Message::Part(stamp(1), part)),
+        (0, sent(0, 0)),
+        (0, sent(1, 1)),
+        (0, sent(0, 0)),
+        (2, request(0)),
+        (3, request(1)),
+        (2, request(0)),
+        (2, Message::Waiting(batch(1, 0))),
+        (2, Message::Delivered(batch(1, 0))),
+        (0, Message::Unavailable { request: RequestId { life: 0, number: 1 } }),
+        (0, Message::HeartbeatRequest),
+        (0, Message::HeartbeatResponse),
+        (5, Message::Part(Stamp::default(), idle)),
+    ];
+    let office = [
+        (5, Message::Leads(NodeId::new(5), Term(17))),
+        (4, Message::Leads(NodeId::new(1), Term(19))),
+        (2, Message::Suspicion(NodeId::new(3))),
+        (3, Message::Return),
+        (3, Message::PartAck(stamp(2))),
+        (3, Message::Standing(Arc::new(standing))),
+        (3, Message::StandingAck(Term(19), 1)),
+        (5, Message::Election(Box::new([2, 23, 0, 0, 0, 0, 0, 0, 0]))),
+        (0, Message::Election(Box::new([0, 1, 0, 0, 0, 0, 0, 0, 0]))),
+    ];
+    let bytes = |messages: &[(u8, Message)]| {
+        let mut bytes = Vec::new();
+        for (from, message) in messages {
+            let body = write_message(message);
+            bytes.extend([*from, u8::try_from(body.len()).expect("a short message")]);
+            bytes.extend(body);
+        }
+        bytes
+    };
+    vec![("work", bytes(&work)), ("office", bytes(&office))]
+}
+
+const SCENARIO: &str = "\
+name: everything
+about: every field that has a form of its own
+network:
+  nodes:
+    - {makes: wood}
+    - {name: joiner, makes: {door: 2}, needs: {wood: 2}, count: 2}
+  final: [door]
+duration: 1.5min
+flow: {name: memoized, stand_ins: false}
+leader: bully:timeout=1s
+protocol: {retry_after: null, stock_limit: 3, dock: blocking}
+delays: {message: {uniform: [1ms, 5ms]}, transit: {log_normal: {mean: 1s, sigma: 0.5}}}
+work: {planning_step: 16.5ns, host: {cores: 2}}
+faults:
+  operator: {failures: 1/min}
+  wear: [{nodes: all, fails_after: {exponential: 10min}, back_after: 3s, how: freeze}]
+  script:
+    - {at: 1s, crash: joiner-1, for: 2s}
+    - {when: leader_elected, nth: 2, wait: 1s, crash_midway: {role: leader}}
+    - {at: 3s, split: [[wood], [joiner-1, joiner-2]], for: 2s}
+    - {at: 4s, recipe: {node: joiner-2, needs: {wood: 3}}}
+  messages: {loss: 0.1, held_for: {choice: [1s, 2s]}}
+  heal_at: 60s
+ties: shuffled
+";
+
+fn scenarios() -> Vec<(&'static str, Vec<u8>)> {
+    let generated =
+        "network: {generate: {types: 5, nodes_per_type: 2, complexity: high, seed: 0}}\nduration: 9s\n";
+    let wrong = "network: {plant: six-nodes}\nduration: 9\nfaults: {script: [{at: 1s, crash: wod}]}\n";
+    let files = [("everything", SCENARIO), ("generated", generated), ("wrong", wrong)];
+    files.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
+}
+
+#[test]
+fn the_corpus_is_of_this_version() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (target, inputs) in [("scenario", scenarios()), ("log", logs()), ("messages", conversations())] {
+        for (name, bytes) in inputs {
+            let path = directory.join(target).join(name);
+            if std::env::var_os("DMOS_UPDATE_CORPUS").is_some() {
+                fs::create_dir_all(directory.join(target)).expect("a directory");
+                fs::write(&path, &bytes).expect("written");
+            }
+            let is_same = fs::read(&path).is_ok_and(|read| read == bytes);
+            assert!(is_same, "{target}/{name} is of another version: see the head of this test");
+        }
+    }
+}
