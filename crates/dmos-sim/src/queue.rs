@@ -17,15 +17,18 @@ pub(crate) struct EventQueue<E> {
 
 struct Entry<E> {
     at: Time,
-    /// Zero unless ties are shuffled: then anything, but for events that come first of their instant.
-    tie: u32,
+    /// The number of insertion and, above its bits, zero unless ties are shuffled: then anything, but for
+    /// events that come first of their instant.
     number: u64,
     event: E,
 }
 
+/// Bits of an entry's number that count insertions: a million million, more than any run has.
+const COUNT_BITS: u32 = 40;
+
 impl<E> Entry<E> {
-    fn key(&self) -> (Time, u32, u64) {
-        (self.at, self.tie, self.number)
+    fn key(&self) -> (Time, u64) {
+        (self.at, self.number)
     }
 }
 
@@ -55,8 +58,9 @@ impl<E> EventQueue<E> {
         Self { heap: BinaryHeap::new(), inserted: 0, ties }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, at: Time, event: E) {
-        let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..=u32::MAX));
+        let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..1 << (64 - COUNT_BITS)));
         self.insert(at, tie, event);
     }
 
@@ -65,12 +69,15 @@ impl<E> EventQueue<E> {
         self.insert(at, 0, event);
     }
 
-    fn insert(&mut self, at: Time, tie: u32, event: E) {
-        self.heap.push(Reverse(Entry { at, tie, number: self.inserted, event }));
+    #[inline]
+    fn insert(&mut self, at: Time, tie: u64, event: E) {
+        let number = tie << COUNT_BITS | self.inserted;
+        self.heap.push(Reverse(Entry { at, number, event }));
         self.inserted += 1;
     }
 
     /// The next event, unless it is later than `end`.
+    #[inline]
     pub(crate) fn pop_until(&mut self, end: Time) -> Option<(Time, E)> {
         if self.heap.peek()?.0.at > end {
             return None;

@@ -14,7 +14,7 @@ use dmos_audit::{Auditor, Observation};
 use dmos_core::record::{PlanRecord, Sample};
 use dmos_core::scenario::Ties;
 use dmos_core::settings::Mailbox;
-use dmos_core::{FaultKind, Flow, NodeId, RunRecord, Scenario, Span, Time};
+use dmos_core::{FaultKind, Flow, NodeId, RunRecord, Scenario, Time};
 use dmos_node::{Effect, Input, Message, Node, NodeSettings};
 use rand::RngExt;
 
@@ -60,9 +60,8 @@ enum Event {
     Start(NodeId),
     /// A message reaches a node.
     Message { to: NodeId, from: NodeId, message: Message },
-    /// Something that a node set going in this life of its own; void after a crash. The node's clock had
-    /// stood still for so long by then.
-    Own { node: NodeId, life: u32, stopped: Span, letter: Letter },
+    /// Something that a node set going, in this epoch of its own.
+    Own { node: NodeId, epoch: u32, letter: Letter },
     /// A piece of work is done, on a core of its own.
     WorkDone(Piece),
     /// A piece of work may be done on the shared host, unless the host was touched since.
@@ -220,7 +219,7 @@ impl<'a> Simulator<'a> {
             }
             Event::Message { to, .. } if self.slot(to).is_frozen() => self.hold_event(to, event),
             Event::Message { to, from, message } => self.arrive(to, from, message),
-            Event::Own { node, life, stopped, letter } => self.come_in(node, life, stopped, letter),
+            Event::Own { node, epoch, letter } => self.come_in(node, epoch, letter),
             Event::WorkDone(piece) => self.work_done(piece),
             Event::HostTick(tick) => {
                 if tick == self.host_ticks {
@@ -255,22 +254,17 @@ impl<'a> Simulator<'a> {
 
     /// Something that a node set going comes in: unless the node has crashed since, is frozen, or its clock
     /// has stood still meanwhile.
-    fn come_in(&mut self, node: NodeId, life: u32, stopped: Span, letter: Letter) {
-        let now = self.now;
-        let slot = self.slot_mut(node);
-        if slot.life != life {
-            return;
+    fn come_in(&mut self, node: NodeId, epoch: u32, letter: Letter) {
+        let slot = self.slot(node);
+        if slot.epoch() == epoch && !slot.is_frozen() {
+            return self.hand_in(node, letter);
         }
-        if slot.is_frozen() {
-            return self.hold_event(node, Event::Own { node, life, stopped, letter });
+        match slot.behind(epoch) {
+            None => {}
+            Some(_) if slot.is_frozen() => self.hold_event(node, Event::Own { node, epoch, letter }),
+            Some(behind) if letter.waits_for_the_clock() => self.come_back(node, behind, letter),
+            Some(_) => self.hand_in(node, letter),
         }
-        let behind = slot.clock.stopped() - stopped;
-        if !behind.is_zero() && letter.waits_for_the_clock() {
-            let stopped = slot.clock.stopped();
-            self.queue.push(now + behind, Event::Own { node, life, stopped, letter });
-            return;
-        }
-        self.hand_in(node, letter);
     }
 
     /// A message reaches a node, or what is left of it.

@@ -16,16 +16,24 @@ impl Simulator<'_> {
     pub(super) fn carry_out(&mut self, node: NodeId, mut effects: Vec<Effect>) {
         let life = self.slot(node).life;
         let crashes_before = self.crash_point(node, effects.len());
+        // What was appended before, where that took time.
+        self.sync(node);
+        let mut is_synced = true;
         for (nth, effect) in effects.drain(..).enumerate() {
             if crashes_before == Some(nth) {
                 self.crash_midway(node);
                 break;
             }
             match effect {
-                Effect::Append(record) => self.append(node, record),
+                Effect::Append(record) => {
+                    self.append(node, record);
+                    is_synced = false;
+                }
                 Effect::Compact(state) => self.replace_log(node, LogRecord::Compacted(state)),
                 effect => {
-                    self.sync(node);
+                    if !std::mem::replace(&mut is_synced, true) {
+                        self.sync(node);
+                    }
                     self.effect(node, effect);
                 }
             }
@@ -34,7 +42,7 @@ impl Simulator<'_> {
             }
         }
         self.buffers.push(effects);
-        if self.slot(node).life == life {
+        if !is_synced && self.slot(node).life == life {
             self.sync(node);
         }
     }
@@ -51,8 +59,8 @@ impl Simulator<'_> {
     /// other effects.
     pub(super) fn append_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
         let life = self.slot(node).life;
-        let all = std::mem::take(effects);
-        for effect in all {
+        let mut all = std::mem::replace(effects, self.buffers.pop().unwrap_or_default());
+        for effect in all.drain(..) {
             match effect {
                 Effect::Append(record) => self.append(node, record),
                 // What was appended before it is in it.
@@ -60,9 +68,10 @@ impl Simulator<'_> {
                 effect => effects.push(effect),
             }
             if self.slot(node).life != life {
-                return;
+                break;
             }
         }
+        self.buffers.push(all);
     }
 
     /// Appends a record, which a crash can still take. A node whose disk refuses it stops.
@@ -160,9 +169,8 @@ impl Simulator<'_> {
     }
 
     pub(super) fn come_back(&mut self, node: NodeId, after: Span, letter: Letter) {
-        let slot = self.slot(node);
-        let (life, stopped) = (slot.life, slot.clock.stopped());
-        self.queue.push(self.now + after, Event::Own { node, life, stopped, letter });
+        let epoch = self.slot(node).epoch();
+        self.queue.push(self.now + after, Event::Own { node, epoch, letter });
     }
 
     /// A message sets out.

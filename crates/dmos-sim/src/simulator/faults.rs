@@ -95,7 +95,7 @@ impl Simulator<'_> {
         self.observe_crash(node);
         let slot = self.slot_mut(node);
         slot.state = State::Down { for_good: lasts == Down::ForGood };
-        slot.life += 1;
+        slot.end_life();
         (slot.frozen, slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None, None);
         let under_way = slot.lanes.iter().filter(|lane| lane.job.is_some()).count();
         let messages = &mut slot.lanes[LaneId::Messages as usize];
@@ -169,14 +169,15 @@ impl Simulator<'_> {
         let Some(frozen) = slot.frozen.take() else {
             return;
         };
-        slot.clock.stand_still(now.since(frozen.since));
+        slot.stood_still(now.since(frozen.since));
         let life = slot.life;
         for (came, event) in frozen.held {
             match event {
-                Event::Own { node, life, stopped, letter } if letter.waits_for_the_clock() => {
-                    let behind = self.slot(node).clock.stopped() - stopped;
-                    let stopped = self.slot(node).clock.stopped();
-                    self.queue.push(came + behind, Event::Own { node, life, stopped, letter });
+                // It was due at a moment that the clock has not come to yet.
+                Event::Own { node, epoch, letter } if letter.waits_for_the_clock() => {
+                    if let Some(behind) = self.slot(node).behind(epoch) {
+                        self.come_back(node, (came + behind).since(now), letter);
+                    }
                 }
                 event => self.happen(event),
             }

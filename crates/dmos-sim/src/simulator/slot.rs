@@ -37,8 +37,11 @@ pub(super) struct Slot {
     pub(super) disk: Disk,
     pub(super) clock: Clock,
     pub(super) state: State,
-    /// Counts crashes, so that timers from before one are known to be void.
+    /// Counts crashes.
     pub(super) life: u32,
+    /// The life of each epoch, and for how long the clock had stood still at its beginning. A crash begins an
+    /// epoch, so that timers from before it are known to be void, and so does the end of a standstill.
+    epochs: Vec<(u32, Span)>,
     pub(super) lanes: [Lane; LANES],
     /// Under `mailbox: survives_crash`, whether the node was idle at its crash.
     pub(super) loses_next_message: bool,
@@ -99,6 +102,7 @@ impl Slot {
             clock,
             state: State::Absent,
             life: 0,
+            epochs: vec![(0, Span::ZERO)],
             lanes: Default::default(),
             loses_next_message: false,
             orders: VecDeque::new(),
@@ -118,6 +122,29 @@ impl Slot {
 
     pub(super) fn is_frozen(&self) -> bool {
         self.frozen.is_some()
+    }
+
+    /// The epoch of what it sets going now.
+    pub(super) fn epoch(&self) -> u32 {
+        (self.epochs.len() - 1) as u32
+    }
+
+    /// How much later than it was set what was set going in an epoch is to come; none if it is void.
+    pub(super) fn behind(&self, epoch: u32) -> Option<Span> {
+        let (life, stopped) = self.epochs[epoch as usize];
+        (life == self.life).then(|| self.clock.stopped() - stopped)
+    }
+
+    /// Its life ends.
+    pub(super) fn end_life(&mut self) {
+        self.life += 1;
+        self.epochs.push((self.life, self.clock.stopped()));
+    }
+
+    /// Its clock has stood still so long.
+    pub(super) fn stood_still(&mut self, span: Span) {
+        self.clock.stand_still(span);
+        self.epochs.push((self.life, self.clock.stopped()));
     }
 
     /// The stream by which its appends fail.

@@ -1,0 +1,3 @@
+//! Auditors see everything that happens and check what must always hold, one property per file.
+
+pub(crate) mod goods;
