@@ -7,7 +7,7 @@ use dmos_core::settings::{
 };
 use dmos_core::{BatchId, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
 use dmos_graph::Plant;
-use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Scrapped, Timer};
+use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Order, Scrapped, Timer};
 use dmos_strategies as _;
 
 /// Some nodes of the chain wood, door, house; time passes when the test says so.
@@ -344,6 +344,215 @@ fn two_candidates_elect_the_higher_by_bully() {
     let timers: Vec<Effect> =
         (0..4).flat_map(|timer| bench.give(DOOR, Input::Timer(Timer::Election(timer)))).collect();
     assert!(timers.iter().any(|effect| matches!(effect, Effect::Plan { .. })) && bench.nodes[DOOR].leads());
+}
+
+// What a node stands: silence, crashes, late messages, orders.
+
+#[test]
+fn silence_is_met_with_ever_longer_waits() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let sent = bench.announce();
+    // Sent at 0 s; again after 5, 10, 20 and then 30 s each.
+    for (wait, is_due) in [(5, true), (5, false), (5, true), (15, false), (5, true), (30, true), (30, true)] {
+        bench.wait(wait);
+        let again = sends(&bench.give(WOOD, Input::Timer(Timer::Resend)));
+        let expected = if is_due { vec![(DOOR, sent.clone())] } else { vec![] };
+        assert_eq!(again, expected, "at {:?}", bench.now);
+    }
+    // A consumer that asks is there: what it missed comes at once, and the waits begin anew.
+    bench.wait(1);
+    let asks = Message::Request { request: request(9), item: dmos_core::ItemId::new(0) };
+    assert_eq!(sends(&bench.say(DOOR, WOOD, asks))[0], (DOOR, sent.clone()));
+    bench.wait(5);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Resend))), [(DOOR, sent)]);
+}
+
+#[test]
+fn a_consumer_that_confirms_nothing_gets_no_more() {
+    let limit = std::num::NonZeroU32::new(2);
+    let mut bench = Bench::at_work(Protocol { promise_limit: limit, ..Protocol::default() });
+    (0..5).for_each(|_| drop(bench.cycle(WOOD)));
+    let ask = |number| Message::Request { request: request(number), item: dmos_core::ItemId::new(0) };
+    for number in 0..2 {
+        let answer = sends(&bench.say(DOOR, WOOD, ask(number)));
+        assert!(matches!(answer[..], [(DOOR, Message::Sent { .. })]), "{answer:?}");
+    }
+    let refused = sends(&bench.say(DOOR, WOOD, ask(2)));
+    assert_eq!(refused, [(DOOR, Message::Unavailable { request: request(2) })]);
+    assert_eq!((bench.nodes[WOOD].stock(), bench.count(WOOD, Metric::PromisesRefused)), (3, 1));
+    let others = sends(&bench.say(HOUSE, WOOD, ask(0)));
+    assert!(matches!(others[..], [(HOUSE, Message::Sent { .. })]), "others are served: {others:?}");
+    bench.say(DOOR, WOOD, Message::Delivered(batch(WOOD, 0)));
+    let answer = sends(&bench.say(DOOR, WOOD, ask(3)));
+    assert!(matches!(answer[..], [(DOOR, Message::Sent { .. })]), "{answer:?}");
+}
+
+/// A part that names two suppliers of wood for the door maker; the house stands in for the second.
+fn two_suppliers(version: u32) -> Message {
+    let wood = dmos_core::ItemId::new(0);
+    let part = dmos_core::FlowPart {
+        suppliers: Box::new([(wood, NodeId::new(WOOD)), (wood, NodeId::new(HOUSE))]),
+        consumers: Box::new([]),
+    };
+    Message::Part(Stamp { term: dmos_core::Term(100), version }, Arc::new(part))
+}
+
+#[test]
+fn a_request_that_is_not_answered_goes_to_another_supplier() {
+    let mut bench = Bench::at_work(Protocol::default());
+    bench.say(HOUSE, DOOR, two_suppliers(1));
+    let first = bench.cycle(DOOR);
+    assert!(matches!(first[..], [(WOOD, Message::Request { .. })]), "{first:?}");
+    bench.wait(5);
+    let second = bench.cycle(DOOR);
+    assert!(
+        matches!(second[..], [(HOUSE, Message::Request { request, .. })] if request == self::request(1)),
+        "another request, to another node: {second:?}"
+    );
+    assert_eq!(bench.count(DOOR, Metric::RequestsRedirected), 1);
+    // A refusal sends it on as well.
+    bench.say(HOUSE, DOOR, Message::Unavailable { request: request(1) });
+    assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
+    // The first supplier answers late: its batch is as good as any.
+    let late = Message::Sent { request: Some(request(0)), batch: batch(WOOD, 0), settled: 0 };
+    let effects = bench.say(WOOD, DOOR, late);
+    assert!(matches!(effects[1], Effect::Transport { .. }), "{effects:?}");
+}
+
+#[test]
+fn requests_are_never_numbered_twice() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let asked = |sent: Vec<(usize, Message)>| match sent[..] {
+        [(_, Message::Request { request, .. })] => request,
+        _ => panic!("one request: {sent:?}"),
+    };
+    let first = asked(bench.cycle(DOOR));
+    for life in 1..4 {
+        bench.wait(1);
+        bench.start(DOOR);
+        bench.say(HOUSE, DOOR, two_suppliers(life));
+        let again = asked(bench.cycle(DOOR));
+        assert_eq!((again.life, again.number, first.life), (life, 0, 0));
+    }
+}
+
+#[test]
+fn an_old_leader_is_not_obeyed_after_a_crash_either() {
+    let mut bench = Bench::at_work(Protocol::default());
+    bench.say(HOUSE, DOOR, two_suppliers(2));
+    bench.wait(1);
+    bench.start(DOOR);
+    let old = Message::Part(Stamp { term: dmos_core::Term(7), version: 9 }, Arc::default());
+    for late in [old, two_suppliers(1)] {
+        let answer = sends(&bench.say(WOOD, DOOR, late));
+        assert!(!answer.iter().any(|(_, message)| matches!(message, Message::PartAck(_))), "{answer:?}");
+    }
+    assert_eq!(bench.count(DOOR, Metric::PartsRefused), 2);
+    assert_eq!(bench.cycle(DOOR), [], "it has no part, and asks nobody");
+    bench.say(HOUSE, DOOR, two_suppliers(2));
+    assert_eq!(bench.cycle(DOOR).len(), 1, "the same part again is what it was waiting for");
+}
+
+#[test]
+fn a_log_is_compacted_and_recovery_knows_what_it_knew() {
+    let compact_after = std::num::NonZeroU32::new(20);
+    let mut bench = Bench::at_work(Protocol { compact_after, stock_limit: None, ..Protocol::default() });
+    for _ in 0..500 {
+        let sent = bench.announce();
+        bench.say(WOOD, DOOR, sent.clone());
+        let Message::Sent { batch, .. } = sent else { panic!("a batch is sent: {sent:?}") };
+        bench.give(DOOR, Input::Arrived(batch));
+        bench.say(DOOR, WOOD, Message::Delivered(batch));
+        bench.wait(1);
+    }
+    let lengths: Vec<_> = bench.logs.iter().map(Vec::len).collect();
+    assert!(lengths.iter().all(|&length| length < 60), "{lengths:?}");
+    assert!(bench.count(DOOR, Metric::LogCompactions) > 20);
+    let (holdings, made) =
+        (bench.nodes[DOOR].holdings(), bench.count(DOOR, Metric::SuccessfulManufactureCycles));
+    bench.start(DOOR);
+    assert_eq!(bench.nodes[DOOR].holdings(), holdings);
+    // The oldest batch and the newest come again: both are known, though only one is in the log.
+    for serial in [0, 499] {
+        let again = Message::Sent { request: None, batch: batch(WOOD, serial), settled: serial };
+        assert_eq!(sends(&bench.say(WOOD, DOOR, again)), [(WOOD, Message::Delivered(batch(WOOD, serial)))]);
+    }
+    bench.say(HOUSE, DOOR, two_suppliers(1));
+    bench.cycle(DOOR);
+    let made_again = bench.logs[DOOR].iter().rev().find_map(|record| match record {
+        LogRecord::Made { first, .. } => Some(first.serial),
+        _ => None,
+    });
+    assert!(made_again.is_none_or(|serial| u64::from(serial) >= made), "numbers go on: {made_again:?}");
+}
+
+#[test]
+fn what_a_crash_destroyed_is_entered_as_scrap() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let sent = bench.announce();
+    (0..3).for_each(|_| drop(bench.cycle(WOOD)));
+    bench.wait(1);
+    let records = bench.logs[WOOD].clone();
+    let scrapped = Scrapped { stock: true, dock: false };
+    let start = Input::Start { records: &records, recovering: true, phase: Span::ZERO, scrapped };
+    assert_eq!(sends(&bench.give(WOOD, start)), [(DOOR, sent)], "what is under way is not in stock");
+    assert_eq!((bench.nodes[WOOD].stock(), bench.count(WOOD, Metric::BatchesScrapped)), (0, 3));
+    // Scrap stays scrap, and its numbers are never used again.
+    bench.wait(1);
+    bench.start(WOOD);
+    assert_eq!(bench.nodes[WOOD].stock(), 0);
+    bench.say(HOUSE, WOOD, Message::Part(Stamp { term: dmos_core::Term(100), version: 1 }, Arc::default()));
+    bench.cycle(WOOD);
+    assert_eq!(bench.nodes[WOOD].holdings().stock.runs(), [(4, 5)]);
+}
+
+#[test]
+fn a_changed_recipe_is_made_by_and_planned_with() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let wood = dmos_core::Requirement { item: dmos_core::ItemId::new(0), quantity: 2 };
+    // The house is made of wood from now on, and no door.
+    let effects = bench.give(HOUSE, Input::Order(Order::Recipe(Box::new([wood]))));
+    assert!(matches!(bench.logs[HOUSE].last(), Some(LogRecord::Ordered(_))));
+    let parts = sends(&bench.give(HOUSE, Input::Planned(ticket(&effects))));
+    let to_wood = parts.iter().find(|(to, _)| *to == WOOD).expect("wood has another consumer");
+    assert!(
+        matches!(&to_wood.1, Message::Part(_, part) if *part.consumers == [NodeId::new(HOUSE)]),
+        "{parts:?}"
+    );
+    let asked = bench.cycle(HOUSE);
+    assert_eq!(asked.iter().filter(|(to, _)| *to == WOOD).count(), 2, "two batches of wood: {asked:?}");
+    bench.wait(1);
+    bench.start(HOUSE);
+    bench.give(HOUSE, Input::Timer(Timer::Stage));
+    assert!(bench.cycle(HOUSE).iter().all(|(to, _)| *to != DOOR), "also after a crash");
+}
+
+#[test]
+fn a_node_that_retires_delivers_and_makes_no_more() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let sent = bench.announce();
+    bench.cycle(WOOD);
+    let told = sends(&bench.give(WOOD, Input::Order(Order::Retire)));
+    assert!(matches!(&told[..], [(HOUSE, Message::Standing(standing))] if standing.retired), "{told:?}");
+    let answer = bench.say(WOOD, HOUSE, told[0].1.clone());
+    assert!(
+        sends(&answer).iter().any(|(to, message)| *to == WOOD && matches!(message, Message::StandingAck(..)))
+    );
+    ticket(&answer);
+    assert_eq!(bench.cycle(WOOD), []);
+    assert_eq!(bench.nodes[WOOD].stock(), 1, "it makes no more");
+    let ask = Message::Request { request: request(5), item: dmos_core::ItemId::new(0) };
+    assert_eq!(sends(&bench.say(DOOR, WOOD, ask)), [(DOOR, Message::Unavailable { request: request(5) })]);
+    bench.wait(5);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Resend))), [(DOOR, sent)], "promised is promised");
+    // The leader hears of it again until it says that it knows.
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Tell))).len(), 1);
+    let ack = sends(&answer)
+        .into_iter()
+        .find(|(to, message)| *to == WOOD && matches!(message, Message::StandingAck(..)));
+    bench.say(HOUSE, WOOD, ack.expect("an acknowledgement").1);
+    bench.wait(60);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Tell))), []);
 }
 
 // The prototype's quirks, switch by switch.

@@ -1,0 +1,27 @@
+//! What searches have found stays mended: the scenarios under `scenarios/regressions/` run without a finding,
+//! and the same when run again.
+
+use std::fs;
+use std::path::Path;
+
+use dmos_core::Registry;
+use dmos_search::try_out;
+use dmos_strategies as _;
+
+#[test]
+fn what_was_found_stays_mended() {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/regressions");
+    let files = fs::read_dir(&directory).expect("the scenarios").map(|file| file.expect("an entry").path());
+    let paths: Vec<_> = files.collect();
+    assert!(paths.len() >= 6, "{paths:?}");
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("a file");
+        let name = path.display().to_string();
+        let file = dmos_scenario::read(&name, &text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let trial = try_out(&file, true, &registry).unwrap_or_else(|error| panic!("{error}"));
+        if let Some(failure) = trial.failure {
+            panic!("{name}: {failure}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Faults of every kind: what each does, whom it hits, and that it is counted.
+
+use dmos_core::{FaultKind, Metric, NodeId, Property, Registry, RunRecord, Scenario, Time};
+use dmos_strategies as _;
+
+/// A chain of start, two times a, two times b, and fin, with more lines of a scenario.
+fn chain(lines: &str) -> Scenario {
+    let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
+    let duration = if lines.starts_with("duration") { "" } else { "duration: 5min\n" };
+    let text = format!(
+        "network: {{nodes: [{nodes}]}}\nflow: {{name: memoized, stand_ins: false}}\n{duration}{lines}\n"
+    );
+    let registry = Registry::collect().expect("no duplicates");
+    dmos_scenario::parse("test", "test", text, &[], &registry)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .scenario
+}
+
+#[track_caller]
+fn run(lines: &str) -> RunRecord {
+    let record = dmos_sim::run(&chain(lines));
+    assert!(record.is_clean(), "{:#?}", record.findings);
+    record
+}
+
+fn script(entries: &str) -> String {
+    format!("faults: {{script: [{entries}]}}")
+}
+
+fn count(record: &RunRecord, kind: FaultKind) -> (u64, u64) {
+    let count = record.fault_counts.iter().find(|count| count.kind == kind);
+    count.map_or((0, 0), |count| (count.injected, count.effective))
+}
+
+fn total(record: &RunRecord, metric: Metric) -> u64 {
+    record.nodes.iter().map(|node| node.get(metric)).sum()
+}
+
+fn cycles(record: &RunRecord, node: usize) -> u64 {
+    record.nodes[node].get(Metric::TotalManufactureCycles)
+}
+
+fn finals_after(record: &RunRecord, second: u64) -> u64 {
+    let at = |sample: &&dmos_core::record::Sample| sample.at.as_secs_f64() >= second as f64;
+    total(record, Metric::FinalBatchesMade) - record.series.iter().find(at).expect("a sample").final_made
+}
+
+const FIN: usize = 5;
+
+#[test]
+fn a_crash_lasts_as_long_as_it_says() {
+    let record =
+        run(&script("{at: 60s, crash: fin, for: 100s}, {at: 70s, crash: fin}, {at: 80s, crash: a-1}"));
+    let kinds: Vec<_> =
+        record.faults.iter().map(|fault| (fault.at.as_secs_f64(), fault.kind, fault.effective)).collect();
+    let (crash, recover) = (FaultKind::Crash, FaultKind::Recover);
+    assert_eq!(
+        kinds,
+        [(60.0, crash, true), (70.0, crash, false), (80.0, crash, true), (160.0, recover, true)]
+    );
+    assert_eq!(cycles(&record, FIN), 59 + 140, "one cycle a second while it is up");
+    assert_eq!(cycles(&record, 1), 79, "down for good");
+    assert!(finals_after(&record, 200) > 20);
+}
+
+#[test]
+fn conditions_come_about_for_the_nth_time() {
+    // The third batch to arrive anywhere stops whoever leads, half a second later.
+    let record = run(&script("{when: delivered, nth: 3, wait: 500ms, crash: {role: leader}, for: 60s}"));
+    let first = record.faults[0];
+    assert_eq!((first.kind, first.node), (FaultKind::Crash, Some(NodeId::new(FIN))));
+    let before = dmos_sim::run(&chain(&format!("duration: {}s", first.at.as_secs_f64() - 0.5)));
+    assert_eq!(total(&before, Metric::BatchesReceived), 3, "{first:?}");
+    let planners: Vec<_> = record.plans.iter().map(|plan| plan.by.index()).collect();
+    assert!(planners.iter().any(|&planner| planner != FIN), "another leads meanwhile: {planners:?}");
+    let second = run(&script("{when: leader_elected, nth: 2, crash: {role: leader}}, {at: 9s, crash: fin}"));
+    assert_eq!(second.faults.len(), 2, "the second to take office goes down as well: {:?}", second.faults);
+    assert_ne!(second.faults[1].node, Some(NodeId::new(FIN)));
+}
+
+#[test]
+fn targets_are_found_when_the_fault_happens() {
+    let record = run(&script(
+        "{at: 60s, crash: {item: a}, for: 10s}, {at: 100s, crash: {producer_of: b}, for: 10s}, \
+         {at: 140s, crash: {role: busiest}, for: 10s}, {at: 180s, crash: {role: anyone}, for: 10s}, \
+         {at: 200s, recover: {role: anyone}}",
+    ));
+    let hit = |second: u64| -> Vec<usize> {
+        let at = Time::from_nanos(second * 1_000_000_000);
+        let crashes = record.faults.iter().filter(|fault| fault.at == at && fault.kind == FaultKind::Crash);
+        crashes.filter_map(|fault| Some(fault.node?.index())).collect()
+    };
+    assert_eq!(hit(60), [1, 2]);
+    assert!(matches!(hit(100)[..], [3 | 4]), "{:?}", hit(100));
+    assert_eq!(hit(140), [0], "the source makes most");
+    assert_eq!(hit(180).len(), 1);
+    let nobody = record.faults.iter().find(|fault| fault.at.as_secs_f64() == 200.0).expect("it is recorded");
+    assert_eq!((nobody.node, nobody.effective), (None, false), "nobody is down");
+}
+
+#[test]
+fn a_frozen_node_goes_on_as_if_no_time_had_passed() {
+    let record = run(&script("{at: 60500ms, freeze: fin, for: 100s}"));
+    assert_eq!(cycles(&record, FIN), 200, "a cycle a second of its own time");
+    assert!(record.nodes[FIN].get(Metric::HeartbeatReqSent) > 0);
+    assert!(record.plans.iter().any(|plan| plan.by.index() != FIN), "it led, and was replaced");
+    assert!(finals_after(&record, 200) > 20, "and works again");
+    // A spare that nobody needs and nothing comes to is frozen for nothing.
+    let idle = run("duration: 1s\nfaults: {script: [{at: 100ms, freeze: a-2, for: 10ms}]}");
+    assert_eq!(count(&idle, FaultKind::Freeze), (1, 0));
+}
+
+#[test]
+fn a_slow_node_takes_longer_for_everything() {
+    let record = run(&script("{at: 100s, slow: fin, by: 400ms, for: 100s}"));
+    let expected = 100 + 100 * 10 / 14 + 100;
+    assert!(cycles(&record, FIN).abs_diff(expected) < 4, "{}", cycles(&record, FIN));
+    assert_eq!(count(&record, FaultKind::Slow), (1, 1));
+}
+
+#[test]
+fn a_cut_is_one_way_and_a_split_is_not() {
+    let heard = |entries: &str| {
+        let record = run(&script(entries));
+        (
+            record.nodes[FIN].get(Metric::HeartbeatReqReceived),
+            record.nodes[3].get(Metric::HeartbeatReqReceived),
+        )
+    };
+    let (fin, b) = heard("");
+    // b-1 and fin are neighbours in the flow; each hears fewer when the other's messages are cut off.
+    let (fin_cut, b_cut) = heard("{at: 60s, cut: {from: [b-1], to: [fin]}, for: 12s}");
+    assert!(fin_cut < fin && b_cut == b, "{fin_cut} of {fin}, {b_cut} of {b}");
+    let (fin_split, b_split) = heard("{at: 60s, split: [[b-1], [fin]], for: 12s}");
+    assert!(fin_split < fin && b_split < b, "{fin_split} of {fin}, {b_split} of {b}");
+    let healed = run(&script("{at: 60s, split: [[b-1], [fin]]}, {at: 62s, heal: cuts}"));
+    assert_eq!((count(&healed, FaultKind::Cut), count(&healed, FaultKind::Heal)), ((1, 1), (1, 1)));
+    assert_eq!(count(&run(&script("{at: 60s, cut: {from: [a-2], to: [b-2]}}")), FaultKind::Cut), (1, 0));
+}
+
+#[test]
+fn a_leader_that_is_cut_off_is_replaced_and_comes_back() {
+    let others = "start, a-1, a-2, b-1, b-2";
+    let record = run(&script(&format!("{{at: 60s, split: [[fin], [{others}]], for: 60s}}")));
+    assert!(record.plans.iter().any(|plan| plan.by.index() != FIN));
+    assert!(finals_after(&record, 200) > 20, "fin makes again");
+}
+
+#[test]
+fn messages_are_lost_doubled_and_held_back_in_their_shares() {
+    let record = run(
+        "faults: {messages: {loss: 0.1, duplication: 0.05, reordering: 0.2, held_for: {uniform: [0s, 1s]}}}",
+    );
+    let sent = total(&record, Metric::SentMessages) as f64;
+    for (kind, share) in
+        [(FaultKind::LostMessage, 0.1), (FaultKind::DuplicatedMessage, 0.05), (FaultKind::HeldMessage, 0.2)]
+    {
+        let found = count(&record, kind).0 as f64 / sent;
+        assert!((found / share - 1.0).abs() < 0.15, "{kind:?}: {found}");
+    }
+    assert!(total(&record, Metric::FinalBatchesMade) > 50, "it produces all the same");
+}
+
+#[test]
+fn clocks_that_drift_count_other_cycles() {
+    let record = run("faults: {clocks: {drift: 0.1}}");
+    let all: Vec<u64> = (0..6).map(|node| cycles(&record, node)).collect();
+    assert!(all.iter().all(|&count| (270..=330).contains(&count)), "{all:?}");
+    assert!(all.iter().max() > all.iter().min(), "{all:?}");
+    assert_eq!(count(&record, FaultKind::Drift), (6, 6));
+}
+
+#[test]
+fn a_node_stops_rather_than_go_on_without_its_log() {
+    let record = run(&script("{at: 60s, fail_append: fin, for: 50s}"));
+    assert_eq!(count(&record, FaultKind::FailedAppend), (1, 1));
+    assert!(record.faults.iter().any(|fault| fault.kind == FaultKind::Recover));
+    assert!(cycles(&record, FIN) <= 251, "{}", cycles(&record, FIN));
+    let drawn = run("faults: {disks: {append_fails: 0.01, repaired_after: 2s}}");
+    let (failed, effective) = count(&drawn, FaultKind::FailedAppend);
+    assert!(failed > 10 && failed == effective, "{failed}");
+}
+
+#[test]
+fn crashes_in_the_middle_of_an_input_tear_the_log() {
+    let wear = "wear: [{nodes: all, fails_after: {exponential: 20s}, back_after: 1s, how: crash_midway}]";
+    let record = run(&format!("faults: {{{wear}, disks: {{lose_unsynced: true, torn: true}}}}"));
+    let (crashes, effective) = count(&record, FaultKind::CrashMidway);
+    assert!(crashes > 50 && effective > crashes / 2, "{effective} of {crashes}");
+    assert!(count(&record, FaultKind::TornAppend).1 > 0);
+    let reached = |property| record.reached.iter().any(|(found, _)| *found == property);
+    assert!(reached(Property::TornAppendFound) && reached(Property::PromiseRepeated));
+    assert!(total(&record, Metric::FinalBatchesMade) > 20, "it produces all the same");
+}
+
+#[test]
+fn scrap_is_counted_and_nothing_is_lost() {
+    let lines = "faults: {goods: {stock: scrapped, dock: scrapped, finished: scrapped}, script: [{at: 100s, crash: {item: a}, for: 5s}, {at: 150s, crash: fin, for: 5s}, {at: 290s, crash: start}]}";
+    let record = run(lines);
+    let goods = &record.goods;
+    assert!(goods.scrapped > 30, "{goods:?}");
+    assert_eq!(
+        goods.made,
+        goods.in_stock + goods.under_way + goods.received + goods.consumed + goods.scrapped
+    );
+    assert!(total(&record, Metric::BatchesScrapped) < goods.scrapped, "what `start` had is gone as well");
+}
+
+#[test]
+fn a_recipe_is_changed_while_all_runs() {
+    let record = run(&script("{at: 100s, recipe: {node: fin, needs: {a: 2}}}"));
+    assert!(finals_after(&record, 150) > 20, "fin is made of a now");
+    let idle = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
+    assert!(idle(3) < 120 && idle(4) == 0, "nobody needs b any more");
+    assert!(record.reached.iter().any(|(property, _)| *property == Property::RecipePlanned));
+}
+
+#[test]
+fn nodes_join_and_retire_while_all_runs() {
+    let record = run(&script("{at: 100s, add: a-1}, {at: 200s, retire: a-2}"));
+    assert_eq!(cycles(&record, 1), 200, "it was not there before");
+    let made = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
+    assert!(made(2) > 10, "a-2 works until a-1 comes");
+    assert!(finals_after(&record, 210) > 15, "and a-1 after a-2 is gone");
+    assert!(cycles(&record, 2) <= 201);
+    assert_eq!((count(&record, FaultKind::Add), count(&record, FaultKind::Retire)), ((1, 1), (1, 1)));
+}
+
+#[test]
+fn all_is_healed_but_what_is_down_for_good() {
+    let entries = "{at: 10s, crash: a-1}, {at: 20s, crash: b-1, for: 1h}, {at: 30s, freeze: start, for: 1h}, \
+         {at: 40s, split: [[fin], [b-1, b-2]]}, {at: 250s, crash: start}";
+    let record = run(&format!("faults: {{heal_at: 100s, script: [{entries}]}}"));
+    let recovered: Vec<_> = record
+        .faults
+        .iter()
+        .filter(|fault| fault.kind == FaultKind::Recover)
+        .filter_map(|fault| fault.node)
+        .collect();
+    assert_eq!(recovered, [NodeId::new(3)], "b-1 is repaired, a-1 is not");
+    assert!(!record.faults.iter().any(|fault| fault.at.as_secs_f64() > 100.0), "nothing fails any more");
+    assert!(finals_after(&record, 180) > 20);
+}
+
+/// Two strategies on the same seed meet the same faults, whatever they do themselves.
+#[test]
+fn faults_do_not_hang_on_the_strategy() {
+    let wear = "faults: {wear: [{nodes: all, fails_after: {weibull: {mean: 60s, shape: 1.5}}, back_after: {log_normal: {mean: 10s, sigma: 1}}}]}";
+    let faults = |leader: &str| {
+        let record = dmos_sim::run(&chain(&format!("{wear}\nleader: {leader}")));
+        (record.faults, record.nodes)
+    };
+    let ((bully, bully_nodes), (writer, writer_nodes)) = (faults("bully"), faults("last-writer"));
+    assert!(bully.len() > 20);
+    assert_eq!(bully, writer);
+    assert_ne!(bully_nodes, writer_nodes, "the strategies do differ");
+}
+
+#[test]
+fn ties_are_shuffled_by_the_seed() {
+    let run = |seed: u64, ties: &str| dmos_sim::run(&Scenario { seed, ..chain(&format!("ties: {ties}")) });
+    assert_eq!(run(1, "shuffled"), run(1, "shuffled"));
+    assert_ne!(run(1, "shuffled"), run(2, "shuffled"));
+    assert_ne!(run(1, "shuffled"), run(1, "scheduled"));
+    assert!(run(1, "shuffled").is_clean());
+}
+
+#[test]
+fn a_run_is_the_same_when_it_is_run_again() {
+    let (record, trace) = dmos_sim::run_twice(&chain("ties: shuffled")).expect("the same");
+    assert_eq!(trace.len() as u64, record.events);
+    let (_, other) = dmos_sim::run_twice(&chain("ties: scheduled")).expect("the same");
+    assert_ne!(trace.hash(), other.hash());
+}
+
+/// What a node holds is little, though it has made very much: so are its log and its recovery.
+#[test]
+fn after_a_year_a_log_is_as_short_as_after_a_day() {
+    let year = |crash: &str| {
+        format!(
+            "duration: 365d\nsample_every: 30d\nprotocol: {{cycle: 10min, heartbeat: 30min, suspect_after: 2h}}\n{crash}"
+        )
+    };
+    let record = run(&year("faults: {script: [{at: 364d, crash: {item: a}, for: 3h}]}"));
+    let makings = record.nodes[1].get(Metric::SuccessfulManufactureCycles);
+    assert!(makings > 20_000, "{makings}");
+    for node in [1, 2] {
+        let recovered = record.nodes[node].get(Metric::WalRecoveredOutboundBatches)
+            + record.nodes[node].get(Metric::WalRecoveredInboundBatches);
+        assert!(recovered < 1_100, "node {node} found {recovered} batches in its log");
+    }
+    assert!(record.nodes[1].get(Metric::LogCompactions) > 50);
+}
