@@ -4,10 +4,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use dmos_core::Metric;
 use dmos_core::faults::{ClockFaults, DiskFaults, GoodsInCrash, Operator};
 use dmos_core::settings::{Protocol, Work};
+use dmos_core::{Metric, Property, Registry};
+use dmos_strategies as _;
+use serde_json::Value;
 
 fn page(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
@@ -20,6 +23,19 @@ fn read(name: &str) -> String {
 const BEGIN: &str = "<!-- made from the code: begin -->\n";
 const END: &str = "<!-- made from the code: end -->\n";
 
+/// The part of a page that is made from the code must be `made`.
+#[track_caller]
+fn check_made(name: &str, made: &str) {
+    let old = read(name);
+    let (before, rest) = old.split_once(BEGIN).expect("the page has a place for what is made");
+    let (_, after) = rest.split_once(END).expect("the place has an end");
+    let new = format!("{before}{BEGIN}{made}{END}{after}");
+    if std::env::var_os("DMOS_UPDATE_DOCS").is_some() {
+        fs::write(page(name), &new).expect("written");
+    }
+    assert!(read(name) == new, "{name} is out of date: see the head of this test");
+}
+
 #[test]
 fn every_metric_is_defined() {
     let row = |metric: &Metric| {
@@ -27,16 +43,114 @@ fn every_metric_is_defined() {
         format!("| `{name}` | {unit} | {by} | {} |\n", metric.definition())
     };
     let rows: String = Metric::ALL.iter().map(row).collect();
-    let table =
-        format!("| metric | unit | reported by | what it counts, and when |\n|---|---|---|---|\n{rows}");
-    let old = read("docs/metrics.md");
-    let (before, rest) = old.split_once(BEGIN).expect("the page has a place for the table");
-    let (_, after) = rest.split_once(END).expect("the place has an end");
-    let new = format!("{before}{BEGIN}{table}{END}{after}");
-    if std::env::var_os("DMOS_UPDATE_DOCS").is_some() {
-        fs::write(page("docs/metrics.md"), &new).expect("written");
+    let head = "| metric | unit | reported by | what it counts, and when |\n|---|---|---|---|\n";
+    check_made("docs/metrics.md", &format!("{head}{rows}"));
+}
+
+#[test]
+fn every_property_is_defined() {
+    let row = |property: &Property| {
+        let kind = serde_json::to_value(property.kind()).expect("JSON");
+        let kind = kind.as_str().expect("a word").to_owned();
+        format!("| `{}` | {kind} | {} |\n", property.name(), property.definition())
+    };
+    let rows: String = Property::ALL.iter().map(row).collect();
+    check_made("docs/auditing.md", &format!("| property | kind | what it says |\n|---|---|---|\n{rows}"));
+}
+
+/// One variant of a scenario: its name in the table, and what is set for it.
+type Variant = (String, Vec<String>);
+
+/// The runs of a variant, over twenty seeds.
+fn runs(scenario: &str, variant: &Variant) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dmos"));
+    command
+        .current_dir(page("."))
+        .args(["run", scenario, "--seed", "1..20", "--format", "json"])
+        .args(&variant.1);
+    let output = command.output().expect("the binary runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+fn variants() -> Vec<Variant> {
+    let mut variants = vec![("the prototype's protocol".to_owned(), vec![])];
+    let registry = Registry::collect().expect("no two strategies of one name");
+    for leader in registry.leaders() {
+        let set = ["--set", "protocol={}", "--flow", "memoized:stand_ins=false", "--leader", leader.name];
+        variants.push((format!("default, `{}`", leader.name), set.map(str::to_owned).to_vec()));
     }
-    assert_eq!(read("docs/metrics.md"), new, "the page is out of date: see the head of this test");
+    variants
+}
+
+/// What the table shows of a run.
+fn figures(run: &Value) -> Vec<(&'static str, f64)> {
+    let sum = |metric: &str| -> f64 {
+        let nodes = run["nodes"].as_object().expect("nodes");
+        nodes.values().filter_map(|node| node[metric].as_f64()).sum()
+    };
+    let mean = |metric: &str| run["metrics"][metric]["mean"].as_f64().unwrap_or(0.0);
+    let crashes =
+        run["fault_counts"].as_array().expect("counts").iter().find(|count| count["kind"] == "crash");
+    let findings = run["findings"].as_array().map_or(0, Vec::len);
+    vec![
+        ("final batches", run["final_batches"].as_f64().unwrap_or(0.0)),
+        ("batches made", run["goods"]["made"].as_f64().unwrap_or(0.0)),
+        ("crashes", crashes.map_or(0.0, |count| count["effective"].as_f64().unwrap_or(0.0))),
+        ("total_manufacture_cycles, mean", mean("total_manufacture_cycles")),
+        ("successful_manufacture_cycles", sum("successful_manufacture_cycles")),
+        ("skipped_manufacture_cycles", sum("skipped_manufacture_cycles")),
+        ("batches_requested", sum("batches_requested")),
+        ("batches_received", sum("batches_received")),
+        ("batches_delivered", sum("batches_delivered")),
+        ("batch_unavailable_messages_sent", sum("batch_unavailable_messages_sent")),
+        ("InformLeaderOfDeathReq_sent", sum("InformLeaderOfDeathReq_sent")),
+        ("plans_computed", sum("plans_computed")),
+        ("sent_messages", sum("sent_messages")),
+        ("heartbeats_sent", sum("heartbeats_sent")),
+        ("inbound_wal_size, mean", mean("inbound_wal_size")),
+        ("outbound_wal_size, mean", mean("outbound_wal_size")),
+        ("outbound_material_buildup, mean", mean("outbound_material_buildup")),
+        ("wal_recovered_inbound_batches", sum("wal_recovered_inbound_batches")),
+        ("wal_recovered_outbound_batches", sum("wal_recovered_outbound_batches")),
+        ("wal_ghost_inbound_batches", sum("wal_ghost_inbound_batches")),
+        ("wal_ghost_outbound_batches", sum("wal_ghost_outbound_batches")),
+        ("lost", run["goods"]["lost"].as_f64().unwrap_or(0.0)),
+        ("used twice", run["goods"]["consumed_twice"].as_f64().unwrap_or(0.0)),
+        ("findings", findings as f64),
+    ]
+}
+
+/// A table of the means of each figure over the runs of each variant.
+fn failure_table(scenario: &str) -> String {
+    let variants = variants();
+    let columns: Vec<Vec<(&str, f64)>> = variants
+        .iter()
+        .map(|variant| {
+            let runs = runs(scenario, variant);
+            assert_eq!(runs.len(), 20, "{scenario}, {}", variant.0);
+            let mut sums = figures(&runs[0]);
+            for run in &runs[1..] {
+                sums.iter_mut().zip(figures(run)).for_each(|(sum, figure)| sum.1 += figure.1);
+            }
+            sums.iter_mut().for_each(|sum| sum.1 /= runs.len() as f64);
+            sums
+        })
+        .collect();
+    let names: Vec<_> = variants.iter().map(|variant| variant.0.as_str()).collect();
+    let mut table = format!("| | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    for (row, (name, _)) in columns[0].iter().enumerate() {
+        let cells: Vec<_> = columns.iter().map(|column| format!("{:.1}", column[row].1)).collect();
+        table.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
+    }
+    table
+}
+
+#[test]
+fn the_tables_that_the_prototype_left_empty_are_filled() {
+    let table =
+        |name: &str| format!("## {name}\n\n{}\n", failure_table(&format!("scenarios/seed/{name}.yaml")));
+    check_made("docs/failures.md", &(table("small-low-failure") + &table("med-low-fail")));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
-use crate::orders::Order;
+use crate::standing::Order;
 
 /// Bytes before a record: its length and its checksum.
 const HEADER: usize = 8;
@@ -237,7 +237,7 @@ mod tests {
 
     use super::*;
     use crate::log::LogState;
-    use crate::orders::Order;
+    use crate::standing::Order;
 
     fn records() -> Vec<LogRecord> {
         let batch = BatchId { maker: NodeId::new(3), serial: 70_000 };

@@ -6,7 +6,7 @@ use dmos_core::{BatchId, Flow, Network, NodeId, NodeSet, Span, Stamp, Term};
 
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
-use crate::orders::Order;
+use crate::standing::Order;
 
 /// What reaches a node.
 #[derive(Debug)]

@@ -13,7 +13,7 @@
 //! | [`message`] | what nodes say to each other |
 //! | [`codec`] | log records and messages as bytes |
 //! | [`log`] | the log's records and what they add up to after a crash |
-//! | [`orders`] | what an operator changes while the node runs |
+//! | [`standing`] | what an operator may order, and where that leaves a node |
 //! | [`node`] | hands each input to the part whose job it is |
 //! | `stage` | makes batches, once per manufacture cycle |
 //! | `dock` | asks for batches and receives them |
@@ -22,6 +22,7 @@
 //! | [`batch_set`] | which batches have been seen |
 //! | `liveness` | watches neighbours by heartbeats |
 //! | `leadership` | hosts the election machine, knows who leads |
+//! | `orders` | follows orders, and tells the leader |
 //! | `planning` | plans the flow, if this node leads, and tells the others |
 //!
 //! Architecture invariant: nothing here knows who drives it, or any strategy by name.
@@ -36,14 +37,15 @@ mod liveness;
 pub mod log;
 pub mod message;
 pub mod node;
-pub mod orders;
+mod orders;
 mod planning;
 mod role;
 mod shipping;
 mod stage;
+pub mod standing;
 
 pub use interface::{Effect, Input, Notice, PlanReport, Report, Scrapped, Timer};
 pub use log::{LogRecord, LogState};
 pub use message::Message;
 pub use node::{Holdings, Load, Node, NodeSettings};
-pub use orders::{Order, Standing};
+pub use standing::{Order, Standing};

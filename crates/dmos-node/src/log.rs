@@ -14,7 +14,7 @@ use dmos_core::{BatchId, NodeId, RequestId, SerialSet, Stamp};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_set::BatchSet;
-use crate::orders::{Order, Standing};
+use crate::standing::{Order, Standing};
 
 /// An entry of a node's log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

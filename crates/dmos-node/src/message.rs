@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dmos_core::{BatchId, FlowPart, ItemId, Metric, NodeId, RequestId, Stamp, Term};
 use serde::{Deserialize, Serialize};
 
-use crate::orders::Standing;
+use crate::standing::Standing;
 
 /// A message between two nodes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -15,11 +15,12 @@ use crate::leadership::{Leadership, Verdict};
 use crate::liveness::Liveness;
 use crate::log::{History, LogRecord, LogState};
 use crate::message::Message;
-use crate::orders::{Order, Orders};
+use crate::orders::Orders;
 use crate::planning::{Beginning, Planning};
 use crate::role::Role;
 use crate::shipping::Shipping;
 use crate::stage::Stage;
+use crate::standing::Order;
 
 mod recovery;
 

@@ -1,47 +1,17 @@
-//! Orders: what an operator changes at a node while it runs, and how the leader hears of it.
+//! Follows orders: what an operator changes at a node while it runs, and how the leader hears of it.
 //!
 //! An order is entered in the log before anything else, and the node tells the leader where it stands
 //! until the leader acknowledges it; a new leader is told anew.
 
 use std::sync::Arc;
 
-use dmos_core::{NodeId, Requirement, Span, Term, Time};
-use serde::{Deserialize, Serialize};
+use dmos_core::{NodeId, Span, Term, Time};
 
 use crate::context::Context;
 use crate::interface::Timer;
 use crate::log::LogRecord;
 use crate::message::Message;
-
-/// What an operator may order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Order {
-    /// From now on one making requires this. It must not close a ring of items.
-    Recipe(Box<[Requirement]>),
-    /// Make no more; deliver what was promised.
-    Retire,
-}
-
-/// Where a node stands after its orders.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Standing {
-    /// How many orders it has followed.
-    pub orders: u32,
-    /// What one making requires, if that was ever changed.
-    pub requires: Option<Box<[Requirement]>>,
-    /// Whether it has retired.
-    pub retired: bool,
-}
-
-impl Standing {
-    pub(crate) fn follow(&mut self, order: &Order) {
-        self.orders += 1;
-        match order {
-            Order::Recipe(requires) => self.requires = Some(requires.clone()),
-            Order::Retire => self.retired = true,
-        }
-    }
-}
+use crate::standing::{Order, Standing};
 
 /// Where this node stands, and who knows.
 #[derive(Default)]

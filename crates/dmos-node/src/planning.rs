@@ -15,7 +15,7 @@ use dmos_core::{Flow, FlowPart, Metric, Network, NodeId, NodeSet, Requirement, S
 use crate::context::Context;
 use crate::interface::{Effect, Notice, PlanReport, Report, Timer};
 use crate::message::Message;
-use crate::orders::Standing;
+use crate::standing::Standing;
 
 /// What a leader keeps; nodes that do not lead have none.
 pub(crate) struct Planning {

@@ -4,6 +4,7 @@ mod faults;
 mod network;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use dmos_audit::resume_bound;
 use dmos_core::scenario::Ties;
@@ -24,7 +25,7 @@ pub enum Subject {
     /// Everything is drawn, but for what is set here.
     Anything(Vec<Override>),
     /// Faults and the seed are drawn; all else is as this file says.
-    FaultsOf(Box<ScenarioFile>, Network),
+    FaultsOf(Box<ScenarioFile>, Arc<Network>),
 }
 
 /// The generator of one draw, and shorthands for it.

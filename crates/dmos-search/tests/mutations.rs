@@ -53,8 +53,12 @@ fn is_found(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool
     let (number, file) = found.unwrap_or_else(|| panic!("{setting}: not found in {runs} runs"));
     let small = shrink_while(&file, 5_000, &registry, &is_wanted).expect("it fails");
     let (text, nodes) = (small.file.to_yaml(), small.file.network.nodes.as_ref().map_or(0, Vec::len));
-    println!("{setting}: run {number}, {} runs to shrink\n# {}\n{text}", small.runs, small.failure);
-    assert!(nodes <= 5 && faults(&small.file) <= 3, "{setting} is not small:\n{text}");
+    assert!(
+        nodes <= 5 && faults(&small.file) <= 3,
+        "{setting}, found in run {number}, is not small after {} runs: {}\n{text}",
+        small.runs,
+        small.failure
+    );
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn subject(
         Some(path) => {
             let loaded = load(path, overrides, registry)?;
             let file = dmos_scenario::read(&path.display().to_string(), &loaded.text, overrides)?;
-            Ok(Subject::FaultsOf(Box::new(file), (*loaded.scenario.network).clone()))
+            Ok(Subject::FaultsOf(Box::new(file), loaded.scenario.network))
         }
         None => Ok(Subject::Anything(overrides.to_vec())),
     }

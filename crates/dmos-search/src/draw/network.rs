@@ -10,7 +10,7 @@ const ITEMS: [&str; 6] = ["ore", "iron", "bolt", "frame", "door", "house"];
 pub(super) fn draw(dice: &mut Dice) -> NetworkField {
     let items = dice.between(2, ITEMS.len() as u64) as usize;
     let mut nodes = Vec::new();
-    for item in 0..items {
+    for (item, name) in ITEMS[..items].iter().enumerate() {
         let producers = dice.between(1, 3);
         let quantity = if dice.percent(15) { dice.between(2, 3) as u32 } else { 1 };
         let mut recipe = needs(dice, item);
@@ -18,9 +18,9 @@ pub(super) fn draw(dice: &mut Dice) -> NetworkField {
             if producer > 1 && dice.percent(10) {
                 recipe = needs(dice, item);
             }
-            let name = if producers == 1 { None } else { Some(format!("{}-{producer}", ITEMS[item])) };
-            let makes = Makes { item: ITEMS[item].to_owned(), quantity };
-            nodes.push(NodeField { name, makes, needs: Needs(recipe.clone()), count: 1 });
+            let own_name = (producers > 1).then(|| format!("{name}-{producer}"));
+            let makes = Makes { item: (*name).to_owned(), quantity };
+            nodes.push(NodeField { name: own_name, makes, needs: Needs(recipe.clone()), count: 1 });
         }
     }
     let final_items = dice.percent(20).then(|| vec![ITEMS[items - 1].to_owned()]);

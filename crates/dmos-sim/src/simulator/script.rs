@@ -152,7 +152,7 @@ impl Simulator<'_> {
         let found = match target {
             Target::Node(node) => vec![*node],
             Target::Item(item) => network.producers(*item).to_vec(),
-            Target::ProducerOf(item) => any(&self.producers(*item, &hits), &mut stream),
+            Target::ProducerOf(item) => any(&self.producers(*item, hits), &mut stream),
             Target::Anyone => any(&network.nodes().filter(hits).collect::<Vec<_>>(), &mut stream),
             Target::Leader => self.in_office.into_iter().collect(),
             Target::Busiest => {

@@ -1,0 +1,34 @@
+//! What an operator may order while a node runs, and where that leaves the node.
+
+use dmos_core::Requirement;
+use serde::{Deserialize, Serialize};
+
+/// What an operator may order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// From now on one making requires this. It must not close a ring of items.
+    Recipe(Box<[Requirement]>),
+    /// Make no more; deliver what was promised.
+    Retire,
+}
+
+/// Where a node stands after its orders.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Standing {
+    /// How many orders it has followed.
+    pub orders: u32,
+    /// What one making requires, if that was ever changed.
+    pub requires: Option<Box<[Requirement]>>,
+    /// Whether it has retired.
+    pub retired: bool,
+}
+
+impl Standing {
+    pub(crate) fn follow(&mut self, order: &Order) {
+        self.orders += 1;
+        match order {
+            Order::Recipe(requires) => self.requires = Some(requires.clone()),
+            Order::Retire => self.retired = true,
+        }
+    }
+}
