@@ -105,6 +105,14 @@ impl<'a> Auditor<'a> {
         }
     }
 
+    /// The run ends because so many events happened at one instant that there is no end to them.
+    pub fn time_stands_still(&mut self, at: Time, events: u64) {
+        self.findings.now = at;
+        self.findings.add(Property::TimePasses, || {
+            format!("{events} events at this instant, and no end; let messages take some time")
+        });
+    }
+
     fn reported(&mut self, node: NodeId, report: &Report) {
         match report {
             Report::TookOffice(term) => {

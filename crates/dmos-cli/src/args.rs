@@ -168,6 +168,9 @@ pub(crate) struct FuzzArguments {
     /// The seed of everything drawn.
     #[arg(long, default_value_t = 1, value_name = "S")]
     pub(crate) seed: u64,
+    /// The number of the first run, to go on with a search or to look at one run.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) first: u64,
     /// Where to write a scenario that fails.
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) out: PathBuf,

@@ -235,13 +235,13 @@ fn strategies_prints_all_there_are() {
 #[test]
 fn every_scenario_of_the_repository_is_valid() {
     let mut files = Vec::new();
-    for folder in ["scenarios", "scenarios/seed"] {
+    for folder in ["scenarios", "scenarios/seed", "scenarios/regressions"] {
         for entry in fs::read_dir(repository().join(folder)).expect("listed") {
             let path = entry.expect("an entry").path();
             files.extend(path.extension().is_some_and(|extension| extension == "yaml").then_some(path));
         }
     }
-    assert!(files.len() >= 9, "{files:?}");
+    assert!(files.len() >= 15, "{files:?}");
     let files: Vec<_> = files.iter().map(|path| path.to_str().expect("UTF-8")).collect();
     succeed(&[&["check"], &files[..]].concat());
 }
@@ -274,6 +274,101 @@ fn errors_show_place_and_remedy() {
     let shown: Vec<String> =
         cases.iter().map(|(name, scenario)| refuse(&format!("{name}.yaml"), scenario)).collect();
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn errors_in_faults_show_place_and_remedy() {
+    let entries = [
+        "{crash: door}",
+        "{at: 1s, when: delivered, crash: door}",
+        "{at: 1s, nth: 2, crash: door}",
+        "{at: 1s, crash: door, recover: door}",
+        "{at: 1s, freeze: door}",
+        "{at: 1s, recover: door, for: 2s}",
+        "{at: 1s, slow: door, for: 2s}",
+        "{at: 1s, crash: door, by: 2s}",
+        "{at: 1s, crash: {role: leeder}}",
+        "{at: 1s, crash: {producer_of: dor}}",
+        "{at: 1s, cut: {from: [], to: [door]}}",
+        "{at: 1s, split: [[wood]]}",
+        "{at: 1s, recipe: {node: wood, needs: [door]}}",
+        "{at: 1s, recipe: {node: door, needs: {wood: 0}}}",
+        "{at: 1s, add: wood}, {at: 1s, add: wood}",
+        "{when: delivered, nth: 0, crash: door}",
+    ];
+    let others = [
+        "messages: {loss: 1.5}",
+        "messages: {loss: 0.6, duplication: 0.6}",
+        "clocks: {drift: 0.9}",
+        "disks: {append_fails: -1}",
+        "wear: [{nodes: [dor], fails_after: 1s, back_after: 1s}]",
+        "wear: [{nodes: all, fails_after: {weibull: {mean: 1s, shape: 0}}, back_after: 1s}]",
+        "wear: [{nodes: every, fails_after: 1s, back_after: 1s}]",
+        "goods: {stock: burnt}",
+    ];
+    let script = entries.map(|entry| format!("script: [{entry}]"));
+    let shown: Vec<String> = script
+        .iter()
+        .map(String::as_str)
+        .chain(others)
+        .map(|faults| refuse("faults.yaml", &format!("{BASE}duration: 10s\nfaults:\n  {faults}\n")))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// A search for what `setting` breaks, in a directory of its own; the file that it writes.
+fn find(directory: &Path, setting: &str) -> PathBuf {
+    let out = directory.to_str().expect("UTF-8");
+    let output = dmos(&["fuzz", "--runs", "200", "--set", setting, "--leader", "bully", "--out", out]);
+    assert_eq!(output.status.code(), Some(1), "{}", text_of(&output));
+    let words = text_of(&output);
+    let command = words.lines().find(|line| line.starts_with("replay it:")).expect("the command");
+    let file = command.split_whitespace().find(|word| word.ends_with(".yaml")).expect("the file");
+    assert!(words.contains(&format!("dmos shrink {file}")), "{words}");
+    PathBuf::from(file)
+}
+
+#[test]
+fn what_a_search_finds_is_replayed_and_made_small() {
+    let directory = tempfile::tempdir().expect("a place for temporary files");
+    let file = find(directory.path(), "protocol.readmission=never");
+    let path = file.to_str().expect("UTF-8");
+    let replayed = dmos(&["run", path, "--strict"]);
+    assert_eq!(replayed.status.code(), Some(1), "{}", text_of(&replayed));
+    assert!(text_of(&replayed).contains("production_resumes, at "), "{}", text_of(&replayed));
+    assert_eq!(dmos(&["run", path]).status.code(), Some(0), "without --strict a finding is a warning");
+    let small = succeed(&["shrink", path]);
+    let written = fs::read_to_string(file.with_extension("small.yaml")).expect("it is written");
+    assert_eq!(written, small);
+    assert!(small.lines().count() < 30 && small.contains("readmission: never"), "{small}");
+    let again = dmos(&["run", file.with_extension("small.yaml").to_str().expect("UTF-8"), "--strict"]);
+    assert_eq!(again.status.code(), Some(1));
+    let clean = dmos(&["shrink", DOORS]);
+    assert_eq!(clean.status.code(), Some(2), "what does not fail cannot be shrunk");
+}
+
+#[test]
+fn a_search_without_a_finding_says_where_it_came_to() {
+    let search = |jobs: &str| {
+        json(&[
+            "fuzz", "--runs", "60", "--seed", "3", "--jobs", jobs, "--format", "json", "--out", "/nowhere",
+        ])
+    };
+    let (one, two) = (search("1"), search("2"));
+    assert_eq!(one, two, "the number of jobs does not matter");
+    assert_eq!((&one["runs"], &one["failure"]), (&Value::from(60), &Value::Null));
+    assert!(one["reached"].as_array().expect("a list").len() > 5);
+    let given = json(&["fuzz", DOORS, "--runs", "5", "--format", "json"]);
+    assert_eq!(given["runs"], 5);
+    let timed = json(&["fuzz", "--runs", "100000000", "--time", "1ms", "--format", "json"]);
+    assert!(timed["runs"].as_u64().expect("a number") < 10_000);
+}
+
+#[test]
+fn a_run_is_made_twice_where_that_is_asked() {
+    let output = dmos(&["run", "scenarios/door-factory-failures.yaml", "--twice", "--duration", "60s"]);
+    assert!(output.status.success() && text_of(&output).contains("twice the same: "), "{}", text_of(&output));
+    succeed(&["run", DOORS, "--strict", "--duration", "60s"]);
 }
 
 #[test]

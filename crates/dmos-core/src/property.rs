@@ -67,6 +67,8 @@ properties! {
         "A plan finds a flow if the nodes taken for living can make a final item, if the flow strategy promises that.";
     LogRecovers "log_recovers" Always
         "After a crash a node has what its log held at the last durable point: no more, no less.";
+    TimePasses "time_passes" Always
+        "Time passes: nodes do not answer each other without end at one instant. If they do, the run ends there.";
     ProductionResumes "production_resumes" Eventually
         "After the last fault is healed, final batches are made again within a bound, if the nodes that are up can make them.";
     LeaderCrashed "leader_crashed" Sometimes

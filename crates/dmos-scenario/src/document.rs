@@ -215,6 +215,7 @@ fn explain(message: &str) -> String {
         .replace("expected u32", "expected a whole number up to 4294967295")
         .replace("expected u64", "expected a whole number from 0")
         .replace("expected struct ScenarioFile", "expected a map of a scenario's fields")
+        .replace("expected an array of length 2", "expected a list of two")
         .replace("unknown variant", "unknown value");
     let quoted: Vec<&str> = plain.split('`').skip(1).step_by(2).collect();
     let is_list = plain.starts_with("unknown field") || plain.starts_with("unknown value");

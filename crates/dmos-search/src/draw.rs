@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dmos_audit::resume_bound;
 use dmos_core::scenario::Ties;
-use dmos_core::settings::{Mailbox, Planning, Protocol, Work};
+use dmos_core::settings::{Deaths, Dock, Mailbox, Planning, Protocol, Requests, Work};
 use dmos_core::strategy::{Descriptor, ParamKind, StrategyCall};
 use dmos_core::{Law, Network, Registry, Scenario, Span};
 use dmos_scenario::file::{DelaysField, LawField, StrategyField};
@@ -71,7 +71,9 @@ impl Dice {
 impl Subject {
     /// The scenario of this number under a seed.
     ///
-    /// It has a phase of faults, and after that a quiet one that is long enough for production to resume.
+    /// It has a phase of faults, and after that a quiet one that is long enough for production to resume; but
+    /// for a few, in which messages are slower than any timeout and nothing is ever healed: there only what
+    /// always holds is looked for.
     ///
     /// # Errors
     /// If what is set makes it invalid. What is drawn alone is valid.
@@ -93,10 +95,14 @@ impl Subject {
             Self::FaultsOf(_, network) => network,
         };
         file.faults = faults::draw(&mut dice, network, faulty);
-        file.faults.heal_at = Some(faulty);
         if dice.percent(60) {
             file.ties = Ties::Shuffled;
         }
+        if matches!(self, Self::Anything(_)) && dice.percent(10) {
+            run_wild(&mut dice, &mut file);
+            return Ok(file);
+        }
+        file.faults.heal_at = Some(faulty);
         let bound = resume_bound(&resolve(&file, registry)?).filter(|bound| *bound * 2 <= QUIET_MAX);
         file.duration = faulty + bound.map_or(Span::from_secs(60), |bound| bound * 2);
         Ok(file)
@@ -165,6 +171,15 @@ fn protocol(dice: &mut Dice) -> Protocol {
     if dice.percent(20) {
         protocol.planning = Planning::HoldsMessages;
     }
+    if dice.percent(10) {
+        protocol.dock = Dock::Blocking;
+    }
+    if dice.percent(10) {
+        protocol.requests = Requests::EveryCycle;
+    }
+    if dice.percent(10) {
+        protocol.deaths = Deaths::EveryReport;
+    }
     if dice.percent(20) {
         protocol.mailbox = Mailbox::SurvivesCrash;
     }
@@ -187,6 +202,17 @@ fn delays(dice: &mut Dice) -> DelaysField {
     };
     let between_starts = dice.percent(30).then(|| dice.span(0, 2_000));
     DelaysField { between_starts, message: message.map(LawField), transit: transit.map(LawField) }
+}
+
+/// Messages take longer than timeouts allow for, and nobody waits for production to resume.
+fn run_wild(dice: &mut Dice, file: &mut ScenarioFile) {
+    let message = match dice.between(0, 2) {
+        0 => Law::Uniform(Span::ZERO, dice.span(1_000, 10_000)),
+        1 => Law::Exponential(dice.span(200, 3_000)),
+        _ => Law::LogNormal { mean: dice.span(100, 1_000), sigma: 2.0 },
+    };
+    file.delays.message = Some(LawField(message));
+    file.duration = file.duration * 2;
 }
 
 fn work(dice: &mut Dice) -> Work {

@@ -22,6 +22,8 @@ pub struct Search<'a> {
     pub subject: &'a Subject,
     /// The seed of everything drawn.
     pub seed: u64,
+    /// The number of the first run.
+    pub first: u64,
     /// The strategies that may be drawn.
     pub registry: &'a Registry,
 }
@@ -92,9 +94,10 @@ impl Search<'_> {
     ) -> Result<Summary, ScenarioError> {
         let mut summary = Summary::default();
         while summary.runs < runs && summary.found.is_none() {
-            let numbers = summary.runs..runs.min(summary.runs + ROUND);
+            let from = self.first + summary.runs;
+            let numbers = from..from + ROUND.min(runs - summary.runs);
             let trials: Vec<_> = numbers.into_par_iter().map(|number| self.trial(number)).collect();
-            for (number, trial) in (summary.runs..).zip(trials) {
+            for (number, trial) in (from..).zip(trials) {
                 let (file, trial) = trial?;
                 match (&trial.record, trial.failure) {
                     (Some(record), None) => summary.add(record, file.duration),

@@ -40,7 +40,7 @@ fn search(set: &[&str], seed: u64, runs: u64) -> Summary {
     let registry = Registry::collect().expect("no two strategies of one name");
     let set = set.iter().map(|setting| Override::parse(setting).expect("a setting")).collect();
     let subject = Subject::Anything(set);
-    let summary = Search { subject: &subject, seed, registry: &registry }.run(runs, |_| true);
+    let summary = Search { subject: &subject, seed, first: 0, registry: &registry }.run(runs, |_| true);
     let summary = summary.unwrap_or_else(|error| panic!("{error}"));
     if let Some(found) = &summary.found {
         panic!("run {} of seed {seed}: {}\n{}", found.number, found.failure, found.file.to_yaml());

@@ -42,11 +42,17 @@ pub fn run(scenario: &Scenario) -> RunRecord {
 pub fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, &dyn Debug)) -> RunRecord {
     let mut simulator = Simulator::new(scenario);
     let end = Time::ZERO + scenario.duration;
+    let mut at_this_instant = 0;
     while let Some((now, event)) = simulator.queue.pop_until(end) {
         watch(now, &event);
+        at_this_instant = if now == simulator.now { at_this_instant + 1 } else { 0 };
         simulator.now = now;
         simulator.events += 1;
         simulator.happen(event);
+        if at_this_instant > simulator.instant_max() {
+            simulator.auditor.time_stands_still(now, at_this_instant);
+            break;
+        }
     }
     simulator.now = end;
     simulator.sample();
@@ -236,6 +242,11 @@ impl<'a> Simulator<'a> {
                 self.queue.push(self.now + self.scenario.sample_every, Event::Sample);
             }
         }
+    }
+
+    /// More events at one instant than this are taken for events without end: some thousands for each node.
+    fn instant_max(&self) -> u64 {
+        100_000 + 10_000 * self.slots.len() as u64
     }
 
     fn slot(&self, node: NodeId) -> &Slot {

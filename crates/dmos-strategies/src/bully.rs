@@ -123,8 +123,10 @@ impl Election for Candidate {
             ElectionInput::Learned(leader, term) if term.0 > self.known_term => {
                 self.known_term = term.0;
                 match self.state {
-                    State::Leads => self.take_office(effects),
-                    State::Follows(_) => {
+                    // A higher one leads, though it may not be heard of here: to outbid it would be to be
+                    // outbid again, without end.
+                    State::Leads if leader < self.seat.me => self.take_office(effects),
+                    State::Follows(_) | State::Leads => {
                         self.state = State::Follows(Some(leader));
                         effects.durable = Some(self.known_term.to_le_bytes().into());
                     }

@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), 
     }
     catch_panics_quietly();
     let mut progress = Progress::new(arguments);
-    let search = Search { subject: &subject, seed: arguments.seed, registry };
+    let search = Search { subject: &subject, seed: arguments.seed, first: arguments.first, registry };
     let summary = search.run(arguments.runs, |summary| progress.goes_on(summary));
     let _ = std::panic::take_hook();
     progress.end();

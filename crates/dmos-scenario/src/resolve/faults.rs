@@ -3,7 +3,7 @@
 use dmos_core::faults::{
     Condition, DiskFaults, Failure, Fault, Faults, MessageFaults, Scripted, Target, Trigger, Wear,
 };
-use dmos_core::{ItemId, Network, NodeId, Requirement, Span, Time};
+use dmos_core::{ItemId, Network, NetworkError, NodeId, Requirement, Span, Time};
 
 use super::{PERIOD_MIN, Problems, SUGGESTIONS, at_least, laws, unknown_item, unknown_node};
 use crate::document::{Path, steps};
@@ -91,7 +91,8 @@ fn messages(field: MessagesField, problems: &mut Problems) -> MessageFaults {
     share(field.loss, 0.9, path("loss"), problems);
     share(field.duplication, 0.9, path("duplication"), problems);
     share(field.reordering, 0.9, path("reordering"), problems);
-    if field.loss + field.duplication + field.reordering > 1.0 {
+    let shares = [field.loss, field.duplication, field.reordering];
+    if shares.iter().all(|share| (0.0..=0.9).contains(share)) && shares.iter().sum::<f64>() > 1.0 {
         let message = "`loss`, `duplication` and `reordering` are more than all messages together";
         problems.push((steps!["faults", "messages"], message.to_owned()));
     }
@@ -318,7 +319,13 @@ fn check_orders(script: &[Scripted], network: &Network, problems: &mut Problems)
     }
     let all = all.iter().enumerate().map(|(index, requires)| (NodeId::new(index), &requires[..]));
     if is_changed && let Err(error) = network.with_requirements(all) {
-        let message = format!("with all recipes that the script orders: {error}");
+        let message = match error {
+            NetworkError::Cycle(item) => format!(
+                "with the recipes that the script orders, `{}` is made, over other items, out of itself",
+                network.item_name(item)
+            ),
+            error => format!("with the recipes that the script orders: {error}"),
+        };
         problems.push((steps!["faults", "script"], message));
     }
     if added.len() == network.node_count() {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use dmos_core::faults::{ClockFaults, Condition, DiskFaults, Failure, GoodsInCrash, InCrash};
+use dmos_core::faults::{ClockFaults, Condition, DiskFaults, Failure, GoodsInCrash, InCrash, Operator};
 use dmos_core::{Law, Network, NodeId, Span};
 use dmos_scenario::file::{
     CutField, FaultsField, Heal, LawField, MessagesField, Needs, NodeName, NodesField, RecipeField, Role,
@@ -23,6 +23,9 @@ pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsFie
     if drawer.dice.percent(15) {
         faults.wear.push(drawer.wear());
     }
+    if drawer.dice.percent(10) {
+        faults.operator = Some(operator(drawer.dice));
+    }
     if drawer.dice.percent(40) {
         faults.messages = messages(drawer.dice);
     }
@@ -42,6 +45,13 @@ pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsFie
         faults.goods = GoodsInCrash { stock: fate(), dock: fate(), finished: fate() };
     }
     faults
+}
+
+fn operator(dice: &mut Dice) -> Operator {
+    let mut rate = |max| format!("{}/min", dice.between(1, max)).parse().expect("a rate");
+    let (failures, recoveries) = (rate(6), rate(10));
+    let (leader_can_fail, ends_can_fail) = (dice.percent(60), dice.percent(60));
+    Operator { failures, recoveries, leader_can_fail, ends_can_fail, ..Operator::default() }
 }
 
 fn messages(dice: &mut Dice) -> MessagesField {

@@ -23,7 +23,11 @@ pub(super) fn draw(dice: &mut Dice) -> NetworkField {
             nodes.push(NodeField { name: own_name, makes, needs: Needs(recipe.clone()), count: 1 });
         }
     }
-    let final_items = dice.percent(20).then(|| vec![ITEMS[items - 1].to_owned()]);
+    // What the last node makes is final, unless the file says otherwise; now and then there are two.
+    let mut final_items = dice.percent(20).then(|| vec![ITEMS[items - 1].to_owned()]);
+    if dice.percent(30) && items > 2 {
+        final_items.iter_mut().for_each(|finals| finals.push(ITEMS[items - 2].to_owned()));
+    }
     NetworkField { nodes: Some(nodes), final_items, ..NetworkField::default() }
 }
 
