@@ -77,7 +77,7 @@ fn a_duplicate_that_resurrects_what_was_used_up_is_found() {
 
 #[test]
 fn a_replay_to_the_wrong_consumer_is_found() {
-    is_found("protocol.recovery=replay", 100, |_, words| {
+    is_found("protocol.recovery=replay", 500, |_, words| {
         words.contains("is received, but it was under way to")
     });
 }
