@@ -37,18 +37,13 @@ impl<'a> Flows<'a> {
         }
     }
 
+    /// O(e log e) in the edges of the flow.
     fn check(&self, findings: &mut Findings, planner: NodeId, plan: &PlanReport, flow: &Flow) {
         let network = &plan.network;
         let name = |node: NodeId| self.network.node_name(node);
         for edge in flow.edges() {
-            for node in [edge.producer, edge.consumer] {
-                if !plan.alive.contains(node) {
-                    findings.add(Property::PlannedAmongTheLiving, || {
-                        format!("node {planner} plans with `{}`, which it takes for dead", name(node))
-                    });
-                }
-            }
-            let requires = network.requirements(edge.consumer).iter().any(|r| r.item == edge.item);
+            let requirements = network.requirements(edge.consumer);
+            let requires = requirements.binary_search_by_key(&edge.item, |required| required.item).is_ok();
             if network.makes(edge.producer) != edge.item || !requires {
                 findings.add(Property::FlowFits, || {
                     let (producer, consumer) = (name(edge.producer), name(edge.consumer));
@@ -58,23 +53,26 @@ impl<'a> Flows<'a> {
                     )
                 });
             }
-            let consumer_lacks = lacking(network, flow, edge.consumer);
+        }
+        let mut working: Vec<NodeId> =
+            flow.edges().iter().flat_map(|edge| [edge.producer, edge.consumer]).collect();
+        working.sort_unstable();
+        working.dedup();
+        for node in working {
+            if !plan.alive.contains(node) {
+                findings.add(Property::PlannedAmongTheLiving, || {
+                    format!("node {planner} plans with `{}`, which it takes for dead", name(node))
+                });
+            }
             // A supplier without suppliers needs none, unless others may stand in for sources.
-            let producer_lacks = self.is_promised && lacking(network, flow, edge.producer);
-            for (node, lacks) in [(edge.consumer, consumer_lacks), (edge.producer, producer_lacks)] {
-                if lacks {
-                    findings.add(Property::FlowFits, || {
-                        format!("`{}` is not supplied with all that it requires", name(node))
-                    });
-                }
+            let suppliers = flow.suppliers(node);
+            let is_checked = self.is_promised || !suppliers.is_empty();
+            let is_supplied = |item| suppliers.binary_search_by_key(&item, |edge| edge.item).is_ok();
+            if is_checked && !network.requirements(node).iter().all(|required| is_supplied(required.item)) {
+                findings.add(Property::FlowFits, || {
+                    format!("`{}` is not supplied with all that it requires", name(node))
+                });
             }
         }
     }
-}
-
-/// Whether a node is not supplied with all that it requires.
-fn lacking(network: &Network, flow: &Flow, node: NodeId) -> bool {
-    let suppliers = flow.suppliers(node);
-    let is_supplied = |item| suppliers.iter().any(|edge| edge.item == item);
-    !network.requirements(node).iter().all(|required| is_supplied(required.item))
 }

@@ -1,0 +1,143 @@
+//! Every property can fail: auditors told of what should never happen say so, and of what may, nothing.
+
+use std::sync::Arc;
+
+use dmos_audit::observation::{Crashed, FoundLog};
+use dmos_audit::{Auditor, NodeAtEnd, Observation, resume_bound};
+use dmos_core::{
+    BatchId, Flow, ItemId, NodeId, NodeMetrics, NodeSet, Property, Registry, Scenario, SerialSet, Span,
+    Stamp, SupplyEdge, Term, Time,
+};
+use dmos_node::{Holdings, LogRecord, PlanReport, Report, Scrapped};
+use dmos_strategies as _;
+
+/// wood, two doors of wood, and a house of a door; healed after ten seconds.
+fn scenario() -> Scenario {
+    let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood], count: 2}, {makes: house, needs: [door]}]}
+duration: 1h
+flow: {name: memoized, stand_ins: false}
+faults: {heal_at: 10s}";
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
+    loaded.unwrap_or_else(|error| panic!("{error}")).scenario
+}
+
+/// What happened: the second, the node, and what.
+type Event<'a> = (u64, usize, Observation<'a>);
+
+fn audit(scenario: &Scenario, events: &[Event<'_>]) -> Vec<Property> {
+    let mut auditor = Auditor::new(scenario);
+    for (second, node, observation) in events {
+        auditor.observe(at(*second), NodeId::new(*node), observation);
+    }
+    let metrics = NodeMetrics::default();
+    let end = |_| NodeAtEnd { holdings: None, scrapped: Scrapped::default(), metrics: &metrics };
+    let audit = auditor.finish(Time::ZERO + scenario.duration, end);
+    audit.findings.iter().map(|finding| finding.property).collect()
+}
+
+fn at(second: u64) -> Time {
+    Time::ZERO + Span::from_secs(second)
+}
+
+fn report(second: u64, node: usize, report: &Report) -> Event<'_> {
+    (second, node, Observation::Reported(report))
+}
+
+/// A plan among `alive` with these edges (producer, consumer, item), or none.
+fn plan(scenario: &Scenario, alive: &[usize], edges: Option<&[(usize, usize, usize)]>) -> Report {
+    let mut set = NodeSet::none(4);
+    for &node in alive {
+        set.insert(NodeId::new(node));
+    }
+    let edge = |&(producer, consumer, item): &(usize, usize, usize)| SupplyEdge {
+        producer: NodeId::new(producer),
+        consumer: NodeId::new(consumer),
+        item: ItemId::new(item),
+    };
+    Report::Planned(Box::new(PlanReport {
+        took: Span::ZERO,
+        steps: 1,
+        network: Arc::clone(&scenario.network),
+        alive: set,
+        flow: edges.map(|edges| Arc::new(Flow::new(edges.iter().map(edge).collect()))),
+        gave_up: false,
+        in_force: true,
+    }))
+}
+
+#[test]
+fn two_leaders_of_one_term_are_found() {
+    let scenario = scenario();
+    let (first, second) = (Report::TookOffice(Term(3)), Report::TookOffice(Term(4)));
+    let fine = [report(1, 2, &first), report(2, 2, &first), report(3, 1, &second)];
+    assert_eq!(audit(&scenario, &fine), []);
+    let two = [report(1, 2, &first), report(2, 1, &first)];
+    assert_eq!(audit(&scenario, &two), [Property::OneLeaderPerTerm]);
+}
+
+#[test]
+fn an_older_flow_in_place_of_a_newer_is_found() {
+    let scenario = scenario();
+    let adopted = |term, version| Report::Adopted(Stamp { term: Term(term), version });
+    let (old, new, newest) = (adopted(3, 2), adopted(3, 3), adopted(4, 1));
+    assert_eq!(audit(&scenario, &[report(1, 0, &old), report(2, 0, &new), report(3, 0, &newest)]), []);
+    let crash = (2, 0, Observation::Crashed(Crashed::default()));
+    let back = [report(1, 0, &new), crash, report(3, 0, &old)];
+    assert_eq!(audit(&scenario, &back), [Property::NewerFlowWins], "also after a crash");
+}
+
+#[test]
+fn plans_with_the_dead_and_plans_that_do_not_fit_are_found() {
+    let scenario = scenario();
+    let found = |alive: &[usize], edges: Option<&[(usize, usize, usize)]>| {
+        audit(&scenario, &[report(1, 3, &plan(&scenario, alive, edges))])
+    };
+    let whole: &[_] = &[(0, 1, 0), (1, 3, 1)];
+    assert_eq!(found(&[0, 1, 3], Some(whole)), []);
+    assert_eq!(found(&[0, 3], Some(whole)), [Property::PlannedAmongTheLiving]);
+    assert_eq!(found(&[0, 1, 3], Some(&[(1, 3, 1)])), [Property::FlowFits], "the door maker has no wood");
+    assert_eq!(found(&[0, 1, 3], Some(&[(0, 1, 0), (0, 3, 1)])), [Property::FlowFits], "wood is no door");
+    assert_eq!(found(&[0, 3], None), [], "without a door maker there is no flow");
+    assert_eq!(found(&[0, 2, 3], None), [Property::FlowFound]);
+}
+
+#[test]
+fn a_node_that_recovers_to_something_else_is_found() {
+    let scenario = scenario();
+    let made = LogRecord::Made { first: BatchId { maker: NodeId::new(0), serial: 0 }, count: 1, inputs: 0 };
+    let recovers = |stock: Vec<(u32, u32)>| {
+        let holdings = Holdings { stock: SerialSet::from(stock), under_way: vec![], received: vec![] };
+        let started = Observation::Started { recovering: true, log: FoundLog::default() };
+        let events =
+            [(1, 0, Observation::Durable(&made)), (2, 0, started), (2, 0, Observation::Holds(holdings))];
+        audit(&scenario, &events)
+    };
+    assert_eq!(recovers(vec![(0, 1)]), []);
+    assert_eq!(recovers(vec![]), [Property::LogRecovers], "it has less");
+    assert_eq!(recovers(vec![(0, 2)]), [Property::LogRecovers], "it has more");
+}
+
+#[test]
+fn production_that_does_not_resume_is_found() {
+    let scenario = scenario();
+    let bound = resume_bound(&scenario).expect("work takes no time").as_nanos() / 1_000_000_000;
+    assert!((60..3_600 / 4).contains(&bound), "{bound}");
+    let started = |node| (0, node, Observation::Started { recovering: false, log: FoundLog::default() });
+    let house =
+        |serial| LogRecord::Made { first: BatchId { maker: NodeId::new(3), serial }, count: 1, inputs: 0 };
+    let houses: Vec<LogRecord> = (0..1_000).map(house).collect();
+    // Houses are made out of nothing here, which other auditors find.
+    let resumes = |down: &[usize], until: u64| {
+        let mut events: Vec<_> = (0..4).map(started).collect();
+        events.extend(down.iter().map(|&node| (5, node, Observation::Crashed(Crashed::default()))));
+        let makes = houses.iter().zip((0..until).step_by(60));
+        events.extend(makes.map(|(record, second)| (second, 3, Observation::Durable(record))));
+        !audit(&scenario, &events).contains(&Property::ProductionResumes)
+    };
+    assert!(resumes(&[], 3_600));
+    assert!(!resumes(&[], 3_600 - 2 * bound), "it stopped before the end");
+    assert!(!resumes(&[], 0), "it never began");
+    assert!(resumes(&[1, 2], 0), "without a door maker it cannot");
+    assert!(!resumes(&[1], 0), "with one it can");
+}
