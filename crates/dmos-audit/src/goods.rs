@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dmos_core::faults::InCrash;
 use dmos_core::record::GoodsAudit;
-use dmos_core::{BatchId, ItemId, Network, NodeId, Property, Requirement, SerialSet};
+use dmos_core::settings::{LogKeeping, Recovery};
+use dmos_core::{BatchId, ItemId, Network, NodeId, Property, Requirement, Scenario, SerialSet, Time};
 use dmos_node::{Holdings, LogRecord, LogState, Order};
 
-use crate::NodeAtEnd;
 use crate::findings::Findings;
+use crate::{NodeAtEnd, resume_bound};
 
 /// What the books say of one node.
 #[derive(Default)]
@@ -18,8 +20,8 @@ struct Account {
     /// How many batches it made.
     made: u32,
     stock: SerialSet,
-    /// Own batches that left the stock and that nobody has received, with whom they were promised to.
-    under_way: BTreeMap<u32, Option<NodeId>>,
+    /// Own batches that left the stock and that nobody has received, with whom they were promised to, and when.
+    under_way: BTreeMap<u32, (Option<NodeId>, Time)>,
     /// Own batches that somebody used up.
     used: SerialSet,
     /// Batches in the dock.
@@ -28,19 +30,28 @@ struct Account {
     going_in: Vec<BatchId>,
     /// What one making takes, if that was changed.
     requires: Option<Box<[Requirement]>>,
+    has_retired: bool,
+    /// Batches that a crash destroyed, and that the node has not entered as scrap yet.
+    destroyed: BTreeSet<BatchId>,
+    /// Records since the log was last compacted.
+    log_length: u64,
+    /// The most batches held at once since then.
+    held_at_most: u64,
 }
 
 /// The books.
 pub(crate) struct Goods<'a> {
+    scenario: &'a Scenario,
     network: &'a Network,
     accounts: Vec<Account>,
     audit: GoodsAudit,
 }
 
 impl<'a> Goods<'a> {
-    pub(crate) fn new(network: &'a Network) -> Self {
+    pub(crate) fn new(scenario: &'a Scenario) -> Self {
+        let network = &*scenario.network;
         let accounts = network.nodes().map(|_| Account::default()).collect();
-        Self { network, accounts, audit: GoodsAudit::default() }
+        Self { scenario, network, accounts, audit: GoodsAudit::default() }
     }
 
     pub(crate) fn network(&self) -> &'a Network {
@@ -51,14 +62,19 @@ impl<'a> Goods<'a> {
         &mut self.accounts[node.index()]
     }
 
-    /// Whether something of a node's is under way.
-    pub(crate) fn has_promised(&self, node: NodeId) -> bool {
-        !self.accounts[node.index()].under_way.is_empty()
-    }
-
-    /// A node starts. A making that was cut off has used nothing.
-    pub(crate) fn started(&mut self, node: NodeId) {
-        self.account(node).going_in.clear();
+    /// A node starts. A making that was cut off has used nothing, and what the crash destroyed is to be found.
+    pub(crate) fn started(&mut self, node: NodeId, recovering: bool) {
+        let fate = &self.scenario.faults.goods;
+        let stock = if self.network.is_final(node) { fate.finished } else { fate.stock };
+        let dock = fate.dock;
+        let account = self.account(node);
+        account.going_in.clear();
+        if recovering {
+            let own = account.stock.iter().map(|serial| BatchId { maker: node, serial });
+            let stock = own.filter(|_| stock == InCrash::Scrapped);
+            let dock = account.received.iter().copied().filter(|_| dock == InCrash::Scrapped);
+            account.destroyed = stock.chain(dock).collect();
+        }
     }
 
     /// Where a batch is, in words.
@@ -68,8 +84,8 @@ impl<'a> Goods<'a> {
             return "in stock".to_owned();
         }
         match maker.under_way.get(&batch.serial) {
-            Some(Some(to)) => return format!("under way to `{}`", self.network.node_name(*to)),
-            Some(None) => return "under way".to_owned(),
+            Some((Some(to), _)) => return format!("under way to `{}`", self.network.node_name(*to)),
+            Some((None, _)) => return "under way".to_owned(),
             None => {}
         }
         if maker.used.contains(batch.serial) {
@@ -92,6 +108,7 @@ impl<'a> Goods<'a> {
 
     /// A record became durable.
     pub(crate) fn appended(&mut self, findings: &mut Findings, node: NodeId, record: &LogRecord) {
+        self.check_length(findings, node);
         match record {
             LogRecord::Made { first, count, inputs } => self.made(findings, node, (*first, *count, *inputs)),
             LogRecord::Promised { batch, to, .. } => self.sent_off(findings, node, *batch, Some(*to)),
@@ -103,39 +120,100 @@ impl<'a> Goods<'a> {
                 }
             }
             LogRecord::Consumed(batch) => self.account(node).going_in.push(*batch),
-            LogRecord::Scrapped(batch) => {
-                let account = self.account(node);
-                let own = batch.maker == node && account.stock.remove(batch.serial);
-                if own || account.received.remove(batch) {
-                    self.audit.scrapped += 1;
-                } else {
-                    self.misplaced(findings, node, *batch, "scrap");
-                }
-            }
+            LogRecord::Scrapped(batch) => self.scrapped(findings, node, *batch),
             LogRecord::Ordered(Order::Recipe(requires)) => {
                 self.account(node).requires = Some(requires.clone());
             }
-            LogRecord::Compacted(state) => self.compacted(findings, node, state),
+            LogRecord::Ordered(Order::Retire) => self.account(node).has_retired = true,
             LogRecord::Returned
             | LogRecord::OnItsWay(_)
             | LogRecord::Coming(_)
             | LogRecord::Obeyed(_)
-            | LogRecord::Ordered(Order::Retire)
-            | LogRecord::Election(_) => {}
+            | LogRecord::Election(_)
+            | LogRecord::Compacted(_) => {}
+        }
+    }
+
+    /// One more record. Logs that are compacted are never much longer than what they hold.
+    fn check_length(&mut self, findings: &mut Findings, node: NodeId) {
+        let protocol = &self.scenario.protocol;
+        let is_compacted = protocol.recovery == Recovery::Exact && protocol.log == LogKeeping::Separate;
+        let Some(after) = protocol.compact_after.filter(|_| is_compacted) else {
+            return;
+        };
+        let account = &mut self.accounts[node.index()];
+        let held = account.stock.runs().len() + account.received.len() + account.under_way.len();
+        account.log_length += 1;
+        account.held_at_most = account.held_at_most.max(held as u64);
+        // The numbers that a node has seen count as well; they are few for each of its suppliers.
+        let (length, held) = (account.log_length, account.held_at_most);
+        if length > 1_000 + 2 * u64::from(after.get()) + 20 * held {
+            findings.add(Property::WithinLimits, || {
+                format!(
+                    "the log of node {node} has {length} records, though the node held {held} batches at most"
+                )
+            });
+        }
+    }
+
+    fn scrapped(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId) {
+        let account = self.account(node);
+        let is_destroyed = account.destroyed.remove(&batch);
+        let own = batch.maker == node && account.stock.remove(batch.serial);
+        if own || account.received.remove(&batch) {
+            self.audit.scrapped += 1;
+        } else {
+            self.misplaced(findings, node, batch, "scrap");
+        }
+        if !is_destroyed {
+            findings.add(Property::ScrapIsFound, || {
+                let name = self.network.node_name(node);
+                format!("`{name}` enters batch {batch} as scrap, which no crash has destroyed")
+            });
+        }
+    }
+
+    /// What was destroyed is to be entered before anything is made of it, or promised.
+    fn check_work(&self, findings: &mut Findings, node: NodeId, what: &str) {
+        let account = &self.accounts[node.index()];
+        if account.has_retired {
+            findings.add(Property::RetiredMakesNothing, || {
+                format!("`{}` {what}, though it has retired", self.network.node_name(node))
+            });
+        }
+        if !account.destroyed.is_empty() {
+            let count = account.destroyed.len();
+            findings.add(Property::ScrapIsFound, || {
+                format!(
+                    "`{}` {what} before it enters {count} batches as scrap that a crash has destroyed",
+                    self.network.node_name(node)
+                )
+            });
         }
     }
 
     fn sent_off(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId, to: Option<NodeId>) {
+        self.check_work(findings, node, "promises a batch");
+        let now = findings.now;
         if batch.maker == node && self.account(node).stock.remove(batch.serial) {
-            self.account(node).under_way.insert(batch.serial, to);
+            self.account(node).under_way.insert(batch.serial, (to, now));
         } else {
             self.misplaced(findings, node, batch, "sent off");
+        }
+        let limit = self.scenario.protocol.promise_limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
+        let promised =
+            self.accounts[node.index()].under_way.values().filter(|promise| promise.0 == to).count();
+        if to.is_some() && promised as u64 > limit {
+            findings.add(Property::WithinLimits, || {
+                let name = self.network.node_name(node);
+                format!("`{name}` has promised {promised} batches to one consumer; {limit} is the limit")
+            });
         }
     }
 
     fn received(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId) {
         let under_way = &mut self.accounts[batch.maker.index()].under_way;
-        let is_its_own = under_way.get(&batch.serial).is_some_and(|to| to.is_none_or(|to| to == node));
+        let is_its_own = under_way.get(&batch.serial).is_some_and(|(to, _)| to.is_none_or(|to| to == node));
         if is_its_own {
             under_way.remove(&batch.serial);
             self.account(node).received.insert(batch);
@@ -145,6 +223,7 @@ impl<'a> Goods<'a> {
     }
 
     fn made(&mut self, findings: &mut Findings, node: NodeId, (first, count, inputs): (BatchId, u32, u32)) {
+        self.check_work(findings, node, "makes a batch");
         let going_in = std::mem::take(&mut self.account(node).going_in);
         let cut_off = going_in.len().saturating_sub(inputs as usize);
         let mut by_item: BTreeMap<ItemId, u32> = BTreeMap::new();
@@ -183,20 +262,37 @@ impl<'a> Goods<'a> {
         }
     }
 
-    /// A log was compacted: it must add up to the same.
-    fn compacted(&self, findings: &mut Findings, node: NodeId, state: &LogState) {
+    /// A log was compacted: it must add up to what it was, and to what the books say.
+    pub(crate) fn compacted(
+        &mut self,
+        findings: &mut Findings,
+        node: NodeId,
+        before: &[LogRecord],
+        state: &LogState,
+    ) {
         let holdings = Holdings {
             stock: state.stock.clone(),
             under_way: state.promised.keys().copied().collect(),
             received: state.received.iter().copied().collect(),
         };
         self.compare(findings, Property::LogRecovers, node, &holdings);
-        let made = self.accounts[node.index()].made;
-        if state.made != made {
+        let whole = LogState::of(before);
+        // What is settled is remembered as one run: more numbers, but never fewer.
+        let forgotten = !state.seen.contains_all(&whole.seen);
+        let compacted = LogState {
+            seen: whole.seen.clone(),
+            inbound_entries: whole.inbound_entries,
+            outbound_entries: whole.outbound_entries,
+            ..state.clone()
+        };
+        if compacted != whole || forgotten {
             findings.add(Property::LogRecovers, || {
-                format!("the compacted log of node {node} says {} batches made, not {made}", state.made)
+                let name = self.network.node_name(node);
+                format!("the compacted log of `{name}` does not add up to what the log was")
             });
         }
+        let account = self.account(node);
+        (account.log_length, account.held_at_most) = (1, 0);
     }
 
     /// A node has recovered: it must hold what its log held.
@@ -241,7 +337,13 @@ impl<'a> Goods<'a> {
     }
 
     /// Ends the audit: counts every batch where it is. Of a node that is down, its log is all there is.
-    pub(crate) fn finish(mut self, findings: &mut Findings, nodes: &[NodeAtEnd<'_>]) -> GoodsAudit {
+    pub(crate) fn finish(
+        mut self,
+        findings: &mut Findings,
+        end: Time,
+        nodes: &[NodeAtEnd<'_>],
+    ) -> GoodsAudit {
+        self.check_promises(findings, end, nodes);
         for (node, end) in self.network.nodes().zip(nodes) {
             let lacking = match &end.holdings {
                 Some(holdings) => self.compare(findings, Property::BatchInOnePlace, node, holdings),
@@ -261,6 +363,27 @@ impl<'a> Goods<'a> {
             self.audit.scrapped += gone;
         }
         self.audit
+    }
+}
+
+impl Goods<'_> {
+    /// Whether what was promised between nodes that are up has come in, long after the last fault.
+    fn check_promises(&self, findings: &mut Findings, end: Time, nodes: &[NodeAtEnd<'_>]) {
+        let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
+            return;
+        };
+        let is_up = |node: NodeId| nodes[node.index()].holdings.is_some();
+        for (node, account) in self.network.nodes().zip(&self.accounts).filter(|(node, _)| is_up(*node)) {
+            for (serial, (to, since)) in &account.under_way {
+                let waits = end.since((*since).max(healed));
+                if to.is_some_and(is_up) && waits > bound {
+                    findings.add(Property::PromisesKept, || {
+                        let (name, waits) = (self.network.node_name(node), waits.as_secs_f64());
+                        format!("batch {serial} of `{name}` has been under way for {waits:.0} s since all was healed")
+                    });
+                }
+            }
+        }
     }
 }
 
@@ -285,22 +408,20 @@ impl Lacking {
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::network::Names;
     use dmos_core::record::Finding;
-    use dmos_core::{NodeMetrics, Recipe, RequestId};
+    use dmos_core::{NodeMetrics, RequestId};
     use dmos_node::Scrapped;
+    use dmos_strategies as _;
 
     use super::*;
 
-    /// Node 0 makes what node 1 needs.
-    fn network() -> Network {
-        let needs = Requirement { item: ItemId::new(0), quantity: 1 };
-        let recipes = [
-            Recipe { makes: ItemId::new(0), quantity: 1, requires: vec![] },
-            Recipe { makes: ItemId::new(1), quantity: 1, requires: vec![needs] },
-        ];
-        let names = (Names::Numbers(2), Names::Numbers(2));
-        Network::new(names.0, names.1, recipes.into_iter(), vec![ItemId::new(1)]).expect("a network")
+    /// Node 0 makes what node 1 needs; a crash destroys what is in stock.
+    fn scenario() -> Scenario {
+        let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1s\n\
+                    faults: {goods: {stock: scrapped}}\nprotocol: {promise_limit: 1}\n";
+        let registry = dmos_core::Registry::collect().expect("no two strategies of one name");
+        let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
+        loaded.unwrap_or_else(|error| panic!("{error}")).scenario
     }
 
     fn batch(maker: usize) -> BatchId {
@@ -328,14 +449,14 @@ mod tests {
         records: &[(usize, LogRecord)],
         holdings: impl Fn(usize) -> Option<Holdings>,
     ) -> (GoodsAudit, Vec<Finding>) {
-        let (network, metrics) = (network(), NodeMetrics::default());
-        let (mut goods, mut findings) = (Goods::new(&network), Findings::default());
+        let (scenario, metrics) = (scenario(), NodeMetrics::default());
+        let (mut goods, mut findings) = (Goods::new(&scenario), Findings::default());
         for (node, record) in records {
             goods.appended(&mut findings, NodeId::new(*node), record);
         }
         let end =
             |node| NodeAtEnd { holdings: holdings(node), scrapped: Scrapped::default(), metrics: &metrics };
-        (goods.finish(&mut findings, &[end(0), end(1)]), findings.into_vec())
+        (goods.finish(&mut findings, Time::ZERO, &[end(0), end(1)]), findings.into_vec())
     }
 
     #[track_caller]
@@ -394,20 +515,69 @@ mod tests {
         assert_eq!(audit(&[made(0, 0)], both).1.len(), 1);
     }
 
+    /// What is found in a life of node 0 with a crash after it has made a batch.
+    fn after_a_crash(records: &[LogRecord]) -> (GoodsAudit, Vec<Property>) {
+        let scenario = scenario();
+        let (mut goods, mut findings) = (Goods::new(&scenario), Findings::default());
+        goods.appended(&mut findings, NodeId::new(0), &made(0, 0).1);
+        goods.started(NodeId::new(0), true);
+        records.iter().for_each(|record| goods.appended(&mut findings, NodeId::new(0), record));
+        let properties = findings.into_vec().iter().map(|finding| finding.property).collect();
+        (goods.audit, properties)
+    }
+
     #[test]
-    fn what_a_crash_destroyed_is_counted() {
-        let scrapped = (0, LogRecord::Scrapped(batch(0)));
-        let (counts, findings) = audit(&[made(0, 0), scrapped.clone()], nothing);
-        assert_eq!((counts.scrapped, counts.lost, findings), (1, 0, vec![]));
-        finds(&[made(0, 0), promised(1), scrapped], Property::BatchInOnePlace);
+    fn what_a_crash_destroyed_is_found_and_nothing_else() {
+        let scrap = LogRecord::Scrapped(batch(0));
+        let next = LogRecord::Made { first: BatchId { serial: 1, ..batch(0) }, count: 1, inputs: 0 };
+        let (audit, found) = after_a_crash(&[scrap.clone(), next.clone()]);
+        assert_eq!((audit.scrapped, found), (1, vec![]));
+        assert_eq!(after_a_crash(std::slice::from_ref(&next)).1, [Property::ScrapIsFound], "it is not found");
+        assert_eq!(after_a_crash(&[promised(1).1]).1, [Property::ScrapIsFound], "it is promised");
+        assert_eq!(
+            audit_of(&[made(0, 0), (0, scrap)]),
+            [Property::ScrapIsFound],
+            "without a crash there is no scrap"
+        );
+    }
+
+    fn audit_of(records: &[(usize, LogRecord)]) -> Vec<Property> {
+        audit(records, |_| None).1.iter().map(|finding| finding.property).collect()
+    }
+
+    #[test]
+    fn retired_nodes_make_and_promise_nothing() {
+        let retire = (0, LogRecord::Ordered(Order::Retire));
+        finds(&[retire.clone(), made(0, 0)], Property::RetiredMakesNothing);
+        finds(&[made(0, 0), retire, promised(1)], Property::RetiredMakesNothing);
+    }
+
+    #[test]
+    fn limits_are_kept() {
+        let next = LogRecord::Made { first: BatchId { serial: 1, ..batch(0) }, count: 1, inputs: 0 };
+        let second = LogRecord::Promised {
+            batch: BatchId { serial: 1, ..batch(0) },
+            to: NodeId::new(1),
+            request: RequestId::default(),
+        };
+        finds(&[made(0, 0), promised(1), (0, next), (0, second)], Property::WithinLimits);
+        let much = vec![(0, LogRecord::Returned); 4_000];
+        assert!(audit_of(&much).contains(&Property::WithinLimits), "the log is never compacted");
     }
 
     #[test]
     fn a_compacted_log_must_add_up() {
-        let state = LogState { made: 1, ..LogState::default() };
-        finds(&[made(0, 0), (0, LogRecord::Compacted(Box::new(state)))], Property::LogRecovers);
-        let state = LogState { made: 1, stock: SerialSet::from(vec![(0, 1)]), ..LogState::default() };
-        let kept = [made(0, 0), (0, LogRecord::Compacted(Box::new(state)))];
-        assert_eq!(audit(&kept, |_| None).1, []);
+        let compacted = |state: LogState| {
+            let scenario = scenario();
+            let (mut goods, mut findings) = (Goods::new(&scenario), Findings::default());
+            let log = [made(0, 0).1];
+            goods.appended(&mut findings, NodeId::new(0), &log[0]);
+            goods.compacted(&mut findings, NodeId::new(0), &log, &state);
+            findings.into_vec().iter().map(|finding| finding.property).collect::<Vec<_>>()
+        };
+        let kept = LogState { made: 1, stock: SerialSet::from(vec![(0, 1)]), ..LogState::default() };
+        assert_eq!(compacted(kept.clone()), []);
+        assert_eq!(compacted(LogState { returns: 1, ..kept.clone() }), [Property::LogRecovers]);
+        assert!(compacted(LogState { stock: SerialSet::default(), ..kept }).contains(&Property::LogRecovers));
     }
 }

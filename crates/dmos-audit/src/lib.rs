@@ -61,6 +61,8 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// The states that were come to, and how often.
     pub reached: Vec<(Property, u64)>,
+    /// Why nobody looked whether production resumes, if the scenario is healed and nobody did.
+    pub not_checked: Option<&'static str>,
 }
 
 impl<'a> Auditor<'a> {
@@ -69,7 +71,7 @@ impl<'a> Auditor<'a> {
     pub fn new(scenario: &'a Scenario) -> Self {
         Self {
             findings: Findings::default(),
-            goods: goods::Goods::new(&scenario.network),
+            goods: goods::Goods::new(scenario),
             leadership: leadership::Leadership::new(scenario),
             flow: flow::Flows::new(scenario),
             progress: progress::Progress::new(scenario),
@@ -83,11 +85,19 @@ impl<'a> Auditor<'a> {
         let findings = &mut self.findings;
         match observation {
             Observation::Started { recovering, log } => {
-                self.sights.started(node, log, *recovering && self.goods.has_promised(node));
-                self.goods.started(node);
+                self.sights.started(node, log);
+                self.goods.started(node, *recovering);
                 self.progress.started(node);
             }
-            Observation::Holds(holdings) => self.goods.recovered(findings, node, holdings),
+            Observation::Holds(holdings) => {
+                if !holdings.under_way.is_empty() {
+                    self.sights.saw(Property::PromiseRepeated);
+                }
+                self.goods.recovered(findings, node, holdings);
+            }
+            Observation::Compacted { before, state } => {
+                self.goods.compacted(findings, node, before, state);
+            }
             Observation::Crashed(crashed) => {
                 self.sights.crashed(node, *crashed);
                 self.progress.crashed(node);
@@ -135,8 +145,13 @@ impl<'a> Auditor<'a> {
         let nodes: Vec<NodeAtEnd<'_>> = network.nodes().map(node).collect();
         self.sights.count_metrics(nodes.iter().map(|node| node.metrics));
         let resumed = self.progress.finish(&mut self.findings, end);
-        self.sights.saw_times(Property::Resumed, u64::from(resumed));
-        let goods = self.goods.finish(&mut self.findings, &nodes);
-        Audit { goods, findings: self.findings.into_vec(), reached: self.sights.into_vec() }
+        self.sights.saw_times(Property::Resumed, u64::from(resumed == Ok(true)));
+        let goods = self.goods.finish(&mut self.findings, end, &nodes);
+        Audit {
+            goods,
+            findings: self.findings.into_vec(),
+            reached: self.sights.into_vec(),
+            not_checked: resumed.err(),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What auditors are told.
 
-use dmos_node::{Holdings, LogRecord, Report};
+use dmos_node::{Holdings, LogRecord, LogState, Report};
 
 /// Something that happened at a node. A driver tells of everything, in the order in which it happened.
 #[derive(Debug)]
@@ -16,8 +16,15 @@ pub enum Observation<'a> {
     Holds(Holdings),
     /// It went down.
     Crashed(Crashed),
-    /// A record became durable. Compacting is a record as well.
+    /// A record became durable.
     Durable(&'a LogRecord),
+    /// One record took the place of its whole log.
+    Compacted {
+        /// The log as it was.
+        before: &'a [LogRecord],
+        /// What that record says the log added up to.
+        state: &'a LogState,
+    },
     /// A record was appended, but a crash took it before it was durable.
     LostAppend(&'a LogRecord),
     /// It says something for the record.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use dmos_core::faults::Fault;
-use dmos_core::settings::Delays;
 use dmos_core::strategy::Promise;
 use dmos_core::{Law, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Time};
 use dmos_graph::makeable;
@@ -17,9 +16,9 @@ pub(crate) struct Progress<'a> {
     up: NodeSet,
     retired: NodeSet,
     recipes: BTreeMap<NodeId, Box<[Requirement]>>,
-    /// The last final batch, and the longest time without one since the last fault was healed.
-    last: Option<Time>,
-    longest: Span,
+    /// For each final item, when a batch was last made, and the longest time without one since the last fault
+    /// was healed.
+    finals: Vec<(Option<Time>, Span)>,
 }
 
 impl<'a> Progress<'a> {
@@ -30,8 +29,7 @@ impl<'a> Progress<'a> {
             up: NodeSet::none(nodes),
             retired: NodeSet::none(nodes),
             recipes: BTreeMap::new(),
-            last: None,
-            longest: Span::ZERO,
+            finals: vec![(None, Span::ZERO); scenario.network.final_items().len()],
         }
     }
 
@@ -45,59 +43,84 @@ impl<'a> Progress<'a> {
 
     pub(crate) fn appended(&mut self, at: Time, node: NodeId, record: &LogRecord) {
         match record {
-            LogRecord::Made { .. } if self.scenario.network.is_final(node) => self.made(at),
+            LogRecord::Made { .. } => {
+                let network = &self.scenario.network;
+                let makes = network.makes(node);
+                if let Some(index) = network.final_items().iter().position(|item| *item == makes) {
+                    self.made(at, index);
+                }
+            }
             LogRecord::Ordered(Order::Retire) => drop(self.retired.insert(node)),
             LogRecord::Ordered(Order::Recipe(requires)) => drop(self.recipes.insert(node, requires.clone())),
             _ => {}
         }
     }
 
-    /// A final batch is made, or the run ends.
-    fn made(&mut self, at: Time) {
+    /// A batch of a final item is made, or the run ends.
+    fn made(&mut self, at: Time, index: usize) {
+        let (last, longest) = &mut self.finals[index];
         if let Some(healed) = self.scenario.faults.heal_at.filter(|healed| *healed <= at) {
-            let since = self.last.map_or(healed, |last| last.max(healed));
-            self.longest = self.longest.max(at.since(since));
+            let since = last.map_or(healed, |last| last.max(healed));
+            *longest = (*longest).max(at.since(since));
         }
-        self.last = Some(at);
+        *last = Some(at);
     }
 
-    /// Ends; true if production had to resume, and did.
-    pub(crate) fn finish(mut self, findings: &mut Findings, end: Time) -> bool {
-        let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
-            return false;
+    /// Ends: whether production was there after the last fault was healed; or why nobody looked. Where nothing
+    /// is ever healed there is nothing to look for.
+    pub(crate) fn finish(mut self, findings: &mut Findings, end: Time) -> Result<bool, &'static str> {
+        let Some(healed) = self.scenario.faults.heal_at else {
+            return Ok(false);
         };
-        if end.since(healed) < bound || !self.can_resume() {
-            return false;
+        let bound = resume_bound(self.scenario)
+            .ok_or("there is no bound where work takes time, stock has no limit, laws have no end, or nothing is sent again")?;
+        if end.since(healed) < bound {
+            return Err("the run ends before its bound");
         }
-        self.made(end);
-        if self.longest > bound {
-            let (longest, bound) = (self.longest.as_secs_f64(), bound.as_secs_f64());
-            findings.add(Property::ProductionResumes, || {
-                format!(
-                    "no final batch for {longest:.0} s after the last fault was healed; {bound:.0} s is the bound"
-                )
-            });
+        let can = self.can_resume()?;
+        let mut is_there = true;
+        for index in (0..can.len()).filter(|&index| can[index]) {
+            self.made(end, index);
+            let longest = self.finals[index].1;
+            if longest > bound {
+                is_there = false;
+                let (longest, bound) = (longest.as_secs_f64(), bound.as_secs_f64());
+                let item = self.scenario.network.final_items()[index];
+                findings.add(Property::ProductionResumes, || {
+                    format!(
+                        "no batch of `{}` for {longest:.0} s after the last fault was healed; {bound:.0} s is \
+                         the bound",
+                        self.scenario.network.item_name(item)
+                    )
+                });
+            }
         }
-        self.longest <= bound
+        Ok(is_there)
     }
 
-    /// Whether those that are up can make a final item, and one of them may lead.
-    fn can_resume(&self) -> bool {
+    /// Which final items those that are up can make, if one of them may lead.
+    fn can_resume(&self) -> Result<Vec<bool>, &'static str> {
         let scenario = self.scenario;
-        let promised = scenario.leader.promises(Promise::OneLeaderEventually)
-            && scenario.flow.promises(Promise::FindsFlow);
-        let has_candidate = scenario.candidates.iter().any(|&node| self.up.contains(node));
+        if !scenario.leader.promises(Promise::OneLeaderEventually) {
+            return Err("the leader strategy does not promise a leader");
+        }
+        if !scenario.flow.promises(Promise::FindsFlow) {
+            return Err("the flow strategy does not promise a flow");
+        }
+        if !scenario.candidates.iter().any(|&node| self.up.contains(node)) {
+            return Err("nobody is up who may lead");
+        }
         let changed = self.recipes.iter().map(|(&node, requires)| (node, &requires[..]));
-        let Ok(network) = scenario.network.with_requirements(changed) else {
-            return false;
-        };
+        let network = scenario.network.with_requirements(changed);
+        let network = network.map_err(|_| "the recipes that were ordered close a ring")?;
         let can = makeable(&network, |node| self.up.contains(node) && !self.retired.contains(node));
-        promised && has_candidate && network.final_items().iter().any(|item| can[item.index()])
+        let finals: Vec<bool> = network.final_items().iter().map(|item| can[item.index()]).collect();
+        if finals.contains(&true) { Ok(finals) } else { Err("those that are up cannot make a final item") }
     }
 }
 
-/// Within what time a final batch must be made, whatever happened before; none if nodes share a machine, or
-/// work takes time: then there is no saying.
+/// Within what time a batch of each final item must be made, whatever happened before; none where there is no
+/// saying: if work takes time, nothing is sent again, stock has no limit, or a law draws very long times.
 ///
 /// It allows for finding out who is dead, electing a leader and telling everybody, and then for every stock to
 /// be filled before the final node gets anything.
@@ -107,23 +130,25 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     if !scenario.work.is_instant() {
         return None;
     }
-    let retry = protocol.retry_after.unwrap_or(protocol.heartbeat).max(protocol.retry_at_most);
-    let (message, transit) = longest(&scenario.delays);
-    let settle = (protocol.suspect_after + protocol.heartbeat) * 3 + retry * 4 + message * 20;
+    let retry = protocol.retry_after?.max(protocol.retry_at_most);
+    let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
+    let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
+    let settle = (protocol.suspect_after + rounds) * 3 + retry * 4 + message * 20;
     let period = protocol.cycle * 2 + transit + message * 4;
-    let limit = u64::from(protocol.stock_limit.map_or(10, std::num::NonZeroU32::get));
+    let limit = u64::from(protocol.stock_limit?.get());
     Some(settle + period * makings(scenario, limit))
 }
 
-/// The longest that a message and a transit take; of laws without an end, five times their mean.
-fn longest(delays: &Delays) -> (Span, Span) {
-    let longest = |law: &Law| match law {
-        Law::Fixed(span) => *span,
-        Law::Choice(spans) => spans.iter().copied().max().unwrap_or_default(),
-        Law::Uniform(_, to) => *to,
-        law => law.mean() * 5,
-    };
-    (longest(&delays.message), longest(&delays.transit))
+/// The longest that a law draws; of those without an end five times their mean, unless they go far beyond it.
+fn longest(law: &Law) -> Option<Span> {
+    match law {
+        Law::Fixed(span) => Some(*span),
+        Law::Choice(spans) => Some(spans.iter().copied().max().unwrap_or_default()),
+        Law::Uniform(_, to) => Some(*to),
+        Law::Weibull { shape, .. } if *shape < 0.8 => None,
+        Law::LogNormal { sigma, .. } if *sigma > 0.7 => None,
+        law => Some(law.mean() * 5),
+    }
 }
 
 /// How many makings it takes at most, one after the other, to fill every stock and make one final batch.

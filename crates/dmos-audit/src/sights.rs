@@ -35,11 +35,10 @@ impl<'a> Sights<'a> {
         self.saw_times(property, u64::from(is_so));
     }
 
-    pub(crate) fn started(&mut self, node: NodeId, log: &FoundLog, announces_again: bool) {
+    pub(crate) fn started(&mut self, node: NodeId, log: &FoundLog) {
         self.up.insert(node);
         self.saw_if(Property::TornAppendFound, log.torn);
         self.saw_if(Property::CompactedLogRead, log.compacted);
-        self.saw_if(Property::PromiseRepeated, announces_again);
     }
 
     pub(crate) fn crashed(&mut self, node: NodeId, crashed: Crashed) {

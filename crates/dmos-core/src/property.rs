@@ -55,6 +55,12 @@ properties! {
         "No batch is used up twice.";
     MadeByRecipe "made_by_recipe" Always
         "What is made is made out of received batches, as many of each item as the recipe of that moment says.";
+    ScrapIsFound "scrap_is_found" Always
+        "What a crash destroyed is entered as scrap before anything else happens at the node, and nothing else is.";
+    RetiredMakesNothing "retired_makes_nothing" Always
+        "A node that has retired makes nothing and promises nothing.";
+    WithinLimits "within_limits" Always
+        "No node promises one consumer more than `promise_limit`, and no log grows far beyond what it holds and `compact_after`.";
     OneLeaderPerTerm "one_leader_per_term" Always
         "No two nodes lead in the same term, if the leader strategy promises that.";
     NewerFlowWins "newer_flow_wins" Always
@@ -66,11 +72,13 @@ properties! {
     FlowFound "flow_found" Always
         "A plan finds a flow if the nodes taken for living can make a final item, if the flow strategy promises that.";
     LogRecovers "log_recovers" Always
-        "After a crash a node has what its log held at the last durable point: no more, no less.";
+        "After a crash a node has what its log held at the last durable point, and a compacted log adds up to what it held: no more, no less.";
     TimePasses "time_passes" Always
         "Time passes: nodes do not answer each other without end at one instant. If they do, the run ends there.";
     ProductionResumes "production_resumes" Eventually
-        "After the last fault is healed, final batches are made again within a bound, if the nodes that are up can make them.";
+        "After the last fault is healed, batches of each final item are made again within a bound, if the nodes that are up can make them.";
+    PromisesKept "promises_kept" Eventually
+        "After the last fault is healed, a batch promised by a node that is up to one that is up comes in within a bound.";
     LeaderCrashed "leader_crashed" Sometimes
         "A node crashed that led.";
     PlanCutOff "plan_cut_off" Sometimes
@@ -86,7 +94,7 @@ properties! {
     OlderPartRefused "older_part_refused" Sometimes
         "A node refused a part of an older flow than its own.";
     PromiseRepeated "promise_repeated" Sometimes
-        "A maker announced again what it had promised before it crashed.";
+        "A maker came back from a crash with promises to keep.";
     DuplicateRecognised "duplicate_recognised" Sometimes
         "A batch was announced that had come before.";
     TransitCutOff "transit_cut_off" Sometimes
@@ -102,7 +110,7 @@ properties! {
     RecipePlanned "recipe_planned" Sometimes
         "A leader planned with a changed recipe.";
     Resumed "resumed" Sometimes
-        "Production was looked for after the last fault, and had resumed.";
+        "Production was looked for after the last fault, and was there.";
 }
 
 impl Serialize for Property {

@@ -53,6 +53,15 @@ impl SerialSet {
         after > 0 && serial < self.runs[after - 1].1
     }
 
+    /// Whether every number of another set is in this one. O(runs of the other × log runs).
+    #[must_use]
+    pub fn contains_all(&self, other: &Self) -> bool {
+        other.runs.iter().all(|run| {
+            let after = self.runs.partition_point(|known| known.0 <= run.0);
+            after > 0 && run.1 <= self.runs[after - 1].1
+        })
+    }
+
     /// Puts `serial` in; true if it was not in. O(1) at the end, else O(runs).
     pub fn insert(&mut self, serial: u32) -> bool {
         let new = !self.contains(serial);
@@ -162,6 +171,10 @@ mod tests {
                 prop_assert!((0..50).all(|serial| set.contains(serial) == model.contains(&serial)));
                 prop_assert!(set.runs().windows(2).all(|pair| pair[0].1 < pair[1].0));
                 prop_assert_eq!(&SerialSet::from(set.runs().to_vec()), &set);
+                let mut more = set.clone();
+                more.insert_run(serial..serial + length);
+                prop_assert!(more.contains_all(&set));
+                prop_assert_eq!(set.contains_all(&more), set == more);
             }
         }
     }

@@ -49,6 +49,8 @@ pub struct Protocol {
     pub dock: Dock,
     /// When a missing item is asked for.
     pub requests: Requests,
+    /// Who gets a batch that several want.
+    pub serving: Serving,
     /// What a leader does with reports of a death.
     pub deaths: Deaths,
     /// Whether planning after a death keeps the leader from handling messages.
@@ -81,6 +83,7 @@ impl Default for Protocol {
             knowledge: Knowledge::Messages,
             dock: Dock::Concurrent,
             requests: Requests::UntilAnswered,
+            serving: Serving::InTurn,
             deaths: Deaths::OncePerDeath,
             planning: Planning::BesideMessages,
             readmission: Readmission::OnReturn,
@@ -119,6 +122,16 @@ pub enum Requests {
     UntilAnswered,
     /// In every cycle that lacks it, whatever was asked before, and in no cycle that makes.
     EveryCycle,
+}
+
+/// Who gets a batch that several want.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Serving {
+    /// Whoever was refused first, as long as it goes on asking.
+    InTurn,
+    /// Whoever asks when there is one.
+    FirstCome,
 }
 
 /// What a leader does with reports of a death.

@@ -61,9 +61,19 @@ impl BatchSet {
     /// Adds all batches of `batch`'s maker before `batch`.
     pub fn insert_all_before(&mut self, batch: BatchId) {
         let known = self.of(batch.maker);
-        if known.runs().first().is_none_or(|run| *run < (0, batch.serial)) {
+        let has_them = known.runs().first().is_some_and(|run| run.0 == 0 && run.1 >= batch.serial);
+        if !has_them {
             known.insert_run(0..batch.serial);
         }
+    }
+
+    /// Whether it has every batch of another set. Time in proportion to the runs.
+    #[must_use]
+    pub fn contains_all(&self, other: &Self) -> bool {
+        other.makers.iter().all(|(maker, serials)| {
+            let at = self.makers.binary_search_by_key(maker, |known| known.0);
+            at.map_or(serials.is_empty(), |at| self.makers[at].1.contains_all(serials))
+        })
     }
 
     /// How many runs of numbers it takes.
@@ -92,10 +102,10 @@ mod tests {
     fn what_is_settled_is_one_run() {
         let mut set = BatchSet::default();
         let batch = |serial| BatchId { maker: NodeId::new(1), serial };
-        (0..100).step_by(2).for_each(|serial| assert!(set.insert(batch(serial))));
+        (1..100).step_by(2).for_each(|serial| assert!(set.insert(batch(serial))));
         assert_eq!(set.run_count(), 50);
-        set.insert_all_before(batch(98));
+        set.insert_all_before(batch(99));
         assert_eq!(set.run_count(), 1);
-        assert!(set.contains(batch(97)) && set.contains(batch(98)) && !set.contains(batch(99)));
+        assert!(set.contains(batch(98)) && set.contains(batch(99)) && !set.contains(batch(100)));
     }
 }

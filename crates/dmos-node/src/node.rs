@@ -271,7 +271,7 @@ impl Node {
         let protocol = &self.settings.protocol;
         match protocol.compact_after {
             Some(after) if protocol.recovery == Recovery::Exact && protocol.log == LogKeeping::Separate => {
-                u64::from(after.get()) + 2 * held
+                1 + u64::from(after.get()) + 2 * held
             }
             _ => u64::MAX,
         }
@@ -497,7 +497,9 @@ impl Memory {
     fn read(&mut self, cx: &mut Context<'_>, notice: &Notice) {
         match notice {
             Notice::Leader(leader, term) => {
-                self.leadership.learn(*leader, *term);
+                if self.leadership.learn(*leader, *term) {
+                    self.orders.tell(cx, self.leadership.in_office());
+                }
             }
             Notice::Flow(stamp, flow) => {
                 self.adopt(cx, *stamp, Arc::new(flow.part(cx.me)), flow.edges().len());

@@ -1,12 +1,13 @@
 //! Shipping keeps the stock and sends batches off to those who ask.
 //!
 //! A batch is promised to one consumer in the log before it is announced, and announced to that
-//! consumer again until it confirms: it can come late, but never to two. Batches leave the stock in the
+//! consumer again until it confirms: it can come late, but never to two. Where several want what is scarce, whoever
+//! was refused first is served first: nobody starves. Batches leave the stock in the
 //! order of their numbers, so that a consumer can be told up to which number all is settled.
 
 use std::collections::BTreeMap;
 
-use dmos_core::settings::{LogKeeping, Recovery};
+use dmos_core::settings::{LogKeeping, Recovery, Serving};
 use dmos_core::{BatchId, ItemId, Metric, NodeId, RequestId, SerialSet, Time};
 
 use crate::batch_set::BatchSet;
@@ -34,6 +35,8 @@ pub(crate) struct Shipping {
     /// How many batches the node has made in all its life.
     made: u32,
     log_entries: u64,
+    /// Consumers that were refused, the first to be served first, and when each asked last.
+    waiting: Vec<(NodeId, Time)>,
     resend_is_set: bool,
     /// Under `recovery: replay`: batches whose last state in the log is delivered, whoever has them now.
     delivered: BatchSet,
@@ -47,6 +50,7 @@ impl Shipping {
             under_way: BTreeMap::new(),
             made: 0,
             log_entries: 0,
+            waiting: Vec::new(),
             resend_is_set: false,
             delivered: BatchSet::default(),
         }
@@ -112,8 +116,12 @@ impl Shipping {
         }
         let has_any = item == cx.network.makes(cx.me);
         let is_trusted = self.is_within_limit(cx, from);
-        let in_stock = if has_any && is_trusted { self.stock.pop_first() } else { None };
+        let may_have = has_any && is_trusted && self.is_its_turn(cx, from);
+        let in_stock = if may_have { self.stock.pop_first() } else { None };
         let Some(serial) = in_stock else {
+            if has_any && is_trusted {
+                self.let_wait(cx, from);
+            }
             if is_trusted {
                 cx.metrics.count(Metric::EmptyOutboundInventoryOccurrences);
             } else {
@@ -122,12 +130,31 @@ impl Shipping {
             self.refuse(cx, from, request);
             return;
         };
+        self.waiting.retain(|waits| waits.0 != from);
         let batch = BatchId { maker: self.me, serial };
         match cx.protocol.log {
             LogKeeping::Separate => cx.append(LogRecord::Promised { batch, to: from, request }),
             LogKeeping::MixedUp => dock.mix_up(cx, batch),
         }
         self.announce(cx, batch, from, Some(request));
+    }
+
+    /// Whether there is a batch for a consumer beside those kept for others that were refused before it.
+    fn is_its_turn(&mut self, cx: &Context<'_>, from: NodeId) -> bool {
+        // Who wants one asks in every cycle; who does not any more is passed over.
+        let patience = cx.patience(0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
+        self.waiting.retain(|waits| cx.now.since(waits.1) <= patience);
+        let ahead = self.waiting.iter().position(|waits| waits.0 == from).unwrap_or(self.waiting.len());
+        (ahead as u64) < self.stock.len()
+    }
+
+    fn let_wait(&mut self, cx: &Context<'_>, from: NodeId) {
+        if cx.protocol.serving == Serving::InTurn {
+            match self.waiting.iter_mut().find(|waits| waits.0 == from) {
+                Some(waits) => waits.1 = cx.now,
+                None => self.waiting.push((from, cx.now)),
+            }
+        }
     }
 
     /// Says that there is none.

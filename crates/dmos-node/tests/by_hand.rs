@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dmos_core::settings::{
     Deaths, Dock, Knowledge, LogKeeping, Mailbox, Planning, Protocol, Readmission, Recovery, Requests,
+    Serving,
 };
 use dmos_core::{BatchId, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
 use dmos_graph::Plant;
@@ -159,6 +160,7 @@ fn seed_protocol() -> Protocol {
         knowledge: Knowledge::Board,
         dock: Dock::Blocking,
         requests: Requests::EveryCycle,
+        serving: Serving::FirstCome,
         deaths: Deaths::EveryReport,
         planning: Planning::HoldsMessages,
         readmission: Readmission::Never,
@@ -385,6 +387,21 @@ fn a_consumer_that_confirms_nothing_gets_no_more() {
     bench.say(DOOR, WOOD, Message::Delivered(batch(WOOD, 0)));
     let answer = sends(&bench.say(DOOR, WOOD, ask(3)));
     assert!(matches!(answer[..], [(DOOR, Message::Sent { .. })]), "{answer:?}");
+}
+
+#[test]
+fn who_was_refused_first_is_served_first() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let ask = |number| Message::Request { request: request(number), item: dmos_core::ItemId::new(0) };
+    let is_served = |effects: &[Effect]| matches!(sends(effects)[..], [(_, Message::Sent { .. })]);
+    assert!(!is_served(&bench.say(HOUSE, WOOD, ask(0))), "there is none");
+    bench.cycle(WOOD);
+    assert!(!is_served(&bench.say(DOOR, WOOD, ask(0))), "the batch is kept for the house");
+    assert!(is_served(&bench.say(HOUSE, WOOD, ask(1))));
+    bench.cycle(WOOD);
+    assert!(!is_served(&bench.say(HOUSE, WOOD, ask(2))), "now the door is first");
+    bench.wait(60);
+    assert!(is_served(&bench.say(HOUSE, WOOD, ask(3))), "it does not ask any more");
 }
 
 /// A part that names two suppliers of wood for the door maker; the house stands in for the second.

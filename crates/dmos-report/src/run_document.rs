@@ -59,6 +59,8 @@ pub struct RunDocument {
     pub findings: Vec<Finding>,
     /// States that were come to, and how often.
     pub reached: BTreeMap<&'static str, u64>,
+    /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
+    pub not_checked: Option<&'static str>,
 }
 
 /// A fault, for output.
@@ -145,6 +147,7 @@ impl RunDocument {
             fault_counts: record.fault_counts.clone(),
             goods: record.goods.clone(),
             findings: record.findings.clone(),
+            not_checked: record.not_checked,
             reached: record.reached.iter().map(|(property, count)| (property.name(), *count)).collect(),
         }
     }

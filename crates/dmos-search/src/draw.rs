@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dmos_audit::resume_bound;
 use dmos_core::scenario::Ties;
-use dmos_core::settings::{Deaths, Dock, Mailbox, Planning, Protocol, Requests, Work};
+use dmos_core::settings::{Deaths, Dock, Knowledge, Mailbox, Planning, Protocol, Requests, Work};
 use dmos_core::strategy::{Descriptor, ParamKind, StrategyCall};
 use dmos_core::{Law, Network, Registry, Scenario, Span};
 use dmos_scenario::file::{DelaysField, LawField, StrategyField};
@@ -213,6 +213,9 @@ fn run_wild(dice: &mut Dice, file: &mut ScenarioFile) {
     };
     file.delays.message = Some(LawField(message));
     file.duration = file.duration * 2;
+    if dice.percent(20) {
+        file.protocol.knowledge = Knowledge::Board;
+    }
 }
 
 fn work(dice: &mut Dice) -> Work {

@@ -308,7 +308,7 @@ fn plain_setting(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
 /// Puts the protocol's fields back to their defaults, all or one by one.
 fn plain_protocol(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     let plain = Protocol::default();
-    (part < 20).then_some(())?;
+    (part < 21).then_some(())?;
     changed(file, |file| {
         let protocol = &mut file.protocol;
         match part {
@@ -331,6 +331,7 @@ fn plain_protocol(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
             16 => protocol.readmission = plain.readmission,
             17 => protocol.log = plain.log,
             18 => protocol.recovery = plain.recovery,
+            19 => protocol.serving = plain.serving,
             _ => protocol.mailbox = plain.mailbox,
         }
     })

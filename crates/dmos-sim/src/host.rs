@@ -50,6 +50,7 @@ impl<T: Ord> Host<T> {
 
     /// Gives up a piece: it takes no more CPU time, and whoever takes it out later ignores it.
     pub(crate) fn give_up(&mut self, now: Time) {
+        assert!(self.under_way > 0, "only what is under way can be given up");
         self.reckon(now);
         self.under_way -= 1;
     }

@@ -4,7 +4,7 @@ use dmos_audit::Observation;
 use dmos_core::faults::Condition;
 use dmos_core::record::PlanRecord;
 use dmos_core::{FaultKind, NodeId, Span};
-use dmos_node::{Effect, Input, LogRecord, Message, Notice, PlanReport, Report};
+use dmos_node::{Effect, Input, LogRecord, LogState, Message, Notice, PlanReport, Report};
 use rand::RngExt;
 
 use super::{Event, Simulator};
@@ -29,7 +29,7 @@ impl Simulator<'_> {
                     self.append(node, record);
                     is_synced = false;
                 }
-                Effect::Compact(state) => self.replace_log(node, LogRecord::Compacted(state)),
+                Effect::Compact(state) => self.replace_log(node, state),
                 effect => {
                     if !std::mem::replace(&mut is_synced, true) {
                         self.sync(node);
@@ -64,7 +64,7 @@ impl Simulator<'_> {
             match effect {
                 Effect::Append(record) => self.append(node, record),
                 // What was appended before it is in it.
-                Effect::Compact(state) => self.replace_log(node, LogRecord::Compacted(state)),
+                Effect::Compact(state) => self.replace_log(node, state),
                 effect => effects.push(effect),
             }
             if self.slot(node).life != life {
@@ -82,26 +82,34 @@ impl Simulator<'_> {
         self.slot_mut(node).disk.append(record);
     }
 
-    fn replace_log(&mut self, node: NodeId, record: LogRecord) {
+    /// Puts the state of a log in place of its records. A node whose disk refuses that stops as well.
+    fn replace_log(&mut self, node: NodeId, state: Box<LogState>) {
         self.sync(node);
-        self.observe(node, &Observation::Durable(&record));
-        self.slot_mut(node).disk.replace(record);
+        if self.append_fails(node) {
+            return;
+        }
+        let Self { slots, auditor, now, .. } = self;
+        let disk = &mut slots[node.index()].disk;
+        auditor.observe(*now, node, &Observation::Compacted { before: disk.records(), state: &state });
+        disk.replace(LogRecord::Compacted(state));
     }
 
     /// Makes durable what the node has appended.
     pub(super) fn sync(&mut self, node: NodeId) {
         let Self { slots, auditor, now, scenario, .. } = self;
         let disk = &mut slots[node.index()].disk;
-        let (mut delivered, mut final_made) = (0, 0);
+        let (mut delivered, mut final_made, mut ordered) = (0, 0, 0);
         for record in disk.unsynced() {
             auditor.observe(*now, node, &Observation::Durable(record));
             match record {
                 LogRecord::Received(_) => delivered += 1,
+                LogRecord::Ordered(_) => ordered += 1,
                 LogRecord::Made { count, .. } if scenario.network.is_final(node) => final_made += count,
                 _ => {}
             }
         }
         disk.sync();
+        (0..ordered).for_each(|_| self.ordered(node));
         (0..delivered).for_each(|_| self.came_about(Condition::Delivered));
         (0..final_made).for_each(|_| self.came_about(Condition::FinalMade));
     }

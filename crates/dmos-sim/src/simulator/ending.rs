@@ -49,6 +49,7 @@ impl Simulator<'_> {
             goods: audit.goods,
             findings: audit.findings,
             reached: audit.reached,
+            not_checked: audit.not_checked,
             events: self.events,
         }
     }

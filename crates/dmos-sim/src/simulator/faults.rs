@@ -45,18 +45,30 @@ impl Simulator<'_> {
         }
     }
 
-    /// The operator's orders reach a node that works; to one that does not they come later.
+    /// The operator's orders reach a node that works; to one that does not they come later, and so they do to
+    /// one that goes down before an order is durable.
     pub(super) fn give_orders(&mut self, node: NodeId) {
         while self.slot(node).is_working()
-            && let Some(order) = self.slot_mut(node).orders.pop_front()
+            && let Some((order, _)) = self.slot(node).orders.front()
         {
+            let (order, waiting) = (order.clone(), self.slot(node).orders.len());
             self.handle(node, Input::Order(order));
+            if self.slot(node).orders.len() == waiting {
+                break;
+            }
         }
     }
 
+    /// A node has entered its next order in its log.
+    pub(super) fn ordered(&mut self, node: NodeId) {
+        let (_, fault) = self.slot_mut(node).orders.pop_front().expect("an order is followed that was given");
+        self.tally.is_effective(fault);
+    }
+
     /// Gives a node an order.
-    pub(super) fn order(&mut self, node: NodeId, order: Order) {
-        self.slot_mut(node).orders.push_back(order);
+    pub(super) fn order(&mut self, node: NodeId, kind: FaultKind, order: Order) {
+        let fault = self.tally.record(self.now, kind, Some(node));
+        self.slot_mut(node).orders.push_back((order, fault));
         self.give_orders(node);
     }
 
@@ -96,8 +108,8 @@ impl Simulator<'_> {
         let slot = self.slot_mut(node);
         slot.state = State::Down { for_good: lasts == Down::ForGood };
         slot.end_life();
+        let under_way = slot.under_way();
         (slot.frozen, slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None, None);
-        let under_way = slot.lanes.iter().filter(|lane| lane.job.is_some()).count();
         let messages = &mut slot.lanes[LaneId::Messages as usize];
         slot.loses_next_message = keeps_mail && messages.held_for.is_none() && messages.job.is_none();
         let mail = std::mem::take(&mut messages.waiting);

@@ -86,7 +86,9 @@ impl Simulator<'_> {
             Fault::FailAppend(target) => {
                 for node in self.targets(number, target, FaultKind::FailedAppend, Slot::is_working) {
                     let fault = self.tally.record(self.now, FaultKind::FailedAppend, Some(node));
-                    self.slot_mut(node).append_fails = Some(Armed { fault, lasts: down });
+                    if self.slot(node).is_up() {
+                        self.slot_mut(node).append_fails = Some(Armed { fault, lasts: down });
+                    }
                 }
             }
             Fault::Cut { from, to, both_ways } => {
@@ -104,12 +106,10 @@ impl Simulator<'_> {
                 }
             }
             Fault::Recipe(node, requires) => {
-                self.note_order(FaultKind::Recipe, *node);
-                self.order(*node, Order::Recipe(requires.clone().into()));
+                self.order(*node, FaultKind::Recipe, Order::Recipe(requires.clone().into()));
             }
             Fault::Retire(node) => {
-                self.note_order(FaultKind::Retire, *node);
-                self.order(*node, Order::Retire);
+                self.order(*node, FaultKind::Retire, Order::Retire);
             }
             Fault::Add(node) => {
                 let fault = self.tally.record(self.now, FaultKind::Add, Some(*node));
@@ -119,11 +119,6 @@ impl Simulator<'_> {
                 }
             }
         }
-    }
-
-    fn note_order(&mut self, kind: FaultKind, node: NodeId) {
-        let fault = self.tally.record(self.now, kind, Some(node));
-        self.tally.is_effective(fault);
     }
 
     fn slow_down(&mut self, node: NodeId, by: Span, lasts: Option<Span>) {

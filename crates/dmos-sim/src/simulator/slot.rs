@@ -45,8 +45,8 @@ pub(super) struct Slot {
     pub(super) lanes: [Lane; LANES],
     /// Under `mailbox: survives_crash`, whether the node was idle at its crash.
     pub(super) loses_next_message: bool,
-    /// Orders that came while it was down or frozen.
-    pub(super) orders: VecDeque<Order>,
+    /// Orders that it has not entered in its log yet, with the numbers of their faults.
+    pub(super) orders: VecDeque<(Order, usize)>,
     /// What a crash destroys.
     pub(super) scrapped: Scrapped,
     pub(super) frozen: Option<Frozen>,
@@ -122,6 +122,13 @@ impl Slot {
 
     pub(super) fn is_frozen(&self) -> bool {
         self.frozen.is_some()
+    }
+
+    /// How many pieces of work are under way. A frozen node may not have seen that one has ended.
+    pub(super) fn under_way(&self) -> usize {
+        let begun = self.lanes.iter().filter(|lane| lane.job.is_some()).count();
+        let held = self.frozen.iter().flat_map(|frozen| &frozen.held);
+        begun - held.filter(|(_, event)| matches!(event, Event::WorkDone(_))).count()
     }
 
     /// The epoch of what it sets going now.
