@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dmos_core::faults::Fault;
+use dmos_core::settings::{Dock, Requests};
 use dmos_core::strategy::Promise;
 use dmos_core::{Law, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Time};
 use dmos_graph::makeable;
@@ -73,7 +74,7 @@ impl<'a> Progress<'a> {
             return Ok(false);
         };
         let bound = resume_bound(self.scenario)
-            .ok_or("there is no bound where work takes time, stock has no limit, laws have no end, or nothing is sent again")?;
+            .ok_or("there is no bound with these settings; docs/auditing.md says with which there is")?;
         if end.since(healed) < bound {
             return Err("the run ends before its bound");
         }
@@ -120,14 +121,16 @@ impl<'a> Progress<'a> {
 }
 
 /// Within what time a batch of each final item must be made, whatever happened before; none where there is no
-/// saying: if work takes time, nothing is sent again, stock has no limit, or a law draws very long times.
+/// saying: if work takes time, nothing is sent again, stock has no limit, a law draws very long times, or
+/// messages may pile up because the dock blocks or everything is asked for in every cycle.
 ///
 /// It allows for finding out who is dead, electing a leader and telling everybody, and then for every stock to
 /// be filled before the final node gets anything.
 #[must_use]
 pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     let protocol = &scenario.protocol;
-    if !scenario.work.is_instant() {
+    let piles_up = protocol.dock == Dock::Blocking || protocol.requests == Requests::EveryCycle;
+    if !scenario.work.is_instant() || piles_up {
         return None;
     }
     let retry = protocol.retry_after?.max(protocol.retry_at_most);

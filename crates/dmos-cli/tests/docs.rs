@@ -77,7 +77,7 @@ fn variants() -> Vec<Variant> {
     let mut variants = vec![("the prototype's protocol".to_owned(), vec![])];
     let registry = Registry::collect().expect("no two strategies of one name");
     for leader in registry.leaders() {
-        let set = ["--set", "protocol={}", "--flow", "memoized:stand_ins=false", "--leader", leader.name];
+        let set = ["--set", "protocol={}", "--flow", "memoized", "--leader", leader.name];
         variants.push((format!("default, `{}`", leader.name), set.map(str::to_owned).to_vec()));
     }
     variants

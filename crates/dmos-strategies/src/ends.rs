@@ -6,8 +6,8 @@ use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, SupplyEdge};
 /// The parameter that the prototype's search and its twin share.
 pub(crate) const STAND_INS: ParamSpec = ParamSpec {
     name: "stand_ins",
-    summary: "the first and last live nodes stand in for a dead source and a dead final node, as in the prototype",
-    kind: ParamKind::Flag { default: true },
+    summary: "as in the prototype, the first and last live nodes stand in for a dead source and a dead final node",
+    kind: ParamKind::Flag { default: false },
 };
 
 /// What the two promise: with stand-ins, a flow may count on nodes that can make nothing.
