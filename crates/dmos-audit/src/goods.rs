@@ -108,7 +108,10 @@ impl<'a> Goods<'a> {
 
     /// A record became durable.
     pub(crate) fn appended(&mut self, findings: &mut Findings, node: NodeId, record: &LogRecord) {
-        self.check_length(findings, node);
+        // Scrap is entered batch by batch, as much as there was, before the log can be compacted.
+        if !matches!(record, LogRecord::Scrapped(_)) {
+            self.check_length(findings, node);
+        }
         match record {
             LogRecord::Made { first, count, inputs } => self.made(findings, node, (*first, *count, *inputs)),
             LogRecord::Promised { batch, to, .. } => self.sent_off(findings, node, *batch, Some(*to)),
