@@ -1,18 +1,22 @@
 //! Goods are conserved: every batch ever made is in one place, is used up at most once, and was made out of
-//! what its recipe says. And logs recover: what a node holds is what its log held.
+//! what its recipe says. What else is checked in these books has a file of its own.
 //!
 //! The books are kept from the records that became durable, and take space in proportion to what is held.
 
+mod limits;
+mod promises;
+mod recovery;
+mod scrap;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use dmos_core::faults::InCrash;
 use dmos_core::record::GoodsAudit;
-use dmos_core::settings::{LogKeeping, Recovery};
 use dmos_core::{BatchId, ItemId, Network, NodeId, Property, Requirement, Scenario, SerialSet, Time};
-use dmos_node::{Holdings, LogRecord, LogState, Order};
+use dmos_node::{LogRecord, Order};
 
+use crate::NodeAtEnd;
 use crate::findings::Findings;
-use crate::{NodeAtEnd, resume_bound};
+use recovery::Lacking;
 
 /// What the books say of one node.
 #[derive(Default)]
@@ -60,21 +64,6 @@ impl<'a> Goods<'a> {
 
     fn account(&mut self, node: NodeId) -> &mut Account {
         &mut self.accounts[node.index()]
-    }
-
-    /// A node starts. A making that was cut off has used nothing, and what the crash destroyed is to be found.
-    pub(crate) fn started(&mut self, node: NodeId, recovering: bool) {
-        let fate = &self.scenario.faults.goods;
-        let stock = if self.network.is_final(node) { fate.finished } else { fate.stock };
-        let dock = fate.dock;
-        let account = self.account(node);
-        account.going_in.clear();
-        if recovering {
-            let own = account.stock.iter().map(|serial| BatchId { maker: node, serial });
-            let stock = own.filter(|_| stock == InCrash::Scrapped);
-            let dock = account.received.iter().copied().filter(|_| dock == InCrash::Scrapped);
-            account.destroyed = stock.chain(dock).collect();
-        }
     }
 
     /// Where a batch is, in words.
@@ -137,64 +126,6 @@ impl<'a> Goods<'a> {
         }
     }
 
-    /// One more record. Logs that are compacted are never much longer than what they hold.
-    fn check_length(&mut self, findings: &mut Findings, node: NodeId) {
-        let protocol = &self.scenario.protocol;
-        let is_compacted = protocol.recovery == Recovery::Exact && protocol.log == LogKeeping::Separate;
-        let Some(after) = protocol.compact_after.filter(|_| is_compacted) else {
-            return;
-        };
-        let account = &mut self.accounts[node.index()];
-        let held = account.stock.runs().len() + account.received.len() + account.under_way.len();
-        account.log_length += 1;
-        account.held_at_most = account.held_at_most.max(held as u64);
-        // The numbers that a node has seen count as well; they are few for each of its suppliers.
-        let (length, held) = (account.log_length, account.held_at_most);
-        if length > 1_000 + 2 * u64::from(after.get()) + 20 * held {
-            findings.add(Property::WithinLimits, || {
-                format!(
-                    "the log of node {node} has {length} records, though the node held {held} batches at most"
-                )
-            });
-        }
-    }
-
-    fn scrapped(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId) {
-        let account = self.account(node);
-        let is_destroyed = account.destroyed.remove(&batch);
-        let own = batch.maker == node && account.stock.remove(batch.serial);
-        if own || account.received.remove(&batch) {
-            self.audit.scrapped += 1;
-        } else {
-            self.misplaced(findings, node, batch, "scrap");
-        }
-        if !is_destroyed {
-            findings.add(Property::ScrapIsFound, || {
-                let name = self.network.node_name(node);
-                format!("`{name}` enters batch {batch} as scrap, which no crash has destroyed")
-            });
-        }
-    }
-
-    /// What was destroyed is to be entered before anything is made of it, or promised.
-    fn check_work(&self, findings: &mut Findings, node: NodeId, what: &str) {
-        let account = &self.accounts[node.index()];
-        if account.has_retired {
-            findings.add(Property::RetiredMakesNothing, || {
-                format!("`{}` {what}, though it has retired", self.network.node_name(node))
-            });
-        }
-        if !account.destroyed.is_empty() {
-            let count = account.destroyed.len();
-            findings.add(Property::ScrapIsFound, || {
-                format!(
-                    "`{}` {what} before it enters {count} batches as scrap that a crash has destroyed",
-                    self.network.node_name(node)
-                )
-            });
-        }
-    }
-
     fn sent_off(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId, to: Option<NodeId>) {
         self.check_work(findings, node, "promises a batch");
         let now = findings.now;
@@ -203,14 +134,8 @@ impl<'a> Goods<'a> {
         } else {
             self.misplaced(findings, node, batch, "sent off");
         }
-        let limit = self.scenario.protocol.promise_limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
-        let promised =
-            self.accounts[node.index()].under_way.values().filter(|promise| promise.0 == to).count();
-        if to.is_some() && promised as u64 > limit {
-            findings.add(Property::WithinLimits, || {
-                let name = self.network.node_name(node);
-                format!("`{name}` has promised {promised} batches to one consumer; {limit} is the limit")
-            });
+        if to.is_some() {
+            self.check_promises_to(findings, node, to);
         }
     }
 
@@ -265,80 +190,6 @@ impl<'a> Goods<'a> {
         }
     }
 
-    /// A log was compacted: it must add up to what it was, and to what the books say.
-    pub(crate) fn compacted(
-        &mut self,
-        findings: &mut Findings,
-        node: NodeId,
-        before: &[LogRecord],
-        state: &LogState,
-    ) {
-        let holdings = Holdings {
-            stock: state.stock.clone(),
-            under_way: state.promised.keys().copied().collect(),
-            received: state.received.iter().copied().collect(),
-        };
-        self.compare(findings, Property::LogRecovers, node, &holdings);
-        let whole = LogState::of(before);
-        // What is settled is remembered as one run: more numbers, but never fewer.
-        let forgotten = !state.seen.contains_all(&whole.seen);
-        let compacted = LogState {
-            seen: whole.seen.clone(),
-            inbound_entries: whole.inbound_entries,
-            outbound_entries: whole.outbound_entries,
-            ..state.clone()
-        };
-        if compacted != whole || forgotten {
-            findings.add(Property::LogRecovers, || {
-                let name = self.network.node_name(node);
-                format!("the compacted log of `{name}` does not add up to what the log was")
-            });
-        }
-        let account = self.account(node);
-        (account.log_length, account.held_at_most) = (1, 0);
-    }
-
-    /// A node has recovered: it must hold what its log held.
-    pub(crate) fn recovered(&self, findings: &mut Findings, node: NodeId, holdings: &Holdings) {
-        self.compare(findings, Property::LogRecovers, node, holdings);
-    }
-
-    /// Compares what a node holds with what the books say; says how many batches it lacks. Batches that have
-    /// arrived and were not confirmed are still under way for their maker.
-    fn compare(
-        &self,
-        findings: &mut Findings,
-        property: Property,
-        node: NodeId,
-        holdings: &Holdings,
-    ) -> Lacking {
-        let account = &self.accounts[node.index()];
-        let received: BTreeSet<BatchId> = holdings.received.iter().copied().collect();
-        let under_way: BTreeSet<u32> = holdings.under_way.iter().map(|batch| batch.serial).collect();
-        let lacking = Lacking {
-            stock: surplus(&account.stock, &holdings.stock),
-            under_way: account.under_way.keys().filter(|serial| !under_way.contains(serial)).count() as u64,
-            received: account.received.difference(&received).count() as u64,
-        };
-        let doubled = holdings.received.len() - received.len();
-        let elsewhere = surplus(&holdings.stock, &account.stock)
-            + (received.difference(&account.received).count() + doubled) as u64;
-        if lacking.total() > 0 || elsewhere > 0 {
-            findings.add(property, || {
-                format!(
-                    "`{}` lacks {} batches in stock, {} under way and {} in its dock that its log has; {} it \
-                     has are elsewhere",
-                    self.network.node_name(node),
-                    lacking.stock,
-                    lacking.under_way,
-                    lacking.received,
-                    elsewhere,
-                )
-            });
-        }
-        lacking
-    }
-
     /// Ends the audit: counts every batch where it is. Of a node that is down, its log is all there is.
     pub(crate) fn finish(
         mut self,
@@ -369,51 +220,11 @@ impl<'a> Goods<'a> {
     }
 }
 
-impl Goods<'_> {
-    /// Whether what was promised between nodes that are up has come in, long after the last fault.
-    fn check_promises(&self, findings: &mut Findings, end: Time, nodes: &[NodeAtEnd<'_>]) {
-        let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
-            return;
-        };
-        let is_up = |node: NodeId| nodes[node.index()].holdings.is_some();
-        for (node, account) in self.network.nodes().zip(&self.accounts).filter(|(node, _)| is_up(*node)) {
-            for (serial, (to, since)) in &account.under_way {
-                let waits = end.since((*since).max(healed));
-                if to.is_some_and(is_up) && waits > bound {
-                    findings.add(Property::PromisesKept, || {
-                        let (name, waits) = (self.network.node_name(node), waits.as_secs_f64());
-                        format!("batch {serial} of `{name}` has been under way for {waits:.0} s since all was healed")
-                    });
-                }
-            }
-        }
-    }
-}
-
-/// How many numbers of one set the other has not. O(1) if they are the same run.
-fn surplus(of: &SerialSet, over: &SerialSet) -> u64 {
-    if of == over { 0 } else { of.iter().filter(|serial| !over.contains(*serial)).count() as u64 }
-}
-
-/// How many batches a node lacks, by where the books have them.
-#[derive(Default)]
-struct Lacking {
-    stock: u64,
-    under_way: u64,
-    received: u64,
-}
-
-impl Lacking {
-    fn total(&self) -> u64 {
-        self.stock + self.under_way + self.received
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use dmos_core::record::Finding;
     use dmos_core::{NodeMetrics, RequestId};
-    use dmos_node::Scrapped;
+    use dmos_node::{Holdings, LogState, Scrapped};
     use dmos_strategies as _;
 
     use super::*;

@@ -7,7 +7,11 @@
 //! | module | its properties |
 //! |---|---|
 //! | [`observation`] | none: what auditors are told |
-//! | `goods` | each batch is in one place, used up once at most, and made by its recipe; logs recover |
+//! | `goods` | each batch is in one place, used up once at most, and made by its recipe |
+//! | `goods/recovery` | logs recover, and add up when they are compacted |
+//! | `goods/scrap` | what a crash destroyed is found, and nothing else; who has retired makes nothing |
+//! | `goods/limits` | promises and logs stay within their limits |
+//! | `goods/promises` | what was promised comes in after the last fault |
 //! | `leadership` | one leader per term, and newer flows win |
 //! | `flow` | plans use the living, fit their recipes, and are found if there are any |
 //! | `progress` | production resumes after the last fault |

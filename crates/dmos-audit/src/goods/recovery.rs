@@ -1,0 +1,104 @@
+//! Logs recover: what a node holds is what its log held, and a compacted log adds up to what it was.
+
+use std::collections::BTreeSet;
+
+use dmos_core::{BatchId, NodeId, Property, SerialSet};
+use dmos_node::{Holdings, LogRecord, LogState};
+
+use super::Goods;
+use crate::findings::Findings;
+
+impl Goods<'_> {
+    /// A log was compacted: it must add up to what it was, and to what the books say.
+    pub(crate) fn compacted(
+        &mut self,
+        findings: &mut Findings,
+        node: NodeId,
+        before: &[LogRecord],
+        state: &LogState,
+    ) {
+        let holdings = Holdings {
+            stock: state.stock.clone(),
+            under_way: state.promised.keys().copied().collect(),
+            received: state.received.iter().copied().collect(),
+        };
+        self.compare(findings, Property::LogRecovers, node, &holdings);
+        let whole = LogState::of(before);
+        // What is settled is remembered as one run: more numbers, but never fewer.
+        let forgotten = !state.seen.contains_all(&whole.seen);
+        let compacted = LogState {
+            seen: whole.seen.clone(),
+            inbound_entries: whole.inbound_entries,
+            outbound_entries: whole.outbound_entries,
+            ..state.clone()
+        };
+        if compacted != whole || forgotten {
+            findings.add(Property::LogRecovers, || {
+                let name = self.network.node_name(node);
+                format!("the compacted log of `{name}` does not add up to what the log was")
+            });
+        }
+        let account = self.account(node);
+        (account.log_length, account.held_at_most) = (1, 0);
+    }
+
+    /// A node has recovered: it must hold what its log held.
+    pub(crate) fn recovered(&self, findings: &mut Findings, node: NodeId, holdings: &Holdings) {
+        self.compare(findings, Property::LogRecovers, node, holdings);
+    }
+
+    /// Compares what a node holds with what the books say; says how many batches it lacks. Batches that have
+    /// arrived and were not confirmed are still under way for their maker.
+    pub(super) fn compare(
+        &self,
+        findings: &mut Findings,
+        property: Property,
+        node: NodeId,
+        holdings: &Holdings,
+    ) -> Lacking {
+        let account = &self.accounts[node.index()];
+        let received: BTreeSet<BatchId> = holdings.received.iter().copied().collect();
+        let under_way: BTreeSet<u32> = holdings.under_way.iter().map(|batch| batch.serial).collect();
+        let lacking = Lacking {
+            stock: surplus(&account.stock, &holdings.stock),
+            under_way: account.under_way.keys().filter(|serial| !under_way.contains(serial)).count() as u64,
+            received: account.received.difference(&received).count() as u64,
+        };
+        let doubled = holdings.received.len() - received.len();
+        let elsewhere = surplus(&holdings.stock, &account.stock)
+            + (received.difference(&account.received).count() + doubled) as u64;
+        if lacking.total() > 0 || elsewhere > 0 {
+            findings.add(property, || {
+                format!(
+                    "`{}` lacks {} batches in stock, {} under way and {} in its dock that its log has; {} it \
+                     has are elsewhere",
+                    self.network.node_name(node),
+                    lacking.stock,
+                    lacking.under_way,
+                    lacking.received,
+                    elsewhere,
+                )
+            });
+        }
+        lacking
+    }
+}
+
+/// How many numbers of one set the other has not. O(1) if they are the same run.
+fn surplus(of: &SerialSet, over: &SerialSet) -> u64 {
+    if of == over { 0 } else { of.iter().filter(|serial| !over.contains(*serial)).count() as u64 }
+}
+
+/// How many batches a node lacks, by where the books have them.
+#[derive(Default)]
+pub(super) struct Lacking {
+    pub(super) stock: u64,
+    pub(super) under_way: u64,
+    pub(super) received: u64,
+}
+
+impl Lacking {
+    pub(super) fn total(&self) -> u64 {
+        self.stock + self.under_way + self.received
+    }
+}

@@ -1,0 +1,61 @@
+//! What a crash destroyed is found, and nothing else is; and who has retired makes nothing.
+
+use dmos_core::faults::InCrash;
+use dmos_core::{BatchId, NodeId, Property};
+
+use super::Goods;
+use crate::findings::Findings;
+
+impl Goods<'_> {
+    /// A node starts. A making that was cut off has used nothing, and what the crash destroyed is to be found.
+    pub(crate) fn started(&mut self, node: NodeId, recovering: bool) {
+        let fate = &self.scenario.faults.goods;
+        let stock = if self.network.is_final(node) { fate.finished } else { fate.stock };
+        let dock = fate.dock;
+        let account = self.account(node);
+        account.going_in.clear();
+        if recovering {
+            let own = account.stock.iter().map(|serial| BatchId { maker: node, serial });
+            let stock = own.filter(|_| stock == InCrash::Scrapped);
+            let dock = account.received.iter().copied().filter(|_| dock == InCrash::Scrapped);
+            account.destroyed = stock.chain(dock).collect();
+        }
+    }
+
+    /// A batch is entered as scrap.
+    pub(super) fn scrapped(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId) {
+        let account = self.account(node);
+        let is_destroyed = account.destroyed.remove(&batch);
+        let own = batch.maker == node && account.stock.remove(batch.serial);
+        if own || account.received.remove(&batch) {
+            self.audit.scrapped += 1;
+        } else {
+            self.misplaced(findings, node, batch, "scrap");
+        }
+        if !is_destroyed {
+            findings.add(Property::ScrapIsFound, || {
+                let name = self.network.node_name(node);
+                format!("`{name}` enters batch {batch} as scrap, which no crash has destroyed")
+            });
+        }
+    }
+
+    /// What was destroyed is to be entered before anything is made of it, or promised.
+    pub(super) fn check_work(&self, findings: &mut Findings, node: NodeId, what: &str) {
+        let account = &self.accounts[node.index()];
+        if account.has_retired {
+            findings.add(Property::RetiredMakesNothing, || {
+                format!("`{}` {what}, though it has retired", self.network.node_name(node))
+            });
+        }
+        if !account.destroyed.is_empty() {
+            let count = account.destroyed.len();
+            findings.add(Property::ScrapIsFound, || {
+                format!(
+                    "`{}` {what} before it enters {count} batches as scrap that a crash has destroyed",
+                    self.network.node_name(node)
+                )
+            });
+        }
+    }
+}
