@@ -66,7 +66,7 @@ pub struct Audit {
     /// The states that were come to, and how often.
     pub reached: Vec<(Property, u64)>,
     /// Why nobody looked whether production resumes, if the scenario is healed and nobody did.
-    pub not_checked: Option<&'static str>,
+    pub not_checked: Option<String>,
 }
 
 impl<'a> Auditor<'a> {

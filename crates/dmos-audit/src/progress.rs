@@ -69,14 +69,15 @@ impl<'a> Progress<'a> {
 
     /// Ends: whether production was there after the last fault was healed; or why nobody looked. Where nothing
     /// is ever healed there is nothing to look for.
-    pub(crate) fn finish(mut self, findings: &mut Findings, end: Time) -> Result<bool, &'static str> {
+    pub(crate) fn finish(mut self, findings: &mut Findings, end: Time) -> Result<bool, String> {
         let Some(healed) = self.scenario.faults.heal_at else {
             return Ok(false);
         };
         let bound = resume_bound(self.scenario)
             .ok_or("there is no bound with these settings; docs/auditing.md says with which there is")?;
         if end.since(healed) < bound {
-            return Err("the run ends before its bound");
+            let (needed, there) = (bound.as_secs_f64(), end.since(healed).as_secs_f64());
+            return Err(format!("it takes {needed:.0} s after `heal_at`, and there are {there:.0} s"));
         }
         let can = self.can_resume()?;
         let mut is_there = true;

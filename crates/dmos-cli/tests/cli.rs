@@ -360,6 +360,8 @@ fn a_search_without_a_finding_says_where_it_came_to() {
     assert!(one["reached"].as_array().expect("a list").len() > 5);
     let given = json(&["fuzz", DOORS, "--runs", "5", "--format", "json"]);
     assert_eq!(given["runs"], 5);
+    let calm = json(&["fuzz", "--runs", "20", "--set", "faults={}", "--format", "json"]);
+    assert_eq!(calm["faults"].as_array().map(Vec::len), Some(0), "what is set is not drawn");
     let timed = json(&["fuzz", "--runs", "100000000", "--time", "1ms", "--format", "json"]);
     assert!(timed["runs"].as_u64().expect("a number") < 10_000);
 }

@@ -92,7 +92,7 @@ metrics! {
     TotalManufactureCycles "total_manufacture_cycles" Count Everyone
         "Turns of the stage, also before a flow exists and also of spares.";
     SuccessfulManufactureCycles "successful_manufacture_cycles" Count Everyone
-        "Cycles that made something. Never reset.";
+        "Cycles that made something. Never reset; a making that a crash takes before it is durable does not count.";
     SkippedManufactureCycles "skipped_manufacture_cycles" Count Everyone
         "Cycles that made nothing because there was no flow, an item was missing, or the stock was full. A node without suppliers in the flow does not count its idle cycles.";
     BatchesProducedTotal "batches_produced_total" Gauge Everyone
@@ -222,6 +222,15 @@ impl NodeMetrics {
     pub fn add(&mut self, metric: Metric, more: u64) {
         self.values[metric as usize] += more;
         self.touched |= 1 << metric as usize;
+    }
+
+    /// Counts so many fewer: they had been counted before it was sure that they happened.
+    ///
+    /// # Panics
+    /// If fewer had been counted.
+    pub fn take_back(&mut self, metric: Metric, fewer: u64) {
+        let value = &mut self.values[metric as usize];
+        *value = value.checked_sub(fewer).expect("only what was counted is taken back");
     }
 
     /// Sets a gauge or a time in nanoseconds.

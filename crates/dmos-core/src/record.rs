@@ -30,7 +30,7 @@ pub struct RunRecord {
     /// The states that were come to, and how often.
     pub reached: Vec<(Property, u64)>,
     /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
-    pub not_checked: Option<&'static str>,
+    pub not_checked: Option<String>,
     /// How many events the driver handled.
     pub events: u64,
 }

@@ -154,6 +154,14 @@ impl Node {
         self.metrics.count(metric);
     }
 
+    /// Takes back the count of a making of so many batches: a crash took it before it was durable.
+    pub fn unmake(&mut self, count: u32) {
+        self.metrics.take_back(Metric::SuccessfulManufactureCycles, 1);
+        if self.network.is_final(self.me) {
+            self.metrics.take_back(Metric::FinalBatchesMade, u64::from(count));
+        }
+    }
+
     /// Whether a plan of this node is under way.
     #[must_use]
     pub fn is_planning(&self) -> bool {

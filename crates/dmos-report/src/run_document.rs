@@ -60,7 +60,7 @@ pub struct RunDocument {
     /// States that were come to, and how often.
     pub reached: BTreeMap<&'static str, u64>,
     /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
-    pub not_checked: Option<&'static str>,
+    pub not_checked: Option<String>,
 }
 
 /// A fault, for output.
@@ -147,7 +147,7 @@ impl RunDocument {
             fault_counts: record.fault_counts.clone(),
             goods: record.goods.clone(),
             findings: record.findings.clone(),
-            not_checked: record.not_checked,
+            not_checked: record.not_checked.clone(),
             reached: record.reached.iter().map(|(property, count)| (property.name(), *count)).collect(),
         }
     }

@@ -24,8 +24,9 @@ const QUIET_MAX: Span = Span::from_secs(3_600);
 pub enum Subject {
     /// Everything is drawn, but for what is set here.
     Anything(Vec<Override>),
-    /// Faults and the seed are drawn; all else is as this file says.
-    FaultsOf(Box<ScenarioFile>, Arc<Network>),
+    /// Faults, the seed, the duration and the order of ties are drawn, but for what is set here; all else is as
+    /// this file says.
+    FaultsOf(Box<ScenarioFile>, Arc<Network>, Vec<Override>),
 }
 
 /// The generator of one draw, and shorthands for it.
@@ -83,7 +84,7 @@ impl Subject {
             Self::Anything(set) => {
                 dmos_scenario::read("drawn", &anything(&mut dice, registry).to_yaml(), set)?
             }
-            Self::FaultsOf(file, _) => (**file).clone(),
+            Self::FaultsOf(file, ..) => (**file).clone(),
         };
         file.name = Some(format!("fuzz-{seed}-{number}"));
         file.seed = dice.between(1, 1_000_000);
@@ -92,7 +93,7 @@ impl Subject {
         let base = resolve(&file, registry)?;
         let network = match self {
             Self::Anything(_) => &base.network,
-            Self::FaultsOf(_, network) => network,
+            Self::FaultsOf(_, network, _) => network,
         };
         file.faults = faults::draw(&mut dice, network, faulty);
         if dice.percent(60) {
@@ -100,12 +101,23 @@ impl Subject {
         }
         if matches!(self, Self::Anything(_)) && dice.percent(10) {
             run_wild(&mut dice, &mut file);
-            return Ok(file);
+            return self.set(file, registry);
         }
         file.faults.heal_at = Some(faulty);
         let bound = resume_bound(&resolve(&file, registry)?).filter(|bound| *bound * 2 <= QUIET_MAX);
         file.duration = faulty + bound.map_or(Span::from_secs(60), |bound| bound * 2);
-        Ok(file)
+        self.set(file, registry)
+    }
+
+    /// What is set has the last word.
+    fn set(&self, file: ScenarioFile, registry: &Registry) -> Result<ScenarioFile, ScenarioError> {
+        let (Self::Anything(set) | Self::FaultsOf(_, _, set)) = self;
+        if set.is_empty() {
+            return Ok(file);
+        }
+        let text = file.to_yaml();
+        dmos_scenario::parse("drawn", "drawn", text.clone(), set, registry)?;
+        dmos_scenario::read("drawn", &text, set)
     }
 }
 

@@ -181,6 +181,21 @@ fn a_node_stops_rather_than_go_on_without_its_log() {
     assert!(failed > 10 && failed == effective, "{failed}");
 }
 
+/// What a crash takes before it is durable was never made, whoever counts.
+#[test]
+fn what_was_never_durable_does_not_count_as_made() {
+    for disks in ["{append_fails: 0.2, repaired_after: 1s}", "{lose_unsynced: true, torn: true}"] {
+        let wear = "wear: [{nodes: all, fails_after: {exponential: 8s}, back_after: 1s, how: crash_midway}]";
+        let record = run(&format!("faults: {{{wear}, disks: {disks}}}"));
+        let made = total(&record, Metric::SuccessfulManufactureCycles);
+        assert_eq!(made, record.goods.made, "each making yields one batch");
+        let last = record.series.last().expect("a sample");
+        assert_eq!((last.made, last.final_made), (made, total(&record, Metric::FinalBatchesMade)));
+        let inputs = made - record.nodes[0].get(Metric::SuccessfulManufactureCycles);
+        assert_eq!(inputs, record.goods.consumed, "and uses up one, but for the source's");
+    }
+}
+
 #[test]
 fn crashes_in_the_middle_of_an_input_tear_the_log() {
     let wear = "wear: [{nodes: all, fails_after: {exponential: 20s}, back_after: 1s, how: crash_midway}]";

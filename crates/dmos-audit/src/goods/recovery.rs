@@ -69,15 +69,15 @@ impl Goods<'_> {
             + (received.difference(&account.received).count() + doubled) as u64;
         if lacking.total() > 0 || elsewhere > 0 {
             findings.add(property, || {
-                format!(
-                    "`{}` lacks {} batches in stock, {} under way and {} in its dock that its log has; {} it \
-                     has are elsewhere",
-                    self.network.node_name(node),
-                    lacking.stock,
-                    lacking.under_way,
-                    lacking.received,
-                    elsewhere,
-                )
+                let parts = [
+                    (lacking.stock, "in stock that its log has are missing"),
+                    (lacking.under_way, "under way that its log has are missing"),
+                    (lacking.received, "in its dock that its log has are missing"),
+                    (elsewhere, "that it has are elsewhere by its log"),
+                ];
+                let parts = parts.iter().filter(|(count, _)| *count > 0);
+                let words: Vec<_> = parts.map(|(count, what)| format!("{count} batches {what}")).collect();
+                format!("at `{}`: {}", self.network.node_name(node), words.join(", "))
             });
         }
         lacking

@@ -76,7 +76,7 @@ fn subject(
         Some(path) => {
             let loaded = load(path, overrides, registry)?;
             let file = dmos_scenario::read(&path.display().to_string(), &loaded.text, overrides)?;
-            Ok(Subject::FaultsOf(Box::new(file), loaded.scenario.network))
+            Ok(Subject::FaultsOf(Box::new(file), loaded.scenario.network, overrides.to_vec()))
         }
         None => Ok(Subject::Anything(overrides.to_vec())),
     }
@@ -88,12 +88,12 @@ fn write(directory: &Path, found: &Found) -> Result<PathBuf, Failure> {
     let path = directory.join(format!("{name}-{}.yaml", found.failure.name()));
     let comment: String = found.failure.to_string().lines().map(|line| format!("# {line}\n")).collect();
     let text = format!(
-        "# Found by a search. Replay it with `dmos run {}`.\n{comment}{}",
+        "# Found by a search. Replay it with `dmos run {} --strict`.\n{comment}{}",
         path.display(),
         found.file.to_yaml()
     );
     write_file(&path, &text)
-        .map_err(|error| Failure::Output(format!("error: cannot write `{}`: {error}", path.display())))?;
+        .map_err(|error| Failure::Output(format!("cannot write `{}`: {error}", path.display())))?;
     Ok(path)
 }
 

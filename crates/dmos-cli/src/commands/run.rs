@@ -156,7 +156,7 @@ fn tell(scenario: &Scenario, record: &RunRecord) {
             if goods.scrapped > 0 { format!("; {} batches scrapped", goods.scrapped) } else { String::new() };
         say(&format!("  {injected} faults, {effective} of them with effect{scrapped}"));
     }
-    if let Some(reason) = record.not_checked {
+    if let Some(reason) = &record.not_checked {
         say(&format!("note: that production resumes after `heal_at` was not checked: {reason}"));
     }
     tell_findings(record);

@@ -15,20 +15,28 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
     let path = &arguments.scenario;
     let loaded = load(path, &overrides, registry)?;
     let file = dmos_scenario::read(&path.display().to_string(), &loaded.text, &overrides)?;
+    let out = arguments.out.clone().unwrap_or_else(|| path.with_extension("small.yaml"));
+    if out.exists() {
+        let shown = out.display();
+        return Err(Failure::Input(format!("`{shown}` exists; name another with --out, or remove it")));
+    }
     catch_panics_quietly();
     let small = shrink(&file, arguments.runs, registry);
     let _ = std::panic::take_hook();
     let Some(small) = small else {
         return Err(Failure::Input(format!(
-            "error: `{}` does not fail: the auditors find nothing in it",
+            "`{}` does not fail: the auditors find nothing in it",
             path.display()
         )));
     };
-    let out = arguments.out.clone().unwrap_or_else(|| path.with_extension("small.yaml"));
     let comment: String = small.failure.to_string().lines().map(|line| format!("# {line}\n")).collect();
-    let text = format!("{comment}{}", small.file.to_yaml());
+    let replay = format!("# Replay it with `dmos run {} --strict`.\n", out.display());
+    let text = format!("{replay}{comment}{}", small.file.to_yaml());
     write_file(&out, &text)
-        .map_err(|error| Failure::Output(format!("error: cannot write `{}`: {error}", out.display())))?;
+        .map_err(|error| Failure::Output(format!("cannot write `{}`: {error}", out.display())))?;
+    if small.runs >= arguments.runs {
+        say("stopped at the most runs; with a larger --runs it may get smaller");
+    }
     say(&format!("after {} runs, in `{}`: {}", small.runs, out.display(), small.failure));
     print(&text)
 }

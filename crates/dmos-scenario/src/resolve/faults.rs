@@ -49,6 +49,9 @@ pub(super) fn faults(
     }
     let heal_at = field.heal_at.map(|span| Time::ZERO + span);
     if let Some(heal_at) = heal_at {
+        if heal_at > Time::ZERO + duration {
+            warnings.push("`heal_at` comes after the end of the run".to_owned());
+        }
         let late = script.iter().filter(|scripted| comes_after(scripted, heal_at)).count();
         if late > 0 {
             warnings.push(format!("{late} scripted faults come after `heal_at`, and will not happen"));

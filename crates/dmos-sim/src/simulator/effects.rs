@@ -19,8 +19,10 @@ impl Simulator<'_> {
         // What was appended before, where that took time.
         self.sync(node);
         let mut is_synced = true;
-        for (nth, effect) in effects.drain(..).enumerate() {
+        let mut left = effects.drain(..).enumerate();
+        for (nth, effect) in left.by_ref() {
             if crashes_before == Some(nth) {
+                self.never_made(node, &effect);
                 self.crash_midway(node);
                 break;
             }
@@ -41,6 +43,7 @@ impl Simulator<'_> {
                 break;
             }
         }
+        left.for_each(|(_, effect)| self.never_made(node, &effect));
         self.buffers.push(effects);
         if !is_synced && self.slot(node).life == life {
             self.sync(node);
@@ -60,7 +63,8 @@ impl Simulator<'_> {
     pub(super) fn append_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
         let life = self.slot(node).life;
         let mut all = std::mem::replace(effects, self.buffers.pop().unwrap_or_default());
-        for effect in all.drain(..) {
+        let mut left = all.drain(..);
+        for effect in left.by_ref() {
             match effect {
                 Effect::Append(record) => self.append(node, record),
                 // What was appended before it is in it.
@@ -71,12 +75,28 @@ impl Simulator<'_> {
                 break;
             }
         }
+        left.for_each(|effect| self.never_made(node, &effect));
         self.buffers.push(all);
+    }
+
+    /// An effect is not carried out because the node went down. What it would have entered as made was not.
+    fn never_made(&mut self, node: NodeId, effect: &Effect) {
+        if let Effect::Append(record) = effect {
+            self.lose(node, record);
+        }
+    }
+
+    /// A record did not become durable. The node has counted what it makes before it was sure of it.
+    pub(super) fn lose(&mut self, node: NodeId, record: &LogRecord) {
+        if let LogRecord::Made { count, .. } = record {
+            self.slot_mut(node).node.unmake(*count);
+        }
     }
 
     /// Appends a record, which a crash can still take. A node whose disk refuses it stops.
     fn append(&mut self, node: NodeId, record: LogRecord) {
         if self.append_fails(node) {
+            self.lose(node, &record);
             return;
         }
         self.slot_mut(node).disk.append(record);

@@ -142,6 +142,7 @@ impl Simulator<'_> {
         // What the crash has not taken is there to stay.
         self.sync(node);
         for record in &lost {
+            self.lose(node, record);
             self.observe(node, &Observation::LostAppend(record));
         }
         let torn = u64::from(!lost.is_empty() && self.scenario.faults.disks.torn);
