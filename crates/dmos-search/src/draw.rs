@@ -81,9 +81,8 @@ impl Subject {
     pub fn draw(&self, seed: u64, number: u64, registry: &Registry) -> Result<ScenarioFile, ScenarioError> {
         let mut dice = Dice::new(seed, number);
         let mut file = match self {
-            Self::Anything(set) => {
-                dmos_scenario::read("drawn", &anything(&mut dice, registry).to_yaml(), set)?
-            }
+            Self::Anything(_) => self.set(anything(&mut dice, registry), registry)?,
+
             Self::FaultsOf(file, ..) => (**file).clone(),
         };
         file.name = Some(format!("fuzz-{seed}-{number}"));
