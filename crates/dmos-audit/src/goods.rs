@@ -203,16 +203,17 @@ impl<'a> Goods<'a> {
                 Some(holdings) => self.compare(findings, Property::BatchInOnePlace, node, holdings),
                 None => Lacking::default(),
             };
+            let (destroys_stock, destroys_dock) = self.crash_destroys(node);
             let account = &self.accounts[node.index()];
             let (stock, dock) = (account.stock.len(), account.received.len() as u64);
             let under_way = account.under_way.len() as u64;
             let is_gone = |flag: bool| end.holdings.is_none() && flag;
             self.audit.lost += lacking.total();
             self.audit.under_way += under_way - lacking.under_way;
-            let (in_stock, gone) = if is_gone(end.scrapped.stock) { (0, stock) } else { (stock, 0) };
+            let (in_stock, gone) = if is_gone(destroys_stock) { (0, stock) } else { (stock, 0) };
             self.audit.in_stock += in_stock - lacking.stock;
             self.audit.scrapped += gone;
-            let (in_dock, gone) = if is_gone(end.scrapped.dock) { (0, dock) } else { (dock, 0) };
+            let (in_dock, gone) = if is_gone(destroys_dock) { (0, dock) } else { (dock, 0) };
             self.audit.received += in_dock - lacking.received;
             self.audit.scrapped += gone;
         }
@@ -224,7 +225,7 @@ impl<'a> Goods<'a> {
 mod tests {
     use dmos_core::record::Finding;
     use dmos_core::{NodeMetrics, RequestId};
-    use dmos_node::{Holdings, LogState, Scrapped};
+    use dmos_node::{Holdings, LogState};
     use dmos_strategies as _;
 
     use super::*;
@@ -268,8 +269,7 @@ mod tests {
         for (node, record) in records {
             goods.appended(&mut findings, NodeId::new(*node), record);
         }
-        let end =
-            |node| NodeAtEnd { holdings: holdings(node), scrapped: Scrapped::default(), metrics: &metrics };
+        let end = |node| NodeAtEnd { holdings: holdings(node), metrics: &metrics };
         (goods.finish(&mut findings, Time::ZERO, &[end(0), end(1)]), findings.into_vec())
     }
 

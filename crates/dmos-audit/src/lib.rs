@@ -30,7 +30,7 @@ mod sights;
 
 use dmos_core::record::{Finding, GoodsAudit};
 use dmos_core::{NodeId, NodeMetrics, Property, Scenario, Time};
-use dmos_node::{Holdings, LogRecord, Report, Scrapped};
+use dmos_node::{Holdings, LogRecord, Report};
 
 pub use observation::Observation;
 pub use progress::resume_bound;
@@ -51,8 +51,6 @@ pub struct Auditor<'a> {
 pub struct NodeAtEnd<'a> {
     /// What it holds by its own account; none if it is down.
     pub holdings: Option<Holdings>,
-    /// If it is down, what of its goods is gone.
-    pub scrapped: Scrapped,
     /// Its metrics.
     pub metrics: &'a NodeMetrics,
 }

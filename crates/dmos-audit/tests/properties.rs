@@ -8,7 +8,7 @@ use dmos_core::{
     BatchId, Flow, ItemId, NodeId, NodeMetrics, NodeSet, Property, Registry, Scenario, SerialSet, Span,
     Stamp, SupplyEdge, Term, Time,
 };
-use dmos_node::{Holdings, LogRecord, PlanReport, Report, Scrapped};
+use dmos_node::{Holdings, LogRecord, PlanReport, Report};
 use dmos_strategies as _;
 
 /// wood, two doors of wood, and a house of a door; healed after ten seconds.
@@ -31,7 +31,7 @@ fn audit(scenario: &Scenario, events: &[Event<'_>]) -> Vec<Property> {
         auditor.observe(at(*second), NodeId::new(*node), observation);
     }
     let metrics = NodeMetrics::default();
-    let end = |_| NodeAtEnd { holdings: None, scrapped: Scrapped::default(), metrics: &metrics };
+    let end = |_| NodeAtEnd { holdings: None, metrics: &metrics };
     let audit = auditor.finish(Time::ZERO + scenario.duration, end);
     audit.findings.iter().map(|finding| finding.property).collect()
 }

@@ -15,7 +15,7 @@ use crate::time::Span;
 /// One experiment: a network, how its nodes behave, in which world, and what breaks.
 ///
 /// Whoever makes one has checked that every node it names is in the network, that periods are not
-/// zero and that scripted faults are in the order of time; drivers rely on it.
+/// zero and that the recipes ordered by script fit the network; drivers rely on it.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// A short name, for output.

@@ -94,6 +94,15 @@ impl Default for Protocol {
     }
 }
 
+impl Protocol {
+    /// Whether a log says exactly what its node holds. Only such a log can be compacted, and only then do
+    /// batches leave a stock in the order of their numbers for good, so that numbers can be settled.
+    #[must_use]
+    pub fn has_exact_logs(&self) -> bool {
+        self.recovery == Recovery::Exact && self.log == LogKeeping::Separate
+    }
+}
+
 /// How a leader, a flow and a death become known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

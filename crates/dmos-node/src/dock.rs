@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use dmos_core::settings::{Dock as DockKind, LogKeeping, Recovery};
+use dmos_core::settings::{Dock as DockKind, Recovery};
 use dmos_core::{BatchId, FlowPart, ItemId, Metric, Network, NodeId, RequestId, Requirement, Time};
 
 use crate::batch_set::BatchSet;
@@ -231,7 +231,7 @@ impl Dock {
         if !self.may_take(cx, from, batch) {
             return;
         }
-        if cx.protocol.recovery == Recovery::Exact && cx.protocol.log == LogKeeping::Separate {
+        if cx.protocol.has_exact_logs() {
             self.seen.insert_all_before(BatchId { serial: settled.min(batch.serial), ..batch });
         }
         let in_transit = self.coming.iter().any(|coming| coming.batch == batch);

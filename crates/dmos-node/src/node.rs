@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dmos_core::settings::{Knowledge, LogKeeping, Protocol, Readmission, Recovery};
+use dmos_core::settings::{Knowledge, Protocol, Readmission, Recovery};
 use dmos_core::strategy::{ElectionInput, FlowChoice, LeaderStrategy};
 use dmos_core::{
     BatchId, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Stamp, Term, Time,
@@ -278,9 +278,7 @@ impl Node {
     fn compaction_point(&self, held: u64) -> u64 {
         let protocol = &self.settings.protocol;
         match protocol.compact_after {
-            Some(after) if protocol.recovery == Recovery::Exact && protocol.log == LogKeeping::Separate => {
-                1 + u64::from(after.get()) + 2 * held
-            }
+            Some(after) if protocol.has_exact_logs() => 1 + u64::from(after.get()) + 2 * held,
             _ => u64::MAX,
         }
     }

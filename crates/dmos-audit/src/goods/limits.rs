@@ -1,6 +1,5 @@
 //! No node holds more than its limits allow: promises to one consumer, and records in its log.
 
-use dmos_core::settings::{LogKeeping, Recovery};
 use dmos_core::{NodeId, Property};
 
 use super::Goods;
@@ -10,8 +9,7 @@ impl Goods<'_> {
     /// One more record. Logs that are compacted are never much longer than what they hold.
     pub(super) fn check_length(&mut self, findings: &mut Findings, node: NodeId) {
         let protocol = &self.scenario.protocol;
-        let is_compacted = protocol.recovery == Recovery::Exact && protocol.log == LogKeeping::Separate;
-        let Some(after) = protocol.compact_after.filter(|_| is_compacted) else {
+        let Some(after) = protocol.compact_after.filter(|_| protocol.has_exact_logs()) else {
             return;
         };
         let account = &mut self.accounts[node.index()];

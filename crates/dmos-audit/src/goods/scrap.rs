@@ -9,17 +9,22 @@ use crate::findings::Findings;
 impl Goods<'_> {
     /// A node starts. A making that was cut off has used nothing, and what the crash destroyed is to be found.
     pub(crate) fn started(&mut self, node: NodeId, recovering: bool) {
-        let fate = &self.scenario.faults.goods;
-        let stock = if self.network.is_final(node) { fate.finished } else { fate.stock };
-        let dock = fate.dock;
+        let (destroys_stock, destroys_dock) = self.crash_destroys(node);
         let account = self.account(node);
         account.going_in.clear();
         if recovering {
             let own = account.stock.iter().map(|serial| BatchId { maker: node, serial });
-            let stock = own.filter(|_| stock == InCrash::Scrapped);
-            let dock = account.received.iter().copied().filter(|_| dock == InCrash::Scrapped);
+            let stock = own.filter(|_| destroys_stock);
+            let dock = account.received.iter().copied().filter(|_| destroys_dock);
             account.destroyed = stock.chain(dock).collect();
         }
+    }
+
+    /// Whether a crash of a node destroys its stock, and what is in its dock.
+    pub(super) fn crash_destroys(&self, node: NodeId) -> (bool, bool) {
+        let fate = &self.scenario.faults.goods;
+        let stock = if self.network.is_final(node) { fate.finished } else { fate.stock };
+        (stock == InCrash::Scrapped, fate.dock == InCrash::Scrapped)
     }
 
     /// A batch is entered as scrap.

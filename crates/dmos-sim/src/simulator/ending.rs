@@ -32,11 +32,7 @@ impl Simulator<'_> {
         let slots = &self.slots;
         let audit = self.auditor.finish(self.now, |node: NodeId| {
             let slot = &slots[node.index()];
-            NodeAtEnd {
-                holdings: slot.is_up().then(|| slot.node.holdings()),
-                scrapped: slot.scrapped,
-                metrics: slot.node.metrics(),
-            }
+            NodeAtEnd { holdings: slot.is_up().then(|| slot.node.holdings()), metrics: slot.node.metrics() }
         });
         let (faults, fault_counts) = self.tally.into_parts();
         RunRecord {
