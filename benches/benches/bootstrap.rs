@@ -15,7 +15,7 @@ fn bootstrap(criterion: &mut Criterion) {
     for types in [5, 8, 10, 12, 15, 18, 20] {
         let network = seed_network(types);
         let alive = NodeSet::all(network.node_count());
-        let request = PlanRequest { network: &network, alive: &alive, in_force: None, changes: &[] };
+        let request = PlanRequest::first(&network, &alive);
         for (name, counter) in [("exhaustive", "calls"), ("memoized", "visited")] {
             let mut planner = strategy(name, &network);
             let mut plan = || {

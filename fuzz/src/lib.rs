@@ -107,6 +107,8 @@ fn settings() -> Arc<NodeSettings> {
     let call = |text: &str| text.parse().expect("a call");
     let protocol = Protocol { compact_after: std::num::NonZeroU32::new(5), ..Protocol::default() };
     Arc::new(NodeSettings {
+        pace: dmos_core::strategy::Pace::default(),
+        seed: 1,
         flow: registry.flow(&call("memoized:stand_ins=false"), &network).expect("registered"),
         leader: registry.leader(&call("bully"), &network).expect("registered").build().into(),
         candidates: network.nodes().collect(),

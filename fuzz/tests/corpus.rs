@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use dmos_core::{BatchId, FlowPart, ItemId, NodeId, RequestId, Requirement, SerialSet, Stamp, Term};
+use dmos_core::{
+    BatchId, FlowPart, ItemId, NodeId, RequestId, Requirement, SerialSet, Share, Stamp, Supply, Term,
+};
 use dmos_node::codec::{write_message, write_record};
 use dmos_node::log::Promise;
 use dmos_node::{LogRecord, LogState, Message, Order, Standing};
@@ -66,7 +68,7 @@ fn logs() -> Vec<(&'static str, Vec<u8>)> {
 
 fn conversations() -> Vec<(&'static str, Vec<u8>)> {
     let part = FlowPart {
-        suppliers: Box::new([(ItemId::new(0), NodeId::new(0))]),
+        suppliers: Box::new([Supply { item: ItemId::new(0), producer: NodeId::new(0), share: Share::WHOLE }]),
         consumers: Box::new([NodeId::new(2), NodeId::new(3)]),
     };
     let (part, idle) = (Arc::new(part), Arc::new(FlowPart::default()));

@@ -1,7 +1,7 @@
 //! Plans use only nodes taken for living, fit the recipes, and are found if there are any.
 
 use dmos_core::strategy::Promise;
-use dmos_core::{Flow, Network, NodeId, Property, Scenario};
+use dmos_core::{Flow, Network, NodeId, Property, Scenario, Share, SupplyEdge};
 use dmos_graph::makeable;
 use dmos_node::PlanReport;
 
@@ -21,9 +21,9 @@ impl<'a> Flows<'a> {
 
     pub(crate) fn planned(&self, findings: &mut Findings, planner: NodeId, plan: &PlanReport) {
         match &plan.flow {
-            Some(flow) => self.check(findings, planner, plan, flow),
-            None if plan.gave_up || !self.is_promised => {}
-            None => {
+            Ok(flow) => self.check(findings, planner, plan, flow),
+            Err(no_flow) if no_flow.gave_up() || !self.is_promised => {}
+            Err(_) => {
                 let can = makeable(&plan.network, |node| plan.alive.contains(node));
                 if let Some(item) = self.network.final_items().iter().find(|item| can[item.index()]) {
                     let name = self.network.item_name(*item);
@@ -54,11 +54,8 @@ impl<'a> Flows<'a> {
                 });
             }
         }
-        let mut working: Vec<NodeId> =
-            flow.edges().iter().flat_map(|edge| [edge.producer, edge.consumer]).collect();
-        working.sort_unstable();
-        working.dedup();
-        for node in working {
+        self.check_shares(findings, flow);
+        for node in flow.working() {
             if !plan.alive.contains(node) {
                 findings.add(Property::PlannedAmongTheLiving, || {
                     format!("node {planner} plans with `{}`, which it takes for dead", name(node))
@@ -71,6 +68,21 @@ impl<'a> Flows<'a> {
             if is_checked && !network.requirements(node).iter().all(|required| is_supplied(required.item)) {
                 findings.add(Property::FlowFits, || {
                     format!("`{}` is not supplied with all that it requires", name(node))
+                });
+            }
+        }
+    }
+
+    /// The shares of each requirement's suppliers are to add up to the whole.
+    fn check_shares(&self, findings: &mut Findings, flow: &Flow) {
+        let supplies: Vec<_> = flow.supplies().collect();
+        for suppliers in supplies.chunk_by(|(a, _), (b, _)| (a.consumer, a.item) == (b.consumer, b.item)) {
+            let total: u64 = suppliers.iter().map(|(_, share)| u64::from(share.millionths())).sum();
+            if total != u64::from(Share::WHOLE.millionths()) {
+                let SupplyEdge { consumer, item, .. } = suppliers[0].0;
+                findings.add(Property::FlowFits, || {
+                    let (consumer, item) = (self.network.node_name(consumer), self.network.item_name(item));
+                    format!("the shares of those who supply `{consumer}` with `{item}` add up to {total} millionths")
                 });
             }
         }

@@ -138,7 +138,8 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
     let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
     let settle = (protocol.suspect_after + rounds) * 3 + retry * 4 + message * 20;
-    let period = protocol.cycle * 2 + transit + message * 4;
+    let making = protocol.cycle * u64::from(scenario.network.cycles_max());
+    let period = making * 2 + transit + message * 4;
     let limit = u64::from(protocol.stock_limit?.get());
     Some(settle + period * makings(scenario, limit))
 }

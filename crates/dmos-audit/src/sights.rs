@@ -54,7 +54,7 @@ impl<'a> Sights<'a> {
     }
 
     pub(crate) fn planned(&mut self, plan: &PlanReport) {
-        self.saw_if(Property::NoFlowThere, plan.flow.is_none() && !plan.gave_up);
+        self.saw_if(Property::NoFlowThere, plan.flow.as_ref().is_err_and(|no_flow| !no_flow.gave_up()));
         let struck = self.network.nodes().any(|node| self.up.contains(node) && !plan.alive.contains(node));
         self.saw_if(Property::LiveNodeStruck, struck);
         let edges = plan.flow.iter().flat_map(|flow| flow.edges());

@@ -60,8 +60,9 @@ fn plan(scenario: &Scenario, alive: &[usize], edges: Option<&[(usize, usize, usi
         steps: 1,
         network: Arc::clone(&scenario.network),
         alive: set,
-        flow: edges.map(|edges| Arc::new(Flow::new(edges.iter().map(edge).collect()))),
-        gave_up: false,
+        flow: edges
+            .map(|edges| Arc::new(Flow::new(edges.iter().map(edge).collect())))
+            .ok_or(dmos_core::NoFlow::Unmakeable(ItemId::new(2))),
         in_force: true,
     }))
 }

@@ -30,6 +30,19 @@ pub struct Recipe {
     pub quantity: u32,
     /// What one making uses up, each item once, in any order.
     pub requires: Vec<Requirement>,
+    /// How many manufacture cycles one making takes; at least 1.
+    pub cycles: u32,
+    /// What it costs to have the node work, in a unit of the user's choice: some planners go by it.
+    pub cost: u32,
+}
+
+impl Recipe {
+    /// A recipe that makes one batch in one cycle, out of one batch of each of these, at a cost of 1.
+    #[must_use]
+    pub fn of(makes: ItemId, requires: impl IntoIterator<Item = ItemId>) -> Self {
+        let requires = requires.into_iter().map(|item| Requirement { item, quantity: 1 }).collect();
+        Self { makes, quantity: 1, requires, cycles: 1, cost: 1 }
+    }
 }
 
 /// The names of all items or all nodes.
@@ -100,6 +113,9 @@ pub enum NetworkError {
     /// A quantity of zero.
     #[error("node {0} has a quantity of zero in its recipe")]
     ZeroQuantity(NodeId),
+    /// A making that takes no time.
+    #[error("node {0} takes zero cycles for a making")]
+    ZeroCycles(NodeId),
     /// One item stands twice among a recipe's requirements.
     #[error("node {node} requires item {item} twice")]
     RequiredTwice {
@@ -123,6 +139,8 @@ pub struct Network {
     node_names: Names,
     makes: Vec<ItemId>,
     quantities: Vec<u32>,
+    cycles: Vec<u32>,
+    costs: Vec<u32>,
     /// Where a node's requirements begin in `requirements`; one more entry than nodes.
     requirements_from: Vec<u32>,
     requirements: Vec<Requirement>,
@@ -156,6 +174,8 @@ impl Network {
         let mut network = Self {
             makes: Vec::with_capacity(recipes.len()),
             quantities: Vec::with_capacity(recipes.len()),
+            cycles: Vec::with_capacity(recipes.len()),
+            costs: Vec::with_capacity(recipes.len()),
             requirements_from: Vec::with_capacity(recipes.len() + 1),
             requirements: Vec::new(),
             producers_from: Vec::new(),
@@ -193,6 +213,8 @@ impl Network {
             makes: self.makes(node),
             quantity: self.quantity_made(node),
             requires: self.requirements(node).to_vec(),
+            cycles: self.cycles(node),
+            cost: self.cost(node),
         };
         let mut recipes: Vec<Recipe> = self.nodes().map(recipe).collect();
         for (node, requires) in changed {
@@ -211,12 +233,17 @@ impl Network {
         if recipe.quantity == 0 || recipe.requires.iter().any(|required| required.quantity == 0) {
             return Err(NetworkError::ZeroQuantity(node));
         }
+        if recipe.cycles == 0 {
+            return Err(NetworkError::ZeroCycles(node));
+        }
         recipe.requires.sort_unstable();
         if let Some(twice) = recipe.requires.windows(2).find(|pair| pair[0].item == pair[1].item) {
             return Err(NetworkError::RequiredTwice { node, item: twice[0].item });
         }
         self.makes.push(recipe.makes);
         self.quantities.push(recipe.quantity);
+        self.cycles.push(recipe.cycles);
+        self.costs.push(recipe.cost);
         self.requirements.extend(recipe.requires);
         self.requirements_from.push(offset(self.requirements.len()));
         Ok(())
@@ -307,6 +334,24 @@ impl Network {
         self.quantities[node.index()]
     }
 
+    /// How many manufacture cycles one making at `node` takes; at least 1.
+    #[must_use]
+    pub fn cycles(&self, node: NodeId) -> u32 {
+        self.cycles[node.index()]
+    }
+
+    /// The longest that a making takes anywhere, in manufacture cycles. O(n).
+    #[must_use]
+    pub fn cycles_max(&self) -> u32 {
+        self.cycles.iter().copied().max().unwrap_or(1)
+    }
+
+    /// What it costs to have `node` work, in a unit of the user's choice.
+    #[must_use]
+    pub fn cost(&self, node: NodeId) -> u32 {
+        self.costs[node.index()]
+    }
+
     /// What one making at `node` uses up, in ascending order of items.
     #[must_use]
     pub fn requirements(&self, node: NodeId) -> &[Requirement] {
@@ -393,8 +438,7 @@ mod tests {
     use super::*;
 
     fn recipe(makes: usize, requires: &[usize]) -> Recipe {
-        let requires = requires.iter().map(|&item| Requirement { item: ItemId::new(item), quantity: 1 });
-        Recipe { makes: ItemId::new(makes), quantity: 1, requires: requires.collect() }
+        Recipe::of(ItemId::new(makes), requires.iter().map(|&item| ItemId::new(item)))
     }
 
     fn network(items: usize, recipes: Vec<Recipe>) -> Result<Network, NetworkError> {
@@ -438,5 +482,7 @@ mod tests {
         let mut zero = recipe(0, &[]);
         zero.quantity = 0;
         assert_eq!(network(1, vec![zero]), Err(NetworkError::ZeroQuantity(NodeId::new(0))));
+        let never = Recipe { cycles: 0, ..recipe(0, &[]) };
+        assert_eq!(network(1, vec![never]), Err(NetworkError::ZeroCycles(NodeId::new(0))));
     }
 }

@@ -76,6 +76,8 @@ pub struct PlanRecord {
     pub steps: u64,
     /// The number of supply edges chosen; none if there was no flow to be found.
     pub edges: Option<u64>,
+    /// Why there was none.
+    pub no_flow: Option<String>,
     /// Whether it was put in force: the planner still led when it was ready.
     pub in_force: bool,
 }

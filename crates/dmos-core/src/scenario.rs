@@ -9,7 +9,7 @@ use crate::faults::{Fault, Faults};
 use crate::ids::NodeId;
 use crate::network::Network;
 use crate::settings::{Delays, Protocol, Work};
-use crate::strategy::{FlowChoice, LeaderChoice};
+use crate::strategy::{FlowChoice, LeaderChoice, Pace};
 use crate::time::Span;
 
 /// One experiment: a network, how its nodes behave, in which world, and what breaks.
@@ -62,6 +62,12 @@ pub enum Ties {
 }
 
 impl Scenario {
+    /// How long things take on average: what planners reckon with.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace { cycle: self.protocol.cycle, transit: self.delays.transit.mean() }
+    }
+
     /// The nodes that are not there at the beginning: they are added by script.
     pub fn added_later(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.faults.script.iter().filter_map(|scripted| match scripted.fault {

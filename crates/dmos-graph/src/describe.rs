@@ -20,6 +20,9 @@ pub const NAME_MAX: usize = 200;
 /// The most batches of one item that a making yields or takes. A run names every batch.
 pub const QUANTITY_MAX: u32 = 1_000;
 
+/// The most manufacture cycles that a making takes.
+pub const CYCLES_MAX: u32 = 1_000_000;
+
 /// A network in names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NetworkDescription {
@@ -42,6 +45,10 @@ pub struct NodeDescription {
     pub quantity: u32,
     /// The items that one making uses up, and how many batches of each.
     pub needs: Vec<(String, u32)>,
+    /// How many manufacture cycles one making takes.
+    pub cycles: u32,
+    /// What it costs to have it work.
+    pub cost: u32,
 }
 
 /// Where in a description a problem is.
@@ -76,6 +83,9 @@ pub enum Problem {
     /// More batches than a making can handle.
     #[error("a quantity of {0}; one making yields and takes at most {QUANTITY_MAX} batches of an item")]
     TooMany(u32),
+    /// A making that takes too long.
+    #[error("a making of {0} cycles; it may take {CYCLES_MAX} at most")]
+    TooSlow(u32),
     /// A name without a letter, or with too many.
     #[error("names have from 1 to {NAME_MAX} letters")]
     NameLength,
@@ -227,10 +237,14 @@ impl NetworkDescription {
             }
         }
         for (index, node) in self.nodes.iter().enumerate() {
-            let zero = [("count", node.count), ("quantity made", node.quantity)]
-                .into_iter()
-                .filter(|part| part.1 == 0);
+            let zero =
+                [("count", node.count), ("quantity made", node.quantity), ("number of cycles", node.cycles)]
+                    .into_iter()
+                    .filter(|part| part.1 == 0);
             problems.extend(zero.map(|(what, _)| (Place::Node(index), Problem::Zero(what))));
+            if node.cycles > CYCLES_MAX {
+                problems.push((Place::Node(index), Problem::TooSlow(node.cycles)));
+            }
             if node.quantity > QUANTITY_MAX {
                 problems.push((Place::Node(index), Problem::TooMany(node.quantity)));
             }
@@ -298,6 +312,8 @@ impl NetworkDescription {
                 .iter()
                 .map(|(item, quantity)| Requirement { item: items.id(item), quantity: *quantity })
                 .collect(),
+            cycles: node.cycles,
+            cost: node.cost,
         };
         let (described, node_names): (Vec<_>, Vec<_>) = self.node_names().unzip();
         let recipes = described.iter().map(|&index| of(&self.nodes[index]));
@@ -357,7 +373,8 @@ mod tests {
 
     fn node(name: &str, needs: &[&str]) -> NodeDescription {
         let needs = needs.iter().map(|&item| (item.to_owned(), 1)).collect();
-        NodeDescription { name: name.to_owned(), count: 1, makes: name.to_owned(), quantity: 1, needs }
+        let (name, makes) = (name.to_owned(), name.to_owned());
+        NodeDescription { name, count: 1, makes, quantity: 1, needs, cycles: 1, cost: 1 }
     }
 
     fn description(nodes: &[NodeDescription]) -> NetworkDescription {

@@ -94,7 +94,7 @@ impl Generate {
             let item = if node == nodes - 1 { last } else { node.div_ceil(per_type) };
             let requires =
                 requires[item].iter().map(|&item| Requirement { item: ItemId::new(item), quantity: 1 });
-            Recipe { makes: ItemId::new(item), quantity: 1, requires: requires.collect() }
+            Recipe { requires: requires.collect(), ..Recipe::of(ItemId::new(item), []) }
         });
         let names = (Names::Numbers(last + 1), Names::Numbers(nodes));
         Ok(Network::new(names.0, names.1, recipes, vec![ItemId::new(last)])

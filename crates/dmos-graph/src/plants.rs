@@ -67,6 +67,8 @@ impl Plant {
             makes: item.to_owned(),
             quantity: 1,
             needs: needs.iter().map(|&item| (item.to_owned(), 1)).collect(),
+            cycles: 1,
+            cost: 1,
         };
         NetworkDescription { nodes: rows.iter().map(node).collect(), final_items: Vec::new() }
     }

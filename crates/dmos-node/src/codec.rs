@@ -172,7 +172,7 @@ impl Fit<'_> {
             }
             Message::Suspicion(node) => self.node(*node),
             Message::Part(stamp, part) => {
-                let items = part.suppliers.iter().all(|supply| supply.0.index() < self.0.item_count());
+                let items = part.suppliers.iter().all(|supply| supply.item.index() < self.0.item_count());
                 self.stamp(*stamp) && items && part.neighbours().all(|node| self.node(node))
             }
             Message::PartAck(stamp) => self.stamp(*stamp),
@@ -233,7 +233,7 @@ mod tests {
     use std::sync::Arc;
 
     use dmos_core::network::Names;
-    use dmos_core::{FlowPart, ItemId, Recipe, RequestId};
+    use dmos_core::{FlowPart, ItemId, Recipe, RequestId, Share, Supply};
 
     use super::*;
     use crate::log::LogState;
@@ -290,8 +290,8 @@ mod tests {
     #[test]
     fn messages_are_read_as_they_were_written() {
         let network = network();
-        let part =
-            FlowPart { suppliers: Box::new([(ItemId::new(1), NodeId::new(2))]), consumers: Box::new([]) };
+        let supply = Supply { item: ItemId::new(1), producer: NodeId::new(2), share: Share::WHOLE };
+        let part = FlowPart { suppliers: Box::new([supply]), consumers: Box::new([]) };
         let messages = [
             Message::HeartbeatRequest,
             Message::Part(Stamp { term: Term(3), version: 1 }, Arc::new(part)),
@@ -329,7 +329,7 @@ mod tests {
 
     /// Three nodes that need nothing.
     fn network() -> Network {
-        let recipe = |item| Recipe { makes: ItemId::new(item), quantity: 1, requires: vec![] };
+        let recipe = |item| Recipe::of(ItemId::new(item), []);
         let names = (Names::Numbers(3), Names::Numbers(3));
         Network::new(names.0, names.1, (0..3).map(recipe), vec![ItemId::new(2)]).expect("a network")
     }

@@ -7,11 +7,14 @@
 use std::collections::VecDeque;
 
 use dmos_core::settings::{Dock as DockKind, Recovery};
-use dmos_core::{BatchId, FlowPart, ItemId, Metric, Network, NodeId, RequestId, Requirement, Time};
+use dmos_core::{
+    BatchId, FlowPart, ItemId, Metric, Network, NodeId, RequestId, Requirement, Share, Supply, Time,
+};
 
 use crate::batch_set::BatchSet;
 use crate::context::Context;
 use crate::interface::Effect;
+use crate::liveness::Liveness;
 use crate::log::LogRecord;
 use crate::message::Message;
 
@@ -38,8 +41,10 @@ struct Shelf {
     item: ItemId,
     /// Oldest first.
     batches: VecDeque<BatchId>,
-    /// Which supplier is asked next, if there are several: the how-manieth, round and round.
-    turn: usize,
+    /// If there are several suppliers: how often each was asked since the flow is in force.
+    asked_of: Vec<(NodeId, u64)>,
+    /// Who had none when last asked.
+    refused: Option<NodeId>,
 }
 
 /// What the node has received, is about to receive and has asked for.
@@ -135,9 +140,11 @@ impl Dock {
     }
 
     /// Asks for everything that is missing now, whatever was asked before.
-    pub(crate) fn ask_for_missing(&mut self, cx: &mut Context<'_>, part: &FlowPart) {
+    pub(crate) fn ask_for_missing(&mut self, cx: &mut Context<'_>, part: &FlowPart, liveness: &Liveness) {
         for required in cx.network.requirements(cx.me) {
-            if let (true, Some(supplier)) = (self.lacks(required), part.supplier(required.item)) {
+            let silent = |node| liveness.suspects(node);
+            if let (true, Some(supplier)) = (self.lacks(required), self.supplier(part, required.item, silent))
+            {
                 self.ask(cx, required.item, supplier);
             }
         }
@@ -145,49 +152,68 @@ impl Dock {
 
     /// Asks for what the next making will miss beyond what is at hand, in transit or asked for, and
     /// once more for what was asked for too long ago.
-    pub(crate) fn ask_for_next(&mut self, cx: &mut Context<'_>, part: &FlowPart) {
-        self.asked.retain(|asked| part.suppliers_of(asked.item).any(|node| node == asked.supplier));
-        self.ask_again(cx, part);
+    pub(crate) fn ask_for_next(&mut self, cx: &mut Context<'_>, part: &FlowPart, liveness: &Liveness) {
+        let supplies = |asked: &Asked, supply: &Supply| supply.producer == asked.supplier;
+        self.asked.retain(|asked| part.suppliers_of(asked.item).iter().any(|supply| supplies(asked, supply)));
+        self.ask_again(cx, part, liveness);
         for required in cx.network.requirements(cx.me) {
-            let Some(supplier) = self.supplier(part, required.item) else {
-                continue;
-            };
             let coming =
                 self.coming.iter().filter(|coming| cx.network.makes(coming.batch.maker) == required.item);
             let asked = self.asked.iter().filter(|asked| asked.item == required.item);
             let expected = self.at_hand(required.item) + coming.count() + asked.count();
             for _ in expected..required.quantity as usize {
-                self.ask(cx, required.item, supplier);
+                if let Some(supplier) = self.supplier(part, required.item, |node| liveness.suspects(node)) {
+                    self.ask(cx, required.item, supplier);
+                }
             }
         }
     }
 
-    /// Whose turn it is to be asked for an item.
-    fn supplier(&self, part: &FlowPart, item: ItemId) -> Option<NodeId> {
-        let turn = self.shelves.binary_search_by_key(&item, |shelf| shelf.item);
-        let turn = turn.map_or(0, |at| self.shelves[at].turn);
-        let count = part.suppliers_of(item).count();
-        part.suppliers_of(item).nth(turn % count.max(1))
+    /// Whose turn it is to be asked for an item: of those that are not silent, who has got the least for its
+    /// share, and rather not who had none. Standbys only come in if nobody else is there.
+    fn supplier(&self, part: &FlowPart, item: ItemId, silent: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let suppliers = part.suppliers_of(item);
+        if let [] | [_] = suppliers {
+            return suppliers.first().map(|supply| supply.producer);
+        }
+        let shelf = self.shelves.binary_search_by_key(&item, |shelf| shelf.item).map(|at| &self.shelves[at]);
+        let due = |supply: &Supply| {
+            let asked = shelf.map_or(0, |shelf| shelf.asked_of(supply.producer));
+            let share = u64::from(supply.share.millionths().max(1));
+            // One more, over its share, in parts that are fine enough to tell all shares apart.
+            u128::from(asked + 1) * 1_000_000_000_000 / u128::from(share)
+        };
+        let refused = shelf.ok().and_then(|shelf| shelf.refused);
+        let key = |supply: &&Supply| {
+            let node = supply.producer;
+            (silent(node), supply.share == Share::STANDBY, refused == Some(node), due(supply))
+        };
+        suppliers.iter().min_by_key(key).map(|supply| supply.producer)
     }
 
-    /// What was not answered in time is asked for again: from the next supplier, if the flow has several.
-    fn ask_again(&mut self, cx: &mut Context<'_>, part: &FlowPart) {
+    /// What was not answered in time is asked for again, and so is at once what was asked of somebody who is
+    /// suspected: from another supplier, if the flow has several.
+    fn ask_again(&mut self, cx: &mut Context<'_>, part: &FlowPart, liveness: &Liveness) {
         for at in 0..self.asked.len() {
             let Asked { item, supplier, since, tries, .. } = self.asked[at];
-            if !cx.is_overdue(since, tries) {
+            let overdue = cx.is_overdue(since, tries);
+            if !overdue && !liveness.suspects(supplier) {
                 continue;
             }
-            self.shelf(item).turn += 1;
-            let next = self.supplier(part, item).unwrap_or(supplier);
-            if next == supplier {
+            let silent = |node| liveness.suspects(node) || node == supplier;
+            let next = self.supplier(part, item, silent).unwrap_or(supplier);
+            if next != supplier && (overdue || !liveness.suspects(next)) {
+                // Another request, to another node: the first may still be answered.
+                let request = self.number();
+                self.shelf(item).note_asked(next);
+                self.asked[at] = Asked { request, item, supplier: next, since: cx.now, tries: 0 };
+                cx.metrics.count(Metric::RequestsRedirected);
+            } else if overdue {
                 let asked = &mut self.asked[at];
                 (asked.since, asked.tries) = (cx.now, tries + 1);
                 cx.metrics.count(Metric::RequestsRepeated);
             } else {
-                // Another request, to another node: the first may still be answered.
-                let request = self.number();
-                self.asked[at] = Asked { request, item, supplier: next, since: cx.now, tries: 0 };
-                cx.metrics.count(Metric::RequestsRedirected);
+                continue;
             }
             let asked = &self.asked[at];
             cx.send(asked.supplier, Message::Request { request: asked.request, item });
@@ -202,6 +228,7 @@ impl Dock {
 
     fn ask(&mut self, cx: &mut Context<'_>, item: ItemId, supplier: NodeId) {
         let request = self.number();
+        self.shelf(item).note_asked(supplier);
         self.asked.push(Asked { request, item, supplier, since: cx.now, tries: 0 });
         cx.metrics.count(Metric::BatchesRequested);
         cx.send(supplier, Message::Request { request, item });
@@ -216,7 +243,15 @@ impl Dock {
     pub(crate) fn refused(&mut self, cx: &mut Context<'_>, request: RequestId) {
         cx.metrics.count(Metric::BatchUnavailableMessagesReceived);
         if let Some(asked) = self.answered(Some(request)) {
-            self.shelf(asked.item).turn += 1;
+            self.shelf(asked.item).refused = Some(asked.supplier);
+        }
+    }
+
+    /// Another flow is in force: shares are kept from now on.
+    pub(crate) fn begin_shares(&mut self) {
+        for shelf in &mut self.shelves {
+            shelf.asked_of.clear();
+            shelf.refused = None;
         }
     }
 
@@ -333,7 +368,18 @@ impl Dock {
 
 impl Shelf {
     fn new(item: ItemId) -> Self {
-        Self { item, batches: VecDeque::new(), turn: 0 }
+        Self { item, batches: VecDeque::new(), asked_of: Vec::new(), refused: None }
+    }
+
+    fn asked_of(&self, supplier: NodeId) -> u64 {
+        self.asked_of.iter().find(|asked| asked.0 == supplier).map_or(0, |asked| asked.1)
+    }
+
+    fn note_asked(&mut self, supplier: NodeId) {
+        match self.asked_of.iter_mut().find(|asked| asked.0 == supplier) {
+            Some(asked) => asked.1 += 1,
+            None => self.asked_of.push((supplier, 1)),
+        }
     }
 }
 

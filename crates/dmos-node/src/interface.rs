@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dmos_core::{BatchId, Flow, Network, NodeId, NodeSet, Span, Stamp, Term};
+use dmos_core::{BatchId, Flow, Network, NoFlow, NodeId, NodeSet, Span, Stamp, Term};
 
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
@@ -151,10 +151,8 @@ pub struct PlanReport {
     pub network: Arc<Network>,
     /// The nodes that the planner took for living when it began.
     pub alive: NodeSet,
-    /// The flow, unless there is none.
-    pub flow: Option<Arc<Flow>>,
-    /// Whether there is none because the search was given up.
-    pub gave_up: bool,
+    /// The flow, or why there is none.
+    pub flow: Result<Arc<Flow>, NoFlow>,
     /// Whether it was put in force.
     pub in_force: bool,
 }

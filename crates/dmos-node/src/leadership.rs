@@ -40,16 +40,10 @@ pub(crate) struct Leadership {
 }
 
 impl Leadership {
-    pub(crate) fn new(
-        me: NodeId,
-        strategy: &dyn LeaderStrategy,
-        candidates: &Arc<[NodeId]>,
-        knowledge: Knowledge,
-    ) -> Self {
-        let candidates = Arc::clone(candidates);
+    pub(crate) fn new(seat: Seat, strategy: &dyn LeaderStrategy, knowledge: Knowledge) -> Self {
+        let (me, candidates) = (seat.me, Arc::clone(&seat.candidates));
         let is_candidate = candidates.binary_search(&me).is_ok();
-        let machine =
-            is_candidate.then(|| strategy.machine(Seat { me, candidates: Arc::clone(&candidates) }));
+        let machine = is_candidate.then(|| strategy.machine(seat));
         Self {
             machine,
             leader: None,

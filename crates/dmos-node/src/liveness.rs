@@ -101,6 +101,12 @@ impl Liveness {
         }
     }
 
+    /// Whether the node is taken for dead here.
+    pub(crate) fn suspects(&self, node: NodeId) -> bool {
+        let watched = self.watched.binary_search_by_key(&node, |watched| watched.node);
+        watched.is_ok_and(|at| self.watched[at].suspected) || self.struck.binary_search(&node).is_ok()
+    }
+
     fn look_up_neighbours(
         &mut self,
         cx: &Context<'_>,

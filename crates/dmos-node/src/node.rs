@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dmos_core::settings::{Knowledge, Protocol, Readmission, Recovery};
-use dmos_core::strategy::{ElectionInput, FlowChoice, LeaderStrategy};
+use dmos_core::strategy::{ElectionInput, FlowChoice, LeaderStrategy, Pace, Seat};
 use dmos_core::{
     BatchId, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Stamp, Term, Time,
 };
@@ -35,6 +35,10 @@ pub struct NodeSettings {
     pub flow: FlowChoice,
     /// The most steps a plan may take.
     pub planning_budget: u64,
+    /// How long things take on average, for planners to reckon with.
+    pub pace: Pace,
+    /// The number from which strategies draw.
+    pub seed: u64,
     /// How the leader is found.
     pub leader: Arc<dyn LeaderStrategy>,
     /// Who may lead, in ascending order.
@@ -103,7 +107,11 @@ impl Memory {
             dock: Dock::new(network.requirements(me)),
             shipping: Shipping::new(me),
             liveness: Liveness::new(phase),
-            leadership: Leadership::new(me, &*settings.leader, &settings.candidates, knowledge),
+            leadership: Leadership::new(
+                Seat { me, candidates: Arc::clone(&settings.candidates), seed: settings.seed },
+                &*settings.leader,
+                knowledge,
+            ),
             planning: None,
             orders: Orders::default(),
             replay: None,
@@ -360,6 +368,8 @@ impl Memory {
                 term,
                 flow: &settings.flow,
                 budget: settings.planning_budget,
+                pace: settings.pace,
+                seed: settings.seed,
                 network: &settings.network,
                 dead: self.liveness.dead().chain(settings.added_later.iter().copied()),
                 standing: self.orders.standing(),
@@ -460,7 +470,9 @@ impl Memory {
     fn wake(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, timer: Timer) {
         match timer {
             Timer::Stage if self.orders.retired() => {}
-            Timer::Stage => self.stage.cycle(cx, &self.role, &mut self.dock, &mut self.shipping),
+            Timer::Stage => {
+                self.stage.cycle(cx, &self.role, &mut self.dock, &mut self.shipping, &self.liveness);
+            }
             Timer::AwaitNeighbours => self.liveness.await_neighbours(cx, &self.role, &self.leadership),
             Timer::Heartbeat => {
                 let planning = self.planning.as_ref().filter(|_| self.leadership.leads());
@@ -519,6 +531,7 @@ impl Memory {
         if !self.role.adopt(stamp, part, edges) {
             return;
         }
+        self.dock.begin_shares();
         self.leadership.obey(cx, stamp);
         cx.report(Report::Adopted(stamp));
         if let (Knowledge::Messages, Some(part)) = (cx.protocol.knowledge, self.role.part()) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dmos_core::settings::{Deaths, Knowledge, Planning as PlanningKind, Readmission};
-use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, PlanRequest};
+use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, Pace, PlanRequest};
 use dmos_core::{Flow, FlowPart, Metric, Network, NodeId, NodeSet, Requirement, Span, Stamp, Term, Time};
 
 use crate::context::Context;
@@ -22,6 +22,8 @@ pub(crate) struct Planning {
     term: Term,
     version: u32,
     strategy: Box<dyn FlowStrategy>,
+    pace: Pace,
+    seed: u64,
     /// With every recipe as this leader knows it.
     network: Arc<Network>,
     /// What was ordered, of the nodes that told.
@@ -66,6 +68,8 @@ pub(crate) struct Beginning<'a, D> {
     pub(crate) term: Term,
     pub(crate) flow: &'a FlowChoice,
     pub(crate) budget: u64,
+    pub(crate) pace: Pace,
+    pub(crate) seed: u64,
     /// The network as all know it at first.
     pub(crate) network: &'a Arc<Network>,
     /// The nodes that are taken for dead.
@@ -87,6 +91,8 @@ impl Planning {
             term: from.term,
             version: 0,
             strategy: from.flow.build(),
+            pace: from.pace,
+            seed: from.seed,
             network: Arc::clone(from.network),
             standings: BTreeMap::new(),
             alive,
@@ -126,9 +132,18 @@ impl Planning {
             alive: &self.alive,
             in_force: self.in_force.as_deref(),
             changes: &self.changes,
+            pace: self.pace,
+            seed: self.seed,
         };
-        let flow = self.strategy.plan(&request, &mut meter).map(Arc::new);
-        self.changes.clear();
+        let flow = match self.in_force.as_deref() {
+            Some(flow) => self.strategy.replan(&request, &mut meter).map(|change| flow.changed(&change)),
+            None => self.strategy.plan(&request, &mut meter),
+        };
+        let flow = flow.map(Arc::new);
+        // A planner that gave up has yet to take note of what has changed.
+        if !flow.as_ref().is_err_and(NoFlow::gave_up) {
+            self.changes.clear();
+        }
         let steps = meter.steps();
         self.begun += 1;
         let ticket = Stamp { term: self.term, version: self.begun };
@@ -153,19 +168,18 @@ impl Planning {
         let took = cx.now.since(plan.begun);
         self.count(cx, &plan, took);
         // That nothing can be made is an answer; that the search was given up is none.
-        let gave_up = matches!(plan.flow, Err(NoFlow::BudgetExhausted { .. }));
+        let gave_up = plan.flow.as_ref().is_err_and(NoFlow::gave_up);
         if gave_up {
             cx.metrics.count(Metric::FailedFlowUpdate);
         }
         let in_force = still_leads && !gave_up;
-        let flow = plan.flow.ok();
+        let flow = plan.flow.as_ref().ok().cloned();
         let report = PlanReport {
             took,
             steps: plan.steps,
             network: plan.network,
             alive: plan.alive,
-            flow: flow.clone(),
-            gave_up,
+            flow: plan.flow,
             in_force,
         };
         cx.report(Report::Planned(Box::new(report)));
@@ -197,7 +211,7 @@ impl Planning {
         self.ends = self.ends_of(&flow);
         // At first nobody knows anything; later, only those whose part has changed need to hear.
         let nodes = match before {
-            Some(before) => before.nodes_that_differ(&flow),
+            Some(before) => before.change_to(&flow).nodes(),
             None => cx.network.nodes().collect(),
         };
         let me = cx.me;

@@ -6,6 +6,7 @@ use dmos_core::{BatchId, Metric};
 use crate::context::Context;
 use crate::dock::Dock;
 use crate::interface::Timer;
+use crate::liveness::Liveness;
 use crate::log::LogRecord;
 use crate::role::Role;
 use crate::shipping::Shipping;
@@ -27,14 +28,22 @@ impl Stage {
         role: &Role,
         dock: &mut Dock,
         shipping: &mut Shipping,
+        liveness: &Liveness,
     ) {
         cx.metrics.count(Metric::TotalManufactureCycles);
         self.show_gauges(cx, dock, shipping);
-        self.turn(cx, role, dock, shipping);
-        cx.set_timer(cx.protocol.cycle, Timer::Stage);
+        self.turn(cx, role, dock, shipping, liveness);
+        cx.set_timer(cx.protocol.cycle * u64::from(cx.network.cycles(cx.me)), Timer::Stage);
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>, role: &Role, dock: &mut Dock, shipping: &mut Shipping) {
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        role: &Role,
+        dock: &mut Dock,
+        shipping: &mut Shipping,
+        liveness: &Liveness,
+    ) {
         cx.metrics.count(Metric::FlowQueries);
         let Some(part) = role.part() else {
             cx.metrics.count(Metric::FailedFlowQueries);
@@ -52,8 +61,8 @@ impl Stage {
             cx.metrics.count(Metric::SkippedManufactureCycles);
         }
         match cx.protocol.requests {
-            Requests::UntilAnswered => dock.ask_for_next(cx, part),
-            Requests::EveryCycle if !complete => dock.ask_for_missing(cx, part),
+            Requests::UntilAnswered => dock.ask_for_next(cx, part, liveness),
+            Requests::EveryCycle if !complete => dock.ask_for_missing(cx, part, liveness),
             Requests::EveryCycle => {}
         }
     }

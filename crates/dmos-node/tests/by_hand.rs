@@ -34,6 +34,8 @@ impl Bench {
             candidates: network.nodes().collect(),
             added_later: Arc::new([]),
             planning_budget: 1_000_000,
+            pace: dmos_core::strategy::Pace::default(),
+            seed: 1,
             protocol,
             network: Arc::clone(&network),
         });
@@ -408,7 +410,11 @@ fn who_was_refused_first_is_served_first() {
 fn two_suppliers(version: u32) -> Message {
     let wood = dmos_core::ItemId::new(0);
     let part = dmos_core::FlowPart {
-        suppliers: Box::new([(wood, NodeId::new(WOOD)), (wood, NodeId::new(HOUSE))]),
+        suppliers: Box::new([WOOD, HOUSE].map(|node| dmos_core::Supply {
+            item: wood,
+            producer: NodeId::new(node),
+            share: dmos_core::Share::from_millionths(500_000),
+        })),
         consumers: Box::new([]),
     };
     Message::Part(Stamp { term: dmos_core::Term(100), version }, Arc::new(part))

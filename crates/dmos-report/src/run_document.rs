@@ -89,6 +89,9 @@ pub struct PlanEntry {
     pub steps: u64,
     /// How many supply edges it has; none if no flow was found.
     pub edges: Option<u64>,
+    /// Why no flow was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_flow: Option<String>,
     /// Whether it was put in force.
     pub in_force: bool,
 }
@@ -168,6 +171,7 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
         took_s: plan.took.as_secs_f64(),
         steps: plan.steps,
         edges: plan.edges,
+        no_flow: plan.no_flow.clone(),
         in_force: plan.in_force,
     };
     record.plans.iter().map(entry).collect()

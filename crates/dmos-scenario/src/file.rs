@@ -159,16 +159,22 @@ pub struct NodeField {
     #[serde(default, skip_serializing_if = "Needs::is_empty")]
     pub needs: Needs,
     /// How many such nodes there are.
-    #[serde(default = "one_node", skip_serializing_if = "is_one")]
+    #[serde(default = "once", skip_serializing_if = "is_once")]
     pub count: u32,
+    /// How many manufacture cycles one making takes.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub cycles: u32,
+    /// What it costs to have it work; `least-cost` goes by it.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub cost: u32,
 }
 
-fn one_node() -> u32 {
+fn once() -> u32 {
     1
 }
 
-fn is_one(count: &u32) -> bool {
-    *count == 1
+fn is_once(number: &u32) -> bool {
+    *number == 1
 }
 
 /// How long things take on their way.

@@ -130,6 +130,8 @@ fn describe(node: NodeField) -> NodeDescription {
         makes: node.makes.item,
         quantity: node.makes.quantity,
         needs: node.needs.0,
+        cycles: node.cycles,
+        cost: node.cost,
     }
 }
 

@@ -144,6 +144,8 @@ impl<'a> Simulator<'a> {
             protocol: scenario.protocol.clone(),
             flow: scenario.flow.clone(),
             planning_budget: scenario.planning_budget.get(),
+            pace: scenario.pace(),
+            seed,
             leader: scenario.leader.build().into(),
             candidates: Arc::clone(&scenario.candidates),
             added_later: scenario.added_later().collect(),

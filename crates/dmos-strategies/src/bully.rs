@@ -247,7 +247,7 @@ mod tests {
 
         fn start(&mut self, node: NodeId) {
             let strategy = Bully { timeout: Span::from_secs(1) };
-            let machine = strategy.machine(Seat { me: node, candidates: self.candidates.clone() });
+            let machine = strategy.machine(Seat { me: node, candidates: self.candidates.clone(), seed: 1 });
             self.machines.insert(node, machine);
             let durable = self.durable.get(&node).cloned();
             self.give(node, ElectionInput::Start { durable: durable.as_deref() });

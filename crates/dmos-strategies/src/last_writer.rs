@@ -95,7 +95,7 @@ mod tests {
         let candidates: std::sync::Arc<[_]> = (0..nodes).map(NodeId::new).collect();
         let start = |me: &NodeId| {
             let mut effects = ElectionEffects::default();
-            let seat = Seat { me: *me, candidates: candidates.clone() };
+            let seat = Seat { me: *me, candidates: candidates.clone(), seed: 1 };
             strategy.machine(seat).handle(Time::ZERO, ElectionInput::Start { durable: None }, &mut effects);
             effects.leader.map(|(node, term)| (node.index(), term.0))
         };
@@ -108,7 +108,7 @@ mod tests {
         let candidates: std::sync::Arc<[_]> = (0..3).map(NodeId::new).collect();
         let again = |me: usize| {
             let mut effects = ElectionEffects::default();
-            let seat = Seat { me: NodeId::new(me), candidates: candidates.clone() };
+            let seat = Seat { me: NodeId::new(me), candidates: candidates.clone(), seed: 1 };
             let durable = 1_u64.to_le_bytes();
             let input = ElectionInput::Start { durable: Some(&durable) };
             strategy.machine(seat).handle(Time::ZERO, input, &mut effects);

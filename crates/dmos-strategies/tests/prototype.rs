@@ -2,7 +2,7 @@
 
 use dmos_core::network::Names;
 use dmos_core::strategy::{Meter, PlanRequest, StrategyCall};
-use dmos_core::{Flow, ItemId, Network, NoFlow, NodeId, NodeSet, Recipe, Registry, Requirement};
+use dmos_core::{Flow, ItemId, Network, NoFlow, NodeId, NodeSet, Recipe, Registry};
 use dmos_graph::{Complexity, Generate};
 use dmos_strategies as _;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn plan(name: &str, network: &Network, alive: &NodeSet) -> (Result<Flow, NoFlow>
     let call: StrategyCall = name.parse().expect("a call");
     let choice = Registry::collect().expect("no duplicates").flow(&call, network).expect("registered");
     let mut meter = Meter::new(10_000_000_000);
-    let request = PlanRequest { network, alive, in_force: None, changes: &[] };
+    let request = PlanRequest::first(network, alive);
     (choice.build().plan(&request, &mut meter), meter)
 }
 
@@ -101,13 +101,8 @@ fn networks() -> impl Strategy<Value = Network> {
         (Just(items), proptest::collection::vec(node, 1..16)).prop_map(|(items, nodes)| {
             let recipes: Vec<_> = nodes
                 .iter()
-                .map(|(item, requires)| Recipe {
-                    makes: ItemId::new(*item),
-                    quantity: 1,
-                    requires: requires
-                        .iter()
-                        .map(|&i| Requirement { item: ItemId::new(i), quantity: 1 })
-                        .collect(),
+                .map(|(item, requires)| {
+                    Recipe::of(ItemId::new(*item), requires.iter().map(|&item| ItemId::new(item)))
                 })
                 .collect();
             let last = recipes[recipes.len() - 1].makes;

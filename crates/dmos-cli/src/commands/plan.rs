@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     let network = &*scenario.network;
     let alive = alive(network, &arguments.without)?;
     let mut meter = Meter::new(scenario.planning_budget.get());
-    let request = PlanRequest { network, alive: &alive, in_force: None, changes: &[] };
+    let request = PlanRequest::first(network, &alive);
     let outcome = scenario.flow.build().plan(&request, &mut meter);
     let reason = outcome.as_ref().err().map(|error| explain(error, network));
     let edges = sorted(&outcome.unwrap_or_default());

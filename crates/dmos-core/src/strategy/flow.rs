@@ -2,10 +2,11 @@
 
 use thiserror::Error;
 
-use crate::flow::Flow;
+use crate::flow::{Flow, FlowChange};
 use crate::ids::{ItemId, NodeId};
 use crate::network::Network;
 use crate::node_set::NodeSet;
+use crate::time::Span;
 
 /// Plans flows for one leader, which keeps it from plan to plan.
 ///
@@ -15,8 +16,38 @@ pub trait FlowStrategy: Send {
     ///
     /// # Errors
     /// [`NoFlow`] says why there is none; the leader then puts an empty flow in force, or keeps the
-    /// old one if the budget ran out.
+    /// old one if the search was given up.
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow>;
+
+    /// Plans anew, and says what is to be changed in the flow in force: there is one.
+    ///
+    /// Without a way of its own a strategy plans the whole, and is compared with what is in force. One that
+    /// remembers may count on this: the flow in force is what its last plan that was no error came to, and the
+    /// changes are all since then.
+    ///
+    /// # Errors
+    /// As [`FlowStrategy::plan`].
+    ///
+    /// # Panics
+    /// If no flow is in force.
+    fn replan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<FlowChange, NoFlow> {
+        let in_force = request.in_force.expect("replanning changes a flow");
+        Ok(in_force.change_to(&self.plan(request, meter)?))
+    }
+
+    /// By what the last plan judged a node, if it did: for explanations only.
+    fn rating(&self, _node: NodeId) -> Option<Rating> {
+        None
+    }
+}
+
+/// By what a planner judges a node.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Rating {
+    /// What it measures, with its unit: `cost`, `lead time in s`.
+    pub measure: &'static str,
+    /// How much of it.
+    pub value: f64,
 }
 
 /// What a planner may go by.
@@ -30,6 +61,33 @@ pub struct PlanRequest<'a> {
     pub in_force: Option<&'a Flow>,
     /// What has changed since then.
     pub changes: &'a [Change],
+    /// How long things take, on average.
+    pub pace: Pace,
+    /// The number from which a planner draws whatever it draws; the same for all plans of a run.
+    pub seed: u64,
+}
+
+impl<'a> PlanRequest<'a> {
+    /// A first plan, at the pace of one second a cycle and a transit.
+    #[must_use]
+    pub fn first(network: &'a Network, alive: &'a NodeSet) -> Self {
+        Self { network, alive, in_force: None, changes: &[], pace: Pace::default(), seed: 1 }
+    }
+}
+
+/// How long things take, on average: what a planner may reckon with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// One manufacture cycle.
+    pub cycle: Span,
+    /// From a batch's announcement at the consumer to its arrival.
+    pub transit: Span,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { cycle: Span::from_secs(1), transit: Span::from_secs(1) }
+    }
 }
 
 /// What makes a new plan necessary.
@@ -71,6 +129,33 @@ pub enum NoFlow {
         /// The budget.
         budget: u64,
     },
+    /// The planner itself failed: it is a program of its own, and has crashed, hung or answered nonsense.
+    #[error("the planner `{planner}` failed: {problem}")]
+    PlannerFailed {
+        /// The planner.
+        planner: String,
+        /// What is wrong with it, in words.
+        problem: String,
+    },
+}
+
+impl NoFlow {
+    /// Whether it says nothing of the network: the search did not come to its end.
+    #[must_use]
+    pub fn gave_up(&self) -> bool {
+        matches!(self, Self::BudgetExhausted { .. } | Self::PlannerFailed { .. })
+    }
+
+    /// The same in words, with an item by its name.
+    #[must_use]
+    pub fn explain(&self, network: &Network) -> String {
+        match self {
+            Self::Unmakeable(item) => {
+                format!("item `{}` cannot be made from the nodes that are alive", network.item_name(*item))
+            }
+            error => error.to_string(),
+        }
+    }
 }
 
 /// Counts a planner's elementary steps, up to a budget.

@@ -18,6 +18,35 @@ pub struct Seat {
     pub me: NodeId,
     /// All candidates in ascending order, itself among them.
     pub candidates: Arc<[NodeId]>,
+    /// The number from which a candidate draws whatever it draws; the same for all candidates of a run.
+    pub seed: u64,
+}
+
+impl Seat {
+    /// All other candidates, in ascending order.
+    pub fn others(&self) -> impl DoubleEndedIterator<Item = NodeId> + '_ {
+        self.candidates.iter().copied().filter(|&node| node != self.me)
+    }
+
+    /// The first term after `known` that belongs to this candidate: no other one ever gets the same from here.
+    ///
+    /// A term is a round and the candidate's place, so terms of different candidates differ.
+    ///
+    /// # Panics
+    /// If the candidate is not among the candidates.
+    #[must_use]
+    pub fn own_term_after(&self, known: u64) -> u64 {
+        let places = self.candidates.len() as u64;
+        let place = self.candidates.iter().position(|&node| node == self.me);
+        let place = place.expect("a candidate is among the candidates") as u64;
+        (known / places + 1) * places + place
+    }
+
+    /// How many candidates are more than half of them.
+    #[must_use]
+    pub fn majority(&self) -> usize {
+        self.candidates.len() / 2 + 1
+    }
 }
 
 /// One candidate's part in an election: a machine without I/O.

@@ -39,7 +39,7 @@ mod leader;
 mod params;
 mod registry;
 
-pub use flow::{Change, FlowStrategy, Meter, NoFlow, PlanRequest};
+pub use flow::{Change, FlowStrategy, Meter, NoFlow, Pace, PlanRequest, Rating};
 pub use leader::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use registry::{

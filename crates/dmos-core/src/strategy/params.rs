@@ -43,6 +43,8 @@ pub enum ParamKind {
     },
     /// A node of the network, by name; the last one if none is given.
     Node,
+    /// Any text; it must be given.
+    Text,
 }
 
 impl fmt::Display for ParamKind {
@@ -57,12 +59,13 @@ impl fmt::Display for ParamKind {
             Self::Flag { default } => write!(f, "true or false; default {default}"),
             Self::Duration { min, default } => write!(f, "a duration from {min}; default {default}"),
             Self::Node => f.write_str("the name of a node; default the last"),
+            Self::Text => f.write_str("any text; it must be given"),
         }
     }
 }
 
 /// The value of a parameter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ParamValue {
     /// A whole number.
     Integer(u64),
@@ -72,16 +75,20 @@ pub enum ParamValue {
     Duration(Span),
     /// A node.
     Node(NodeId),
+    /// A text.
+    Text(String),
 }
 
 impl ParamKind {
-    pub(super) fn default_in(&self, network: &Network) -> ParamValue {
-        match *self {
+    /// What it is if it is not given; none if it must be.
+    pub(super) fn default_in(&self, network: &Network) -> Option<ParamValue> {
+        Some(match *self {
             Self::Integer { default, .. } => ParamValue::Integer(default),
             Self::Flag { default } => ParamValue::Flag(default),
             Self::Duration { default, .. } => ParamValue::Duration(default),
             Self::Node => ParamValue::Node(NodeId::new(network.node_count() - 1)),
-        }
+            Self::Text => return None,
+        })
     }
 
     /// Reads a value of this kind; the error is a sentence without its subject.
@@ -101,15 +108,17 @@ impl ParamKind {
                 let node = network.find_node(text);
                 node.map(ParamValue::Node).ok_or_else(|| format!("names no node of the network: `{text}`"))
             }
+            Self::Text => Ok(ParamValue::Text(text.to_owned())),
         }
     }
 
-    pub(super) fn show(value: ParamValue, network: &Network) -> String {
+    pub(super) fn show(value: &ParamValue, network: &Network) -> String {
         match value {
             ParamValue::Integer(number) => number.to_string(),
             ParamValue::Flag(flag) => flag.to_string(),
             ParamValue::Duration(span) => span.to_string(),
-            ParamValue::Node(node) => network.node_name(node).into_owned(),
+            ParamValue::Node(node) => network.node_name(*node).into_owned(),
+            ParamValue::Text(text) => text.clone(),
         }
     }
 }
@@ -122,9 +131,9 @@ impl ParamKind {
 pub struct Params(pub(super) Vec<(&'static str, ParamValue)>);
 
 impl Params {
-    fn value(&self, name: &str) -> ParamValue {
+    fn value(&self, name: &str) -> &ParamValue {
         let found = self.0.iter().find(|param| param.0 == name);
-        found.unwrap_or_else(|| panic!("the descriptor has no parameter `{name}`")).1
+        &found.unwrap_or_else(|| panic!("the descriptor has no parameter `{name}`")).1
     }
 
     /// The whole number called `name`.
@@ -134,7 +143,7 @@ impl Params {
     #[must_use]
     pub fn integer(&self, name: &str) -> u64 {
         match self.value(name) {
-            ParamValue::Integer(number) => number,
+            ParamValue::Integer(number) => *number,
             other => panic!("`{name}` is {other:?}, not a whole number"),
         }
     }
@@ -146,7 +155,7 @@ impl Params {
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
         match self.value(name) {
-            ParamValue::Flag(flag) => flag,
+            ParamValue::Flag(flag) => *flag,
             other => panic!("`{name}` is {other:?}, not a flag"),
         }
     }
@@ -158,7 +167,7 @@ impl Params {
     #[must_use]
     pub fn duration(&self, name: &str) -> Span {
         match self.value(name) {
-            ParamValue::Duration(span) => span,
+            ParamValue::Duration(span) => *span,
             other => panic!("`{name}` is {other:?}, not a duration"),
         }
     }
@@ -170,8 +179,20 @@ impl Params {
     #[must_use]
     pub fn node(&self, name: &str) -> NodeId {
         match self.value(name) {
-            ParamValue::Node(node) => node,
+            ParamValue::Node(node) => *node,
             other => panic!("`{name}` is {other:?}, not a node"),
+        }
+    }
+
+    /// The text called `name`.
+    ///
+    /// # Panics
+    /// If the descriptor has no such parameter of this type.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        match self.value(name) {
+            ParamValue::Text(text) => text,
+            other => panic!("`{name}` is {other:?}, not a text"),
         }
     }
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::flow::FlowStrategy;
 use super::leader::LeaderStrategy;
-use super::params::{ParamKind, ParamSpec, Params};
+use super::params::{ParamKind, ParamSpec, ParamValue, Params};
 use crate::network::Network;
 
 /// What there is to know of a strategy, and how to build it.
@@ -27,15 +27,41 @@ pub struct Descriptor<S: ?Sized + 'static> {
     pub build: fn(&Params) -> Box<S>,
 }
 
+impl<S: ?Sized> Descriptor<S> {
+    /// Whether it can be had by its name alone: no parameter must be given.
+    #[must_use]
+    pub fn stands_alone(&self) -> bool {
+        !self.params.iter().any(|spec| matches!(spec.kind, ParamKind::Text))
+    }
+}
+
 /// What a strategy can promise, and auditors can check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Promise {
     /// Flow: a flow is found whenever one exists.
     FindsFlow,
+    /// Flow: a plan takes steps in proportion to the recipes' entries, the nodes and the edges chosen.
+    LinearTime,
     /// Leader: no two nodes ever lead in the same term.
     OneLeaderPerTerm,
     /// Leader: once nothing fails any more, one node comes to lead, if a candidate is up.
     OneLeaderEventually,
+    /// Leader: once nothing fails any more, one node comes to lead, if more than half of the candidates are up.
+    LeaderByMajority,
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FindsFlow => "a flow is found whenever one exists",
+            Self::LinearTime => "a plan takes linear time",
+            Self::OneLeaderPerTerm => "no two nodes lead in the same term",
+            Self::OneLeaderEventually => "once nothing fails, one candidate that is up comes to lead",
+            Self::LeaderByMajority => {
+                "once nothing fails and a majority of candidates is up, one comes to lead"
+            }
+        })
+    }
 }
 
 /// Describes a flow strategy.
@@ -120,6 +146,16 @@ pub enum StrategyError {
         /// The parameter.
         param: String,
     },
+    /// A parameter that must be given, and is not.
+    #[error("strategy `{strategy}` needs its parameter `{param}`: {summary}")]
+    ParamMissing {
+        /// The strategy.
+        strategy: &'static str,
+        /// The parameter.
+        param: &'static str,
+        /// What it does.
+        summary: &'static str,
+    },
     /// A value of the wrong type or out of range.
     #[error("parameter `{param}` of strategy `{strategy}`: {problem}")]
     BadValue {
@@ -181,7 +217,7 @@ impl<S: ?Sized> Choice<S> {
         let specs = descriptor.params;
         let strategy = descriptor.name;
         let defaults = specs.iter().map(|spec| (spec.name, spec.kind.default_in(network)));
-        let mut params: Vec<_> = defaults.collect();
+        let mut params: Vec<(&str, Option<ParamValue>)> = defaults.collect();
         for (nth, (name, text)) in call.params.iter().enumerate() {
             let Some(index) = specs.iter().position(|spec| spec.name == name) else {
                 let known = specs.iter().map(|spec| spec.name).collect();
@@ -191,13 +227,19 @@ impl<S: ?Sized> Choice<S> {
                 return Err(StrategyError::ParamTwice { strategy, param: name.clone() });
             }
             let spec = &specs[index];
-            params[index].1 = spec.kind.read(text, network).map_err(|problem| StrategyError::BadValue {
+            let value = spec.kind.read(text, network).map_err(|problem| StrategyError::BadValue {
                 strategy,
                 param: spec.name,
                 problem,
             })?;
+            params[index].1 = Some(value);
         }
-        let show = |(name, value): &(&str, _)| format!("{name}={}", ParamKind::show(*value, network));
+        let given = |((param, value), spec): ((&'static str, Option<ParamValue>), &ParamSpec)| match value {
+            Some(value) => Ok((param, value)),
+            None => Err(StrategyError::ParamMissing { strategy, param, summary: spec.summary }),
+        };
+        let params = params.into_iter().zip(specs).map(given).collect::<Result<Vec<_>, _>>()?;
+        let show = |(name, value): &(&str, _)| format!("{name}={}", ParamKind::show(value, network));
         let shown: Vec<_> = params.iter().map(show).collect();
         let separator = if shown.is_empty() { "" } else { ":" };
         let shown = format!("{strategy}{separator}{}", shown.join(","));

@@ -18,9 +18,18 @@ pub(super) fn draw(dice: &mut Dice) -> NetworkField {
             if producer > 1 && dice.percent(10) {
                 recipe = needs(dice, item);
             }
+            let cycles = if dice.percent(10) { dice.between(2, 3) as u32 } else { 1 };
+            let cost = if dice.percent(30) { dice.between(0, 9) as u32 } else { 1 };
             let own_name = (producers > 1).then(|| format!("{name}-{producer}"));
             let makes = Makes { item: (*name).to_owned(), quantity };
-            nodes.push(NodeField { name: own_name, makes, needs: Needs(recipe.clone()), count: 1 });
+            nodes.push(NodeField {
+                name: own_name,
+                makes,
+                needs: Needs(recipe.clone()),
+                count: 1,
+                cycles,
+                cost,
+            });
         }
     }
     // What the last node makes is final, unless the file says otherwise; now and then there are two.

@@ -184,7 +184,8 @@ impl Simulator<'_> {
             by: node,
             took: plan.took,
             steps: plan.steps,
-            edges: plan.flow.as_ref().map(|flow| flow.edges().len() as u64),
+            edges: plan.flow.as_ref().ok().map(|flow| flow.edges().len() as u64),
+            no_flow: plan.flow.as_ref().err().map(|no_flow| no_flow.explain(&plan.network)),
             in_force: plan.in_force,
         });
         if plan.in_force {
