@@ -103,14 +103,18 @@ impl<'a> Progress<'a> {
     /// Which final items those that are up can make, if one of them may lead.
     fn can_resume(&self) -> Result<Vec<bool>, &'static str> {
         let scenario = self.scenario;
-        if !scenario.leader.promises(Promise::OneLeaderEventually) {
-            return Err("the leader strategy does not promise a leader");
+        let up = scenario.candidates.iter().filter(|&&node| self.up.contains(node)).count();
+        let has_majority = up > scenario.candidates.len() / 2;
+        match scenario.leader.promises(Promise::LeaderByMajority) {
+            true if !has_majority => return Err("fewer than half of those are up who may lead"),
+            false if !scenario.leader.promises(Promise::OneLeaderEventually) => {
+                return Err("the leader strategy does not promise a leader");
+            }
+            _ if up == 0 => return Err("nobody is up who may lead"),
+            _ => {}
         }
         if !scenario.flow.promises(Promise::FindsFlow) {
             return Err("the flow strategy does not promise a flow");
-        }
-        if !scenario.candidates.iter().any(|&node| self.up.contains(node)) {
-            return Err("nobody is up who may lead");
         }
         let changed = self.recipes.iter().map(|(&node, requires)| (node, &requires[..]));
         let network = scenario.network.with_requirements(changed);

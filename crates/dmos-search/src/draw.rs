@@ -141,9 +141,10 @@ fn anything(dice: &mut Dice, registry: &Registry) -> ScenarioFile {
     file
 }
 
-/// Any registered strategy; of its parameters, flags are drawn, and the others are as by default.
+/// Any registered strategy that needs no parameter; of its parameters, flags are drawn, and the others are as by default.
 fn strategy<S: ?Sized>(dice: &mut Dice, all: &[&'static Descriptor<S>]) -> StrategyField {
-    let descriptor = *dice.one_of(all);
+    let all: Vec<_> = all.iter().filter(|descriptor| descriptor.stands_alone()).collect();
+    let descriptor = **dice.one_of(&all);
     let flags = descriptor.params.iter().filter(|spec| matches!(spec.kind, ParamKind::Flag { .. }));
     let params = flags.map(|spec| (spec.name.to_owned(), dice.percent(25).to_string())).collect();
     StrategyField(StrategyCall { name: descriptor.name.to_owned(), params })

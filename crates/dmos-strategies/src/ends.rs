@@ -1,19 +1,15 @@
 //! Where the prototype's search begins and ends.
 
-use dmos_core::strategy::{ParamKind, ParamSpec, Params, PlanRequest, Promise};
+use dmos_core::strategy::{ParamKind, ParamSpec, PlanRequest};
 use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, SupplyEdge};
 
-/// The parameter that the prototype's search and its twin share.
+/// The parameter that the prototype's search and its twin share. With it a flow may count on nodes that can make
+/// nothing.
 pub(crate) const STAND_INS: ParamSpec = ParamSpec {
     name: "stand_ins",
     summary: "as in the prototype, the first and last live nodes stand in for a dead source and a dead final node",
     kind: ParamKind::Flag { default: false },
 };
-
-/// What the two promise: with stand-ins, a flow may count on nodes that can make nothing.
-pub(crate) fn promises(params: &Params) -> &'static [Promise] {
-    if params.flag("stand_ins") { &[] } else { &[Promise::FindsFlow] }
-}
 
 /// Who needs no supplies, and whose supplies are to be planned.
 pub(crate) struct Ends {

@@ -9,17 +9,19 @@
 //! Here the search is really made, call by call. The scans are counted and charged, but not made: what
 //! they would find is known.
 
-use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow};
+use dmos_core::strategy::{
+    FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, Promise, register_flow,
+};
 use dmos_core::{Flow, NodeId};
 
-use crate::ends::{Ends, STAND_INS, promises};
+use crate::ends::{Ends, STAND_INS};
 
 register_flow!(FlowDescriptor {
     name: "exhaustive",
     summary: "the prototype's search, which follows every route again and again",
     source: "the published prototype's flow bootstrap",
     guarantee: "finds a flow if one exists and its budget allows; takes time exponential in the network's depth",
-    promises,
+    promises: |params| if params.flag("stand_ins") { &[] } else { &[Promise::FindsFlow] },
     params: &[STAND_INS],
     build: |params: &Params| Box::new(Exhaustive { stand_ins: params.flag("stand_ins") }),
 });

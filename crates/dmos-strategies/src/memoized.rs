@@ -5,17 +5,22 @@
 //! then picks the edges that are needed. Time is linear in the recipes' entries and the live nodes.
 //! On AND/OR graphs without cycles this is the bottom-up evaluation of Nilsson (1980).
 
-use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, register_flow};
+use dmos_core::strategy::{
+    FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, Promise, register_flow,
+};
 use dmos_core::{Flow, NodeId};
 
-use crate::ends::{Ends, STAND_INS, promises};
+use crate::ends::{Ends, STAND_INS};
 
 register_flow!(FlowDescriptor {
     name: "memoized",
     summary: "the same flow as exhaustive, in linear time",
     source: "bottom-up evaluation of an acyclic AND/OR graph (Nilsson 1980, Principles of Artificial Intelligence)",
     guarantee: "finds a flow if one exists; linear in the recipes' entries",
-    promises,
+    promises: |params| match params.flag("stand_ins") {
+        true => &[Promise::LinearTime],
+        false => &[Promise::FindsFlow, Promise::LinearTime],
+    },
     params: &[STAND_INS],
     build: |params: &Params| Box::new(Memoized { stand_ins: params.flag("stand_ins") }),
 });

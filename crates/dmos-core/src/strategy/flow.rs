@@ -164,13 +164,14 @@ pub struct Meter {
     budget: u64,
     steps: u64,
     counters: Vec<(&'static str, u64)>,
+    remarks: Vec<String>,
 }
 
 impl Meter {
     /// A meter that stops a plan after `budget` steps.
     #[must_use]
     pub fn new(budget: u64) -> Self {
-        Self { budget, steps: 0, counters: Vec::new() }
+        Self { budget, steps: 0, counters: Vec::new(), remarks: Vec::new() }
     }
 
     /// Counts `steps` more.
@@ -189,6 +190,17 @@ impl Meter {
     /// Notes a figure of interest under a name, beside the steps.
     pub fn note(&mut self, name: &'static str, value: u64) {
         self.counters.push((name, value));
+    }
+
+    /// Says something of the plan that no figure can: what bounds it, whether it is the best.
+    pub fn remark(&mut self, words: String) {
+        self.remarks.push(words);
+    }
+
+    /// What was said, in the order in which it was.
+    #[must_use]
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// Steps counted so far.

@@ -1,0 +1,291 @@
+//! What a flow strategy must do.
+
+use dmos_core::settings::PLANNING_BUDGET;
+use dmos_core::strategy::{Change, FlowChoice, Meter, PlanRequest, Promise, StrategyCall, StrategyError};
+use dmos_core::{Flow, Network, NoFlow, NodeSet, Registry, Share};
+use dmos_graph::makeable;
+
+use crate::networks::{drawn, drawn_alive, drawn_node, layered, without_source};
+use crate::report::{Check, Outcome, Report};
+
+/// On so many drawn networks a strategy is tried.
+const NETWORKS: u64 = 400;
+
+/// So many deaths and returns are planned with, one after the other, on each of some of them.
+const CHANGES: u64 = 30;
+
+/// A plan in linear time may take so many steps for each entry of a recipe, each node and each edge.
+const LINEAR_FACTOR: u64 = 16;
+
+/// Checks the flow strategy that `call` names.
+///
+/// # Errors
+/// If there is no such strategy, or it cannot be had with these parameters.
+pub fn check_flow(registry: &Registry, call: &StrategyCall) -> Result<Report, StrategyError> {
+    let network = layered(1, 1, 0);
+    let choice = registry.flow(call, &network)?;
+    let on = |network: &Network| registry.flow(call, network);
+    let checks: [(&'static str, Outcome); 7] = [
+        ("flows are valid, and found when there are any", sweep(NETWORKS, |number| valid(&on, number))?),
+        ("the same request gives the same answer", sweep(NETWORKS / 4, |number| repeatable(&on, number))?),
+        ("plans after deaths and returns are valid", sweep(NETWORKS / 4, |number| follows(&on, number))?),
+        ("one node, and no node alive", smallest(&on)?),
+        ("a dead sole source, 8 levels deep, 3 producers each", dead_source(&on)?),
+        ("a million possible edges", million_edges(&on)?),
+        ("linear time, where it is promised", linear(&choice, &on)?),
+    ];
+    let checks = checks.into_iter().map(|(demand, outcome)| Check { demand, outcome });
+    Ok(Report { strategy: choice.to_string(), checks: checks.collect() })
+}
+
+/// Chooses the strategy for a network.
+type Chooser<'a> = dyn Fn(&Network) -> Result<FlowChoice, StrategyError> + 'a;
+
+type Verdict = Result<Result<(), String>, StrategyError>;
+
+/// Makes a check for each of so many numbers, until one fails.
+fn sweep(count: u64, check: impl Fn(u64) -> Verdict) -> Result<Outcome, StrategyError> {
+    for number in 0..count {
+        if let Err(problem) = check(number)? {
+            return Ok(Outcome::Failed(format!("on network {number}: {problem}")));
+        }
+    }
+    Ok(Outcome::Passed(format!("on {count} networks")))
+}
+
+fn outcome(verdict: Result<(), String>, words: &str) -> Outcome {
+    match verdict {
+        Ok(()) => Outcome::Passed(words.to_owned()),
+        Err(problem) => Outcome::Failed(problem),
+    }
+}
+
+fn plan(choice: &FlowChoice, request: &PlanRequest<'_>) -> (Result<Flow, NoFlow>, Meter) {
+    let mut meter = Meter::new(PLANNING_BUDGET.get());
+    let answer = choice.build().plan(request, &mut meter);
+    (answer, meter)
+}
+
+fn valid(on: &Chooser<'_>, number: u64) -> Verdict {
+    let network = drawn(number);
+    let choice = on(&network)?;
+    for round in 0..4 {
+        let alive = drawn_alive(&network, number * 4 + round);
+        let (answer, _) = plan(&choice, &PlanRequest::first(&network, &alive));
+        if let Err(problem) = judge(&choice, &network, &alive, &answer) {
+            return Ok(Err(problem));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Whether an answer is right.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn judge(
+    choice: &FlowChoice,
+    network: &Network,
+    alive: &NodeSet,
+    answer: &Result<Flow, NoFlow>,
+) -> Result<(), String> {
+    let can = makeable(network, |node| alive.contains(node));
+    let finals = network.final_items().iter().copied();
+    let makeable_finals: Vec<_> = finals.filter(|item| can[item.index()]).collect();
+    let promised = choice.promises(Promise::FindsFlow);
+    let flow = match answer {
+        Err(no_flow) if no_flow.gave_up() => return Ok(()),
+        Err(no_flow) => {
+            return match makeable_finals.first() {
+                Some(item) if promised => {
+                    Err(format!("item {item} can be made, but the answer is: {no_flow}"))
+                }
+                _ => Ok(()),
+            };
+        }
+        Ok(flow) => flow,
+    };
+    check_edges(network, alive, flow)?;
+    check_supplies(network, flow, promised)?;
+    for item in makeable_finals.into_iter().filter(|_| promised) {
+        let mut producers = network.producers(item).iter();
+        let is_made = producers
+            .any(|&node| alive.contains(node) && (flow.works(node) || network.requirements(node).is_empty()));
+        if !is_made {
+            return Err(format!("nobody makes the final item {item}, which can be made"));
+        }
+    }
+    Ok(())
+}
+
+fn check_edges(network: &Network, alive: &NodeSet, flow: &Flow) -> Result<(), String> {
+    for edge in flow.edges() {
+        let nodes = network.node_count();
+        if edge.producer.index() >= nodes || edge.consumer.index() >= nodes {
+            return Err(format!("an edge names a node that is not in the network: {edge:?}"));
+        }
+        for node in [edge.producer, edge.consumer] {
+            if !alive.contains(node) {
+                return Err(format!("node {node} is dead, and planned with"));
+            }
+        }
+        let requires = network.requirements(edge.consumer).iter().any(|required| required.item == edge.item);
+        if network.makes(edge.producer) != edge.item || !requires {
+            return Err(format!("an edge does not fit the recipes: {edge:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Every working node has suppliers for all that it requires, with shares that add up; without a promise a node
+/// without any supplier may work all the same.
+fn check_supplies(network: &Network, flow: &Flow, promised: bool) -> Result<(), String> {
+    let supplies: Vec<_> = flow.supplies().collect();
+    for suppliers in supplies.chunk_by(|(a, _), (b, _)| (a.consumer, a.item) == (b.consumer, b.item)) {
+        let total: u64 = suppliers.iter().map(|(_, share)| u64::from(share.millionths())).sum();
+        if total != u64::from(Share::WHOLE.millionths()) {
+            let (consumer, item) = (suppliers[0].0.consumer, suppliers[0].0.item);
+            return Err(format!("the shares of item {item} at node {consumer} add up to {total} millionths"));
+        }
+    }
+    for node in flow.working() {
+        let suppliers = flow.suppliers(node);
+        let lacks = |item| !suppliers.iter().any(|edge| edge.item == item);
+        if !promised && suppliers.is_empty() {
+            continue;
+        }
+        if let Some(required) = network.requirements(node).iter().find(|required| lacks(required.item)) {
+            return Err(format!("node {node} works, but nobody supplies it with item {}", required.item));
+        }
+    }
+    Ok(())
+}
+
+fn repeatable(on: &Chooser<'_>, number: u64) -> Verdict {
+    let network = drawn(number);
+    let choice = on(&network)?;
+    let alive = drawn_alive(&network, number);
+    let request = PlanRequest::first(&network, &alive);
+    let (first, meter) = plan(&choice, &request);
+    let (again, meter_again) = plan(&choice, &request);
+    if first != again {
+        return Ok(Err("planned again, the same request has another answer".to_owned()));
+    }
+    if meter.steps() != meter_again.steps() {
+        return Ok(Err("planned again, the same request takes another number of steps".to_owned()));
+    }
+    Ok(Ok(()))
+}
+
+/// One planner, through deaths and returns, as a leader uses it.
+fn follows(on: &Chooser<'_>, number: u64) -> Verdict {
+    let network = drawn(number);
+    let choice = on(&network)?;
+    let mut planner = choice.build();
+    let mut alive = NodeSet::all(network.node_count());
+    let mut in_force: Option<Flow> = None;
+    let mut changes = Vec::new();
+    for step in 0..CHANGES {
+        let mut meter = Meter::new(PLANNING_BUDGET.get());
+        let request = PlanRequest {
+            in_force: in_force.as_ref(),
+            changes: &changes,
+            ..PlanRequest::first(&network, &alive)
+        };
+        let answer = match &in_force {
+            Some(flow) => planner.replan(&request, &mut meter).map(|change| flow.changed(&change)),
+            None => planner.plan(&request, &mut meter),
+        };
+        if let Err(problem) = judge(&choice, &network, &alive, &answer) {
+            return Ok(Err(format!("after {step} deaths and returns: {problem}")));
+        }
+        if !answer.as_ref().is_err_and(NoFlow::gave_up) {
+            in_force = Some(answer.unwrap_or_default());
+            changes.clear();
+        }
+        // Now and then two things change at once.
+        for nth in 0..1 + u64::from(step % 4 == 3) {
+            let node = drawn_node(&network, (number * CHANGES + step) * 2 + nth);
+            changes.retain(|change: &Change| change.node() != node);
+            changes.push(if alive.remove(node) {
+                Change::Died(node)
+            } else {
+                alive.insert(node);
+                Change::Returned(node)
+            });
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn smallest(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
+    let network = layered(1, 1, 0);
+    let choice = on(&network)?;
+    for alive in [NodeSet::all(1), NodeSet::none(1)] {
+        let (answer, _) = plan(&choice, &PlanRequest::first(&network, &alive));
+        if let Err(problem) = judge(&choice, &network, &alive, &answer) {
+            return Ok(Outcome::Failed(problem));
+        }
+        if alive.is_empty() && answer.as_ref().is_ok_and(|flow| !flow.is_empty()) {
+            return Ok(Outcome::Failed("nobody is alive, and there is a flow".to_owned()));
+        }
+    }
+    Ok(Outcome::Passed("both are answered".to_owned()))
+}
+
+fn dead_source(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
+    let network = layered(9, 3, 8);
+    let choice = on(&network)?;
+    let alive = without_source(&network);
+    let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
+    let words = match &answer {
+        Err(NoFlow::BudgetExhausted { budget }) => format!("says that its budget of {budget} steps ran out"),
+        Err(_) => format!("says that there is no flow, after {} steps", meter.steps()),
+        Ok(flow) if flow.is_empty() => "plans nothing".to_owned(),
+        Ok(_) => "plans without a source, which it does not promise not to".to_owned(),
+    };
+    Ok(outcome(judge(&choice, &network, &alive, &answer), &words))
+}
+
+fn million_edges(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
+    let network = layered(2, 1_000, 1);
+    let choice = on(&network)?;
+    let alive = NodeSet::all(network.node_count());
+    let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
+    let words = match &answer {
+        Ok(flow) => format!("{} chosen in {} steps", flow.edges().len(), meter.steps()),
+        Err(no_flow) => no_flow.to_string(),
+    };
+    Ok(outcome(judge(&choice, &network, &alive, &answer), &words))
+}
+
+fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
+    if !choice.promises(Promise::LinearTime) {
+        return Ok(Outcome::NotDemanded("it is not promised".to_owned()));
+    }
+    let mut words = Vec::new();
+    for (items, producers) in [(100, 10), (1_000, 10), (1_000, 100)] {
+        let network = layered(items, producers, 2);
+        let choice = on(&network)?;
+        let alive = NodeSet::all(network.node_count());
+        let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
+        let Ok(flow) = answer else {
+            return Ok(Outcome::Failed(format!("no flow for {items} items of {producers} producers")));
+        };
+        let entries: usize = network.nodes().map(|node| network.requirements(node).len()).sum();
+        let size = (network.node_count() + entries + flow.edges().len()) as u64;
+        let steps = meter.steps();
+        if steps > size * LINEAR_FACTOR || steps < flow.edges().len() as u64 {
+            return Ok(Outcome::Failed(format!(
+                "{steps} steps for {} edges among {} nodes with {entries} requirements",
+                flow.edges().len(),
+                network.node_count()
+            )));
+        }
+        words.push(format!("{:.1}", steps as f64 / size as f64));
+    }
+    Ok(Outcome::Passed(format!(
+        "steps for each entry, node and edge, as networks grow: {}",
+        words.join(", ")
+    )))
+}

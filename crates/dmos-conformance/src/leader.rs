@@ -1,0 +1,51 @@
+//! What a leader strategy must do.
+
+use dmos_core::strategy::{Promise, StrategyCall, StrategyError};
+use dmos_core::{FaultKind, Registry};
+use dmos_scenario::Override;
+use dmos_search::{Search, Subject, Summary};
+
+use crate::networks::layered;
+use crate::report::{Check, Outcome, Report};
+
+/// Checks the leader strategy that `call` names in so many drawn runs: crashes with and without a return, lost,
+/// late and doubled messages, partitions, torn logs, drifting clocks, elections among one to all nodes.
+///
+/// Auditors hold it to what it promises: at most one leader per term; once nothing fails any more, a leader who
+/// gets production going within a bound. Runs are the same on any number of cores.
+///
+/// # Errors
+/// If there is no such strategy, or it cannot be had with these parameters.
+pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Result<Report, StrategyError> {
+    let network = layered(1, 1, 0);
+    let choice = registry.leader(call, &network)?;
+    let set = vec![Override::option("leader", &call.to_string())];
+    let subject = Subject::Anything(set);
+    let search = Search { subject: &subject, seed: 4, first: 0, registry };
+    let summary = search.run(runs, |_| true);
+    let promised = [Promise::OneLeaderPerTerm, Promise::OneLeaderEventually, Promise::LeaderByMajority];
+    let promised: Vec<_> = promised.into_iter().filter(|promise| choice.promises(*promise)).collect();
+    let demand = "what it promises holds, through crashes, losses and partitions";
+    let outcome = match summary {
+        _ if promised.is_empty() => Outcome::NotDemanded("it promises nothing".to_owned()),
+        Ok(summary) => outcome(&summary, &promised),
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
+    Ok(Report { strategy: choice.to_string(), checks: vec![Check { demand, outcome }] })
+}
+
+fn outcome(summary: &Summary, promised: &[Promise]) -> Outcome {
+    if let Some(found) = &summary.found {
+        let (number, failure) = (found.number, &found.failure);
+        return Outcome::Failed(format!("run {number}: {failure}\n{}", found.file.to_yaml()));
+    }
+    let effective = |kind| summary.faults.get(&kind).map_or(0, |count| count.1);
+    let promised: Vec<_> = promised.iter().map(ToString::to_string).collect();
+    Outcome::Passed(format!(
+        "{} ({} runs, {} crashes, {} partitions)",
+        promised.join("; "),
+        summary.runs,
+        effective(FaultKind::Crash),
+        effective(FaultKind::Cut),
+    ))
+}

@@ -1,0 +1,99 @@
+//! The networks on which flow strategies are tried.
+
+use dmos_core::network::Names;
+use dmos_core::{ItemId, Network, NodeId, NodeSet, Recipe, Requirement};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+/// A small network drawn from a number: items of one to four producers that may differ in recipe, quantities,
+/// cycles and cost; the last item is final, and sometimes another one.
+#[must_use]
+pub fn drawn(number: u64) -> Network {
+    let mut dice = ChaCha8Rng::seed_from_u64(number);
+    let items = dice.random_range(1..10_u64) as usize;
+    let mut recipes = Vec::new();
+    for item in 0..items {
+        let mut recipe = draw_recipe(&mut dice, item);
+        for producer in 0..dice.random_range(1..5) {
+            if producer > 0 && dice.random_range(0..4) == 0 {
+                recipe = draw_recipe(&mut dice, item);
+            }
+            recipes.push(Recipe {
+                cycles: if dice.random_range(0..4) == 0 { dice.random_range(2..5) } else { 1 },
+                cost: dice.random_range(0..10),
+                ..recipe.clone()
+            });
+        }
+    }
+    // Nodes of one item need not stand side by side.
+    for last in (1..recipes.len()).rev() {
+        recipes.swap(last, dice.random_range(0..=last as u64) as usize);
+    }
+    let mut finals = vec![ItemId::new(items - 1)];
+    if items > 1 && dice.random_range(0..4) == 0 {
+        finals.push(ItemId::new(dice.random_range(0..items as u64 - 1) as usize));
+    }
+    network(items, recipes, finals)
+}
+
+/// A set of nodes drawn from a number: most of them, as a rule.
+#[must_use]
+pub fn drawn_alive(network: &Network, number: u64) -> NodeSet {
+    let mut dice = ChaCha8Rng::seed_from_u64(number ^ 0x5EED);
+    let mut alive = NodeSet::all(network.node_count());
+    let dead = dice.random_range(0..60_u64);
+    for node in network.nodes() {
+        if dice.random_range(0..100) < dead {
+            alive.remove(node);
+        }
+    }
+    alive
+}
+
+fn draw_recipe(dice: &mut ChaCha8Rng, item: usize) -> Recipe {
+    let mut recipe = Recipe::of(ItemId::new(item), []);
+    for _ in 0..dice.random_range(0..4).min(item as u64) {
+        let quantity = if dice.random_range(0..4) == 0 { dice.random_range(2..4) } else { 1 };
+        let required =
+            Requirement { item: ItemId::new(dice.random_range(0..item as u64) as usize), quantity };
+        if recipe.requires.iter().all(|known| known.item != required.item) {
+            recipe.requires.push(required);
+        }
+    }
+    recipe.quantity = if dice.random_range(0..6) == 0 { dice.random_range(2..4) } else { 1 };
+    recipe
+}
+
+fn network(items: usize, recipes: Vec<Recipe>, finals: Vec<ItemId>) -> Network {
+    Network::new(Names::Numbers(items), Names::Numbers(recipes.len()), recipes.into_iter(), finals)
+        .expect("items require earlier ones only")
+}
+
+/// Items in layers: each of `producers` nodes, and each made of all those of so many items before it.
+///
+/// # Panics
+/// If there are no items, or no producers.
+#[must_use]
+pub fn layered(items: usize, producers: usize, reach: usize) -> Network {
+    let recipe =
+        |item: usize| Recipe::of(ItemId::new(item), (item.saturating_sub(reach)..item).map(ItemId::new));
+    let recipes = (0..items).flat_map(|item| (0..producers).map(move |_| recipe(item))).collect();
+    network(items, recipes, vec![ItemId::new(items - 1)])
+}
+
+/// All nodes but the producers of the first item.
+#[must_use]
+pub fn without_source(network: &Network) -> NodeSet {
+    let mut alive = NodeSet::all(network.node_count());
+    for &node in network.producers(ItemId::new(0)) {
+        alive.remove(node);
+    }
+    alive
+}
+
+/// Whose turn it is to die or to return, drawn from a number.
+#[must_use]
+pub fn drawn_node(network: &Network, number: u64) -> NodeId {
+    let mut dice = ChaCha8Rng::seed_from_u64(number);
+    NodeId::new(dice.random_range(0..network.node_count() as u64) as usize)
+}

@@ -1,0 +1,63 @@
+//! What came of the checks.
+
+use std::fmt;
+
+/// All checks of one strategy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The strategy with its parameters.
+    pub strategy: String,
+    /// Each check, in the order in which they were made.
+    pub checks: Vec<Check>,
+}
+
+/// One check.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    /// What must hold.
+    pub demand: &'static str,
+    /// Whether it does.
+    pub outcome: Outcome,
+}
+
+/// What came of a check.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It holds, as far as was looked: how far that is.
+    Passed(String),
+    /// It does not: the first case found.
+    Failed(String),
+    /// It is not demanded: why.
+    NotDemanded(String),
+}
+
+impl Report {
+    /// Whether no check has failed.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        !self.checks.iter().any(|check| matches!(check.outcome, Outcome::Failed(_)))
+    }
+
+    /// For tests.
+    ///
+    /// # Panics
+    /// If a check has failed, with all of them.
+    pub fn assert_passed(&self) {
+        assert!(self.has_passed(), "{self}");
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.strategy)?;
+        for Check { demand, outcome } in &self.checks {
+            let (mark, words) = match outcome {
+                Outcome::Passed(words) => ("passed", words),
+                Outcome::Failed(words) => ("FAILED", words),
+                Outcome::NotDemanded(words) => ("  -   ", words),
+            };
+            writeln!(f, "  {mark}  {demand}: {words}")?;
+        }
+        Ok(())
+    }
+}

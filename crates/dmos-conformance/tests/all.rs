@@ -1,0 +1,30 @@
+//! Every registered strategy keeps the contract, and those that are broken on purpose are caught.
+
+use dmos_conformance::check_flow;
+use dmos_core::Registry;
+use dmos_core::strategy::StrategyCall;
+use dmos_strategies as _;
+
+fn registry() -> Registry {
+    Registry::collect().expect("no two strategies of one name")
+}
+
+fn call(text: &str) -> StrategyCall {
+    text.parse().expect("a call")
+}
+
+#[test]
+fn every_flow_strategy_conforms() {
+    let registry = registry();
+    let names = registry.flows().iter().filter(|flow| flow.stands_alone() && flow.source != BROKEN);
+    let names: Vec<_> = names.map(|flow| flow.name).collect();
+    assert!(names.len() >= 11, "{names:?}");
+    for name in names {
+        let report = check_flow(&registry, &call(name)).expect("it is registered");
+        println!("{report}");
+        report.assert_passed();
+    }
+}
+
+/// The source of strategies that are broken on purpose.
+const BROKEN: &str = "broken on purpose, in tests only";

@@ -1,0 +1,63 @@
+//! A standby for every supplier, so that nobody has to wait for the leader.
+//!
+//! For each item two makers are chosen, the first two that can make it. The first of each are the primaries
+//! and supply each other; the second ones are standbys and supply each other as well, with the primaries of
+//! the other line behind them. So the two lines have no node in common but where an item has a single maker,
+//! and any one death leaves each consumer with a supplier whose own supplies are whole. A consumer that
+//! suspects its supplier asks the standby at once; the leader's new plan comes later.
+//!
+//! Warm standbys that take over on a suspicion are primary-backup replication (Budhiraja, Marzullo, Schneider
+//! and Toueg, "The primary-backup approach", 1993) of supplies; two disjoint lines are the node-disjoint pair of
+//! J. W. Suurballe, "Disjoint paths in a network", Networks 4, 1974, item by item.
+
+use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, register_flow};
+use dmos_core::{Flow, ItemId, NodeId, NodeSet, Share, SupplyEdge};
+use dmos_graph::Makers;
+
+register_flow!(FlowDescriptor {
+    name: "backup",
+    summary: "a primary and a standby for each requirement, in two lines without a common node where possible",
+    source: "Budhiraja et al. 1993, The primary-backup approach; disjoint pairs after Suurballe 1974",
+    guarantee: "finds a flow if one exists; a standby wherever an item has two makers; linear in the recipes' entries",
+    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    params: &[],
+    build: |_| Box::new(Backup),
+});
+
+struct Backup;
+
+impl FlowStrategy for Backup {
+    fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+        let network = request.network;
+        let makers = Makers::of(network, request.alive);
+        meter.charge(makers.steps())?;
+        let primary = |item: ItemId| makers.of_item(item)[0];
+        let standby = |item: ItemId| makers.of_item(item).get(1).copied();
+        let mut planned = NodeSet::none(network.node_count());
+        let mut consumers: Vec<NodeId> = makers.finals(network)?.into_iter().map(primary).collect();
+        let (mut supplies, mut lone) = (Vec::new(), 0);
+        while let Some(consumer) = consumers.pop() {
+            if !planned.insert(consumer) {
+                continue;
+            }
+            let in_second_line = standby(network.makes(consumer)) == Some(consumer);
+            for required in network.requirements(consumer) {
+                let item = required.item;
+                let (first, second) = match (primary(item), standby(item)) {
+                    (primary, Some(standby)) if in_second_line => (standby, Some(primary)),
+                    (primary, standby) => (primary, standby),
+                };
+                supplies.push((SupplyEdge { consumer, item, producer: first }, Share::WHOLE));
+                supplies.extend(
+                    second.map(|node| (SupplyEdge { consumer, item, producer: node }, Share::STANDBY)),
+                );
+                lone += u64::from(second.is_none());
+                consumers.push(first);
+                consumers.extend(second);
+            }
+        }
+        meter.charge(supplies.len() as u64)?;
+        meter.note("without_standby", lone);
+        Ok(Flow::with_shares(supplies))
+    }
+}

@@ -1,0 +1,369 @@
+//! The cheapest plan, if every node and every edge is paid for once, however many use it.
+//!
+//! Here a plan is what it is in the factory: a node that works for three consumers costs what it costs for
+//! one. To find the cheapest such plan of an AND/OR graph is NP-hard (S. Sahni, "Computationally related
+//! problems", SIAM Journal on Computing 3(4), 1974). It is enough to choose one maker for each item, and of
+//! makers that require the same, the cheapest. If few choices are left, branch and bound finds the best plan;
+//! else the plan that is cheapest as a tree is improved, one item's maker after the other, until no exchange
+//! makes it cheaper. The plan says which it was.
+
+use std::collections::BTreeSet;
+
+use dmos_core::strategy::{
+    FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise, Rating,
+    register_flow,
+};
+use dmos_core::{Flow, ItemId, Network, NodeId};
+use dmos_graph::Makers;
+
+use crate::least_cost::EDGE_COST;
+use crate::sweep::Best;
+use crate::wide::Wide;
+
+register_flow!(FlowDescriptor {
+    name: "least-cost-shared",
+    summary: "the cheapest plan by costs of nodes and edges, each paid for once",
+    source: "AND/OR graphs with sharing are NP-hard: Sahni 1974; branch and bound, else local improvement",
+    guarantee: "finds a flow if one exists; the cheapest one if the effort allows, and says whether it is",
+    promises: |_| &[Promise::FindsFlow],
+    params: &[
+        EDGE_COST,
+        ParamSpec {
+            name: "effort",
+            summary: "the most steps of each of the two searches: for the best plan, and for a better one",
+            kind: ParamKind::Integer { min: 0, max: 1_000_000_000, default: 1_000_000 },
+        },
+    ],
+    build: |params: &Params| Box::new(LeastCostShared {
+        edge_cost: params.integer("edge_cost"),
+        effort: params.integer("effort"),
+        costs: Vec::new(),
+    }),
+});
+
+struct LeastCostShared {
+    edge_cost: u64,
+    effort: u64,
+    /// By node: what the last plan would cost if this one made its item.
+    costs: Vec<Option<f64>>,
+}
+
+impl FlowStrategy for LeastCostShared {
+    fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+        let (network, edge) = (request.network, Wide::from(self.edge_cost));
+        let tree = Best::of(request, meter, |node, supplies| {
+            supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply + edge)
+        })?;
+        let makers = Makers::of(network, request.alive);
+        meter.charge(makers.steps())?;
+        let mut choices = Choices::of(network, &makers, self.edge_cost, &tree);
+        let first = choices.cost();
+        choices.improve(self.effort);
+        let is_best = choices.search(self.effort);
+        meter.charge(choices.steps)?;
+        meter.note("cost", choices.cost());
+        meter.note("cost_of_tree", first);
+        meter.note("is_best", u64::from(is_best));
+        meter.remark(match is_best {
+            true => format!("no plan costs less than {}", choices.cost()),
+            false => format!("a plan of {} was found; there may be a cheaper one", choices.cost()),
+        });
+        self.costs = choices.costs_of_all(&makers);
+        let maker = |item: ItemId| choices.maker(item);
+        let flow =
+            Flow::back_from(network, tree.finals.iter().map(|&item| maker(item)).collect(), |_, item| {
+                maker(item)
+            });
+        meter.charge(flow.edges().len() as u64)?;
+        Ok(flow)
+    }
+
+    fn rating(&self, node: NodeId) -> Option<Rating> {
+        let value = self.costs.get(node.index()).copied().flatten()?;
+        Some(Rating { measure: "cost of the plan with it", value })
+    }
+}
+
+/// The most items with a choice for which the best plan is looked for: twice as many plans with each, and the
+/// search is as deep.
+const OPEN_MAX: usize = 200;
+
+/// A maker that may be the best for its item.
+#[derive(Clone, Copy)]
+struct Candidate {
+    node: NodeId,
+    /// Its own cost and that of its edges.
+    cost: u64,
+}
+
+/// One maker for each item.
+struct Choices<'a> {
+    network: &'a Network,
+    edge_cost: u64,
+    finals: &'a [ItemId],
+    /// By item: those that may be the best, the cheapest first.
+    candidates: Vec<Vec<Candidate>>,
+    /// By item: which of them is chosen.
+    chosen: Vec<usize>,
+    steps: u64,
+}
+
+impl<'a> Choices<'a> {
+    fn of(network: &'a Network, makers: &Makers, edge_cost: u64, tree: &'a Best<Wide>) -> Self {
+        let mut choices = Self {
+            network,
+            edge_cost,
+            finals: &tree.finals,
+            candidates: vec![Vec::new(); network.item_count()],
+            chosen: vec![0; network.item_count()],
+            steps: 0,
+        };
+        for item in network.items() {
+            choices.candidates[item.index()] = choices.candidates_for(makers.of_item(item));
+            choices.steps += makers.of_item(item).len() as u64;
+            let Some(best) = tree.makers[item.index()] else {
+                continue;
+            };
+            // Another maker of the same requirements may stand for the tree's.
+            let requires = choices.required(best);
+            let candidates = &choices.candidates[item.index()];
+            let alike =
+                candidates.iter().position(|candidate| choices.required(candidate.node).is_subset(&requires));
+            choices.chosen[item.index()] =
+                alike.expect("whoever is left out is no better than one that is not");
+        }
+        choices
+    }
+
+    fn required(&self, node: NodeId) -> BTreeSet<ItemId> {
+        self.network.requirements(node).iter().map(|required| required.item).collect()
+    }
+
+    fn own_cost(&self, node: NodeId) -> u64 {
+        u64::from(self.network.cost(node)) + self.edge_cost * self.network.requirements(node).len() as u64
+    }
+
+    /// Leaves out whoever costs no less than another that requires nothing more.
+    fn candidates_for(&self, makers: &[NodeId]) -> Vec<Candidate> {
+        let mut sorted: Vec<_> =
+            makers.iter().map(|&node| Candidate { node, cost: self.own_cost(node) }).collect();
+        sorted.sort_by_key(|candidate| (candidate.cost, candidate.node));
+        let mut kept: Vec<(Candidate, BTreeSet<ItemId>)> = Vec::new();
+        for candidate in sorted {
+            let requires = self.required(candidate.node);
+            if !kept.iter().any(|(_, cheaper)| cheaper.is_subset(&requires)) {
+                kept.push((candidate, requires));
+            }
+        }
+        kept.into_iter().map(|(candidate, _)| candidate).collect()
+    }
+
+    fn candidate(&self, item: ItemId) -> Candidate {
+        self.candidates[item.index()][self.chosen[item.index()]]
+    }
+
+    fn maker(&self, item: ItemId) -> NodeId {
+        self.candidate(item).node
+    }
+
+    /// What the chosen makers of all items that are needed cost, and those items in no order.
+    fn needed(&self) -> (u64, Vec<ItemId>) {
+        let mut is_needed = vec![false; self.network.item_count()];
+        let mut needed = self.finals.to_vec();
+        needed.iter().for_each(|item| is_needed[item.index()] = true);
+        let (mut cost, mut next) = (0, 0);
+        while let Some(&item) = needed.get(next) {
+            next += 1;
+            let candidate = self.candidate(item);
+            cost += candidate.cost;
+            for required in self.network.requirements(candidate.node) {
+                if !std::mem::replace(&mut is_needed[required.item.index()], true) {
+                    needed.push(required.item);
+                }
+            }
+        }
+        (cost, needed)
+    }
+
+    fn cost(&self) -> u64 {
+        self.needed().0
+    }
+
+    /// Exchanges the maker of one item after the other as long as that makes the plan cheaper.
+    fn improve(&mut self, effort: u64) {
+        let end = self.steps + effort;
+        loop {
+            let (before, needed) = self.needed();
+            let mut cost = before;
+            for &item in &needed {
+                for other in 0..self.candidates[item.index()].len() {
+                    let chosen = self.chosen[item.index()];
+                    if other == chosen {
+                        continue;
+                    }
+                    self.steps += needed.len() as u64;
+                    if self.steps > end {
+                        return;
+                    }
+                    self.chosen[item.index()] = other;
+                    match self.cost() {
+                        less if less < cost => cost = less,
+                        _ => self.chosen[item.index()] = chosen,
+                    }
+                }
+            }
+            if cost == before {
+                return;
+            }
+        }
+    }
+
+    /// Looks for the best plan; true if there is no better one than that chosen now.
+    fn search(&mut self, effort: u64) -> bool {
+        let open = self.candidates.iter().filter(|candidates| candidates.len() > 1).count();
+        if open > OPEN_MAX {
+            return false;
+        }
+        let least = |candidates: &Vec<Candidate>| candidates.first().map_or(0, |candidate| candidate.cost);
+        let mut search = Search {
+            order: self.network.making_order().iter().rev().copied().collect(),
+            least: self.candidates.iter().map(least).collect(),
+            users: vec![0; self.network.item_count()],
+            bound: 0,
+            now: vec![0; self.network.item_count()],
+            best_cost: self.cost(),
+            best: None,
+            left: effort,
+            choices: self,
+        };
+        let finals = search.choices.finals;
+        finals.iter().for_each(|&item| search.need(item));
+        let is_done = search.from(0);
+        let (best, left) = (search.best, search.left);
+        self.steps += effort - left;
+        if let Some(best) = best {
+            self.chosen = best;
+        }
+        is_done
+    }
+
+    /// By node: what the plan would cost if this one made its item and nothing else changed.
+    fn costs_of_all(&mut self, makers: &Makers) -> Vec<Option<f64>> {
+        let mut costs = vec![None; self.network.node_count()];
+        let (cost, needed) = self.needed();
+        if needed.len() > 1_000 {
+            return costs;
+        }
+        for item in needed {
+            let chosen = self.candidate(item);
+            for &node in makers.of_item(item) {
+                costs[node.index()] = Some(if node == chosen.node {
+                    cost as f64
+                } else {
+                    let other = Candidate { node, cost: self.own_cost(node) };
+                    let candidates = std::mem::replace(&mut self.candidates[item.index()], vec![other]);
+                    let at = std::mem::take(&mut self.chosen[item.index()]);
+                    let changed = self.cost();
+                    (self.candidates[item.index()], self.chosen[item.index()]) = (candidates, at);
+                    changed as f64
+                });
+            }
+        }
+        costs
+    }
+}
+
+/// Branch and bound: items are decided consumers first, so that it is known of each whether it is needed.
+struct Search<'b, 'a> {
+    choices: &'b Choices<'a>,
+    order: Vec<ItemId>,
+    /// By item: the least that any maker costs.
+    least: Vec<u64>,
+    /// By item: how many makers chosen so far require it.
+    users: Vec<u32>,
+    /// What is chosen costs, and the least that what is needed beside will cost.
+    bound: u64,
+    now: Vec<usize>,
+    best_cost: u64,
+    best: Option<Vec<usize>>,
+    left: u64,
+}
+
+impl Search<'_, '_> {
+    fn need(&mut self, item: ItemId) {
+        self.users[item.index()] += 1;
+        if self.users[item.index()] == 1 {
+            self.bound += self.least[item.index()];
+        }
+    }
+
+    fn release(&mut self, item: ItemId) {
+        self.users[item.index()] -= 1;
+        if self.users[item.index()] == 0 {
+            self.bound -= self.least[item.index()];
+        }
+    }
+
+    /// Chooses a maker, or takes the choice back.
+    fn choose(&mut self, item: ItemId, at: usize, is_undone: bool) {
+        let candidate = self.choices.candidates[item.index()][at];
+        let more = candidate.cost - self.least[item.index()];
+        for required in self.choices.network.requirements(candidate.node) {
+            if is_undone { self.release(required.item) } else { self.need(required.item) }
+        }
+        if is_undone {
+            self.bound -= more;
+        } else {
+            self.bound += more;
+            self.now[item.index()] = at;
+        }
+    }
+
+    /// Decides all items from this place of the order on; false if the effort is spent. Recursion is as deep as
+    /// there are items with a choice that are needed at once.
+    fn from(&mut self, start: usize) -> bool {
+        let mut decided = Vec::new();
+        let mut place = start;
+        let mut is_done = true;
+        loop {
+            if self.bound >= self.best_cost {
+                break;
+            }
+            let Some(&item) = self.order.get(place) else {
+                (self.best_cost, self.best) = (self.bound, Some(self.now.clone()));
+                break;
+            };
+            if self.left == 0 {
+                is_done = false;
+                break;
+            }
+            self.left -= 1;
+            place += 1;
+            if self.users[item.index()] == 0 {
+                continue;
+            }
+            match self.choices.candidates[item.index()].len() {
+                1 => {
+                    self.choose(item, 0, false);
+                    decided.push(item);
+                }
+                count => {
+                    for at in 0..count {
+                        self.choose(item, at, false);
+                        let inner = self.from(place);
+                        self.choose(item, at, true);
+                        is_done &= inner;
+                        if !inner {
+                            break;
+                        }
+                    }
+                    break;
+                }
+            }
+        }
+        for item in decided.into_iter().rev() {
+            self.choose(item, 0, true);
+        }
+        is_done
+    }
+}

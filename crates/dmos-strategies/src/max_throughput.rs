@@ -1,0 +1,314 @@
+//! The highest rate at which every final item can be made.
+//!
+//! In a cycle each node makes what its recipe yields over the cycles of a making; what a final batch takes of
+//! every item follows from the recipes, and the item whose makers are the first to be fully loaded decides.
+//! Where all makers of an item share a recipe that is a closed form: demand is exploded through the recipes
+//! (the bill-of-materials explosion of J. Orlicky, "Material requirements planning", 1975). Where they differ, how much
+//! of an item is made by which recipe is a linear program (T. C. Koopmans, "Activity analysis of production
+//! and allocation", 1951), one variable for each recipe of each item.
+//!
+//! In a deep assembly demands differ by more than a solver's tolerances, and a float's range, can hold. So the
+//! program is put in units of a plan that is known, and of the solver's answer only the proportions are taken,
+//! in which recipes share an item; the rate is then computed anew, exactly, and compared with what the solver
+//! claims and with that of the known plan.
+
+use std::collections::BTreeMap;
+
+use dmos_core::strategy::{
+    FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, Rating, register_flow,
+};
+use dmos_core::{Flow, ItemId, Network, NodeId, Requirement, Share, SupplyEdge};
+use dmos_graph::Makers;
+use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
+
+use crate::spread::{PARTS, capacity, edges, wrap_around};
+use crate::wide::Wide;
+
+register_flow!(FlowDescriptor {
+    name: "max-throughput",
+    summary: "the highest rate of final items under the nodes' capacities, and what bounds it",
+    source: "Orlicky 1975, Material requirements planning; where recipes differ Koopmans 1951, Activity analysis",
+    guarantee: "finds a flow if one exists; the best rate where the makers of each item share a recipe, in linear time; else the best if the linear program says so, checked",
+    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    params: &[],
+    build: |_| Box::new(MaxThroughput { utilisation: Vec::new() }),
+});
+
+/// The most entries of a linear program: a solver takes a minute for ten times as many.
+const ENTRIES_MAX: usize = 20_000;
+
+struct MaxThroughput {
+    /// By node, the part of its capacity that the last plan uses.
+    utilisation: Vec<f64>,
+}
+
+impl FlowStrategy for MaxThroughput {
+    fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+        let network = request.network;
+        let makers = Makers::of(network, request.alive);
+        meter.charge(makers.steps())?;
+        let finals = makers.finals(network)?;
+        let ways = Ways::of(network, &makers, &finals);
+        meter.charge(makers.steps())?;
+        let mix = ways.mix_by_capacity();
+        let mut plan = Rates::of(&ways, mix);
+        if ways.have_choices() {
+            // At least a look at every row for every variable.
+            meter.charge((ways.entries() * ways.items.len()) as u64)?;
+            match (ways.entries() <= ENTRIES_MAX).then(|| ways.solve(&plan)).flatten() {
+                Some((mix, claimed)) => {
+                    let solved = Rates::of(&ways, mix);
+                    let is_best = solved.rate.to_f64() >= claimed.to_f64() * (1.0 - 1e-6);
+                    meter.note("is_best", u64::from(is_best));
+                    if solved.rate > plan.rate {
+                        plan = solved;
+                    }
+                }
+                None => meter.note("is_best", 0),
+            }
+        } else {
+            meter.note("is_best", 1);
+        }
+        let bottleneck = network.item_name(plan.bottleneck);
+        meter.remark(format!(
+            "{} {} batches of each final item a cycle; `{bottleneck}` is the bottleneck",
+            if meter.counter("is_best") == 1 { "at most" } else { "at least" },
+            in_batches(plan.rate),
+        ));
+        let supplies = plan.supplies(&ways);
+        meter.charge(supplies.len() as u64)?;
+        self.utilisation = plan.utilisation_of_all(&ways);
+        Ok(Flow::with_shares(supplies))
+    }
+
+    fn rating(&self, node: NodeId) -> Option<Rating> {
+        let value = *self.utilisation.get(node.index())?;
+        Some(Rating { measure: "use of capacity", value })
+    }
+}
+
+/// A rate in batches, to four digits or so.
+fn in_batches(rate: Wide) -> String {
+    match (rate / Wide::from(PARTS)).to_f64() {
+        small if small < 1e-3 => format!("{small:.3e}"),
+        rate => format!("{rate:.4}"),
+    }
+}
+
+/// A way to make an item: a recipe, and all that make the item by it.
+struct Way<'a> {
+    requires: &'a [Requirement],
+    yields: u32,
+    nodes: Vec<NodeId>,
+    /// What all of them make in a cycle.
+    capacity: u64,
+}
+
+/// All ways to make the items that are needed.
+struct Ways<'a> {
+    network: &'a Network,
+    finals: &'a [ItemId],
+    /// The needed items, each after all that need it.
+    items: Vec<ItemId>,
+    /// By item; none of those that are not needed.
+    of_item: Vec<Vec<Way<'a>>>,
+}
+
+/// By item and way: which part of the item is made so. The parts of a needed item add up to one.
+type Mix = Vec<Vec<f64>>;
+
+impl<'a> Ways<'a> {
+    fn of(network: &'a Network, makers: &Makers, finals: &'a [ItemId]) -> Self {
+        let mut is_needed = vec![false; network.item_count()];
+        finals.iter().for_each(|item| is_needed[item.index()] = true);
+        let mut ways = Self { network, finals, items: Vec::new(), of_item: Vec::new() };
+        ways.of_item.resize_with(network.item_count(), Vec::new);
+        for &item in network.making_order().iter().rev() {
+            if is_needed[item.index()] {
+                ways.items.push(item);
+                ways.of_item[item.index()] = ways_of(network, makers.of_item(item));
+                for required in ways.of_item[item.index()].iter().flat_map(|way| way.requires) {
+                    is_needed[required.item.index()] = true;
+                }
+            }
+        }
+        ways
+    }
+
+    fn have_choices(&self) -> bool {
+        self.of_item.iter().any(|ways| ways.len() > 1)
+    }
+
+    /// How many entries the linear program has.
+    fn entries(&self) -> usize {
+        self.of_item.iter().flatten().map(|way| 1 + way.requires.len()).sum()
+    }
+
+    fn mix_by_capacity(&self) -> Mix {
+        let parts = |ways: &Vec<Way<'_>>| {
+            let total: f64 = ways.iter().map(|way| way.capacity as f64).sum();
+            ways.iter().map(|way| way.capacity as f64 / total).collect()
+        };
+        self.of_item.iter().map(parts).collect()
+    }
+
+    /// The best mix by a linear program in units of a known plan, and the rate that the solver claims; none if it
+    /// finds no answer.
+    ///
+    /// A variable is how much of an item is made in one way, over what the known plan makes of the item.
+    fn solve(&self, known: &Rates) -> Option<(Mix, Wide)> {
+        let mut problem = Problem::new(OptimizationDirection::Maximize);
+        let rate = problem.add_var(1.0, (0.0, f64::INFINITY));
+        let mut variables: Vec<Vec<microlp::Variable>> = vec![Vec::new(); self.of_item.len()];
+        let mut rows: Vec<Vec<(microlp::Variable, f64)>> = vec![Vec::new(); self.of_item.len()];
+        for &item in &self.items {
+            let made = known.demand[item.index()] * known.rate;
+            for way in &self.of_item[item.index()] {
+                let most = (Wide::from(way.capacity) / made).to_f64();
+                let variable = problem.add_var(0.0, (0.0, if most < 1e9 { most } else { f64::INFINITY }));
+                variables[item.index()].push(variable);
+                rows[item.index()].push((variable, 1.0));
+                for required in way.requires {
+                    let taken =
+                        known.demand[item.index()] * Wide::from(required.quantity) / Wide::from(way.yields);
+                    let over = (taken / known.demand[required.item.index()]).to_f64();
+                    rows[required.item.index()].push((variable, -over));
+                }
+            }
+        }
+        for item in self.finals {
+            rows[item.index()].push((rate, -(Wide::ONE / known.demand[item.index()]).to_f64()));
+        }
+        for item in &self.items {
+            problem.add_constraint(&rows[item.index()][..], ComparisonOp::Ge, 0.0);
+        }
+        let Ok(SolveOutcome::Solution(solution)) = problem.solve() else {
+            return None;
+        };
+        let mut mix = self.mix_by_capacity();
+        for item in &self.items {
+            let made: Vec<f64> =
+                variables[item.index()].iter().map(|&way| solution.var_value(way).max(0.0)).collect();
+            let total: f64 = made.iter().sum();
+            if total > 0.0 {
+                mix[item.index()] = made.iter().map(|part| part / total).collect();
+            }
+        }
+        let claimed = solution.var_value(rate);
+        (claimed.is_finite() && claimed >= 0.0).then(|| (mix, Wide::new(claimed) * known.rate))
+    }
+}
+
+/// Makers in groups that share a recipe, in the order of their first members.
+fn ways_of<'a>(network: &'a Network, makers: &[NodeId]) -> Vec<Way<'a>> {
+    let mut ways: Vec<Way<'a>> = Vec::new();
+    let mut places: BTreeMap<(&[Requirement], u32), usize> = BTreeMap::new();
+    for &node in makers {
+        let (requires, yields) = (network.requirements(node), network.quantity_made(node));
+        let is_as_before = ways.last().is_some_and(|way| (way.requires, way.yields) == (requires, yields));
+        let place = match is_as_before {
+            true => ways.len() - 1,
+            false => *places.entry((requires, yields)).or_insert(ways.len()),
+        };
+        if place == ways.len() {
+            ways.push(Way { requires, yields, nodes: Vec::new(), capacity: 0 });
+        }
+        ways[place].nodes.push(node);
+        ways[place].capacity += capacity(network, node);
+    }
+    ways
+}
+
+/// How much is made of everything, in which way.
+struct Rates {
+    mix: Mix,
+    /// By item: batches for one batch of each final item.
+    demand: Vec<Wide>,
+    /// The highest rate of each final item, in parts of a batch a cycle over those of capacities.
+    rate: Wide,
+    /// The item whose makers are fully loaded.
+    bottleneck: ItemId,
+}
+
+impl Rates {
+    /// What follows from a mix: the rate is the highest that no way's capacity forbids.
+    fn of(ways: &Ways<'_>, mix: Mix) -> Self {
+        let mut demand = vec![Wide::ZERO; ways.of_item.len()];
+        ways.finals.iter().for_each(|item| demand[item.index()] = Wide::ONE);
+        let mut least: Option<(Wide, ItemId)> = None;
+        for &item in &ways.items {
+            for (way, &part) in ways.of_item[item.index()].iter().zip(&mix[item.index()]) {
+                let made = demand[item.index()] * Wide::new(part);
+                if made == Wide::ZERO {
+                    continue;
+                }
+                let rate = Wide::from(way.capacity) / made;
+                if least.is_none_or(|least| rate < least.0) {
+                    least = Some((rate, item));
+                }
+                for required in way.requires {
+                    let taken = made * Wide::from(required.quantity) / Wide::from(way.yields);
+                    demand[required.item.index()] = demand[required.item.index()] + taken;
+                }
+            }
+        }
+        let (rate, bottleneck) = least.expect("a final item is made");
+        Self { mix, demand, rate, bottleneck }
+    }
+
+    /// Which part of their capacity the nodes of a way use.
+    fn utilisation(&self, item: ItemId, way: &Way<'_>, part: f64) -> Wide {
+        self.rate * self.demand[item.index()] * Wide::new(part) / Wide::from(way.capacity)
+    }
+
+    fn utilisation_of_all(&self, ways: &Ways<'_>) -> Vec<f64> {
+        let mut all = vec![0.0; ways.network.node_count()];
+        for &item in &ways.items {
+            for (way, &part) in ways.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
+                let utilisation = self.utilisation(item, way, part).to_f64();
+                way.nodes.iter().for_each(|node| all[node.index()] = utilisation);
+            }
+        }
+        all
+    }
+
+    /// Who supplies whom, so that all nodes of a way are loaded alike.
+    fn supplies(&self, ways: &Ways<'_>) -> Vec<(SupplyEdge, Share)> {
+        let network = ways.network;
+        let mut consumers: Vec<Vec<(NodeId, Wide)>> = vec![Vec::new(); ways.of_item.len()];
+        let mut supplies = Vec::new();
+        for &item in &ways.items {
+            let (mut producers, mut capacities) = (Vec::new(), Vec::new());
+            for (way, &part) in ways.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
+                let use_of_capacity = self.utilisation(item, way, part);
+                if use_of_capacity == Wide::ZERO {
+                    continue;
+                }
+                for &node in &way.nodes {
+                    let made = Wide::from(capacity(network, node)) * use_of_capacity;
+                    for required in way.requires {
+                        let taken = made * Wide::from(required.quantity) / Wide::from(way.yields);
+                        consumers[required.item.index()].push((node, taken));
+                    }
+                    producers.push(node);
+                    capacities.push(made);
+                }
+            }
+            let consumers = std::mem::take(&mut consumers[item.index()]);
+            if !consumers.is_empty() {
+                let demands: Vec<Wide> = consumers.iter().map(|consumer| consumer.1).collect();
+                wrap_around(&weights(&demands), &weights(&capacities), |consumer, shares| {
+                    supplies.extend(edges(consumers[consumer].0, item, &producers, shares));
+                });
+            }
+        }
+        supplies
+    }
+}
+
+/// The same proportions in whole numbers, of which the largest is 2^40 and none is zero.
+fn weights(numbers: &[Wide]) -> Vec<u64> {
+    let largest = numbers.iter().copied().fold(Wide::ZERO, |a, b| if a < b { b } else { a });
+    let scale = Wide::from(1_u64 << 40) / largest;
+    numbers.iter().map(|&number| ((number * scale).to_f64() as u64).max(1)).collect()
+}

@@ -1,0 +1,52 @@
+//! Any flow: the baseline that every comparison wants.
+//!
+//! Each requirement of each working node gets one of the live makers of its item, all equally likely. What is
+//! drawn comes from the run's seed and a parameter, and anew for every plan: a plan after a death has little
+//! to do with the one before.
+
+use dmos_core::strategy::{
+    FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise,
+    register_flow,
+};
+use dmos_core::{Flow, ItemId};
+use dmos_graph::Makers;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+register_flow!(FlowDescriptor {
+    name: "random",
+    summary: "for each requirement any maker, all equally likely: the baseline",
+    source: "none",
+    guarantee: "finds a flow if one exists; linear in the recipes' entries",
+    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    params: &[ParamSpec {
+        name: "seed",
+        summary: "together with the run's seed, what is drawn",
+        kind: ParamKind::Integer { min: 0, max: u64::MAX, default: 1 },
+    }],
+    build: |params: &Params| Box::new(Random { seed: params.integer("seed") }),
+});
+
+struct Random {
+    seed: u64,
+}
+
+impl FlowStrategy for Random {
+    fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+        let network = request.network;
+        let makers = Makers::of(network, request.alive);
+        meter.charge(makers.steps())?;
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&request.seed.to_le_bytes());
+        key[8..16].copy_from_slice(&self.seed.to_le_bytes());
+        let mut dice = ChaCha8Rng::from_seed(key);
+        let mut any = |item: ItemId| {
+            let makers = makers.of_item(item);
+            makers[dice.random_range(0..makers.len() as u64) as usize]
+        };
+        let ends = makers.finals(network)?.into_iter().map(&mut any).collect();
+        let flow = Flow::back_from(network, ends, |_, item| any(item));
+        meter.charge(flow.edges().len() as u64)?;
+        Ok(flow)
+    }
+}

@@ -1,0 +1,168 @@
+//! Spreads consumers over suppliers in proportion to what the suppliers can do.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use dmos_core::{ItemId, Network, NodeId, Share, SupplyEdge};
+
+/// So many parts of a batch a cycle are the unit of demands and capacities: makings of up to 16 cycles divide it.
+pub(crate) const PARTS: u64 = 720_720;
+
+/// What a node makes in a cycle at full speed, in parts of a batch; at least one.
+pub(crate) fn capacity(network: &Network, node: NodeId) -> u64 {
+    (u64::from(network.quantity_made(node)) * PARTS / u64::from(network.cycles(node))).max(1)
+}
+
+/// What a node takes in a cycle at full speed, if a making takes so many batches; in parts of a batch, at least
+/// one.
+pub(crate) fn demand(network: &Network, node: NodeId, quantity: u32) -> u64 {
+    (u64::from(quantity) * PARTS / u64::from(network.cycles(node))).max(1)
+}
+
+/// Gives each consumer, by its demand, one supplier, so that loads are as even as capacities allow: the one
+/// that will be loaded least, the largest demands first (R. L. Graham, "Bounds on multiprocessing timing
+/// anomalies", 1969). Demands that are all equal, on capacities that are as well, are dealt out in turn.
+///
+/// Calls `assign` with the places of consumer and supplier. Returns the steps taken.
+pub(crate) fn one_each(demands: &[u64], capacities: &[u64], mut assign: impl FnMut(usize, usize)) -> u64 {
+    let are_equal = |numbers: &[u64]| numbers.windows(2).all(|pair| pair[0] == pair[1]);
+    if are_equal(demands) && are_equal(capacities) {
+        for consumer in 0..demands.len() {
+            assign(consumer, consumer % capacities.len());
+        }
+        return demands.len() as u64;
+    }
+    let mut order: Vec<usize> = (0..demands.len()).collect();
+    order.sort_by_key(|&consumer| Reverse(demands[consumer]));
+    // Loads over capacities, in parts that are fine enough to tell all of them apart.
+    let key = |load: u64, supplier: usize| u128::from(load) * (1 << 60) / u128::from(capacities[supplier]);
+    let mut loads: BinaryHeap<_> =
+        (0..capacities.len()).map(|supplier| Reverse((key(0, supplier), supplier, 0_u64))).collect();
+    for consumer in order {
+        let Reverse((_, supplier, load)) = loads.pop().expect("there is a supplier");
+        assign(consumer, supplier);
+        let load = load + demands[consumer];
+        loads.push(Reverse((key(load, supplier), supplier, load)));
+    }
+    demands.len() as u64 * (1 + u64::from(capacities.len().ilog2()))
+}
+
+/// Lays the demands along a line, the capacities along another of the same length, and cuts the one where the
+/// other is cut: each supplier is loaded exactly in proportion to its capacity, and there are fewer pieces than
+/// consumers and suppliers together. That is the wrap-around rule of R. McNaughton, "Scheduling with deadlines
+/// and loss functions", Management Science 6, 1959.
+///
+/// Calls `assign` with the place of a consumer, and all its suppliers with their shares.
+pub(crate) fn wrap_around(
+    demands: &[u64],
+    capacities: &[u64],
+    mut assign: impl FnMut(usize, &[(usize, Share)]),
+) {
+    let sum = |numbers: &[u64]| numbers.iter().map(|&number| u128::from(number)).sum::<u128>();
+    let (demanded, available) = (sum(demands), sum(capacities));
+    let (mut consumed, mut supplier, mut supplied) = (0, 0, u128::from(capacities[0]) * demanded);
+    let mut pieces: Vec<(usize, u128)> = Vec::new();
+    for (consumer, &demand) in demands.iter().enumerate() {
+        let end = consumed + u128::from(demand) * available;
+        while supplied < end && supplier + 1 < capacities.len() {
+            if supplied > consumed {
+                pieces.push((supplier, supplied - consumed));
+                consumed = supplied;
+            }
+            supplier += 1;
+            supplied += u128::from(capacities[supplier]) * demanded;
+        }
+        pieces.push((supplier, end - consumed));
+        consumed = end;
+        assign(consumer, &shares(&pieces));
+        pieces.clear();
+    }
+}
+
+/// The shares of pieces; pieces that are less than a millionth are left out.
+fn shares(pieces: &[(usize, u128)]) -> Vec<(usize, Share)> {
+    if let [(supplier, _)] = pieces {
+        return vec![(*supplier, Share::WHOLE)];
+    }
+    let total: u128 = pieces.iter().map(|piece| piece.1).sum();
+    let unit = (total / 1_000_000_000).max(1);
+    let weights: Vec<u64> = pieces.iter().map(|piece| (piece.1 / unit) as u64).collect();
+    let suppliers = pieces.iter().map(|piece| piece.0);
+    suppliers.zip(Share::split(&weights)).filter(|(_, share)| *share != Share::STANDBY).collect()
+}
+
+/// How many of the suppliers, the largest first, may take part if nobody is to have more than `most` suppliers:
+/// then the smallest load is long enough. The answer is at least 1. `most` is at least 2.
+pub(crate) fn usable(demands: &[u64], sorted_capacities: &[u64], most: u64) -> usize {
+    let demanded: u128 = demands.iter().map(|&demand| u128::from(demand)).sum();
+    let largest = u128::from(demands.iter().copied().max().unwrap_or(1));
+    let (mut sum, mut usable) = (0_u128, 1);
+    for (nth, &capacity) in sorted_capacities.iter().enumerate() {
+        sum += u128::from(capacity);
+        // A consumer on suppliers that carry at least its demand over `most - 1` has at most `most` of them.
+        if u128::from(capacity) * demanded * u128::from(most - 1) >= largest * sum {
+            usable = nth + 1;
+        }
+    }
+    usable
+}
+
+/// The edges by which suppliers with shares supply a consumer.
+pub(crate) fn edges<'a>(
+    consumer: NodeId,
+    item: ItemId,
+    producers: &'a [NodeId],
+    shares: &'a [(usize, Share)],
+) -> impl Iterator<Item = (SupplyEdge, Share)> + 'a {
+    shares.iter().map(move |&(at, share)| (SupplyEdge { consumer, item, producer: producers[at] }, share))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_wrapped_load_is_in_proportion_to_capacity(
+            demands in proptest::collection::vec(1_u64..1_000, 1..20),
+            capacities in proptest::collection::vec(1_u64..1_000, 1..20),
+        ) {
+            let mut loads = vec![0.0; capacities.len()];
+            let mut pieces = 0;
+            wrap_around(&demands, &capacities, |consumer, suppliers| {
+                let total: u32 = suppliers.iter().map(|(_, share)| share.millionths()).sum();
+                assert_eq!(total, Share::WHOLE.millionths());
+                pieces += suppliers.len();
+                for (supplier, share) in suppliers {
+                    loads[*supplier] += f64::from(share.millionths()) / 1e6 * demands[consumer] as f64;
+                }
+            });
+            prop_assert!(pieces < demands.len() + capacities.len());
+            let (demanded, available): (u64, u64) = (demands.iter().sum(), capacities.iter().sum());
+            for (load, capacity) in loads.iter().zip(&capacities) {
+                let due = demanded as f64 * *capacity as f64 / available as f64;
+                prop_assert!((load - due).abs() <= 1e-5 * demanded as f64 + 1e-3, "{} for {}", load, due);
+            }
+        }
+
+        #[test]
+        fn nobody_has_more_suppliers_than_asked_for(
+            demands in proptest::collection::vec(1_u64..100, 1..12),
+            mut capacities in proptest::collection::vec(1_u64..100, 1..12),
+            most in 2_u64..5,
+        ) {
+            capacities.sort_unstable_by_key(|&capacity| Reverse(capacity));
+            let used = &capacities[..usable(&demands, &capacities, most)];
+            wrap_around(&demands, used, |_, suppliers| assert!(suppliers.len() as u64 <= most));
+        }
+
+        #[test]
+        fn single_suppliers_are_loaded_evenly(consumers in 1_usize..50, suppliers in 1_usize..12) {
+            let mut loads = vec![0_usize; suppliers];
+            one_each(&vec![3; consumers], &vec![5; suppliers], |_, supplier| loads[supplier] += 1);
+            prop_assert!(loads.iter().max().expect("some") - loads.iter().min().expect("some") <= 1);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Numbers far beyond the range of a float: what a deep assembly takes of its raw materials grows so large.
+
+use std::cmp::Ordering;
+use std::ops::{Add, Div, Mul};
+
+/// A number that is not negative, with 53 significant bits and an exponent of 64.
+///
+/// Only additions, multiplications and divisions of floats are made, so it is the same on every machine. Its
+/// mantissa is zero, or at least 1 and less than 2.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Wide {
+    mantissa: f64,
+    exponent: i64,
+}
+
+impl Wide {
+    pub(crate) const ZERO: Self = Self { mantissa: 0.0, exponent: 0 };
+    pub(crate) const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
+
+    /// A float that is finite and not negative.
+    pub(crate) fn new(value: f64) -> Self {
+        debug_assert!(value.is_finite() && value >= 0.0, "{value} is not in range");
+        Self { mantissa: value, exponent: 0 }.normal()
+    }
+
+    fn normal(self) -> Self {
+        let (half, exponent) = libm::frexp(self.mantissa);
+        match half {
+            0.0 => Self::ZERO,
+            half => Self { mantissa: half * 2.0, exponent: self.exponent + i64::from(exponent) - 1 },
+        }
+    }
+
+    /// As a float: infinite or zero if it is beyond their range.
+    pub(crate) fn to_f64(self) -> f64 {
+        libm::ldexp(self.mantissa, self.exponent.clamp(-2_000, 2_000) as i32)
+    }
+}
+
+impl From<u64> for Wide {
+    fn from(value: u64) -> Self {
+        Self::new(value as f64)
+    }
+}
+
+impl From<u32> for Wide {
+    fn from(value: u32) -> Self {
+        Self::new(f64::from(value))
+    }
+}
+
+impl Add for Wide {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let (large, small) = if self >= other { (self, other) } else { (other, self) };
+        let shift = small.exponent - large.exponent;
+        if small == Self::ZERO || shift < -60 {
+            return large;
+        }
+        let sum = large.mantissa + libm::ldexp(small.mantissa, shift as i32);
+        Self { mantissa: sum, exponent: large.exponent }.normal()
+    }
+}
+
+impl Mul for Wide {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        let exponent = self.exponent + other.exponent;
+        Self { mantissa: self.mantissa * other.mantissa, exponent }.normal()
+    }
+}
+
+impl Div for Wide {
+    type Output = Self;
+
+    /// # Panics
+    /// If `other` is zero.
+    fn div(self, other: Self) -> Self {
+        assert!(other != Self::ZERO, "nothing is divided by zero");
+        let exponent = self.exponent - other.exponent;
+        Self { mantissa: self.mantissa / other.mantissa, exponent }.normal()
+    }
+}
+
+impl PartialOrd for Wide {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        match (self.mantissa == 0.0, other.mantissa == 0.0) {
+            (true, true) => Some(Ordering::Equal),
+            (true, false) => Some(Ordering::Less),
+            (false, true) => Some(Ordering::Greater),
+            (false, false) => match self.exponent.cmp(&other.exponent) {
+                Ordering::Equal => self.mantissa.partial_cmp(&other.mantissa),
+                order => Some(order),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn it_goes_far_beyond_floats() {
+        let mut number = Wide::ONE;
+        for _ in 0..5_000 {
+            number = number * Wide::from(3_u32);
+        }
+        assert_eq!(number.to_f64(), f64::INFINITY);
+        for _ in 0..5_000 {
+            number = number / Wide::from(3_u32);
+        }
+        assert!((number.to_f64() - 1.0).abs() < 1e-12);
+        assert_eq!((Wide::ONE / (Wide::from(u64::MAX) * Wide::from(u64::MAX))).to_f64(), 2.0_f64.powi(-128));
+    }
+
+    proptest! {
+        #[test]
+        fn within_the_range_of_floats_it_is_one(a in 0_u32..1_000_000, b in 0_u32..1_000_000) {
+            let (x, y) = (f64::from(a), f64::from(b));
+            prop_assert_eq!((Wide::from(a) + Wide::from(b)).to_f64(), x + y);
+            prop_assert_eq!((Wide::from(a) * Wide::from(b)).to_f64(), x * y);
+            prop_assert_eq!(Wide::from(a).partial_cmp(&Wide::from(b)), x.partial_cmp(&y));
+            if b > 0 {
+                prop_assert_eq!((Wide::from(a) / Wide::from(b)).to_f64(), x / y);
+            }
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Each planner does what it says, against what can be had by trying everything on small networks.
+
+use dmos_conformance::networks::{drawn, drawn_alive, drawn_node, layered};
+use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
+use dmos_core::{Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Registry, Share, SupplyEdge};
+use dmos_graph::Makers;
+use dmos_strategies as _;
+
+const BUDGET: u64 = 1_000_000_000;
+
+fn planner(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let call: StrategyCall = call.parse().expect("a call");
+    registry.flow(&call, network).expect("it is registered").build()
+}
+
+/// A plan with its planner and meter, if there is a flow.
+fn plan(call: &str, network: &Network, alive: &NodeSet) -> Option<(Flow, Box<dyn FlowStrategy>, Meter)> {
+    let (mut planner, mut meter) = (planner(call, network), Meter::new(BUDGET));
+    let flow = planner.plan(&PlanRequest::first(network, alive), &mut meter).ok()?;
+    Some((flow, planner, meter))
+}
+
+/// Small networks with a flow, each with nodes that are alive.
+fn networks(count: u64) -> impl Iterator<Item = (Network, NodeSet)> {
+    let drawn = (0..count).map(|number| {
+        let network = drawn(number);
+        let alive = drawn_alive(&network, number);
+        (network, alive)
+    });
+    drawn.filter(|(network, alive)| Makers::of(network, alive).finals(network).is_ok())
+}
+
+/// Every way to choose one maker for each item that can be made.
+fn choices(network: &Network, makers: &Makers) -> Vec<Vec<Option<NodeId>>> {
+    let mut all = vec![vec![None; network.item_count()]];
+    for item in network.items().filter(|&item| makers.can_make(item)) {
+        let with = |choice: &Vec<Option<NodeId>>| {
+            let with = |&maker: &NodeId| {
+                let mut choice = choice.clone();
+                choice[item.index()] = Some(maker);
+                choice
+            };
+            makers.of_item(item).iter().map(with).collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(with).collect();
+        if all.len() > 20_000 {
+            return Vec::new();
+        }
+    }
+    all
+}
+
+fn tree_cost(network: &Network, choice: &[Option<NodeId>], item: ItemId) -> u64 {
+    let node = choice[item.index()].expect("it can be made");
+    let supplies = network.requirements(node).iter();
+    u64::from(network.cost(node))
+        + supplies.map(|required| 1 + tree_cost(network, choice, required.item)).sum::<u64>()
+}
+
+fn flow_of(network: &Network, choice: &[Option<NodeId>], finals: &[ItemId]) -> Flow {
+    let maker = |item: ItemId| choice[item.index()].expect("it can be made");
+    Flow::back_from(network, finals.iter().map(|&item| maker(item)).collect(), |_, item| maker(item))
+}
+
+/// What a flow costs if each node and each edge is paid for once. Makers out of nothing stand in no edge.
+fn shared_cost(network: &Network, flow: &Flow, makers: &Makers, finals: &[ItemId]) -> u64 {
+    let nodes: u64 = flow.working().iter().map(|&node| u64::from(network.cost(node))).sum();
+    let alone = finals.iter().filter(|&&item| !makers.of_item(item).iter().any(|&node| flow.works(node)));
+    let alone: u64 = alone
+        .map(|&item| {
+            let makers = makers.of_item(item).iter().filter(|&&node| network.requirements(node).is_empty());
+            makers.map(|&node| u64::from(network.cost(node))).min().expect("somebody makes it out of nothing")
+        })
+        .sum();
+    nodes + alone + flow.edges().len() as u64
+}
+
+fn makers_of(flow: &Flow, network: &Network, makers: &Makers, item: ItemId) -> NodeId {
+    let mut working = makers.of_item(item).iter().filter(|&&node| flow.works(node));
+    let needs_nothing = |node: &&NodeId| network.requirements(**node).is_empty();
+    *working.next().or_else(|| makers.of_item(item).iter().find(needs_nothing)).expect("it is made")
+}
+
+#[test]
+fn least_cost_is_the_least_of_all_trees() {
+    let mut tried = 0;
+    for (network, alive) in networks(400) {
+        let makers = Makers::of(&network, &alive);
+        let (flow, planner, _) = plan("least-cost", &network, &alive).expect("there is a flow");
+        let choices = choices(&network, &makers);
+        for &item in makers.finals(&network).expect("some").iter().filter(|_| !choices.is_empty()) {
+            let least = choices.iter().map(|choice| tree_cost(&network, choice, item)).min().expect("some");
+            let maker = makers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
+            assert_eq!(maker.fold(f64::INFINITY, f64::min), least as f64);
+            tried += 1;
+        }
+        assert!(flow.edges().iter().all(|edge| planner.rating(edge.producer).is_some()));
+    }
+    assert!(tried > 200, "{tried}");
+}
+
+#[test]
+fn least_cost_shared_is_the_least_of_all_plans_and_says_so() {
+    let (mut best, mut cheaper_than_tree) = (0, 0);
+    for (network, alive) in networks(400) {
+        let makers = Makers::of(&network, &alive);
+        let finals = makers.finals(&network).expect("some");
+        let choices = choices(&network, &makers);
+        let flows = choices.iter().map(|choice| flow_of(&network, choice, &finals));
+        let Some(least) = flows.map(|flow| shared_cost(&network, &flow, &makers, &finals)).min() else {
+            continue;
+        };
+        let (flow, _, meter) = plan("least-cost-shared", &network, &alive).expect("there is a flow");
+        assert_eq!(meter.counter("is_best"), 1);
+        assert_eq!((shared_cost(&network, &flow, &makers, &finals), meter.counter("cost")), (least, least));
+        let (hasty, _, meter) =
+            plan("least-cost-shared:effort=0", &network, &alive).expect("there is a flow");
+        assert!(shared_cost(&network, &hasty, &makers, &finals) >= least);
+        assert!(meter.counter("is_best") == 0 || meter.counter("cost") == least);
+        best += 1;
+        cheaper_than_tree += u64::from(meter.counter("cost_of_tree") > least);
+    }
+    assert!(best > 200 && cheaper_than_tree > 5, "{best} {cheaper_than_tree}");
+}
+
+#[test]
+fn shortest_lead_time_is_the_shortest() {
+    fn ready(network: &Network, choice: &[Option<NodeId>], item: ItemId) -> u64 {
+        let node = choice[item.index()].expect("it can be made");
+        let supplies = network.requirements(node).iter();
+        let last = supplies.map(|required| 1 + ready(network, choice, required.item)).max().unwrap_or(0);
+        last + u64::from(network.cycles(node))
+    }
+    for (network, alive) in networks(300) {
+        let makers = Makers::of(&network, &alive);
+        let (flow, planner, _) = plan("shortest-lead-time", &network, &alive).expect("there is a flow");
+        let choices = choices(&network, &makers);
+        for &item in makers.finals(&network).expect("some").iter().filter(|_| !choices.is_empty()) {
+            let least = choices.iter().map(|choice| ready(&network, choice, item)).min().expect("some");
+            let maker = makers_of(&flow, &network, &makers, item);
+            let shortest =
+                makers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
+            assert_eq!(shortest.fold(f64::INFINITY, f64::min), least as f64, "{maker}");
+        }
+    }
+}
+
+/// By node: what it has to supply, if all consumers work at full speed, over what it can.
+fn loads(network: &Network, flow: &Flow) -> Vec<f64> {
+    let mut loads = vec![0.0; network.node_count()];
+    for (edge, share) in flow.supplies() {
+        let required = network.requirements(edge.consumer).iter().find(|required| required.item == edge.item);
+        let taken = f64::from(required.expect("it fits").quantity) / f64::from(network.cycles(edge.consumer));
+        let made = f64::from(network.quantity_made(edge.producer)) / f64::from(network.cycles(edge.producer));
+        loads[edge.producer.index()] += f64::from(share.millionths()) / 1e6 * taken / made;
+    }
+    loads
+}
+
+#[test]
+fn balanced_loads_are_even() {
+    // Equal demands: as even as whole numbers can be.
+    for producers in 1..9 {
+        let network = layered(6, producers, 3);
+        let (flow, ..) =
+            plan("balanced:max_suppliers=1", &network, &NodeSet::all(6 * producers)).expect("a flow");
+        let loads = loads(&network, &flow);
+        for item in network.items() {
+            let of_item = network.producers(item).iter().map(|node| loads[node.index()]);
+            let (least, most) =
+                of_item.fold((f64::INFINITY, 0.0_f64), |(a, b), load| (a.min(load), b.max(load)));
+            assert!(most - least <= 1.0, "{least} to {most}");
+        }
+    }
+    // With shares: exactly even over those who take part, and few suppliers each.
+    for (network, alive) in networks(300) {
+        for most in [2, 3] {
+            let call = format!("balanced:max_suppliers={most}");
+            let (flow, ..) = plan(&call, &network, &alive).expect("there is a flow");
+            let loads = loads(&network, &flow);
+            for item in network.items() {
+                let of_item =
+                    network.producers(item).iter().map(|node| loads[node.index()]).filter(|&load| load > 0.0);
+                let (least, largest) =
+                    of_item.fold((f64::INFINITY, 0.0_f64), |(a, b), load| (a.min(load), b.max(load)));
+                assert!(largest == 0.0 || largest - least <= 1e-4 * largest, "{least} to {largest}");
+            }
+            let edges = flow.edges().chunk_by(|a, b| (a.consumer, a.item) == (b.consumer, b.item));
+            assert!(edges.into_iter().all(|suppliers| suppliers.len() <= most));
+        }
+    }
+}
+
+/// Rates that follow from a mix of makers by shares, checked against every node's capacity.
+fn check_rates(network: &Network, flow: &Flow, planner: &dyn FlowStrategy) {
+    let made = |node: NodeId| {
+        let capacity = f64::from(network.quantity_made(node)) / f64::from(network.cycles(node));
+        let used = planner.rating(node).map_or(0.0, |rating| rating.value);
+        assert!((0.0..=1.0 + 1e-9).contains(&used), "node {node} uses {used} of its capacity");
+        capacity * used
+    };
+    let mut taken = vec![0.0; network.node_count()];
+    for (edge, share) in flow.supplies() {
+        let required = network.requirements(edge.consumer).iter().find(|required| required.item == edge.item);
+        let per_batch =
+            f64::from(required.expect("it fits").quantity) / f64::from(network.quantity_made(edge.consumer));
+        taken[edge.producer.index()] += f64::from(share.millionths()) / 1e6 * made(edge.consumer) * per_batch;
+    }
+    for node in network.nodes().filter(|&node| taken[node.index()] > 0.0) {
+        let (made, taken) = (made(node), taken[node.index()]);
+        assert!(taken <= made * (1.0 + 1e-4) + 1e-9, "of node {node} {taken} is taken, and {made} made");
+    }
+}
+
+#[test]
+fn max_throughput_fits_all_capacities_and_no_mix_is_better() {
+    let mut dice = 1_u64;
+    let mut with_choices = 0;
+    for (network, alive) in networks(400) {
+        let makers = Makers::of(&network, &alive);
+        let finals = makers.finals(&network).expect("some");
+        let (flow, planner, meter) = plan("max-throughput", &network, &alive).expect("there is a flow");
+        check_rates(&network, &flow, &*planner);
+        assert_eq!(meter.counter("is_best"), 1, "{:?}", meter.remarks());
+        let rate_of = |node: NodeId| {
+            let capacity = f64::from(network.quantity_made(node)) / f64::from(network.cycles(node));
+            capacity * planner.rating(node).map_or(0.0, |rating| rating.value)
+        };
+        // What is made of each final item beyond what others take of it.
+        let mut rate = f64::INFINITY;
+        for &item in &finals {
+            let made: f64 = makers.of_item(item).iter().map(|&node| rate_of(node)).sum();
+            let taken =
+                network.nodes().flat_map(|node| network.requirements(node).iter().map(move |r| (node, r)));
+            let taken = taken.filter(|(_, required)| required.item == item).map(|(node, required)| {
+                rate_of(node) * f64::from(required.quantity) / f64::from(network.quantity_made(node))
+            });
+            rate = rate.min(made - taken.sum::<f64>());
+        }
+        // Any other way to share each item among its makers is no better.
+        for _ in 0..60 {
+            let mut parts = vec![0.0; network.node_count()];
+            for item in network.items().filter(|&item| makers.can_make(item)) {
+                let of_item = makers.of_item(item);
+                for &node in of_item {
+                    dice =
+                        dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    parts[node.index()] = ((dice >> 33) % 8) as f64 + 1e-9;
+                }
+                let total: f64 = of_item.iter().map(|node| parts[node.index()]).sum();
+                of_item.iter().for_each(|node| parts[node.index()] /= total);
+            }
+            let mut demand = vec![0.0; network.item_count()];
+            finals.iter().for_each(|item| demand[item.index()] += 1.0);
+            let mut other = f64::INFINITY;
+            for &item in network.making_order().iter().rev() {
+                for &node in makers.of_item(item) {
+                    let made = demand[item.index()] * parts[node.index()];
+                    let capacity = f64::from(network.quantity_made(node)) / f64::from(network.cycles(node));
+                    if made > 0.0 {
+                        other = other.min(capacity / made);
+                    }
+                    for required in network.requirements(node) {
+                        let per_batch = f64::from(required.quantity) / f64::from(network.quantity_made(node));
+                        demand[required.item.index()] += made * per_batch;
+                    }
+                }
+            }
+            assert!(other <= rate * (1.0 + 1e-6), "{other} is better than {rate}");
+        }
+        with_choices += u64::from(meter.remarks().len() == 1 && rate.is_finite());
+    }
+    assert!(with_choices > 200);
+}
+
+#[test]
+fn max_throughput_holds_beyond_the_range_of_floats() {
+    // Each item is made of one of each before it: what a final batch takes doubles with every item.
+    let network = layered(1_500, 2, 1_500);
+    let (_, _, meter) = plan("max-throughput", &network, &NodeSet::all(3_000)).expect("there is a flow");
+    assert_eq!(meter.counter("is_best"), 1);
+    let network = layered(40, 2, 40);
+    let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(80)).expect("there is a flow");
+    // Two makers of the first item make two batches a cycle; a final batch takes 2^38.
+    let used = planner.rating(NodeId::new(79)).expect("rated").value;
+    assert!((used * 2.0_f64.powi(38) - 1.0).abs() < 1e-12, "{used}");
+    assert_eq!(
+        meter.remarks(),
+        ["at most 7.276e-12 batches of each final item a cycle; `0` is the bottleneck"]
+    );
+}
+
+#[test]
+fn a_standby_takes_over_from_any_one_that_dies() {
+    for (network, alive) in networks(300) {
+        let makers = Makers::of(&network, &alive);
+        let (flow, ..) = plan("backup", &network, &alive).expect("there is a flow");
+        for dead in flow.working() {
+            if makers.of_item(network.makes(dead)).len() < 2 {
+                continue;
+            }
+            // Everybody else still has a supplier that is alive and supplied.
+            let mut is_supplied = vec![true; network.node_count()];
+            is_supplied[dead.index()] = false;
+            for &item in network.making_order() {
+                for &node in network.producers(item).iter().filter(|&&node| node != dead) {
+                    let suppliers = flow.suppliers(node);
+                    let mut items = suppliers.chunk_by(|a, b| a.item == b.item);
+                    is_supplied[node.index()] =
+                        items.all(|of_item| of_item.iter().any(|edge| is_supplied[edge.producer.index()]));
+                }
+            }
+            let left = flow.working().into_iter().filter(|&node| node != dead);
+            assert!(left.into_iter().all(|node| is_supplied[node.index()]), "{dead} dies");
+        }
+        let standbys = flow.supplies().filter(|(_, share)| *share == Share::STANDBY).count();
+        let lone = flow.supplies().filter(|(edge, _)| makers.of_item(edge.item).len() == 1).count();
+        assert_eq!(flow.edges().len(), 2 * standbys + lone);
+    }
+}
+
+/// What a planner makes of one death or return after the other, and what changed each time.
+fn through_changes(
+    call: &str,
+    network: &Network,
+    number: u64,
+    mut look: impl FnMut(&NodeSet, &NodeSet, &Flow, &Flow, &FlowChange),
+) {
+    let mut planner = planner(call, network);
+    let mut alive = NodeSet::all(network.node_count());
+    let plan = planner.plan(&PlanRequest::first(network, &alive), &mut Meter::new(BUDGET));
+    let mut flow = plan.expect("with all alive there is a flow");
+    for step in 0..40 {
+        let node = drawn_node(network, number * 100 + step);
+        let before = alive.clone();
+        let change = if alive.remove(node) {
+            Change::Died(node)
+        } else {
+            alive.insert(node);
+            Change::Returned(node)
+        };
+        let request =
+            PlanRequest { in_force: Some(&flow), changes: &[change], ..PlanRequest::first(network, &alive) };
+        let next = match planner.replan(&request, &mut Meter::new(BUDGET)) {
+            Ok(change) => {
+                let next = flow.changed(&change);
+                look(&before, &alive, &flow, &next, &change);
+                next
+            }
+            Err(_) => Flow::default(),
+        };
+        flow = next;
+    }
+}
+
+#[test]
+fn sticky_moves_only_what_a_change_touches() {
+    let mut deaths = 0;
+    for number in 0..200 {
+        let network = drawn(number);
+        through_changes("sticky", &network, number, |before, alive, flow, _, change| {
+            let (old, new) = (Makers::of(&network, before), Makers::of(&network, alive));
+            let fallen = |node: NodeId| old.contains(&network, node) && !new.contains(&network, node);
+            let touches_fallen = |edge: &SupplyEdge| fallen(edge.consumer) || fallen(edge.producer);
+            assert!(change.removed.iter().all(touches_fallen), "{change:?}");
+            // Only who lost a supplier gets another one, or who did not work before.
+            for (edge, _) in &change.added {
+                let lost = |old: &SupplyEdge| (old.consumer, old.item) == (edge.consumer, edge.item);
+                assert!(change.removed.iter().any(lost) || flow.suppliers(edge.consumer).is_empty());
+            }
+            deaths += u64::from(!change.removed.is_empty());
+            if before.len() < alive.len() && network.final_items().iter().all(|&item| old.can_make(item)) {
+                assert_eq!(*change, FlowChange::default(), "a return that nobody waits for moves nothing");
+            }
+        });
+    }
+    assert!(deaths > 500, "{deaths}");
+}
+
+#[test]
+fn sticky_takes_time_in_proportion_to_what_moves() {
+    let steps = |items, producers| {
+        let network = layered(items, producers, 2);
+        let mut alive = NodeSet::all(network.node_count());
+        let (flow, mut planner, _) = plan("sticky", &network, &alive).expect("there is a flow");
+        let dead = flow.edges()[flow.edges().len() / 2].producer;
+        alive.remove(dead);
+        let mut meter = Meter::new(BUDGET);
+        let request = PlanRequest {
+            in_force: Some(&flow),
+            changes: &[Change::Died(dead)],
+            ..PlanRequest::first(&network, &alive)
+        };
+        let change = planner.replan(&request, &mut meter).expect("there is another producer");
+        assert_eq!((change.removed.len(), change.added.len()), (4, 4));
+        meter.steps()
+    };
+    assert_eq!(steps(10, 3), steps(500, 100));
+}
+
+#[test]
+fn anchored_moves_the_consumers_of_the_dead_alone_and_brings_the_old_plan_back() {
+    for number in 0..200 {
+        let network = drawn(number);
+        through_changes("anchored", &network, number, |before, alive, flow, next, change| {
+            let (old, new) = (Makers::of(&network, before), Makers::of(&network, alive));
+            let works = |flow: &Flow, node| !flow.suppliers(node).is_empty();
+            for edge in &change.removed {
+                let is_hit = !new.contains(&network, edge.producer);
+                let came_back = new.of_item(edge.item).iter().any(|&node| !old.contains(&network, node));
+                assert!(is_hit || came_back || !works(next, edge.consumer), "{edge:?}");
+            }
+            let (plain, ..) = plan("anchored", &network, alive).expect("there is a flow");
+            assert_eq!(&plain, next, "it depends on who is alive alone");
+            assert!(flow.edges().len() + change.added.len() >= next.edges().len());
+        });
+    }
+}
+
+#[test]
+fn random_chooses_all_makers_equally_often() {
+    let network = layered(2, 5, 1);
+    let alive = NodeSet::all(10);
+    let mut counts = [0_u32; 5];
+    for seed in 0..5_000 {
+        let mut planner = planner("random", &network);
+        let request = PlanRequest { seed, ..PlanRequest::first(&network, &alive) };
+        let flow = planner.plan(&request, &mut Meter::new(BUDGET)).expect("there is a flow");
+        counts[flow.edges()[0].producer.index()] += 1;
+    }
+    // 1,000 each, with a standard deviation of 28.
+    assert!(counts.iter().all(|count| (870..=1_130).contains(count)), "{counts:?}");
+}
