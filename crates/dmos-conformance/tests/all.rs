@@ -28,3 +28,14 @@ fn every_flow_strategy_conforms() {
 
 /// The source of strategies that are broken on purpose.
 const BROKEN: &str = "broken on purpose, in tests only";
+
+#[test]
+fn every_leader_strategy_conforms() {
+    let registry = registry();
+    for leader in registry.leaders().iter().filter(|leader| leader.source != BROKEN) {
+        let report =
+            dmos_conformance::check_leader(&registry, &call(leader.name), 400).expect("it is registered");
+        println!("{report}");
+        report.assert_passed();
+    }
+}

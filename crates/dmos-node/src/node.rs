@@ -460,8 +460,9 @@ impl Memory {
     /// Somebody says who leads; true if that is news. A candidate's election machine hears of it as well:
     /// it may lead under an earlier term, which is void now.
     fn learn(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, leader: NodeId, term: Term) -> bool {
-        let news = self.leadership.learn(leader, term);
-        if news {
+        // Only its own machine makes a node lead: what it led before a crash is over.
+        let news = leader != cx.me && self.leadership.learn(leader, term);
+        if news || leader == cx.me {
             self.elect(cx, settings, ElectionInput::Learned(leader, term));
         }
         news

@@ -18,6 +18,10 @@
 //! | [`random`] | flow | any flow: the baseline |
 //! | [`last_writer`] | leader | the prototype's race: who writes last leads for ever |
 //! | [`bully`] | leader | the highest number that is alive leads |
+//! | [`ring`] | leader | the highest number that goes round a ring leads |
+//! | [`lowest_id`] | leader | the lowest number that is alive leads, by heartbeats |
+//! | [`raft`] | leader | whoever a majority votes for leads |
+//! | [`ballot`] | leader | the highest ballot of those who reach a majority leads |
 //!
 //! Architecture invariant: a strategy knows the contract alone, never the node that hosts it, the
 //! simulator or a clock.
@@ -25,17 +29,22 @@
 pub mod anchored;
 pub mod backup;
 pub mod balanced;
+pub mod ballot;
 pub mod bully;
 mod ends;
 pub mod exhaustive;
 pub mod last_writer;
 pub mod least_cost;
 pub mod least_cost_shared;
+pub mod lowest_id;
 pub mod max_throughput;
 pub mod memoized;
+pub mod raft;
 pub mod random;
+pub mod ring;
 pub mod shortest_lead_time;
 mod spread;
 pub mod sticky;
 mod sweep;
 mod wide;
+mod wire;

@@ -147,5 +147,19 @@ fn these_strategies_are_registered() {
     let registry = Registry::collect().expect("no duplicates");
     let flows: Vec<_> = registry.flows().iter().map(|flow| flow.name).collect();
     let leaders: Vec<_> = registry.leaders().iter().map(|leader| leader.name).collect();
-    assert_eq!((flows, leaders), (vec!["exhaustive", "memoized"], vec!["bully", "last-writer"]));
+    let all = [
+        "anchored",
+        "backup",
+        "balanced",
+        "exhaustive",
+        "least-cost",
+        "least-cost-shared",
+        "max-throughput",
+        "memoized",
+        "random",
+        "shortest-lead-time",
+        "sticky",
+    ];
+    assert_eq!(flows, all);
+    assert_eq!(leaders, ["ballot", "bully", "last-writer", "lowest-id", "raft", "ring"]);
 }

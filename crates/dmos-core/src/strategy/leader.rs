@@ -78,7 +78,8 @@ pub enum ElectionInput<'a> {
     Suspect(NodeId),
     /// A suspected candidate was heard of again.
     Return(NodeId),
-    /// Somebody who is no machine says who leads, or led, under a later term than any known here.
+    /// Somebody who is no machine says who leads, or led: another one under a later term than any known here, or
+    /// this very node, which led before it crashed and is believed to lead still.
     Learned(NodeId, Term),
 }
 

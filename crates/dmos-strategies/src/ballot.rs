@@ -1,0 +1,154 @@
+//! Ballot leader election: of those who reach a majority, the one with the highest ballot leads.
+//!
+//! After H. Ng, S. Haridi and P. Carbone, "Omni-Paxos: breaking the barriers of partial connectivity", EuroSys 2023. In
+//! rounds, every candidate asks all others for their ballots, and for whether they reach a majority. Who hears from
+//! a majority elects the highest ballot among those that reach one; if that is lower than the leader's, the
+//! leader is gone, or reaches no majority any more, and the candidate raises its own ballot above it. Nobody
+//! needs a majority's vote, so one node that all can reach is enough, though they do not reach each other.
+//!
+//! A ballot is a round number and the candidate's place, so it is a term that no other candidate ever holds. A
+//! candidate that starts again raises its ballot: an old one stands for flows that may be newer than its own.
+
+use std::collections::BTreeMap;
+
+use dmos_core::strategy::{
+    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
+    Promise, Seat, register_leader,
+};
+use dmos_core::{NodeId, Span, Term, Time};
+
+use crate::wire;
+
+register_leader!(LeaderDescriptor {
+    name: "ballot",
+    summary: "of the candidates that reach a majority, the one with the highest ballot leads",
+    source: "Ng, Haridi and Carbone 2023, Omni-Paxos: ballot leader election",
+    guarantee: "at most one leader per term; one leader once a candidate and a majority hear each other within a round, also where the others do not",
+    promises: |_| &[Promise::OneLeaderPerTerm, Promise::LeaderByMajority],
+    params: &[ParamSpec {
+        name: "round",
+        summary: "how long candidates wait for answers; longer than a message and its answer take",
+        kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(2) },
+    }],
+    build: |params: &Params| Box::new(Ballots { round: params.duration("round") }),
+});
+
+struct Ballots {
+    round: Span,
+}
+
+impl LeaderStrategy for Ballots {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        Box::new(Candidate {
+            round_takes: self.round,
+            own: 0,
+            leader: None,
+            reaches_majority: true,
+            round: 0,
+            answers: BTreeMap::new(),
+            seat,
+        })
+    }
+}
+
+/// Asks for a ballot, in a round.
+const ASK: u8 = 0;
+/// A ballot, and whether its owner reaches a majority, in a round.
+const ANSWER: u8 = 1;
+
+struct Candidate {
+    seat: Seat,
+    round_takes: Span,
+    /// The own ballot.
+    own: u64,
+    /// The ballot elected last, and whose it is.
+    leader: Option<(u64, NodeId)>,
+    reaches_majority: bool,
+    round: u32,
+    /// By owner: ballots heard of in this round, and whether their owners reach a majority.
+    answers: BTreeMap<NodeId, (u64, bool)>,
+}
+
+impl Election for Candidate {
+    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        match input {
+            ElectionInput::Start { durable } => {
+                let highest = durable.and_then(wire::read::<1>).map_or(0, |(_, [highest])| highest);
+                self.own = self.seat.own_term_after(highest);
+                self.remember(effects);
+                self.begin_round(effects);
+            }
+            ElectionInput::Message { from, bytes } => match wire::read::<3>(bytes) {
+                Some((ASK, [_, round, _])) => {
+                    let answer = [self.own, round, u64::from(self.reaches_majority)];
+                    effects.sends.push((from, wire::write(ANSWER, answer)));
+                }
+                Some((ANSWER, [ballot, round, reaches])) if round == u64::from(self.round) => {
+                    self.answers.insert(from, (ballot, reaches == 1));
+                }
+                _ => {}
+            },
+            ElectionInput::Timer(round) if round == self.round => {
+                self.end_round(effects);
+                self.begin_round(effects);
+            }
+            ElectionInput::Learned(leader, term)
+                if leader != self.seat.me && self.leader.is_none_or(|(known, _)| term.0 > known) =>
+            {
+                self.leader = Some((term.0, leader));
+                self.remember(effects);
+            }
+            ElectionInput::Timer(_)
+            | ElectionInput::Suspect(_)
+            | ElectionInput::Return(_)
+            | ElectionInput::Learned(..) => {}
+        }
+    }
+}
+
+impl Candidate {
+    fn begin_round(&mut self, effects: &mut ElectionEffects) {
+        self.answers.clear();
+        self.round = self.round.wrapping_add(1);
+        let ask = |node| (node, wire::write(ASK, [0, u64::from(self.round), 0]));
+        effects.sends.extend(self.seat.others().map(ask));
+        // Alone there is nobody to wait for.
+        let takes = if self.seat.candidates.len() == 1 && self.leader.is_none() {
+            Span::ZERO
+        } else {
+            self.round_takes
+        };
+        effects.timers.push((takes, self.round));
+    }
+
+    fn end_round(&mut self, effects: &mut ElectionEffects) {
+        if self.answers.len() + 1 < self.seat.majority() {
+            self.reaches_majority = false;
+            return;
+        }
+        self.answers.insert(self.seat.me, (self.own, self.reaches_majority));
+        self.reaches_majority = true;
+        let eligible = self.answers.iter().filter(|(_, (_, reaches))| *reaches);
+        let highest = eligible.map(|(&node, &(ballot, _))| (ballot, node)).max();
+        let known = self.leader.map(|leader| leader.0);
+        match highest {
+            Some(highest) if known.is_none_or(|known| highest.0 > known) => {
+                self.leader = Some(highest);
+                self.remember(effects);
+                effects.leader = Some((highest.1, Term(highest.0)));
+            }
+            Some(highest) if known == Some(highest.0) => {}
+            // The leader did not answer, or reaches no majority.
+            _ => {
+                self.own = self.seat.own_term_after(known.unwrap_or(0).max(self.own));
+                self.remember(effects);
+            }
+        }
+    }
+
+    /// No ballot up to the highest known may be raised again after a crash.
+    fn remember(&self, effects: &mut ElectionEffects) {
+        let highest = self.own.max(self.leader.map_or(0, |leader| leader.0));
+        effects.durable = Some(wire::write(ANSWER, [highest]));
+    }
+}

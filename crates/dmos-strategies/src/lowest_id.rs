@@ -1,0 +1,190 @@
+//! The eventual leader Ω by heartbeats: the live candidate with the lowest number leads.
+//!
+//! Ω is the weakest failure detector that solves consensus (T. D. Chandra, V. Hadzilacos and S. Toueg, "The
+//! weakest failure detector for solving consensus", Journal of the ACM 43(4), 1996). Only who leads sends heartbeats, to
+//! all others (M. Larrea, A. Fernández and S. Arévalo, "Optimal implementation of the weakest failure
+//! detector", 2000). A candidate that hears of no lower one for a while leads itself, and the higher its
+//! number, the longer it waits, so that as a rule one alone steps forward. Who did so wrongly waits longer from
+//! then on: once delays stay below any bound, mistakes end.
+//!
+//! Terms are our addition, as in [`bully`](crate::bully): no two candidates ever hold the same one, and who
+//! leads and hears of a later term takes office again.
+
+use dmos_core::strategy::{
+    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
+    Promise, Seat, register_leader,
+};
+use dmos_core::{NodeId, Span, Term, Time};
+
+use crate::wire;
+
+register_leader!(LeaderDescriptor {
+    name: "lowest-id",
+    summary: "the live candidate with the lowest number leads, and says so by heartbeats",
+    source: "Chandra, Hadzilacos and Toueg 1996, The weakest failure detector (Ω); Larrea et al. 2000",
+    guarantee: "at most one leader per term; one leader once messages arrive within some bound",
+    promises: |_| &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
+    params: &[
+        ParamSpec {
+            name: "every",
+            summary: "the pause between two heartbeats of the leader",
+            kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(1) },
+        },
+        ParamSpec {
+            name: "timeout",
+            summary: "the silence of all lower ones after which the lowest candidate leads",
+            kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(4) },
+        },
+        ParamSpec {
+            name: "step",
+            summary: "how much longer each next candidate waits, and whoever was wrong",
+            kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_millis(300) },
+        },
+    ],
+    build: |params: &Params| Box::new(LowestId {
+        every: params.duration("every"),
+        timeout: params.duration("timeout"),
+        step: params.duration("step"),
+    }),
+});
+
+#[derive(Clone, Copy)]
+struct LowestId {
+    every: Span,
+    timeout: Span,
+    step: Span,
+}
+
+impl LeaderStrategy for LowestId {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        let lower = seat.candidates.iter().filter(|&&node| node < seat.me).count() as u64;
+        Box::new(Candidate {
+            settings: *self,
+            patience: self.timeout + self.step * lower,
+            seat,
+            leads: false,
+            known_term: 0,
+            timer: 0,
+        })
+    }
+}
+
+/// A message: I lead, under the term that comes along.
+const ALIVE: u8 = 0;
+/// A message: I know of this term.
+const KNOWN: u8 = 1;
+
+struct Candidate {
+    settings: LowestId,
+    seat: Seat,
+    /// How long lower ones may be silent.
+    patience: Span,
+    leads: bool,
+    known_term: u64,
+    /// The timer that counts; earlier ones are void.
+    timer: u32,
+}
+
+impl Election for Candidate {
+    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        match input {
+            ElectionInput::Start { durable } => {
+                let known = durable.and_then(wire::read::<1>);
+                self.known_term = known.map_or(0, |(_, [term])| term);
+                self.wait(effects);
+            }
+            ElectionInput::Message { from, bytes } => match wire::read::<1>(bytes) {
+                Some((ALIVE, [term])) if from < self.seat.me => self.hear_lower(from, term, effects),
+                Some((ALIVE, [term])) => self.hear_higher(from, term, effects),
+                Some((KNOWN, [term])) => self.hear_of(term, effects),
+                _ => {}
+            },
+            ElectionInput::Timer(timer) if timer == self.timer => {
+                if self.leads {
+                    self.say_alive(effects)
+                } else {
+                    self.take_office(effects)
+                }
+            }
+            ElectionInput::Learned(leader, term) if leader != self.seat.me && term.0 > self.known_term => {
+                // A lower one leads, though it may not be heard of here: to outbid it would be to be outbid
+                // again, and again.
+                if self.leads && leader < self.seat.me {
+                    self.step_back(effects);
+                }
+                self.hear_of(term.0, effects);
+            }
+            ElectionInput::Timer(_)
+            | ElectionInput::Suspect(_)
+            | ElectionInput::Return(_)
+            | ElectionInput::Learned(..) => {}
+        }
+    }
+}
+
+impl Candidate {
+    fn hear_lower(&mut self, from: NodeId, term: u64, effects: &mut ElectionEffects) {
+        if self.leads {
+            self.step_back(effects);
+        } else {
+            self.wait(effects);
+        }
+        if term >= self.known_term {
+            self.hear_of(term, effects);
+            effects.leader = Some((from, Term(term)));
+        } else {
+            // Its term is old: it takes office again.
+            effects.sends.push((from, wire::write(KNOWN, [self.known_term])));
+        }
+    }
+
+    fn hear_higher(&mut self, from: NodeId, term: u64, effects: &mut ElectionEffects) {
+        if self.leads && term <= self.known_term {
+            effects.sends.push((from, wire::write(ALIVE, [self.known_term])));
+        } else if !self.leads && term > self.known_term {
+            // Better than nobody, until the lowest steps forward.
+            effects.leader = Some((from, Term(term)));
+        }
+        self.hear_of(term, effects);
+    }
+
+    fn hear_of(&mut self, term: u64, effects: &mut ElectionEffects) {
+        if term > self.known_term {
+            self.known_term = term;
+            if self.leads {
+                self.take_office(effects);
+            } else {
+                effects.durable = Some(wire::write(KNOWN, [term]));
+            }
+        }
+    }
+
+    fn step_back(&mut self, effects: &mut ElectionEffects) {
+        self.leads = false;
+        self.patience = self.patience + self.settings.step;
+        self.wait(effects);
+    }
+
+    fn wait(&mut self, effects: &mut ElectionEffects) {
+        self.set_timer(self.patience, effects);
+    }
+
+    fn set_timer(&mut self, span: Span, effects: &mut ElectionEffects) {
+        self.timer = self.timer.wrapping_add(1);
+        effects.timers.push((span, self.timer));
+    }
+
+    fn take_office(&mut self, effects: &mut ElectionEffects) {
+        self.known_term = self.seat.own_term_after(self.known_term);
+        self.leads = true;
+        effects.durable = Some(wire::write(KNOWN, [self.known_term]));
+        effects.leader = Some((self.seat.me, Term(self.known_term)));
+        self.say_alive(effects);
+    }
+
+    fn say_alive(&mut self, effects: &mut ElectionEffects) {
+        let alive = |node| (node, wire::write(ALIVE, [self.known_term]));
+        effects.sends.extend(self.seat.others().map(alive));
+        self.set_timer(self.settings.every, effects);
+    }
+}

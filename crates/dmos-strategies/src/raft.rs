@@ -1,0 +1,252 @@
+//! The election of Raft, with pre-vote: whoever a majority votes for leads.
+//!
+//! After D. Ongaro and J. Ousterhout, "In search of an understandable consensus algorithm", USENIX ATC 2014, and
+//! for pre-vote section 9.6 of D. Ongaro's thesis, "Consensus: bridging theory and practice", 2014. A
+//! candidate that hears of no leader for a time of its own, drawn anew each time, first asks whether it would get votes;
+//! only if a majority says yes does it raise the term and ask for them. A vote is given once in a term, and
+//! term and vote are durable before an answer leaves. The leader sends heartbeats.
+//!
+//! There is no log to replicate here, so all candidates are equally up to date. Where a node can be reached by
+//! all but they cannot reach each other, a leader that lost its majority stays in office as long as that node
+//! hears of it: see [`ballot`](crate::ballot).
+
+use std::collections::BTreeSet;
+
+use dmos_core::strategy::{
+    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
+    Promise, Seat, register_leader,
+};
+use dmos_core::{NodeId, Span, Term, Time};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use crate::wire;
+
+register_leader!(LeaderDescriptor {
+    name: "raft",
+    summary: "whoever a majority of the candidates votes for leads",
+    source: "Ongaro and Ousterhout 2014, In search of an understandable consensus algorithm; with pre-vote",
+    guarantee: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
+    promises: |_| &[Promise::OneLeaderPerTerm, Promise::LeaderByMajority],
+    params: &[
+        ParamSpec {
+            name: "heartbeat",
+            summary: "the pause between two heartbeats of the leader",
+            kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(1) },
+        },
+        ParamSpec {
+            name: "timeout",
+            summary: "the silence of a leader after which a candidate may stand for election; up to twice as long is drawn",
+            kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(3) },
+        },
+    ],
+    build: |params: &Params| Box::new(Raft {
+        heartbeat: params.duration("heartbeat"),
+        timeout: params.duration("timeout"),
+    }),
+});
+
+#[derive(Clone, Copy)]
+struct Raft {
+    heartbeat: Span,
+    timeout: Span,
+}
+
+impl LeaderStrategy for Raft {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        Box::new(Candidate {
+            settings: *self,
+            seat,
+            role: Role::Follows,
+            term: 0,
+            voted_for: None,
+            votes: BTreeSet::new(),
+            heard_leader: None,
+            timer: 0,
+            dice: ChaCha8Rng::from_seed([0; 32]),
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    Follows,
+    /// Asks whether it would get votes.
+    Sounds,
+    /// Asks for votes.
+    Stands,
+    Leads,
+}
+
+/// Would you vote for me in this term?
+const PRE_VOTE: u8 = 0;
+/// I would, in this term.
+const WOULD: u8 = 1;
+/// Vote for me in this term.
+const VOTE: u8 = 2;
+/// I do.
+const VOTES: u8 = 3;
+/// I lead in this term.
+const ALIVE: u8 = 4;
+/// No: I know of this term.
+const NO: u8 = 5;
+
+struct Candidate {
+    settings: Raft,
+    seat: Seat,
+    role: Role,
+    term: u64,
+    voted_for: Option<NodeId>,
+    /// Those who would vote, or have voted, for this one.
+    votes: BTreeSet<NodeId>,
+    heard_leader: Option<Time>,
+    /// The timer that counts; earlier ones are void.
+    timer: u32,
+    dice: ChaCha8Rng,
+}
+
+impl Election for Candidate {
+    fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        match input {
+            ElectionInput::Start { durable } => {
+                if let Some((_, [term, vote])) = durable.and_then(wire::read::<2>) {
+                    self.term = term;
+                    self.voted_for = (vote > 0).then(|| NodeId::new(vote as usize - 1));
+                }
+                self.seed();
+                self.wait(effects);
+            }
+            ElectionInput::Message { from, bytes } => {
+                if let Some((kind, [term])) = wire::read::<1>(bytes) {
+                    self.hear(now, from, kind, term, effects);
+                }
+            }
+            ElectionInput::Timer(timer) if timer == self.timer => match self.role {
+                Role::Leads => self.say_alive(effects),
+                Role::Follows | Role::Sounds | Role::Stands => self.sound(effects),
+            },
+            ElectionInput::Learned(_, term) if term.0 > self.term => self.follow(term.0, effects),
+            ElectionInput::Timer(_)
+            | ElectionInput::Suspect(_)
+            | ElectionInput::Return(_)
+            | ElectionInput::Learned(..) => {}
+        }
+    }
+}
+
+impl Candidate {
+    /// What is drawn depends on the run, the candidate and the term in which it starts.
+    fn seed(&mut self) {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seat.seed.to_le_bytes());
+        key[8..16].copy_from_slice(&(self.seat.me.index() as u64).to_le_bytes());
+        key[16..24].copy_from_slice(&self.term.to_le_bytes());
+        self.dice = ChaCha8Rng::from_seed(key);
+    }
+
+    fn hear(&mut self, now: Time, from: NodeId, kind: u8, term: u64, effects: &mut ElectionEffects) {
+        // To be sounded is no news of a term: nobody has raised it yet.
+        if term > self.term && !matches!(kind, PRE_VOTE | WOULD) {
+            self.follow(term, effects);
+        }
+        match kind {
+            PRE_VOTE if term > self.term && !self.has_leader(now) => self.send(from, WOULD, term, effects),
+            VOTE if term == self.term && self.voted_for.is_none_or(|node| node == from) => {
+                self.voted_for = Some(from);
+                self.remember(effects);
+                self.send(from, VOTES, term, effects);
+                self.wait(effects);
+            }
+            ALIVE if term == self.term && self.role != Role::Leads => {
+                self.role = Role::Follows;
+                self.heard_leader = Some(now);
+                effects.leader = Some((from, Term(term)));
+                self.wait(effects);
+            }
+            PRE_VOTE | VOTE | ALIVE => self.send(from, NO, self.term, effects),
+            WOULD if self.role == Role::Sounds && term == self.term + 1 => {
+                self.votes.insert(from);
+                self.stand_if_sounded(effects);
+            }
+            VOTES if self.role == Role::Stands && term == self.term => {
+                self.votes.insert(from);
+                self.lead_if_elected(effects);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a leader is in office, as far as this one knows.
+    fn has_leader(&self, now: Time) -> bool {
+        let recently = |heard: Time| now.since(heard) < self.settings.timeout;
+        self.role == Role::Leads || self.heard_leader.is_some_and(recently)
+    }
+
+    /// There is a later term.
+    fn follow(&mut self, term: u64, effects: &mut ElectionEffects) {
+        (self.role, self.term, self.voted_for) = (Role::Follows, term, None);
+        self.remember(effects);
+        self.wait(effects);
+    }
+
+    /// Asks whether it would get votes.
+    fn sound(&mut self, effects: &mut ElectionEffects) {
+        self.role = Role::Sounds;
+        self.votes = BTreeSet::from([self.seat.me]);
+        self.send_all(PRE_VOTE, self.term + 1, effects);
+        self.wait(effects);
+        self.stand_if_sounded(effects);
+    }
+
+    fn stand_if_sounded(&mut self, effects: &mut ElectionEffects) {
+        if self.votes.len() < self.seat.majority() {
+            return;
+        }
+        self.role = Role::Stands;
+        self.term += 1;
+        self.voted_for = Some(self.seat.me);
+        self.votes = BTreeSet::from([self.seat.me]);
+        self.remember(effects);
+        self.send_all(VOTE, self.term, effects);
+        self.wait(effects);
+        self.lead_if_elected(effects);
+    }
+
+    fn lead_if_elected(&mut self, effects: &mut ElectionEffects) {
+        if self.votes.len() >= self.seat.majority() {
+            self.role = Role::Leads;
+            effects.leader = Some((self.seat.me, Term(self.term)));
+            self.say_alive(effects);
+        }
+    }
+
+    fn say_alive(&mut self, effects: &mut ElectionEffects) {
+        self.send_all(ALIVE, self.term, effects);
+        self.set_timer(self.settings.heartbeat, effects);
+    }
+
+    fn remember(&self, effects: &mut ElectionEffects) {
+        let vote = self.voted_for.map_or(0, |node| node.index() as u64 + 1);
+        effects.durable = Some(wire::write(VOTE, [self.term, vote]));
+    }
+
+    fn send(&self, to: NodeId, kind: u8, term: u64, effects: &mut ElectionEffects) {
+        effects.sends.push((to, wire::write(kind, [term])));
+    }
+
+    fn send_all(&self, kind: u8, term: u64, effects: &mut ElectionEffects) {
+        self.seat.others().for_each(|node| self.send(node, kind, term, effects));
+    }
+
+    /// Waits for a time drawn anew: two candidates rarely stand at the same time, and not again and again.
+    fn wait(&mut self, effects: &mut ElectionEffects) {
+        let timeout = self.settings.timeout.as_nanos();
+        let span = Span::from_nanos(self.dice.random_range(timeout..timeout.saturating_mul(2)));
+        self.set_timer(span, effects);
+    }
+
+    fn set_timer(&mut self, span: Span, effects: &mut ElectionEffects) {
+        self.timer = self.timer.wrapping_add(1);
+        effects.timers.push((span, self.timer));
+    }
+}

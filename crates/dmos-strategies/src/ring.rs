@@ -1,0 +1,282 @@
+//! The election on a ring: the highest number that goes all the way round leads.
+//!
+//! After E. Chang and R. Roberts, "An improved algorithm for decentralized extrema-finding in circular
+//! configurations of processes", Communications of the ACM 22(5), 1979. Candidates form a ring in the order of
+//! their numbers. Who misses a leader sends its number to the next one. A number is passed on by lower ones, and
+//! stopped by higher ones, who send their own instead; whose number comes back leads, and sends word round.
+//!
+//! The published algorithm knows no failures. Here each message is acknowledged, who does not acknowledge it
+//! twice is left out until it is heard of, nothing goes round more than once, and an election that does not end is
+//! begun again. Terms are our addition, as in [`bully`](crate::bully): a number collects the latest term that anybody on its way knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dmos_core::strategy::{
+    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
+    Promise, Seat, register_leader,
+};
+use dmos_core::{NodeId, Span, Term, Time};
+
+use crate::wire;
+
+register_leader!(LeaderDescriptor {
+    name: "ring",
+    summary: "the highest number that goes round the ring of candidates leads",
+    source: "Chang and Roberts 1979, An improved algorithm for decentralized extrema-finding",
+    guarantee: "at most one leader per term; one leader once messages are acknowledged within the timeout",
+    promises: |_| &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
+    params: &[ParamSpec {
+        name: "timeout",
+        summary: "how long to wait for an acknowledgement; longer than a message and its answer take",
+        kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_millis(500) },
+    }],
+    build: |params: &Params| Box::new(Ring { timeout: params.duration("timeout") }),
+});
+
+struct Ring {
+    timeout: Span,
+}
+
+impl LeaderStrategy for Ring {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        Box::new(Candidate {
+            timeout: self.timeout,
+            seat,
+            takes_part: false,
+            leader: None,
+            known_term: 0,
+            silent: BTreeSet::new(),
+            under_way: Vec::new(),
+            next_message: 0,
+            seen: BTreeMap::new(),
+            passed_on: None,
+            word: None,
+            election: 0,
+        })
+    }
+}
+
+/// A number on its way round: the term known so far, whose number, the message's own number, and how many it has
+/// come past.
+const NUMBER: u8 = 0;
+/// Word of a leader: its term, who it is, and the same two.
+const LEADER: u8 = 1;
+/// The message of this number has come.
+const ACK: u8 = 2;
+/// Timers from here on count elections, those below messages.
+const ELECTION_TIMER: u32 = 1 << 31;
+
+/// A message that is not acknowledged.
+struct UnderWay {
+    number: u32,
+    to: NodeId,
+    kind: u8,
+    term: u64,
+    whose: NodeId,
+    hops: u64,
+    tries: u32,
+}
+
+struct Candidate {
+    seat: Seat,
+    timeout: Span,
+    takes_part: bool,
+    leader: Option<NodeId>,
+    known_term: u64,
+    /// Those who did not acknowledge; the ring goes past them.
+    silent: BTreeSet<NodeId>,
+    under_way: Vec<UnderWay>,
+    next_message: u32,
+    /// By sender: the last message that came, for it may come again.
+    seen: BTreeMap<NodeId, u64>,
+    /// The highest number passed on in this election, and the latest word of a leader: neither is passed on twice,
+    /// however often messages that are late are said again.
+    passed_on: Option<NodeId>,
+    word: Option<u64>,
+    /// The election that counts; timers of earlier ones are void.
+    election: u32,
+}
+
+impl Election for Candidate {
+    fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        match input {
+            ElectionInput::Start { durable } => {
+                let known = durable.and_then(wire::read::<1>);
+                self.known_term = known.map_or(0, |(_, [term])| term);
+                // Messages of an earlier life are not to be taken for those of this one.
+                self.next_message = (now.as_nanos() / 1_000 % u64::from(ELECTION_TIMER)) as u32;
+                match known {
+                    // After a crash there may be a leader, of whom it will hear soon.
+                    Some(_) => self.watch_election(effects),
+                    None => self.begin(effects),
+                }
+            }
+            ElectionInput::Message { from, bytes } => {
+                if let Some((kind, numbers)) = wire::read::<4>(bytes) {
+                    self.silent.remove(&from);
+                    self.hear(from, kind, numbers, effects);
+                }
+            }
+            ElectionInput::Timer(timer) if timer >= ELECTION_TIMER => {
+                if timer == ELECTION_TIMER + self.election && (self.takes_part || self.leader.is_none()) {
+                    self.begin(effects);
+                }
+            }
+            ElectionInput::Timer(number) => self.miss(number, effects),
+            ElectionInput::Suspect(node) if self.leader == Some(node) => {
+                self.leader = None;
+                self.begin(effects);
+                self.silent.insert(node);
+            }
+            ElectionInput::Return(node) => drop(self.silent.remove(&node)),
+            // It led before it crashed, and the others believe that it still does.
+            ElectionInput::Learned(leader, _) if leader == self.seat.me => {
+                if self.leader.is_none() && !self.takes_part {
+                    self.begin(effects);
+                }
+            }
+            ElectionInput::Learned(leader, term) if term.0 > self.known_term => {
+                let led = self.leader == Some(self.seat.me);
+                self.know(term.0, effects);
+                if led {
+                    // Two have led, each in a part of the ring: the whole ring decides.
+                    self.leader = None;
+                    self.begin(effects);
+                } else {
+                    self.leader = Some(leader);
+                }
+            }
+            ElectionInput::Suspect(_) | ElectionInput::Learned(..) => {}
+        }
+    }
+}
+
+impl Candidate {
+    fn hear(&mut self, from: NodeId, kind: u8, numbers: [u64; 4], effects: &mut ElectionEffects) {
+        let [term, whose, number, hops] = numbers;
+        if kind == ACK {
+            self.under_way.retain(|sent| u64::from(sent.number) != number);
+            return;
+        }
+        let Some(whose) = self.seat.candidates.iter().copied().find(|node| node.index() as u64 == whose)
+        else {
+            return;
+        };
+        effects.sends.push((from, wire::write(ACK, [0, 0, number, 0])));
+        let has_come_before = self.seen.insert(from, number) == Some(number);
+        if has_come_before || hops > self.seat.candidates.len() as u64 {
+            return;
+        }
+        match kind {
+            NUMBER => self.pass_on(whose, term, hops, effects),
+            LEADER if whose != self.seat.me && term >= self.known_term && self.word != Some(term) => {
+                (self.takes_part, self.leader, self.word) = (false, Some(whose), Some(term));
+                self.know(term, effects);
+                effects.leader = Some((whose, Term(term)));
+                self.send(LEADER, term, whose, hops + 1, effects);
+            }
+            _ => {}
+        }
+    }
+
+    fn pass_on(&mut self, whose: NodeId, term: u64, hops: u64, effects: &mut ElectionEffects) {
+        self.know(term, effects);
+        if whose > self.seat.me {
+            self.take_part(effects);
+            if self.passed_on.is_some_and(|passed| passed >= whose) {
+                return;
+            }
+            self.passed_on = Some(whose);
+            self.send(NUMBER, self.known_term, whose, hops + 1, effects);
+        } else if whose < self.seat.me && !self.takes_part {
+            self.begin(effects);
+        } else if whose == self.seat.me && self.takes_part {
+            self.take_office(effects);
+        }
+    }
+
+    fn know(&mut self, term: u64, effects: &mut ElectionEffects) {
+        if term > self.known_term {
+            self.known_term = term;
+            effects.durable = Some(wire::write(LEADER, [term]));
+        }
+    }
+
+    fn begin(&mut self, effects: &mut ElectionEffects) {
+        self.silent.clear();
+        self.takes_part = false;
+        self.take_part(effects);
+        self.send(NUMBER, self.known_term, self.seat.me, 1, effects);
+    }
+
+    fn take_part(&mut self, effects: &mut ElectionEffects) {
+        if !std::mem::replace(&mut self.takes_part, true) {
+            self.passed_on = None;
+            self.watch_election(effects);
+        }
+    }
+
+    /// Comes back when an election should be over: when everybody could have been waited for twice.
+    fn watch_election(&mut self, effects: &mut ElectionEffects) {
+        self.election = (self.election + 1) % ELECTION_TIMER;
+        let places = self.seat.candidates.len() as u64;
+        effects.timers.push((self.timeout * (2 * places + 2), ELECTION_TIMER + self.election));
+    }
+
+    fn take_office(&mut self, effects: &mut ElectionEffects) {
+        self.takes_part = false;
+        self.known_term = self.seat.own_term_after(self.known_term);
+        self.leader = Some(self.seat.me);
+        effects.durable = Some(wire::write(LEADER, [self.known_term]));
+        effects.leader = Some((self.seat.me, Term(self.known_term)));
+        if self.next().is_some() {
+            self.send(LEADER, self.known_term, self.seat.me, 1, effects);
+        }
+    }
+
+    /// The next one on the ring that is not silent.
+    fn next(&self) -> Option<NodeId> {
+        let after = self.seat.others().filter(|&node| node > self.seat.me);
+        let before = self.seat.others().filter(|&node| node < self.seat.me);
+        after.chain(before).find(|node| !self.silent.contains(node))
+    }
+
+    fn send(&mut self, kind: u8, term: u64, whose: NodeId, hops: u64, effects: &mut ElectionEffects) {
+        match self.next() {
+            Some(to) => {
+                let number = self.next_message;
+                self.next_message = (number + 1) % ELECTION_TIMER;
+                self.under_way.push(UnderWay { number, to, kind, term, whose, hops, tries: 0 });
+                self.say(self.under_way.len() - 1, effects);
+            }
+            // Alone on the ring: every number has gone round.
+            None if kind == NUMBER => self.take_office(effects),
+            None => {}
+        }
+    }
+
+    fn say(&self, at: usize, effects: &mut ElectionEffects) {
+        let UnderWay { number, to, kind, term, whose, hops, .. } = self.under_way[at];
+        let numbers = [term, whose.index() as u64, u64::from(number), hops];
+        effects.sends.push((to, wire::write(kind, numbers)));
+        effects.timers.push((self.timeout, number));
+    }
+
+    /// A message was not acknowledged in time: says it once more, then to the one after.
+    fn miss(&mut self, number: u32, effects: &mut ElectionEffects) {
+        let Some(at) = self.under_way.iter().position(|sent| sent.number == number) else {
+            return;
+        };
+        if self.under_way[at].tries == 0 {
+            self.under_way[at].tries = 1;
+            self.say(at, effects);
+            return;
+        }
+        let UnderWay { to, kind, term, whose, hops, .. } = self.under_way.swap_remove(at);
+        self.silent.insert(to);
+        // Whose number it is may be the one that is left out: then it has nowhere to return.
+        if kind != NUMBER || whose != to {
+            self.send(kind, term, whose, hops, effects);
+        }
+    }
+}

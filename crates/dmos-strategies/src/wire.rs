@@ -1,0 +1,36 @@
+//! Messages and durable states of election machines as bytes: a kind, and a few numbers.
+
+/// No honest candidate comes to such a term; who counted on from one would run out of numbers.
+pub(crate) const TERM_MAX: u64 = 1 << 62;
+
+/// A message of this kind with these numbers.
+pub(crate) fn write<const N: usize>(kind: u8, numbers: [u64; N]) -> Box<[u8]> {
+    let mut bytes = Vec::with_capacity(1 + 8 * N);
+    bytes.push(kind);
+    numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+    bytes.into()
+}
+
+/// The kind and the numbers of a message, if that is what the bytes are; the first number is a term.
+pub(crate) fn read<const N: usize>(bytes: &[u8]) -> Option<(u8, [u64; N])> {
+    let (&kind, rest) = bytes.split_first()?;
+    let (numbers, []) = rest.as_chunks::<8>() else {
+        return None;
+    };
+    let numbers: [[u8; 8]; N] = numbers.try_into().ok()?;
+    let numbers = numbers.map(u64::from_le_bytes);
+    numbers.first().is_none_or(|&term| term < TERM_MAX).then_some((kind, numbers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_message_is_none() {
+        assert_eq!(read::<2>(&write(3, [7, u64::MAX])), Some((3, [7, u64::MAX])));
+        for bytes in [&[][..], &[9; 9], &[0; 8], &[2; 18], &write(1, [TERM_MAX, 0])] {
+            assert_eq!(read::<2>(bytes), None, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The textbook cases of elections, for every strategy that promises a leader.
+
+mod room;
+
+use dmos_core::Span;
+use room::Room;
+
+/// All that elect anew, and whether they need a majority.
+const ALL: [(&str, bool); 5] =
+    [("bully", false), ("ring", false), ("lowest-id", false), ("raft", true), ("ballot", true)];
+
+/// Within this time everybody should agree, whatever happened before.
+const SETTLED: Span = Span::from_secs(40);
+
+fn seeds() -> std::ops::Range<u64> {
+    0..20
+}
+
+fn everybody(candidates: usize) -> Vec<usize> {
+    (0..candidates).collect()
+}
+
+#[test]
+fn all_who_start_together_agree_on_one() {
+    for (strategy, _) in ALL {
+        for (candidates, seed) in
+            [1, 2, 3, 5, 8].into_iter().flat_map(|count| seeds().map(move |seed| (count, seed)))
+        {
+            let mut room = Room::started(strategy, candidates, seed);
+            room.run(SETTLED);
+            let agreed = room.agreed(&everybody(candidates));
+            assert!(agreed.is_some() && !room.two_in_one_term(), "{strategy}, {candidates}, {seed}");
+            let offices = room.offices.len();
+            room.run(SETTLED);
+            assert_eq!(room.offices.len(), offices, "{strategy} keeps its leader");
+        }
+    }
+}
+
+#[test]
+fn the_one_that_each_prefers_leads() {
+    for (strategy, leader) in [("bully", 4), ("ring", 4), ("lowest-id", 0), ("ballot", 4)] {
+        let mut room = Room::started(strategy, 5, 1);
+        room.run(SETTLED);
+        assert_eq!(room.agreed(&everybody(5)).map(|agreed| agreed.0), Some(leader), "{strategy}");
+    }
+}
+
+#[test]
+fn a_leader_that_crashes_is_replaced_under_a_later_term() {
+    for (strategy, _) in ALL {
+        for seed in seeds() {
+            let mut room = Room::started(strategy, 5, seed);
+            room.run(SETTLED);
+            let (leader, before) = room.agreed(&everybody(5)).expect("a leader");
+            room.crash(leader);
+            room.run(SETTLED);
+            let (next, term) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            assert!(next != leader && term > before, "{strategy}, {seed}");
+            // It returns, with what it had written, and again there is one leader.
+            room.start(leader);
+            room.run(SETTLED);
+            let (_, later) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            assert!(later >= term && !room.two_in_one_term(), "{strategy}, {seed}");
+        }
+    }
+}
+
+#[test]
+fn whoever_has_forgotten_its_terms_still_comes_to_a_later_one() {
+    // Raft must not: there, what is durable is what makes it right.
+    for (strategy, _) in ALL.into_iter().filter(|(strategy, _)| *strategy != "raft") {
+        let mut room = Room::started(strategy, 3, 1);
+        room.run(SETTLED);
+        let (leader, _) = room.agreed(&everybody(3)).expect("a leader");
+        room.crash(leader);
+        room.forget(leader);
+        room.run(SETTLED);
+        let (_, before) = room.agreed(&everybody(3)).expect("another one");
+        room.start(leader);
+        room.run(SETTLED);
+        let (_, after) = room.agreed(&everybody(3)).unwrap_or_else(|| panic!("{strategy}"));
+        assert!(after >= before, "{strategy}");
+    }
+}
+
+#[test]
+fn one_after_the_other_crashes() {
+    for (strategy, needs_majority) in ALL {
+        let mut room = Room::started(strategy, 5, 3);
+        room.run(SETTLED);
+        for left in (1..5).rev() {
+            let (leader, _) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {left}"));
+            room.crash(leader);
+            room.run(SETTLED);
+            if needs_majority && left < 3 {
+                assert_eq!(room.agreed(&everybody(5)), None, "{strategy} leads without a majority");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_leader_that_is_cut_off_is_replaced_and_gives_way_when_it_is_back() {
+    for (strategy, needs_majority) in ALL {
+        for seed in seeds() {
+            let mut room = Room::started(strategy, 5, seed);
+            room.run(SETTLED);
+            let (leader, before) = room.agreed(&everybody(5)).expect("a leader");
+            let others: Vec<_> = everybody(5).into_iter().filter(|&node| node != leader).collect();
+            // With one of the others: fewer than half.
+            room.split(&[&[leader, others[0]], &others[1..]]);
+            room.run(SETTLED);
+            let (_, term) = room.agreed(&others[1..]).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            assert!(term > before, "{strategy}, {seed}");
+            if needs_majority {
+                let minority = room
+                    .offices
+                    .iter()
+                    .filter(|(term, node)| *term > before && [leader, others[0]].contains(node));
+                assert_eq!(minority.count(), 0, "{strategy} elects without a majority");
+            }
+            room.heal();
+            room.run(SETTLED);
+            let (_, healed) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            assert!(healed >= term && !room.two_in_one_term(), "{strategy}, {seed}");
+        }
+    }
+}
+
+/// Everybody reaches the hub, and nobody anybody else.
+fn around_a_hub(strategy: &str, seed: u64) -> (Room, usize) {
+    let mut room = Room::started(strategy, 5, seed);
+    room.run(SETTLED);
+    let (leader, _) = room.agreed(&everybody(5)).expect("a leader");
+    let hub = (leader + 1) % 5;
+    let spokes: Vec<[usize; 2]> =
+        everybody(5).into_iter().filter(|&node| node != hub).map(|node| [hub, node]).collect();
+    let spokes: Vec<&[usize]> = spokes.iter().map(|pair| &pair[..]).collect();
+    room.split(&spokes);
+    room.run(SETTLED * 3);
+    (room, hub)
+}
+
+#[test]
+fn through_a_node_that_all_reach_ballots_elect_it_and_votes_do_not() {
+    for seed in seeds() {
+        let (room, hub) = around_a_hub("ballot", seed);
+        assert_eq!(room.agreed(&everybody(5)).map(|agreed| agreed.0), Some(hub));
+        // The hub still hears of the leader, and the others find no majority: the old one stays for ever.
+        let (room, hub) = around_a_hub("raft", seed);
+        assert!(!room.leads(hub) && room.agreed(&everybody(5)).is_none_or(|agreed| agreed.0 != hub));
+    }
+}
+
+#[test]
+fn after_partial_connectivity_all_agree_again() {
+    for (strategy, _) in ALL {
+        for seed in seeds() {
+            let (mut room, _) = around_a_hub(strategy, seed);
+            room.heal();
+            room.run(SETTLED);
+            assert!(room.agreed(&everybody(5)).is_some() && !room.two_in_one_term(), "{strategy}, {seed}");
+        }
+    }
+}
+
+#[test]
+fn two_who_stand_at_once_do_not_both_win() {
+    // Raft: as many seeds as it takes for two to stand in the same term, and votes to be split.
+    let mut split = 0;
+    for seed in 0..400 {
+        let mut room = Room::started("raft:timeout=100ms,heartbeat=30ms", 2, seed);
+        room.run(SETTLED);
+        assert!(room.agreed(&everybody(2)).is_some() && !room.two_in_one_term(), "{seed}");
+        split += u64::from(room.offices.first().is_some_and(|office| office.0 > 1));
+    }
+    assert!(split > 10, "votes were split in {split} rooms");
+    // Two islands each elect their own; when they meet, one is left.
+    for (strategy, _) in ALL.into_iter().filter(|(_, needs_majority)| !needs_majority) {
+        let mut room = Room::new(strategy, 4, 1);
+        room.split(&[&[0, 1], &[2, 3]]);
+        (0..4).for_each(|node| room.start(node));
+        room.run(SETTLED);
+        assert!(room.agreed(&[0, 1]).is_some() && room.agreed(&[2, 3]).is_some(), "{strategy}");
+        room.heal();
+        room.run(SETTLED);
+        assert!(room.agreed(&everybody(4)).is_some() && !room.two_in_one_term(), "{strategy}");
+    }
+}
+
+#[test]
+fn a_vote_survives_a_restart_and_without_a_disk_it_does_not() {
+    // Candidate 0 asks for votes where only 1 hears it, and 1 restarts before 2 asks in the same term.
+    let run = |forgets: bool, seed: u64| {
+        let mut room = Room::new("raft:timeout=100ms,heartbeat=30ms", 3, seed);
+        room.split(&[&[0, 1]]);
+        room.start(0);
+        room.start(1);
+        room.run(Span::from_millis(400));
+        let first = room.offices.clone();
+        room.crash(1);
+        room.crash(0);
+        if forgets {
+            room.forget(1);
+        }
+        room.split(&[&[1, 2]]);
+        room.start(1);
+        room.start(2);
+        room.run(Span::from_millis(400));
+        (first.len(), room.two_in_one_term())
+    };
+    assert!((0..50).all(|seed| !run(false, seed).1), "with its vote on disk nobody votes twice in a term");
+    assert!((0..50).any(|seed| run(true, seed).1), "without it somebody does: that is why it is written");
+}
+
+#[test]
+fn it_takes_few_messages_to_keep_a_leader() {
+    let per_minute = |strategy: &str| {
+        let mut room = Room::started(strategy, 10, 1);
+        room.run(SETTLED);
+        let before = room.messages;
+        room.run(Span::from_secs(60));
+        room.messages - before
+    };
+    // Bully and ring say nothing while all is well; heartbeats go to nine; ballots from all to all, and back.
+    assert_eq!(ALL.map(|(strategy, _)| per_minute(strategy)), [0, 0, 540, 540, 5_400]);
+}

@@ -1,0 +1,236 @@
+//! A room of candidates in virtual time, with links that can be cut one by one.
+//!
+//! Around the machines it does what a node does: it watches the leader, tells who leads, and hands in what was
+//! written durably when a candidate starts again.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use dmos_core::strategy::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat, StrategyCall};
+use dmos_core::{NodeId, Registry, Span, Term, Time};
+use dmos_graph::Plant;
+use dmos_strategies as _;
+
+/// A candidate watches its leader this often, and suspects it after so much silence.
+const WATCH: Span = Span::from_secs(1);
+const SILENCE: Span = Span::from_secs(5);
+const MESSAGE: Span = Span::from_millis(10);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Message { from: usize, to: usize, bytes: Box<[u8]> },
+    Timer { node: usize, life: u32, timer: u32 },
+    Watch,
+}
+
+/// A candidate's place in the room.
+#[derive(Default)]
+struct Place {
+    machine: Option<Box<dyn Election>>,
+    life: u32,
+    durable: Option<Box<[u8]>>,
+    leader: Option<(usize, u64)>,
+    heard: Time,
+    suspects: bool,
+}
+
+pub(crate) struct Room {
+    strategy: Box<dyn LeaderStrategy>,
+    places: Vec<Place>,
+    cut: Vec<Vec<bool>>,
+    now: Time,
+    events: BinaryHeap<Reverse<(Time, u64, Event)>>,
+    scheduled: u64,
+    /// Who took office in which term, in the order of time.
+    pub(crate) offices: Vec<(u64, usize)>,
+    pub(crate) messages: u64,
+    seed: u64,
+}
+
+impl Room {
+    /// So many candidates, not started yet.
+    pub(crate) fn new(call: &str, candidates: usize, seed: u64) -> Self {
+        let registry = Registry::collect().expect("no two strategies of one name");
+        let call: StrategyCall = call.parse().expect("a call");
+        let (network, _) = Plant::DoorFactory.description().build().expect("a network");
+        let mut room = Self {
+            strategy: registry.leader(&call, &network).expect("it is registered").build(),
+            places: Vec::new(),
+            cut: vec![vec![false; candidates]; candidates],
+            now: Time::ZERO,
+            events: BinaryHeap::new(),
+            scheduled: 0,
+            offices: Vec::new(),
+            messages: 0,
+            seed,
+        };
+        room.places.resize_with(candidates, Place::default);
+        room.schedule(WATCH, Event::Watch);
+        room
+    }
+
+    /// So many candidates that have all just started.
+    pub(crate) fn started(call: &str, candidates: usize, seed: u64) -> Self {
+        let mut room = Self::new(call, candidates, seed);
+        (0..candidates).for_each(|node| room.start(node));
+        room
+    }
+
+    pub(crate) fn start(&mut self, node: usize) {
+        let candidates: Arc<[NodeId]> = (0..self.places.len()).map(NodeId::new).collect();
+        let machine = self.strategy.machine(Seat { me: NodeId::new(node), candidates, seed: self.seed });
+        let place = &mut self.places[node];
+        (place.machine, place.life, place.leader) = (Some(machine), place.life + 1, None);
+        (place.heard, place.suspects) = (self.now, false);
+        let durable = place.durable.clone();
+        self.give(node, ElectionInput::Start { durable: durable.as_deref() });
+    }
+
+    pub(crate) fn crash(&mut self, node: usize) {
+        self.places[node].machine = None;
+        self.places[node].leader = None;
+    }
+
+    /// A candidate's disk is wiped.
+    pub(crate) fn forget(&mut self, node: usize) {
+        self.places[node].durable = None;
+    }
+
+    /// Cuts every link between different groups; who is in no group is cut from all.
+    pub(crate) fn split(&mut self, groups: &[&[usize]]) {
+        let together =
+            |a: usize, b: usize| groups.iter().any(|group| group.contains(&a) && group.contains(&b));
+        let count = self.places.len();
+        for (from, to) in (0..count).flat_map(|from| (0..count).map(move |to| (from, to))) {
+            self.cut[from][to] = !together(from, to);
+        }
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.cut.iter_mut().for_each(|links| links.fill(false));
+    }
+
+    pub(crate) fn run(&mut self, span: Span) {
+        let end = self.now + span;
+        while self.events.peek().is_some_and(|Reverse((at, ..))| *at <= end) {
+            let Reverse((at, _, event)) = self.events.pop().expect("there is one");
+            self.now = at;
+            match event {
+                Event::Message { from, to, bytes } => {
+                    self.messages += 1;
+                    self.give(to, ElectionInput::Message { from: NodeId::new(from), bytes: &bytes });
+                }
+                Event::Timer { node, life, timer } if self.places[node].life == life => {
+                    self.give(node, ElectionInput::Timer(timer));
+                }
+                Event::Timer { .. } => {}
+                Event::Watch => self.watch(),
+            }
+        }
+        self.now = end;
+    }
+
+    fn is_up(&self, node: usize) -> bool {
+        self.places[node].machine.is_some()
+    }
+
+    fn reaches(&self, from: usize, to: usize) -> bool {
+        self.is_up(from) && self.is_up(to) && !self.cut[from][to]
+    }
+
+    /// What nodes do around their machines: watch the leader, and tell of it.
+    fn watch(&mut self) {
+        self.schedule(WATCH, Event::Watch);
+        for node in 0..self.places.len() {
+            let Some((leader, term)) = self.places[node].leader.filter(|_| self.is_up(node)) else {
+                continue;
+            };
+            if leader == node {
+                // A leader offers every node its part of the flow, and who knows of a later term says so.
+                for other in (0..self.places.len()).filter(|&other| other != node) {
+                    if self.reaches(node, other) {
+                        let known = self.places[other].leader;
+                        self.learn(other, (node, term));
+                        if let Some(known) = known.filter(|known| known.1 > term && self.reaches(other, node))
+                        {
+                            self.learn(node, known);
+                        }
+                    }
+                }
+            } else if self.reaches(node, leader) && self.reaches(leader, node) {
+                self.places[node].heard = self.now;
+                if std::mem::take(&mut self.places[node].suspects) {
+                    self.give(node, ElectionInput::Return(NodeId::new(leader)));
+                }
+            } else if self.now.since(self.places[node].heard) > SILENCE {
+                self.places[node].suspects = true;
+                self.give(node, ElectionInput::Suspect(NodeId::new(leader)));
+            }
+        }
+    }
+
+    fn learn(&mut self, node: usize, leader: (usize, u64)) {
+        if self.adopt(node, leader) {
+            self.give(node, ElectionInput::Learned(NodeId::new(leader.0), Term(leader.1)));
+        }
+    }
+
+    fn adopt(&mut self, node: usize, leader: (usize, u64)) -> bool {
+        let place = &mut self.places[node];
+        let news = place.leader.is_none_or(|known| known.1 < leader.1);
+        if news {
+            (place.leader, place.heard, place.suspects) = (Some(leader), self.now, false);
+        }
+        news
+    }
+
+    fn give(&mut self, node: usize, input: ElectionInput<'_>) {
+        let Some(machine) = self.places[node].machine.as_mut() else {
+            return;
+        };
+        let mut effects = ElectionEffects::default();
+        machine.handle(self.now, input, &mut effects);
+        if let Some(durable) = effects.durable {
+            self.places[node].durable = Some(durable);
+        }
+        for (to, bytes) in effects.sends {
+            let to = to.index();
+            if to != node && !self.cut[node][to] {
+                self.schedule(MESSAGE, Event::Message { from: node, to, bytes });
+            }
+        }
+        let life = self.places[node].life;
+        for (after, timer) in effects.timers {
+            self.schedule(after, Event::Timer { node, life, timer });
+        }
+        if let Some((leader, term)) = effects.leader {
+            let leader = (leader.index(), term.0);
+            if self.adopt(node, leader) && leader.0 == node {
+                self.offices.push((leader.1, node));
+            }
+        }
+    }
+
+    fn schedule(&mut self, after: Span, event: Event) {
+        self.scheduled += 1;
+        self.events.push(Reverse((self.now + after, self.scheduled, event)));
+    }
+
+    /// The leader on whom all of these that are up agree, and who believes it too, with its term.
+    pub(crate) fn agreed(&self, nodes: &[usize]) -> Option<(usize, u64)> {
+        let mut views = nodes.iter().filter(|&&node| self.is_up(node)).map(|&node| self.places[node].leader);
+        let first = views.next()??;
+        (self.is_up(first.0) && views.all(|view| view == Some(first)) && self.leads(first.0)).then_some(first)
+    }
+
+    pub(crate) fn leads(&self, node: usize) -> bool {
+        self.places[node].leader.is_some_and(|leader| leader.0 == node)
+    }
+
+    /// Whether two have taken office in one term.
+    pub(crate) fn two_in_one_term(&self) -> bool {
+        let mut of_term = BTreeMap::new();
+        self.offices.iter().any(|&(term, node)| *of_term.entry(term).or_insert(node) != node)
+    }
+}
