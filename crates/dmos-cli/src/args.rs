@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dmos_core::Span;
+use dmos_core::strategy::StrategyCall;
 use dmos_scenario::Override;
 
 /// Simulates self-organising factory networks and compares the algorithms that run them.
@@ -23,7 +24,7 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Show who makes what out of what.
     Network(NetworkArguments),
-    /// Plan the flow once and show it, with the steps it took.
+    /// Plan the flow once, and say why it is as it is.
     Plan(PlanArguments),
     /// List the strategies there are.
     Strategies(StrategiesArguments),
@@ -135,12 +136,15 @@ pub(crate) struct PlanArguments {
     pub(crate) scenario: PathBuf,
     #[command(flatten)]
     pub(crate) changes: Changes,
-    /// Plan as if this node were dead.
+    /// Let this node die after a first plan, and plan again.
     #[arg(long, value_name = "NODE")]
     pub(crate) without: Vec<String>,
+    /// Say what is different from the plan of another strategy: `name` or `name:parameter=value,...`.
+    #[arg(long, value_name = "OTHER")]
+    pub(crate) diff: Option<StrategyCall>,
     /// How to print.
     #[arg(long, default_value = "table")]
-    pub(crate) format: PlanFormat,
+    pub(crate) format: GraphFormat,
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +208,14 @@ pub(crate) enum Format {
 pub(crate) enum NetworkFormat {
     Text,
     Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum GraphFormat {
+    Table,
+    Json,
+    /// For Graphviz.
+    Dot,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

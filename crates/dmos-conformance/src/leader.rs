@@ -19,7 +19,15 @@ use crate::report::{Check, Outcome, Report};
 pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Result<Report, StrategyError> {
     let network = layered(1, 1, 0);
     let choice = registry.leader(call, &network)?;
-    let set = vec![Override::option("leader", &call.to_string())];
+    let mut set = vec![Override::option("leader", &call.to_string())];
+    // Only the leader strategy is on trial: flows are planned by the first that promises one.
+    let finds_flow = |flow: &str| {
+        let choice = registry.flow(&StrategyCall { name: flow.to_owned(), params: Vec::new() }, &network);
+        choice.is_ok_and(|choice| choice.promises(Promise::FindsFlow))
+    };
+    if let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) {
+        set.push(Override::option("flow", flow.name));
+    }
     let subject = Subject::Anything(set);
     let search = Search { subject: &subject, seed: 4, first: 0, registry };
     let summary = search.run(runs, |_| true);

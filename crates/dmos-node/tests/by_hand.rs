@@ -442,6 +442,70 @@ fn a_request_that_is_not_answered_goes_to_another_supplier() {
     assert!(matches!(effects[1], Effect::Transport { .. }), "{effects:?}");
 }
 
+/// A part with these shares of the wood maker and the house, which stands in for a second one.
+fn shares(of_wood: u32, of_house: u32) -> Message {
+    let supply = |(node, share)| dmos_core::Supply {
+        item: dmos_core::ItemId::new(0),
+        producer: NodeId::new(node),
+        share: dmos_core::Share::from_millionths(share),
+    };
+    let suppliers = [(WOOD, of_wood), (HOUSE, of_house)].map(supply);
+    let part = dmos_core::FlowPart { suppliers: Box::new(suppliers), consumers: Box::new([]) };
+    Message::Part(Stamp { term: dmos_core::Term(100), version: 1 }, Arc::new(part))
+}
+
+/// Lets the door maker ask so often, each request refused by nobody, and counts who was asked.
+fn asked(bench: &mut Bench, times: u32) -> [usize; 2] {
+    let mut counts = [0; 2];
+    for serial in 0..times {
+        let sent = bench.cycle(DOOR);
+        let [(to, Message::Request { request, .. })] = sent[..] else { panic!("one request: {sent:?}") };
+        counts[usize::from(to == HOUSE)] += 1;
+        // The batch comes at once, and the next cycle uses it up.
+        let batch = batch(WOOD, serial);
+        bench.say(WOOD, DOOR, Message::Sent { request: Some(request), batch, settled: serial });
+        bench.give(DOOR, Input::Arrived(batch));
+    }
+    counts
+}
+
+#[test]
+fn suppliers_are_asked_by_their_shares() {
+    for (shares_of, expected) in [((750_000, 250_000), [30, 10]), ((500_000, 500_000), [20, 20])] {
+        let mut bench = Bench::at_work(Protocol { stock_limit: None, ..Protocol::default() });
+        bench.say(HOUSE, DOOR, shares(shares_of.0, shares_of.1));
+        assert_eq!(asked(&mut bench, 40), expected);
+    }
+    let mut bench = Bench::at_work(Protocol { stock_limit: None, ..Protocol::default() });
+    bench.say(HOUSE, DOOR, shares(1_000_000, 0));
+    assert_eq!(asked(&mut bench, 40), [40, 0], "a standby is not asked");
+    // Not even if the other has none: it is there, and the standby is for when it is not.
+    let sent = bench.cycle(DOOR);
+    let [(WOOD, Message::Request { request, .. })] = sent[..] else { panic!("{sent:?}") };
+    bench.say(WOOD, DOOR, Message::Unavailable { request });
+    assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
+}
+
+#[test]
+fn a_standby_is_asked_as_soon_as_the_supplier_is_suspected() {
+    let mut bench = Bench::at_work(Protocol { retry_after: None, ..Protocol::default() });
+    bench.say(HOUSE, DOOR, shares(1_000_000, 0));
+    let watch = |bench: &mut Bench| sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
+    watch(&mut bench);
+    assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
+    bench.wait(16);
+    bench.say(HOUSE, DOOR, Message::HeartbeatResponse);
+    assert_eq!(bench.cycle(DOOR), [], "nobody is suspected yet, and a request is under way");
+    watch(&mut bench);
+    let sent = bench.cycle(DOOR);
+    assert!(matches!(sent[..], [(HOUSE, Message::Request { .. })]), "no leader has said anything: {sent:?}");
+    assert_eq!(bench.count(DOOR, Metric::RequestsRedirected), 1);
+    // It is heard of again: the next request is its own.
+    bench.say(WOOD, DOOR, Message::HeartbeatResponse);
+    bench.say(HOUSE, DOOR, Message::Unavailable { request: request(1) });
+    assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
+}
+
 #[test]
 fn requests_are_never_numbered_twice() {
     let mut bench = Bench::at_work(Protocol::default());

@@ -71,7 +71,7 @@ impl FlowStrategy for Anchored {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let load = f64::from(*self.loads.get(node.index())?);
-        Some(Rating { measure: "consumers", value: load })
+        Some(Rating { measure: "consumers", more: "more loaded", value: load })
     }
 }
 

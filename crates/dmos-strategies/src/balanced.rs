@@ -94,7 +94,7 @@ impl FlowStrategy for Balanced {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let load = *self.loads.get(node.index())?;
-        Some(Rating { measure: "load over capacity", value: load })
+        Some(Rating { measure: "load over capacity", more: "more loaded", value: load })
     }
 }
 

@@ -59,6 +59,6 @@ impl FlowStrategy for LeastCost {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let cost = self.costs.get(node.index()).copied().flatten()?;
-        Some(Rating { measure: "cost", value: cost.to_f64() })
+        Some(Rating { measure: "cost", more: "dearer", value: cost.to_f64() })
     }
 }

@@ -80,7 +80,7 @@ impl FlowStrategy for LeastCostShared {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let value = self.costs.get(node.index()).copied().flatten()?;
-        Some(Rating { measure: "cost of the plan with it", value })
+        Some(Rating { measure: "cost of the plan with it", more: "dearer", value })
     }
 }
 

@@ -83,7 +83,7 @@ impl FlowStrategy for MaxThroughput {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let value = *self.utilisation.get(node.index())?;
-        Some(Rating { measure: "use of capacity", value })
+        Some(Rating { measure: "use of capacity", more: "more loaded", value })
     }
 }
 

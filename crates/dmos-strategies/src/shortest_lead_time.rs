@@ -42,6 +42,6 @@ impl FlowStrategy for ShortestLeadTime {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let ready = self.ready.get(node.index()).copied().flatten()?;
-        Some(Rating { measure: "lead time in s", value: ready.as_secs_f64() })
+        Some(Rating { measure: "lead time in s", more: "later", value: ready.as_secs_f64() })
     }
 }

@@ -1,94 +1,278 @@
-//! `dmos plan`: plans the flow once and shows it.
+//! `dmos plan`: plans the flow once, as a leader would, and says why it is as it is.
+
+mod dot;
+mod explain;
+mod text;
 
 use std::collections::BTreeMap;
 
-use dmos_core::strategy::{Meter, PlanRequest};
-use dmos_core::{Flow, Network, NoFlow, NodeSet, Registry, SupplyEdge};
-use dmos_report::table;
+use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, PlanRequest, StrategyCall};
+use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, Registry, Scenario, Span, SupplyEdge};
 use dmos_scenario::unknown_node;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::{PlanArguments, PlanFormat};
+use crate::args::{GraphFormat, PlanArguments};
 use crate::commands::{json_name, load};
 use crate::failure::Failure;
 use crate::output::{print, print_json, say};
+use explain::{Explanation, Other, Supplier};
 
-#[derive(Serialize)]
-struct PlanDocument {
-    flow: String,
-    /// Producer, consumer, item.
-    edges: Vec<[Value; 3]>,
-    steps: u64,
-    counters: BTreeMap<&'static str, u64>,
-    /// Why there is no flow, if there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    no_flow: Option<String>,
+/// A plan, and all there is to say of it.
+struct Planned<'a> {
+    network: &'a Network,
+    strategy: String,
+    alive: &'a NodeSet,
+    flow: Flow,
+    explanation: Explanation,
+    meter: Meter,
+    /// The virtual time that its steps take in the scenario.
+    took: Span,
+    no_flow: Option<NoFlow>,
+    comparisons: Vec<Comparison>,
+}
+
+/// How the plan differs from another one.
+struct Comparison {
+    /// Which other one.
+    with: String,
+    added: Vec<SupplyEdge>,
+    removed: Vec<SupplyEdge>,
+    kept: usize,
+    /// Of those kept, how many have another share.
+    reshared: usize,
+}
+
+impl Comparison {
+    fn new(with: String, other: &Flow, flow: &Flow) -> Self {
+        let change = other.change_to(flow);
+        let mut removed = change.removed;
+        let mut added: Vec<_> = change.added.into_iter().map(|(edge, _)| edge).collect();
+        let both: Vec<_> =
+            removed.iter().filter(|&edge| added.binary_search(edge).is_ok()).copied().collect();
+        for edges in [&mut removed, &mut added] {
+            edges.retain(|edge| both.binary_search(edge).is_err());
+        }
+        Self { with, kept: other.edges().len() - removed.len(), added, removed, reshared: both.len() }
+    }
 }
 
 pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), Failure> {
     let scenario = load(&arguments.scenario, &arguments.changes.overrides(), registry)?.scenario;
     let network = &*scenario.network;
-    let alive = alive(network, &arguments.without)?;
+    let dead = dead(network, &arguments.without)?;
+    let other = arguments.diff.as_ref().map(|other| choose(other, network, registry)).transpose()?;
+    let mut alive = NodeSet::all(network.node_count());
+    let mut planner = scenario.flow.build();
+    let (plan_before, _) =
+        if dead.is_empty() { (None, None) } else { answer(&scenario, &mut *planner, &alive) };
+    for &node in &dead {
+        alive.remove(node);
+    }
+    let changes: Vec<_> = dead.iter().map(|&node| Change::Died(node)).collect();
+    let started = now();
     let mut meter = Meter::new(scenario.planning_budget.get());
-    let request = PlanRequest::first(network, &alive);
-    let outcome = scenario.flow.build().plan(&request, &mut meter);
-    let reason = outcome.as_ref().err().map(|error| explain(error, network));
-    let edges = sorted(&outcome.unwrap_or_default());
-    if arguments.format == PlanFormat::Json {
-        let names = network.node_names();
-        let edge = |edge: &SupplyEdge| {
-            let (producer, consumer) = (network.node_name(edge.producer), network.node_name(edge.consumer));
-            [
-                json_name(names, producer),
-                json_name(names, consumer),
-                json_name(names, network.item_name(edge.item)),
-            ]
-        };
-        return print_json(&PlanDocument {
-            flow: scenario.flow.to_string(),
-            edges: edges.iter().map(edge).collect(),
-            steps: meter.steps(),
-            counters: meter.counters().iter().copied().collect(),
-            no_flow: reason,
-        });
-    }
-    let row = |edge: &SupplyEdge| {
-        let (producer, consumer) = (network.node_name(edge.producer), network.node_name(edge.consumer));
-        vec![producer.into_owned(), consumer.into_owned(), network.item_name(edge.item).into_owned()]
+    let outcome = plan(&scenario, &mut *planner, &alive, plan_before.as_ref(), &changes, &mut meter);
+    let elapsed = started.elapsed();
+    let (flow, no_flow) = match outcome {
+        Ok(flow) => (flow, None),
+        Err(no_flow) => (Flow::default(), Some(no_flow)),
     };
-    let rows = table::words(&["producer", "consumer", "item"], edges.iter().map(row));
-    let counters = meter.counters().iter().map(|(name, value)| format!(", {name} {value}"));
-    let counters: String = counters.collect();
-    let (strategy, steps) = (&scenario.flow, meter.steps());
-    print(&format!("{rows}\n{strategy}: {} edges in {steps} steps{counters}\n", edges.len()))?;
-    if let Some(reason) = reason {
-        say(&format!("no flow: {reason}"));
+    let mut comparisons = Vec::new();
+    if let Some(before) = &plan_before {
+        comparisons.push(Comparison::new("from the plan with all nodes alive".to_owned(), before, &flow));
     }
+    if let Some(other) = other {
+        let (other_flow, why) = answer(&scenario, &mut *other.build(), &alive);
+        if let Some(no_flow) = why {
+            say(&format!("{other} finds no flow: {}", no_flow.explain(network)));
+        }
+        let with = format!("from the plan of {other}");
+        comparisons.push(Comparison::new(with, &other_flow.unwrap_or_default(), &flow));
+    }
+    let planned = Planned {
+        network,
+        strategy: scenario.flow.to_string(),
+        alive: &alive,
+        explanation: Explanation::of(network, &alive, &*planner, &flow),
+        flow,
+        took: scenario.work.planning_step.of(meter.steps()),
+        meter,
+        no_flow,
+        comparisons,
+    };
+    match arguments.format {
+        GraphFormat::Table => print(&text::text(&planned))?,
+        GraphFormat::Json => print_json(&PlanDocument::of(&planned))?,
+        GraphFormat::Dot => print(&dot::dot(&planned))?,
+    }
+    if let Some(no_flow) = &planned.no_flow {
+        say(&format!("no flow: {}", no_flow.explain(network)));
+    }
+    say(&format!("planned in {elapsed:.1?} on this machine"));
     Ok(())
 }
 
-fn alive(network: &Network, without: &[String]) -> Result<NodeSet, Failure> {
-    let mut alive = NodeSet::all(network.node_count());
-    for name in without {
-        let node = network.find_node(name).ok_or_else(|| Failure::Input(unknown_node(name, network)))?;
-        alive.remove(node);
-    }
-    Ok(alive)
+/// How long planning takes here is worth a word to the user, and part of no result.
+#[expect(clippy::disallowed_methods)]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
-/// Why there is no flow, with the item by its name.
-fn explain(error: &NoFlow, network: &Network) -> String {
-    match error {
-        NoFlow::Unmakeable(item) => {
-            format!("item `{}` cannot be made from the nodes that are alive", network.item_name(*item))
+fn choose(call: &StrategyCall, network: &Network, registry: &Registry) -> Result<FlowChoice, Failure> {
+    registry.flow(call, network).map_err(|error| Failure::Input(format!("--diff {call}: {error}")))
+}
+
+/// Plans as a leader does: anew, or on from the flow in force.
+fn plan(
+    scenario: &Scenario,
+    planner: &mut dyn FlowStrategy,
+    alive: &NodeSet,
+    in_force: Option<&Flow>,
+    changes: &[Change],
+    meter: &mut Meter,
+) -> Result<Flow, NoFlow> {
+    let network = &*scenario.network;
+    let (pace, seed) = (scenario.pace(), scenario.seed);
+    let request = PlanRequest { network, alive, in_force, changes, pace, seed };
+    match in_force {
+        Some(flow) => planner.replan(&request, meter).map(|change| flow.changed(&change)),
+        None => planner.plan(&request, meter),
+    }
+}
+
+/// A first plan, if there is one, or why not.
+fn answer(
+    scenario: &Scenario,
+    planner: &mut dyn FlowStrategy,
+    alive: &NodeSet,
+) -> (Option<Flow>, Option<NoFlow>) {
+    let mut meter = Meter::new(scenario.planning_budget.get());
+    match plan(scenario, planner, alive, None, &[], &mut meter) {
+        Ok(flow) => (Some(flow), None),
+        Err(no_flow) => (None, Some(no_flow)),
+    }
+}
+
+fn dead(network: &Network, without: &[String]) -> Result<Vec<NodeId>, Failure> {
+    let find = |name: &String| {
+        network
+            .find_node(name)
+            .ok_or_else(|| Failure::Input(format!("--without: {}", unknown_node(name, network))))
+    };
+    let mut dead = without.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    dead.sort_unstable();
+    dead.dedup();
+    Ok(dead)
+}
+
+#[derive(Serialize)]
+struct PlanDocument<'a> {
+    flow: &'a str,
+    /// Producer, consumer, item.
+    edges: Vec<[Value; 3]>,
+    steps: u64,
+    /// The virtual time that the steps take.
+    took_s: f64,
+    counters: BTreeMap<&'static str, u64>,
+    remarks: &'a [String],
+    /// By what nodes are judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measure: Option<&'static str>,
+    nodes: Vec<WorkingEntry>,
+    comparisons: Vec<ComparisonEntry<'a>>,
+    /// Why there is no flow, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_flow: Option<String>,
+}
+
+#[derive(Serialize)]
+struct WorkingEntry {
+    node: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rating: Option<f64>,
+    needs: Vec<NeedEntry>,
+}
+
+#[derive(Serialize)]
+struct NeedEntry {
+    item: Value,
+    suppliers: Vec<SupplierEntry>,
+    /// By why they were not chosen.
+    others: BTreeMap<&'static str, Vec<OtherEntry>>,
+}
+
+#[derive(Serialize)]
+struct SupplierEntry {
+    node: Value,
+    /// Of what is needed of the item; zero for a standby.
+    share: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rating: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct OtherEntry {
+    node: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rating: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct ComparisonEntry<'a> {
+    with: &'a str,
+    added: Vec<[Value; 3]>,
+    removed: Vec<[Value; 3]>,
+    kept: usize,
+    reshared: usize,
+}
+
+impl<'a> PlanDocument<'a> {
+    fn of(planned: &'a Planned<'_>) -> Self {
+        let network = planned.network;
+        let node = |node: NodeId| json_name(network.node_names(), network.node_name(node));
+        let item = |item| json_name(network.node_names(), network.item_name(item));
+        let edge = |edge: &SupplyEdge| [node(edge.producer), node(edge.consumer), item(edge.item)];
+        let supplier = |supplier: &Supplier| SupplierEntry {
+            node: node(supplier.node),
+            share: f64::from(supplier.share.millionths()) / 1e6,
+            rating: supplier.rating,
+        };
+        let other = |other: &Other| OtherEntry { node: node(other.node), rating: other.rating };
+        let need = |met: &explain::Met| NeedEntry {
+            item: item(met.item),
+            suppliers: met.suppliers.iter().map(supplier).collect(),
+            others: met.others.iter().map(|(why, nodes)| (*why, nodes.iter().map(other).collect())).collect(),
+        };
+        let working = |working: &explain::Working| WorkingEntry {
+            node: node(working.node),
+            rating: working.rating,
+            needs: working.requirements.iter().map(need).collect(),
+        };
+        let comparison = |comparison: &'a Comparison| ComparisonEntry {
+            with: &comparison.with,
+            added: comparison.added.iter().map(edge).collect(),
+            removed: comparison.removed.iter().map(edge).collect(),
+            kept: comparison.kept,
+            reshared: comparison.reshared,
+        };
+        Self {
+            flow: &planned.strategy,
+            edges: by_producer(&planned.flow).iter().map(edge).collect(),
+            steps: planned.meter.steps(),
+            took_s: planned.took.as_secs_f64(),
+            counters: planned.meter.counters().iter().copied().collect(),
+            remarks: planned.meter.remarks(),
+            measure: planned.explanation.measure,
+            nodes: planned.explanation.nodes.iter().map(working).collect(),
+            comparisons: planned.comparisons.iter().map(comparison).collect(),
+            no_flow: planned.no_flow.as_ref().map(|no_flow| no_flow.explain(network)),
         }
-        error => error.to_string(),
     }
 }
 
 /// The edges by producer, then consumer, then item.
-fn sorted(flow: &Flow) -> Vec<SupplyEdge> {
+fn by_producer(flow: &Flow) -> Vec<SupplyEdge> {
     let mut edges = flow.edges().to_vec();
     edges.sort_unstable_by_key(|edge| (edge.producer, edge.consumer, edge.item));
     edges

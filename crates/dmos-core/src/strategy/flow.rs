@@ -46,6 +46,8 @@ pub trait FlowStrategy: Send {
 pub struct Rating {
     /// What it measures, with its unit: `cost`, `lead time in s`.
     pub measure: &'static str,
+    /// What a node is that measures more than another one: `dearer`, `later`.
+    pub more: &'static str,
     /// How much of it.
     pub value: f64,
 }

@@ -1,0 +1,108 @@
+//! Why a plan is as it is: for each requirement of each working node who supplies it, and who might have.
+
+use dmos_core::strategy::{FlowStrategy, Rating};
+use dmos_core::{Flow, ItemId, Network, NodeId, NodeSet, Share};
+use dmos_graph::Makers;
+
+/// A plan, node by node.
+pub(super) struct Explanation {
+    /// By what the planner judges nodes, if it does.
+    pub(super) measure: Option<&'static str>,
+    /// Every working node, in ascending order.
+    pub(super) nodes: Vec<Working>,
+}
+
+/// A node that works.
+pub(super) struct Working {
+    pub(super) node: NodeId,
+    pub(super) rating: Option<f64>,
+    pub(super) requirements: Vec<Met>,
+}
+
+/// A requirement, and who meets it.
+pub(super) struct Met {
+    pub(super) item: ItemId,
+    pub(super) suppliers: Vec<Supplier>,
+    /// Other producers of the item, by why they were not chosen, in ascending order.
+    pub(super) others: Vec<(&'static str, Vec<Other>)>,
+}
+
+pub(super) struct Supplier {
+    pub(super) node: NodeId,
+    pub(super) share: Share,
+    pub(super) rating: Option<f64>,
+}
+
+pub(super) struct Other {
+    pub(super) node: NodeId,
+    pub(super) rating: Option<f64>,
+}
+
+impl Explanation {
+    /// Explains the flow that `planner` planned last.
+    pub(super) fn of(network: &Network, alive: &NodeSet, planner: &dyn FlowStrategy, flow: &Flow) -> Self {
+        let makers = Makers::of(network, alive);
+        let rating = |node| planner.rating(node).map(|rating| rating.value);
+        let working = |node: NodeId| {
+            let part = flow.part(node);
+            let met = |required: &dmos_core::Requirement| {
+                let item = required.item;
+                let supplier = |supply: &dmos_core::Supply| Supplier {
+                    node: supply.producer,
+                    share: supply.share,
+                    rating: rating(supply.producer),
+                };
+                let suppliers: Vec<_> = part.suppliers_of(item).iter().map(supplier).collect();
+                let why = Why { network, alive, makers: &makers, planner, flow };
+                let others = why.others(item, &suppliers);
+                Met { item, suppliers, others }
+            };
+            let requirements = network.requirements(node).iter().map(met).collect();
+            Working { node, rating: rating(node), requirements }
+        };
+        let nodes: Vec<_> = flow.working().into_iter().map(working).collect();
+        let measure = nodes.iter().find_map(|working| planner.rating(working.node));
+        Self { measure: measure.map(|rating| rating.measure), nodes }
+    }
+}
+
+/// What says why a producer was not chosen.
+struct Why<'a> {
+    network: &'a Network,
+    alive: &'a NodeSet,
+    makers: &'a Makers,
+    planner: &'a dyn FlowStrategy,
+    flow: &'a Flow,
+}
+
+impl Why<'_> {
+    /// In a word, where the suppliers chosen have ratings of so much at most.
+    fn why(&self, node: NodeId, rating: Option<Rating>, chosen: f64) -> &'static str {
+        match rating {
+            _ if !self.alive.contains(node) => "dead",
+            _ if !self.makers.contains(self.network, node) => "unable",
+            Some(rating) if rating.value > chosen => rating.more,
+            _ if self.flow.works(node) => "as good",
+            _ => "spare",
+        }
+    }
+
+    fn others(&self, item: ItemId, suppliers: &[Supplier]) -> Vec<(&'static str, Vec<Other>)> {
+        let ratings = suppliers.iter().map(|supplier| supplier.rating.unwrap_or(f64::INFINITY));
+        let chosen = ratings.fold(f64::NEG_INFINITY, f64::max);
+        let mut others: Vec<(&'static str, Vec<Other>)> = Vec::new();
+        for &node in self.network.producers(item) {
+            if suppliers.iter().any(|supplier| supplier.node == node) {
+                continue;
+            }
+            let rating = self.planner.rating(node);
+            let why = self.why(node, rating, chosen);
+            let other = Other { node, rating: rating.map(|rating| rating.value) };
+            match others.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, nodes)) => nodes.push(other),
+                None => others.push((why, vec![other])),
+            }
+        }
+        others
+    }
+}

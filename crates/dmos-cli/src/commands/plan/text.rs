@@ -1,0 +1,103 @@
+//! A plan as a table for readers.
+
+use std::fmt::Write as _;
+
+use dmos_core::{Network, NodeId, Share};
+use dmos_report::table;
+
+use super::explain::{Explanation, Met, Other, Supplier};
+use super::{Comparison, Planned};
+
+/// So many nodes are named of each kind of those that were not chosen.
+const NAMED_MAX: usize = 5;
+
+/// So many edges of a comparison are shown.
+const EDGES_MAX: usize = 200;
+
+pub(super) fn text(planned: &Planned<'_>) -> String {
+    let network = planned.network;
+    let mut text = explanation(network, &planned.explanation);
+    text.push('\n');
+    let edges = planned.flow.edges().len();
+    let counters = planned.meter.counters().iter().map(|(name, value)| format!(", {name} {value}"));
+    let (strategy, steps, took) = (&planned.strategy, planned.meter.steps(), planned.took);
+    let counters: String = counters.collect();
+    let _ = writeln!(text, "{strategy}: {edges} edges in {steps} steps, {took} of virtual time{counters}");
+    for remark in planned.meter.remarks() {
+        let _ = writeln!(text, "{remark}");
+    }
+    for comparison in &planned.comparisons {
+        compare(network, comparison, &mut text);
+    }
+    text
+}
+
+fn explanation(network: &Network, explanation: &Explanation) -> String {
+    let rows = explanation.nodes.iter().flat_map(|working| {
+        working.requirements.iter().map(|met| {
+            vec![
+                network.node_name(working.node).into_owned(),
+                network.item_name(met.item).into_owned(),
+                suppliers(network, met),
+                met.others
+                    .iter()
+                    .map(|(why, nodes)| others(network, why, nodes))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ]
+        })
+    });
+    let supplied_by = match explanation.measure {
+        Some(measure) => format!("supplied by ({measure})"),
+        None => "supplied by".to_owned(),
+    };
+    table::words(&["node", "needs", &supplied_by, "and not by"], rows)
+}
+
+fn suppliers(network: &Network, met: &Met) -> String {
+    let supplier = |supplier: &Supplier| {
+        let name = named(network, supplier.node, supplier.rating);
+        if supplier.share == Share::WHOLE { name } else { format!("{name} {}", supplier.share) }
+    };
+    met.suppliers.iter().map(supplier).collect::<Vec<_>>().join(", ")
+}
+
+fn others(network: &Network, why: &str, nodes: &[Other]) -> String {
+    let names = nodes.iter().take(NAMED_MAX).map(|other| named(network, other.node, other.rating));
+    let more = nodes.len().checked_sub(NAMED_MAX).filter(|&more| more > 0);
+    let names: Vec<_> = names.chain(more.map(|more| format!("{more} more"))).collect();
+    format!("{why}: {}", names.join(", "))
+}
+
+fn named(network: &Network, node: NodeId, rating: Option<f64>) -> String {
+    match rating {
+        Some(value) => format!("{} ({})", network.node_name(node), figure(value)),
+        None => network.node_name(node).into_owned(),
+    }
+}
+
+/// A figure of at most four decimals; very large and very small ones with an exponent.
+fn figure(value: f64) -> String {
+    if value != 0.0 && !(1e-3..1e9).contains(&value.abs()) {
+        return format!("{value:.3e}");
+    }
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn compare(network: &Network, comparison: &Comparison, text: &mut String) {
+    let Comparison { with, added, removed, kept, reshared } = comparison;
+    let shares =
+        if *reshared > 0 { format!(", {reshared} of them with another share") } else { String::new() };
+    let (more, less) = (added.len(), removed.len());
+    let _ = writeln!(text, "\n{with}: {more} edges added, {less} removed, {kept} kept{shares}");
+    let signed = removed.iter().map(|edge| ('-', edge)).chain(added.iter().map(|edge| ('+', edge)));
+    for (sign, edge) in signed.take(EDGES_MAX) {
+        let (producer, consumer) = (network.node_name(edge.producer), network.node_name(edge.consumer));
+        let _ = writeln!(text, "{sign} {producer} -> {consumer}: {}", network.item_name(edge.item));
+    }
+    let more = (added.len() + removed.len()).saturating_sub(EDGES_MAX);
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more");
+    }
+}

@@ -1,0 +1,188 @@
+//! The suite is itself tested: strategies that are broken on purpose are caught, each by the check that is meant
+//! for it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dmos_conformance::{Outcome, Report, check_flow, check_leader};
+use dmos_core::strategy::{
+    Election, ElectionEffects, ElectionInput, FlowDescriptor, FlowStrategy, LeaderDescriptor, LeaderStrategy,
+    Meter, NoFlow, PlanRequest, Promise, Seat, register_flow, register_leader,
+};
+use dmos_core::{Flow, NodeSet, Registry, Share, Term, Time};
+use dmos_graph::Makers;
+
+/// The flow by the makers at one place among those who can make each item, if these nodes are alive.
+fn flow(request: &PlanRequest<'_>, alive: &NodeSet, place: usize) -> Result<Flow, NoFlow> {
+    let makers = Makers::of(request.network, alive);
+    let maker = |item| makers.of_item(item)[place % makers.of_item(item).len()];
+    let ends = makers.finals(request.network)?.into_iter().map(maker).collect();
+    Ok(Flow::back_from(request.network, ends, |_, item| maker(item)))
+}
+
+type Plan = fn(&PlanRequest<'_>, &mut Meter) -> Result<Flow, NoFlow>;
+
+struct Broken(Plan);
+
+impl FlowStrategy for Broken {
+    fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+        meter.charge(request.network.node_count() as u64)?;
+        (self.0)(request, meter)
+    }
+}
+
+macro_rules! broken {
+    ($name:literal, $plan:expr) => {
+        register_flow!(FlowDescriptor {
+            name: $name,
+            summary: "broken on purpose",
+            source: "none",
+            guarantee: "keeps none",
+            promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+            params: &[],
+            build: |_| Box::new(Broken($plan)),
+        });
+    };
+}
+
+broken!("sees-no-death", |request, _| { flow(request, &NodeSet::all(request.network.node_count()), 0) });
+
+broken!("gives-up", |request, _| {
+    let flow = flow(request, request.alive, 0)?;
+    // One dead node is too many.
+    if request.alive.len() < request.network.node_count() {
+        return Err(NoFlow::Unmakeable(request.network.final_items()[0]));
+    }
+    Ok(flow)
+});
+
+broken!("remembers-what-it-should-not", |request, _| {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    flow(request, request.alive, CALLS.fetch_add(1, Ordering::Relaxed))
+});
+
+broken!("short-measure", |request, _| {
+    let flow = flow(request, request.alive, 0)?;
+    Ok(Flow::with_shares(flow.edges().iter().map(|&edge| (edge, Share::from_millionths(999_999))).collect()))
+});
+
+broken!("forgets-the-source", |request, _| {
+    let flow = flow(request, request.alive, 0)?;
+    Ok(Flow::new(flow.edges().iter().skip(1).copied().collect()))
+});
+
+broken!("takes-its-time", |request, meter| {
+    meter.charge((request.network.node_count() as u64).pow(2))?;
+    flow(request, request.alive, 0)
+});
+
+broken!("as-it-should-be", |request, _| flow(request, request.alive, 0));
+
+fn check(name: &str) -> Report {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    check_flow(&registry, &name.parse().expect("a call")).expect("it is registered")
+}
+
+fn failed(report: &Report) -> Vec<&'static str> {
+    let failed = report.checks.iter().filter(|check| matches!(check.outcome, Outcome::Failed(_)));
+    failed.map(|check| check.demand).collect()
+}
+
+#[test]
+fn broken_flow_strategies_are_caught() {
+    let valid = "flows are valid, and found when there are any";
+    for (name, demand) in [
+        ("sees-no-death", valid),
+        ("gives-up", valid),
+        ("short-measure", valid),
+        ("forgets-the-source", valid),
+        ("remembers-what-it-should-not", "the same request gives the same answer"),
+        ("takes-its-time", "linear time, where it is promised"),
+    ] {
+        let report = check(name);
+        assert!(failed(&report).contains(&demand), "{report}");
+        assert!(!report.has_passed());
+    }
+    // What is right but slow is not called wrong, and what is right is not called broken.
+    assert_eq!(failed(&check("takes-its-time")).len(), 1);
+    check("as-it-should-be").assert_passed();
+}
+
+/// Everybody leads, in the same term.
+struct Everybody;
+
+impl LeaderStrategy for Everybody {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        Box::new(Selfish(seat))
+    }
+}
+
+struct Selfish(Seat);
+
+impl Election for Selfish {
+    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        if let ElectionInput::Start { .. } = input {
+            effects.leader = Some((self.0.me, Term(1)));
+        }
+    }
+}
+
+/// The last candidate leads, and nobody after it.
+struct Last;
+
+impl LeaderStrategy for Last {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        Box::new(OnlyIfLast(seat))
+    }
+}
+
+struct OnlyIfLast(Seat);
+
+impl Election for OnlyIfLast {
+    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        if let (ElectionInput::Start { durable }, true) =
+            (input, self.0.candidates.last() == Some(&self.0.me))
+        {
+            let term = durable.map_or(1, |bytes| u64::from(bytes[0]) + 1);
+            effects.durable = Some(Box::new([term as u8]));
+            effects.leader = Some((self.0.me, Term(term)));
+        }
+    }
+}
+
+const PROMISES: &[Promise] = &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually];
+
+register_leader!(LeaderDescriptor {
+    name: "everybody-leads",
+    summary: "broken on purpose",
+    source: "none",
+    guarantee: "keeps none",
+    promises: |_| PROMISES,
+    params: &[],
+    build: |_| Box::new(Everybody),
+});
+
+register_leader!(LeaderDescriptor {
+    name: "nobody-follows",
+    summary: "broken on purpose",
+    source: "none",
+    guarantee: "keeps none",
+    promises: |_| PROMISES,
+    params: &[],
+    build: |_| Box::new(Last),
+});
+
+#[test]
+fn broken_leader_strategies_are_caught() {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let check =
+        |name: &str| check_leader(&registry, &name.parse().expect("a call"), 300).expect("it is registered");
+    for (name, property) in
+        [("everybody-leads", "one_leader_per_term"), ("nobody-follows", "production_resumes")]
+    {
+        let report = check(name);
+        let Outcome::Failed(words) = &report.checks[0].outcome else {
+            panic!("{report}");
+        };
+        assert!(words.contains(property), "{report}");
+    }
+}
