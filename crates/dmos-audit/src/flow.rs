@@ -1,7 +1,7 @@
 //! Plans use only nodes taken for living, fit the recipes, and are found if there are any.
 
 use dmos_core::strategy::Promise;
-use dmos_core::{Flow, Network, NodeId, Property, Scenario, Share, SupplyEdge};
+use dmos_core::{Flow, FlowFault, Network, NodeId, Property, Scenario};
 use dmos_graph::makeable;
 use dmos_node::PlanReport;
 
@@ -37,53 +37,15 @@ impl<'a> Flows<'a> {
         }
     }
 
-    /// O(e log e) in the edges of the flow.
     fn check(&self, findings: &mut Findings, planner: NodeId, plan: &PlanReport, flow: &Flow) {
-        let network = &plan.network;
-        let name = |node: NodeId| self.network.node_name(node);
-        for edge in flow.edges() {
-            let requirements = network.requirements(edge.consumer);
-            let requires = requirements.binary_search_by_key(&edge.item, |required| required.item).is_ok();
-            if network.makes(edge.producer) != edge.item || !requires {
-                findings.add(Property::FlowFits, || {
-                    let (producer, consumer) = (name(edge.producer), name(edge.consumer));
-                    format!(
-                        "`{producer}` is to supply `{consumer}` with `{}`, which does not fit their recipes",
-                        network.item_name(edge.item)
-                    )
-                });
-            }
-        }
-        self.check_shares(findings, flow);
-        for node in flow.working() {
-            if !plan.alive.contains(node) {
-                findings.add(Property::PlannedAmongTheLiving, || {
-                    format!("node {planner} plans with `{}`, which it takes for dead", name(node))
-                });
-            }
-            // A supplier without suppliers needs none, unless others may stand in for sources.
-            let suppliers = flow.suppliers(node);
-            let is_checked = self.is_promised || !suppliers.is_empty();
-            let is_supplied = |item| suppliers.binary_search_by_key(&item, |edge| edge.item).is_ok();
-            if is_checked && !network.requirements(node).iter().all(|required| is_supplied(required.item)) {
-                findings.add(Property::FlowFits, || {
-                    format!("`{}` is not supplied with all that it requires", name(node))
-                });
-            }
-        }
-    }
-
-    /// The shares of each requirement's suppliers are to add up to the whole.
-    fn check_shares(&self, findings: &mut Findings, flow: &Flow) {
-        let supplies: Vec<_> = flow.supplies().collect();
-        for suppliers in supplies.chunk_by(|(a, _), (b, _)| (a.consumer, a.item) == (b.consumer, b.item)) {
-            let total: u64 = suppliers.iter().map(|(_, share)| u64::from(share.millionths())).sum();
-            if total != u64::from(Share::WHOLE.millionths()) {
-                let SupplyEdge { consumer, item, .. } = suppliers[0].0;
-                findings.add(Property::FlowFits, || {
-                    let (consumer, item) = (self.network.node_name(consumer), self.network.item_name(item));
-                    format!("the shares of those who supply `{consumer}` with `{item}` add up to {total} millionths")
-                });
+        // A supplier without suppliers needs none, unless others may stand in for sources.
+        for fault in flow.faults(&plan.network, &plan.alive, !self.is_promised) {
+            match fault {
+                FlowFault::Dead(node) => findings.add(Property::PlannedAmongTheLiving, || {
+                    let name = self.network.node_name(node);
+                    format!("node {planner} plans with `{name}`, which it takes for dead")
+                }),
+                fault => findings.add(Property::FlowFits, || fault.explain(self.network)),
             }
         }
     }

@@ -27,7 +27,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dmos_core::Registry;
-// Linked for what it registers.
+// Linked for what they register.
+use dmos_exec as _;
 use dmos_strategies as _;
 
 use args::{Arguments, Command};

@@ -41,7 +41,7 @@ pub mod strategy;
 pub mod time;
 
 pub use faults::{FaultKind, Faults};
-pub use flow::{Flow, FlowChange, FlowPart, Share, Supply, SupplyEdge};
+pub use flow::{Flow, FlowChange, FlowFault, FlowPart, Share, Supply, SupplyEdge};
 pub use ids::{BatchId, ItemId, NodeId, RequestId, Stamp, Term};
 pub use law::Law;
 pub use metrics::{Metric, NodeMetrics};

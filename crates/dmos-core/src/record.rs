@@ -6,6 +6,7 @@ use crate::faults::FaultKind;
 use crate::ids::NodeId;
 use crate::metrics::NodeMetrics;
 use crate::property::Property;
+use crate::strategy::NoFlow;
 use crate::time::{Span, Time};
 
 /// The record of one run.
@@ -77,7 +78,7 @@ pub struct PlanRecord {
     /// The number of supply edges chosen; none if there was no flow to be found.
     pub edges: Option<u64>,
     /// Why there was none.
-    pub no_flow: Option<String>,
+    pub no_flow: Option<NoFlow>,
     /// Whether it was put in force: the planner still led when it was ready.
     pub in_force: bool,
 }

@@ -171,7 +171,7 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
         took_s: plan.took.as_secs_f64(),
         steps: plan.steps,
         edges: plan.edges,
-        no_flow: plan.no_flow.clone(),
+        no_flow: plan.no_flow.as_ref().map(|no_flow| no_flow.explain(network)),
         in_force: plan.in_force,
     };
     record.plans.iter().map(entry).collect()

@@ -1,5 +1,6 @@
 //! `dmos run`: simulates scenarios and prints the metric table of each run.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -143,10 +144,12 @@ fn tell(scenario: &Scenario, record: &RunRecord) {
         total(Metric::FinalBatchesMade),
         goods.made,
     ));
-    let given_up = total(Metric::FailedFlowUpdate);
-    if given_up > 0 {
-        let budget = scenario.planning_budget;
-        say(&format!("warning: {given_up} plans were given up after {budget} steps; see `planning_budget`"));
+    let given_up = record.plans.iter().filter_map(|plan| plan.no_flow.as_ref()).filter(|why| why.gave_up());
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+    given_up.for_each(|why| *reasons.entry(why.explain(&scenario.network)).or_default() += 1);
+    for (reason, count) in reasons {
+        let plans = if count == 1 { "plan was" } else { "plans were" };
+        say(&format!("warning: {count} {plans} given up: {reason}"));
     }
     let (injected, effective) = record.fault_counts.iter().fold((0, 0), |(injected, effective), count| {
         (injected + count.injected, effective + count.effective)

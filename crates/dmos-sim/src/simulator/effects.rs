@@ -185,7 +185,7 @@ impl Simulator<'_> {
             took: plan.took,
             steps: plan.steps,
             edges: plan.flow.as_ref().ok().map(|flow| flow.edges().len() as u64),
-            no_flow: plan.flow.as_ref().err().map(|no_flow| no_flow.explain(&plan.network)),
+            no_flow: plan.flow.as_ref().err().cloned(),
             in_force: plan.in_force,
         });
         if plan.in_force {

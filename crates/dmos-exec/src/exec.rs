@@ -1,0 +1,104 @@
+//! The flow strategy that asks a program.
+
+use std::time::Duration;
+
+use dmos_core::strategy::{
+    Change, FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
+    register_flow,
+};
+use dmos_core::{Flow, Span};
+
+use crate::process::Process;
+use crate::protocol::{AnswerLine, flow, network_line, request_line};
+
+register_flow!(FlowDescriptor {
+    name: "exec",
+    summary: "asks a program of your own, in any language, by lines of JSON",
+    source: "your program",
+    guarantee: "none but that flows are valid: anything else is a plan that failed; as repeatable as the program",
+    promises: |_| &[],
+    params: &[
+        ParamSpec {
+            name: "command",
+            summary: "the program and its arguments, separated by blanks; it is run as it stands, without a shell",
+            kind: ParamKind::Text,
+        },
+        ParamSpec {
+            name: "limit",
+            summary: "how long an answer may take, in real time",
+            kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(10) },
+        },
+    ],
+    build: |params: &Params| Box::new(Exec {
+        command: params.text("command").to_owned(),
+        limit: Duration::from_nanos(params.duration("limit").as_nanos()),
+        process: None,
+        plans: 0,
+    }),
+});
+
+struct Exec {
+    command: String,
+    limit: Duration,
+    process: Option<Process>,
+    plans: u64,
+}
+
+impl FlowStrategy for Exec {
+    fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+        // A program that has failed is dropped, and with it ended: the next plan starts it anew.
+        let mut process = self.process.take();
+        self.plans += 1;
+        let answer = self.ask(&mut process, request).map_err(|problem| self.failure(problem))?;
+        let steps = answer.steps.unwrap_or_else(|| answer.edges.as_ref().map_or(0, Vec::len) as u64);
+        meter.charge(steps)?;
+        if let Some(remark) = answer.remark {
+            meter.remark(remark);
+        }
+        let planned = match (answer.edges, answer.no_flow) {
+            (Some(edges), None) => flow(&edges).and_then(|flow| valid(flow, request)),
+            (None, Some(words)) => {
+                meter.remark(words);
+                self.process = process;
+                return Err(match request.alive.is_empty() {
+                    true => NoFlow::NobodyAlive,
+                    false => NoFlow::Unmakeable(request.network.final_items()[0]),
+                });
+            }
+            _ => Err("an answer has either `edges` or `no_flow`".to_owned()),
+        };
+        let planned = planned.map_err(|problem| self.failure(problem))?;
+        self.process = process;
+        Ok(planned)
+    }
+}
+
+/// A flow that can be put in force.
+fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
+    match flow.faults(request.network, request.alive, false).first() {
+        Some(fault) => Err(format!("its flow is invalid: {}", fault.explain(request.network))),
+        None => Ok(flow),
+    }
+}
+
+impl Exec {
+    fn ask(&self, process: &mut Option<Process>, request: &PlanRequest<'_>) -> Result<AnswerLine, String> {
+        let is_new = process.is_none() || request.in_force.is_none();
+        let is_changed = request.changes.iter().any(|change| matches!(change, Change::Recipe(_)));
+        let mut lines = if is_new || is_changed { network_line(request) } else { String::new() };
+        lines.push_str(&request_line(request, self.plans));
+        let running = match process {
+            Some(running) => running,
+            None => process.insert(Process::start(&self.command)?),
+        };
+        let answer = running.ask(lines, self.limit)?;
+        serde_json::from_str(&answer).map_err(|error| {
+            let start: String = answer.trim_end().chars().take(80).collect();
+            format!("its answer is not one of the protocol: {error} in `{start}`")
+        })
+    }
+
+    fn failure(&self, problem: String) -> NoFlow {
+        NoFlow::PlannerFailed { planner: self.command.clone(), problem }
+    }
+}

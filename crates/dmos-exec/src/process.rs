@@ -1,0 +1,69 @@
+//! A running program that answers each line with a line, within a time limit.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// The longest answer, in bytes.
+const ANSWER_MAX: u64 = 1 << 30;
+
+/// A program with its ends.
+pub(crate) struct Process {
+    child: Child,
+    /// None after a failure.
+    ends: Option<(ChildStdin, BufReader<ChildStdout>)>,
+}
+
+impl Process {
+    /// Starts a program. Its stderr is that of this process.
+    pub(crate) fn start(command: &str) -> Result<Self, String> {
+        let mut words = command.split_whitespace();
+        let program = words.next().ok_or("the command is empty")?;
+        let started = Command::new(program).args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = started.map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+        let ends = child.stdin.take().zip(child.stdout.take().map(BufReader::new));
+        Ok(Self { child, ends })
+    }
+
+    /// Writes lines and reads the answer. After an error the program is of no use any more.
+    ///
+    /// Both are done by a thread of their own: a program that does not read must not hold us up either.
+    pub(crate) fn ask(&mut self, lines: String, limit: Duration) -> Result<String, String> {
+        let (mut stdin, mut stdout) = self.ends.take().ok_or("it has failed before")?;
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            let written = stdin.write_all(lines.as_bytes()).and_then(|()| stdin.flush());
+            let mut answer = String::new();
+            let read = (&mut stdout).take(ANSWER_MAX).read_line(&mut answer);
+            // Whoever asked may have given up.
+            let _ = sender.send((written, read.map(|_| answer), (stdin, stdout)));
+        });
+        match receiver.recv_timeout(limit) {
+            Ok((_, Ok(answer), ends)) if answer.ends_with('\n') => {
+                self.ends = Some(ends);
+                Ok(answer)
+            }
+            Ok((_, Err(error), _)) => Err(format!("its answer cannot be read: {error}")),
+            Ok((..)) | Err(RecvTimeoutError::Disconnected) => Err(self.end()),
+            Err(RecvTimeoutError::Timeout) => Err(format!("it gave no answer within {limit:?} of real time")),
+        }
+    }
+
+    /// Says how the program ended, which has closed its stdout.
+    fn end(&mut self) -> String {
+        match self.child.wait() {
+            Ok(status) => format!("it ended without an answer, with {status}"),
+            Err(error) => format!("it ended without an answer: {error}"),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.ends = None;
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,178 @@
+//! What is written to a planner and read from it: one JSON value a line.
+//!
+//! First, and again whenever a recipe has changed, the network; then a request for each plan, and to each request
+//! an answer. Nodes and items are named by their numbers, from 0 in the order of the lists.
+
+use dmos_core::strategy::{Change, PlanRequest};
+use dmos_core::{Flow, NodeId, Share, SupplyEdge};
+use serde::{Deserialize, Serialize};
+
+/// The network: the line before the first request.
+#[derive(Debug, Serialize)]
+pub struct NetworkLine<'a> {
+    /// Says which line this is.
+    pub network: NetworkOf<'a>,
+    /// The number from which a planner draws whatever it draws.
+    pub seed: u64,
+    /// A manufacture cycle, in seconds.
+    pub cycle_s: f64,
+    /// A transit, in seconds, on average.
+    pub transit_s: f64,
+}
+
+/// Items and nodes.
+#[derive(Debug, Serialize)]
+pub struct NetworkOf<'a> {
+    /// The names of the items.
+    pub items: Vec<String>,
+    /// The items that the network exists to make.
+    pub final_items: Vec<usize>,
+    /// The nodes.
+    pub nodes: Vec<NodeOf<'a>>,
+}
+
+/// A node with its recipe.
+#[derive(Debug, Serialize)]
+pub struct NodeOf<'a> {
+    /// Its name.
+    pub name: std::borrow::Cow<'a, str>,
+    /// The item it makes.
+    pub makes: usize,
+    /// How many batches one making yields.
+    pub quantity: u32,
+    /// How many cycles it takes.
+    pub cycles: u32,
+    /// What it costs to have the node work.
+    pub cost: u32,
+    /// Items and how many batches of each one making takes.
+    pub requires: Vec<(usize, u32)>,
+}
+
+/// A request for a plan.
+#[derive(Debug, Serialize)]
+pub struct RequestLine {
+    /// Counts the requests, from 1.
+    pub plan: u64,
+    /// The nodes that are alive.
+    pub alive: Vec<usize>,
+    /// The edges of the flow in force: producer, consumer, item and share in millionths; none before the first.
+    pub in_force: Option<Vec<(usize, usize, usize, u32)>>,
+    /// What has changed since then.
+    pub changes: Vec<ChangeOf>,
+}
+
+/// What makes a new plan necessary.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeOf {
+    /// A node died, or retired.
+    Died(usize),
+    /// A node came back, or joined.
+    Returned(usize),
+    /// A node's recipe was changed.
+    Recipe(usize),
+}
+
+/// An answer: `edges` or `no_flow`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerLine {
+    /// Producer, consumer, item, and if a requirement has several suppliers the share in millionths.
+    #[serde(default)]
+    pub edges: Option<Vec<EdgeOf>>,
+    /// Why there is no flow.
+    #[serde(default)]
+    pub no_flow: Option<String>,
+    /// Elementary steps that the plan took; as many as there are edges, if it does not say.
+    #[serde(default)]
+    pub steps: Option<u64>,
+    /// Something of interest, in words.
+    #[serde(default)]
+    pub remark: Option<String>,
+}
+
+/// An edge with or without a share.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum EdgeOf {
+    /// Producer, consumer, item, share in millionths.
+    Shared(u32, u32, u32, u32),
+    /// Producer, consumer, item.
+    Plain(u32, u32, u32),
+}
+
+/// The line that describes the network of a request.
+#[must_use]
+pub fn network_line(request: &PlanRequest<'_>) -> String {
+    let network = request.network;
+    let node = |node: NodeId| NodeOf {
+        name: network.node_name(node),
+        makes: network.makes(node).index(),
+        quantity: network.quantity_made(node),
+        cycles: network.cycles(node),
+        cost: network.cost(node),
+        requires: network.requirements(node).iter().map(|r| (r.item.index(), r.quantity)).collect(),
+    };
+    line(&NetworkLine {
+        network: NetworkOf {
+            items: network.items().map(|item| network.item_name(item).into_owned()).collect(),
+            final_items: network.final_items().iter().map(|item| item.index()).collect(),
+            nodes: network.nodes().map(node).collect(),
+        },
+        seed: request.seed,
+        cycle_s: request.pace.cycle.as_secs_f64(),
+        transit_s: request.pace.transit.as_secs_f64(),
+    })
+}
+
+/// The line that asks for a plan.
+#[must_use]
+pub fn request_line(request: &PlanRequest<'_>, plan: u64) -> String {
+    let edge = |(edge, share): (SupplyEdge, Share)| {
+        (edge.producer.index(), edge.consumer.index(), edge.item.index(), share.millionths())
+    };
+    let change = |change: &Change| match *change {
+        Change::Died(node) => ChangeOf::Died(node.index()),
+        Change::Returned(node) => ChangeOf::Returned(node.index()),
+        Change::Recipe(node) => ChangeOf::Recipe(node.index()),
+    };
+    line(&RequestLine {
+        plan,
+        alive: request.alive.iter().map(NodeId::index).collect(),
+        in_force: request.in_force.map(|flow| flow.supplies().map(edge).collect()),
+        changes: request.changes.iter().map(change).collect(),
+    })
+}
+
+fn line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("numbers and names can be written") + "\n"
+}
+
+/// The flow of an answer.
+///
+/// # Errors
+/// If an edge is given twice, or a share is more than the whole.
+pub fn flow(edges: &[EdgeOf]) -> Result<Flow, String> {
+    let plain = |&edge: &EdgeOf| match edge {
+        EdgeOf::Shared(producer, consumer, item, _) | EdgeOf::Plain(producer, consumer, item) => SupplyEdge {
+            producer: NodeId::new(producer as usize),
+            consumer: NodeId::new(consumer as usize),
+            item: dmos_core::ItemId::new(item as usize),
+        },
+    };
+    let all: Vec<_> = edges.iter().map(plain).collect();
+    let mut sorted = all.clone();
+    sorted.sort_unstable();
+    if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("it gives an edge twice: {:?}", twice[0]));
+    }
+    // Shares may be left out where there is one supplier, and are equal where they are left out for all.
+    let equal = Flow::new(all.clone());
+    let by_edge: std::collections::BTreeMap<_, _> = equal.supplies().collect();
+    let share = |(edge, supply): (&EdgeOf, SupplyEdge)| match *edge {
+        EdgeOf::Shared(.., share) => Ok((supply, Share::try_from(share)?)),
+        EdgeOf::Plain(..) => Ok((supply, by_edge[&supply])),
+    };
+    let supplies = edges.iter().zip(all).map(share).collect::<Result<Vec<_>, &str>>()?;
+    Ok(Flow::with_shares(supplies))
+}

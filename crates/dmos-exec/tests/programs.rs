@@ -1,0 +1,151 @@
+//! What becomes of programs that answer, end, hang and talk nonsense.
+//!
+//! This program is its own planner: called with a part to play, it answers on stdout as such a program would.
+
+use std::io::{BufRead, Write};
+
+use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
+use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, Registry, Share};
+use dmos_exec as _;
+use dmos_graph::Plant;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some("play"), Some(part)) = (arguments.next().as_deref(), arguments.next()) {
+        return play(&part);
+    }
+    answers_are_flows();
+    failures_are_named();
+    a_program_that_ended_is_started_again();
+    it_is_kept_running();
+    nothing_that_cannot_be_started_is_waited_for();
+}
+
+/// Answers each request; the network has wood (0), doors (1) and houses (2), made by a node each.
+fn play(part: &str) {
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let message: serde_json::Value = serde_json::from_str(&line).expect("lines of JSON");
+        let Some(number) = message["plan"].as_u64() else {
+            assert_eq!(message["network"]["nodes"][1]["requires"], serde_json::json!([[0, 1]]));
+            continue;
+        };
+        let good = r#"{"edges": [[0, 1, 0], [1, 2, 1]], "steps": 7, "remark": "as ever"}"#;
+        let answer = match part {
+            "well" => good,
+            "with-shares" => r#"{"edges": [[0, 1, 0, 1000000], [1, 2, 1]]}"#,
+            "short-shares" => r#"{"edges": [[0, 1, 0, 999999], [1, 2, 1]]}"#,
+            "twice" => r#"{"edges": [[0, 1, 0], [0, 1, 0], [1, 2, 1]]}"#,
+            "none" => r#"{"no_flow": "I do not feel like it"}"#,
+            "half" => r#"{"edges": [[1, 2, 1]]}"#,
+            "misfit" => r#"{"edges": [[0, 2, 0]]}"#,
+            "beyond" => r#"{"edges": [[7, 1, 0]]}"#,
+            "nonsense" => "what?",
+            "both" => r#"{"edges": [], "no_flow": ""}"#,
+            "other" => r#"{"flow": []}"#,
+            "ends" => std::process::exit(3),
+            "ends-on-2" if number == 2 => std::process::exit(0),
+            "ends-on-2" => good,
+            "hangs" => loop {
+                std::thread::park();
+            },
+            "counts" => &format!(r#"{{"edges": [[0, 1, 0], [1, 2, 1]], "steps": {}}}"#, std::process::id()),
+            part => panic!("no such part: {part}"),
+        };
+        println!("{answer}");
+        std::io::stdout().flush().expect("somebody reads");
+    }
+}
+
+fn planner(part: &str, limit: &str, network: &Network) -> Box<dyn FlowStrategy> {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let program = std::env::current_exe().expect("this program");
+    let command = format!("{} play {part}", program.display());
+    let params = vec![("command".to_owned(), command), ("limit".to_owned(), limit.to_owned())];
+    let call = StrategyCall { name: "exec".to_owned(), params };
+    registry.flow(&call, network).expect("it is registered").build()
+}
+
+fn network() -> Network {
+    Plant::ThreeNodes.description().build().expect("a network").0
+}
+
+fn ask(planner: &mut dyn FlowStrategy, dead: &[usize]) -> (Result<Flow, NoFlow>, Meter) {
+    let network = network();
+    let mut alive = NodeSet::all(3);
+    dead.iter().for_each(|&node| assert!(alive.remove(NodeId::new(node))));
+    let mut meter = Meter::new(1_000_000_000);
+    let answer = planner.plan(&PlanRequest::first(&network, &alive), &mut meter);
+    (answer, meter)
+}
+
+fn answers_are_flows() {
+    let (flow, meter) = ask(&mut *planner("well", "20s", &network()), &[]);
+    let flow = flow.expect("a flow");
+    assert_eq!((flow.edges().len(), meter.steps(), meter.remarks()), (2, 7, &["as ever".to_owned()][..]));
+    let (flow, meter) = ask(&mut *planner("with-shares", "20s", &network()), &[]);
+    assert!(flow.expect("a flow").supplies().all(|(_, share)| share == Share::WHOLE));
+    assert_eq!(meter.steps(), 2, "as many as there are edges");
+    let (none, meter) = ask(&mut *planner("none", "20s", &network()), &[]);
+    assert!(matches!(none, Err(NoFlow::Unmakeable(_))), "{none:?}");
+    assert_eq!(meter.remarks(), ["I do not feel like it"]);
+}
+
+fn failures_are_named() {
+    for (part, dead, problem) in [
+        ("short-shares", &[][..], "its flow is invalid: the shares of those who supply `door` with `wood`"),
+        ("twice", &[], "it gives an edge twice"),
+        ("half", &[], "its flow is invalid: `door` works, but nobody supplies it with `wood`"),
+        ("misfit", &[], "its flow is invalid: `wood` is to supply `house` with `wood`, which does not fit"),
+        ("beyond", &[], "names what is not in the network"),
+        ("well", &[0], "its flow is invalid: `wood` is dead, and planned with"),
+        (
+            "nonsense",
+            &[],
+            "its answer is not one of the protocol: expected value at line 1 column 1 in `what?`",
+        ),
+        ("both", &[], "an answer has either `edges` or `no_flow`"),
+        ("other", &[], "unknown field `flow`"),
+        ("ends", &[], "it ended without an answer, with exit status: 3"),
+        ("hangs", &[], "it gave no answer within 300ms of real time"),
+    ] {
+        let (answer, _) =
+            ask(&mut *planner(part, if part == "hangs" { "300ms" } else { "20s" }, &network()), dead);
+        let error = answer.expect_err(part);
+        assert!(error.gave_up());
+        assert!(error.to_string().contains(problem), "{part}: {error}");
+    }
+}
+
+fn a_program_that_ended_is_started_again() {
+    let mut planner = planner("ends-on-2", "20s", &network());
+    let answers = [(); 3].map(|()| ask(&mut *planner, &[]).0.is_ok());
+    assert_eq!(answers, [true, false, true]);
+}
+
+fn it_is_kept_running() {
+    let mut planner = planner("counts", "20s", &network());
+    let first = ask(&mut *planner, &[]).1.steps();
+    let network = network();
+    let alive = NodeSet::all(3);
+    let (flow, _) = ask(&mut *planner, &[]);
+    let flow = flow.expect("a flow");
+    let mut meter = Meter::new(1_000_000_000);
+    let request = PlanRequest {
+        in_force: Some(&flow),
+        changes: &[Change::Returned(NodeId::new(0))],
+        ..PlanRequest::first(&network, &alive)
+    };
+    let change = planner.replan(&request, &mut meter).expect("a flow");
+    assert!(change.added.is_empty() && change.removed.is_empty());
+    assert_eq!(meter.steps(), first, "the same process");
+}
+
+fn nothing_that_cannot_be_started_is_waited_for() {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let call: StrategyCall = "exec:command=no-such-program-anywhere".parse().expect("a call");
+    let mut planner = registry.flow(&call, &network()).expect("registered").build();
+    let error = ask(&mut *planner, &[]).0.expect_err("nothing to start");
+    assert!(error.to_string().starts_with("the planner `no-such-program-anywhere` failed: "), "{error}");
+    let missing = registry.flow(&"exec".parse().expect("a call"), &network()).expect_err("no command");
+    assert!(missing.to_string().starts_with("strategy `exec` needs its parameter `command`: "), "{missing}");
+}

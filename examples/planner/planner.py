@@ -1,0 +1,75 @@
+"""A planner for DMOS in Python: for each item the live maker that costs least, counted as a tree.
+
+    dmos run SCENARIO --flow "exec:command=python3 examples/planner/planner.py"
+
+DMOS writes lines of JSON: first the network, then a request for each plan; it reads a line for each request.
+docs/strategies.md describes them.
+"""
+
+import json
+import sys
+
+
+def making_order(network):
+    """The items, each after all that any of its recipes requires."""
+    order, seen = [], set()
+    requires = [set() for _ in network["items"]]
+    for node in network["nodes"]:
+        requires[node["makes"]].update(item for item, _ in node["requires"])
+    for start in range(len(requires)):
+        stack = [(start, False)]
+        while stack:
+            item, is_done = stack.pop()
+            if is_done:
+                order.append(item)
+            elif item not in seen:
+                seen.add(item)
+                stack.append((item, True))
+                stack.extend((needed, False) for needed in requires[item])
+    return order
+
+
+def plan(network, order, producers, alive):
+    """The edges of the cheapest plan, and the steps it took; no edges if there is no flow."""
+    nodes, best, steps = network["nodes"], {}, 0
+    for item in order:
+        for number in producers[item]:
+            node = nodes[number]
+            steps += 1 + len(node["requires"])
+            if number in alive and all(needed in best for needed, _ in node["requires"]):
+                cost = node["cost"] + sum(1 + best[needed][0] for needed, _ in node["requires"])
+                best[item] = min(best.get(item, (cost, number)), (cost, number))
+    ends = [best[item][1] for item in network["final_items"] if item in best]
+    if not ends:
+        return None, steps
+    edges, planned = [], set()
+    while ends:
+        consumer = ends.pop()
+        if consumer not in planned:
+            planned.add(consumer)
+            for item, _ in nodes[consumer]["requires"]:
+                edges.append([best[item][1], consumer, item])
+                ends.append(best[item][1])
+    return edges, steps + len(edges)
+
+
+def main():
+    for line in sys.stdin:
+        message = json.loads(line)
+        if "network" in message:
+            network = message["network"]
+            order = making_order(network)
+            producers = [[] for _ in network["items"]]
+            for number, node in enumerate(network["nodes"]):
+                producers[node["makes"]].append(number)
+            continue
+        edges, steps = plan(network, order, producers, set(message["alive"]))
+        if edges is None:
+            answer = {"no_flow": "no final item can be made", "steps": steps}
+        else:
+            answer = {"edges": edges, "steps": steps}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
