@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Network(NetworkArguments),
     /// Plan the flow once, and say why it is as it is.
     Plan(PlanArguments),
-    /// List the strategies there are.
+    /// List the strategies there are, show, check or begin one.
     Strategies(StrategiesArguments),
     /// Search for a run in which something is lost: draw scenarios and faults, run them, and audit them.
     Fuzz(FuzzArguments),
@@ -149,9 +149,56 @@ pub(crate) struct PlanArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct StrategiesArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<StrategiesCommand>,
     /// How to print.
     #[arg(long, default_value = "table")]
     pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StrategiesCommand {
+    /// Show all there is to know of a strategy.
+    Show {
+        /// The strategy.
+        name: String,
+        /// How to print.
+        #[arg(long, default_value = "table")]
+        format: PlanFormat,
+    },
+    /// Check whether a strategy keeps the contract; exit with 1 if it does not.
+    Check {
+        /// The strategy: `name` or `name:parameter=value,...`.
+        #[arg(value_name = "NAME")]
+        call: StrategyCall,
+        /// How many runs to make with a leader strategy.
+        #[arg(long, default_value_t = 2_000, value_name = "N")]
+        runs: u64,
+    },
+    /// Write a small crate with a strategy of your own, to begin from.
+    New(NewArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArguments {
+    /// The name of the strategy and its crate.
+    pub(crate) name: String,
+    /// What it plans.
+    #[arg(long, default_value = "flow")]
+    pub(crate) kind: Family,
+    /// The directory to write the crate into, below its name.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// A checkout of DMOS to build with, if it is not where this program was built from.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sources: Option<PathBuf>,
+}
+
+/// The two families of strategies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Family {
+    Flow,
+    Leader,
 }
 
 #[derive(Debug, Args)]

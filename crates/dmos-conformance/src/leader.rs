@@ -25,21 +25,24 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
         let choice = registry.flow(&StrategyCall { name: flow.to_owned(), params: Vec::new() }, &network);
         choice.is_ok_and(|choice| choice.promises(Promise::FindsFlow))
     };
-    if let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) {
-        set.push(Override::option("flow", flow.name));
-    }
+    let demand = "what it promises holds, through crashes, losses and partitions";
+    let report = |outcome| Report { strategy: choice.to_string(), checks: vec![Check { demand, outcome }] };
+    let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) else {
+        let words = "runs need a flow strategy, and none is linked in; `use dmos_strategies as _;` does that";
+        return Ok(report(Outcome::Failed(words.to_owned())));
+    };
+    set.push(Override::option("flow", flow.name));
     let subject = Subject::Anything(set);
     let search = Search { subject: &subject, seed: 4, first: 0, registry };
     let summary = search.run(runs, |_| true);
     let promised = [Promise::OneLeaderPerTerm, Promise::OneLeaderEventually, Promise::LeaderByMajority];
     let promised: Vec<_> = promised.into_iter().filter(|promise| choice.promises(*promise)).collect();
-    let demand = "what it promises holds, through crashes, losses and partitions";
     let outcome = match summary {
         _ if promised.is_empty() => Outcome::NotDemanded("it promises nothing".to_owned()),
         Ok(summary) => outcome(&summary, &promised),
         Err(error) => Outcome::Failed(error.to_string()),
     };
-    Ok(Report { strategy: choice.to_string(), checks: vec![Check { demand, outcome }] })
+    Ok(report(outcome))
 }
 
 fn outcome(summary: &Summary, promised: &[Promise]) -> Outcome {

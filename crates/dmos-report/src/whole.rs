@@ -15,7 +15,7 @@ pub fn is_free(path: &Path) -> bool {
     }
 }
 
-/// Writes a directory of files. The directory must not exist, unless it is empty.
+/// Writes a directory of files, also below it. The directory must not exist, unless it is empty.
 ///
 /// # Errors
 /// If the directory exists and is not empty, or anything cannot be written; then nothing is left behind.
@@ -31,7 +31,9 @@ pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> 
     fs::create_dir_all(parent)?;
     let temporary = tempfile::Builder::new().prefix(".dmos-").tempdir_in(parent)?;
     for (name, content) in files {
-        let mut file = File::create(temporary.path().join(name))?;
+        let path = temporary.path().join(name);
+        fs::create_dir_all(path.parent().unwrap_or(temporary.path()))?;
+        let mut file = File::create(path)?;
         file.write_all(content.as_bytes())?;
         file.sync_all()?;
     }

@@ -1,14 +1,20 @@
-//! `dmos strategies`: lists the strategies there are, from their descriptors.
+//! `dmos strategies`: what strategies there are, what each is, whether one keeps the contract, and how to begin
+//! one of your own.
 
-use dmos_core::Registry;
-use dmos_core::strategy::Descriptor;
+mod create;
+
+use dmos_core::strategy::{Choice, Descriptor, ParamSpec, StrategyCall};
+use dmos_core::{Network, Registry};
+use dmos_graph::Plant;
+use dmos_graph::names::nearest;
 use dmos_report::table;
 use serde::Serialize;
 
-use crate::args::{PlanFormat, StrategiesArguments};
+use crate::args::{Family, PlanFormat, StrategiesArguments, StrategiesCommand};
 use crate::failure::Failure;
 use crate::output::{print, print_json};
 
+/// All that a descriptor says.
 #[derive(Serialize)]
 struct StrategyEntry {
     family: &'static str,
@@ -16,6 +22,8 @@ struct StrategyEntry {
     summary: &'static str,
     source: &'static str,
     guarantee: &'static str,
+    /// What auditors hold it to in every run, with its parameters as by default.
+    promises: Vec<String>,
     parameters: Vec<ParameterEntry>,
 }
 
@@ -26,41 +34,134 @@ struct ParameterEntry {
     values: String,
 }
 
-fn entry<S: ?Sized>(family: &'static str, descriptor: &Descriptor<S>) -> StrategyEntry {
-    let parameter = |spec: &dmos_core::strategy::ParamSpec| ParameterEntry {
-        name: spec.name,
-        summary: spec.summary,
-        values: spec.kind.to_string(),
-    };
-    StrategyEntry {
-        family,
-        name: descriptor.name,
-        summary: descriptor.summary,
-        source: descriptor.source,
-        guarantee: descriptor.guarantee,
-        parameters: descriptor.params.iter().map(parameter).collect(),
+impl StrategyEntry {
+    /// Of a strategy with its parameters as by default, if it can be had so.
+    fn new<S: ?Sized>(family: &'static str, descriptor: &Descriptor<S>, choice: Option<Choice<S>>) -> Self {
+        let parameter = |spec: &ParamSpec| ParameterEntry {
+            name: spec.name,
+            summary: spec.summary,
+            values: spec.kind.to_string(),
+        };
+        let promises = choice.map_or(&[][..], |choice| choice.all_promises());
+        Self {
+            family,
+            name: descriptor.name,
+            summary: descriptor.summary,
+            source: descriptor.source,
+            guarantee: descriptor.guarantee,
+            promises: promises.iter().map(ToString::to_string).collect(),
+            parameters: descriptor.params.iter().map(parameter).collect(),
+        }
     }
 }
 
 pub(crate) fn run(arguments: &StrategiesArguments, registry: &Registry) -> Result<(), Failure> {
-    let flows = registry.flows().iter().map(|descriptor| entry("flow", descriptor));
-    let leaders = registry.leaders().iter().map(|descriptor| entry("leader", descriptor));
-    let entries: Vec<_> = flows.chain(leaders).collect();
-    match arguments.format {
-        PlanFormat::Json => print_json(&entries),
-        PlanFormat::Table => print(&text(&entries)),
+    match &arguments.command {
+        None => list(arguments.format, registry),
+        Some(StrategiesCommand::Show { name, format }) => show(name, *format, registry),
+        Some(StrategiesCommand::Check { call, runs }) => check(call, *runs, registry),
+        Some(StrategiesCommand::New(arguments)) => create::run(arguments, registry),
     }
 }
 
-fn text(entries: &[StrategyEntry]) -> String {
-    let row = |entry: &StrategyEntry| vec![entry.family.into(), entry.name.into(), entry.summary.into()];
-    let mut text = table::words(&["family", "strategy", "what it does"], entries.iter().map(row));
-    let parameters =
-        entries.iter().flat_map(|entry| entry.parameters.iter().map(move |parameter| (entry, parameter)));
-    let rows = parameters.map(|(entry, parameter)| {
-        vec![entry.name.into(), parameter.name.into(), parameter.values.clone(), parameter.summary.into()]
+/// Every strategy, flow strategies first, by name.
+fn entries(registry: &Registry) -> Vec<StrategyEntry> {
+    let network = any_network();
+    let call = |name: &str| StrategyCall { name: name.to_owned(), params: Vec::new() };
+    let flows = registry.flows().iter().map(|descriptor| {
+        StrategyEntry::new("flow", descriptor, registry.flow(&call(descriptor.name), &network).ok())
     });
-    text.push('\n');
-    text.push_str(&table::words(&["strategy", "parameter", "values", "what it does"], rows));
+    let leaders = registry.leaders().iter().map(|descriptor| {
+        StrategyEntry::new("leader", descriptor, registry.leader(&call(descriptor.name), &network).ok())
+    });
+    flows.chain(leaders).collect()
+}
+
+/// Parameters are checked for use on a network; here any will do.
+fn any_network() -> Network {
+    Plant::ThreeNodes.description().build().expect("a named plant is a network").0
+}
+
+fn list(format: PlanFormat, registry: &Registry) -> Result<(), Failure> {
+    let entries = entries(registry);
+    match format {
+        PlanFormat::Json => print_json(&entries),
+        PlanFormat::Table => {
+            let row =
+                |entry: &StrategyEntry| vec![entry.family.into(), entry.name.into(), entry.summary.into()];
+            print(&table::words(&["family", "strategy", "what it does"], entries.iter().map(row)))
+        }
+    }
+}
+
+fn show(name: &str, format: PlanFormat, registry: &Registry) -> Result<(), Failure> {
+    let all = entries(registry);
+    let found: Vec<_> = all.iter().filter(|entry| entry.name == name).collect();
+    if found.is_empty() {
+        return Err(unknown(name, &all));
+    }
+    match format {
+        PlanFormat::Json => print_json(&found),
+        PlanFormat::Table => print(&found.into_iter().map(text).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+fn unknown(name: &str, all: &[StrategyEntry]) -> Failure {
+    let hint = match nearest(name, all.iter().map(|entry| entry.name)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`dmos strategies` lists them".to_owned(),
+    };
+    Failure::Input(format!("there is no strategy `{name}`; {hint}"))
+}
+
+fn text(entry: &StrategyEntry) -> String {
+    let StrategyEntry { family, name, summary, source, guarantee, promises, parameters } = entry;
+    let mut text = format!("{name}: {summary}\n\n");
+    let mut line = |what: &str, words: &str| text.push_str(&format!("{what:<12}{words}\n"));
+    line("family", family);
+    line("source", source);
+    line("guarantee", guarantee);
+    let promised = if promises.is_empty() { "nothing".to_owned() } else { promises.join("; ") };
+    line("promises", &promised);
+    let first = parameters.first().map(|parameter| format!(":{}=...", parameter.name)).unwrap_or_default();
+    line("use", &format!("--{family} {name}{first}"));
+    let rows = parameters
+        .iter()
+        .map(|parameter| vec![parameter.name.into(), parameter.values.clone(), parameter.summary.into()]);
+    if !parameters.is_empty() {
+        text.push('\n');
+        text.push_str(&table::words(&["parameter", "values", "what it does"], rows));
+    }
     text
+}
+
+fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), Failure> {
+    let of = |family| move |entry: &&StrategyEntry| entry.family == family && entry.name == call.name;
+    let all = entries(registry);
+    let mut reports = Vec::new();
+    if all.iter().any(|entry| of("flow")(&entry)) {
+        reports.push(dmos_conformance::check_flow(registry, call));
+    }
+    if all.iter().any(|entry| of("leader")(&entry)) {
+        reports.push(dmos_conformance::check_leader(registry, call, runs));
+    }
+    if reports.is_empty() {
+        return Err(unknown(&call.name, &all));
+    }
+    let mut has_passed = true;
+    for report in reports {
+        let report = report.map_err(|error| Failure::Input(error.to_string()))?;
+        print(&report.to_string())?;
+        has_passed &= report.has_passed();
+    }
+    if has_passed { Ok(()) } else { Err(Failure::Found(format!("`{call}` does not keep the contract"))) }
+}
+
+impl Family {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Leader => "leader",
+        }
+    }
 }

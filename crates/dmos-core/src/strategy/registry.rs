@@ -252,10 +252,16 @@ impl<S: ?Sized> Choice<S> {
         self.descriptor
     }
 
+    /// All that it promises, with its parameters.
+    #[must_use]
+    pub fn all_promises(&self) -> &'static [Promise] {
+        (self.descriptor.promises)(&self.params)
+    }
+
     /// Whether it promises this, with its parameters.
     #[must_use]
     pub fn promises(&self, promise: Promise) -> bool {
-        (self.descriptor.promises)(&self.params).contains(&promise)
+        self.all_promises().contains(&promise)
     }
 
     /// Builds the strategy.

@@ -112,6 +112,13 @@ pub struct StrategyField(pub StrategyCall);
 
 impl Serialize for StrategyField {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let StrategyCall { name, params } = &self.0;
+        // In one line a comma ends a value.
+        if params.iter().any(|(_, value)| value.contains(',')) {
+            let name = ("name", name);
+            return serializer
+                .collect_map([name].into_iter().chain(params.iter().map(|(key, value)| (&key[..], value))));
+        }
         serializer.collect_str(&self.0)
     }
 }

@@ -1,0 +1,154 @@
+//! `dmos strategies new`: a crate with a strategy of your own, from the example crates of this project.
+
+use std::path::{Path, PathBuf};
+
+use dmos_core::Registry;
+use dmos_report::whole::{is_free, write_directory};
+
+use crate::args::{Family, NewArguments};
+use crate::failure::Failure;
+use crate::output::say;
+
+/// The files of an example crate, which is built and tested with the project, and the name in it.
+struct Example {
+    name: &'static str,
+    library: &'static str,
+    program: &'static str,
+    test: &'static str,
+}
+
+const FLOW: Example = Example {
+    name: "last-listed",
+    library: include_str!("../../../../../examples/last-listed/src/lib.rs"),
+    program: include_str!("../../../../../examples/last-listed/src/main.rs"),
+    test: include_str!("../../../../../examples/last-listed/tests/conformance.rs"),
+};
+
+const LEADER: Example = Example {
+    name: "appointed",
+    library: include_str!("../../../../../examples/appointed/src/lib.rs"),
+    program: include_str!("../../../../../examples/appointed/src/main.rs"),
+    test: include_str!("../../../../../examples/appointed/tests/conformance.rs"),
+};
+
+/// The crates of this project that a strategy crate uses.
+const CRATES: [&str; 4] = ["dmos-cli", "dmos-core", "dmos-graph", "dmos-conformance"];
+
+pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), Failure> {
+    let (name, family) = (&arguments.name, arguments.kind);
+    check_name(name, family, registry)?;
+    let sources = sources(arguments.sources.as_deref())?;
+    let place = arguments.out.join(name);
+    if !is_free(&place) {
+        let problem = format!("`{}` is there already; choose another name or --out", place.display());
+        return Err(Failure::Input(problem));
+    }
+    let example = match family {
+        Family::Flow => &FLOW,
+        Family::Leader => &LEADER,
+    };
+    let mut files = vec![
+        ("Cargo.toml", manifest(name, &sources)),
+        ("src/lib.rs", example.under(name, example.library)),
+        ("src/main.rs", example.under(name, example.program)),
+        ("tests/conformance.rs", example.under(name, example.test)),
+    ];
+    // The same versions of everything, so that nothing is to be fetched that is not there.
+    if let Ok(lock) = std::fs::read_to_string(sources.join("../Cargo.lock")) {
+        files.push(("Cargo.lock", lock));
+    }
+    write_directory(&place, &files)
+        .map_err(|error| Failure::Output(format!("`{}` cannot be written: {error}", place.display())))?;
+    say(&format!(
+        "`{0}` is written: `cd {0}`, then `cargo test` checks it, and `cargo run -- strategies` lists it",
+        place.display()
+    ));
+    Ok(())
+}
+
+/// A crate's name that no strategy has.
+fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Failure> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_good = (1..=64).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(plain)
+        && !name.ends_with('-')
+        && !name.contains("--");
+    if !is_good {
+        let words = "a name has small letters, digits and single `-`, and begins with a letter";
+        return Err(Failure::Input(format!("`{name}` cannot be the name of a strategy: {words}")));
+    }
+    let flows = registry.flows().iter().map(|flow| flow.name);
+    let mut known = flows.chain(registry.leaders().iter().map(|leader| leader.name));
+    if known.any(|known| known == name) || name.starts_with("dmos") {
+        let family = family.name();
+        return Err(Failure::Input(format!(
+            "`{name}` is taken; choose another name for your {family} strategy"
+        )));
+    }
+    Ok(())
+}
+
+/// Where the crates of this project are: as given, or where this program was built from.
+fn sources(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let place = given.map_or(built_from, |given| given.join("crates"));
+    let is_there = CRATES.iter().all(|name| place.join(name).join("Cargo.toml").is_file());
+    match place.canonicalize() {
+        Ok(place) if is_there => Ok(place),
+        _ => Err(Failure::Input(
+            "the sources of DMOS, which a strategy is built with, are not where this program was built from; say \
+             where they are with `--sources`, the directory that has `crates` in it"
+                .to_owned(),
+        )),
+    }
+}
+
+fn manifest(name: &str, sources: &Path) -> String {
+    let path = |name: &str| sources.join(name).display().to_string().replace('\\', "/");
+    let dependency = |name: &str| format!("{name} = {{ path = \"{}\" }}\n", path(name));
+    format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
+         [dependencies]\n{}{}{}\n[dev-dependencies]\n{}\n\
+         # The tests plan and simulate a lot; half-optimised code keeps them short.\n\
+         [profile.dev]\nopt-level = 1\n\n\
+         # A crate of its own, wherever it lies.\n[workspace]\n",
+        dependency("dmos-cli"),
+        dependency("dmos-core"),
+        dependency("dmos-graph"),
+        dependency("dmos-conformance"),
+    )
+}
+
+impl Example {
+    /// A file of the example under another name.
+    fn under(&self, name: &str, file: &str) -> String {
+        let snake = |name: &str| name.replace('-', "_");
+        let camel = |name: &str| -> String {
+            let word = |word: &str| {
+                let (first, rest) = word.split_at(1);
+                first.to_ascii_uppercase() + rest
+            };
+            name.split('-').map(word).collect()
+        };
+        file.replace(self.name, name)
+            .replace(&snake(self.name), &snake(name))
+            .replace(&camel(self.name), &camel(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_example_is_short_and_takes_any_name() {
+        for example in [&FLOW, &LEADER] {
+            assert!(example.library.lines().count() < 40, "{} has fewer than 40 lines", example.name);
+            let renamed = example.under("my-own", example.library);
+            assert!(renamed.contains("\"my-own\"") && renamed.contains("struct MyOwn;"), "{renamed}");
+            assert!(example.under("my-own", example.program).contains("use my_own as _;"));
+            assert!(!renamed.contains(example.name));
+        }
+    }
+}

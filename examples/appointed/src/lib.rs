@@ -1,0 +1,40 @@
+//! A leader strategy: the last candidate leads, whenever it is up, and nobody else ever does.
+
+use dmos_core::Term;
+use dmos_core::strategy::{
+    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, Promise, Seat,
+    register_leader,
+};
+
+register_leader!(LeaderDescriptor {
+    name: "appointed",
+    summary: "the last candidate leads, whenever it is up",
+    source: "an example",
+    guarantee: "at most one leader per term; none while the last candidate is down",
+    promises: |_| &[Promise::OneLeaderPerTerm],
+    params: &[],
+    build: |_| Box::new(Appointed),
+});
+
+struct Appointed;
+
+impl LeaderStrategy for Appointed {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        Box::new(Candidate(seat))
+    }
+}
+
+struct Candidate(Seat);
+
+impl Election for Candidate {
+    fn handle(&mut self, _: dmos_core::Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        if let (ElectionInput::Start { durable }, None) =
+            (input, self.0.others().find(|&node| node > self.0.me))
+        {
+            let known = durable.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+            let term = self.0.own_term_after(known);
+            effects.durable = Some(term.to_le_bytes().into());
+            effects.leader = Some((self.0.me, Term(term)));
+        }
+    }
+}
