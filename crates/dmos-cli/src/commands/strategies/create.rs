@@ -25,10 +25,10 @@ const FLOW: Example = Example {
 };
 
 const LEADER: Example = Example {
-    name: "appointed",
-    library: include_str!("../../../../../examples/appointed/src/lib.rs"),
-    program: include_str!("../../../../../examples/appointed/src/main.rs"),
-    test: include_str!("../../../../../examples/appointed/tests/conformance.rs"),
+    name: "last-appointed",
+    library: include_str!("../../../../../examples/last-appointed/src/lib.rs"),
+    program: include_str!("../../../../../examples/last-appointed/src/main.rs"),
+    test: include_str!("../../../../../examples/last-appointed/tests/conformance.rs"),
 };
 
 /// The crates of this project that a strategy crate uses.

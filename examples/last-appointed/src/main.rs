@@ -1,6 +1,6 @@
 //! `dmos` with the strategy of this crate linked in.
 
-use appointed as _;
+use last_appointed as _;
 
 fn main() -> std::process::ExitCode {
     dmos::main()

@@ -1,24 +1,21 @@
 //! A leader strategy: the last candidate leads, whenever it is up, and nobody else ever does.
 
-use dmos_core::Term;
-use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, Promise, Seat,
-    register_leader,
-};
+use dmos_core::strategy::*;
+use dmos_core::{Term, Time};
 
 register_leader!(LeaderDescriptor {
-    name: "appointed",
+    name: "last-appointed",
     summary: "the last candidate leads, whenever it is up",
     source: "an example",
     guarantee: "at most one leader per term; none while the last candidate is down",
     promises: |_| &[Promise::OneLeaderPerTerm],
     params: &[],
-    build: |_| Box::new(Appointed),
+    build: |_| Box::new(LastAppointed),
 });
 
-struct Appointed;
+struct LastAppointed;
 
-impl LeaderStrategy for Appointed {
+impl LeaderStrategy for LastAppointed {
     fn machine(&self, seat: Seat) -> Box<dyn Election> {
         Box::new(Candidate(seat))
     }
@@ -27,10 +24,9 @@ impl LeaderStrategy for Appointed {
 struct Candidate(Seat);
 
 impl Election for Candidate {
-    fn handle(&mut self, _: dmos_core::Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
-        if let (ElectionInput::Start { durable }, None) =
-            (input, self.0.others().find(|&node| node > self.0.me))
-        {
+    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        let is_last = self.0.candidates.last() == Some(&self.0.me);
+        if let (true, ElectionInput::Start { durable }) = (is_last, input) {
             let known = durable.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
             let term = self.0.own_term_after(known);
             effects.durable = Some(term.to_le_bytes().into());

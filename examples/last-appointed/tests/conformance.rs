@@ -1,6 +1,6 @@
 //! The strategy keeps the contract.
 
-use appointed as _;
+use last_appointed as _;
 // Runs need a flow strategy as well: those that come with DMOS.
 use dmos as _;
 use dmos_core::Registry;
@@ -8,7 +8,7 @@ use dmos_core::Registry;
 #[test]
 fn it_keeps_the_contract() {
     let registry = Registry::collect().expect("no two strategies of one name");
-    let call = "appointed".parse().expect("a call");
+    let call = "last-appointed".parse().expect("a call");
     let report = dmos_conformance::check_leader(&registry, &call, 500).expect("it is registered");
     report.assert_passed();
 }
