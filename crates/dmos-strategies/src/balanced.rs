@@ -3,16 +3,19 @@
 //! All makers of the final items work, and item by item, consumers first, those who need the item are spread
 //! over its makers in proportion to capacity. With one supplier each that is list scheduling, largest demand
 //! first; with several it is McNaughton's wrap-around rule, by which loads are exactly even and each consumer
-//! has few suppliers with shares. Demands are those of consumers at full speed.
+//! has few suppliers with shares. A consumer's demand follows from its own load, if the makers of the final items
+//! work at full speed; those who make the same item are dealt out far from each other, so that nobody has
+//! all that turn out to work less.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise, Rating,
     register_flow,
 };
-use dmos_core::{Flow, NodeId, Share, SupplyEdge};
+use dmos_core::{Flow, ItemId, Network, NodeId, Share, SupplyEdge};
 use dmos_graph::Makers;
 
-use crate::spread::{capacity, demand, edges, one_each, usable, wrap_around};
+use crate::spread::{capacity, edges, one_each, usable, weights, wrap_around};
+use crate::wide::Wide;
 
 register_flow!(FlowDescriptor {
     name: "balanced",
@@ -37,58 +40,36 @@ struct Balanced {
     loads: Vec<f64>,
 }
 
+/// Who needs an item, and how much of it a cycle.
+type Needs = Vec<(NodeId, Wide)>;
+
 impl FlowStrategy for Balanced {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
         let makers = Makers::of(network, request.alive);
         meter.charge(makers.steps())?;
-        // By item: who needs it, and how much of it a cycle.
-        let mut needed: Vec<Vec<(NodeId, u64)>> = vec![Vec::new(); network.item_count()];
-        let need = |needed: &mut Vec<Vec<(NodeId, u64)>>, node: NodeId| {
-            for required in network.requirements(node) {
-                needed[required.item.index()].push((node, demand(network, node, required.quantity)));
-            }
-        };
-        let mut works = vec![false; network.node_count()];
+        let mut needed: Vec<Needs> = vec![Needs::new(); network.item_count()];
+        // By node, what it has to make a cycle, in parts of a batch.
+        let mut loads = vec![Wide::ZERO; network.node_count()];
         for &node in makers.finals(network)?.iter().flat_map(|&item| makers.of_item(item)) {
-            works[node.index()] = true;
-            need(&mut needed, node);
+            loads[node.index()] = Wide::from(capacity(network, node));
         }
-        let mut loads = vec![0.0; network.node_count()];
         let mut supplies: Vec<(SupplyEdge, Share)> = Vec::new();
         for &item in network.making_order().iter().rev() {
-            let consumers = std::mem::take(&mut needed[item.index()]);
-            if consumers.is_empty() {
-                continue;
+            let consumers = interleaved(network, std::mem::take(&mut needed[item.index()]));
+            if !consumers.is_empty() {
+                self.supply(network, item, (&makers, &consumers), &mut loads, &mut supplies, meter)?;
             }
-            let (producers, capacities) = self.producers(request, &makers, item, &consumers);
-            let demands: Vec<u64> = consumers.iter().map(|consumer| consumer.1).collect();
-            let first = supplies.len();
-            if self.max_suppliers == 1 {
-                let steps = one_each(&demands, &capacities, |consumer, producer| {
-                    let (consumer, producer) = (consumers[consumer].0, producers[producer]);
-                    supplies.push((SupplyEdge { consumer, item, producer }, Share::WHOLE));
-                });
-                meter.charge(steps)?;
-            } else {
-                wrap_around(&demands, &capacities, |consumer, shares| {
-                    supplies.extend(edges(consumers[consumer].0, item, &producers, shares));
-                });
-                meter.charge((consumers.len() + supplies.len() - first) as u64)?;
-            }
-            for (edge, share) in &supplies[first..] {
-                let producer = edge.producer;
-                let required =
-                    network.requirements(edge.consumer).iter().find(|required| required.item == item);
-                let demand = demand(network, edge.consumer, required.map_or(0, |required| required.quantity));
-                let part = f64::from(share.millionths()) / f64::from(Share::WHOLE.millionths());
-                loads[producer.index()] += part * demand as f64 / capacity(network, producer) as f64;
-                if !std::mem::replace(&mut works[producer.index()], true) {
-                    need(&mut needed, producer);
+            for &node in makers.of_item(item).iter().filter(|&&node| loads[node.index()] > Wide::ZERO) {
+                let makings = loads[node.index()] / Wide::from(network.quantity_made(node));
+                for required in network.requirements(node) {
+                    needed[required.item.index()].push((node, makings * Wide::from(required.quantity)));
                 }
             }
         }
-        self.loads = loads;
+        let over_capacity =
+            |node| (loads[NodeId::index(node)] / Wide::from(capacity(network, node))).to_f64();
+        self.loads = network.nodes().map(over_capacity).collect();
         Ok(Flow::with_shares(supplies))
     }
 
@@ -98,26 +79,58 @@ impl FlowStrategy for Balanced {
     }
 }
 
+/// Consumers such that those who make the same item stand far from each other.
+fn interleaved(network: &Network, consumers: Needs) -> Needs {
+    let groups = consumers.chunk_by(|a, b| network.makes(a.0) == network.makes(b.0));
+    let placed = groups.flat_map(|group| {
+        let count = group.len() as u64;
+        (0..).zip(group).map(move |(nth, &consumer)| ((2 * nth + 1) * (1 << 40) / count, consumer))
+    });
+    let mut placed: Vec<(u64, (NodeId, Wide))> = placed.collect();
+    placed.sort_by_key(|placed| placed.0);
+    placed.into_iter().map(|placed| placed.1).collect()
+}
+
 impl Balanced {
-    /// Who is to supply these consumers, with their capacities: all makers, or the largest if there are too many
-    /// for so few suppliers each.
-    fn producers(
+    /// Spreads the consumers of an item over its makers.
+    fn supply(
         &self,
-        request: &PlanRequest<'_>,
-        makers: &Makers,
-        item: dmos_core::ItemId,
-        consumers: &[(NodeId, u64)],
-    ) -> (Vec<NodeId>, Vec<u64>) {
+        network: &Network,
+        item: ItemId,
+        (makers, consumers): (&Makers, &Needs),
+        loads: &mut [Wide],
+        supplies: &mut Vec<(SupplyEdge, Share)>,
+        meter: &mut Meter,
+    ) -> Result<(), NoFlow> {
+        let demands: Vec<Wide> = consumers.iter().map(|consumer| consumer.1).collect();
+        let demands = weights(&demands);
+        let first = supplies.len();
         let mut producers = makers.of_item(item).to_vec();
-        if self.max_suppliers > 1 {
-            let network = request.network;
-            producers.sort_by_key(|&node| std::cmp::Reverse(capacity(network, node)));
-            let capacities: Vec<u64> = producers.iter().map(|&node| capacity(network, node)).collect();
-            let demands: Vec<u64> = consumers.iter().map(|consumer| consumer.1).collect();
-            let usable = usable(&demands, &capacities, self.max_suppliers);
-            producers.truncate(usable);
+        let capacities = |producers: &[NodeId]| -> Vec<u64> {
+            producers.iter().map(|&node| capacity(network, node)).collect()
+        };
+        if self.max_suppliers == 1 {
+            let steps = one_each(&demands, &capacities(&producers), |consumer, producer| {
+                let ((consumer, demand), producer) = (consumers[consumer], producers[producer]);
+                supplies.push((SupplyEdge { consumer, item, producer }, Share::WHOLE));
+                loads[producer.index()] = loads[producer.index()] + demand;
+            });
+            return meter.charge(steps);
         }
-        let capacities = producers.iter().map(|&node| capacity(request.network, node)).collect();
-        (producers, capacities)
+        // If there are too many makers for so few suppliers each, the largest take part.
+        producers.sort_by_key(|&node| std::cmp::Reverse(capacity(network, node)));
+        let (usable, steps) = usable(&demands, &capacities(&producers), self.max_suppliers);
+        producers.truncate(usable);
+        meter.charge(steps)?;
+        wrap_around(&demands, &capacities(&producers), |consumer, shares| {
+            let (consumer, demand) = consumers[consumer];
+            supplies.extend(edges(consumer, item, &producers, shares));
+            for &(producer, share) in shares {
+                let part = Wide::from(share.millionths()) / Wide::from(Share::WHOLE.millionths());
+                let load = &mut loads[producers[producer].index()];
+                *load = *load + demand * part;
+            }
+        });
+        meter.charge((consumers.len() + supplies.len() - first) as u64)
     }
 }

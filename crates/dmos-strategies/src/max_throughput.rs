@@ -21,7 +21,7 @@ use dmos_core::{Flow, ItemId, Network, NodeId, Requirement, Share, SupplyEdge};
 use dmos_graph::Makers;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
 
-use crate::spread::{PARTS, capacity, edges, wrap_around};
+use crate::spread::{PARTS, capacity, edges, weights, wrap_around};
 use crate::wide::Wide;
 
 register_flow!(FlowDescriptor {
@@ -304,11 +304,4 @@ impl Rates {
         }
         supplies
     }
-}
-
-/// The same proportions in whole numbers, of which the largest is 2^40 and none is zero.
-fn weights(numbers: &[Wide]) -> Vec<u64> {
-    let largest = numbers.iter().copied().fold(Wide::ZERO, |a, b| if a < b { b } else { a });
-    let scale = Wide::from(1_u64 << 40) / largest;
-    numbers.iter().map(|&number| ((number * scale).to_f64() as u64).max(1)).collect()
 }

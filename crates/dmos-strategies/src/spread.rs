@@ -5,6 +5,8 @@ use std::collections::BinaryHeap;
 
 use dmos_core::{ItemId, Network, NodeId, Share, SupplyEdge};
 
+use crate::wide::Wide;
+
 /// So many parts of a batch a cycle are the unit of demands and capacities: makings of up to 16 cycles divide it.
 pub(crate) const PARTS: u64 = 720_720;
 
@@ -13,10 +15,11 @@ pub(crate) fn capacity(network: &Network, node: NodeId) -> u64 {
     (u64::from(network.quantity_made(node)) * PARTS / u64::from(network.cycles(node))).max(1)
 }
 
-/// What a node takes in a cycle at full speed, if a making takes so many batches; in parts of a batch, at least
-/// one.
-pub(crate) fn demand(network: &Network, node: NodeId, quantity: u32) -> u64 {
-    (u64::from(quantity) * PARTS / u64::from(network.cycles(node))).max(1)
+/// The same proportions in whole numbers, of which the largest is 2^40 and none is zero.
+pub(crate) fn weights(numbers: &[Wide]) -> Vec<u64> {
+    let largest = numbers.iter().copied().fold(Wide::ZERO, |a, b| if a < b { b } else { a });
+    let scale = Wide::from(1_u64 << 40) / largest;
+    numbers.iter().map(|&number| ((number * scale).to_f64() as u64).max(1)).collect()
 }
 
 /// Gives each consumer, by its demand, one supplier, so that loads are as even as capacities allow: the one
@@ -91,20 +94,30 @@ fn shares(pieces: &[(usize, u128)]) -> Vec<(usize, Share)> {
     suppliers.zip(Share::split(&weights)).filter(|(_, share)| *share != Share::STANDBY).collect()
 }
 
-/// How many of the suppliers, the largest first, may take part if nobody is to have more than `most` suppliers:
-/// then the smallest load is long enough. The answer is at least 1. `most` is at least 2.
-pub(crate) fn usable(demands: &[u64], sorted_capacities: &[u64], most: u64) -> usize {
-    let demanded: u128 = demands.iter().map(|&demand| u128::from(demand)).sum();
-    let largest = u128::from(demands.iter().copied().max().unwrap_or(1));
-    let (mut sum, mut usable) = (0_u128, 1);
-    for (nth, &capacity) in sorted_capacities.iter().enumerate() {
-        sum += u128::from(capacity);
-        // A consumer on suppliers that carry at least its demand over `most - 1` has at most `most` of them.
-        if u128::from(capacity) * demanded * u128::from(most - 1) >= largest * sum {
-            usable = nth + 1;
-        }
+/// How many of the suppliers, the largest first, may take part if nobody is to have more than `most` suppliers, and
+/// the steps it took to find out. The number is at least 1. `most` is at least 2.
+pub(crate) fn usable(demands: &[u64], sorted_capacities: &[u64], most: u64) -> (usize, u64) {
+    let mut steps = 0;
+    let mut fits = |count: usize| {
+        steps += (demands.len() + count) as u64;
+        let mut fits = true;
+        wrap_around(demands, &sorted_capacities[..count], |_, suppliers| {
+            fits &= suppliers.len() as u64 <= most;
+        });
+        fits
+    };
+    let (mut good, mut bad) = (1, sorted_capacities.len() + 1);
+    // As a rule all may.
+    if fits(sorted_capacities.len()) {
+        good = sorted_capacities.len();
+    } else {
+        bad = sorted_capacities.len();
     }
-    usable
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        if fits(middle) { good = middle } else { bad = middle }
+    }
+    (good, steps)
 }
 
 /// The edges by which suppliers with shares supply a consumer.
@@ -154,7 +167,7 @@ mod tests {
             most in 2_u64..5,
         ) {
             capacities.sort_unstable_by_key(|&capacity| Reverse(capacity));
-            let used = &capacities[..usable(&demands, &capacities, most)];
+            let used = &capacities[..usable(&demands, &capacities, most).0];
             wrap_around(&demands, used, |_, suppliers| assert!(suppliers.len() as u64 <= most));
         }
 

@@ -146,16 +146,26 @@ fn shortest_lead_time_is_the_shortest() {
     }
 }
 
-/// By node: what it has to supply, if all consumers work at full speed, over what it can.
-fn loads(network: &Network, flow: &Flow) -> Vec<f64> {
-    let mut loads = vec![0.0; network.node_count()];
-    for (edge, share) in flow.supplies() {
-        let required = network.requirements(edge.consumer).iter().find(|required| required.item == edge.item);
-        let taken = f64::from(required.expect("it fits").quantity) / f64::from(network.cycles(edge.consumer));
-        let made = f64::from(network.quantity_made(edge.producer)) / f64::from(network.cycles(edge.producer));
-        loads[edge.producer.index()] += f64::from(share.millionths()) / 1e6 * taken / made;
+/// By node: what it has to make over what it can, if the makers of the final items work at full speed.
+fn loads(network: &Network, makers: &Makers, flow: &Flow) -> Vec<f64> {
+    let capacity = |node: NodeId| f64::from(network.quantity_made(node)) / f64::from(network.cycles(node));
+    let mut made = vec![0.0; network.node_count()];
+    for &item in network.making_order().iter().rev() {
+        for &node in makers.of_item(item) {
+            if network.is_final(node) {
+                made[node.index()] += capacity(node);
+            }
+            for required in network.requirements(node) {
+                let part = flow.part(node);
+                for supply in part.suppliers_of(required.item) {
+                    let share = f64::from(supply.share.millionths()) / 1e6;
+                    let makings = made[node.index()] / f64::from(network.quantity_made(node));
+                    made[supply.producer.index()] += share * makings * f64::from(required.quantity);
+                }
+            }
+        }
     }
-    loads
+    network.nodes().map(|node| made[node.index()] / capacity(node)).collect()
 }
 
 #[test]
@@ -165,7 +175,7 @@ fn balanced_loads_are_even() {
         let network = layered(6, producers, 3);
         let (flow, ..) =
             plan("balanced:max_suppliers=1", &network, &NodeSet::all(6 * producers)).expect("a flow");
-        let loads = loads(&network, &flow);
+        let loads = loads(&network, &Makers::of(&network, &NodeSet::all(6 * producers)), &flow);
         for item in network.items() {
             let of_item = network.producers(item).iter().map(|node| loads[node.index()]);
             let (least, most) =
@@ -178,8 +188,9 @@ fn balanced_loads_are_even() {
         for most in [2, 3] {
             let call = format!("balanced:max_suppliers={most}");
             let (flow, ..) = plan(&call, &network, &alive).expect("there is a flow");
-            let loads = loads(&network, &flow);
-            for item in network.items() {
+            let loads = loads(&network, &Makers::of(&network, &alive), &flow);
+            // Final items are made by all, whatever else takes of them.
+            for item in network.items().filter(|item| !network.final_items().contains(item)) {
                 let of_item =
                     network.producers(item).iter().map(|node| loads[node.index()]).filter(|&load| load > 0.0);
                 let (least, largest) =
