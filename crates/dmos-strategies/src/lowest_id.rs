@@ -161,7 +161,7 @@ impl Candidate {
 
     fn step_back(&mut self, effects: &mut ElectionEffects) {
         self.leads = false;
-        self.patience = self.patience + self.settings.step;
+        self.patience += self.settings.step;
         self.wait(effects);
     }
 

@@ -8,7 +8,7 @@ use dmos_report::table;
 use super::explain::{Explanation, Met, Other, Supplier};
 use super::{Comparison, Planned};
 
-/// So many nodes are named of each kind of those that were not chosen.
+/// So many suppliers are named, and so many of each kind of those that were not chosen.
 const NAMED_MAX: usize = 5;
 
 /// So many edges of a comparison are shown.
@@ -20,9 +20,10 @@ pub(super) fn text(planned: &Planned<'_>) -> String {
     text.push('\n');
     let edges = planned.flow.edges().len();
     let counters = planned.meter.counters().iter().map(|(name, value)| format!(", {name} {value}"));
-    let (strategy, steps, took) = (&planned.strategy, planned.meter.steps(), planned.took);
+    let (strategy, steps) = (&planned.strategy, planned.meter.steps());
+    let took = figure(planned.took.as_secs_f64());
     let counters: String = counters.collect();
-    let _ = writeln!(text, "{strategy}: {edges} edges in {steps} steps, {took} of virtual time{counters}");
+    let _ = writeln!(text, "{strategy}: {edges} edges in {steps} steps, {took} s of virtual time{counters}");
     for remark in planned.meter.remarks() {
         let _ = writeln!(text, "{remark}");
     }
@@ -59,14 +60,19 @@ fn suppliers(network: &Network, met: &Met) -> String {
         let name = named(network, supplier.node, supplier.rating);
         if supplier.share == Share::WHOLE { name } else { format!("{name} {}", supplier.share) }
     };
-    met.suppliers.iter().map(supplier).collect::<Vec<_>>().join(", ")
+    some_of(met.suppliers.iter().map(supplier))
 }
 
 fn others(network: &Network, why: &str, nodes: &[Other]) -> String {
-    let names = nodes.iter().take(NAMED_MAX).map(|other| named(network, other.node, other.rating));
-    let more = nodes.len().checked_sub(NAMED_MAX).filter(|&more| more > 0);
-    let names: Vec<_> = names.chain(more.map(|more| format!("{more} more"))).collect();
-    format!("{why}: {}", names.join(", "))
+    let names = nodes.iter().map(|other| named(network, other.node, other.rating));
+    format!("{why}: {}", some_of(names))
+}
+
+/// The first of them, and how many more there are.
+fn some_of(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().checked_sub(NAMED_MAX).filter(|&more| more > 0);
+    let names = names.take(NAMED_MAX).chain(more.map(|more| format!("{more} more")));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn named(network: &Network, node: NodeId, rating: Option<f64>) -> String {
