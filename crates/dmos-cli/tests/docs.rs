@@ -153,6 +153,68 @@ fn the_tables_that_the_prototype_left_empty_are_filled() {
     check_made("docs/failures.md", &(table("small-low-failure") + &table("med-low-fail")));
 }
 
+/// A family's strategies, from their descriptors.
+fn descriptor_table(family: &str, strategies: &[Value]) -> String {
+    let word = |strategy: &Value, field: &str| strategy[field].as_str().expect("words").to_owned();
+    let row = |strategy: &Value| {
+        let parameters = strategy["parameters"].as_array().expect("parameters").iter();
+        let parameters: Vec<_> = parameters
+            .map(|parameter| format!("`{}`: {}", word(parameter, "name"), word(parameter, "values")))
+            .collect();
+        let words = ["summary", "guarantee", "source"].map(|field| word(strategy, field));
+        format!("| `{}` | {} | {} |\n", word(strategy, "name"), words.join(" | "), parameters.join("; "))
+    };
+    let rows: String = strategies.iter().filter(|strategy| strategy["family"] == family).map(row).collect();
+    format!(
+        "| {family} strategy | what it does | guarantee | source | parameters |\n|---|---|---|---|---|\n{rows}"
+    )
+}
+
+/// How each flow strategy does on a scenario: means over twenty seeds.
+fn flow_table(scenario: &str, strategies: &[Value]) -> String {
+    let flows =
+        strategies.iter().filter(|strategy| strategy["family"] == "flow" && strategy["name"] != "exec");
+    let row = |flow: &Value| {
+        let name = flow["name"].as_str().expect("a name");
+        let runs = runs(scenario, &(name.to_owned(), vec!["--flow".to_owned(), name.to_owned()]));
+        assert_eq!(runs.len(), 20, "{scenario}, {name}");
+        let total = |figure: &dyn Fn(&Value) -> f64| runs.iter().map(figure).sum::<f64>();
+        let metric = |metric: &'static str| {
+            total(&|run| {
+                let nodes = run["nodes"].as_object().expect("nodes");
+                nodes.values().filter_map(|node| node[metric].as_f64()).sum()
+            })
+        };
+        let finals = total(&|run| run["final_batches"].as_f64().expect("a number"));
+        let plans = metric("plans_computed");
+        format!(
+            "| `{name}` | {:.1} | {:.0} | {:.0} | {:.1} | {:.0} |\n",
+            finals / 20.0,
+            total(&|run| run["goods"]["made"].as_f64().expect("a number")) / 20.0,
+            metric("sent_messages") / finals,
+            plans / 20.0,
+            metric("planning_steps") / plans,
+        )
+    };
+    let rows: String = flows.map(row).collect();
+    let head = "| final batches | batches made | messages for a final batch | plans | steps for a plan |";
+    format!("`{scenario}`:\n\n| flow strategy {head}\n|---|---|---|---|---|---|\n{rows}")
+}
+
+#[test]
+fn every_strategy_is_described_and_measured() {
+    let output = Command::new(env!("CARGO_BIN_EXE_dmos")).args(["strategies", "--format", "json"]).output();
+    let strategies: Vec<Value> =
+        serde_json::from_slice(&output.expect("the binary runs").stdout).expect("a list in JSON");
+    let parts = [
+        descriptor_table("flow", &strategies),
+        descriptor_table("leader", &strategies),
+        flow_table("scenarios/two-ways.yaml", &strategies),
+        flow_table("scenarios/door-factory-failures.yaml", &strategies),
+    ];
+    check_made("docs/strategies.md", &parts.map(|part| part + "\n").concat());
+}
+
 #[test]
 fn every_setting_is_explained_with_its_default() {
     let text = read("docs/scenarios.md");
