@@ -222,6 +222,98 @@ fn plan_prints_a_table() {
     insta::assert_snapshot!(succeed(&["plan", SMALL]));
 }
 
+const BICYCLES: &str = "scenarios/two-ways.yaml";
+
+#[test]
+fn plan_says_why_and_what_is_different() {
+    let death = ["plan", BICYCLES, "--without", "new-mill", "--without", "bender-1", "--diff", "least-cost"];
+    insta::assert_snapshot!(succeed(&death));
+    insta::assert_snapshot!(succeed(&[
+        "plan",
+        BICYCLES,
+        "--flow",
+        "shortest-lead-time",
+        "--without",
+        "caster"
+    ]));
+    insta::assert_snapshot!(succeed(&[
+        "plan",
+        DOORS,
+        "--flow",
+        "backup",
+        "--format",
+        "dot",
+        "--without",
+        "wood-1"
+    ]));
+    let plan = json(&["plan", BICYCLES, "--flow", "least-cost-shared", "--format", "json"]);
+    assert_eq!((&plan["counters"]["is_best"], &plan["counters"]["cost"]), (&1.into(), &16.into()));
+    let mut nodes = plan["nodes"].as_array().expect("nodes").iter();
+    let needs = &nodes.find(|node| node["node"] == "bender-1").expect("it works")["needs"][0];
+    assert_eq!(needs["others"]["dearer"][0]["node"], "new-mill");
+    let wrong = dmos(&["plan", BICYCLES, "--diff", "balanced:max_suppliers=0"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text_of(&wrong).contains("must be a whole number from 1 to 1000; default 2, not `0`"));
+}
+
+#[test]
+fn a_strategy_is_shown_and_checked() {
+    insta::assert_snapshot!(succeed(&["strategies", "show", "balanced"]));
+    let report = succeed(&["strategies", "check", "sticky"]);
+    assert_eq!((report.matches("passed").count(), report.matches("FAILED").count()), (7, 0), "{report}");
+    let report = succeed(&["strategies", "check", "ring", "--runs", "50"]);
+    assert!(report.contains("no two nodes lead in the same term"), "{report}");
+    for (name, words) in [("bakup", "did you mean `backup`?"), ("exec", "needs its parameter `command`")] {
+        let command = if name == "exec" { "check" } else { "show" };
+        let unknown = dmos(&["strategies", command, name]);
+        assert_eq!(unknown.status.code(), Some(2));
+        assert!(text_of(&unknown).contains(words), "{}", text_of(&unknown));
+    }
+}
+
+#[test]
+fn a_crate_for_a_strategy_is_written_once() {
+    let directory = tempfile::tempdir().expect("a place for temporary files");
+    let out = directory.path().to_str().expect("UTF-8");
+    succeed(&["strategies", "new", "my-own", "--kind", "leader", "--out", out]);
+    let read = |file: &str| fs::read_to_string(directory.path().join("my-own").join(file)).expect(file);
+    assert!(
+        read("src/lib.rs").contains("name: \"my-own\"") && read("src/main.rs").contains("use my_own as _;")
+    );
+    assert!(read("Cargo.toml").contains("name = \"my-own\"") && !read("Cargo.lock").is_empty());
+    assert!(read("tests/conformance.rs").contains("check_leader"));
+    for (name, words) in [("my-own", "is there already"), ("My_Own", "small letters"), ("raft", "is taken")] {
+        let refused = dmos(&["strategies", "new", name, "--out", out]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text_of(&refused).contains(words), "{}", text_of(&refused));
+    }
+    let lost = dmos(&["strategies", "new", "other", "--out", out, "--sources", out]);
+    assert_eq!(lost.status.code(), Some(2));
+    assert!(text_of(&lost).contains("--sources"), "{}", text_of(&lost));
+    assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1, "nothing half-written");
+}
+
+#[test]
+fn a_program_that_fails_does_not_break_the_run() {
+    let output = dmos(&["run", DOORS, "--flow", "exec:command=no-such-program", "--format", "json"]);
+    assert!(output.status.success());
+    let run: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(run["final_batches"], 0);
+    let why = run["plans"][0]["no_flow"].as_str().expect("a reason");
+    assert!(
+        why.starts_with("the planner `no-such-program` failed: `no-such-program` cannot be started"),
+        "{why}"
+    );
+    assert!(
+        text_of(&output).contains("given up: the planner `no-such-program` failed"),
+        "{}",
+        text_of(&output)
+    );
+    let missing = dmos(&["run", DOORS, "--flow", "exec"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text_of(&missing).contains("needs its parameter `command`"), "{}", text_of(&missing));
+}
+
 #[test]
 fn network_prints_who_makes_what() {
     insta::assert_snapshot!(succeed(&["network", DOORS]));

@@ -37,6 +37,9 @@ register_flow!(FlowDescriptor {
 /// The most entries of a linear program: a solver takes a minute for ten times as many.
 const ENTRIES_MAX: usize = 20_000;
 
+/// A part of an item that is smaller is not worth a supplier.
+const NOISE: f64 = 1e-9;
+
 struct MaxThroughput {
     /// By node, the part of its capacity that the last plan uses.
     utilisation: Vec<f64>,
@@ -190,8 +193,11 @@ impl<'a> Ways<'a> {
             let made: Vec<f64> =
                 variables[item.index()].iter().map(|&way| solution.var_value(way).max(0.0)).collect();
             let total: f64 = made.iter().sum();
+            // What is next to nothing is a solver's noise.
+            let made = made.iter().map(|&part| if part > total * NOISE { part } else { 0.0 });
+            let total: f64 = made.clone().sum();
             if total > 0.0 {
-                mix[item.index()] = made.iter().map(|part| part / total).collect();
+                mix[item.index()] = made.map(|part| part / total).collect();
             }
         }
         let claimed = solution.var_value(rate);
