@@ -65,9 +65,9 @@ def main():
             continue
         edges, steps = plan(network, order, producers, set(message["alive"]))
         if edges is None:
-            answer = {"no_flow": "no final item can be made", "steps": steps}
+            answer = {"plan": message["plan"], "no_flow": "no final item can be made", "steps": steps}
         else:
-            answer = {"edges": edges, "steps": steps}
+            answer = {"plan": message["plan"], "edges": edges, "steps": steps}
         print(json.dumps(answer), flush=True)
 
 

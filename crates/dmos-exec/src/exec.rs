@@ -91,11 +91,15 @@ impl Exec {
             Some(running) => running,
             None => process.insert(Process::start(&self.command)?),
         };
-        let answer = running.ask(lines, self.limit)?;
-        serde_json::from_str(&answer).map_err(|error| {
-            let start: String = answer.trim_end().chars().take(80).collect();
+        let line = running.ask(lines, self.limit)?;
+        let answer: AnswerLine = serde_json::from_str(&line).map_err(|error| {
+            let start: String = line.trim_end().chars().take(80).collect();
             format!("its answer is not one of the protocol: {error} in `{start}`")
-        })
+        })?;
+        if answer.plan != self.plans {
+            return Err(format!("it answers request {} when asked for {}", answer.plan, self.plans));
+        }
+        Ok(answer)
     }
 
     fn failure(&self, problem: String) -> NoFlow {

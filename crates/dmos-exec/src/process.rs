@@ -8,6 +8,10 @@ use std::time::Duration;
 /// The longest answer, in bytes.
 const ANSWER_MAX: u64 = 1 << 30;
 
+/// Whether a program has ended is looked at this often, and so many times at most.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOKS_MAX: u128 = 400;
+
 /// A program with its ends.
 pub(crate) struct Process {
     child: Child,
@@ -45,17 +49,22 @@ impl Process {
                 Ok(answer)
             }
             Ok((_, Err(error), _)) => Err(format!("its answer cannot be read: {error}")),
-            Ok((..)) | Err(RecvTimeoutError::Disconnected) => Err(self.end()),
+            Ok((..)) | Err(RecvTimeoutError::Disconnected) => Err(self.end(limit)),
             Err(RecvTimeoutError::Timeout) => Err(format!("it gave no answer within {limit:?} of real time")),
         }
     }
 
-    /// Says how the program ended, which has closed its stdout.
-    fn end(&mut self) -> String {
-        match self.child.wait() {
-            Ok(status) => format!("it ended without an answer, with {status}"),
-            Err(error) => format!("it ended without an answer: {error}"),
+    /// Says how the program ended, which has closed its stdout: as a rule because it ends.
+    fn end(&mut self, limit: Duration) -> String {
+        let looks = limit.as_millis().div_ceil(LOOK_EVERY.as_millis()).min(LOOKS_MAX);
+        for _ in 0..looks {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return format!("it ended without an answer, with {status}"),
+                Ok(None) => std::thread::park_timeout(LOOK_EVERY),
+                Err(error) => return format!("it ended without an answer: {error}"),
+            }
         }
+        "it closed its output without an answer, and went on".to_owned()
     }
 }
 

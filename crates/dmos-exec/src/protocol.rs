@@ -77,6 +77,8 @@ pub enum ChangeOf {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerLine {
+    /// Which request it answers.
+    pub plan: u64,
     /// Producer, consumer, item, and if a requirement has several suppliers the share in millionths.
     #[serde(default)]
     pub edges: Option<Vec<EdgeOf>>,

@@ -29,29 +29,33 @@ fn play(part: &str) {
             assert_eq!(message["network"]["nodes"][1]["requires"], serde_json::json!([[0, 1]]));
             continue;
         };
-        let good = r#"{"edges": [[0, 1, 0], [1, 2, 1]], "steps": 7, "remark": "as ever"}"#;
+        let good = r#"{"plan": N, "edges": [[0, 1, 0], [1, 2, 1]], "steps": 7, "remark": "as ever"}"#;
         let answer = match part {
             "well" => good,
-            "with-shares" => r#"{"edges": [[0, 1, 0, 1000000], [1, 2, 1]]}"#,
-            "short-shares" => r#"{"edges": [[0, 1, 0, 999999], [1, 2, 1]]}"#,
-            "twice" => r#"{"edges": [[0, 1, 0], [0, 1, 0], [1, 2, 1]]}"#,
-            "none" => r#"{"no_flow": "I do not feel like it"}"#,
-            "half" => r#"{"edges": [[1, 2, 1]]}"#,
-            "misfit" => r#"{"edges": [[0, 2, 0]]}"#,
-            "beyond" => r#"{"edges": [[7, 1, 0]]}"#,
+            "with-shares" => r#"{"plan": N, "edges": [[0, 1, 0, 1000000], [1, 2, 1]]}"#,
+            "short-shares" => r#"{"plan": N, "edges": [[0, 1, 0, 999999], [1, 2, 1]]}"#,
+            "twice" => r#"{"plan": N, "edges": [[0, 1, 0], [0, 1, 0], [1, 2, 1]]}"#,
+            "none" => r#"{"plan": N, "no_flow": "I do not feel like it"}"#,
+            "half" => r#"{"plan": N, "edges": [[1, 2, 1]]}"#,
+            "misfit" => r#"{"plan": N, "edges": [[0, 2, 0]]}"#,
+            "beyond" => r#"{"plan": N, "edges": [[7, 1, 0]]}"#,
             "nonsense" => "what?",
-            "both" => r#"{"edges": [], "no_flow": ""}"#,
-            "other" => r#"{"flow": []}"#,
+            "both" => r#"{"plan": N, "edges": [], "no_flow": ""}"#,
+            "other" => r#"{"plan": N, "flow": []}"#,
+            "late" => r#"{"plan": 0, "edges": [[0, 1, 0], [1, 2, 1]]}"#,
             "ends" => std::process::exit(3),
             "ends-on-2" if number == 2 => std::process::exit(0),
             "ends-on-2" => good,
             "hangs" => loop {
                 std::thread::park();
             },
-            "counts" => &format!(r#"{{"edges": [[0, 1, 0], [1, 2, 1]], "steps": {}}}"#, std::process::id()),
+            "counts" => {
+                &format!(r#"{{"plan": N, "edges": [[0, 1, 0], [1, 2, 1]], "steps": {}}}"#, std::process::id())
+            }
             part => panic!("no such part: {part}"),
         };
         let mut stdout = std::io::stdout();
+        let answer = answer.replace('N', &number.to_string());
         writeln!(stdout, "{answer}").and_then(|()| stdout.flush()).expect("somebody reads");
     }
 }
@@ -105,6 +109,7 @@ fn failures_are_named() {
         ),
         ("both", &[], "an answer has either `edges` or `no_flow`"),
         ("other", &[], "unknown field `flow`"),
+        ("late", &[], "it answers request 0 when asked for 1"),
         ("ends", &[], "it ended without an answer, with exit status: 3"),
         ("hangs", &[], "it gave no answer within 300ms of real time"),
     ] {

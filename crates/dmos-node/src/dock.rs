@@ -41,10 +41,17 @@ struct Shelf {
     item: ItemId,
     /// Oldest first.
     batches: VecDeque<BatchId>,
-    /// If there are several suppliers: how often each was asked since the flow is in force.
-    asked_of: Vec<(NodeId, u64)>,
-    /// Who had none when last asked.
-    refused: Option<NodeId>,
+    /// If there are several suppliers: what became of each since the flow is in force, in their order.
+    turns: Vec<Turn>,
+}
+
+/// How a supplier among several has been asked.
+#[derive(Clone, Copy, Default)]
+struct Turn {
+    /// So often, but for what it refused.
+    asked: u64,
+    /// When it had none.
+    refused: Option<Time>,
 }
 
 /// What the node has received, is about to receive and has asked for.
@@ -143,9 +150,10 @@ impl Dock {
     pub(crate) fn ask_for_missing(&mut self, cx: &mut Context<'_>, part: &FlowPart, liveness: &Liveness) {
         for required in cx.network.requirements(cx.me) {
             let silent = |node| liveness.suspects(node);
-            if let (true, Some(supplier)) = (self.lacks(required), self.supplier(part, required.item, silent))
+            if let (true, Some(supplier)) =
+                (self.lacks(required), self.supplier(cx, part, required.item, silent))
             {
-                self.ask(cx, required.item, supplier);
+                self.ask(cx, part, required.item, supplier);
             }
         }
     }
@@ -162,33 +170,52 @@ impl Dock {
             let asked = self.asked.iter().filter(|asked| asked.item == required.item);
             let expected = self.at_hand(required.item) + coming.count() + asked.count();
             for _ in expected..required.quantity as usize {
-                if let Some(supplier) = self.supplier(part, required.item, |node| liveness.suspects(node)) {
-                    self.ask(cx, required.item, supplier);
+                if let Some(supplier) = self.supplier(cx, part, required.item, |node| liveness.suspects(node))
+                {
+                    self.ask(cx, part, required.item, supplier);
                 }
             }
         }
     }
 
     /// Whose turn it is to be asked for an item: of those that are not silent, who has got the least for its
-    /// share, and rather not who had none. Standbys only come in if nobody else is there.
-    fn supplier(&self, part: &FlowPart, item: ItemId, silent: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+    /// share, and rather not who had none a moment ago. Standbys only come in if nobody else is there.
+    fn supplier(
+        &self,
+        cx: &Context<'_>,
+        part: &FlowPart,
+        item: ItemId,
+        silent: impl Fn(NodeId) -> bool,
+    ) -> Option<NodeId> {
         let suppliers = part.suppliers_of(item);
         if let [] | [_] = suppliers {
             return suppliers.first().map(|supply| supply.producer);
         }
         let shelf = self.shelves.binary_search_by_key(&item, |shelf| shelf.item).map(|at| &self.shelves[at]);
-        let due = |supply: &Supply| {
-            let asked = shelf.map_or(0, |shelf| shelf.asked_of(supply.producer));
-            let share = u64::from(supply.share.millionths().max(1));
+        let turns = shelf.map_or(&[][..], |shelf| &shelf.turns);
+        // As long as a supplier keeps a place in its queue for who was refused.
+        let moment = cx.patience(0).unwrap_or(cx.protocol.heartbeat);
+        let key = |(at, supply): &(usize, &Supply)| {
+            let turn = turns.get(*at).copied().unwrap_or_default();
+            let has_none = turn.refused.is_some_and(|refused| cx.now.since(refused) < moment);
+            let share = u128::from(supply.share.millionths().max(1));
             // One more, over its share, in parts that are fine enough to tell all shares apart.
-            u128::from(asked + 1) * 1_000_000_000_000 / u128::from(share)
+            let due = u128::from(turn.asked + 1) * 1_000_000_000_000 / share;
+            (silent(supply.producer), supply.share == Share::STANDBY, has_none, due)
         };
-        let refused = shelf.ok().and_then(|shelf| shelf.refused);
-        let key = |supply: &&Supply| {
-            let node = supply.producer;
-            (silent(node), supply.share == Share::STANDBY, refused == Some(node), due(supply))
-        };
-        suppliers.iter().min_by_key(key).map(|supply| supply.producer)
+        suppliers.iter().enumerate().min_by_key(key).map(|(_, supply)| supply.producer)
+    }
+
+    /// What is known of a supplier of an item, if it is one of several.
+    fn turn(&mut self, part: &FlowPart, item: ItemId, supplier: NodeId) -> Option<&mut Turn> {
+        let suppliers = part.suppliers_of(item);
+        if suppliers.len() < 2 {
+            return None;
+        }
+        let at = suppliers.binary_search_by_key(&supplier, |supply| supply.producer).ok()?;
+        let turns = &mut self.shelf(item).turns;
+        turns.resize(suppliers.len(), Turn::default());
+        Some(&mut turns[at])
     }
 
     /// What was not answered in time is asked for again, and so is at once what was asked of somebody who is
@@ -201,12 +228,12 @@ impl Dock {
                 continue;
             }
             let silent = |node| liveness.suspects(node) || node == supplier;
-            let next = self.supplier(part, item, silent).unwrap_or(supplier);
+            let next = self.supplier(cx, part, item, silent).unwrap_or(supplier);
             if next != supplier && (overdue || !liveness.suspects(next)) {
                 // Another request, to another node: the first may still be answered.
                 let request = self.number();
-                self.shelf(item).note_asked(next);
-                self.asked[at] = Asked { request, item, supplier: next, since: cx.now, tries: 0 };
+                self.count_turn(part, item, next);
+                self.asked[at] = Asked { request, item, supplier: next, since: cx.now, tries: tries + 1 };
                 cx.metrics.count(Metric::RequestsRedirected);
             } else if overdue {
                 let asked = &mut self.asked[at];
@@ -226,9 +253,15 @@ impl Dock {
         request
     }
 
-    fn ask(&mut self, cx: &mut Context<'_>, item: ItemId, supplier: NodeId) {
+    fn count_turn(&mut self, part: &FlowPart, item: ItemId, supplier: NodeId) {
+        if let Some(turn) = self.turn(part, item, supplier) {
+            turn.asked += 1;
+        }
+    }
+
+    fn ask(&mut self, cx: &mut Context<'_>, part: &FlowPart, item: ItemId, supplier: NodeId) {
         let request = self.number();
-        self.shelf(item).note_asked(supplier);
+        self.count_turn(part, item, supplier);
         self.asked.push(Asked { request, item, supplier, since: cx.now, tries: 0 });
         cx.metrics.count(Metric::BatchesRequested);
         cx.send(supplier, Message::Request { request, item });
@@ -240,19 +273,21 @@ impl Dock {
     }
 
     /// The supplier has none; the next cycle asks again, and another one if there is.
-    pub(crate) fn refused(&mut self, cx: &mut Context<'_>, request: RequestId) {
+    pub(crate) fn refused(&mut self, cx: &mut Context<'_>, part: Option<&FlowPart>, request: RequestId) {
         cx.metrics.count(Metric::BatchUnavailableMessagesReceived);
-        if let Some(asked) = self.answered(Some(request)) {
-            self.shelf(asked.item).refused = Some(asked.supplier);
+        let (Some(asked), Some(part)) = (self.answered(Some(request)), part) else {
+            return;
+        };
+        if let Some(turn) = self.turn(part, asked.item, asked.supplier) {
+            // What it did not give is no part of its share.
+            turn.asked = turn.asked.saturating_sub(1);
+            turn.refused = Some(cx.now);
         }
     }
 
     /// Another flow is in force: shares are kept from now on.
     pub(crate) fn begin_shares(&mut self) {
-        for shelf in &mut self.shelves {
-            shelf.asked_of.clear();
-            shelf.refused = None;
-        }
+        self.shelves.iter_mut().for_each(|shelf| shelf.turns.clear());
     }
 
     /// A supplier announces a batch.
@@ -368,18 +403,7 @@ impl Dock {
 
 impl Shelf {
     fn new(item: ItemId) -> Self {
-        Self { item, batches: VecDeque::new(), asked_of: Vec::new(), refused: None }
-    }
-
-    fn asked_of(&self, supplier: NodeId) -> u64 {
-        self.asked_of.iter().find(|asked| asked.0 == supplier).map_or(0, |asked| asked.1)
-    }
-
-    fn note_asked(&mut self, supplier: NodeId) {
-        match self.asked_of.iter_mut().find(|asked| asked.0 == supplier) {
-            Some(asked) => asked.1 += 1,
-            None => self.asked_of.push((supplier, 1)),
-        }
+        Self { item, batches: VecDeque::new(), turns: Vec::new() }
     }
 }
 

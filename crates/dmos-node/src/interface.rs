@@ -108,6 +108,8 @@ pub enum Timer {
     Resend,
     /// Look for parts of a flow that were not acknowledged.
     Offer,
+    /// Plan again, because a planner failed.
+    PlanAgain,
     /// Say again that it is back.
     Return,
     /// Tell the leader of the orders again.

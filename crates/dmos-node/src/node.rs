@@ -404,7 +404,7 @@ impl Memory {
             Message::Sent { request, batch, settled } => {
                 self.dock.announced(cx, from, request, (batch, settled));
             }
-            Message::Unavailable { request } => self.dock.refused(cx, request),
+            Message::Unavailable { request } => self.dock.refused(cx, self.role.part(), request),
             Message::Waiting(batch) => self.shipping.waited_for(cx, from, batch),
             Message::Delivered(batch) => self.shipping.delivered(cx, from, batch),
             Message::HeartbeatRequest => cx.send(from, Message::HeartbeatResponse),
@@ -486,6 +486,11 @@ impl Memory {
             Timer::Offer => {
                 if let Some(planning) = self.office() {
                     planning.offer_again(cx, settings.planning_budget);
+                }
+            }
+            Timer::PlanAgain => {
+                if let Some(planning) = self.office() {
+                    planning.plan_after_failure(cx, settings.planning_budget);
                 }
             }
             Timer::Return => {

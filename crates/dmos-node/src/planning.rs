@@ -36,6 +36,9 @@ pub(crate) struct Planning {
     plan_again: bool,
     /// How many plans were begun in this term.
     begun: u32,
+    /// How often in a row the planner itself has failed, and when it is asked again.
+    failures: u32,
+    failed_until: Option<Time>,
     /// Makers of final items in the flow in force: nobody else watches them from downstream.
     ends: Vec<NodeId>,
     /// Parts not acknowledged. At a start there is one for every node.
@@ -101,6 +104,8 @@ impl Planning {
             under_way: None,
             plan_again: false,
             begun: 0,
+            failures: 0,
+            failed_until: None,
             ends: Vec::new(),
             offered: BTreeMap::new(),
             offers_due: None,
@@ -172,6 +177,7 @@ impl Planning {
         if gave_up {
             cx.metrics.count(Metric::FailedFlowUpdate);
         }
+        self.note_failure(cx, matches!(plan.flow, Err(NoFlow::PlannerFailed { .. })));
         let in_force = still_leads && !gave_up;
         let flow = plan.flow.as_ref().ok().cloned();
         let report = PlanReport {
@@ -188,6 +194,23 @@ impl Planning {
             self.plan(cx, budget, holds_messages(cx));
         }
         own
+    }
+
+    /// A planner that is a program of its own may do better the next time; a budget is as small the next time.
+    fn note_failure(&mut self, cx: &mut Context<'_>, has_failed: bool) {
+        self.failures = if has_failed { self.failures + 1 } else { 0 };
+        self.failed_until = None;
+        if let Some(patience) = self.failures.checked_sub(1).and_then(|tries| cx.patience(tries)) {
+            self.failed_until = Some(cx.now + patience);
+            cx.set_timer(patience, Timer::PlanAgain);
+        }
+    }
+
+    /// Asks a planner again that has failed.
+    pub(crate) fn plan_after_failure(&mut self, cx: &mut Context<'_>, budget: u64) {
+        if self.failed_until.take_if(|until| *until <= cx.now).is_some() {
+            self.plan(cx, budget, holds_messages(cx));
+        }
     }
 
     fn count(&self, cx: &mut Context<'_>, plan: &Plan, took: Span) {

@@ -6,7 +6,8 @@ use dmos_core::settings::{
     Deaths, Dock, Knowledge, LogKeeping, Mailbox, Planning, Protocol, Readmission, Recovery, Requests,
     Serving,
 };
-use dmos_core::{BatchId, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
+use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, register_flow};
+use dmos_core::{BatchId, Flow, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
 use dmos_graph::Plant;
 use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Order, Scrapped, Timer};
 use dmos_strategies as _;
@@ -24,12 +25,16 @@ const HOUSE: usize = 2;
 
 impl Bench {
     fn new(protocol: Protocol, leader: &str) -> Self {
+        Self::planned_by("memoized:stand_ins=false", protocol, leader)
+    }
+
+    fn planned_by(flow: &str, protocol: Protocol, leader: &str) -> Self {
         let (network, _) = Plant::ThreeNodes.description().build().expect("a network");
         let network = Arc::new(network);
         let registry = Registry::collect().expect("no duplicates");
         let call = |text: &str| text.parse().expect("a call");
         let settings = Arc::new(NodeSettings {
-            flow: registry.flow(&call("memoized:stand_ins=false"), &network).expect("registered"),
+            flow: registry.flow(&call(flow), &network).expect("registered"),
             leader: registry.leader(&call(leader), &network).expect("registered").build().into(),
             candidates: network.nodes().collect(),
             added_later: Arc::new([]),
@@ -456,8 +461,13 @@ fn shares(of_wood: u32, of_house: u32) -> Message {
 
 /// Lets the door maker ask so often, each request refused by nobody, and counts who was asked.
 fn asked(bench: &mut Bench, times: u32) -> [usize; 2] {
+    asked_from(bench, 0, times)
+}
+
+/// The same, where so many batches have come already.
+fn asked_from(bench: &mut Bench, first: u32, times: u32) -> [usize; 2] {
     let mut counts = [0; 2];
-    for serial in 0..times {
+    for serial in first..first + times {
         let sent = bench.cycle(DOOR);
         let [(to, Message::Request { request, .. })] = sent[..] else { panic!("one request: {sent:?}") };
         counts[usize::from(to == HOUSE)] += 1;
@@ -485,6 +495,69 @@ fn suppliers_are_asked_by_their_shares() {
     bench.say(WOOD, DOOR, Message::Unavailable { request });
     assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
 }
+
+#[test]
+fn who_had_none_a_moment_ago_gets_its_share_later() {
+    let mut bench = Bench::at_work(Protocol { stock_limit: None, ..Protocol::default() });
+    bench.say(HOUSE, DOOR, shares(500_000, 500_000));
+    let sent = bench.cycle(DOOR);
+    let [(WOOD, Message::Request { request, .. })] = sent[..] else { panic!("{sent:?}") };
+    bench.say(WOOD, DOOR, Message::Unavailable { request });
+    let [mut of_wood, mut of_house] = [0, 0];
+    for batch in 0..40 {
+        let before = (of_wood, of_house);
+        let [wood, house] = asked_from(&mut bench, batch, 1);
+        (of_wood, of_house) = (before.0 + wood, before.1 + house);
+        if batch < 5 {
+            assert_eq!(of_wood, 0, "it had none a moment ago");
+        }
+        bench.wait(1);
+    }
+    assert_eq!((of_wood, of_house), (20, 20));
+}
+
+#[test]
+fn a_planner_that_failed_is_asked_again() {
+    let mut bench = Bench::planned_by("fails-at-first", Protocol::default(), "last-writer");
+    let mut begun = bench.start(HOUSE);
+    // Five seconds after the first failure, ten after the second.
+    for pause in [5, 10] {
+        let nothing = bench.give(HOUSE, Input::Planned(ticket(&begun)));
+        assert!(nothing.is_empty(), "there is nothing to offer: {nothing:?}");
+        bench.wait(pause - 1);
+        assert!(bench.give(HOUSE, Input::Timer(Timer::PlanAgain)).is_empty(), "not yet");
+        bench.wait(1);
+        begun = bench.give(HOUSE, Input::Timer(Timer::PlanAgain));
+    }
+    let parts = sends(&bench.give(HOUSE, Input::Planned(ticket(&begun))));
+    assert_eq!(parts.len(), 2, "the third plan is good: {parts:?}");
+    bench.wait(60);
+    assert!(bench.give(HOUSE, Input::Timer(Timer::PlanAgain)).is_empty(), "and stays in force");
+}
+
+/// A planner of its own that is of no use at first.
+struct FailsAtFirst(u32);
+
+impl FlowStrategy for FailsAtFirst {
+    fn plan(&mut self, request: &PlanRequest<'_>, _: &mut Meter) -> Result<Flow, NoFlow> {
+        self.0 += 1;
+        if self.0 < 3 {
+            return Err(NoFlow::PlannerFailed { planner: "it".to_owned(), problem: "it sleeps".to_owned() });
+        }
+        let first = |item| request.network.producers(item)[0];
+        Ok(Flow::back_from(request.network, vec![NodeId::new(HOUSE)], |_, item| first(item)))
+    }
+}
+
+register_flow!(FlowDescriptor {
+    name: "fails-at-first",
+    summary: "in tests only",
+    source: "none",
+    guarantee: "none",
+    promises: |_| &[],
+    params: &[],
+    build: |_| Box::new(FailsAtFirst(0)),
+});
 
 #[test]
 fn a_standby_is_asked_as_soon_as_the_supplier_is_suspected() {

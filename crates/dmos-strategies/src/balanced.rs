@@ -49,10 +49,10 @@ impl FlowStrategy for Balanced {
         let makers = Makers::of(network, request.alive);
         meter.charge(makers.steps())?;
         let mut needed: Vec<Needs> = vec![Needs::new(); network.item_count()];
-        // By node, what it has to make a cycle, in parts of a batch.
+        // By node, what it has to make a cycle, in batches.
         let mut loads = vec![Wide::ZERO; network.node_count()];
         for &node in makers.finals(network)?.iter().flat_map(|&item| makers.of_item(item)) {
-            loads[node.index()] = Wide::from(capacity(network, node));
+            loads[node.index()] = capacity(network, node);
         }
         let mut supplies: Vec<(SupplyEdge, Share)> = Vec::new();
         for &item in network.making_order().iter().rev() {
@@ -67,8 +67,7 @@ impl FlowStrategy for Balanced {
                 }
             }
         }
-        let over_capacity =
-            |node| (loads[NodeId::index(node)] / Wide::from(capacity(network, node))).to_f64();
+        let over_capacity = |node| (loads[NodeId::index(node)] / capacity(network, node)).to_f64();
         self.loads = network.nodes().map(over_capacity).collect();
         Ok(Flow::with_shares(supplies))
     }
@@ -107,7 +106,7 @@ impl Balanced {
         let first = supplies.len();
         let mut producers = makers.of_item(item).to_vec();
         let capacities = |producers: &[NodeId]| -> Vec<u64> {
-            producers.iter().map(|&node| capacity(network, node)).collect()
+            weights(&producers.iter().map(|&node| capacity(network, node)).collect::<Vec<_>>())
         };
         if self.max_suppliers == 1 {
             let steps = one_each(&demands, &capacities(&producers), |consumer, producer| {
@@ -118,7 +117,7 @@ impl Balanced {
             return meter.charge(steps);
         }
         // If there are too many makers for so few suppliers each, the largest take part.
-        producers.sort_by_key(|&node| std::cmp::Reverse(capacity(network, node)));
+        producers.sort_by(|&a, &b| capacity(network, b).total_cmp(&capacity(network, a)));
         let (usable, steps) = usable(&demands, &capacities(&producers), self.max_suppliers);
         producers.truncate(usable);
         meter.charge(steps)?;

@@ -9,8 +9,8 @@
 //!
 //! In a deep assembly demands differ by more than a solver's tolerances, and a float's range, can hold. So the
 //! program is put in units of a plan that is known, and of the solver's answer only the proportions are taken,
-//! in which recipes share an item; the rate is then computed anew, exactly, and compared with what the solver
-//! claims and with that of the known plan.
+//! in which recipes share an item; the rate is then computed anew and compared with what the solver claims. If
+//! the plan has become better, its units are better as well, and the program is solved again.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use dmos_core::{Flow, ItemId, Network, NodeId, Requirement, Share, SupplyEdge};
 use dmos_graph::Makers;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
 
-use crate::spread::{PARTS, capacity, edges, weights, wrap_around};
+use crate::spread::{capacity, edges, weights, wrap_around};
 use crate::wide::Wide;
 
 register_flow!(FlowDescriptor {
@@ -29,13 +29,19 @@ register_flow!(FlowDescriptor {
     summary: "the highest rate of final items under the nodes' capacities, and what bounds it",
     source: "Orlicky 1975, Material requirements planning; where recipes differ Koopmans 1951, Activity analysis",
     guarantee: "finds a flow if one exists; the best rate where the makers of each item share a recipe, in linear time; else the best if the linear program says so, checked",
-    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    promises: |_| &[Promise::FindsFlow],
     params: &[],
     build: |_| Box::new(MaxThroughput { utilisation: Vec::new() }),
 });
 
 /// The most entries of a linear program: a solver takes a minute for ten times as many.
 const ENTRIES_MAX: usize = 20_000;
+
+/// A program is solved so often at most, each time in the units of a better plan.
+const ROUNDS_MAX: usize = 20;
+
+/// Rates that differ by less are the same.
+const TOLERANCE: f64 = 1e-6;
 
 /// A part of an item that is smaller is not worth a supplier.
 const NOISE: f64 = 1e-9;
@@ -53,29 +59,13 @@ impl FlowStrategy for MaxThroughput {
         let finals = makers.finals(network)?;
         let ways = Ways::of(network, &makers, &finals);
         meter.charge(makers.steps())?;
-        let mix = ways.mix_by_capacity();
-        let mut plan = Rates::of(&ways, mix);
-        if ways.have_choices() {
-            // At least a look at every row for every variable.
-            meter.charge((ways.entries() * ways.items.len()) as u64)?;
-            match (ways.entries() <= ENTRIES_MAX).then(|| ways.solve(&plan)).flatten() {
-                Some((mix, claimed)) => {
-                    let solved = Rates::of(&ways, mix);
-                    let is_best = solved.rate.to_f64() >= claimed.to_f64() * (1.0 - 1e-6);
-                    meter.note("is_best", u64::from(is_best));
-                    if solved.rate > plan.rate {
-                        plan = solved;
-                    }
-                }
-                None => meter.note("is_best", 0),
-            }
-        } else {
-            meter.note("is_best", 1);
-        }
+        let mut plan = Rates::of(&ways, ways.mix_by_reach());
+        let is_best = if ways.have_choices() { improve(&ways, &mut plan, meter)? } else { true };
+        meter.note("is_best", u64::from(is_best));
         let bottleneck = network.item_name(plan.bottleneck);
         meter.remark(format!(
             "{} {} batches of each final item a cycle; `{bottleneck}` is the bottleneck",
-            if meter.counter("is_best") == 1 { "at most" } else { "at least" },
+            if is_best { "at most" } else { "at least" },
             in_batches(plan.rate),
         ));
         let supplies = plan.supplies(&ways);
@@ -92,10 +82,37 @@ impl FlowStrategy for MaxThroughput {
 
 /// A rate in batches, to four digits or so.
 fn in_batches(rate: Wide) -> String {
-    match (rate / Wide::from(PARTS)).to_f64() {
+    match rate.to_f64() {
         small if small < 1e-3 => format!("{small:.3e}"),
         rate => format!("{rate:.4}"),
     }
+}
+
+/// Solves the linear program in units of the plan, and again in units of the better plan that comes of it, until
+/// that is no better any more. True if the rate is what the solver claims that there can be.
+fn improve(ways: &Ways<'_>, plan: &mut Rates, meter: &mut Meter) -> Result<bool, NoFlow> {
+    for _ in 0..ROUNDS_MAX {
+        if ways.entries() > ENTRIES_MAX {
+            return Ok(false);
+        }
+        // At least a look at every row for every variable.
+        meter.charge((ways.entries() * ways.items.len()) as u64)?;
+        let Some((mix, claimed)) = ways.solve(plan) else {
+            return Ok(false);
+        };
+        let solved = Rates::of(ways, mix);
+        let is_better = solved.rate > plan.rate * Wide::new(1.0 + TOLERANCE);
+        if solved.rate > plan.rate {
+            *plan = solved;
+        }
+        if plan.rate * Wide::new(1.0 + TOLERANCE) >= claimed {
+            return Ok(true);
+        }
+        if !is_better {
+            return Ok(false);
+        }
+    }
+    Ok(false)
 }
 
 /// A way to make an item: a recipe, and all that make the item by it.
@@ -103,8 +120,8 @@ struct Way<'a> {
     requires: &'a [Requirement],
     yields: u32,
     nodes: Vec<NodeId>,
-    /// What all of them make in a cycle.
-    capacity: u64,
+    /// What all of them make in a cycle, in batches.
+    capacity: Wide,
 }
 
 /// All ways to make the items that are needed.
@@ -148,39 +165,57 @@ impl<'a> Ways<'a> {
     }
 
     fn mix_by_capacity(&self) -> Mix {
-        let parts = |ways: &Vec<Way<'_>>| {
-            let total: f64 = ways.iter().map(|way| way.capacity as f64).sum();
-            ways.iter().map(|way| way.capacity as f64 / total).collect()
-        };
-        self.of_item.iter().map(parts).collect()
+        self.of_item.iter().map(|ways| proportions(ways.iter().map(|way| way.capacity))).collect()
+    }
+
+    /// A mix in which each way has a part in proportion to what it could make if its supplies were its own.
+    fn mix_by_reach(&self) -> Mix {
+        let mut reach = vec![Wide::ZERO; self.of_item.len()];
+        let mut mix = vec![Vec::new(); self.of_item.len()];
+        for &item in self.items.iter().rev() {
+            let of_way = |way: &Way<'_>| {
+                let supplied = way.requires.iter().map(|required| {
+                    reach[required.item.index()] * Wide::from(way.yields) / Wide::from(required.quantity)
+                });
+                supplied.fold(way.capacity, |least, supplied| if supplied < least { supplied } else { least })
+            };
+            let reaches: Vec<Wide> = self.of_item[item.index()].iter().map(of_way).collect();
+            reach[item.index()] = reaches.iter().fold(Wide::ZERO, |sum, &reach| sum + reach);
+            mix[item.index()] = proportions(reaches.into_iter());
+        }
+        mix
     }
 
     /// The best mix by a linear program in units of a known plan, and the rate that the solver claims; none if it
     /// finds no answer.
     ///
-    /// A variable is how much of an item is made in one way, over what the known plan makes of the item.
+    /// A variable is how much of an item is made in one way, over what the known plan makes of the item, if every way
+    /// has at least a very small part in it.
     fn solve(&self, known: &Rates) -> Option<(Mix, Wide)> {
+        let blend = |(parts, others): (&Vec<f64>, Vec<f64>)| -> Vec<f64> {
+            parts.iter().zip(others).map(|(part, other)| part * (1.0 - 1e-6) + other * 1e-6).collect()
+        };
+        let units = Rates::of(self, known.mix.iter().zip(self.mix_by_capacity()).map(blend).collect()).demand;
         let mut problem = Problem::new(OptimizationDirection::Maximize);
         let rate = problem.add_var(1.0, (0.0, f64::INFINITY));
         let mut variables: Vec<Vec<microlp::Variable>> = vec![Vec::new(); self.of_item.len()];
         let mut rows: Vec<Vec<(microlp::Variable, f64)>> = vec![Vec::new(); self.of_item.len()];
         for &item in &self.items {
-            let made = known.demand[item.index()] * known.rate;
+            let made = units[item.index()] * known.rate;
             for way in &self.of_item[item.index()] {
-                let most = (Wide::from(way.capacity) / made).to_f64();
+                let most = (way.capacity / made).to_f64();
                 let variable = problem.add_var(0.0, (0.0, if most < 1e9 { most } else { f64::INFINITY }));
                 variables[item.index()].push(variable);
                 rows[item.index()].push((variable, 1.0));
                 for required in way.requires {
-                    let taken =
-                        known.demand[item.index()] * Wide::from(required.quantity) / Wide::from(way.yields);
-                    let over = (taken / known.demand[required.item.index()]).to_f64();
+                    let taken = units[item.index()] * Wide::from(required.quantity) / Wide::from(way.yields);
+                    let over = (taken / units[required.item.index()]).to_f64();
                     rows[required.item.index()].push((variable, -over));
                 }
             }
         }
         for item in self.finals {
-            rows[item.index()].push((rate, -(Wide::ONE / known.demand[item.index()]).to_f64()));
+            rows[item.index()].push((rate, -(Wide::ONE / units[item.index()]).to_f64()));
         }
         for item in &self.items {
             problem.add_constraint(&rows[item.index()][..], ComparisonOp::Ge, 0.0);
@@ -188,7 +223,7 @@ impl<'a> Ways<'a> {
         let Ok(SolveOutcome::Solution(solution)) = problem.solve() else {
             return None;
         };
-        let mut mix = self.mix_by_capacity();
+        let mut mix = known.mix.clone();
         for item in &self.items {
             let made: Vec<f64> =
                 variables[item.index()].iter().map(|&way| solution.var_value(way).max(0.0)).collect();
@@ -205,6 +240,12 @@ impl<'a> Ways<'a> {
     }
 }
 
+/// The same proportions as parts of one.
+fn proportions(numbers: impl Iterator<Item = Wide> + Clone) -> Vec<f64> {
+    let total = numbers.clone().fold(Wide::ZERO, |sum, number| sum + number);
+    numbers.map(|number| (number / total).to_f64()).collect()
+}
+
 /// Makers in groups that share a recipe, in the order of their first members.
 fn ways_of<'a>(network: &'a Network, makers: &[NodeId]) -> Vec<Way<'a>> {
     let mut ways: Vec<Way<'a>> = Vec::new();
@@ -217,10 +258,10 @@ fn ways_of<'a>(network: &'a Network, makers: &[NodeId]) -> Vec<Way<'a>> {
             false => *places.entry((requires, yields)).or_insert(ways.len()),
         };
         if place == ways.len() {
-            ways.push(Way { requires, yields, nodes: Vec::new(), capacity: 0 });
+            ways.push(Way { requires, yields, nodes: Vec::new(), capacity: Wide::ZERO });
         }
         ways[place].nodes.push(node);
-        ways[place].capacity += capacity(network, node);
+        ways[place].capacity = ways[place].capacity + capacity(network, node);
     }
     ways
 }
@@ -230,7 +271,7 @@ struct Rates {
     mix: Mix,
     /// By item: batches for one batch of each final item.
     demand: Vec<Wide>,
-    /// The highest rate of each final item, in parts of a batch a cycle over those of capacities.
+    /// The highest rate of each final item, in batches a cycle.
     rate: Wide,
     /// The item whose makers are fully loaded.
     bottleneck: ItemId,
@@ -248,7 +289,7 @@ impl Rates {
                 if made == Wide::ZERO {
                     continue;
                 }
-                let rate = Wide::from(way.capacity) / made;
+                let rate = way.capacity / made;
                 if least.is_none_or(|least| rate < least.0) {
                     least = Some((rate, item));
                 }
@@ -264,7 +305,7 @@ impl Rates {
 
     /// Which part of their capacity the nodes of a way use.
     fn utilisation(&self, item: ItemId, way: &Way<'_>, part: f64) -> Wide {
-        self.rate * self.demand[item.index()] * Wide::new(part) / Wide::from(way.capacity)
+        self.rate * self.demand[item.index()] * Wide::new(part) / way.capacity
     }
 
     fn utilisation_of_all(&self, ways: &Ways<'_>) -> Vec<f64> {
@@ -291,7 +332,7 @@ impl Rates {
                     continue;
                 }
                 for &node in &way.nodes {
-                    let made = Wide::from(capacity(network, node)) * use_of_capacity;
+                    let made = capacity(network, node) * use_of_capacity;
                     for required in way.requires {
                         let taken = made * Wide::from(required.quantity) / Wide::from(way.yields);
                         consumers[required.item.index()].push((node, taken));

@@ -1,8 +1,8 @@
 //! Any flow: the baseline that every comparison wants.
 //!
 //! Each requirement of each working node gets one of the live makers of its item, all equally likely. What is
-//! drawn comes from the run's seed and a parameter, and anew for every plan: a plan after a death has little
-//! to do with the one before.
+//! drawn comes from the run's seed and a parameter: the same nodes alive give the same plan, and a plan after a
+//! death has little to do with the one before.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise,

@@ -203,7 +203,6 @@ impl Candidate {
     }
 
     fn begin(&mut self, effects: &mut ElectionEffects) {
-        self.silent.clear();
         self.takes_part = false;
         self.take_part(effects);
         self.send(NUMBER, self.known_term, self.seat.me, 1, effects);
@@ -212,6 +211,8 @@ impl Candidate {
     fn take_part(&mut self, effects: &mut ElectionEffects) {
         if !std::mem::replace(&mut self.takes_part, true) {
             self.passed_on = None;
+            // Whoever was silent may be back: if it were left out for good, it would begin again and again.
+            self.silent.clear();
             self.watch_election(effects);
         }
     }

@@ -7,12 +7,9 @@ use dmos_core::{ItemId, Network, NodeId, Share, SupplyEdge};
 
 use crate::wide::Wide;
 
-/// So many parts of a batch a cycle are the unit of demands and capacities: makings of up to 16 cycles divide it.
-pub(crate) const PARTS: u64 = 720_720;
-
-/// What a node makes in a cycle at full speed, in parts of a batch; at least one.
-pub(crate) fn capacity(network: &Network, node: NodeId) -> u64 {
-    (u64::from(network.quantity_made(node)) * PARTS / u64::from(network.cycles(node))).max(1)
+/// What a node makes in a cycle at full speed, in batches.
+pub(crate) fn capacity(network: &Network, node: NodeId) -> Wide {
+    Wide::from(network.quantity_made(node)) / Wide::from(network.cycles(node))
 }
 
 /// The same proportions in whole numbers, of which the largest is 2^40 and none is zero.

@@ -19,7 +19,7 @@ register_flow!(FlowDescriptor {
     name: "sticky",
     summary: "keeps the flow in force: after a death or a return as few edges change as possible",
     source: "Fox et al. 2006, Plan stability: replanning versus plan repair",
-    guarantee: "finds a flow if one exists; replaces the edges of the dead alone if those who work can take over; the first plan is linear in the recipes' entries, later ones in what changes",
+    guarantee: "finds a flow if one exists; replaces the edges of the dead alone if those who work can take over, and lets those work on whom nobody needs any more; the first plan is linear in the recipes' entries, later ones in what changes",
     promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
     params: &[],
     build: |_| Box::new(Sticky { state: None }),

@@ -31,6 +31,17 @@ impl Wide {
         }
     }
 
+    pub(crate) fn total_cmp(&self, other: &Self) -> Ordering {
+        match (self.mantissa == 0.0, other.mantissa == 0.0) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => {
+                self.exponent.cmp(&other.exponent).then(self.mantissa.total_cmp(&other.mantissa))
+            }
+        }
+    }
+
     /// As a float: infinite or zero if it is beyond their range.
     pub(crate) fn to_f64(self) -> f64 {
         libm::ldexp(self.mantissa, self.exponent.clamp(-2_000, 2_000) as i32)
@@ -86,15 +97,7 @@ impl Div for Wide {
 
 impl PartialOrd for Wide {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        match (self.mantissa == 0.0, other.mantissa == 0.0) {
-            (true, true) => Some(Ordering::Equal),
-            (true, false) => Some(Ordering::Less),
-            (false, true) => Some(Ordering::Greater),
-            (false, false) => match self.exponent.cmp(&other.exponent) {
-                Ordering::Equal => self.mantissa.partial_cmp(&other.mantissa),
-                order => Some(order),
-            },
-        }
+        Some(self.total_cmp(other))
     }
 }
 

@@ -167,6 +167,26 @@ fn after_partial_connectivity_all_agree_again() {
 }
 
 #[test]
+fn a_link_that_failed_in_one_direction_is_used_again() {
+    for (strategy, _) in ALL {
+        for (from, to) in
+            (0..4).flat_map(|from| (0..4).map(move |to| (from, to))).filter(|(from, to)| from != to)
+        {
+            let mut room = Room::new(strategy, 4, 1);
+            room.cut(from, to);
+            (0..4).for_each(|node| room.start(node));
+            room.run(SETTLED);
+            room.heal();
+            room.run(SETTLED);
+            assert!(room.agreed(&everybody(4)).is_some(), "{strategy}, {from} to {to}");
+            let offices = room.offices.len();
+            room.run(SETTLED);
+            assert_eq!(room.offices.len(), offices, "{strategy}, {from} to {to}: it keeps its leader");
+        }
+    }
+}
+
+#[test]
 fn two_who_stand_at_once_do_not_both_win() {
     // Raft: as many seeds as it takes for two to stand in the same term, and votes to be split.
     let mut split = 0;

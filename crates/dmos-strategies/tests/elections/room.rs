@@ -107,6 +107,11 @@ impl Room {
         }
     }
 
+    /// Cuts one link, in one direction.
+    pub(crate) fn cut(&mut self, from: usize, to: usize) {
+        self.cut[from][to] = true;
+    }
+
     pub(crate) fn heal(&mut self) {
         self.cut.iter_mut().for_each(|links| links.fill(false));
     }
