@@ -1,7 +1,7 @@
 //! Plans use only nodes taken for living, fit the recipes, and are found if there are any.
 
 use dmos_core::strategy::Promise;
-use dmos_core::{Flow, FlowFault, Network, NodeId, Property, Scenario};
+use dmos_core::{Flow, FlowFault, Network, NoFlow, NodeId, Property, Scenario};
 use dmos_graph::makeable;
 use dmos_node::PlanReport;
 
@@ -22,6 +22,12 @@ impl<'a> Flows<'a> {
     pub(crate) fn planned(&self, findings: &mut Findings, planner: NodeId, plan: &PlanReport) {
         match &plan.flow {
             Ok(flow) => self.check(findings, planner, plan, flow),
+            Err(NoFlow::BudgetExhausted { budget }) if plan.steps < *budget => {
+                findings.add(Property::FlowFound, || {
+                    let steps = plan.steps;
+                    format!("node {planner} gives up after {steps} steps, of {budget} that it may take")
+                });
+            }
             Err(no_flow) if no_flow.gave_up() || !self.is_promised => {}
             Err(_) => {
                 let can = makeable(&plan.network, |node| plan.alive.contains(node));

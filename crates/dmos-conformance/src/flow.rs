@@ -5,7 +5,7 @@ use dmos_core::strategy::{Change, FlowChoice, Meter, PlanRequest, Promise, Strat
 use dmos_core::{Flow, Network, NoFlow, NodeSet, Registry};
 use dmos_graph::makeable;
 
-use crate::networks::{drawn, drawn_alive, drawn_node, layered, without_source};
+use crate::networks::{drawn, drawn_alive, drawn_node, layered, varied, without_source};
 use crate::report::{Check, Outcome, Report};
 
 /// On so many drawn networks a strategy is tried.
@@ -72,16 +72,19 @@ fn valid(on: &Chooser<'_>, number: u64) -> Verdict {
     let mut planner = choice.build();
     for round in 0..4 {
         let alive = drawn_alive(&network, number * 4 + round);
-        let answer =
-            planner.plan(&PlanRequest::first(&network, &alive), &mut Meter::new(PLANNING_BUDGET.get()));
-        if let Err(problem) = judge(&choice, &network, &alive, &answer) {
+        let mut meter = Meter::new(PLANNING_BUDGET.get());
+        let answer = planner.plan(&PlanRequest::first(&network, &alive), &mut meter);
+        if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
             return Ok(Err(problem));
         }
     }
     Ok(Ok(()))
 }
 
-/// Whether an answer is right.
+/// A network of so few nodes no planner that promises a flow may give up on.
+const SMALL: usize = 100;
+
+/// Whether an answer is right, after the steps on the meter.
 ///
 /// # Errors
 /// What is wrong with it, in words.
@@ -89,14 +92,24 @@ pub fn judge(
     choice: &FlowChoice,
     network: &Network,
     alive: &NodeSet,
-    answer: &Result<Flow, NoFlow>,
+    (answer, meter): (&Result<Flow, NoFlow>, &Meter),
 ) -> Result<(), String> {
     let can = makeable(network, |node| alive.contains(node));
     let finals = network.final_items().iter().copied();
     let makeable_finals: Vec<_> = finals.filter(|item| can[item.index()]).collect();
     let promised = choice.promises(Promise::FindsFlow);
     let flow = match answer {
-        Err(no_flow) if no_flow.gave_up() => return Ok(()),
+        Err(NoFlow::BudgetExhausted { budget }) if meter.steps() < *budget => {
+            return Err(format!(
+                "it says that its budget of {budget} ran out, after {} steps",
+                meter.steps()
+            ));
+        }
+        Err(NoFlow::BudgetExhausted { .. }) if promised && network.node_count() <= SMALL => {
+            return Err(format!("its budget ran out on a network of {} nodes", network.node_count()));
+        }
+        Err(NoFlow::BudgetExhausted { .. }) => return Ok(()),
+        Err(no_flow @ NoFlow::PlannerFailed { .. }) => return Err(no_flow.to_string()),
         Err(no_flow) => {
             return match makeable_finals.first() {
                 Some(item) if promised => {
@@ -157,7 +170,7 @@ fn follows(on: &Chooser<'_>, number: u64) -> Verdict {
             Some(flow) => planner.replan(&request, &mut meter).map(|change| flow.changed(&change)),
             None => planner.plan(&request, &mut meter),
         };
-        if let Err(problem) = judge(&choice, &network, &alive, &answer) {
+        if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
             return Ok(Err(format!("after {step} deaths and returns: {problem}")));
         }
         if !answer.as_ref().is_err_and(NoFlow::gave_up) {
@@ -183,8 +196,8 @@ fn smallest(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
     let network = layered(1, 1, 0);
     let choice = on(&network)?;
     for alive in [NodeSet::all(1), NodeSet::none(1)] {
-        let (answer, _) = plan(&choice, &PlanRequest::first(&network, &alive));
-        if let Err(problem) = judge(&choice, &network, &alive, &answer) {
+        let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
+        if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
             return Ok(Outcome::Failed(problem));
         }
         if alive.is_empty() && answer.as_ref().is_ok_and(|flow| !flow.is_empty()) {
@@ -200,12 +213,14 @@ fn dead_source(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
     let alive = without_source(&network);
     let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
     let words = match &answer {
-        Err(NoFlow::BudgetExhausted { budget }) => format!("says that its budget of {budget} steps ran out"),
+        Err(NoFlow::BudgetExhausted { budget }) if meter.steps() == *budget => {
+            return Ok(Outcome::Passed(format!("says that its budget of {budget} steps ran out")));
+        }
         Err(_) => format!("says that there is no flow, after {} steps", meter.steps()),
         Ok(flow) if flow.is_empty() => "plans nothing".to_owned(),
         Ok(_) => "plans without a source, which it does not promise not to".to_owned(),
     };
-    Ok(outcome(judge(&choice, &network, &alive, &answer), &words))
+    Ok(outcome(judge(&choice, &network, &alive, (&answer, &meter)), &words))
 }
 
 fn million_edges(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
@@ -217,33 +232,40 @@ fn million_edges(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
         Ok(flow) => format!("{} chosen in {} steps", flow.edges().len(), meter.steps()),
         Err(no_flow) => no_flow.to_string(),
     };
-    Ok(outcome(judge(&choice, &network, &alive, &answer), &words))
+    Ok(outcome(judge(&choice, &network, &alive, (&answer, &meter)), &words))
 }
 
+/// Networks that grow, whole and with one node in ten alive.
 fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
     if !choice.promises(Promise::LinearTime) {
         return Ok(Outcome::NotDemanded("it is not promised".to_owned()));
     }
     let mut words = Vec::new();
-    for (items, producers) in [(100, 10), (1_000, 10), (1_000, 100)] {
-        let network = layered(items, producers, 2);
-        let choice = on(&network)?;
-        let alive = NodeSet::all(network.node_count());
-        let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
-        let Ok(flow) = answer else {
-            return Ok(Outcome::Failed(format!("no flow for {items} items of {producers} producers")));
-        };
-        let entries: usize = network.nodes().map(|node| network.requirements(node).len()).sum();
-        let size = (network.node_count() + entries + flow.edges().len()) as u64;
-        let steps = meter.steps();
-        if steps > size * LINEAR_FACTOR || steps < flow.edges().len() as u64 {
-            return Ok(Outcome::Failed(format!(
-                "{steps} steps for {} edges among {} nodes with {entries} requirements",
-                flow.edges().len(),
-                network.node_count()
-            )));
+    let alike = [(100, 10), (1_000, 10), (1_000, 100)].map(|(items, producers)| layered(items, producers, 2));
+    let differ = [(100, 10), (1_000, 10)].map(|(items, producers)| varied(items, producers));
+    for network in alike.iter().chain(&differ) {
+        let choice = on(network)?;
+        for one_in in [1, 10] {
+            let mut alive = NodeSet::all(network.node_count());
+            for item in network.items() {
+                let dead = network.producers(item).iter().filter(|node| node.index() % one_in != 0);
+                dead.for_each(|&node| {
+                    alive.remove(node);
+                });
+            }
+            let (answer, meter) = plan(&choice, &PlanRequest::first(network, &alive));
+            let edges = answer.map_or(0, |flow| flow.edges().len());
+            let entries: usize = network.nodes().map(|node| network.requirements(node).len()).sum();
+            let size = (network.node_count() + entries + edges) as u64;
+            let steps = meter.steps();
+            if steps > size * LINEAR_FACTOR || steps < edges as u64 {
+                return Ok(Outcome::Failed(format!(
+                    "{steps} steps for {edges} edges among {} nodes with {entries} requirements",
+                    network.node_count()
+                )));
+            }
+            words.push(format!("{:.1}", steps as f64 / size as f64));
         }
-        words.push(format!("{:.1}", steps as f64 / size as f64));
     }
     Ok(Outcome::Passed(format!(
         "steps for each entry, node and edge, as networks grow: {}",

@@ -81,6 +81,24 @@ pub fn layered(items: usize, producers: usize, reach: usize) -> Network {
     network(items, recipes, vec![ItemId::new(items - 1)])
 }
 
+/// As [`layered`] with two items before each, but no two producers of an item are alike: they differ in recipe, yield,
+/// cycles and cost.
+///
+/// # Panics
+/// If there are no items, or no producers.
+#[must_use]
+pub fn varied(items: usize, producers: usize) -> Network {
+    let recipe = |(item, nth): (usize, usize)| {
+        let first = item.saturating_sub(1 + nth % 2);
+        let requires = (first..item).map(ItemId::new);
+        let number = nth as u32;
+        let (quantity, cycles) = (1 + number % 3, 1 + number % 5);
+        Recipe { quantity, cycles, cost: number, ..Recipe::of(ItemId::new(item), requires) }
+    };
+    let all = (0..items).flat_map(|item| (0..producers).map(move |nth| (item, nth)));
+    network(items, all.map(recipe).collect(), vec![ItemId::new(items - 1)])
+}
+
 /// All nodes but the producers of the first item.
 #[must_use]
 pub fn without_source(network: &Network) -> NodeSet {

@@ -75,6 +75,11 @@ broken!("takes-its-time", |request, meter| {
     flow(request, request.alive, 0)
 });
 
+broken!("never-tries", |_, meter| {
+    meter.charge(1)?;
+    Err(NoFlow::BudgetExhausted { budget: 1_000 })
+});
+
 broken!("as-it-should-be", |request, _| flow(request, request.alive, 0));
 
 fn check(name: &str) -> Report {
@@ -93,6 +98,7 @@ fn broken_flow_strategies_are_caught() {
     for (name, demand) in [
         ("sees-no-death", valid),
         ("gives-up", valid),
+        ("never-tries", valid),
         ("short-measure", valid),
         ("forgets-the-source", valid),
         ("remembers-what-it-should-not", "the same request gives the same answer"),

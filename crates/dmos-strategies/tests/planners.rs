@@ -1,8 +1,11 @@
 //! Each planner does what it says, against what can be had by trying everything on small networks.
 
 use dmos_conformance::networks::{drawn, drawn_alive, drawn_node, layered};
+use dmos_core::network::Names;
 use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
-use dmos_core::{Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Registry, Share, SupplyEdge};
+use dmos_core::{
+    Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Registry, Requirement, Share, SupplyEdge,
+};
 use dmos_graph::Makers;
 use dmos_strategies as _;
 
@@ -299,6 +302,42 @@ fn max_throughput_holds_beyond_the_range_of_floats() {
     assert_eq!(
         meter.remarks(),
         ["at most 7.276e-12 batches of each final item a cycle; `0` is the bottleneck"]
+    );
+}
+
+/// A network of nodes that make an item out of others, each with how many batches, in so many cycles; the first
+/// item is final.
+fn recipes(items: usize, nodes: &[(usize, u32, &[(usize, u32)], u32)]) -> Network {
+    let recipe = |&(makes, quantity, requires, cycles): &(usize, u32, &[(usize, u32)], u32)| {
+        let required = |&(item, quantity): &(usize, u32)| Requirement { item: ItemId::new(item), quantity };
+        let requires = requires.iter().map(required).collect();
+        Recipe { quantity, requires, cycles, ..Recipe::of(ItemId::new(makes), []) }
+    };
+    let (items, nodes, all) = (Names::Numbers(items), Names::Numbers(nodes.len()), nodes.iter().map(recipe));
+    Network::new(items, nodes, all, vec![ItemId::new(0)]).expect("no rings")
+}
+
+#[test]
+fn max_throughput_is_not_misled_by_a_way_that_is_far_worse() {
+    // The second way makes a million-millionth of what the first does.
+    for cycles in [1, 1_000, 1_000_000] {
+        let bad: [(usize, u32, &[(usize, u32)], u32); 4] =
+            [(0, 1_000, &[], 1), (0, 1, &[(1, 1_000)], 1), (1, 1, &[(2, 1_000)], 1), (2, 1, &[], cycles)];
+        let network = recipes(3, &bad);
+        let (_, planner, meter) =
+            plan("max-throughput", &network, &NodeSet::all(4)).expect("there is a flow");
+        assert_eq!(
+            (meter.counter("is_best"), planner.rating(NodeId::new(0)).expect("rated").value),
+            (1, 1.0)
+        );
+        assert!(meter.remarks()[0].starts_with("at most 1000."), "{:?}", meter.remarks());
+    }
+    // A making of many cycles is no whole number of parts of a batch.
+    let slow = recipes(2, &[(0, 1, &[(1, 1)], 400_000), (1, 1, &[], 1)]);
+    let (_, _, meter) = plan("max-throughput", &slow, &NodeSet::all(2)).expect("there is a flow");
+    assert_eq!(
+        meter.remarks(),
+        ["at most 2.500e-6 batches of each final item a cycle; `0` is the bottleneck"]
     );
 }
 

@@ -19,7 +19,7 @@ pub struct Descriptor<S: ?Sized + 'static> {
     pub source: &'static str,
     /// What may be relied on, and what not, in words.
     pub guarantee: &'static str,
-    /// What is checked in every run, for these parameters.
+    /// What is checked, for these parameters: by auditors in every run, and by the conformance suite.
     pub promises: fn(&Params) -> &'static [Promise],
     /// Its parameters.
     pub params: &'static [ParamSpec],
@@ -35,7 +35,7 @@ impl<S: ?Sized> Descriptor<S> {
     }
 }
 
-/// What a strategy can promise, and auditors can check.
+/// What a strategy can promise, and others can check: auditors in every run, and the conformance suite all of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Promise {
     /// Flow: a flow is found whenever one exists.
