@@ -130,6 +130,7 @@ impl<'a> Auditor<'a> {
             Report::TookOffice(term) => {
                 self.leadership.took_office(&mut self.findings, node, *term);
                 self.sights.took_office(node);
+                self.progress.took_office(self.findings.now, node, *term);
             }
             Report::Adopted(stamp) => self.leadership.adopted(&mut self.findings, node, *stamp),
             Report::Planned(plan) => {

@@ -1,11 +1,11 @@
-//! After the last fault is healed, production resumes within a bound whenever it can.
+//! After the last fault is healed, production resumes within a bound whenever it can, and leadership settles.
 
 use std::collections::BTreeMap;
 
 use dmos_core::faults::Fault;
 use dmos_core::settings::{Dock, Requests};
 use dmos_core::strategy::Promise;
-use dmos_core::{Law, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Time};
+use dmos_core::{Law, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Term, Time};
 use dmos_graph::makeable;
 use dmos_node::{LogRecord, Order};
 
@@ -20,6 +20,8 @@ pub(crate) struct Progress<'a> {
     /// For each final item, when a batch was last made, and the longest time without one since the last fault
     /// was healed.
     finals: Vec<(Option<Time>, Span)>,
+    /// Who took office last.
+    last_office: Option<(Time, NodeId, Term)>,
 }
 
 impl<'a> Progress<'a> {
@@ -31,6 +33,7 @@ impl<'a> Progress<'a> {
             retired: NodeSet::none(nodes),
             recipes: BTreeMap::new(),
             finals: vec![(None, Span::ZERO); scenario.network.final_items().len()],
+            last_office: None,
         }
     }
 
@@ -40,6 +43,10 @@ impl<'a> Progress<'a> {
 
     pub(crate) fn crashed(&mut self, node: NodeId) {
         self.up.remove(node);
+    }
+
+    pub(crate) fn took_office(&mut self, at: Time, node: NodeId, term: Term) {
+        self.last_office = Some((at, node, term));
     }
 
     pub(crate) fn appended(&mut self, at: Time, node: NodeId, record: &LogRecord) {
@@ -79,6 +86,8 @@ impl<'a> Progress<'a> {
             let (needed, there) = (bound.as_secs_f64(), end.since(healed).as_secs_f64());
             return Err(format!("it takes {needed:.0} s after `heal_at`, and there are {there:.0} s"));
         }
+        self.leader_is_promised()?;
+        self.check_leadership(findings, healed, bound);
         let can = self.can_resume()?;
         let mut is_there = true;
         for index in (0..can.len()).filter(|&index| can[index]) {
@@ -100,19 +109,37 @@ impl<'a> Progress<'a> {
         Ok(is_there)
     }
 
-    /// Which final items those that are up can make, if one of them may lead.
-    fn can_resume(&self) -> Result<Vec<bool>, &'static str> {
+    fn check_leadership(&self, findings: &mut Findings, healed: Time, bound: Span) {
+        if let Some((at, node, term)) = self.last_office.filter(|office| office.0 > healed + bound) {
+            findings.add(Property::LeadershipSettles, || {
+                let (name, since) = (self.scenario.network.node_name(node), at.since(healed).as_secs_f64());
+                let bound = bound.as_secs_f64();
+                format!(
+                    "`{name}` takes office in term {term}, {since:.0} s after the last fault was healed; {bound:.0} s \
+                     is the bound"
+                )
+            });
+        }
+    }
+
+    /// Whether there is to be a leader, with those that are up.
+    fn leader_is_promised(&self) -> Result<(), &'static str> {
         let scenario = self.scenario;
         let up = scenario.candidates.iter().filter(|&&node| self.up.contains(node)).count();
         let has_majority = up > scenario.candidates.len() / 2;
         match scenario.leader.promises(Promise::LeaderByMajority) {
-            true if !has_majority => return Err("fewer than half of those are up who may lead"),
+            true if !has_majority => Err("no majority is up of those who may lead"),
             false if !scenario.leader.promises(Promise::OneLeaderEventually) => {
-                return Err("the leader strategy does not promise a leader");
+                Err("the leader strategy does not promise a leader")
             }
-            _ if up == 0 => return Err("nobody is up who may lead"),
-            _ => {}
+            _ if up == 0 => Err("nobody is up who may lead"),
+            _ => Ok(()),
         }
+    }
+
+    /// Which final items those that are up can make.
+    fn can_resume(&self) -> Result<Vec<bool>, &'static str> {
+        let scenario = self.scenario;
         if !scenario.flow.promises(Promise::FindsFlow) {
             return Err("the flow strategy does not promise a flow");
         }

@@ -8,7 +8,7 @@ use dmos_core::strategy::{
     Election, ElectionEffects, ElectionInput, FlowDescriptor, FlowStrategy, LeaderDescriptor, LeaderStrategy,
     Meter, NoFlow, PlanRequest, Promise, Seat, register_flow, register_leader,
 };
-use dmos_core::{Flow, NodeSet, Registry, Share, Term, Time};
+use dmos_core::{Flow, NodeSet, Registry, Share, Span, Term, Time};
 use dmos_graph::Makers;
 
 /// The flow by the makers at one place among those who can make each item, if these nodes are alive.
@@ -155,6 +155,35 @@ impl Election for OnlyIfLast {
     }
 }
 
+/// The last candidate leads, and takes office again and again.
+struct Restless;
+
+impl LeaderStrategy for Restless {
+    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+        Box::new(NeverContent(seat, 0))
+    }
+}
+
+struct NeverContent(Seat, u64);
+
+impl Election for NeverContent {
+    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+        match input {
+            ElectionInput::Start { durable } => {
+                self.1 = durable.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+            }
+            ElectionInput::Timer(_) => {}
+            _ => return,
+        }
+        if self.0.candidates.last() == Some(&self.0.me) {
+            self.1 = self.0.own_term_after(self.1);
+            effects.durable = Some(self.1.to_le_bytes().into());
+            effects.leader = Some((self.0.me, Term(self.1)));
+            effects.timers.push((Span::from_secs(20), 0));
+        }
+    }
+}
+
 const PROMISES: &[Promise] = &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually];
 
 register_leader!(LeaderDescriptor {
@@ -165,6 +194,16 @@ register_leader!(LeaderDescriptor {
     promises: |_| PROMISES,
     params: &[],
     build: |_| Box::new(Everybody),
+});
+
+register_leader!(LeaderDescriptor {
+    name: "restless",
+    summary: "broken on purpose",
+    source: "none",
+    guarantee: "keeps none",
+    promises: |_| PROMISES,
+    params: &[],
+    build: |_| Box::new(Restless),
 });
 
 register_leader!(LeaderDescriptor {
@@ -182,9 +221,11 @@ fn broken_leader_strategies_are_caught() {
     let registry = Registry::collect().expect("no two strategies of one name");
     let check =
         |name: &str| check_leader(&registry, &name.parse().expect("a call"), 300).expect("it is registered");
-    for (name, property) in
-        [("everybody-leads", "one_leader_per_term"), ("nobody-follows", "production_resumes")]
-    {
+    for (name, property) in [
+        ("everybody-leads", "one_leader_per_term"),
+        ("nobody-follows", "production_resumes"),
+        ("restless", "leadership_settles"),
+    ] {
         let report = check(name);
         let Outcome::Failed(words) = &report.checks[0].outcome else {
             panic!("{report}");

@@ -77,6 +77,8 @@ properties! {
         "Time passes: nodes do not answer each other without end at one instant. If they do, the run ends there.";
     ProductionResumes "production_resumes" Eventually
         "After the last fault is healed, batches of each final item are made again within a bound, if the nodes that are up can make them.";
+    LeadershipSettles "leadership_settles" Eventually
+        "Within a bound after the last fault is healed, nobody takes office any more, if the leader strategy promises a leader.";
     PromisesKept "promises_kept" Eventually
         "After the last fault is healed, a batch promised by a node that is up to one that is up comes in within a bound.";
     LeaderCrashed "leader_crashed" Sometimes

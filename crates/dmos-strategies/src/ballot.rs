@@ -7,7 +7,8 @@
 //! needs a majority's vote, so one node that all can reach is enough, though they do not reach each other.
 //!
 //! A ballot is a round number and the candidate's place, so it is a term that no other candidate ever holds. A
-//! candidate that starts again raises its ballot: an old one stands for flows that may be newer than its own.
+//! candidate that led when it crashed raises its ballot when it starts again: the old one stands for flows that it
+//! has forgotten.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ register_leader!(LeaderDescriptor {
     params: &[ParamSpec {
         name: "round",
         summary: "how long candidates wait for answers; longer than a message and its answer take",
-        kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(2) },
+        kind: ParamKind::Duration { min: Span::from_millis(50), default: Span::from_secs(2) },
     }],
     build: |params: &Params| Box::new(Ballots { round: params.duration("round") }),
 });
@@ -70,11 +71,19 @@ struct Candidate {
 }
 
 impl Election for Candidate {
-    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+    fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
         match input {
             ElectionInput::Start { durable } => {
-                let highest = durable.and_then(wire::read::<1>).map_or(0, |(_, [highest])| highest);
-                self.own = self.seat.own_term_after(highest);
+                let (own, led) =
+                    durable.and_then(wire::read::<3>).map_or((0, 0), |(_, [own, leader, whose])| {
+                        let leader = (leader > 0).then_some((leader, NodeId::new(whose as usize)));
+                        self.leader = leader.filter(|leader| leader.1 != self.seat.me);
+                        (own, leader.map_or(0, |leader| leader.0))
+                    });
+                let leads_no_more = self.leader.is_none();
+                self.own = if leads_no_more { self.seat.own_term_after(own.max(led)) } else { own };
+                // Answers to an earlier life are not to be taken for those to this one.
+                self.round = (now.as_nanos() / 1_000_000) as u32;
                 self.remember(effects);
                 self.begin_round(effects);
             }
@@ -146,9 +155,9 @@ impl Candidate {
         }
     }
 
-    /// No ballot up to the highest known may be raised again after a crash.
+    /// No ballot that was known may be raised again after a crash.
     fn remember(&self, effects: &mut ElectionEffects) {
-        let highest = self.own.max(self.leader.map_or(0, |leader| leader.0));
-        effects.durable = Some(wire::write(ANSWER, [highest]));
+        let (leader, whose) = self.leader.map_or((0, 0), |(ballot, node)| (ballot, node.index() as u64));
+        effects.durable = Some(wire::write(ANSWER, [self.own, leader, whose]));
     }
 }

@@ -58,8 +58,10 @@ impl FlowStrategy for LeastCostShared {
         meter.charge(makers.steps())?;
         let mut choices = Choices::of(network, &makers, self.edge_cost, &tree);
         let first = choices.cost();
-        choices.improve(self.effort);
-        let is_best = choices.search(self.effort);
+        // What is tried is paid for, so no more than can be.
+        let effort = self.effort.min(meter.left() / 4);
+        choices.improve(effort);
+        let is_best = choices.search(effort);
         meter.charge(choices.steps)?;
         meter.note("cost", choices.cost());
         meter.note("cost_of_tree", first);
@@ -87,6 +89,12 @@ impl FlowStrategy for LeastCostShared {
 /// The most items with a choice for which the best plan is looked for: twice as many plans with each, and the
 /// search is as deep.
 const OPEN_MAX: usize = 200;
+
+/// What each maker would cost in the plan is computed if it takes no more steps; it only explains the plan.
+const RATED_MAX: usize = 100_000;
+
+/// The most makers of an item that are looked through for one that requires no more and costs no more.
+const COMPARED_MAX: usize = 50;
 
 /// A maker that may be the best for its item.
 #[derive(Clone, Copy)]
@@ -151,7 +159,7 @@ impl<'a> Choices<'a> {
         let mut kept: Vec<(Candidate, BTreeSet<ItemId>)> = Vec::new();
         for candidate in sorted {
             let requires = self.required(candidate.node);
-            if !kept.iter().any(|(_, cheaper)| cheaper.is_subset(&requires)) {
+            if !kept.iter().take(COMPARED_MAX).any(|(_, cheaper)| cheaper.is_subset(&requires)) {
                 kept.push((candidate, requires));
             }
         }
@@ -251,7 +259,8 @@ impl<'a> Choices<'a> {
     fn costs_of_all(&mut self, makers: &Makers) -> Vec<Option<f64>> {
         let mut costs = vec![None; self.network.node_count()];
         let (cost, needed) = self.needed();
-        if needed.len() > 1_000 {
+        let all: usize = needed.iter().map(|item| makers.of_item(*item).len()).sum();
+        if all * needed.len() > RATED_MAX {
             return costs;
         }
         for item in needed {

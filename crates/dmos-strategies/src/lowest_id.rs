@@ -23,7 +23,11 @@ register_leader!(LeaderDescriptor {
     summary: "the live candidate with the lowest number leads, and says so by heartbeats",
     source: "Chandra, Hadzilacos and Toueg 1996, The weakest failure detector (Ω); Larrea et al. 2000",
     guarantee: "at most one leader per term; one leader once messages arrive within some bound",
-    promises: |_| &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
+    // Who hears of its leader less often than it waits for it has none for long.
+    promises: |params| match params.duration("every") * 2 <= params.duration("timeout") {
+        true => &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
+        false => &[Promise::OneLeaderPerTerm],
+    },
     params: &[
         ParamSpec {
             name: "every",
@@ -32,7 +36,7 @@ register_leader!(LeaderDescriptor {
         },
         ParamSpec {
             name: "timeout",
-            summary: "the silence of all lower ones after which the lowest candidate leads",
+            summary: "the silence of all lower ones after which the lowest candidate leads; at least two heartbeats",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(4) },
         },
         ParamSpec {

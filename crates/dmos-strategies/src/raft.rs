@@ -27,7 +27,11 @@ register_leader!(LeaderDescriptor {
     summary: "whoever a majority of the candidates votes for leads",
     source: "Ongaro and Ousterhout 2014, In search of an understandable consensus algorithm; with pre-vote",
     guarantee: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
-    promises: |_| &[Promise::OneLeaderPerTerm, Promise::LeaderByMajority],
+    // Who hears of its leader less often than it waits for it has none for long.
+    promises: |params| match params.duration("heartbeat") * 2 <= params.duration("timeout") {
+        true => &[Promise::OneLeaderPerTerm, Promise::LeaderByMajority],
+        false => &[Promise::OneLeaderPerTerm],
+    },
     params: &[
         ParamSpec {
             name: "heartbeat",
@@ -36,7 +40,7 @@ register_leader!(LeaderDescriptor {
         },
         ParamSpec {
             name: "timeout",
-            summary: "the silence of a leader after which a candidate may stand for election; up to twice as long is drawn",
+            summary: "the silence of a leader after which a candidate may stand for election, at least two heartbeats; up to twice as long is drawn",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(3) },
         },
     ],

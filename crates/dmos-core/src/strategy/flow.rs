@@ -189,6 +189,12 @@ impl Meter {
         Ok(())
     }
 
+    /// How many more steps the budget allows.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.budget - self.steps
+    }
+
     /// Notes a figure of interest under a name, beside the steps.
     pub fn note(&mut self, name: &'static str, value: u64) {
         self.counters.push((name, value));

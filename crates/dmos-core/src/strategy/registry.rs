@@ -90,7 +90,7 @@ pub struct StrategyCall {
 }
 
 impl fmt::Display for StrategyCall {
-    /// As it can be read again.
+    /// As it can be read again, if no value has a comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         for (nth, (name, value)) in self.params.iter().enumerate() {
