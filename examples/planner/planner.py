@@ -1,4 +1,4 @@
-"""A planner for DMOS in Python: for each item the live maker that costs least, counted as a tree.
+"""A planner for DMOS in Python: for each item the live maker whose batches cost least, every use paid for.
 
     dmos run SCENARIO --flow "exec:command=python3 examples/planner/planner.py"
 
@@ -37,7 +37,10 @@ def plan(network, order, producers, alive):
             node = nodes[number]
             steps += 1 + len(node["requires"])
             if number in alive and all(needed in best for needed, _ in node["requires"]):
-                cost = node["cost"] + sum(1 + best[needed][0] for needed, _ in node["requires"])
+                cost = float(node["cost"])
+                for needed, amount in node["requires"]:
+                    cost += amount * (1.0 + best[needed][0])
+                cost /= node["quantity"]
                 best[item] = min(best.get(item, (cost, number)), (cost, number))
     ends = [best[item][1] for item in network["final_items"] if item in best]
     if not ends:

@@ -14,8 +14,8 @@ use dmos_core::strategy::{
 use dmos_core::{Flow, ItemId, Network, NodeId, Share, SupplyEdge};
 use dmos_graph::Makers;
 
-use crate::spread::{capacity, edges, one_each, usable, weights, wrap_around};
-use crate::wide::Wide;
+use super::spread::{capacity, edges, one_each, usable, weights, wrap_around};
+use super::wide::Wide;
 
 register_flow!(FlowDescriptor {
     name: "balanced",

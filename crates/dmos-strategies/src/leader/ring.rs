@@ -7,7 +7,7 @@
 //!
 //! The published algorithm knows no failures. Here each message is acknowledged, who does not acknowledge it
 //! twice is left out until it is heard of, nothing goes round more than once, and an election that does not end is
-//! begun again. Terms are our addition, as in [`bully`](crate::bully): a number collects the latest term that anybody on its way knows.
+//! begun again. Terms are our addition, as in [`bully`](super::bully): a number collects the latest term that anybody on its way knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use dmos_core::strategy::{
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
-use crate::wire;
+use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "ring",

@@ -21,8 +21,8 @@ use dmos_core::{Flow, ItemId, Network, NodeId, Requirement, Share, SupplyEdge};
 use dmos_graph::Makers;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
 
-use crate::spread::{capacity, edges, weights, wrap_around};
-use crate::wide::Wide;
+use super::spread::{capacity, edges, weights, wrap_around};
+use super::wide::Wide;
 
 register_flow!(FlowDescriptor {
     name: "max-throughput",

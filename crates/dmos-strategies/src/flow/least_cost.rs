@@ -1,15 +1,15 @@
 //! The cheapest plan, if every use of a node is paid for.
 //!
-//! A node costs what its recipe says, and an edge what a parameter says. The cost of a node's supply is its
-//! own and that of the cheapest makers of all that it requires, each counted as often as it is used: a plan
-//! is a tree, unfolded. Such costs are superior functions, and their minimum over an AND/OR graph is what
+//! A making costs what the network says of its node, and to move a batch what a parameter says. What a batch costs
+//! is the making that it comes from, and all batches that this takes, by the cheapest makers, over what it
+//! yields: a plan is a tree, unfolded, and every use is paid for. Such costs are superior functions, and their minimum over an AND/OR graph is what
 //! D. E. Knuth, "A generalization of Dijkstra's algorithm", Information Processing Letters 6(1), 1977, finds;
 //! as hyperpaths: G. Gallo, G. Longo, S. Pallottino and S. Nguyen, "Directed hypergraphs and applications",
 //! Discrete Applied Mathematics 42, 1993.
 //!
 //! Unfolded, a plan of some hundred items costs more than a float holds, so costs are compared with 53
 //! significant bits and as large an exponent as it takes. A plan that shares its nodes can cost far less:
-//! see [`least_cost_shared`](crate::least_cost_shared).
+//! see [`least_cost_shared`](super::least_cost_shared).
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise, Rating,
@@ -17,19 +17,19 @@ use dmos_core::strategy::{
 };
 use dmos_core::{Flow, NodeId};
 
-use crate::sweep::Best;
-use crate::wide::Wide;
+use super::sweep::Best;
+use super::wide::Wide;
 
 /// The parameter of both strategies that go by costs.
 pub(crate) const EDGE_COST: ParamSpec = ParamSpec {
     name: "edge_cost",
-    summary: "what a supply edge costs; a node costs what the network says",
+    summary: "what a supply edge costs, or to move a batch by it; nodes cost what the network says",
     kind: ParamKind::Integer { min: 0, max: 1_000_000_000, default: 1 },
 };
 
 register_flow!(FlowDescriptor {
     name: "least-cost",
-    summary: "the cheapest plan by costs of nodes and edges, each use paid for",
+    summary: "the cheapest plan by costs of nodes and edges, every making and every batch moved paid for",
     source: "Knuth 1977, A generalization of Dijkstra's algorithm; B-hyperpaths of Gallo et al. 1993",
     guarantee: "finds a flow if one exists; no plan costs less, counted as a tree; linear in the recipes' entries",
     promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
@@ -50,7 +50,10 @@ impl FlowStrategy for LeastCost {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let (network, edge) = (request.network, Wide::from(self.edge_cost));
         let best = Best::of(request, meter, |node, supplies| {
-            supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply + edge)
+            let amounts = network.requirements(node).iter().map(|required| Wide::from(required.quantity));
+            let supplies = supplies.zip(amounts).map(|(supply, amount)| amount * (edge + supply));
+            let making = supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply);
+            making / Wide::from(network.quantity_made(node))
         })?;
         let flow = best.flow(request, meter)?;
         self.costs = best.values;
@@ -59,6 +62,6 @@ impl FlowStrategy for LeastCost {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let cost = self.costs.get(node.index()).copied().flatten()?;
-        Some(Rating { measure: "cost", more: "dearer", value: cost.to_f64() })
+        Some(Rating { measure: "cost of a batch", more: "dearer", value: cost.to_f64() })
     }
 }

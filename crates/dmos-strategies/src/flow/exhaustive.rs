@@ -14,7 +14,7 @@ use dmos_core::strategy::{
 };
 use dmos_core::{Flow, NodeId};
 
-use crate::ends::{Ends, STAND_INS};
+use super::ends::{Ends, STAND_INS};
 
 register_flow!(FlowDescriptor {
     name: "exhaustive",

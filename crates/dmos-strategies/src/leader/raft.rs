@@ -8,7 +8,7 @@
 //!
 //! There is no log to replicate here, so all candidates are equally up to date. Where a node can be reached by
 //! all but they cannot reach each other, a leader that lost its majority stays in office as long as that node
-//! hears of it: see [`ballot`](crate::ballot).
+//! hears of it: see [`ballot`](super::ballot).
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use dmos_core::{NodeId, Span, Term, Time};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::wire;
+use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "raft",

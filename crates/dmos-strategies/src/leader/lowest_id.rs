@@ -7,7 +7,7 @@
 //! number, the longer it waits, so that as a rule one alone steps forward. Who did so wrongly waits longer from
 //! then on: once delays stay below any bound, mistakes end.
 //!
-//! Terms are our addition, as in [`bully`](crate::bully): no two candidates ever hold the same one, and who
+//! Terms are our addition, as in [`bully`](super::bully): no two candidates ever hold the same one, and who
 //! leads and hears of a later term takes office again.
 
 use dmos_core::strategy::{
@@ -16,7 +16,7 @@ use dmos_core::strategy::{
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
-use crate::wire;
+use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "lowest-id",

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use dmos_core::{ItemId, Network, NodeId, Share, SupplyEdge};
 
-use crate::wide::Wide;
+use super::wide::Wide;
 
 /// What a node makes in a cycle at full speed, in batches.
 pub(crate) fn capacity(network: &Network, node: NodeId) -> Wide {

@@ -16,9 +16,9 @@ use dmos_core::strategy::{
 use dmos_core::{Flow, ItemId, Network, NodeId};
 use dmos_graph::Makers;
 
-use crate::least_cost::EDGE_COST;
-use crate::sweep::Best;
-use crate::wide::Wide;
+use super::least_cost::EDGE_COST;
+use super::sweep::Best;
+use super::wide::Wide;
 
 register_flow!(FlowDescriptor {
     name: "least-cost-shared",
@@ -64,7 +64,7 @@ impl FlowStrategy for LeastCostShared {
         let is_best = choices.search(effort);
         meter.charge(choices.steps)?;
         meter.note("cost", choices.cost());
-        meter.note("cost_of_tree", first);
+        meter.note("cost_at_first", first);
         meter.note("is_best", u64::from(is_best));
         meter.remark(match is_best {
             true => format!("no plan costs less than {}", choices.cost()),

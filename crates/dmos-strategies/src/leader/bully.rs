@@ -15,7 +15,7 @@ use dmos_core::strategy::{
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
-use crate::wire;
+use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "bully",
