@@ -82,7 +82,7 @@ pub(crate) struct RunArguments {
     /// Make each run twice, and compare them event by event.
     #[arg(long)]
     pub(crate) twice: bool,
-    /// Exit with 1 if the auditors find anything.
+    /// Exit with 1 if the auditors find anything, or a planner failed.
     #[arg(long)]
     pub(crate) strict: bool,
 }
@@ -172,7 +172,7 @@ pub(crate) enum StrategiesCommand {
         #[arg(value_name = "NAME")]
         call: StrategyCall,
         /// How many runs to make with a leader strategy.
-        #[arg(long, default_value_t = 2_000, value_name = "N")]
+        #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         runs: u64,
     },
     /// Write a small crate with a strategy of your own, to begin from.

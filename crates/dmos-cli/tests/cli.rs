@@ -253,7 +253,7 @@ fn plan_says_why_and_what_is_different() {
     assert_eq!(needs["others"]["dearer"][0]["node"], "new-mill");
     let wrong = dmos(&["plan", BICYCLES, "--diff", "balanced:max_suppliers=0"]);
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(text_of(&wrong).contains("must be a whole number from 1 to 1000; default 2, not `0`"));
+    assert!(text_of(&wrong).contains("must be a whole number from 1 to 1000 (default 2), not `0`"));
 }
 
 #[test]
@@ -282,7 +282,12 @@ fn a_crate_for_a_strategy_is_written_once() {
     );
     assert!(read("Cargo.toml").contains("name = \"my-own\"") && !read("Cargo.lock").is_empty());
     assert!(read("tests/conformance.rs").contains("check_leader"));
-    for (name, words) in [("my-own", "is there already"), ("My_Own", "small letters"), ("raft", "is taken")] {
+    for (name, words) in [
+        ("my-own", "is there already"),
+        ("My_Own", "small letters"),
+        ("raft", "is taken"),
+        ("match", "word of Rust"),
+    ] {
         let refused = dmos(&["strategies", "new", name, "--out", out]);
         assert_eq!(refused.status.code(), Some(2));
         assert!(text_of(&refused).contains(words), "{}", text_of(&refused));
@@ -299,7 +304,7 @@ fn a_program_that_fails_does_not_break_the_run() {
     assert!(output.status.success());
     let run: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(run["final_batches"], 0);
-    let why = run["plans"][0]["no_flow"].as_str().expect("a reason");
+    let why = run["plans"][0]["gave_up"].as_str().expect("a reason");
     assert!(
         why.starts_with("the planner `no-such-program` failed: `no-such-program` cannot be started"),
         "{why}"
@@ -309,6 +314,14 @@ fn a_program_that_fails_does_not_break_the_run() {
         "{}",
         text_of(&output)
     );
+    assert!(run["plans"].as_array().expect("plans").len() > 5, "it is asked again");
+    for command in ["plan", "run"] {
+        let strict: &[&str] = if command == "run" { &["--strict"] } else { &[] };
+        let failed = dmos(&[&[command, DOORS, "--flow", "exec:command=no-such-program"], strict].concat());
+        assert_eq!(failed.status.code(), Some(1), "{command}");
+        let empty = dmos(&[command, DOORS, "--flow", "exec:command="]);
+        assert_eq!(empty.status.code(), Some(2), "{command}");
+    }
     let missing = dmos(&["run", DOORS, "--flow", "exec"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(text_of(&missing).contains("needs its parameter `command`"), "{}", text_of(&missing));

@@ -290,7 +290,7 @@ impl Flow {
 #[non_exhaustive]
 pub enum FlowFault {
     /// An edge names a node or an item that is not in the network.
-    #[error("{0:?} names what is not in the network")]
+    #[error("the edge [{}, {}, {}] (producer, consumer, item) names what is not in the network", .0.producer, .0.consumer, .0.item)]
     Unknown(SupplyEdge),
     /// The producer does not make the item, or the consumer does not require it.
     #[error("node {} is to supply node {} with item {}, which does not fit their recipes", .0.producer, .0.consumer, .0.item)]

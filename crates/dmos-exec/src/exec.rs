@@ -6,7 +6,8 @@ use dmos_core::strategy::{
     Change, FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
     register_flow,
 };
-use dmos_core::{Flow, Span};
+use dmos_core::{Flow, NodeId, Span};
+use dmos_graph::Makers;
 
 use crate::process::Process;
 use crate::protocol::{AnswerLine, flow, network_line, request_line};
@@ -15,7 +16,7 @@ register_flow!(FlowDescriptor {
     name: "exec",
     summary: "asks a program of your own, in any language, by lines of JSON",
     source: "your program",
-    guarantee: "none but that flows are valid: anything else is a plan that failed; as repeatable as the program",
+    guarantee: "none but that flows are valid and make a final item: anything else is a plan that failed; as repeatable as the program",
     promises: |_| &[],
     params: &[
         ParamSpec {
@@ -73,11 +74,20 @@ impl FlowStrategy for Exec {
     }
 }
 
-/// A flow that can be put in force.
+/// A flow that can be put in force: one that is valid, and makes a final item if one can be made.
 fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
-    match flow.faults(request.network, request.alive, false).first() {
-        Some(fault) => Err(format!("its flow is invalid: {}", fault.explain(request.network))),
-        None => Ok(flow),
+    let network = request.network;
+    if let Some(fault) = flow.faults(network, request.alive, false).first() {
+        return Err(format!("its flow is invalid: {}", fault.explain(network)));
+    }
+    let makers = Makers::of(network, request.alive);
+    let finals = makers.finals(network).unwrap_or_default();
+    let makes = |&node: &NodeId| flow.works(node) || network.requirements(node).is_empty();
+    match finals.first() {
+        Some(&item) if !finals.iter().any(|&item| makers.of_item(item).iter().any(makes)) => {
+            Err(format!("its flow makes no final item, though `{}` can be made", network.item_name(item)))
+        }
+        _ => Ok(flow),
     }
 }
 

@@ -95,7 +95,7 @@ pub struct AnswerLine {
 
 /// An edge with or without a share.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an edge is [producer, consumer, item], or that and a share in millionths")]
 pub enum EdgeOf {
     /// Producer, consumer, item, share in millionths.
     Shared(u32, u32, u32, u32),
@@ -166,7 +166,8 @@ pub fn flow(edges: &[EdgeOf]) -> Result<Flow, String> {
     let mut sorted = all.clone();
     sorted.sort_unstable();
     if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("it gives an edge twice: {:?}", twice[0]));
+        let SupplyEdge { producer, consumer, item } = twice[0];
+        return Err(format!("it gives an edge twice: [{producer}, {consumer}, {item}]"));
     }
     // Shares may be left out where there is one supplier, and are equal where they are left out for all.
     let equal = Flow::new(all.clone());

@@ -34,6 +34,8 @@ fn play(part: &str) {
             "well" => good,
             "with-shares" => r#"{"plan": N, "edges": [[0, 1, 0, 1000000], [1, 2, 1]]}"#,
             "short-shares" => r#"{"plan": N, "edges": [[0, 1, 0, 999999], [1, 2, 1]]}"#,
+            "idle" => r#"{"plan": N, "edges": []}"#,
+            "minus" => r#"{"plan": N, "edges": [[-1, 1, 0]]}"#,
             "twice" => r#"{"plan": N, "edges": [[0, 1, 0], [0, 1, 0], [1, 2, 1]]}"#,
             "none" => r#"{"plan": N, "no_flow": "I do not feel like it"}"#,
             "half" => r#"{"plan": N, "edges": [[1, 2, 1]]}"#,
@@ -97,10 +99,12 @@ fn answers_are_flows() {
 fn failures_are_named() {
     for (part, dead, problem) in [
         ("short-shares", &[][..], "its flow is invalid: the shares of those who supply `door` with `wood`"),
-        ("twice", &[], "it gives an edge twice"),
+        ("twice", &[], "it gives an edge twice: [0, 1, 0]"),
+        ("idle", &[], "its flow makes no final item, though `house` can be made"),
+        ("minus", &[], "an edge is [producer, consumer, item]"),
         ("half", &[], "its flow is invalid: `door` works, but nobody supplies it with `wood`"),
         ("misfit", &[], "its flow is invalid: `wood` is to supply `house` with `wood`, which does not fit"),
-        ("beyond", &[], "names what is not in the network"),
+        ("beyond", &[], "[7, 1, 0] (producer, consumer, item) names what is not in the network"),
         ("well", &[0], "its flow is invalid: `wood` is dead, and planned with"),
         (
             "nonsense",

@@ -89,9 +89,12 @@ pub struct PlanEntry {
     pub steps: u64,
     /// How many supply edges it has; none if no flow was found.
     pub edges: Option<u64>,
-    /// Why no flow was found.
+    /// Why nothing can be made, if that is what the plan came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_flow: Option<String>,
+    /// Why the plan was given up, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<String>,
     /// Whether it was put in force.
     pub in_force: bool,
 }
@@ -171,7 +174,8 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
         took_s: plan.took.as_secs_f64(),
         steps: plan.steps,
         edges: plan.edges,
-        no_flow: plan.no_flow.as_ref().map(|no_flow| no_flow.explain(network)),
+        no_flow: plan.no_flow.as_ref().filter(|why| !why.gave_up()).map(|why| why.explain(network)),
+        gave_up: plan.no_flow.as_ref().filter(|why| why.gave_up()).map(|why| why.explain(network)),
         in_force: plan.in_force,
     };
     record.plans.iter().map(entry).collect()

@@ -339,7 +339,7 @@ fn max_throughput_holds_beyond_the_range_of_floats() {
     assert!((used * 2.0_f64.powi(38) - 1.0).abs() < 1e-12, "{used}");
     assert_eq!(
         meter.remarks(),
-        ["at most 7.276e-12 batches of each final item a cycle; `0` is the bottleneck"]
+        ["at most 7.276e-12 batches of each final item a cycle; all that make `0` are fully loaded"]
     );
 }
 
@@ -355,6 +355,19 @@ fn recipes(items: usize, nodes: &[Row]) -> Network {
     };
     let (items, nodes, all) = (Names::Numbers(items), Names::Numbers(nodes.len()), nodes.iter().map(recipe));
     Network::new(items, nodes, all, vec![ItemId::new(0)]).expect("no rings")
+}
+
+#[test]
+fn max_throughput_names_what_more_of_would_help() {
+    // Parts can be made of one piece of ore or of three; the one maker of ore is what is scarce.
+    let rows: [Row; 4] = [(0, 1, &[(1, 4)], 1), (1, 1, &[(2, 1)], 1), (1, 1, &[(2, 3)], 1), (2, 1, &[], 1)];
+    let network = recipes(3, &rows);
+    let (flow, _, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("there is a flow");
+    assert_eq!(
+        meter.remarks(),
+        ["at most 0.2500 batches of each final item a cycle; all that make `2` are fully loaded"]
+    );
+    assert!(!flow.works(NodeId::new(2)), "who wastes ore does not work");
 }
 
 #[test]
@@ -377,7 +390,7 @@ fn max_throughput_is_not_misled_by_a_way_that_is_far_worse() {
     let (_, _, meter) = plan("max-throughput", &slow, &NodeSet::all(2)).expect("there is a flow");
     assert_eq!(
         meter.remarks(),
-        ["at most 2.500e-6 batches of each final item a cycle; `0` is the bottleneck"]
+        ["at most 2.500e-6 batches of each final item a cycle; all that make `0` are fully loaded"]
     );
 }
 

@@ -10,12 +10,12 @@ register_leader!(LeaderDescriptor {
     guarantee: "at most one leader per term; none while the last candidate is down",
     promises: |_| &[Promise::OneLeaderPerTerm],
     params: &[],
-    build: |_| Box::new(LastAppointed),
+    build: |_| Box::new(Strategy),
 });
 
-struct LastAppointed;
+struct Strategy;
 
-impl LeaderStrategy for LastAppointed {
+impl LeaderStrategy for Strategy {
     fn machine(&self, seat: Seat) -> Box<dyn Election> {
         Box::new(Candidate(seat))
     }

@@ -11,12 +11,12 @@ register_flow!(FlowDescriptor {
     guarantee: "finds a flow if one exists, in linear time",
     promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
     params: &[],
-    build: |_| Box::new(LastListed),
+    build: |_| Box::new(Strategy),
 });
 
-struct LastListed;
+struct Strategy;
 
-impl FlowStrategy for LastListed {
+impl FlowStrategy for Strategy {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let makers = Makers::of(request.network, request.alive);
         meter.charge(makers.steps())?;

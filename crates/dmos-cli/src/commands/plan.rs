@@ -76,6 +76,8 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     let elapsed = started.elapsed();
     let (flow, no_flow) = match outcome {
         Ok(flow) => (flow, None),
+        // That a program failed says nothing of the network.
+        Err(failed @ NoFlow::PlannerFailed { .. }) => return Err(Failure::Found(format!("error: {failed}"))),
         Err(no_flow) => (Flow::default(), Some(no_flow)),
     };
     let mut comparisons = Vec::new();

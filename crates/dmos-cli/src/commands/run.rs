@@ -1,10 +1,10 @@
 //! `dmos run`: simulates scenarios and prints the metric table of each run.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use dmos_core::{Metric, Registry, RunRecord, Scenario};
+use dmos_core::record::PlanRecord;
+use dmos_core::{Metric, NoFlow, Registry, RunRecord, Scenario};
 use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
 use dmos_report::whole::is_free;
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
@@ -47,7 +47,9 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
             let scenario = Scenario { seed, ..job.scenario.clone() };
             let record = if arguments.twice { twice(&scenario)? } else { dmos_sim::run(&scenario) };
             tell(&scenario, &record);
-            failed += u64::from(!record.is_clean());
+            let planner_failed =
+                |plan: &PlanRecord| matches!(plan.no_flow, Some(NoFlow::PlannerFailed { .. }));
+            failed += u64::from(!record.is_clean() || record.plans.iter().any(planner_failed));
             match &published {
                 Some(_) => summaries.push(Summary::of(&record)),
                 None => show(&scenario, &record, arguments.format)?,
@@ -64,7 +66,9 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
         }
     }
     if arguments.strict && failed > 0 {
-        return Err(Failure::Found(format!("error: the auditors found something in {failed} runs")));
+        return Err(Failure::Found(format!(
+            "error: the auditors found something, or a planner failed, in {failed} runs"
+        )));
     }
     Ok(())
 }

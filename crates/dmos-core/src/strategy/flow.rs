@@ -44,7 +44,7 @@ pub trait FlowStrategy: Send {
 /// By what a planner judges a node.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rating {
-    /// What it measures, with its unit: `cost`, `lead time in s`.
+    /// What it measures, with its unit: `cost`, `first batch after s`.
     pub measure: &'static str,
     /// What a node is that measures more than another one: `dearer`, `later`.
     pub more: &'static str,

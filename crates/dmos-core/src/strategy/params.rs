@@ -51,15 +51,15 @@ impl fmt::Display for ParamKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer { min, max: u64::MAX, default } => {
-                write!(f, "a whole number from {min}; default {default}")
+                write!(f, "a whole number from {min} (default {default})")
             }
             Self::Integer { min, max, default } => {
-                write!(f, "a whole number from {min} to {max}; default {default}")
+                write!(f, "a whole number from {min} to {max} (default {default})")
             }
-            Self::Flag { default } => write!(f, "true or false; default {default}"),
-            Self::Duration { min, default } => write!(f, "a duration from {min}; default {default}"),
-            Self::Node => f.write_str("the name of a node; default the last"),
-            Self::Text => f.write_str("any text; it must be given"),
+            Self::Flag { default } => write!(f, "true or false (default {default})"),
+            Self::Duration { min, default } => write!(f, "a duration from {min} (default {default})"),
+            Self::Node => f.write_str("the name of a node (default the last)"),
+            Self::Text => f.write_str("a text (it must be given)"),
         }
     }
 }
@@ -108,6 +108,7 @@ impl ParamKind {
                 let node = network.find_node(text);
                 node.map(ParamValue::Node).ok_or_else(|| format!("names no node of the network: `{text}`"))
             }
+            Self::Text if text.trim().is_empty() => Err("must not be empty".to_owned()),
             Self::Text => Ok(ParamValue::Text(text.to_owned())),
         }
     }

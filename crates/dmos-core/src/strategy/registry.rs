@@ -119,12 +119,14 @@ impl std::str::FromStr for StrategyCall {
 #[non_exhaustive]
 pub enum StrategyError {
     /// No strategy of that name.
-    #[error("there is no {family} strategy `{name}`; there are {}", list(.known))]
+    #[error("there is no {family} strategy `{name}`{}; there are {}", of_other_family(*.is_other), list(.known))]
     UnknownName {
         /// `flow` or `leader`.
         family: &'static str,
         /// The name.
         name: String,
+        /// Whether the other family has a strategy of that name.
+        is_other: bool,
         /// The names there are.
         known: Vec<&'static str>,
     },
@@ -166,6 +168,10 @@ pub enum StrategyError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+fn of_other_family(is_other: bool) -> &'static str {
+    if is_other { ", though the other family has one" } else { "" }
 }
 
 fn list(names: &[&str]) -> String {
@@ -297,9 +303,9 @@ fn sorted<S: ?Sized>(
     }
 }
 
-fn choose<S: ?Sized>(
+fn choose<S: ?Sized, O: ?Sized>(
     family: &'static str,
-    all: &[&'static Descriptor<S>],
+    (all, others): (&[&'static Descriptor<S>], &[&'static Descriptor<O>]),
     call: &StrategyCall,
     network: &Network,
 ) -> Result<Choice<S>, StrategyError> {
@@ -308,6 +314,7 @@ fn choose<S: ?Sized>(
         None => Err(StrategyError::UnknownName {
             family,
             name: call.name.clone(),
+            is_other: others.iter().any(|descriptor| descriptor.name == call.name),
             known: all.iter().map(|descriptor| descriptor.name).collect(),
         }),
     }
@@ -342,7 +349,7 @@ impl Registry {
     /// # Errors
     /// An unknown name or parameter, or a value out of range.
     pub fn flow(&self, call: &StrategyCall, network: &Network) -> Result<FlowChoice, StrategyError> {
-        choose("flow", &self.flows, call, network)
+        choose("flow", (&self.flows, &self.leaders), call, network)
     }
 
     /// The leader strategy that `call` names, its parameters checked for use on `network`.
@@ -350,6 +357,6 @@ impl Registry {
     /// # Errors
     /// An unknown name or parameter, or a value out of range.
     pub fn leader(&self, call: &StrategyCall, network: &Network) -> Result<LeaderChoice, StrategyError> {
-        choose("leader", &self.leaders, call, network)
+        choose("leader", (&self.leaders, &self.flows), call, network)
     }
 }

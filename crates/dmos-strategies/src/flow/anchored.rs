@@ -72,17 +72,21 @@ impl FlowStrategy for Anchored {
 }
 
 impl Anchored {
-    /// Notes the load that is the most above that of an even plan, and the even one.
+    /// Says where a load is the most above that of an even plan.
     fn note_balance(&self, request: &PlanRequest<'_>, makers: &Makers, meter: &mut Meter) {
-        let most_uneven = request.network.items().filter_map(|item| {
+        let network = request.network;
+        let most_uneven = network.items().filter_map(|item| {
             let loads = makers.of_item(item).iter().map(|node| u64::from(self.loads[node.index()]));
             let (largest, total) = (loads.clone().max()?, loads.sum::<u64>());
             let even = total.div_ceil(makers.of_item(item).len() as u64);
-            Some((largest - even, largest, even))
+            Some((largest - even, largest, even, item))
         });
-        if let Some((_, largest, even)) = most_uneven.max() {
-            meter.note("largest_load", largest);
-            meter.note("even_load", even);
+        if let Some((above, largest, even, item)) = most_uneven.max() {
+            meter.note("load_above_even", above);
+            let item = network.item_name(item);
+            meter.remark(format!(
+                "loads are the most uneven at `{item}`: {largest} consumers at one maker, where {even} would be even"
+            ));
         }
     }
 }

@@ -28,7 +28,7 @@ register_flow!(FlowDescriptor {
     name: "max-throughput",
     summary: "the highest rate of final items under the nodes' capacities, and what bounds it",
     source: "Orlicky 1975, Material requirements planning; where recipes differ Koopmans 1951, Activity analysis",
-    guarantee: "finds a flow if one exists; the best rate where the makers of each item share a recipe, in linear time; else the best if the linear program says so, checked",
+    guarantee: "finds a flow if one exists; the best rate where the makers of each item share a recipe, in linear time; else the best if the linear program says so, checked. Capacities are those of the stages: that supplies take time to come is left out",
     promises: |_| &[Promise::FindsFlow],
     params: &[],
     build: |_| Box::new(MaxThroughput { utilisation: Vec::new() }),
@@ -42,6 +42,9 @@ const ROUNDS_MAX: usize = 20;
 
 /// Rates that differ by less are the same.
 const TOLERANCE: f64 = 1e-6;
+
+/// So many bottlenecks are named.
+const NAMED_MAX: usize = 3;
 
 /// A part of an item that is smaller is not worth a supplier.
 const NOISE: f64 = 1e-9;
@@ -62,11 +65,18 @@ impl FlowStrategy for MaxThroughput {
         let mut plan = Rates::of(&ways, ways.mix_by_reach());
         let is_best = if ways.have_choices() { improve(&ways, &mut plan, meter)? } else { true };
         meter.note("is_best", u64::from(is_best));
-        let bottleneck = network.item_name(plan.bottleneck);
+        let bottlenecks = plan.bottlenecks(&ways);
+        let names: Vec<_> = bottlenecks
+            .iter()
+            .take(NAMED_MAX)
+            .map(|&item| format!("`{}`", network.item_name(item)))
+            .collect();
         meter.remark(format!(
-            "{} {} batches of each final item a cycle; `{bottleneck}` is the bottleneck",
+            "{} {} batches of each final item a cycle; all that make {} are fully loaded{}",
             if is_best { "at most" } else { "at least" },
             in_batches(plan.rate),
+            names.join(", "),
+            if bottlenecks.len() > NAMED_MAX { ", and others" } else { "" },
         ));
         let supplies = plan.supplies(&ways);
         meter.charge(supplies.len() as u64)?;
@@ -273,8 +283,8 @@ struct Rates {
     demand: Vec<Wide>,
     /// The highest rate of each final item, in batches a cycle.
     rate: Wide,
-    /// The item whose makers are fully loaded.
-    bottleneck: ItemId,
+    /// The item of a way that is fully loaded.
+    limit: ItemId,
 }
 
 impl Rates {
@@ -299,8 +309,19 @@ impl Rates {
                 }
             }
         }
-        let (rate, bottleneck) = least.expect("a final item is made");
-        Self { mix, demand, rate, bottleneck }
+        let (rate, limit) = least.expect("a final item is made");
+        Self { mix, demand, rate, limit }
+    }
+
+    /// The items all of whose makers are fully loaded: more can be made only with more of them. If there is none, an
+    /// item of which some are.
+    fn bottlenecks(&self, ways: &Ways<'_>) -> Vec<ItemId> {
+        let is_full = |item: ItemId| {
+            let mut parts = ways.of_item[item.index()].iter().zip(&self.mix[item.index()]);
+            parts.all(|(way, &part)| self.utilisation(item, way, part).to_f64() > 1.0 - TOLERANCE)
+        };
+        let full: Vec<_> = ways.items.iter().rev().copied().filter(|&item| is_full(item)).collect();
+        if full.is_empty() { vec![self.limit] } else { full }
     }
 
     /// Which part of their capacity the nodes of a way use.

@@ -95,7 +95,7 @@ impl FlowStrategy for ShortestLeadTime {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let value = self.ready.get(node.index()).copied().flatten()?;
-        Some(Rating { measure: "lead time in s", more: "later", value })
+        Some(Rating { measure: "first batch after s", more: "later", value })
     }
 }
 

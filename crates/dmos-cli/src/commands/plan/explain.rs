@@ -52,7 +52,8 @@ impl Explanation {
                     share: supply.share,
                     rating: rating(supply.producer),
                 };
-                let suppliers: Vec<_> = part.suppliers_of(item).iter().map(supplier).collect();
+                let mut suppliers: Vec<_> = part.suppliers_of(item).iter().map(supplier).collect();
+                suppliers.sort_by_key(|supplier| std::cmp::Reverse(supplier.share));
                 let why = Why { network, alive, makers: &makers, planner, flow };
                 let others = why.others(item, &suppliers);
                 Met { item, suppliers, others }

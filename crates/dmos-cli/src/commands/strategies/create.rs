@@ -34,6 +34,67 @@ const LEADER: Example = Example {
 /// The crates of this project that a strategy crate uses.
 const CRATES: [&str; 4] = ["dmos-cli", "dmos-core", "dmos-graph", "dmos-conformance"];
 
+/// What no crate can be called: words of the language, and crates that come with it.
+const RESERVED: &[&str] = &[
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "union",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
+];
+
 pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), Failure> {
     let (name, family) = (&arguments.name, arguments.kind);
     check_name(name, family, registry)?;
@@ -74,8 +135,8 @@ fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Fai
         && name.chars().all(plain)
         && !name.ends_with('-')
         && !name.contains("--");
-    if !is_good {
-        let words = "a name has small letters, digits and single `-`, and begins with a letter";
+    if !is_good || RESERVED.contains(&name) {
+        let words = "a name has small letters, digits and single `-`, begins with a letter, and is no word of Rust's own";
         return Err(Failure::Input(format!("`{name}` cannot be the name of a strategy: {words}")));
     }
     let flows = registry.flows().iter().map(|flow| flow.name);
@@ -124,16 +185,7 @@ impl Example {
     /// A file of the example under another name.
     fn under(&self, name: &str, file: &str) -> String {
         let snake = |name: &str| name.replace('-', "_");
-        let camel = |name: &str| -> String {
-            let word = |word: &str| {
-                let (first, rest) = word.split_at(1);
-                first.to_ascii_uppercase() + rest
-            };
-            name.split('-').map(word).collect()
-        };
-        file.replace(self.name, name)
-            .replace(&snake(self.name), &snake(name))
-            .replace(&camel(self.name), &camel(name))
+        file.replace(self.name, name).replace(&snake(self.name), &snake(name))
     }
 }
 
@@ -146,7 +198,7 @@ mod tests {
         for example in [&FLOW, &LEADER] {
             assert!(example.library.lines().count() < 40, "{} has fewer than 40 lines", example.name);
             let renamed = example.under("my-own", example.library);
-            assert!(renamed.contains("\"my-own\"") && renamed.contains("struct MyOwn;"), "{renamed}");
+            assert!(renamed.contains("\"my-own\"") && renamed.contains("struct Strategy;"), "{renamed}");
             assert!(example.under("my-own", example.program).contains("use my_own as _;"));
             assert!(!renamed.contains(example.name));
         }
