@@ -50,3 +50,42 @@ fn the_search_stalls_its_factory_and_no_other_planner_does() {
         );
     }
 }
+
+#[test]
+fn the_rate_that_max_throughput_names_is_come_near_to_and_not_exceeded() {
+    for (scenario, seconds) in
+        [("scenarios/two-ways.yaml", 1_800.0), ("scenarios/door-factory.yaml", 3_600.0)]
+    {
+        let still = ["--set", "faults={}", "--flow", "max-throughput", "--format", "json"];
+        let plan = json(&[&["plan", scenario], &still[..]].concat());
+        let remark = plan["remarks"][0].as_str().expect("it says what the rate is");
+        let rate = remark.strip_prefix("at most ").and_then(|rest| rest.split(' ').next());
+        let rate: f64 = rate.and_then(|rate| rate.parse().ok()).expect("a number");
+        let long = format!("{seconds}s");
+        let run = |flow: &str| {
+            let run = [
+                "run",
+                scenario,
+                "--set",
+                "faults={}",
+                "--duration",
+                &long,
+                "--flow",
+                flow,
+                "--format",
+                "json",
+            ];
+            json(&run)["final_batches"].as_f64().expect("a number")
+        };
+        let made = run("max-throughput");
+        assert!(
+            made <= rate * seconds && made > 0.85 * rate * seconds,
+            "{scenario}: {made} of {}",
+            rate * seconds
+        );
+        // Nobody does much better: stocks are filled at the beginning, and there are more of them here.
+        for flow in others() {
+            assert!(run(&flow) <= made * 1.1, "{scenario}: `{flow}` makes more");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What a flow strategy must do.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use dmos_core::settings::PLANNING_BUDGET;
 use dmos_core::strategy::{Change, FlowChoice, Meter, PlanRequest, Promise, StrategyCall, StrategyError};
 use dmos_core::{Flow, Network, NoFlow, NodeSet, Registry};
@@ -22,24 +24,43 @@ const LINEAR_FACTOR: u64 = 16;
 /// # Errors
 /// If there is no such strategy, or it cannot be had with these parameters.
 pub fn check_flow(registry: &Registry, call: &StrategyCall) -> Result<Report, StrategyError> {
-    let network = layered(1, 1, 0);
-    let choice = registry.flow(call, &network)?;
+    check_flow_watched(registry, call, |_| {})
+}
+
+/// The same, and `watch` sees each check as soon as it is made: a program of its own may take its time.
+///
+/// # Errors
+/// As [`check_flow`].
+pub fn check_flow_watched(
+    registry: &Registry,
+    call: &StrategyCall,
+    mut watch: impl FnMut(&Check),
+) -> Result<Report, StrategyError> {
+    let choice = registry.flow(call, &layered(1, 1, 0))?;
     let on = |network: &Network| registry.flow(call, network);
     let found = match choice.promises(Promise::FindsFlow) {
         true => "flows are valid, and found when there are any",
         false => "flows are valid; that they are found is not promised",
     };
-    let checks: [(&'static str, Outcome); 7] = [
-        (found, sweep(NETWORKS, |number| valid(&on, number))?),
-        ("the same request gives the same answer", sweep(NETWORKS / 4, |number| repeatable(&on, number))?),
-        ("plans after deaths and returns are valid", sweep(NETWORKS / 4, |number| follows(&on, number))?),
-        ("one node, and no node alive", smallest(&on)?),
-        ("a dead sole source, 8 levels deep, 3 producers each", dead_source(&on)?),
-        ("a million possible edges", million_edges(&on)?),
-        ("linear time, where it is promised", linear(&choice, &on)?),
+    type Made<'a> = &'a dyn Fn() -> Result<Outcome, StrategyError>;
+    let checks: [(&'static str, Made<'_>); 7] = [
+        (found, &|| sweep(NETWORKS, |number| valid(&on, number))),
+        ("the same request gives the same answer", &|| sweep(NETWORKS / 4, |number| repeatable(&on, number))),
+        ("plans after deaths and returns are valid", &|| sweep(NETWORKS / 4, |number| follows(&on, number))),
+        ("one node, and no node alive", &|| smallest(&on)),
+        ("a dead sole source, 8 levels deep, 3 producers each", &|| dead_source(&on)),
+        ("a million possible edges", &|| million_edges(&on)),
+        ("linear time, where it is promised", &|| linear(&choice, &on)),
     ];
-    let checks = checks.into_iter().map(|(demand, outcome)| Check { demand, outcome });
-    Ok(Report { strategy: choice.to_string(), checks: checks.collect() })
+    let mut report = Report { strategy: choice.to_string(), checks: Vec::new() };
+    for (demand, check) in checks {
+        let panicked = |_| Ok(Outcome::Failed("it panicked; its words are above".to_owned()));
+        let outcome = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(panicked)?;
+        let check = Check { demand, outcome };
+        watch(&check);
+        report.checks.push(check);
+    }
+    Ok(report)
 }
 
 /// Chooses the strategy for a network.
@@ -50,7 +71,8 @@ type Verdict = Result<Result<(), String>, StrategyError>;
 /// Makes a check for each of so many numbers, until one fails.
 fn sweep(count: u64, check: impl Fn(u64) -> Verdict) -> Result<Outcome, StrategyError> {
     for number in 0..count {
-        if let Err(problem) = check(number)? {
+        let panicked = |_| Ok(Err("it panicked; its words are above".to_owned()));
+        if let Err(problem) = catch_unwind(AssertUnwindSafe(|| check(number))).unwrap_or_else(panicked)? {
             return Ok(Outcome::Failed(format!("on network {number}: {problem}")));
         }
     }

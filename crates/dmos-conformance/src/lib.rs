@@ -22,6 +22,6 @@ pub mod leader;
 pub mod networks;
 pub mod report;
 
-pub use flow::check_flow;
+pub use flow::{check_flow, check_flow_watched};
 pub use leader::check_leader;
 pub use report::{Check, Outcome, Report};

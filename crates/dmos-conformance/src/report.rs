@@ -47,17 +47,20 @@ impl Report {
     }
 }
 
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mark, words) = match &self.outcome {
+            Outcome::Passed(words) => ("passed", words),
+            Outcome::Failed(words) => ("FAILED", words),
+            Outcome::NotDemanded(words) => ("  -   ", words),
+        };
+        write!(f, "{mark}  {}: {words}", self.demand)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.strategy)?;
-        for Check { demand, outcome } in &self.checks {
-            let (mark, words) = match outcome {
-                Outcome::Passed(words) => ("passed", words),
-                Outcome::Failed(words) => ("FAILED", words),
-                Outcome::NotDemanded(words) => ("  -   ", words),
-            };
-            writeln!(f, "  {mark}  {demand}: {words}")?;
-        }
-        Ok(())
+        self.checks.iter().try_for_each(|check| writeln!(f, "  {check}"))
     }
 }

@@ -80,6 +80,11 @@ broken!("never-tries", |_, meter| {
     Err(NoFlow::BudgetExhausted { budget: 1_000 })
 });
 
+broken!("loses-its-head", |request, _| {
+    assert!(request.alive.len() > 1, "nobody is alone");
+    flow(request, request.alive, 0)
+});
+
 broken!("as-it-should-be", |request, _| flow(request, request.alive, 0));
 
 fn check(name: &str) -> Report {
@@ -99,6 +104,7 @@ fn broken_flow_strategies_are_caught() {
         ("sees-no-death", valid),
         ("gives-up", valid),
         ("never-tries", valid),
+        ("loses-its-head", valid),
         ("short-measure", valid),
         ("forgets-the-source", valid),
         ("remembers-what-it-should-not", "the same request gives the same answer"),

@@ -2,9 +2,10 @@
 
 use dmos_conformance::networks::{drawn, drawn_alive, drawn_node, layered};
 use dmos_core::network::Names;
-use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
+use dmos_core::strategy::{Change, FlowStrategy, Meter, Pace, PlanRequest, StrategyCall};
 use dmos_core::{
-    Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Registry, Requirement, Share, SupplyEdge,
+    Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Registry, Requirement, Share, Span,
+    SupplyEdge,
 };
 use dmos_graph::Makers;
 use dmos_strategies as _;
@@ -17,10 +18,20 @@ fn planner(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
     registry.flow(&call, network).expect("it is registered").build()
 }
 
-/// A plan with its planner and meter, if there is a flow.
-fn plan(call: &str, network: &Network, alive: &NodeSet) -> Option<(Flow, Box<dyn FlowStrategy>, Meter)> {
+/// What comes of a plan: the flow, with the planner and the meter.
+type Planned = Option<(Flow, Box<dyn FlowStrategy>, Meter)>;
+
+/// A plan where supplies come at once, if there is a flow.
+fn plan(call: &str, network: &Network, alive: &NodeSet) -> Planned {
+    plan_with_transits(call, network, alive, Span::ZERO)
+}
+
+/// A plan where transits take so long, and a cycle a second.
+fn plan_with_transits(call: &str, network: &Network, alive: &NodeSet, transit: Span) -> Planned {
     let (mut planner, mut meter) = (planner(call, network), Meter::new(BUDGET));
-    let flow = planner.plan(&PlanRequest::first(network, alive), &mut meter).ok()?;
+    let pace = Pace { transit, ..Pace::default() };
+    let request = PlanRequest { pace, ..PlanRequest::first(network, alive) };
+    let flow = planner.plan(&request, &mut meter).ok()?;
     Some((flow, planner, meter))
 }
 
@@ -150,7 +161,9 @@ fn shortest_lead_time_is_the_shortest() {
     let mut tried = 0;
     for (network, alive) in networks(300) {
         let makers = Makers::of(&network, &alive);
-        let (flow, planner, _) = plan("shortest-lead-time", &network, &alive).expect("there is a flow");
+        let (flow, planner, _) =
+            plan_with_transits("shortest-lead-time", &network, &alive, Span::from_secs(1))
+                .expect("there is a flow");
         let planned = |item: ItemId, batches: u32| {
             let consumers = flow.edges().iter().filter(|edge| edge.item == item);
             let by_amount = consumers.filter(|edge| {
@@ -368,6 +381,11 @@ fn max_throughput_names_what_more_of_would_help() {
         ["at most 0.2500 batches of each final item a cycle; all that make `2` are fully loaded"]
     );
     assert!(!flow.works(NodeId::new(2)), "who wastes ore does not work");
+    // If supplies take a cycle to come, every other turn of whoever needs any is lost, and there is ore to waste.
+    let (flow, _, meter) =
+        plan_with_transits("max-throughput", &network, &NodeSet::all(4), Span::from_secs(1)).expect("a flow");
+    assert!(meter.remarks()[0].starts_with("at most 0.1667 "), "{:?}", meter.remarks());
+    assert!(flow.works(NodeId::new(2)));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 mod create;
 
-use dmos_core::strategy::{Choice, Descriptor, ParamSpec, StrategyCall};
+use dmos_conformance::{Check, Outcome};
+use dmos_core::strategy::{Choice, Descriptor, ParamSpec, StrategyCall, StrategyError};
 use dmos_core::{Network, Registry};
 use dmos_graph::Plant;
 use dmos_graph::names::nearest;
@@ -138,22 +139,29 @@ fn text(entry: &StrategyEntry) -> String {
 fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), Failure> {
     let of = |family| move |entry: &&StrategyEntry| entry.family == family && entry.name == call.name;
     let all = entries(registry);
-    let mut reports = Vec::new();
-    if all.iter().any(|entry| of("flow")(&entry)) {
-        reports.push(dmos_conformance::check_flow(registry, call));
+    let (is_flow, is_leader) =
+        ["flow", "leader"].map(|family| all.iter().any(|entry| of(family)(&entry))).into();
+    let mut has_passed = true;
+    // A line as soon as it is known; what cannot be printed ends the command after the checks.
+    let mut printed = Ok(());
+    let mut show = |check: &Check| {
+        has_passed &= !matches!(check.outcome, Outcome::Failed(_));
+        if printed.is_ok() {
+            printed = print(&format!("{check}\n"));
+        }
+    };
+    let refused = |error: StrategyError| Failure::Input(error.to_string());
+    if is_flow {
+        dmos_conformance::check_flow_watched(registry, call, &mut show).map_err(refused)?;
     }
-    if all.iter().any(|entry| of("leader")(&entry)) {
-        reports.push(dmos_conformance::check_leader(registry, call, runs));
+    if is_leader {
+        let report = dmos_conformance::check_leader(registry, call, runs).map_err(refused)?;
+        report.checks.iter().for_each(show);
     }
-    if reports.is_empty() {
+    if !is_flow && !is_leader {
         return Err(unknown(&call.name, &all));
     }
-    let mut has_passed = true;
-    for report in reports {
-        let report = report.map_err(|error| Failure::Input(error.to_string()))?;
-        print(&report.to_string())?;
-        has_passed &= report.has_passed();
-    }
+    printed?;
     if has_passed { Ok(()) } else { Err(Failure::Found(format!("`{call}` does not keep the contract"))) }
 }
 

@@ -52,13 +52,13 @@ impl FlowStrategy for Balanced {
         // By node, what it has to make a cycle, in batches.
         let mut loads = vec![Wide::ZERO; network.node_count()];
         for &node in makers.finals(network)?.iter().flat_map(|&item| makers.of_item(item)) {
-            loads[node.index()] = capacity(network, node);
+            loads[node.index()] = capacity(request, node);
         }
         let mut supplies: Vec<(SupplyEdge, Share)> = Vec::new();
         for &item in network.making_order().iter().rev() {
             let consumers = interleaved(network, std::mem::take(&mut needed[item.index()]));
             if !consumers.is_empty() {
-                self.supply(network, item, (&makers, &consumers), &mut loads, &mut supplies, meter)?;
+                self.supply(request, item, (&makers, &consumers), &mut loads, &mut supplies, meter)?;
             }
             for &node in makers.of_item(item).iter().filter(|&&node| loads[node.index()] > Wide::ZERO) {
                 let makings = loads[node.index()] / Wide::from(network.quantity_made(node));
@@ -67,7 +67,7 @@ impl FlowStrategy for Balanced {
                 }
             }
         }
-        let over_capacity = |node| (loads[NodeId::index(node)] / capacity(network, node)).to_f64();
+        let over_capacity = |node| (loads[NodeId::index(node)] / capacity(request, node)).to_f64();
         self.loads = network.nodes().map(over_capacity).collect();
         Ok(Flow::with_shares(supplies))
     }
@@ -94,7 +94,7 @@ impl Balanced {
     /// Spreads the consumers of an item over its makers.
     fn supply(
         &self,
-        network: &Network,
+        request: &PlanRequest<'_>,
         item: ItemId,
         (makers, consumers): (&Makers, &Needs),
         loads: &mut [Wide],
@@ -106,7 +106,7 @@ impl Balanced {
         let first = supplies.len();
         let mut producers = makers.of_item(item).to_vec();
         let capacities = |producers: &[NodeId]| -> Vec<u64> {
-            weights(&producers.iter().map(|&node| capacity(network, node)).collect::<Vec<_>>())
+            weights(&producers.iter().map(|&node| capacity(request, node)).collect::<Vec<_>>())
         };
         if self.max_suppliers == 1 {
             let steps = one_each(&demands, &capacities(&producers), |consumer, producer| {
@@ -117,7 +117,7 @@ impl Balanced {
             return meter.charge(steps);
         }
         // If there are too many makers for so few suppliers each, the largest take part.
-        producers.sort_by(|&a, &b| capacity(network, b).total_cmp(&capacity(network, a)));
+        producers.sort_by(|&a, &b| capacity(request, b).total_cmp(&capacity(request, a)));
         let (usable, steps) = usable(&demands, &capacities(&producers), self.max_suppliers);
         producers.truncate(usable);
         meter.charge(steps)?;

@@ -1,6 +1,7 @@
 //! The highest rate at which every final item can be made.
 //!
-//! In a cycle each node makes what its recipe yields over the cycles of a making; what a final batch takes of
+//! In a cycle each node makes what its recipe yields over the cycles of a making, and of the turns that it waits for
+//! supplies if these take longer than that; what a final batch takes of
 //! every item follows from the recipes, and the item whose makers are the first to be fully loaded decides.
 //! Where all makers of an item share a recipe that is a closed form: demand is exploded through the recipes
 //! (the bill-of-materials explosion of J. Orlicky, "Material requirements planning", 1975). Where they differ, how much
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, Rating, register_flow,
 };
-use dmos_core::{Flow, ItemId, Network, NodeId, Requirement, Share, SupplyEdge};
+use dmos_core::{Flow, ItemId, NodeId, Requirement, Share, SupplyEdge};
 use dmos_graph::Makers;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
 
@@ -28,7 +29,7 @@ register_flow!(FlowDescriptor {
     name: "max-throughput",
     summary: "the highest rate of final items under the nodes' capacities, and what bounds it",
     source: "Orlicky 1975, Material requirements planning; where recipes differ Koopmans 1951, Activity analysis",
-    guarantee: "finds a flow if one exists; the best rate where the makers of each item share a recipe, in linear time; else the best if the linear program says so, checked. Capacities are those of the stages: that supplies take time to come is left out",
+    guarantee: "finds a flow if one exists; the best rate where the makers of each item share a recipe, in linear time; else the best if the linear program says so, checked; transits are taken to be as long as their mean",
     promises: |_| &[Promise::FindsFlow],
     params: &[],
     build: |_| Box::new(MaxThroughput { utilisation: Vec::new() }),
@@ -60,7 +61,7 @@ impl FlowStrategy for MaxThroughput {
         let makers = Makers::of(network, request.alive);
         meter.charge(makers.steps())?;
         let finals = makers.finals(network)?;
-        let ways = Ways::of(network, &makers, &finals);
+        let ways = Ways::of(request, &makers, &finals);
         meter.charge(makers.steps())?;
         let mut plan = Rates::of(&ways, ways.mix_by_reach());
         let is_best = if ways.have_choices() { improve(&ways, &mut plan, meter)? } else { true };
@@ -136,7 +137,7 @@ struct Way<'a> {
 
 /// All ways to make the items that are needed.
 struct Ways<'a> {
-    network: &'a Network,
+    request: &'a PlanRequest<'a>,
     finals: &'a [ItemId],
     /// The needed items, each after all that need it.
     items: Vec<ItemId>,
@@ -148,15 +149,16 @@ struct Ways<'a> {
 type Mix = Vec<Vec<f64>>;
 
 impl<'a> Ways<'a> {
-    fn of(network: &'a Network, makers: &Makers, finals: &'a [ItemId]) -> Self {
+    fn of(request: &'a PlanRequest<'a>, makers: &Makers, finals: &'a [ItemId]) -> Self {
+        let network = request.network;
         let mut is_needed = vec![false; network.item_count()];
         finals.iter().for_each(|item| is_needed[item.index()] = true);
-        let mut ways = Self { network, finals, items: Vec::new(), of_item: Vec::new() };
+        let mut ways = Self { request, finals, items: Vec::new(), of_item: Vec::new() };
         ways.of_item.resize_with(network.item_count(), Vec::new);
         for &item in network.making_order().iter().rev() {
             if is_needed[item.index()] {
                 ways.items.push(item);
-                ways.of_item[item.index()] = ways_of(network, makers.of_item(item));
+                ways.of_item[item.index()] = ways_of(request, makers.of_item(item));
                 for required in ways.of_item[item.index()].iter().flat_map(|way| way.requires) {
                     is_needed[required.item.index()] = true;
                 }
@@ -257,7 +259,8 @@ fn proportions(numbers: impl Iterator<Item = Wide> + Clone) -> Vec<f64> {
 }
 
 /// Makers in groups that share a recipe, in the order of their first members.
-fn ways_of<'a>(network: &'a Network, makers: &[NodeId]) -> Vec<Way<'a>> {
+fn ways_of<'a>(request: &PlanRequest<'a>, makers: &[NodeId]) -> Vec<Way<'a>> {
+    let network = request.network;
     let mut ways: Vec<Way<'a>> = Vec::new();
     let mut places: BTreeMap<(&[Requirement], u32), usize> = BTreeMap::new();
     for &node in makers {
@@ -271,7 +274,7 @@ fn ways_of<'a>(network: &'a Network, makers: &[NodeId]) -> Vec<Way<'a>> {
             ways.push(Way { requires, yields, nodes: Vec::new(), capacity: Wide::ZERO });
         }
         ways[place].nodes.push(node);
-        ways[place].capacity = ways[place].capacity + capacity(network, node);
+        ways[place].capacity = ways[place].capacity + capacity(request, node);
     }
     ways
 }
@@ -330,7 +333,7 @@ impl Rates {
     }
 
     fn utilisation_of_all(&self, ways: &Ways<'_>) -> Vec<f64> {
-        let mut all = vec![0.0; ways.network.node_count()];
+        let mut all = vec![0.0; ways.request.network.node_count()];
         for &item in &ways.items {
             for (way, &part) in ways.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
                 let utilisation = self.utilisation(item, way, part).to_f64();
@@ -342,7 +345,7 @@ impl Rates {
 
     /// Who supplies whom, so that all nodes of a way are loaded alike.
     fn supplies(&self, ways: &Ways<'_>) -> Vec<(SupplyEdge, Share)> {
-        let network = ways.network;
+        let request = ways.request;
         let mut consumers: Vec<Vec<(NodeId, Wide)>> = vec![Vec::new(); ways.of_item.len()];
         let mut supplies = Vec::new();
         for &item in &ways.items {
@@ -353,7 +356,7 @@ impl Rates {
                     continue;
                 }
                 for &node in &way.nodes {
-                    let made = capacity(network, node) * use_of_capacity;
+                    let made = capacity(request, node) * use_of_capacity;
                     for required in way.requires {
                         let taken = made * Wide::from(required.quantity) / Wide::from(way.yields);
                         consumers[required.item.index()].push((node, taken));

@@ -3,13 +3,21 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use dmos_core::{ItemId, Network, NodeId, Share, SupplyEdge};
+use dmos_core::strategy::PlanRequest;
+use dmos_core::{ItemId, NodeId, Share, SupplyEdge};
 
 use super::wide::Wide;
 
 /// What a node makes in a cycle at full speed, in batches.
-pub(crate) fn capacity(network: &Network, node: NodeId) -> Wide {
-    Wide::from(network.quantity_made(node)) / Wide::from(network.cycles(node))
+///
+/// A node asks for what its next making takes when it begins one, so a making waits for the first turn after a
+/// transit: with supplies that take as long as a cycle, every other turn is lost.
+pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
+    let (network, pace) = (request.network, request.pace);
+    let cycles = u64::from(network.cycles(node));
+    let turn = (pace.cycle * cycles).as_nanos().max(1);
+    let turns = if network.requirements(node).is_empty() { 1 } else { 1 + pace.transit.as_nanos() / turn };
+    Wide::from(network.quantity_made(node)) / (Wide::from(cycles) * Wide::from(turns))
 }
 
 /// The same proportions in whole numbers, of which the largest is 2^40 and none is zero.
