@@ -1,96 +1,18 @@
 //! The flow: which producers supply which consumers.
 
-use std::fmt;
+mod faults;
+mod share;
+
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::ids::{ItemId, NodeId};
-use crate::network::{Network, Requirement};
+use crate::network::{Network, Requirement, SupplyEdge};
 use crate::node_set::NodeSet;
 
-/// One producer supplies one consumer with an item.
-///
-/// Edges are ordered by consumer, then item, then producer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct SupplyEdge {
-    /// Who is supplied.
-    pub consumer: NodeId,
-    /// With what.
-    pub item: ItemId,
-    /// By whom.
-    pub producer: NodeId,
-}
-
-/// A part of what a consumer takes of an item, in millionths.
-///
-/// The shares of all suppliers of one requirement add up to [`Share::WHOLE`]. A supplier with no share is a
-/// standby: it works, but is asked only as long as those with a share are silent.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct Share(u32);
-
-impl TryFrom<u32> for Share {
-    type Error = &'static str;
-
-    fn try_from(millionths: u32) -> Result<Self, Self::Error> {
-        if millionths <= Self::WHOLE.0 { Ok(Self(millionths)) } else { Err("a share is a part of the whole") }
-    }
-}
-
-impl Share {
-    /// Nothing: the share of a standby.
-    pub const STANDBY: Self = Self(0);
-    /// All of it.
-    pub const WHOLE: Self = Self(1_000_000);
-
-    /// So many millionths.
-    ///
-    /// # Panics
-    /// If that is more than the whole.
-    #[must_use]
-    pub fn from_millionths(millionths: u32) -> Self {
-        assert!(millionths <= Self::WHOLE.0, "a share is a part of the whole");
-        Self(millionths)
-    }
-
-    /// In millionths.
-    #[must_use]
-    pub fn millionths(self) -> u32 {
-        self.0
-    }
-
-    /// Splits the whole in proportion to weights, so that the parts add up exactly: each is rounded down, and
-    /// what is left goes to the largest remainders, the first of them first (Hamilton's method).
-    ///
-    /// All are standbys if no weight is above zero.
-    #[must_use]
-    pub fn split(weights: &[u64]) -> Vec<Self> {
-        let whole = u128::from(Self::WHOLE.0);
-        let total: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
-        if total == 0 {
-            return vec![Self::STANDBY; weights.len()];
-        }
-        let exact = |&weight: &u64| u128::from(weight) * whole;
-        let mut shares: Vec<u128> = weights.iter().map(|weight| exact(weight) / total).collect();
-        let left = usize::try_from(whole - shares.iter().sum::<u128>()).expect("less than one for each");
-        let mut order: Vec<usize> = (0..weights.len()).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse(exact(&weights[at]) % total));
-        order.iter().take(left).for_each(|&at| shares[at] += 1);
-        shares.iter().map(|&share| Self(u32::try_from(share).expect("a part of a million"))).collect()
-    }
-}
-
-impl fmt::Display for Share {
-    /// In percent, or `standby`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => f.write_str("standby"),
-            share => write!(f, "{} %", f64::from(share) / 10_000.0),
-        }
-    }
-}
+pub use faults::FlowFault;
+pub use share::Share;
 
 /// The chosen suppliers of every working node.
 ///
@@ -285,113 +207,6 @@ impl Flow {
     }
 }
 
-/// Something that makes a flow invalid.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[non_exhaustive]
-pub enum FlowFault {
-    /// An edge names a node or an item that is not in the network.
-    #[error("the edge [{}, {}, {}] (producer, consumer, item) names what is not in the network", .0.producer, .0.consumer, .0.item)]
-    Unknown(SupplyEdge),
-    /// The producer does not make the item, or the consumer does not require it.
-    #[error("node {} is to supply node {} with item {}, which does not fit their recipes", .0.producer, .0.consumer, .0.item)]
-    Misfit(SupplyEdge),
-    /// A node works that is dead.
-    #[error("node {0} is dead, and planned with")]
-    Dead(NodeId),
-    /// A node works that nobody supplies with an item that it requires.
-    #[error("node {node} works, but nobody supplies it with item {item}")]
-    Unsupplied {
-        /// The node.
-        node: NodeId,
-        /// The item.
-        item: ItemId,
-    },
-    /// The shares of those who supply a node with an item do not add up to the whole.
-    #[error("the shares of those who supply node {node} with item {item} add up to {total} millionths")]
-    Shares {
-        /// The node.
-        node: NodeId,
-        /// The item.
-        item: ItemId,
-        /// What they add up to.
-        total: u64,
-    },
-}
-
-impl Flow {
-    /// All that makes this flow invalid in a network of which these nodes are alive, in no order. O(e log e) in
-    /// the edges.
-    ///
-    /// With `stand_ins`, a node without any supplier may work, whatever it requires.
-    #[must_use]
-    pub fn faults(&self, network: &Network, alive: &NodeSet, stand_ins: bool) -> Vec<FlowFault> {
-        let is_known = |edge: &SupplyEdge| {
-            let nodes = network.node_count();
-            edge.producer.index() < nodes
-                && edge.consumer.index() < nodes
-                && edge.item.index() < network.item_count()
-        };
-        let unknown = self.edges.iter().filter(|edge| !is_known(edge)).map(|&edge| FlowFault::Unknown(edge));
-        let mut faults: Vec<_> = unknown.collect();
-        if !faults.is_empty() {
-            return faults;
-        }
-        let fits = |edge: &SupplyEdge| {
-            let requirements = network.requirements(edge.consumer);
-            let requires = requirements.binary_search_by_key(&edge.item, |required| required.item).is_ok();
-            network.makes(edge.producer) == edge.item && requires
-        };
-        faults.extend(self.edges.iter().filter(|edge| !fits(edge)).map(|&edge| FlowFault::Misfit(edge)));
-        let supplies: Vec<_> = self.supplies().collect();
-        for suppliers in supplies.chunk_by(|(a, _), (b, _)| (a.consumer, a.item) == (b.consumer, b.item)) {
-            let total = suppliers.iter().map(|(_, share)| u64::from(share.0)).sum();
-            if total != u64::from(Share::WHOLE.0) {
-                let (node, item) = (suppliers[0].0.consumer, suppliers[0].0.item);
-                faults.push(FlowFault::Shares { node, item, total });
-            }
-        }
-        for node in self.working() {
-            if !alive.contains(node) {
-                faults.push(FlowFault::Dead(node));
-            }
-            let suppliers = self.suppliers(node);
-            if stand_ins && suppliers.is_empty() {
-                continue;
-            }
-            let lacks = |item: &ItemId| suppliers.binary_search_by_key(item, |edge| edge.item).is_err();
-            let lacking = network.requirements(node).iter().map(|required| required.item).filter(lacks);
-            faults.extend(lacking.map(|item| FlowFault::Unsupplied { node, item }));
-        }
-        faults
-    }
-}
-
-impl FlowFault {
-    /// The same in words, with nodes and items by their names.
-    #[must_use]
-    pub fn explain(&self, network: &Network) -> String {
-        let (node, item) = (|node| network.node_name(node), |item| network.item_name(item));
-        match *self {
-            Self::Unknown(_) => self.to_string(),
-            Self::Misfit(edge) => format!(
-                "`{}` is to supply `{}` with `{}`, which does not fit their recipes",
-                node(edge.producer),
-                node(edge.consumer),
-                item(edge.item)
-            ),
-            Self::Dead(dead) => format!("`{}` is dead, and planned with", node(dead)),
-            Self::Unsupplied { node: consumer, item: lacking } => {
-                format!("`{}` works, but nobody supplies it with `{}`", node(consumer), item(lacking))
-            }
-            Self::Shares { node: consumer, item: supplied, total } => format!(
-                "the shares of those who supply `{}` with `{}` add up to {total} millionths",
-                node(consumer),
-                item(supplied)
-            ),
-        }
-    }
-}
-
 /// What is taken from a flow and added to it. A share that changes is removed and added.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FlowChange {
@@ -501,15 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_add_up() {
-        for weights in [&[1, 1, 1][..], &[5], &[0, 3, 0, 7], &[1; 7], &[u64::MAX, 1]] {
-            let total: u32 = Share::split(weights).iter().map(|share| share.millionths()).sum();
-            assert_eq!(total, Share::WHOLE.millionths(), "{weights:?}");
-        }
-        let thirds: Vec<_> = Share::split(&[1, 1, 1]).iter().map(|share| share.millionths()).collect();
-        assert_eq!(thirds, [333_334, 333_333, 333_333]);
-        assert_eq!(Share::split(&[0, 0]), [Share::STANDBY; 2]);
-        assert_eq!(Share::split(&[]), []);
+    fn several_suppliers_share_alike() {
         let both = Flow::new(vec![edge(0, 2, 0), edge(1, 2, 0)]);
         assert!(both.supplies().all(|(_, share)| share.to_string() == "50 %"));
     }

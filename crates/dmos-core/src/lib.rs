@@ -41,11 +41,11 @@ pub mod strategy;
 pub mod time;
 
 pub use faults::{FaultKind, Faults};
-pub use flow::{Flow, FlowChange, FlowFault, FlowPart, Share, Supply, SupplyEdge};
+pub use flow::{Flow, FlowChange, FlowFault, FlowPart, Share, Supply};
 pub use ids::{BatchId, ItemId, NodeId, RequestId, Stamp, Term};
 pub use law::Law;
 pub use metrics::{Metric, NodeMetrics};
-pub use network::{Network, NetworkError, Recipe, Requirement};
+pub use network::{Network, NetworkError, Recipe, Requirement, SupplyEdge};
 pub use node_set::NodeSet;
 pub use property::{Property, PropertyKind};
 pub use record::RunRecord;

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::flow::SupplyEdge;
 use crate::ids::{ItemId, NodeId};
 
 /// An item that a recipe uses up, and how many batches of it for one making.
@@ -43,6 +42,19 @@ impl Recipe {
         let requires = requires.into_iter().map(|item| Requirement { item, quantity: 1 }).collect();
         Self { makes, quantity: 1, requires, cycles: 1, cost: 1 }
     }
+}
+
+/// One producer supplies one consumer with an item.
+///
+/// Edges are ordered by consumer, then item, then producer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SupplyEdge {
+    /// Who is supplied.
+    pub consumer: NodeId,
+    /// With what.
+    pub item: ItemId,
+    /// By whom.
+    pub producer: NodeId,
 }
 
 /// The names of all items or all nodes.
