@@ -2,7 +2,7 @@
 
 use dmos_core::strategy::Promise;
 use dmos_core::{Flow, FlowFault, Network, NoFlow, NodeId, Property, Scenario};
-use dmos_graph::makeable;
+use dmos_graph::Makers;
 use dmos_node::PlanReport;
 
 use crate::findings::Findings;
@@ -30,8 +30,8 @@ impl<'a> Flows<'a> {
             }
             Err(no_flow) if no_flow.gave_up() || !self.is_promised => {}
             Err(_) => {
-                let can = makeable(&plan.network, |node| plan.alive.contains(node));
-                if let Some(item) = self.network.final_items().iter().find(|item| can[item.index()]) {
+                let makers = Makers::of(&plan.network, &plan.alive);
+                if let Some(item) = self.network.final_items().iter().find(|&&item| makers.can_make(item)) {
                     let name = self.network.item_name(*item);
                     findings.add(Property::FlowFound, || {
                         format!(

@@ -6,7 +6,7 @@ use dmos_core::faults::Fault;
 use dmos_core::settings::{Dock, Requests};
 use dmos_core::strategy::Promise;
 use dmos_core::{Law, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Term, Time};
-use dmos_graph::makeable;
+use dmos_graph::Makers;
 use dmos_node::{LogRecord, Order};
 
 use crate::findings::Findings;
@@ -146,8 +146,12 @@ impl<'a> Progress<'a> {
         let changed = self.recipes.iter().map(|(&node, requires)| (node, &requires[..]));
         let network = scenario.network.with_requirements(changed);
         let network = network.map_err(|_| "the recipes that were ordered close a ring")?;
-        let can = makeable(&network, |node| self.up.contains(node) && !self.retired.contains(node));
-        let finals: Vec<bool> = network.final_items().iter().map(|item| can[item.index()]).collect();
+        let mut at_work = self.up.clone();
+        for node in self.retired.iter() {
+            at_work.remove(node);
+        }
+        let makers = Makers::of(&network, &at_work);
+        let finals: Vec<bool> = network.final_items().iter().map(|&item| makers.can_make(item)).collect();
         if finals.contains(&true) { Ok(finals) } else { Err("those that are up cannot make a final item") }
     }
 }

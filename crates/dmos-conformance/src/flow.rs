@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use dmos_core::settings::PLANNING_BUDGET;
 use dmos_core::strategy::{Change, FlowChoice, Meter, PlanRequest, Promise, StrategyCall, StrategyError};
 use dmos_core::{Flow, Network, NoFlow, NodeSet, Registry};
-use dmos_graph::makeable;
+use dmos_graph::Makers;
 
 use crate::networks::{drawn, drawn_alive, drawn_node, layered, varied, without_source};
 use crate::report::{Check, Outcome, Report};
@@ -120,9 +120,7 @@ pub fn judge(
     alive: &NodeSet,
     (answer, meter): (&Result<Flow, NoFlow>, &Meter),
 ) -> Result<(), String> {
-    let can = makeable(network, |node| alive.contains(node));
-    let finals = network.final_items().iter().copied();
-    let makeable_finals: Vec<_> = finals.filter(|item| can[item.index()]).collect();
+    let makeable_finals = Makers::of(network, alive).finals(network).unwrap_or_default();
     let promised = choice.promises(Promise::FindsFlow);
     let flow = match answer {
         Err(NoFlow::BudgetExhausted { budget }) if meter.steps() < *budget => {

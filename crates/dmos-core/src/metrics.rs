@@ -186,7 +186,7 @@ metrics! {
     StandingReceived "Standing_received" Count Touched "Notices of what was ordered handled. Ours.";
     StandingAckSent "StandingAck_sent" Count Touched "Acknowledgements of such a notice sent. Ours.";
     StandingAckReceived "StandingAck_received" Count Touched "Acknowledgements of such a notice handled. Ours.";
-    RequestsRedirected "requests_redirected" Count Touched "Requests that went to another supplier of the flow because no answer came. Ours.";
+    RequestsRedirected "requests_redirected" Count Touched "Requests that went to another supplier of the flow because no answer came, or their supplier was suspected. Ours.";
     PromisesRefused "promises_refused" Count Touched "Requests refused because too much promised to the consumer was not confirmed. Ours.";
     PartsRefused "parts_refused" Count Touched "Parts of a flow refused because they were older than the node's own. Ours.";
     MessagesDropped "messages_dropped" Count Touched "Messages dropped because too many were waiting. Ours.";

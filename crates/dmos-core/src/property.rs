@@ -108,7 +108,7 @@ properties! {
     CompactedLogRead "compacted_log_read" Sometimes
         "A node started from a log that had been compacted.";
     OtherSupplierAsked "other_supplier_asked" Sometimes
-        "A request that was not answered in time went to another supplier.";
+        "A request that was not answered in time, or whose supplier was suspected, went to another supplier.";
     RecipePlanned "recipe_planned" Sometimes
         "A leader planned with a changed recipe.";
     Resumed "resumed" Sometimes

@@ -6,8 +6,7 @@
 //! |---|---|
 //! | [`describe`] | builds a network from names, and says all that is wrong with them |
 //! | [`generate`] | draws the prototype's random networks, bit for bit, at any size |
-//! | [`makeable()`] | what can be made with some of the nodes alive |
-//! | [`Makers`] | who can make each item with some of the nodes alive |
+//! | [`Makers`] | who can make what with some of the nodes alive |
 //! | [`names`] | suggests a name for one that does not exist |
 //! | [`plants`] | the prototype's named networks |
 //! | [`python`] | draws the numbers that Python's `random` draws |
@@ -16,7 +15,6 @@
 
 pub mod describe;
 pub mod generate;
-mod makeable;
 mod makers;
 pub mod names;
 pub mod plants;
@@ -24,7 +22,6 @@ pub mod python;
 
 pub use describe::{NetworkDescription, NodeDescription, Place, Problem, Warning};
 pub use generate::{Complexity, Generate, GenerateError};
-pub use makeable::makeable;
 pub use makers::Makers;
 pub use plants::Plant;
 pub use python::PythonRandom;

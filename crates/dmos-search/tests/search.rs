@@ -12,15 +12,10 @@ struct Everybody;
 impl FlowStrategy for Everybody {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let can = dmos_graph::makeable(network, |node| request.alive.contains(node));
-        let works = |node: NodeId| {
-            let needs = network.requirements(node).iter().all(|required| can[required.item.index()]);
-            request.alive.contains(node) && needs
-        };
-        meter.charge(network.item_count() as u64)?;
-        if !network.final_items().iter().any(|item| can[item.index()]) {
-            return Err(NoFlow::Unmakeable(network.final_items()[0]));
-        }
+        let makers = dmos_graph::Makers::of(network, request.alive);
+        meter.charge(makers.steps())?;
+        makers.finals(network)?;
+        let works = |node: NodeId| makers.contains(network, node);
         let edges = network.supply_edges().filter(|edge| works(edge.producer) && works(edge.consumer));
         Ok(Flow::new(edges.collect()))
     }

@@ -54,9 +54,7 @@ impl FlowStrategy for LeastCostShared {
         let tree = Best::of(request, meter, |node, supplies| {
             supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply + edge)
         })?;
-        let makers = Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
-        let mut choices = Choices::of(network, &makers, self.edge_cost, &tree);
+        let mut choices = Choices::of(network, self.edge_cost, &tree);
         let first = choices.cost();
         // What is tried is paid for, so no more than can be.
         let effort = self.effort.min(meter.left() / 4);
@@ -70,7 +68,7 @@ impl FlowStrategy for LeastCostShared {
             true => format!("no plan costs less than {}", choices.cost()),
             false => format!("a plan of {} was found; there may be a cheaper one", choices.cost()),
         });
-        self.costs = choices.costs_of_all(&makers);
+        self.costs = choices.costs_of_all(&tree.all);
         let maker = |item: ItemId| choices.maker(item);
         let flow =
             Flow::back_from(network, tree.finals.iter().map(|&item| maker(item)).collect(), |_, item| {
@@ -117,7 +115,7 @@ struct Choices<'a> {
 }
 
 impl<'a> Choices<'a> {
-    fn of(network: &'a Network, makers: &Makers, edge_cost: u64, tree: &'a Best<Wide>) -> Self {
+    fn of(network: &'a Network, edge_cost: u64, tree: &'a Best<Wide>) -> Self {
         let mut choices = Self {
             network,
             edge_cost,
@@ -127,8 +125,8 @@ impl<'a> Choices<'a> {
             steps: 0,
         };
         for item in network.items() {
-            choices.candidates[item.index()] = choices.candidates_for(makers.of_item(item));
-            choices.steps += makers.of_item(item).len() as u64;
+            choices.candidates[item.index()] = choices.candidates_for(tree.all.of_item(item));
+            choices.steps += tree.all.of_item(item).len() as u64;
             let Some(best) = tree.makers[item.index()] else {
                 continue;
             };

@@ -12,6 +12,8 @@ pub(crate) struct Best<V> {
     pub(crate) values: Vec<Option<V>>,
     /// The final items that can be made.
     pub(crate) finals: Vec<ItemId>,
+    /// All that can make each item.
+    pub(crate) all: Makers,
 }
 
 impl<V: Copy + PartialOrd> Best<V> {
@@ -33,10 +35,12 @@ impl<V: Copy + PartialOrd> Best<V> {
             makers: vec![None; network.item_count()],
             values: vec![None; network.node_count()],
             finals,
+            all: makers,
         };
         for &item in network.making_order() {
             let mut least: Option<V> = None;
-            for &node in makers.of_item(item) {
+            for at in 0..best.all.of_item(item).len() {
+                let node = best.all.of_item(item)[at];
                 let requirements = network.requirements(node);
                 meter.charge(1 + requirements.len() as u64)?;
                 let mut supplies = requirements.iter().map(|required| best.value_of(required.item));

@@ -93,8 +93,7 @@ impl Election for Candidate {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
         match input {
             ElectionInput::Start { durable } => {
-                self.known_term =
-                    durable.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+                self.known_term = durable.and_then(wire::read::<1>).map_or(0, |(_, [term])| term);
                 self.ask(effects);
             }
             ElectionInput::Message { from, bytes } => {
@@ -125,7 +124,7 @@ impl Election for Candidate {
                     }
                     _ => {}
                 }
-                effects.durable = Some(self.known_term.to_le_bytes().into());
+                self.remember(effects);
             }
             ElectionInput::Learned(..) => {}
         }
@@ -166,9 +165,13 @@ impl Candidate {
             if self.state == State::Leads {
                 self.take_office(effects);
             } else {
-                effects.durable = Some(self.known_term.to_le_bytes().into());
+                self.remember(effects);
             }
         }
+    }
+
+    fn remember(&self, effects: &mut ElectionEffects) {
+        effects.durable = Some(wire::write(Message::Coordinator as u8, [self.known_term]));
     }
 
     fn say(&self, to: NodeId, message: Message) -> (NodeId, Box<[u8]>) {
@@ -195,7 +198,7 @@ impl Candidate {
     fn take_office(&mut self, effects: &mut ElectionEffects) {
         self.known_term = self.seat.own_term_after(self.known_term);
         self.state = State::Leads;
-        effects.durable = Some(self.known_term.to_le_bytes().into());
+        self.remember(effects);
         effects.leader = Some((self.seat.me, Term(self.known_term)));
         let lower = self.seat.candidates.iter().copied().filter(|&node| node < self.seat.me);
         effects.sends.extend(lower.map(|node| self.say(node, Message::Coordinator)));
