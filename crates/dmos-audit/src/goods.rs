@@ -215,6 +215,9 @@ impl<'a> Goods<'a> {
             self.audit.scrapped += gone;
             let (in_dock, gone) = if is_gone(destroys_dock) { (0, dock) } else { (dock, 0) };
             self.audit.received += in_dock - lacking.received;
+            if end.holdings.is_none() {
+                self.audit.stranded += in_stock + under_way + in_dock;
+            }
             self.audit.scrapped += gone;
         }
         self.audit
@@ -289,6 +292,7 @@ mod tests {
         let (audit, findings) = audit(&records, |_| None);
         assert_eq!(findings, []);
         assert_eq!((audit.made, audit.consumed, audit.in_stock), (2, 1, 1));
+        assert_eq!(audit.stranded, 1, "nobody is up at the end");
     }
 
     #[test]

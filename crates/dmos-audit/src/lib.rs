@@ -133,6 +133,7 @@ impl<'a> Auditor<'a> {
                 self.progress.took_office(self.findings.now, node, *term);
             }
             Report::Adopted(stamp) => self.leadership.adopted(&mut self.findings, node, *stamp),
+            Report::Struck(_) => {}
             Report::Planned(plan) => {
                 self.flow.planned(&mut self.findings, node, plan);
                 self.sights.planned(plan);

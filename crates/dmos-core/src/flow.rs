@@ -162,6 +162,24 @@ impl Flow {
         }
     }
 
+    /// How many edges only one of the two flows has, whatever their shares. O(edges).
+    #[must_use]
+    pub fn edges_not_in_both(&self, other: &Self) -> u64 {
+        let (mut ours, mut theirs) = (self.edges.iter().peekable(), other.edges.iter().peekable());
+        let mut both = 0;
+        while let (Some(a), Some(b)) = (ours.peek(), theirs.peek()) {
+            let order = a.cmp(b);
+            both += u64::from(order.is_eq());
+            if order.is_le() {
+                ours.next();
+            }
+            if order.is_ge() {
+                theirs.next();
+            }
+        }
+        (self.edges.len() + other.edges.len()) as u64 - 2 * both
+    }
+
     /// This flow, changed. O(edges).
     ///
     /// # Panics
@@ -311,6 +329,7 @@ mod tests {
             }
         }
         assert_eq!(before.change_to(&before), FlowChange::default());
+        assert_eq!((before.edges_not_in_both(&after), before.edges_not_in_both(&before)), (5, 0));
         let nodes: Vec<_> = before.change_to(&after).nodes().iter().map(|node| node.index()).collect();
         assert_eq!(nodes, [0, 1, 2, 3, 4, 5, 6]);
     }

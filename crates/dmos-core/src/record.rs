@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::faults::FaultKind;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, Term};
 use crate::metrics::NodeMetrics;
 use crate::property::Property;
 use crate::strategy::NoFlow;
@@ -22,6 +22,12 @@ pub struct RunRecord {
     pub plans: Vec<PlanRecord>,
     /// Every fault that happened to nodes, in the order of time.
     pub faults: Vec<FaultRecord>,
+    /// Every time that a node was down or stood still, in the order in which they began.
+    pub outages: Vec<Outage>,
+    /// Every office that was taken, in the order of time.
+    pub offices: Vec<Office>,
+    /// Every time that a leader struck a node from the living, in the order of time.
+    pub strikes: Vec<Strike>,
     /// How often each kind of fault was injected, in the order of kinds; those that never were are left out.
     pub fault_counts: Vec<FaultCount>,
     /// Where all batches were at the end.
@@ -77,6 +83,9 @@ pub struct PlanRecord {
     pub steps: u64,
     /// The number of supply edges chosen; none if there was no flow to be found.
     pub edges: Option<u64>,
+    /// The supply edges that are in one of this flow and the one in force before, and not in the other; none if
+    /// it was not put in force. An edge whose share alone is another does not count.
+    pub changed: Option<u64>,
     /// Why there was none.
     pub no_flow: Option<NoFlow>,
     /// Whether it was put in force: the planner still led when it was ready.
@@ -94,6 +103,41 @@ pub struct FaultRecord {
     pub node: Option<NodeId>,
     /// Whether it changed anything: a crash of a node that is down does not.
     pub effective: bool,
+}
+
+/// A time in which a node did nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outage {
+    /// Which node.
+    pub node: NodeId,
+    /// When it went down, or stood still.
+    pub from: Time,
+    /// When it came back, or went on; none if it did not before the run ended.
+    pub until: Option<Time>,
+    /// Whether it worked in the flow in force when it went down.
+    pub worked: bool,
+}
+
+/// A node took office as leader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Office {
+    /// When.
+    pub at: Time,
+    /// Which node.
+    pub node: NodeId,
+    /// In which term.
+    pub term: Term,
+}
+
+/// A leader struck a node from the living: from then on it plans without it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Strike {
+    /// When.
+    pub at: Time,
+    /// The node that was struck.
+    pub node: NodeId,
+    /// The leader.
+    pub by: NodeId,
 }
 
 /// How often a kind of fault was injected.
@@ -139,6 +183,8 @@ pub struct GoodsAudit {
     pub lost: u64,
     /// Batches used up more than once.
     pub consumed_twice: u64,
+    /// Those of the batches in stock, under way and received whose holder is down.
+    pub stranded: u64,
 }
 
 impl RunRecord {

@@ -138,6 +138,8 @@ pub enum Report {
     TookOffice(Term),
     /// It took over a part of the flow of this stamp.
     Adopted(Stamp),
+    /// As leader, it struck a node from the living.
+    Struck(NodeId),
     /// A plan is ready.
     Planned(Box<PlanReport>),
 }

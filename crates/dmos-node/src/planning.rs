@@ -402,6 +402,7 @@ impl Planning {
             }
         };
         if plans {
+            cx.report(Report::Struck(node));
             match cx.protocol.knowledge {
                 Knowledge::Board => cx.effects.push(Effect::Post(Notice::Struck(node))),
                 // If it is alive after all, it acknowledges and is planned with again.

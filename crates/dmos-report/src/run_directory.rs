@@ -19,7 +19,7 @@ use crate::summary::Summary;
 use crate::whole::write_directory;
 
 /// The layout of `run.json`; a new one gets a new number.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 #[derive(Serialize)]
 struct RunFile<'a> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dmos_core::metrics::Metric;
-use dmos_core::record::{FaultCount, FaultRecord, Finding, GoodsAudit, PlanRecord};
+use dmos_core::record::{FaultCount, FaultRecord, Finding, GoodsAudit, Office, Outage, PlanRecord, Strike};
 use dmos_core::scenario::Ties;
 use dmos_core::settings::{Delays, Protocol, Work};
 use dmos_core::{Faults, Network, RunRecord, Scenario, Span};
@@ -51,6 +51,12 @@ pub struct RunDocument {
     pub plans: Vec<PlanEntry>,
     /// Every fault that happened to nodes, in the order of time.
     pub faults: Vec<FaultEntry>,
+    /// Every time that a node was down or stood still.
+    pub outages: Vec<OutageEntry>,
+    /// Every office that was taken.
+    pub offices: Vec<OfficeEntry>,
+    /// Every time that a leader struck a node from the living.
+    pub strikes: Vec<StrikeEntry>,
     /// How often each kind of fault was injected, and how often it changed anything.
     pub fault_counts: Vec<FaultCount>,
     /// Where all batches were at the end.
@@ -76,6 +82,41 @@ pub struct FaultEntry {
     pub effective: bool,
 }
 
+/// A time in which a node did nothing, for output.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct OutageEntry {
+    /// The node.
+    pub node: String,
+    /// When it went down or stood still, in seconds.
+    pub from_s: f64,
+    /// When it went on, in seconds; none if it did not.
+    pub until_s: Option<f64>,
+    /// Whether it worked in the flow in force.
+    pub worked: bool,
+}
+
+/// An office that was taken, for output.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct OfficeEntry {
+    /// When, in seconds.
+    pub at_s: f64,
+    /// Who leads from then on.
+    pub node: String,
+    /// In which term.
+    pub term: u64,
+}
+
+/// A node that was struck from the living, for output.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct StrikeEntry {
+    /// When, in seconds.
+    pub at_s: f64,
+    /// The node.
+    pub node: String,
+    /// The leader that struck it.
+    pub by: String,
+}
+
 /// A plan, for output.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PlanEntry {
@@ -89,6 +130,8 @@ pub struct PlanEntry {
     pub steps: u64,
     /// How many supply edges it has; none if no flow was found.
     pub edges: Option<u64>,
+    /// How many supply edges only this flow or the one in force before has; none if it was not put in force.
+    pub changed: Option<u64>,
     /// Why nothing can be made, if that is what the plan came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_flow: Option<String>,
@@ -150,6 +193,9 @@ impl RunDocument {
             nodes: nodes(network, record),
             plans: plans(network, record),
             faults: faults(network, record),
+            outages: record.outages.iter().map(|outage| outage_entry(network, outage)).collect(),
+            offices: record.offices.iter().map(|office| office_entry(network, office)).collect(),
+            strikes: record.strikes.iter().map(|strike| strike_entry(network, strike)).collect(),
             fault_counts: record.fault_counts.clone(),
             goods: record.goods.clone(),
             findings: record.findings.clone(),
@@ -174,6 +220,7 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
         took_s: plan.took.as_secs_f64(),
         steps: plan.steps,
         edges: plan.edges,
+        changed: plan.changed,
         no_flow: plan.no_flow.as_ref().filter(|why| !why.gave_up()).map(|why| why.explain(network)),
         gave_up: plan.no_flow.as_ref().filter(|why| why.gave_up()).map(|why| why.explain(network)),
         in_force: plan.in_force,
@@ -189,4 +236,23 @@ fn faults(network: &Network, record: &RunRecord) -> Vec<FaultEntry> {
         effective: fault.effective,
     };
     record.faults.iter().map(entry).collect()
+}
+
+fn outage_entry(network: &Network, outage: &Outage) -> OutageEntry {
+    OutageEntry {
+        node: network.node_name(outage.node).into_owned(),
+        from_s: outage.from.as_secs_f64(),
+        until_s: outage.until.map(|until| until.as_secs_f64()),
+        worked: outage.worked,
+    }
+}
+
+fn office_entry(network: &Network, office: &Office) -> OfficeEntry {
+    let node = network.node_name(office.node).into_owned();
+    OfficeEntry { at_s: office.at.as_secs_f64(), node, term: office.term.0 }
+}
+
+fn strike_entry(network: &Network, strike: &Strike) -> StrikeEntry {
+    let name = |node| network.node_name(node).into_owned();
+    StrikeEntry { at_s: strike.at.as_secs_f64(), node: name(strike.node), by: name(strike.by) }
 }

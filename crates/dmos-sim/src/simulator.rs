@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use dmos_audit::{Auditor, Observation};
-use dmos_core::record::{PlanRecord, Sample};
+use dmos_core::record::{Office, Outage, PlanRecord, Sample, Strike};
 use dmos_core::scenario::Ties;
 use dmos_core::settings::Mailbox;
 use dmos_core::{FaultKind, Flow, NodeId, RunRecord, Scenario, Time};
@@ -131,6 +131,9 @@ struct Simulator<'a> {
     auditor: Auditor<'a>,
     series: Vec<Sample>,
     plans: Vec<PlanRecord>,
+    outages: Vec<Outage>,
+    offices: Vec<Office>,
+    strikes: Vec<Strike>,
     events: u64,
     /// Empty buffers for effects, to be used again.
     buffers: Vec<Vec<Effect>>,
@@ -182,6 +185,9 @@ impl<'a> Simulator<'a> {
             auditor: Auditor::new(scenario),
             series: Vec::new(),
             plans: Vec::new(),
+            outages: Vec::new(),
+            offices: Vec::new(),
+            strikes: Vec::new(),
             events: 0,
             buffers: Vec::new(),
         };

@@ -306,3 +306,26 @@ fn after_a_year_a_log_is_as_short_as_after_a_day() {
     }
     assert!(record.nodes[1].get(Metric::LogCompactions) > 50);
 }
+
+#[test]
+fn who_was_down_who_led_and_who_was_struck_is_on_record() {
+    let record = run(&script(
+        "{at: 60s, crash: a-1, for: 100s}, {at: 200s, freeze: fin, for: 5s}, {at: 250s, crash: b-2}",
+    ));
+    let down: Vec<_> = record
+        .outages
+        .iter()
+        .map(|outage| (outage.node.index(), outage.from.as_secs_f64(), outage.until.map(Time::as_secs_f64)))
+        .collect();
+    assert_eq!(down, [(1, 60.0, Some(160.0)), (FIN, 200.0, Some(205.0)), (4, 250.0, None)]);
+    let worked: Vec<_> = record.outages.iter().map(|outage| outage.worked).collect();
+    assert_eq!(worked, [true, true, false], "the second b is a spare");
+    let struck: Vec<_> = record.strikes.iter().map(|strike| strike.node.index()).collect();
+    assert_eq!(struck, [1], "nobody watches a spare, and five seconds are no death");
+    assert!(record.strikes[0].at.as_secs_f64() > 60.0);
+    assert_eq!(record.offices.len(), 1);
+    let changed: Vec<_> = record.plans.iter().filter_map(|plan| plan.changed).collect();
+    assert_eq!(changed.first(), Some(&3), "the first plan is all new");
+    assert!(changed[1..].iter().all(|&changed| changed % 2 == 0 && changed <= 6), "{changed:?}");
+    assert!(record.goods.stranded < record.goods.made);
+}

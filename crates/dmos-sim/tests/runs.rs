@@ -334,3 +334,26 @@ fn the_series_ends_with_the_run() {
     assert_eq!(last.at.as_secs_f64(), 600.0);
     assert_eq!(last.final_made, total(&record, Metric::FinalBatchesMade));
 }
+
+/// What a comparison rests on: the same seed gives every strategy the same faults, however much it plans, sends
+/// or draws.
+#[test]
+fn a_strategy_does_not_change_anothers_faults() {
+    let disasters = "faults={wear: [{nodes: all, fails_after: {exponential: 5min}, back_after: {uniform: [20s, 2min]}}], \
+                     script: [{at: 3min, crash: {role: anyone}, for: 1min}]}";
+    let outages = |flow: &str, leader: &str, seed| {
+        let settings = [disasters, &format!("flow={flow}"), &format!("leader={leader}")];
+        let record = with_seed(&load("two-ways", &settings), seed);
+        let times = record.outages.iter().map(|outage| (outage.node, outage.from, outage.until));
+        (times.collect::<Vec<_>>(), total(&record, Metric::SentMessages))
+    };
+    for seed in 1..=3 {
+        let (faults, messages) = outages("memoized", "bully", seed);
+        assert!(faults.len() > 50);
+        for (flow, leader) in [("random", "bully"), ("balanced", "raft"), ("anchored", "ring")] {
+            let (others, others_messages) = outages(flow, leader, seed);
+            assert_eq!(faults, others, "{flow} and {leader} meet other faults");
+            assert_ne!(messages, others_messages, "they do not even differ");
+        }
+    }
+}

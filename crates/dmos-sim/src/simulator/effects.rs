@@ -2,7 +2,7 @@
 
 use dmos_audit::Observation;
 use dmos_core::faults::Condition;
-use dmos_core::record::PlanRecord;
+use dmos_core::record::{Office, PlanRecord, Strike};
 use dmos_core::{FaultKind, NodeId, Span};
 use dmos_node::{Effect, Input, LogRecord, LogState, Message, Notice, PlanReport, Report};
 use rand::RngExt;
@@ -169,22 +169,31 @@ impl Simulator<'_> {
     fn report(&mut self, node: NodeId, report: Report) {
         self.observe(node, &Observation::Reported(&report));
         match report {
-            Report::TookOffice(_) => {
+            Report::TookOffice(term) => {
+                self.offices.push(Office { at: self.now, node, term });
                 self.in_office = Some(node);
                 self.came_about(Condition::LeaderElected);
             }
             Report::Planned(plan) => self.note_plan(node, *plan),
+            Report::Struck(struck) => self.strikes.push(Strike { at: self.now, node: struck, by: node }),
             Report::Adopted(_) => {}
         }
     }
 
     fn note_plan(&mut self, node: NodeId, plan: PlanReport) {
+        let before = self.in_force.as_ref().map(|(flow, _)| &**flow);
+        let changed = plan.in_force.then(|| match (before, &plan.flow) {
+            (Some(before), Ok(flow)) => before.edges_not_in_both(flow),
+            (Some(flow), Err(_)) => flow.edges().len() as u64,
+            (None, flow) => flow.as_ref().map_or(0, |flow| flow.edges().len() as u64),
+        });
         self.plans.push(PlanRecord {
             at: self.now,
             by: node,
             took: plan.took,
             steps: plan.steps,
             edges: plan.flow.as_ref().ok().map(|flow| flow.edges().len() as u64),
+            changed,
             no_flow: plan.flow.as_ref().err().cloned(),
             in_force: plan.in_force,
         });

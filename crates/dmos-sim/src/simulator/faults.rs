@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use dmos_audit::Observation;
 use dmos_audit::observation::{Crashed, FoundLog};
 use dmos_core::faults::Failure;
+use dmos_core::record::Outage;
 use dmos_core::settings::{Knowledge, Mailbox};
 use dmos_core::{FaultKind, NodeId, Span};
 use dmos_node::{Input, Order};
@@ -23,6 +24,8 @@ impl Simulator<'_> {
         let slot = self.slot_mut(node);
         let recovering = slot.state != State::Absent;
         (slot.state, slot.loses_next_message) = (State::Up, false);
+        self.end_outage(node);
+        let slot = self.slot_mut(node);
         let log = FoundLog { torn: slot.disk.cut_off_torn(), compacted: slot.disk.is_compacted() };
         let life = slot.life;
         let phase = phase(seed, node, life, period);
@@ -87,6 +90,7 @@ impl Simulator<'_> {
             (Failure::Freeze, Down::For(span)) if slot.is_working() => {
                 slot.frozen = Some(Frozen { since: now, fault, held: Vec::new() });
                 self.queue.push(now + span, Event::Over(Over::Frozen { node, fault }));
+                self.begin_outage(node);
             }
             _ => {}
         }
@@ -105,6 +109,7 @@ impl Simulator<'_> {
         let keeps_mail = self.scenario.protocol.mailbox == Mailbox::SurvivesCrash;
         let now = self.now;
         self.observe_crash(node);
+        self.begin_outage(node);
         let slot = self.slot_mut(node);
         slot.state = State::Down { for_good: lasts == Down::ForGood };
         slot.end_life();
@@ -126,6 +131,22 @@ impl Simulator<'_> {
         if let Some(host) = &mut self.host {
             (0..under_way).for_each(|_| host.give_up(now));
             self.set_host_tick();
+        }
+    }
+
+    /// From now on a node does nothing.
+    fn begin_outage(&mut self, node: NodeId) {
+        if self.slot(node).outage.is_none() {
+            let worked = self.in_force.as_ref().is_some_and(|(flow, _)| flow.works(node));
+            self.slot_mut(node).outage = Some(self.outages.len());
+            self.outages.push(Outage { node, from: self.now, until: None, worked });
+        }
+    }
+
+    /// From now on it does something again.
+    fn end_outage(&mut self, node: NodeId) {
+        if let Some(number) = self.slot_mut(node).outage.take() {
+            self.outages[number].until = Some(self.now);
         }
     }
 
@@ -184,6 +205,7 @@ impl Simulator<'_> {
         };
         slot.stood_still(now.since(frozen.since));
         let life = slot.life;
+        self.end_outage(node);
         for (came, event) in frozen.held {
             match event {
                 // It was due at a moment that the clock has not come to yet.

@@ -50,6 +50,8 @@ pub(super) struct Slot {
     /// What a crash destroys.
     pub(super) scrapped: Scrapped,
     pub(super) frozen: Option<Frozen>,
+    /// The number of the outage it is in.
+    pub(super) outage: Option<usize>,
     pub(super) slow: Option<Slow>,
     /// It is to crash in the middle of the next input.
     pub(super) crash_midway: Option<Armed>,
@@ -108,6 +110,7 @@ impl Slot {
             orders: VecDeque::new(),
             scrapped,
             frozen: None,
+            outage: None,
             slow: None,
             crash_midway: None,
             append_fails: None,
