@@ -1,0 +1,2 @@
+//! What a comparison says: measures of a run, and paired statistics over seeds.
+pub mod statistics;
