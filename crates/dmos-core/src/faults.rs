@@ -29,6 +29,31 @@ pub struct Faults {
     pub heal_at: Option<Time>,
 }
 
+impl Faults {
+    /// Only what is planned: recipes that are changed, nodes that join or retire at a set time. What fails, or what
+    /// waits for something that may not come about, is taken out.
+    #[must_use]
+    pub fn calm(&self) -> Self {
+        let is_planned = |scripted: &&Scripted| {
+            matches!(scripted.trigger, Trigger::At(_))
+                && matches!(scripted.fault, Fault::Recipe(..) | Fault::Add(_) | Fault::Retire(_))
+        };
+        Self { script: self.script.iter().filter(is_planned).cloned().collect(), ..Self::default() }
+    }
+
+    /// Whether nothing can fail. Disks and goods that would suffer from a crash do not make one.
+    #[must_use]
+    pub fn are_calm(&self) -> bool {
+        let operator = self.operator.as_ref();
+        operator.is_none_or(|operator| operator.failures == Rate::NEVER)
+            && self.wear.is_empty()
+            && self.script.len() == self.calm().script.len()
+            && (self.messages.loss, self.messages.duplication, self.messages.reordering) == (0.0, 0.0, 0.0)
+            && self.disks.append_fails == 0.0
+            && self.clocks.drift == 0.0
+    }
+}
+
 /// The prototype's operator: it takes turns, and in each draws whether to kill a node, and in every
 /// fourth whether to revive the one that has been dead longest.
 ///
@@ -340,5 +365,26 @@ impl FaultKind {
             Self::TornAppend => "torn_append",
             Self::Drift => "drift",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_planned_is_no_failure() {
+        let at = |fault| Scripted { trigger: Trigger::At(Time::ZERO), fault, lasts: None };
+        let retire = at(Fault::Retire(NodeId::new(0)));
+        let crash = at(Fault::Fail(Target::Anyone, Failure::Crash));
+        let mut faults = Faults { script: vec![retire.clone(), crash], ..Faults::default() };
+        assert!(!faults.are_calm());
+        faults = faults.calm();
+        assert_eq!(faults.script, [retire]);
+        assert!(faults.are_calm() && Faults::default().are_calm());
+        let idle = Operator::default();
+        assert!(Faults { operator: Some(idle.clone()), ..Faults::default() }.are_calm());
+        let busy = Operator { failures: "1/min".parse().expect("a rate"), ..idle };
+        assert!(!Faults { operator: Some(busy), ..Faults::default() }.are_calm());
     }
 }

@@ -10,7 +10,7 @@ use crate::strategy::NoFlow;
 use crate::time::{Span, Time};
 
 /// The record of one run.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct RunRecord {
     /// The metrics of every node, by node.
     pub nodes: Vec<NodeMetrics>,

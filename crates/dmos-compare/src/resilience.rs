@@ -1,0 +1,298 @@
+//! How a run takes what fails: spells and shares, from its record and that of its calm twin.
+//!
+//! The calm twin is the same scenario, strategies and seed without anything that fails ([`dmos_core::Faults::calm`]).
+//!
+//! **Output** at a moment is what was made of final items in the window before it. Windows are so long that the calm
+//! run makes ten batches in one on average: shorter ones would see noise, longer ones nothing. Where the calm run
+//! makes fewer than twenty in all, or nothing fails, there is no output to speak of, and what rests on it is left
+//! out.
+
+use dmos_core::{Metric, RunRecord, Scenario, Time};
+
+use crate::statistics::survival::Spell;
+
+/// What the calm run makes in a window.
+const BATCHES_IN_WINDOW: f64 = 10.0;
+
+/// Below this share of the calm run's, output and nodes are below the threshold.
+const THRESHOLD: f64 = 0.75;
+
+fn spell(from: Time, until: Option<Time>, end: Time) -> Spell {
+    Spell { lasted: until.unwrap_or(end).since(from).as_secs_f64(), ended: until.is_some() }
+}
+
+/// How long it takes until a leader strikes a node that is down.
+pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Spell> {
+    let working = record.outages.iter().filter(|outage| outage.worked);
+    let of = |outage: &dmos_core::record::Outage| {
+        let back = outage.until.unwrap_or(end);
+        let strikes = record.strikes.iter().filter(|strike| strike.node == outage.node);
+        let struck = strikes.map(|strike| strike.at).find(|&at| outage.from <= at && at <= back);
+        spell(outage.from, struck, back)
+    };
+    working.map(of).collect()
+}
+
+/// How long it takes from there until a plan without it is in force.
+pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Spell> {
+    let in_force = || record.plans.iter().filter(|plan| plan.in_force);
+    let of = |strike: &dmos_core::record::Strike| {
+        let begun_later =
+            in_force().find(|plan| plan.at.since(strike.at) >= plan.took && plan.at >= strike.at);
+        spell(strike.at, begun_later.map(|plan| plan.at), end)
+    };
+    record.strikes.iter().map(of).collect()
+}
+
+/// For how many seconds nobody led.
+pub(crate) fn leaderless_time(record: &RunRecord, end: Time) -> f64 {
+    let first = record.offices.first().map_or(end, |office| office.at);
+    let mut sum = first.since(Time::ZERO).as_secs_f64();
+    for (number, office) in record.offices.iter().enumerate() {
+        let next = record.offices.get(number + 1).map_or(end, |next| next.at);
+        let theirs = record.outages.iter().filter(|outage| outage.node == office.node);
+        for outage in theirs {
+            let (from, until) = (outage.from.max(office.at), outage.until.unwrap_or(end).min(next));
+            if from < until {
+                sum += until.since(from).as_secs_f64();
+            }
+        }
+    }
+    sum
+}
+
+/// Which share of the edges plans change, on average.
+pub(crate) fn plan_nervousness(record: &RunRecord) -> Option<f64> {
+    let in_force: Vec<_> = record.plans.iter().filter(|plan| plan.in_force).collect();
+    let shares = in_force.windows(2).filter_map(|pair| {
+        let both = pair[0].edges.unwrap_or(0) + pair[1].edges.unwrap_or(0);
+        (both > 0).then(|| pair[1].changed.unwrap_or(0) as f64 / both as f64)
+    });
+    let (count, sum) = shares.fold((0_u32, 0.0), |(count, sum), share| (count + 1, sum + share));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+/// How many nodes made less than the threshold of what they made in the calm run.
+pub(crate) fn nodes_below(record: &RunRecord, calm: &RunRecord) -> u64 {
+    let made =
+        |record: &RunRecord, node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles) as f64;
+    let is_below = |&node: &usize| made(record, node) < THRESHOLD * made(calm, node);
+    (0..record.nodes.len()).filter(is_below).count() as u64
+}
+
+/// The output of a run, as a share of its calm twin's.
+pub(crate) struct Output {
+    /// Moments, the share made in the window before each, and how long it stands for in seconds.
+    shares: Vec<(Time, f64, f64)>,
+    first_failure: Time,
+    end: Time,
+}
+
+impl Output {
+    /// None where there is no output to speak of.
+    pub(crate) fn of(scenario: &Scenario, record: &RunRecord, calm: &RunRecord) -> Option<Self> {
+        let first_failure = first_failure(record)?;
+        let end = Time::ZERO + scenario.duration;
+        let made = calm.series.last()?.final_made as f64;
+        if made < 2.0 * BATCHES_IN_WINDOW {
+            return None;
+        }
+        let window = scenario.duration.as_secs_f64() * BATCHES_IN_WINDOW / made;
+        let window = (window / scenario.sample_every.as_secs_f64()).ceil() as usize;
+        let samples = record.series.len().min(calm.series.len());
+        let shares = (window..samples).filter_map(|now| {
+            let (then, at) = (now - window, record.series[now].at);
+            let in_calm = calm.series[now].final_made - calm.series[then].final_made;
+            let here = record.series[now].final_made - record.series[then].final_made;
+            let stands_for = at.since(record.series[now - 1].at).as_secs_f64();
+            (in_calm > 0).then(|| (at, here as f64 / in_calm as f64, stands_for))
+        });
+        Some(Self { shares: shares.collect(), first_failure, end })
+    }
+
+    /// The falls below the threshold after the first failure: from when until when.
+    fn falls(&self) -> Vec<(Time, Option<Time>)> {
+        let mut falls: Vec<(Time, Option<Time>)> = Vec::new();
+        let mut is_below = false;
+        for &(at, share, _) in self.shares.iter().filter(|moment| moment.0 >= self.first_failure) {
+            match (is_below, share < THRESHOLD) {
+                (false, true) => falls.push((at, None)),
+                (true, false) => falls.last_mut().expect("it fell before it rose").1 = Some(at),
+                _ => {}
+            }
+            is_below = share < THRESHOLD;
+        }
+        falls
+    }
+
+    /// How long it takes from a fall until the output is back.
+    pub(crate) fn time_to_recover(&self) -> Vec<Spell> {
+        self.falls().into_iter().map(|(from, until)| spell(from, until, self.end)).collect()
+    }
+
+    /// How long it takes from the first failure to the first fall.
+    pub(crate) fn time_to_survive(&self) -> Spell {
+        let fall = self.falls().first().map(|fall| fall.0);
+        spell(self.first_failure, fall, self.end)
+    }
+
+    /// The seconds of full output that were lost.
+    pub(crate) fn loss(&self) -> f64 {
+        self.shares.iter().map(|(_, share, stands_for)| (1.0 - share).max(0.0) * stands_for).sum()
+    }
+}
+
+/// When something first failed; none if nothing did. What befalls single messages counts from the beginning.
+fn first_failure(record: &RunRecord) -> Option<Time> {
+    let outages = record.outages.iter().map(|outage| outage.from);
+    let faults = record.faults.iter().filter(|fault| fault.effective).map(|fault| fault.at);
+    let others = record.fault_counts.iter().any(|count| count.effective > 0);
+    outages.chain(faults).min().or(others.then_some(Time::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use dmos_core::record::{Office, Outage, PlanRecord, Sample, Strike};
+    use dmos_core::{NodeId, Span, Term};
+
+    use super::*;
+
+    const END: u64 = 600;
+
+    fn at(second: u64) -> Time {
+        Time::ZERO + Span::from_secs(second)
+    }
+
+    fn outage(node: usize, from: u64, until: Option<u64>) -> Outage {
+        Outage { node: NodeId::new(node), from: at(from), until: until.map(at), worked: true }
+    }
+
+    fn plan(ready: u64, took: u64, edges: Option<u64>, changed: u64) -> PlanRecord {
+        let took = Span::from_secs(took);
+        let by = NodeId::new(0);
+        PlanRecord {
+            at: at(ready),
+            by,
+            took,
+            steps: 1,
+            edges,
+            changed: Some(changed),
+            no_flow: None,
+            in_force: true,
+        }
+    }
+
+    fn ended(lasted: f64) -> Spell {
+        Spell { lasted, ended: true }
+    }
+
+    fn censored(lasted: f64) -> Spell {
+        Spell { lasted, ended: false }
+    }
+
+    #[test]
+    fn detection_is_censored_where_nobody_noticed() {
+        let strike = |node, second| Strike { at: at(second), node: NodeId::new(node), by: NodeId::new(0) };
+        let spare = Outage { worked: false, ..outage(9, 5, None) };
+        let record = RunRecord {
+            outages: vec![
+                outage(1, 10, Some(100)),
+                outage(2, 20, Some(25)),
+                spare,
+                outage(1, 200, Some(300)),
+                outage(3, 590, None),
+            ],
+            strikes: vec![strike(1, 22), strike(2, 26), strike(1, 215)],
+            ..RunRecord::default()
+        };
+        let expected = [ended(12.0), censored(5.0), ended(15.0), censored(10.0)];
+        assert_eq!(time_to_detect(&record, at(END)), expected);
+    }
+
+    #[test]
+    fn a_plan_that_was_under_way_does_not_count_as_replanning() {
+        let record = RunRecord {
+            strikes: vec![Strike { at: at(50), node: NodeId::new(1), by: NodeId::new(0) }],
+            plans: vec![plan(10, 1, Some(4), 4), plan(52, 5, Some(4), 2), plan(58, 6, Some(4), 2)],
+            ..RunRecord::default()
+        };
+        assert_eq!(time_to_replan(&record, at(END)), [ended(8.0)]);
+        let cut_short = RunRecord { plans: vec![], ..record };
+        assert_eq!(time_to_replan(&cut_short, at(END)), [censored(550.0)]);
+    }
+
+    #[test]
+    fn nobody_leads_before_the_first_and_while_the_last_is_down() {
+        let office = |second, node| Office { at: at(second), node: NodeId::new(node), term: Term(second) };
+        let record = RunRecord {
+            offices: vec![office(3, 7), office(110, 8)],
+            outages: vec![
+                outage(7, 100, Some(500)),
+                outage(8, 200, Some(230)),
+                outage(8, 595, None),
+                outage(1, 5, None),
+            ],
+            ..RunRecord::default()
+        };
+        assert_eq!(leaderless_time(&record, at(END)), 3.0 + 10.0 + 30.0 + 5.0);
+        assert_eq!(leaderless_time(&RunRecord::default(), at(END)), 600.0);
+    }
+
+    #[test]
+    fn nervousness_is_the_share_of_edges_changed() {
+        let plans = vec![
+            plan(1, 0, Some(10), 10),
+            plan(2, 0, Some(10), 0),
+            plan(3, 0, Some(10), 10),
+            plan(4, 0, None, 10),
+        ];
+        let record = RunRecord { plans, ..RunRecord::default() };
+        assert_eq!(plan_nervousness(&record), Some((0.0 + 0.5 + 1.0) / 3.0));
+        assert_eq!(plan_nervousness(&RunRecord::default()), None);
+    }
+
+    /// Every second a sample, with so many final batches made in it.
+    fn producing(rate: impl Fn(u64) -> u64, outages: Vec<Outage>) -> RunRecord {
+        let mut final_made = 0;
+        let series = (0..=END).map(|second| {
+            final_made += if second > 0 { rate(second) } else { 0 };
+            Sample { at: at(second), nodes_up: 1, made: 0, final_made, stock: 0, messages: 0 }
+        });
+        RunRecord { series: series.collect(), outages, ..RunRecord::default() }
+    }
+
+    fn scenario() -> Scenario {
+        use dmos_strategies as _;
+        let text = format!("network: {{nodes: [{{makes: wood}}]}}\nduration: {END}s\nsample_every: 1s\n");
+        let registry = dmos_core::Registry::collect().expect("no duplicates");
+        dmos_scenario::parse("test", "test", text, &[], &registry).expect("a scenario").scenario
+    }
+
+    #[test]
+    fn output_falls_and_recovers() {
+        let calm = producing(|_| 2, vec![]);
+        let stops =
+            producing(|second| if (101..=160).contains(&second) { 0 } else { 2 }, vec![outage(0, 90, None)]);
+        let output = Output::of(&scenario(), &stops, &calm).expect("enough is made");
+        // Windows of five seconds: two without output are below three quarters, and so are four that had it again.
+        assert_eq!(output.time_to_survive(), ended(12.0));
+        assert_eq!(output.time_to_recover(), [ended(62.0)]);
+        assert_eq!(output.loss(), 60.0);
+        let never = producing(|second| if second > 300 { 0 } else { 2 }, vec![outage(0, 90, None)]);
+        let output = Output::of(&scenario(), &never, &calm).expect("enough is made");
+        assert_eq!(output.time_to_recover(), [censored(298.0)]);
+        let unharmed = producing(|_| 2, vec![outage(0, 90, None)]);
+        let output = Output::of(&scenario(), &unharmed, &calm).expect("enough is made");
+        assert_eq!((output.time_to_survive(), output.loss()), (censored(510.0), 0.0));
+        assert!(output.time_to_recover().is_empty());
+    }
+
+    #[test]
+    fn where_little_is_made_or_nothing_fails_there_is_no_output_to_speak_of() {
+        let calm = producing(|second| u64::from(second.is_multiple_of(60)), vec![]);
+        let failing = producing(|_| 0, vec![outage(0, 90, None)]);
+        assert!(Output::of(&scenario(), &failing, &calm).is_none());
+        let plenty = producing(|_| 2, vec![]);
+        assert!(Output::of(&scenario(), &plenty, &plenty).is_none());
+    }
+}

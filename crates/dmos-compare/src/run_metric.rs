@@ -1,0 +1,236 @@
+//! Metrics of a whole run: what strategies are compared by, beside the metrics of nodes.
+//!
+//! The table below is the one place for their names, units, definitions and sources; the documentation page is
+//! made from it.
+
+use dmos_core::metrics::Unit;
+use dmos_core::{Metric, RunRecord};
+use serde::{Serialize, Serializer};
+
+/// Which of two figures is better.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    /// The larger one.
+    More,
+    /// The smaller one.
+    Less,
+    /// Neither: it tells what happens, not how well.
+    Neither,
+}
+
+/// In which form a run says it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// As one number, or none where there is nothing to say.
+    Number,
+    /// As spells, some of which may not have ended.
+    Spells,
+}
+
+macro_rules! run_metrics {
+    ($($id:ident $name:literal $unit:literal $better:ident $form:ident $doc:literal $source:literal;)*) => {
+        /// A metric of a whole run.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum RunMetric {
+            $(#[doc = $doc] $id,)*
+        }
+
+        impl RunMetric {
+            /// All there are, in the order of their table.
+            pub const ALL: &'static [Self] = &[$(Self::$id,)*];
+
+            /// The name in every output.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$id => $name,)* }
+            }
+
+            /// What it is counted in.
+            #[must_use]
+            pub fn unit(self) -> &'static str {
+                match self { $(Self::$id => $unit,)* }
+            }
+
+            /// Which of two is better.
+            #[must_use]
+            pub fn better(self) -> Better {
+                match self { $(Self::$id => Better::$better,)* }
+            }
+
+            /// In which form a run says it.
+            #[must_use]
+            pub fn form(self) -> Form {
+                match self { $(Self::$id => Form::$form,)* }
+            }
+
+            /// What it says, with its formula.
+            #[must_use]
+            pub fn definition(self) -> &'static str {
+                match self { $(Self::$id => $doc,)* }
+            }
+
+            /// Where it comes from; empty if it is plain counting.
+            #[must_use]
+            pub fn source(self) -> &'static str {
+                match self { $(Self::$id => $source,)* }
+            }
+        }
+    };
+}
+
+run_metrics! {
+    FinalBatches "final_batches" "count" More Number
+        "Batches of final items made."
+        "";
+    MessagesPerFinal "messages_per_final" "count" Less Number
+        "Messages of every class sent, divided by final batches made; none where none was made."
+        "";
+    PlanningStepsPerFinal "planning_steps_per_final" "count" Less Number
+        "Elementary steps of all plans, divided by final batches made; none where none was made."
+        "";
+    PlanningTime "planning_time" "s" Less Number
+        "Virtual time that plans took, all together."
+        "";
+    TimeToDetect "time_to_detect" "s" Less Spells
+        "From the moment at which a node that works in the flow in force goes down, or stands still, until a leader strikes it from the living. Censored when it comes back unnoticed, and at the end of the run."
+        "the detection time of Chen, Toueg and Aguilera 2002, for the leader that acts on it";
+    LeaderlessTime "leaderless_time" "s" Less Number
+        "Time in which nobody leads: before anybody takes office, and while whoever took office last is down or stands still, until it is back or another takes office."
+        "the time without a leader of Ongaro and Ousterhout 2014";
+    Terms "terms" "count" Less Number
+        "Offices taken."
+        "Ongaro and Ousterhout 2014";
+    TimeToReplan "time_to_replan" "s" Less Spells
+        "From the moment at which a leader strikes a node until a plan that was begun no earlier is in force. Censored at the end of the run."
+        "";
+    TimeToSurvive "time_to_survive" "s" More Spells
+        "From the first failure until the output first falls below three quarters of the calm run's. Censored at the end of the run where it never does."
+        "time to survive: Simchi-Levi, Wang and Wei 2018";
+    TimeToRecover "time_to_recover" "s" Less Spells
+        "From the moment at which the output falls below three quarters of the calm run's until it no longer is; one spell for each fall. Censored at the end of the run where it never recovers."
+        "time to recover: Simchi-Levi, Schmidt and Wei 2014";
+    Loss "loss" "s" Less Number
+        "The area between full output and the output: the integral over time of max(0, 1 - output / calm output). A loss of 60 s is a minute's production."
+        "the resilience triangle of Bruneau et al. 2003";
+    NodesBelow "nodes_below" "count" Less Number
+        "Nodes that made less than three quarters of what they made in the calm run, whether they failed themselves or others made them wait."
+        "the ripple effect: Ivanov, Sokolov and Dolgui 2014";
+    PlanNervousness "plan_nervousness" "share" Less Number
+        "Mean over the plans put in force, but for the first, of the share of edges changed: edges that only one of the new and the former flow has, divided by the edges of both. From 0, all stays, to 1, nothing does."
+        "schedule instability: Sridharan, Berry and Udayabhanu 1988";
+    Lost "lost" "count" Less Number
+        "Batches that no living node has though its log says that it should. It must be 0."
+        "";
+    UsedTwice "used_twice" "count" Less Number
+        "Batches used up more than once. It must be 0."
+        "";
+    Stranded "stranded" "count" Less Number
+        "Batches in stock, under way or received at the end whose holder is down."
+        "";
+    InDoubt "in_doubt" "count" Less Number
+        "Batches sent off of which, at the end, no consumer has entered the arrival."
+        "the in-doubt state of Gray 1978";
+    Findings "findings" "count" Less Number
+        "What the auditors found that should never happen, at most a few for each property. It must be 0 under the default protocol."
+        "";
+}
+
+/// One of the figures by which runs can be compared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Figure {
+    /// A metric of the run.
+    Run(RunMetric),
+    /// A metric of nodes, added up over those that report it.
+    Nodes(Metric),
+}
+
+impl Figure {
+    /// All there are: the metrics of runs, then those of nodes. A name that both have, a run's has.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let runs = RunMetric::ALL.iter().copied().map(Self::Run);
+        runs.chain(Metric::ALL.iter().copied().map(Self::Nodes))
+    }
+
+    /// The figure of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|figure| figure.name() == name)
+    }
+
+    /// Its place among all.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Run(metric) => metric as usize,
+            Self::Nodes(metric) => RunMetric::ALL.len() + metric as usize,
+        }
+    }
+
+    /// The name in every output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Run(metric) => metric.name(),
+            Self::Nodes(metric) => metric.name(),
+        }
+    }
+
+    /// What it is counted in.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Run(metric) => metric.unit(),
+            Self::Nodes(metric) if metric.unit() == Unit::Seconds => "s",
+            Self::Nodes(_) => "count",
+        }
+    }
+
+    /// Which of two is better.
+    #[must_use]
+    pub fn better(self) -> Better {
+        match self {
+            Self::Run(metric) => metric.better(),
+            Self::Nodes(_) => Better::Neither,
+        }
+    }
+
+    /// In which form a run says it.
+    #[must_use]
+    pub fn form(self) -> Form {
+        match self {
+            Self::Run(metric) => metric.form(),
+            Self::Nodes(_) => Form::Number,
+        }
+    }
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// What a metric of nodes adds up to, over those that report it.
+pub(crate) fn total(record: &RunRecord, metric: Metric) -> Option<f64> {
+    let reported = record.nodes.iter().filter_map(|node| node.reported(metric));
+    reported.fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or(0.0) + value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_found_by_name_and_place() {
+        let mut names: Vec<_> = Figure::all().map(Figure::name).collect();
+        for (index, figure) in Figure::all().enumerate() {
+            assert_eq!(figure.index(), index);
+            assert_eq!(Figure::named(figure.name()), Some(figure), "{}", figure.name());
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Figure::all().count());
+        assert_eq!(Figure::named("final"), None);
+    }
+}
