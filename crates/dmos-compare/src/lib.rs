@@ -5,14 +5,27 @@
 //! | [`run_metric`] | the metrics of whole runs, and all figures by which runs are compared |
 //! | [`outcome`] | what is kept of a run: its figures |
 //! | `resilience` | how a run takes what fails |
+//! | [`grid`] | the outcomes of an experiment, laid out by what varies |
+//! | [`answer`] | which strategy wins, by how much, and how sure that is |
+//! | [`verdict`] | what a comparison comes to, in words |
+//! | [`profile`] | all metrics of runs side by side |
+//! | [`regression`] | whether today's results are worse than earlier ones |
 //! | [`statistics`] | differences, intervals, tests, survival |
 //!
 //! Architecture invariant: nothing here knows how a run was made, on which machine, or in which order.
 
+pub mod answer;
+pub mod grid;
 pub mod outcome;
+pub mod profile;
+pub mod regression;
 mod resilience;
 pub mod run_metric;
 pub mod statistics;
+pub mod verdict;
 
+pub use answer::Table;
+pub use grid::{Axes, By, Grid};
 pub use outcome::Outcome;
 pub use run_metric::{Better, Figure, RunMetric};
+pub use verdict::Verdict;

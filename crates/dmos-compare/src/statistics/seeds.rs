@@ -19,6 +19,14 @@ pub fn needed(difference: f64, deviation: f64, alarm: f64) -> Option<u64> {
     (difference != 0.0 && needed <= 1e6).then_some(needed as u64)
 }
 
+/// About how many pairs it takes until a 95 % interval reaches no further than `reach` to either side of the mean.
+/// None if it is more than a million.
+#[must_use]
+pub fn to_narrow(deviation: f64, reach: f64) -> Option<u64> {
+    let needed = (normal_quantile(0.975) * deviation / reach).powi(2).ceil();
+    (needed <= 1e6).then_some(needed as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,275 @@
+//! The answer: which strategy wins, by how much, and how sure that is.
+//!
+//! A [`Table`] ranks by one figure, in one case or over all of them. Each row is compared with the baseline, seed by
+//! seed. Over all cases, figures are given in per cent of the largest mean of their case, so that each case counts
+//! alike.
+
+use dmos_core::Metric;
+use serde::Serialize;
+
+use crate::grid::{By, Grid, Group};
+use crate::run_metric::{Better, Figure, RunMetric};
+use crate::statistics::interval::{Interval, Resamples};
+use crate::statistics::{Differences, holm, test};
+use crate::verdict::Verdict;
+
+/// A ranking by one figure.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Table {
+    /// The case; none if it is over all of them.
+    pub case: Option<String>,
+    /// What is ranked.
+    pub by: By,
+    /// By which figure.
+    pub figure: Figure,
+    /// In which unit: the figure's, or per cent of the largest mean.
+    pub unit: &'static str,
+    /// Which is better.
+    pub better: Better,
+    /// Up to how many seconds spells are counted, where the figure is one of spells.
+    pub horizon_s: Option<f64>,
+    /// How many cases it is over.
+    pub cases: usize,
+    /// How many rows are compared with the baseline: p values are corrected for so many.
+    pub comparisons: usize,
+    /// The rows, best first.
+    pub rows: Vec<Row>,
+}
+
+/// One strategy, or one combination, in a ranking.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// On how many seeds of how many cases it has a value.
+    pub values: usize,
+    /// The mean over seeds, and over cases; none without values.
+    pub mean: Option<f64>,
+    /// How it compares with the baseline; none for the baseline.
+    pub compared: Option<Compared>,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// Messages sent for each final batch, over all seeds; over several cases, in per cent of the largest.
+    pub messages_per_final: Option<f64>,
+    /// Planning steps for each final batch, likewise.
+    pub planning_steps_per_final: Option<f64>,
+}
+
+/// A comparison with the baseline, seed by seed.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Compared {
+    /// On how many pairs.
+    pub pairs: usize,
+    /// The mean difference.
+    pub difference: f64,
+    /// Its 95 % interval; none with a single seed.
+    pub interval: Option<Interval>,
+    /// On how many pairs it was better.
+    pub wins: usize,
+    /// On how many there was no difference.
+    pub ties: usize,
+    /// On how many it was worse.
+    pub losses: usize,
+    /// The p value.
+    pub p: f64,
+    /// The p value, corrected for the comparisons of the table.
+    pub p_corrected: f64,
+}
+
+/// What rows have on every seed, in one case.
+pub(crate) struct Column {
+    /// For each group, seed by seed.
+    pub(crate) values: Vec<Vec<Option<f64>>>,
+    pub(crate) horizon: Option<f64>,
+}
+
+impl Column {
+    pub(crate) fn of(grid: &Grid, case: usize, groups: &[Group], figure: Figure) -> Self {
+        let horizon = grid.horizon(case, groups, figure);
+        let values = |group| grid.values(case, group, figure, horizon.unwrap_or(0.0));
+        Self { values: groups.iter().map(values).collect(), horizon }
+    }
+
+    fn mean(&self, group: usize) -> Option<f64> {
+        mean(self.values[group].iter().flatten().copied())
+    }
+
+    /// The same in per cent of the largest mean; none if all means are zero.
+    fn scaled(mut self) -> Option<Self> {
+        let means = (0..self.values.len()).filter_map(|group| self.mean(group));
+        let largest = means.map(f64::abs).max_by(f64::total_cmp).filter(|&largest| largest > 0.0)?;
+        let all = self.values.iter_mut().flatten().flatten();
+        all.for_each(|value| *value *= 100.0 / largest);
+        Some(self)
+    }
+}
+
+pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0_u64, 0.0), |(count, sum), value| (count + 1, sum + value));
+    (count > 0).then(|| sum / count as f64)
+}
+
+/// Differences of one row to another, seed by seed, in each of several cases: where both have a value.
+pub(crate) fn differences<'a>(
+    cases: impl Iterator<Item = (&'a [Option<f64>], &'a [Option<f64>])>,
+) -> Differences {
+    let in_case = |(ours, theirs): (&[Option<f64>], &[Option<f64>])| {
+        ours.iter().zip(theirs).filter_map(|(ours, theirs)| Some((*ours)? - (*theirs)?)).collect()
+    };
+    Differences::new(cases.map(in_case).collect())
+}
+
+/// The resamples that were drawn last: rows of a table mostly share them.
+#[derive(Default)]
+pub(crate) struct Drawn(Option<(Vec<usize>, Resamples)>);
+
+impl Drawn {
+    pub(crate) fn interval(&mut self, differences: &Differences) -> Option<Interval> {
+        let sizes: Vec<usize> = differences.strata().iter().map(Vec::len).collect();
+        if self.0.as_ref().is_none_or(|(drawn_for, _)| *drawn_for != sizes) {
+            self.0 = Some((sizes.clone(), Resamples::new(sizes)));
+        }
+        let (_, resamples) = self.0.as_ref().expect("they were just drawn");
+        resamples.interval(differences)
+    }
+}
+
+/// Ranks in one case, or over all, by a figure. `baseline` is the place of the baseline among the grid's groups.
+///
+/// # Panics
+/// If there is no such group.
+#[must_use]
+pub fn rank(grid: &Grid, case: Option<usize>, by: By, figure: Figure, baseline: usize) -> Table {
+    let groups = grid.groups(by);
+    let cases: Vec<usize> = case.map_or_else(|| (0..grid.axes.cases.len()).collect(), |case| vec![case]);
+    let scale = |column: Column| if case.is_some() { Some(column) } else { column.scaled() };
+    let columns: Vec<(usize, Column)> = cases
+        .iter()
+        .filter_map(|&case| Some((case, scale(Column::of(grid, case, &groups, figure))?)))
+        .collect();
+    let mut drawn = Drawn::default();
+    let mut rows: Vec<Row> = (0..groups.len())
+        .map(|group| Row {
+            name: groups[group].name.clone(),
+            values: columns.iter().map(|(_, column)| column.values[group].iter().flatten().count()).sum(),
+            mean: mean(columns.iter().filter_map(|(_, column)| column.mean(group))),
+            compared: (group != baseline)
+                .then(|| compare(&columns, group, baseline, figure.better(), &mut drawn))
+                .flatten(),
+            verdict: if group == baseline { Verdict::Baseline } else { Verdict::Nothing },
+            messages_per_final: cost(grid, (case, &columns), (&groups, group), Metric::SentMessages),
+            planning_steps_per_final: cost(grid, (case, &columns), (&groups, group), Metric::PlanningSteps),
+        })
+        .collect();
+    let comparisons = correct(&mut rows);
+    let of_baseline = rows[baseline].mean.unwrap_or(0.0);
+    for (group, row) in rows.iter_mut().enumerate() {
+        if let Some(compared) = &row.compared {
+            let differences = pairs(&columns, group, baseline);
+            let seeds = grid.axes.seeds.len();
+            row.verdict = Verdict::on(
+                &differences,
+                (compared.interval, compared.p_corrected),
+                figure.better(),
+                of_baseline,
+                comparisons,
+                seeds,
+            );
+        }
+    }
+    sort(&mut rows, figure.better());
+    Table {
+        case: case.map(|case| grid.axes.cases[case].clone()),
+        by,
+        figure,
+        unit: if case.is_some() { figure.unit() } else { "% of the largest mean" },
+        better: figure.better(),
+        horizon_s: case.and(columns.first()).and_then(|(_, column)| column.horizon),
+        cases: columns.len(),
+        comparisons,
+        rows,
+    }
+}
+
+fn pairs(columns: &[(usize, Column)], group: usize, baseline: usize) -> Differences {
+    differences(columns.iter().map(|(_, column)| (&column.values[group][..], &column.values[baseline][..])))
+}
+
+fn compare(
+    columns: &[(usize, Column)],
+    group: usize,
+    baseline: usize,
+    better: Better,
+    drawn: &mut Drawn,
+) -> Option<Compared> {
+    let differences = pairs(columns, group, baseline);
+    (differences.count() > 0).then(|| Compared::of(&differences, better, drawn))
+}
+
+impl Compared {
+    /// Not corrected yet.
+    pub(crate) fn of(differences: &Differences, better: Better, drawn: &mut Drawn) -> Self {
+        let all = || differences.strata().iter().flatten();
+        let (up, down) = (all().filter(|&&d| d > 0.0).count(), all().filter(|&&d| d < 0.0).count());
+        let (wins, losses) = if better == Better::Less { (down, up) } else { (up, down) };
+        let p = test::p_value(differences);
+        Self {
+            pairs: differences.count(),
+            difference: differences.mean(),
+            interval: drawn.interval(differences),
+            wins,
+            ties: differences.count() - wins - losses,
+            losses,
+            p,
+            p_corrected: p,
+        }
+    }
+}
+
+/// Corrects the p values of a table; how many there are.
+fn correct(rows: &mut [Row]) -> usize {
+    let mut compared: Vec<&mut Compared> = rows.iter_mut().filter_map(|row| row.compared.as_mut()).collect();
+    let p_values: Vec<f64> = compared.iter().map(|compared| compared.p).collect();
+    for (compared, corrected) in compared.iter_mut().zip(holm::corrected(&p_values)) {
+        compared.p_corrected = corrected;
+    }
+    compared.len()
+}
+
+fn sort(rows: &mut [Row], better: Better) {
+    let key = |row: &Row| row.mean.map(|mean| if better == Better::Less { mean } else { -mean });
+    rows.sort_by(|a, b| match (key(a), key(b)) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+}
+
+/// What a final batch costs a group: in one case as it is, over all in per cent of the largest.
+fn cost(
+    grid: &Grid,
+    (case, columns): (Option<usize>, &[(usize, Column)]),
+    (groups, group): (&[Group], usize),
+    metric: Metric,
+) -> Option<f64> {
+    if let Some(case) = case {
+        return cost_in_case(grid, case, &groups[group], metric);
+    }
+    mean(columns.iter().filter_map(|(case, _)| {
+        let all = groups.iter().filter_map(|group| cost_in_case(grid, *case, group, metric));
+        let largest = all.max_by(f64::total_cmp).filter(|&largest| largest > 0.0)?;
+        Some(100.0 * cost_in_case(grid, *case, &groups[group], metric)? / largest)
+    }))
+}
+
+/// All messages, or planning steps, by all final batches.
+fn cost_in_case(grid: &Grid, case: usize, group: &Group, metric: Metric) -> Option<f64> {
+    let (mut cost, mut finals) = (0.0, 0.0);
+    for seed in 0..grid.axes.seeds.len() {
+        for outcome in grid.members(case, group, seed).into_iter().flatten() {
+            let made = outcome.number(Figure::Run(RunMetric::FinalBatches)).unwrap_or(0.0);
+            finals += made;
+            cost += outcome.number(Figure::Nodes(metric)).unwrap_or(0.0);
+        }
+    }
+    (finals > 0.0).then(|| cost / finals)
+}

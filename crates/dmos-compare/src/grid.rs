@@ -1,0 +1,212 @@
+//! The results of an experiment, laid out by seed, case, flow strategy and leader strategy.
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Outcome;
+use crate::run_metric::{Figure, Form};
+use crate::statistics::survival::{Spell, pseudo_observations};
+
+/// What varies in an experiment, by the names that output has for it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Axes {
+    /// Scenarios, each with one setting of the factors that vary.
+    pub cases: Vec<String>,
+    /// Flow strategies.
+    pub flows: Vec<String>,
+    /// Leader strategies.
+    pub leaders: Vec<String>,
+    /// Seeds.
+    pub seeds: Vec<u64>,
+}
+
+/// One run of an experiment, by the places on the axes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Place {
+    /// Which seed.
+    pub seed: usize,
+    /// Which case.
+    pub case: usize,
+    /// Which flow strategy.
+    pub flow: usize,
+    /// Which leader strategy.
+    pub leader: usize,
+}
+
+impl Axes {
+    /// How many runs there are.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.seeds.len() * self.cases.len() * self.flows.len() * self.leaders.len()
+    }
+
+    /// Where the run of a number stands. Seeds vary slowest: of an experiment that is cut short, the first seeds are
+    /// there for everybody.
+    #[must_use]
+    pub fn place(&self, run: usize) -> Place {
+        let (rest, leader) = (run / self.leaders.len(), run % self.leaders.len());
+        let (rest, flow) = (rest / self.flows.len(), rest % self.flows.len());
+        Place { seed: rest / self.cases.len(), case: rest % self.cases.len(), flow, leader }
+    }
+
+    /// The number of the run at a place.
+    #[must_use]
+    pub fn run(&self, place: Place) -> usize {
+        let flow = (place.seed * self.cases.len() + place.case) * self.flows.len() + place.flow;
+        flow * self.leaders.len() + place.leader
+    }
+
+    /// The name of a run, for messages.
+    #[must_use]
+    pub fn name(&self, run: usize) -> String {
+        let Place { seed, case, flow, leader } = self.place(run);
+        let (case, flow, leader) = (&self.cases[case], &self.flows[flow], &self.leaders[leader]);
+        format!("{case}, {flow}/{leader}, seed {}", self.seeds[seed])
+    }
+}
+
+/// By what results are compared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// Flow strategies, over all leader strategies.
+    Flow,
+    /// Leader strategies, over all flow strategies.
+    Leader,
+    /// Each flow strategy with each leader strategy.
+    Combination,
+}
+
+/// What is taken together in one row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Which flow and leader strategies.
+    pub members: Vec<(usize, usize)>,
+}
+
+/// The outcomes of all runs that are done and did not fail.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Grid {
+    /// What varies.
+    pub axes: Axes,
+    outcomes: Vec<Option<Outcome>>,
+}
+
+impl Grid {
+    /// A grid of these outcomes, in the order of runs.
+    ///
+    /// # Panics
+    /// If they are not as many as there are runs.
+    #[must_use]
+    pub fn new(axes: Axes, outcomes: Vec<Option<Outcome>>) -> Self {
+        assert_eq!(outcomes.len(), axes.runs());
+        Self { axes, outcomes }
+    }
+
+    /// The outcome at a place.
+    #[must_use]
+    pub fn outcome(&self, place: Place) -> Option<&Outcome> {
+        self.outcomes[self.axes.run(place)].as_ref()
+    }
+
+    /// The outcomes in the order of runs.
+    #[must_use]
+    pub fn outcomes(&self) -> &[Option<Outcome>] {
+        &self.outcomes
+    }
+
+    /// The rows of a comparison, in the order of the axes.
+    #[must_use]
+    pub fn groups(&self, by: By) -> Vec<Group> {
+        let (flows, leaders) = (&self.axes.flows, &self.axes.leaders);
+        let group = |name: &str, members: Vec<_>| Group { name: name.to_owned(), members };
+        match by {
+            By::Flow => {
+                let all = |flow| (0..leaders.len()).map(move |leader| (flow, leader)).collect();
+                flows.iter().enumerate().map(|(flow, name)| group(name, all(flow))).collect()
+            }
+            By::Leader => {
+                let all = |leader| (0..flows.len()).map(move |flow| (flow, leader)).collect();
+                leaders.iter().enumerate().map(|(leader, name)| group(name, all(leader))).collect()
+            }
+            By::Combination => {
+                let one = |flow: usize, leader: usize| {
+                    group(&format!("{}/{}", flows[flow], leaders[leader]), vec![(flow, leader)])
+                };
+                let each = move |flow| (0..leaders.len()).map(move |leader| (flow, leader));
+                (0..flows.len()).flat_map(each).map(|(flow, leader)| one(flow, leader)).collect()
+            }
+        }
+    }
+
+    /// A group's outcomes of one case and seed; none unless all are there.
+    pub(crate) fn members(&self, case: usize, group: &Group, seed: usize) -> Option<Vec<&Outcome>> {
+        let outcome = |&(flow, leader): &(usize, usize)| self.outcome(Place { seed, case, flow, leader });
+        group.members.iter().map(outcome).collect()
+    }
+
+    /// What a group comes to in a case, seed by seed. A group of several comes to their mean, where all have a value.
+    ///
+    /// Of spells, what stands for a seed is its pseudo-observation up to `horizon`.
+    pub(crate) fn values(
+        &self,
+        case: usize,
+        group: &Group,
+        figure: Figure,
+        horizon: f64,
+    ) -> Vec<Option<f64>> {
+        if figure.form() == Form::Spells {
+            return pseudo_observations(&self.spells(case, group, figure), horizon);
+        }
+        let of = |seed| {
+            let members = self.members(case, group, seed)?;
+            let values: Option<Vec<f64>> = members.iter().map(|outcome| outcome.number(figure)).collect();
+            let values = values?;
+            Some(values.iter().sum::<f64>() / values.len() as f64)
+        };
+        (0..self.axes.seeds.len()).map(of).collect()
+    }
+
+    /// A group's spells in a case, seed by seed.
+    pub(crate) fn spells(&self, case: usize, group: &Group, figure: Figure) -> Vec<Vec<Spell>> {
+        let Figure::Run(metric) = figure else {
+            return vec![Vec::new(); self.axes.seeds.len()];
+        };
+        let of = |seed| {
+            let members = self.members(case, group, seed).unwrap_or_default();
+            members.iter().flat_map(|outcome| outcome.spells(metric).iter().copied()).collect()
+        };
+        (0..self.axes.seeds.len()).map(of).collect()
+    }
+
+    /// Up to when all groups that have spells in a case were watched: the shortest of their longest spells.
+    pub(crate) fn horizon(&self, case: usize, groups: &[Group], figure: Figure) -> Option<f64> {
+        let longest = groups.iter().filter_map(|group| {
+            let spells = self.spells(case, group, figure);
+            spells.iter().flatten().map(|spell| spell.lasted).max_by(f64::total_cmp)
+        });
+        longest.min_by(f64::total_cmp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_numbered_seed_by_seed() {
+        let names = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
+        let axes = Axes { cases: names(2), flows: names(3), leaders: names(2), seeds: vec![7, 8] };
+        assert_eq!(axes.runs(), 24);
+        for run in 0..24 {
+            assert_eq!(axes.run(axes.place(run)), run);
+            assert_eq!(axes.place(run).seed, run / 12);
+        }
+        assert_eq!(axes.name(23), "1, 2/1, seed 8");
+        let grid = Grid::new(axes, vec![None; 24]);
+        let sizes = [By::Flow, By::Leader, By::Combination].map(|by| grid.groups(by).len());
+        assert_eq!(sizes, [3, 2, 6]);
+        assert_eq!(grid.groups(By::Leader)[1].members, [(0, 1), (1, 1), (2, 1)]);
+    }
+}

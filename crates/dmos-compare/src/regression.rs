@@ -1,0 +1,127 @@
+//! Whether today's results are worse than earlier ones of the same experiment.
+//!
+//! Both were made with the same seeds, so a run that no change has touched comes out the same, to the bit; where every
+//! run of a comparison does, there is nothing to test. All others are tested, and corrected for how many they are.
+
+use serde::Serialize;
+
+use crate::answer::{Compared, Drawn, differences, mean};
+use crate::grid::{By, Grid, Group};
+use crate::run_metric::{Better, Figure, Form, RunMetric};
+use crate::statistics::{Differences, holm, survival};
+use crate::verdict::Verdict;
+
+/// Today's results beside earlier ones.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Regression {
+    /// Runs that both have.
+    pub runs: usize,
+    /// How many of them differ in any figure at all.
+    pub differing: usize,
+    /// How many comparisons were made: of each metric, in each case, for each combination.
+    pub comparisons: usize,
+    /// Those that differ in some run, the surest first.
+    pub changes: Vec<Change>,
+}
+
+/// A metric that is not what it was, of a combination in a case.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Change {
+    /// The case.
+    pub case: String,
+    /// The combination.
+    pub combination: String,
+    /// The metric.
+    pub figure: Figure,
+    /// Its mean then.
+    pub then: f64,
+    /// Its mean now.
+    pub now: f64,
+    /// Now against then.
+    pub compared: Compared,
+    /// Whether it got better or worse.
+    pub verdict: Verdict,
+}
+
+impl Regression {
+    /// Whether anything got worse.
+    #[must_use]
+    pub fn is_worse(&self) -> bool {
+        self.changes.iter().any(|change| change.verdict == Verdict::Worse)
+    }
+}
+
+/// Compares today's results with earlier ones.
+///
+/// # Panics
+/// If they are not of the same axes.
+#[must_use]
+pub fn against(now: &Grid, then: &Grid) -> Regression {
+    assert!(now.axes == then.axes, "an experiment is compared with itself");
+    let both =
+        || now.outcomes().iter().zip(then.outcomes()).filter_map(|(a, b)| Some((a.as_ref()?, b.as_ref()?)));
+    let (mut drawn, mut comparisons) = (Drawn::default(), 0);
+    let mut found: Vec<(Change, Differences)> = Vec::new();
+    for case in 0..now.axes.cases.len() {
+        for group in now.groups(By::Combination) {
+            for &metric in RunMetric::ALL.iter().filter(|metric| metric.better() != Better::Neither) {
+                comparisons += 1;
+                found.extend(change([now, then], case, &group, Figure::Run(metric), &mut drawn));
+            }
+        }
+    }
+    let p_values: Vec<f64> = found.iter().map(|(change, _)| change.compared.p).collect();
+    let (tested, seeds) = (found.len(), now.axes.seeds.len());
+    for ((change, differences), corrected) in found.iter_mut().zip(holm::corrected(&p_values)) {
+        change.compared.p_corrected = corrected;
+        let sure = (change.compared.interval, corrected);
+        change.verdict = Verdict::on(differences, sure, change.figure.better(), change.then, tested, seeds);
+    }
+    let mut changes: Vec<Change> = found.into_iter().map(|(change, _)| change).collect();
+    changes.sort_by(|a, b| a.compared.p.total_cmp(&b.compared.p));
+    Regression {
+        runs: both().count(),
+        differing: both().filter(|(now, then)| now != then).count(),
+        comparisons,
+        changes,
+    }
+}
+
+fn change(
+    grids: [&Grid; 2],
+    case: usize,
+    group: &Group,
+    figure: Figure,
+    drawn: &mut Drawn,
+) -> Option<(Change, Differences)> {
+    let [now, then] = values(grids, case, group, figure);
+    let differences = differences(std::iter::once((&now[..], &then[..])));
+    if differences.are_all_zero() {
+        return None;
+    }
+    let change = Change {
+        case: grids[0].axes.cases[case].clone(),
+        combination: group.name.clone(),
+        figure,
+        then: mean(then.into_iter().flatten())?,
+        now: mean(now.into_iter().flatten())?,
+        compared: Compared::of(&differences, figure.better(), drawn),
+        verdict: Verdict::Nothing,
+    };
+    Some((change, differences))
+}
+
+/// What a combination comes to now and then, seed by seed; spells up to the same horizon.
+fn values(grids: [&Grid; 2], case: usize, group: &Group, figure: Figure) -> [Vec<Option<f64>>; 2] {
+    let spells = grids.map(|grid| grid.spells(case, group, figure));
+    if figure.form() == Form::Spells && spells[0] == spells[1] {
+        // Pseudo-observations of what is the same would only differ by rounding.
+        let nothing = vec![None; grids[0].axes.seeds.len()];
+        return [nothing.clone(), nothing];
+    }
+    let longest = |spells: &Vec<Vec<survival::Spell>>| {
+        spells.iter().flatten().map(|spell| spell.lasted).max_by(f64::total_cmp)
+    };
+    let horizon = spells.iter().filter_map(longest).min_by(f64::total_cmp).unwrap_or(0.0);
+    grids.map(|grid| grid.values(case, group, figure, horizon))
+}

@@ -1,0 +1,143 @@
+//! What a comparison comes to, in words.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::run_metric::Better;
+use crate::statistics::interval::Interval;
+use crate::statistics::{Differences, seeds};
+
+/// The chance of a false alarm, over all comparisons of a table, that is put up with.
+pub const ALARM: f64 = 0.05;
+
+/// Differences below this share of the baseline are not worth telling apart: if the whole interval is that small, no
+/// difference is seen, and more seeds would not change it.
+pub const WORTHWHILE: f64 = 0.05;
+
+/// What a comparison comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It is what the others are compared with.
+    Baseline,
+    /// It is better than the baseline.
+    Better,
+    /// It is worse.
+    Worse,
+    /// It is higher, where neither is better.
+    Higher,
+    /// It is lower, where neither is better.
+    Lower,
+    /// In every run it came to the same.
+    Same,
+    /// If there is a difference, it is smaller than is worth telling apart.
+    NoDifference,
+    /// It could be either way; about so many seeds would tell.
+    TooFewSeeds(Option<u64>),
+    /// One of the two has no value on any seed.
+    Nothing,
+}
+
+impl Verdict {
+    /// The verdict on differences with their interval and corrected p value.
+    ///
+    /// `baseline` is the baseline's mean, `comparisons` how many stand in the table, `seeds` how many were run.
+    pub(crate) fn on(
+        differences: &Differences,
+        (interval, p): (Option<Interval>, f64),
+        better: Better,
+        baseline: f64,
+        comparisons: usize,
+        seeds: usize,
+    ) -> Self {
+        let mean = differences.mean();
+        let margin = WORTHWHILE * baseline.abs();
+        if differences.count() == 0 {
+            Self::Nothing
+        } else if differences.are_all_zero() {
+            Self::Same
+        } else if p <= ALARM {
+            match (better, mean > 0.0) {
+                (Better::More, true) | (Better::Less, false) => Self::Better,
+                (Better::More, false) | (Better::Less, true) => Self::Worse,
+                (Better::Neither, true) => Self::Higher,
+                (Better::Neither, false) => Self::Lower,
+            }
+        } else if interval.is_some_and(|limits| -margin <= limits.low && limits.high <= margin) {
+            Self::NoDifference
+        } else {
+            Self::TooFewSeeds(needed(differences, mean, margin, comparisons, seeds))
+        }
+    }
+}
+
+/// About how many seeds would tell: to see a difference as large as the one that was observed or, where that is not
+/// worth telling apart, to see that it is not.
+fn needed(differences: &Differences, mean: f64, margin: f64, comparisons: usize, run: usize) -> Option<u64> {
+    // What the spread of single differences would be, if each seed gave one.
+    let deviation = differences.standard_error()? * (run as f64).sqrt();
+    let to_see = seeds::needed(mean, deviation, ALARM / comparisons.max(1) as f64);
+    let slack = margin - mean.abs();
+    let to_exclude = (slack > 0.0).then(|| seeds::to_narrow(deviation, slack)).flatten();
+    let needed = to_see.into_iter().chain(to_exclude).min()?;
+    Some(round_up(needed.max(run as u64 + 1)))
+}
+
+/// To two digits: it is an estimate.
+fn round_up(number: u64) -> u64 {
+    let unit = 10_u64.pow(number.max(1).ilog10().saturating_sub(1));
+    number.div_ceil(unit) * unit
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Baseline => f.write_str("baseline"),
+            Self::Better => f.write_str("better"),
+            Self::Worse => f.write_str("worse"),
+            Self::Higher => f.write_str("higher"),
+            Self::Lower => f.write_str("lower"),
+            Self::Same => f.write_str("the same in every run"),
+            Self::NoDifference => f.write_str("no difference seen"),
+            Self::TooFewSeeds(Some(needed)) => write!(f, "too few seeds to say: about {needed} would tell"),
+            Self::TooFewSeeds(None) => f.write_str("too few seeds to say, and no number in reach would tell"),
+            Self::Nothing => f.write_str("nothing to compare"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::interval::Resamples;
+
+    fn on(differences: &[f64], p: f64, better: Better, baseline: f64) -> Verdict {
+        let all = Differences::new(vec![differences.to_vec()]);
+        let interval = Resamples::new(vec![differences.len()]).interval(&all);
+        Verdict::on(&all, (interval, p), better, baseline, 3, differences.len())
+    }
+
+    #[test]
+    fn says_which_way_a_sure_difference_goes() {
+        let up = [3.0, 4.0, 5.0, 4.0];
+        assert_eq!(on(&up, 0.01, Better::More, 50.0), Verdict::Better);
+        assert_eq!(on(&up, 0.01, Better::Less, 50.0), Verdict::Worse);
+        assert_eq!(on(&up, 0.01, Better::Neither, 50.0), Verdict::Higher);
+    }
+
+    #[test]
+    fn tells_no_difference_from_not_knowing() {
+        assert_eq!(on(&[0.0, 0.0], 1.0, Better::More, 50.0), Verdict::Same);
+        assert_eq!(on(&[1.0, -1.0, 0.0, 1.0, -1.0], 1.0, Better::More, 100.0), Verdict::NoDifference);
+        let unsure = on(&[30.0, -20.0, 25.0, -10.0], 0.4, Better::More, 100.0);
+        let Verdict::TooFewSeeds(Some(needed)) = unsure else { panic!("{unsure:?}") };
+        assert!(needed > 50 && needed % 10 == 0, "{needed}");
+        assert_eq!(on(&[1.0, 1.0, 1.0], 0.25, Better::More, 1.0), Verdict::TooFewSeeds(Some(7)));
+    }
+
+    #[test]
+    fn numbers_of_seeds_are_round() {
+        assert_eq!([7, 10, 11, 101, 1_234].map(round_up), [7, 10, 11, 110, 1_300]);
+    }
+}
