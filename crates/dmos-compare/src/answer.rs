@@ -273,3 +273,105 @@ fn cost_in_case(grid: &Grid, case: usize, group: &Group, metric: Metric) -> Opti
     }
     (finals > 0.0).then(|| cost / finals)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Axes, Place};
+    use crate::outcome::{Outcome, Spells};
+    use crate::profile::{Typical, profile};
+    use crate::regression::against;
+    use crate::statistics::survival::Spell;
+
+    /// Three flow strategies in two cases: the second makes three more on every seed, the third makes what the first
+    /// does, give or take one; in the second case everything is tenfold.
+    fn grid(seeds: usize) -> Grid {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let axes = Axes {
+            cases: names(&["small", "large"]),
+            flows: names(&["plain", "good", "alike"]),
+            leaders: names(&["bully"]),
+            seeds: (1..=seeds as u64).collect(),
+        };
+        let outcome = |run: usize| {
+            let Place { seed, case, flow, .. } = axes.place(run);
+            let base = 100.0 + (seed % 7) as f64;
+            let made = base + [0.0, 30.0, if seed % 2 == 0 { 1.0 } else { -1.0 }][flow];
+            let mut numbers = vec![None; Figure::all().count()];
+            numbers[Figure::Run(RunMetric::FinalBatches).index()] = Some(made * [1.0, 10.0][case]);
+            numbers[Figure::Nodes(Metric::SentMessages).index()] = Some(made * 5.0);
+            let recover = Spell { lasted: 10.0 + flow as f64, ended: seed > 0 };
+            Some(Outcome { numbers, spells: Spells { time_to_recover: vec![recover], ..Spells::default() } })
+        };
+        let outcomes = (0..axes.runs()).map(outcome).collect();
+        Grid::new(axes, outcomes)
+    }
+
+    const FINALS: Figure = Figure::Run(RunMetric::FinalBatches);
+
+    #[test]
+    fn ranks_by_the_paired_difference() {
+        let table = rank(&grid(20), Some(0), By::Combination, FINALS, 0);
+        let order: Vec<_> = table.rows.iter().map(|row| (&row.name[..], row.verdict)).collect();
+        assert_eq!(order[0], ("good/bully", Verdict::Better));
+        let by_name = |name: &str| table.rows.iter().find(|row| row.name == name).expect("a row");
+        assert_eq!(by_name("plain/bully").verdict, Verdict::Baseline);
+        assert_eq!(by_name("alike/bully").verdict, Verdict::NoDifference);
+        let good = by_name("good/bully").compared.as_ref().expect("it is compared");
+        assert_eq!((good.wins, good.ties, good.losses), (20, 0, 0));
+        assert_eq!((good.difference, good.interval), (30.0, Some(Interval { low: 30.0, high: 30.0 })));
+        assert!(good.p < good.p_corrected && good.p_corrected < 0.001);
+        assert!((by_name("good/bully").messages_per_final.expect("some") - 5.0).abs() < 1e-9);
+        assert_eq!(by_name("good/bully").planning_steps_per_final, Some(0.0));
+    }
+
+    #[test]
+    fn over_all_every_case_counts_alike() {
+        let table = rank(&grid(20), None, By::Flow, FINALS, 0);
+        assert_eq!((table.cases, table.comparisons, &table.rows[0].name[..]), (2, 2, "good"));
+        assert!((table.rows[0].mean.expect("a mean") - 100.0).abs() < 1e-9);
+        assert_eq!(table.rows[0].verdict, Verdict::Better);
+    }
+
+    #[test]
+    fn three_seeds_are_too_few_however_large_the_difference() {
+        let table = rank(&grid(3), Some(0), By::Flow, FINALS, 0);
+        let Verdict::TooFewSeeds(Some(needed)) = table.rows[0].verdict else { panic!("{:?}", table.rows[0]) };
+        assert!((6..=8).contains(&needed), "{needed}");
+    }
+
+    #[test]
+    fn what_did_not_recover_is_counted_as_such() {
+        let profile = profile(&grid(20), 0, By::Flow);
+        let typical = profile.rows[1].get(RunMetric::TimeToRecover);
+        let Some(Typical::Spells { median_s, ended, censored, .. }) = typical else { panic!("{typical:?}") };
+        assert_eq!((median_s, ended, censored), (Some(11.0), 19, 1));
+        assert_eq!(profile.rows[1].get(RunMetric::Loss), None);
+    }
+
+    #[test]
+    fn only_what_got_worse_is_a_regression() {
+        let then = grid(20);
+        let same = against(&then, &then);
+        assert_eq!((same.differing, same.changes.len(), same.is_worse()), (0, 0, false));
+        let worse: Vec<_> = then
+            .outcomes()
+            .iter()
+            .enumerate()
+            .map(|(run, outcome)| {
+                let mut outcome = outcome.clone();
+                if then.axes.place(run).flow == 1
+                    && let Some(outcome) = &mut outcome
+                {
+                    outcome.numbers[FINALS.index()] = outcome.number(FINALS).map(|made| made - 5.0);
+                }
+                outcome
+            })
+            .collect();
+        let now = Grid::new(then.axes.clone(), worse);
+        let regression = against(&now, &then);
+        assert!(regression.is_worse() && regression.differing == 40);
+        assert!(regression.changes.iter().all(|change| change.combination == "good/bully"));
+        assert!(!against(&then, &now).is_worse(), "what got better is none");
+    }
+}
