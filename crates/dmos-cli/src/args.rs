@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dmos_core::Span;
 use dmos_core::strategy::StrategyCall;
-use dmos_scenario::Override;
+use dmos_scenario::{Override, Seeds};
 
 /// Simulates self-organising factory networks and compares the algorithms that run them.
 #[derive(Debug, Parser)]
@@ -68,7 +68,7 @@ pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) changes: Changes,
     /// The seed, or several as `1..5`, both ends included.
-    #[arg(long, value_name = "N|A..B", value_parser = parse_seeds)]
+    #[arg(long, value_name = "N|A..B")]
     pub(crate) seed: Option<Seeds>,
     /// How to print.
     #[arg(long, default_value = "table")]
@@ -85,29 +85,6 @@ pub(crate) struct RunArguments {
     /// Exit with 1 if the auditors find anything, or a planner failed.
     #[arg(long)]
     pub(crate) strict: bool,
-}
-
-/// Seeds from the first to the last.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Seeds {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-}
-
-fn parse_seeds(text: &str) -> Result<Seeds, String> {
-    let number =
-        |text: &str| text.trim().parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"));
-    let seeds = match text.split_once("..") {
-        Some((first, last)) => Seeds { first: number(first)?, last: number(last.trim_start_matches('='))? },
-        None => Seeds { first: number(text)?, last: number(text)? },
-    };
-    if seeds.first > seeds.last {
-        return Err(format!("from {} to {} there is no seed", seeds.first, seeds.last));
-    }
-    if seeds.last - seeds.first >= 1_000_000 {
-        return Err("more than a million seeds".to_owned());
-    }
-    Ok(seeds)
 }
 
 #[derive(Debug, Args)]
@@ -280,14 +257,5 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn seeds_are_one_or_a_range() {
-        assert_eq!(parse_seeds("7"), Ok(Seeds { first: 7, last: 7 }));
-        assert_eq!(parse_seeds("1..5"), Ok(Seeds { first: 1, last: 5 }));
-        for wrong in ["", "x", "5..1", "-1", "0..9999999"] {
-            assert!(parse_seeds(wrong).is_err(), "{wrong}");
-        }
     }
 }

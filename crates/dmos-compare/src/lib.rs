@@ -8,6 +8,7 @@
 //! | [`grid`] | the outcomes of an experiment, laid out by what varies |
 //! | [`answer`] | which strategy wins, by how much, and how sure that is |
 //! | [`verdict`] | what a comparison comes to, in words |
+//! | [`comparison`] | all that is said of an experiment's results |
 //! | [`profile`] | all metrics of runs side by side |
 //! | [`regression`] | whether today's results are worse than earlier ones |
 //! | [`statistics`] | differences, intervals, tests, survival |
@@ -15,6 +16,7 @@
 //! Architecture invariant: nothing here knows how a run was made, on which machine, or in which order.
 
 pub mod answer;
+pub mod comparison;
 pub mod grid;
 pub mod outcome;
 pub mod profile;
@@ -25,6 +27,7 @@ pub mod statistics;
 pub mod verdict;
 
 pub use answer::Table;
+pub use comparison::Comparison;
 pub use grid::{Axes, By, Grid};
 pub use outcome::Outcome;
 pub use run_metric::{Better, Figure, RunMetric};

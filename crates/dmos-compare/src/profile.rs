@@ -71,6 +71,20 @@ pub fn profile(grid: &Grid, case: usize, by: By) -> Profile {
     Profile { case: grid.axes.cases[case].clone(), by, rows: rows.collect() }
 }
 
+impl Profile {
+    /// Whether anything failed in any of its runs.
+    #[must_use]
+    pub fn has_failures(&self) -> bool {
+        let fails = |row: &ProfileRow| {
+            let below = row.get(RunMetric::NodesBelow);
+            row.get(RunMetric::TimeToDetect).is_some()
+                || row.get(RunMetric::Loss).is_some()
+                || matches!(below, Some(Typical::Mean { mean }) if mean > 0.0)
+        };
+        self.rows.iter().any(fails)
+    }
+}
+
 impl ProfileRow {
     /// What a metric comes to.
     #[must_use]

@@ -1,8 +1,9 @@
-//! Turns the record of a run into tables, CSV, JSON and run directories.
+//! Turns the record of a run, and the answer of an experiment, into tables, CSV, JSON and run directories.
 //!
 //! | module | its job |
 //! |---|---|
 //! | [`summary`] | min, max, mean, median, std and var of each metric over the nodes that report it |
+//! | [`comparison`] | the answer of an experiment |
 //! | [`published`] | tables of other programs, and how ours compares |
 //! | [`table`] | the look of tables |
 //! | [`run_document`] | a run as one JSON document |
@@ -11,6 +12,7 @@
 //!
 //! Architecture invariant: nothing here knows how a run was made.
 
+pub mod comparison;
 pub mod published;
 pub mod run_directory;
 pub mod run_document;

@@ -10,6 +10,29 @@ pub fn numbers(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> 
     aligned(header, rows, |column| if column == 0 { CellAlignment::Left } else { CellAlignment::Right })
 }
 
+/// Lays out a table in Markdown whose first and last columns are text and whose others are numbers.
+#[must_use]
+pub fn markdown(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let last = header.len() - 1;
+    let cells = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut text = cells(header.iter().map(ToString::to_string).collect());
+    let line = (0..=last).map(|column| if column == 0 || column == last { "---" } else { "---:" });
+    text.push_str(&cells(line.map(str::to_owned).collect()));
+    // A bar would end the cell.
+    let escaped = |row: Vec<String>| row.into_iter().map(|cell| cell.replace('|', "\\|")).collect();
+    text.extend(rows.into_iter().map(|row| cells(escaped(row))));
+    text
+}
+
+/// Lays out a table whose first and last columns are text and whose others are numbers.
+#[must_use]
+pub fn judged(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let last = header.len() - 1;
+    let alignment =
+        |column| if column == 0 || column == last { CellAlignment::Left } else { CellAlignment::Right };
+    aligned(header, rows, alignment)
+}
+
 /// Lays out a table of text.
 #[must_use]
 pub fn words(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {

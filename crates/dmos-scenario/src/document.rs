@@ -3,20 +3,48 @@
 use std::ops::Range;
 
 use dmos_graph::names::nearest;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_path_to_error::Segment;
 use serde_yaml::{Mapping, Value};
 
 use crate::error::{Located, Place, ScenarioError};
-use crate::file::ScenarioFile;
+use crate::experiment::inline;
 use crate::outline::{Outline, Shape, outline};
 
-/// A setting from the command line that takes the place of the file's.
+/// A setting from the command line, or from an experiment's file, that takes the place of the scenario file's.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Override {
     path: Vec<String>,
     value: Value,
     /// As it was given, for messages.
     given: String,
+    /// Where it was given.
+    origin: String,
+}
+
+/// Where settings are given, unless it is said.
+const COMMAND_LINE: &str = "command line";
+
+/// How a setting is written in files.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    path: String,
+    value: Value,
+}
+
+impl Serialize for Override {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written { path: self.path.join("."), value: self.value.clone() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Override {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Written { path, value } = Written::deserialize(deserializer)?;
+        Self::new(&path, value, "experiment").map_err(D::Error::custom)
+    }
 }
 
 impl std::fmt::Display for Override {
@@ -35,21 +63,37 @@ impl Override {
     pub fn parse(text: &str) -> Result<Self, String> {
         let (path, value) =
             text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form path=value"))?;
-        let path: Vec<String> = path.split('.').map(|part| part.trim().to_owned()).collect();
-        if path.iter().any(String::is_empty) {
-            return Err(format!("`{text}` has an empty part in its path"));
-        }
+        let path = parts(path)?;
         if !value.trim().is_empty() {
             outline(value).map_err(|refusal| refusal.message)?;
         }
         let value = serde_yaml::from_str(value).map_err(|error| format!("`{value}` is not YAML: {error}"))?;
-        Ok(Self { path, value, given: format!("--set {text}") })
+        Ok(Self { path, value, given: format!("--set {text}"), origin: COMMAND_LINE.to_owned() })
+    }
+
+    /// A setting of a value at a path, given in the file `origin`.
+    ///
+    /// # Errors
+    /// If there is no path.
+    pub fn new(path: &str, value: Value, origin: &str) -> Result<Self, String> {
+        let given = format!("{path}={}", inline(&value));
+        Ok(Self { path: parts(path)?, value, given, origin: origin.to_owned() })
     }
 
     /// The text given for an option of its own, such as `--flow`, for the field of the same name.
     #[must_use]
     pub fn option(name: &str, value: &str) -> Self {
-        Self { path: vec![name.to_owned()], value: Value::from(value), given: format!("--{name} {value}") }
+        let given = format!("--{name} {value}");
+        Self {
+            path: vec![name.to_owned()],
+            value: Value::from(value),
+            given,
+            origin: COMMAND_LINE.to_owned(),
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place::Setting { given: self.given.clone(), origin: self.origin.clone() }
     }
 
     fn apply(&self, root: &mut Value) -> Result<(), String> {
@@ -74,6 +118,15 @@ impl Override {
         *place = self.value.clone();
         Ok(())
     }
+}
+
+/// The parts of a path.
+fn parts(path: &str) -> Result<Vec<String>, String> {
+    let parts: Vec<String> = path.split('.').map(|part| part.trim().to_owned()).collect();
+    if parts.iter().any(String::is_empty) {
+        return Err(format!("the path `{path}` has an empty part"));
+    }
+    Ok(parts)
 }
 
 /// A step on the way to a value.
@@ -135,15 +188,13 @@ impl<'a> Document<'a> {
         let mut value: Value =
             serde_yaml::from_str(text).map_err(|error| fail(error.to_string(), Place::Whole))?;
         for setting in overrides {
-            setting
-                .apply(&mut value)
-                .map_err(|message| fail(message, Place::Setting(setting.given.clone())))?;
+            setting.apply(&mut value).map_err(|message| fail(message, setting.place()))?;
         }
         Ok(Self { origin, text, outline, value, overrides })
     }
 
-    /// Reads the document as a scenario file.
-    pub(crate) fn read(&self) -> Result<ScenarioFile, ScenarioError> {
+    /// Reads the document as one of a file's forms.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ScenarioError> {
         serde_path_to_error::deserialize(self.value.clone()).map_err(|error| {
             let path: Path = error.path().iter().filter_map(step).collect();
             let message = error.inner().to_string();
@@ -173,7 +224,7 @@ impl<'a> Document<'a> {
             setting.path.iter().zip(path).all(same)
         };
         match self.overrides.iter().rev().find(touches) {
-            Some(setting) => Place::Setting(setting.given.clone()),
+            Some(setting) => setting.place(),
             None => Place::File(self.spans(path).1),
         }
     }
@@ -215,6 +266,7 @@ fn explain(message: &str) -> String {
         .replace("expected u32", "expected a whole number up to 4294967295")
         .replace("expected u64", "expected a whole number from 0")
         .replace("expected struct ScenarioFile", "expected a map of a scenario's fields")
+        .replace("expected struct ExperimentFile", "expected a map of an experiment's fields")
         .replace("expected an array of length 2", "expected a list of two")
         .replace("unknown variant", "unknown value");
     let quoted: Vec<&str> = plain.split('`').skip(1).step_by(2).collect();

@@ -1,4 +1,4 @@
-//! What is wrong with a scenario, and where.
+//! What is wrong with a scenario or an experiment, and where.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 /// Problems beyond this many are only counted: nobody reads more at once.
 const SHOWN: usize = 10;
 
-/// A scenario that cannot be used: every problem found, with its place.
+/// A scenario, or an experiment, that cannot be used: every problem found, with its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ScenarioError {
     origin: String,
@@ -30,8 +30,13 @@ pub struct Located {
 pub enum Place {
     /// In the file, at these bytes.
     File(Range<usize>),
-    /// In a setting from the command line, as it was given.
-    Setting(String),
+    /// In a setting from elsewhere.
+    Setting {
+        /// As it was given.
+        given: String,
+        /// Where it was given: on the command line, or in which file.
+        origin: String,
+    },
     /// The file as a whole.
     Whole,
 }
@@ -72,7 +77,7 @@ impl ScenarioError {
         let title = Level::ERROR.primary_title(problem.message.as_str());
         let report = match &problem.place {
             Place::Whole => Group::with_title(title),
-            Place::Setting(setting) => title.element(excerpt(setting, "command line", 0..setting.len())),
+            Place::Setting { given, origin } => title.element(excerpt(given, origin, 0..given.len())),
             Place::File(span) => title.element(excerpt(&self.text, &self.origin, span.clone())),
         };
         Renderer::plain().render(&[report])

@@ -1,4 +1,5 @@
-//! Reads scenario files: YAML in, a [`dmos_core::Scenario`] that cannot be invalid out.
+//! Reads scenario files: YAML in, a [`dmos_core::Scenario`] that cannot be invalid out. Reads the files of experiments
+//! on them as well.
 //!
 //! Whatever is wrong with a file is said with its place, an excerpt and what would be right, also when
 //! it shows only after parsing. Files come from anywhere, so nothing in one can take long, take much
@@ -11,13 +12,15 @@
 //! | [`outline`] | the shape of a document with the place of everything, and the guard before the reader |
 //! | `document` | a document with settings from the command line put in |
 //! | [`file`](mod@file) | what a scenario file may say, and how one is written |
+//! | [`experiment`] | what an experiment's file may say |
 //! | `resolve` | from what a file says to a valid scenario |
 //! | [`error`] | what is wrong, and where |
 //!
-//! Architecture invariant: nothing here knows the simulator, or any strategy by name.
+//! Architecture invariant: nothing here knows the simulator, or any strategy but the defaults by name.
 
 mod document;
 pub mod error;
+pub mod experiment;
 pub mod file;
 pub mod outline;
 mod resolve;
@@ -30,8 +33,9 @@ use dmos_core::{Registry, Scenario};
 
 pub use document::Override;
 pub use error::ScenarioError;
+pub use experiment::{ExperimentFile, LoadedExperiment, Seeds, Strategies};
 pub use file::ScenarioFile;
-pub use resolve::unknown_node;
+pub use resolve::{DEFAULT_FLOW, DEFAULT_LEADER, unknown_node};
 
 use document::Document;
 
@@ -56,12 +60,19 @@ pub struct Loaded {
 /// If the file cannot be read, or is no valid scenario.
 pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, ScenarioError> {
     let name = path.display().to_string();
-    let text = read_text(path).map_err(|reason| ScenarioError::unreadable(&name, &reason))?;
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    parse(&name, &stem, text, overrides, registry)
+    let text = read_text(path)?;
+    parse(&name, &stem(path), text, overrides, registry)
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+/// Reads the text of a scenario's or an experiment's file.
+///
+/// # Errors
+/// If it cannot be read, is larger than [`SIZE_MAX`], or is no UTF-8 text.
+pub fn read_text(path: &Path) -> Result<String, ScenarioError> {
+    text_of(path).map_err(|reason| ScenarioError::unreadable(&path.display().to_string(), &reason))
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -72,6 +83,12 @@ fn read_text(path: &Path) -> Result<String, String> {
         ));
     }
     String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 text: {error}"))
+}
+
+/// The name of a file's scenario, unless it has one.
+#[must_use]
+pub fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Reads what a scenario file says, without checking it against itself.
@@ -96,7 +113,7 @@ pub fn parse(
     // Some editors begin files with a byte order mark.
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let document = Document::new(origin, &text, overrides)?;
-    let file = document.read()?;
+    let file: ScenarioFile = document.read()?;
     let (scenario, warnings) = resolve::resolve(file, name, &document, registry)?;
     Ok(Loaded { scenario, warnings, text })
 }

@@ -16,6 +16,12 @@ use crate::document::{Document, Path, steps};
 use crate::error::ScenarioError;
 use crate::file::{DelaysField, LawField, NetworkField, NodeField, ScenarioFile, StrategyField};
 
+/// How flows are planned where a scenario does not say.
+pub const DEFAULT_FLOW: &str = "memoized";
+
+/// How the leader is found where a scenario does not say.
+pub const DEFAULT_LEADER: &str = "bully";
+
 /// From so many nodes on it is worth saying that all of them are candidates.
 const MANY_CANDIDATES: usize = 500;
 
@@ -44,8 +50,8 @@ pub(crate) fn resolve(
     periods(&file.protocol, file.duration, file.sample_every, &mut problems);
     let delays = delays(file.delays, &mut problems);
     let faults = faults::faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
-    let flow = registry.flow(&call(file.flow, "memoized"), &network);
-    let leader = registry.leader(&call(file.leader, "bully"), &network);
+    let flow = registry.flow(&call(file.flow, DEFAULT_FLOW), &network);
+    let leader = registry.leader(&call(file.leader, DEFAULT_LEADER), &network);
     let mut strategy_problem =
         |field: &str, error: &StrategyError| problems.push((strategy_path(field, error), explain(error)));
     let flow = flow.map_err(|error| strategy_problem("flow", &error));

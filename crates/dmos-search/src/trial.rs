@@ -1,12 +1,11 @@
 //! Runs a scenario file and says how it failed, if it did.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dmos_core::record::Finding;
 use dmos_core::{Registry, RunRecord, Scenario};
 use dmos_scenario::{ScenarioError, ScenarioFile};
+use dmos_sim::caught::caught;
 
 /// A scenario that was run.
 #[derive(Debug)]
@@ -72,20 +71,6 @@ fn place(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-thread_local! {
-    /// The last panic of this thread, in words.
-    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// Keeps the program from printing panics: those in trials are reported as failures.
-pub fn catch_panics_quietly() {
-    std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let message = info.payload_as_str().unwrap_or("a panic");
-        PANIC.with(|panic| *panic.borrow_mut() = format!("{place}\n{message}"));
-    }));
-}
-
 /// Runs the scenario that a file describes; `twice` also checks that it is the same when it is run again.
 ///
 /// # Errors
@@ -102,8 +87,7 @@ pub fn run(scenario: &Scenario, twice: bool) -> Trial {
         true => dmos_sim::run_twice(scenario).map(|(record, _)| record),
         false => Ok(dmos_sim::run(scenario)),
     };
-    PANIC.with(|panic| panic.borrow_mut().clear());
-    match catch_unwind(AssertUnwindSafe(run)) {
+    match caught(run) {
         Ok(Ok(record)) => {
             let failure = (!record.is_clean()).then(|| Failure::Findings(record.findings.clone()));
             Trial { failure, record: Some(record) }
@@ -111,12 +95,6 @@ pub fn run(scenario: &Scenario, twice: bool) -> Trial {
         Ok(Err(difference)) => {
             Trial { failure: Some(Failure::NotRepeatable(difference.to_string())), record: None }
         }
-        Err(payload) => {
-            let kept = PANIC.with(|panic| panic.borrow().clone());
-            let said = payload.downcast_ref::<String>().cloned();
-            let said = said.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
-            let message = if kept.is_empty() { said.unwrap_or_default() } else { kept };
-            Trial { failure: Some(Failure::Panic(message)), record: None }
-        }
+        Err(message) => Trial { failure: Some(Failure::Panic(message)), record: None },
     }
 }

@@ -9,6 +9,7 @@
 //! | module | its job |
 //! |---|---|
 //! | `simulator` | takes one event after the other; below it: effects, work, faults, the script |
+//! | [`caught`] | runs something, and says in words how it panicked |
 //! | `twice` | checks that a run is the same when it is run again |
 //! | `queue` | events in the order of time, then of insertion, unless ties are shuffled |
 //! | `streams` | random numbers, one stream per purpose and node |
@@ -31,6 +32,7 @@
 //! Architecture invariant: nothing here knows YAML, a strategy by name, or the live runtime.
 
 mod board;
+pub mod caught;
 mod clock;
 mod costs;
 mod disk;

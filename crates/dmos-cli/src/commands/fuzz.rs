@@ -8,7 +8,6 @@ use dmos_core::{FaultKind, Property, PropertyKind, Registry, Span};
 use dmos_report::table;
 use dmos_report::whole::write_file;
 use dmos_scenario::Override;
-use dmos_search::trial::catch_panics_quietly;
 use dmos_search::{Found, Search, Subject, Summary};
 use serde::Serialize;
 
@@ -46,7 +45,7 @@ pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), 
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global();
         pool.map_err(|error| Failure::Output(format!("cannot start {jobs} threads: {error}")))?;
     }
-    catch_panics_quietly();
+    dmos_sim::caught::keep_panics_quiet();
     let mut progress = Progress::new(arguments);
     let search = Search { subject: &subject, seed: arguments.seed, first: arguments.first, registry };
     let summary = search.run(arguments.runs, |summary| progress.goes_on(summary));

@@ -8,10 +8,10 @@ use dmos_core::{Metric, NoFlow, Registry, RunRecord, Scenario};
 use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
 use dmos_report::whole::is_free;
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
-use dmos_scenario::Override;
+use dmos_scenario::{Override, Seeds};
 use sha2::{Digest, Sha256};
 
-use crate::args::{Format, RunArguments, Seeds};
+use crate::args::{Format, RunArguments};
 use crate::commands::load;
 use crate::failure::Failure;
 use crate::output::{print, print_json, say};
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
     let mut failed = 0;
     for job in jobs {
         let mut summaries = Vec::new();
-        for seed in job.seeds.first..=job.seeds.last {
+        for seed in job.seeds.iter() {
             let scenario = Scenario { seed, ..job.scenario.clone() };
             let record = if arguments.twice { twice(&scenario)? } else { dmos_sim::run(&scenario) };
             tell(&scenario, &record);
@@ -91,7 +91,7 @@ fn is_single(jobs: &[Job]) -> bool {
 fn check_directories(out: &Path, jobs: &[Job]) -> Result<(), Failure> {
     let mut seen = BTreeSet::new();
     for job in jobs {
-        for seed in job.seeds.first..=job.seeds.last {
+        for seed in job.seeds.iter() {
             let directory = directory(out, &job.scenario.name, seed, is_single(jobs));
             let shown = directory.display();
             if !is_free(&directory) {

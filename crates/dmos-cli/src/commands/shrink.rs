@@ -3,7 +3,6 @@
 use dmos_core::Registry;
 use dmos_report::whole::write_file;
 use dmos_search::shrink;
-use dmos_search::trial::catch_panics_quietly;
 
 use crate::args::ShrinkArguments;
 use crate::commands::load;
@@ -20,7 +19,7 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
         let shown = out.display();
         return Err(Failure::Input(format!("`{shown}` exists; name another with --out, or remove it")));
     }
-    catch_panics_quietly();
+    dmos_sim::caught::keep_panics_quiet();
     let small = shrink(&file, arguments.runs, registry);
     let _ = std::panic::take_hook();
     let Some(small) = small else {

@@ -1,0 +1,140 @@
+//! All that is said of an experiment's results: every ranking, every profile, and what went wrong.
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::answer::{self, Table};
+use crate::grid::{Axes, By, Grid};
+use crate::profile::{Profile, profile};
+use crate::run_metric::{Figure, RunMetric};
+
+/// The answer of an experiment.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Comparison {
+    /// What varies.
+    pub axes: Axes,
+    /// With which flow strategy the others are compared.
+    pub baseline_flow: String,
+    /// With which leader strategy.
+    pub baseline_leader: String,
+    /// Runs there should be.
+    pub runs: usize,
+    /// How many of them are not there.
+    pub missing: usize,
+    /// Those that failed.
+    pub failed: Vec<FailedRun>,
+    /// What should never have happened, but did.
+    pub alarms: Vec<Alarm>,
+    /// The rankings: case by case, then over all of them.
+    pub tables: Vec<Table>,
+    /// The profiles of those cases in which something failed.
+    pub profiles: Vec<Profile>,
+}
+
+/// A run that failed.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct FailedRun {
+    /// Which.
+    pub run: String,
+    /// How.
+    pub why: String,
+}
+
+/// Something that should never have happened.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Alarm {
+    /// The metric that must be zero.
+    pub metric: &'static str,
+    /// The case.
+    pub case: String,
+    /// In how many runs it is not.
+    pub runs: usize,
+    /// The first of them.
+    pub first: String,
+}
+
+/// Metrics that must be zero.
+const MUST_BE_ZERO: [RunMetric; 3] = [RunMetric::Lost, RunMetric::UsedTwice, RunMetric::Findings];
+
+impl Comparison {
+    /// Compares all with the baseline: the places of a flow and of a leader strategy. `missing` runs are not there.
+    ///
+    /// # Panics
+    /// If there is no such baseline.
+    #[must_use]
+    pub fn of(
+        grid: &Grid,
+        (flow, leader): (usize, usize),
+        figures: &[Figure],
+        missing: usize,
+        failed: Vec<FailedRun>,
+    ) -> Self {
+        let axes = &grid.axes;
+        let every_case = (0..axes.cases.len()).map(Some);
+        let cases: Vec<Option<usize>> = every_case.chain((axes.cases.len() > 1).then_some(None)).collect();
+        let questions: Vec<_> = cases
+            .iter()
+            .flat_map(|&case| {
+                figures.iter().flat_map(move |&figure| by(axes).map(move |by| (case, by, figure)))
+            })
+            .collect();
+        let answer = |(case, by, figure)| {
+            let baseline = match by {
+                By::Flow => flow,
+                By::Leader => leader,
+                By::Combination => flow * axes.leaders.len() + leader,
+            };
+            answer::rank(grid, case, by, figure, baseline)
+        };
+        // In what order threads take them makes no difference to what each comes to.
+        let tables = questions.into_par_iter().map(answer).collect();
+        let in_case = |case| {
+            // Those of all combinations nobody could read.
+            let families = by(axes).filter(|&by| by != By::Combination);
+            families.map(move |by| profile(grid, case, by))
+        };
+        let profiles: Vec<Profile> = (0..axes.cases.len()).flat_map(in_case).collect();
+        Self {
+            axes: axes.clone(),
+            baseline_flow: axes.flows[flow].clone(),
+            baseline_leader: axes.leaders[leader].clone(),
+            runs: axes.runs(),
+            missing,
+            failed,
+            alarms: alarms(grid),
+            tables,
+            profiles: profiles.into_iter().filter(Profile::has_failures).collect(),
+        }
+    }
+}
+
+/// By what is compared: by each family of which there are several, and by each combination if there are of both.
+fn by(axes: &Axes) -> impl Iterator<Item = By> + use<> {
+    let (flows, leaders) = (axes.flows.len() > 1, axes.leaders.len() > 1);
+    let all = [(By::Flow, flows || !leaders), (By::Leader, leaders), (By::Combination, flows && leaders)];
+    all.into_iter().filter(|(_, asked)| *asked).map(|(by, _)| by)
+}
+
+fn alarms(grid: &Grid) -> Vec<Alarm> {
+    let axes = &grid.axes;
+    let mut alarms: Vec<Alarm> = Vec::new();
+    for (run, outcome) in grid.outcomes().iter().enumerate() {
+        let Some(outcome) = outcome else { continue };
+        let case = &axes.cases[axes.place(run).case];
+        for metric in MUST_BE_ZERO {
+            if outcome.number(Figure::Run(metric)).is_none_or(|number| number == 0.0) {
+                continue;
+            }
+            match alarms.iter_mut().find(|alarm| (alarm.metric, &alarm.case) == (metric.name(), case)) {
+                Some(alarm) => alarm.runs += 1,
+                None => alarms.push(Alarm {
+                    metric: metric.name(),
+                    case: case.clone(),
+                    runs: 1,
+                    first: axes.name(run),
+                }),
+            }
+        }
+    }
+    alarms
+}

@@ -1,0 +1,80 @@
+//! Makes the runs of an experiment, on all cores.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use dmos_compare::Outcome;
+use dmos_core::record::PlanRecord;
+use dmos_core::{NoFlow, Scenario};
+use dmos_sim::caught::caught;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+use crate::experiment::Ready;
+
+/// What became of a run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RunResult {
+    /// Its number.
+    pub run: usize,
+    /// Its figures, or how it failed: by a bug of the program, or of a planner outside of it.
+    pub result: Result<Outcome, String>,
+}
+
+/// Threads for so many runs at once; for one on each core by default.
+///
+/// # Errors
+/// If the machine refuses them.
+pub fn threads(jobs: Option<NonZeroUsize>) -> Result<ThreadPool, ThreadPoolBuildError> {
+    ThreadPoolBuilder::new().num_threads(jobs.map_or(0, NonZeroUsize::get)).build()
+}
+
+/// Makes these runs, in about this order, and hands over the result of each as soon as it is there; they come in no
+/// particular order. Once `stop` is set, no further run is begun, and those under way are finished.
+///
+/// # Errors
+/// What `take` answers; then no further run is begun either.
+pub fn conduct<E: Send>(
+    ready: &Ready,
+    runs: &[usize],
+    pool: &ThreadPool,
+    stop: &AtomicBool,
+    mut take: impl FnMut(RunResult) -> Result<(), E>,
+) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    let (sender, results) = mpsc::channel();
+    let work = |sender: &mpsc::Sender<RunResult>| {
+        while !stop.load(Ordering::Relaxed) {
+            let Some(&run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+            let result = make(&ready.scenario(run));
+            // Whoever takes results has had enough.
+            if sender.send(RunResult { run, result }).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(move || pool.broadcast(|_| work(&sender)));
+        results.into_iter().try_for_each(&mut take)
+    })
+}
+
+/// Makes one run, and its calm twin where something can fail.
+fn make(scenario: &Scenario) -> Result<Outcome, String> {
+    caught(|| {
+        let record = dmos_sim::run(scenario);
+        let failed = |plan: &PlanRecord| match &plan.no_flow {
+            Some(failed @ NoFlow::PlannerFailed { .. }) => Some(failed.explain(&scenario.network)),
+            _ => None,
+        };
+        if let Some(why) = record.plans.iter().find_map(failed) {
+            return Err(why);
+        }
+        if scenario.faults.are_calm() {
+            return Ok(Outcome::of(scenario, &record, &record));
+        }
+        let calm = Scenario { faults: scenario.faults.calm(), ..scenario.clone() };
+        Ok(Outcome::of(scenario, &record, &dmos_sim::run(&calm)))
+    })
+    .and_then(|outcome| outcome)
+}

@@ -1,0 +1,178 @@
+//! What each node means to a network: one run without it.
+//!
+//! The scenario is run without its faults, and then once more for each node that is taken out for good. What that does
+//! to the output is the node's impact; divided by the largest impact it is its risk exposure index (Simchi-Levi,
+//! Schmidt and Wei, "From superstorms to factory fires: managing unpredictable supply-chain disruptions", 2014, where
+//! the impact is taken over the time to recover; here nothing recovers).
+
+use dmos_compare::statistics::survival::Spell;
+use dmos_compare::{Figure, Outcome, RunMetric};
+use dmos_core::faults::{Failure, Fault, Scripted, Target, Trigger};
+use dmos_core::{Faults, ItemId, Metric, NodeId, NodeSet, RunRecord, Scenario, Time};
+use dmos_graph::Makers;
+use dmos_sim::caught::caught;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+/// What the nodes of a network mean to it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Criticality {
+    /// When nodes are taken out.
+    pub at: Time,
+    /// Final batches made with all nodes there.
+    pub final_batches: u64,
+    /// What each node means, the most critical first.
+    pub nodes: Vec<Removal>,
+    /// What each pair means, likewise; empty if it was not asked for.
+    pub pairs: Vec<Removal>,
+    /// Items that a single node can make, and that node.
+    pub sole_sources: Vec<(ItemId, NodeId)>,
+}
+
+/// A network without some of its nodes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Removal {
+    /// Which are taken out: one, or two.
+    pub nodes: Vec<NodeId>,
+    /// Items that cannot be made any more.
+    pub stops: Vec<ItemId>,
+    /// From then until the output falls below three quarters; none where there is too little output to say.
+    pub time_to_survive: Option<Spell>,
+    /// Full output lost, in seconds; none where there is too little output to say.
+    pub loss: Option<f64>,
+    /// Final batches made.
+    pub final_batches: u64,
+    /// Final batches not made, of those that are made with all nodes there.
+    pub impact: u64,
+    /// The impact, divided by the largest impact of a single node; zero if there is none.
+    pub exposure: f64,
+    /// Of a pair: the impact beyond that of the two alone.
+    pub beyond: Option<i64>,
+    /// How the run failed, if it did.
+    pub failed: Option<String>,
+}
+
+/// Takes out each node of a scenario in turn, and with `pairs` each two of them as well.
+///
+/// A node that is out at `at` stays out. Whatever else fails in the scenario does not.
+#[must_use]
+pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool) -> Criticality {
+    let network = &*scenario.network;
+    let calm = Scenario { faults: scenario.faults.calm(), ..scenario.clone() };
+    let with_all = dmos_sim::run(&calm);
+    let makers = Makers::of(network, &NodeSet::all(network.node_count()));
+    let without = |nodes: Vec<NodeId>| remove(&calm, &with_all, &makers, nodes, at);
+    let all = || network.nodes().collect::<Vec<_>>();
+    let mut nodes: Vec<Removal> =
+        pool.install(|| all().into_par_iter().map(|node| without(vec![node])).collect());
+    let mut two: Vec<Removal> = Vec::new();
+    if pairs {
+        let each = |&one: &NodeId| {
+            all().into_iter().filter(move |&other| other > one).map(move |other| vec![one, other])
+        };
+        let combinations: Vec<Vec<NodeId>> = all().iter().flat_map(each).collect();
+        two = pool.install(|| combinations.into_par_iter().map(without).collect());
+        for pair in &mut two {
+            let alone: u64 = pair.nodes.iter().map(|node| nodes[node.index()].impact).sum();
+            pair.beyond = Some(pair.impact.cast_signed() - alone.cast_signed());
+        }
+    }
+    let largest = nodes.iter().map(|removal| removal.impact).max().unwrap_or(0).max(1) as f64;
+    for removal in nodes.iter_mut().chain(&mut two) {
+        removal.exposure = removal.impact as f64 / largest;
+    }
+    nodes.sort_by_key(|removal| std::cmp::Reverse(removal.impact));
+    two.sort_by_key(|removal| std::cmp::Reverse((removal.impact, removal.beyond)));
+    let sole = |item: ItemId| match makers.of_item(item) {
+        [only] => Some((item, *only)),
+        _ => None,
+    };
+    Criticality {
+        at,
+        final_batches: finals(&with_all),
+        nodes,
+        pairs: two,
+        sole_sources: network.items().filter_map(sole).collect(),
+    }
+}
+
+fn finals(record: &RunRecord) -> u64 {
+    record.nodes.iter().map(|node| node.get(Metric::FinalBatchesMade)).sum()
+}
+
+fn remove(calm: &Scenario, with_all: &RunRecord, makers: &Makers, nodes: Vec<NodeId>, at: Time) -> Removal {
+    let network = &*calm.network;
+    let mut alive = NodeSet::all(network.node_count());
+    for &node in &nodes {
+        alive.remove(node);
+    }
+    let left = Makers::of(network, &alive);
+    let stops = network.items().filter(|&item| makers.can_make(item) && !left.can_make(item)).collect();
+    let crash = |&node: &NodeId| Scripted {
+        trigger: Trigger::At(at),
+        fault: Fault::Fail(Target::Node(node), Failure::Crash),
+        lasts: None,
+    };
+    let mut faults = Faults { script: calm.faults.script.clone(), ..calm.faults.clone() };
+    faults.script.extend(nodes.iter().map(crash));
+    let scenario = Scenario { faults, ..calm.clone() };
+    let run = caught(|| {
+        let record = dmos_sim::run(&scenario);
+        (Outcome::of(&scenario, &record, with_all), finals(&record))
+    });
+    let (outcome, final_batches, failed) = match run {
+        Ok((outcome, finals)) => (Some(outcome), finals, None),
+        Err(why) => (None, 0, Some(why)),
+    };
+    let outcome = outcome.as_ref();
+    Removal {
+        nodes,
+        stops,
+        time_to_survive: outcome
+            .and_then(|outcome| outcome.spells(RunMetric::TimeToSurvive).first().copied()),
+        loss: outcome.and_then(|outcome| outcome.number(Figure::Run(RunMetric::Loss))),
+        final_batches,
+        impact: finals(with_all).saturating_sub(final_batches),
+        exposure: 0.0,
+        beyond: None,
+        failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conduct::threads;
+    use dmos_core::{Registry, Span};
+    use dmos_strategies as _;
+
+    #[test]
+    fn a_sole_source_is_most_critical_and_spares_cover_each_other() {
+        let text = "network: {nodes: [{makes: ore}, {makes: steel, needs: [ore], count: 2}, {makes: knife, needs: [steel]}]}\n\
+                    duration: 10min\nseed: 3\nfaults: {script: [{at: 1min, crash: ore}]}\n";
+        let registry = Registry::collect().expect("no name twice");
+        let loaded = dmos_scenario::parse("x", "x", text.to_owned(), &[], &registry).expect("valid");
+        let at = Time::ZERO + Span::from_secs(150);
+        let pool = threads(None).expect("threads");
+        let found = criticality(&loaded.scenario, at, true, &pool);
+        let network = &*loaded.scenario.network;
+        let name = |removal: &Removal| {
+            let names = removal.nodes.iter().map(|&node| network.node_name(node).into_owned());
+            names.collect::<Vec<_>>().join("+")
+        };
+        let sole: Vec<_> = found.sole_sources.iter().map(|(item, _)| network.item_name(*item)).collect();
+        assert_eq!(sole, ["ore", "knife"]);
+        let most: Vec<_> = found.nodes[..2].iter().map(name).collect();
+        assert_eq!(
+            most.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>(),
+            ["knife", "ore"].into()
+        );
+        assert!((found.nodes[0].exposure - 1.0).abs() < 1e-12);
+        let spare = found.nodes.iter().find(|removal| name(removal) == "steel-1").expect("it is there");
+        assert!(spare.stops.is_empty() && spare.exposure < 0.2, "{spare:?}");
+        let both =
+            found.pairs.iter().find(|removal| name(removal) == "steel-1+steel-2").expect("it is there");
+        assert_eq!(both.stops.len(), 2);
+        assert!(both.beyond.expect("of a pair") > 100, "{both:?}");
+    }
+}

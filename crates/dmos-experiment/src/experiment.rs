@@ -1,0 +1,389 @@
+//! What is run: cases, strategies and seeds, all read and checked before anything is run.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use dmos_compare::{Axes, Figure, RunMetric};
+use dmos_core::strategy::{FlowChoice, LeaderChoice, StrategyCall, StrategyError};
+use dmos_core::{Registry, Scenario};
+use dmos_graph::names::nearest;
+use dmos_scenario::experiment::Variation;
+use dmos_scenario::file::StrategyField;
+use dmos_scenario::{
+    DEFAULT_FLOW, DEFAULT_LEADER, LoadedExperiment, Override, ScenarioError, Seeds, Strategies,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+/// The seeds of an experiment that names none.
+pub const SEEDS: Seeds = Seeds { first: 1, last: 30 };
+
+/// Stands for all strategies that can be had by their name alone.
+const ALL: &str = "all";
+
+/// Stands for the strategy that a scenario itself names.
+const OWN: &str = "own";
+
+/// An experiment: everything that decides what is run, and nothing else.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What it is to show.
+    pub about: String,
+    /// The scenario files.
+    pub scenarios: Vec<ScenarioText>,
+    /// Scenarios, each with one setting of the factors that vary.
+    pub cases: Vec<Case>,
+    /// Flow strategies.
+    pub flows: Vec<Choice>,
+    /// Leader strategies.
+    pub leaders: Vec<Choice>,
+    /// Seeds.
+    pub seeds: Seeds,
+    /// What the others are compared with: the places of a flow and of a leader strategy.
+    pub baseline: (usize, usize),
+    /// By which figures to rank: their names.
+    pub metrics: Vec<String>,
+}
+
+/// A scenario's file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioText {
+    /// Its name, as it was given.
+    pub file: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// A scenario with what is set in it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// Which scenario.
+    pub scenario: usize,
+    /// What is set in it.
+    pub settings: Vec<Override>,
+}
+
+/// One strategy of an experiment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// The one that the scenario names.
+    Own,
+    /// This one.
+    Call(StrategyCall),
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => f.write_str(OWN),
+            Self::Call(call) => call.fmt(f),
+        }
+    }
+}
+
+impl From<StrategyCall> for Choice {
+    fn from(call: StrategyCall) -> Self {
+        if call.name == OWN && call.params.is_empty() { Self::Own } else { Self::Call(call) }
+    }
+}
+
+impl Serialize for Choice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Own => serializer.serialize_str(OWN),
+            Self::Call(call) => StrategyField(call.clone()).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Choice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        StrategyField::deserialize(deserializer).map(|StrategyField(call)| call.into())
+    }
+}
+
+/// What is said beside the files; it takes the place of what an experiment's file says.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Options {
+    /// Flow strategies.
+    pub flows: Option<Strategies>,
+    /// Leader strategies.
+    pub leaders: Option<Strategies>,
+    /// Seeds.
+    pub seeds: Option<Seeds>,
+    /// The baseline: a flow strategy, and a leader strategy after a `/`.
+    pub baseline: Option<String>,
+    /// By which figures to rank.
+    pub metrics: Vec<String>,
+    /// What is set in all scenarios, after what the experiment's file sets and before what it varies.
+    pub settings: Vec<Override>,
+}
+
+/// Why an experiment cannot be run.
+#[derive(Debug, Error)]
+pub enum ExperimentError {
+    /// A file is wrong.
+    #[error(transparent)]
+    File(#[from] ScenarioError),
+    /// Something else is.
+    #[error("{0}")]
+    Input(String),
+}
+
+/// An experiment that was read.
+#[derive(Debug)]
+pub struct Read {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// The same, ready to be run.
+    pub ready: Ready,
+    /// What is odd about it, in words.
+    pub warnings: Vec<String>,
+}
+
+/// An experiment of which everything is checked and built.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    axes: Axes,
+    cases: Vec<ReadyCase>,
+}
+
+#[derive(Clone, Debug)]
+struct ReadyCase {
+    scenario: Scenario,
+    flows: Vec<FlowChoice>,
+    leaders: Vec<LeaderChoice>,
+}
+
+impl Experiment {
+    /// Reads an experiment: of these scenario files, or of the one experiment's file that `paths` names.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is wrong, or a strategy, a metric or the baseline is.
+    pub fn read(paths: &[PathBuf], options: Options, registry: &Registry) -> Result<Read, ExperimentError> {
+        let mut texts = Vec::new();
+        for path in paths {
+            texts.push((path.display().to_string(), dmos_scenario::read_text(path)?));
+        }
+        let file = match texts.iter().find(|(_, text)| LoadedExperiment::is_one(text)) {
+            None => None,
+            Some((origin, text)) if paths.len() == 1 => Some(LoadedExperiment::parse(origin, text)?),
+            Some((origin, _)) => {
+                let message =
+                    format!("`{origin}` is an experiment's file, and stands alone: it names its scenarios");
+                return Err(ExperimentError::Input(message));
+            }
+        };
+        if let Some(file) = &file {
+            texts.clear();
+            for path in file.scenarios() {
+                texts.push((path.display().to_string(), dmos_scenario::read_text(&path)?));
+            }
+        }
+        let cases = cases(&texts, file.as_ref(), &options)?;
+        let scenarios = texts.into_iter().map(|(file, text)| ScenarioText { file, text }).collect();
+        let said = file.as_ref().map(|file| file.file.clone()).unwrap_or_default();
+        // What is wrong is said with its place, if it is the file that says it.
+        let wrong = |key: &str, is_option: bool, message: String| match &file {
+            Some(file) if !is_option => ExperimentError::File(file.error(&[key], message)),
+            _ => ExperimentError::Input(message),
+        };
+        let names_none =
+            [&options.flows, &options.leaders, &said.flow, &said.leader].iter().all(|it| it.is_none());
+        let named = |option: &Option<Strategies>, said: &Option<Strategies>, or: &str| {
+            let or = || vec![StrategyCall { name: or.to_owned(), params: Vec::new() }];
+            option.as_ref().or(said.as_ref()).map_or_else(or, |Strategies(calls)| calls.clone())
+        };
+        let flows = named(&options.flows, &said.flow, if names_none { ALL } else { OWN });
+        let leaders = named(&options.leaders, &said.leader, OWN);
+        let all_flows = registry.flows().iter().filter(|flow| flow.stands_alone()).map(|flow| flow.name);
+        let all_leaders =
+            registry.leaders().iter().filter(|leader| leader.stands_alone()).map(|leader| leader.name);
+        let flows = choices("flow", flows, all_flows, DEFAULT_FLOW)
+            .map_err(|message| wrong("flow", options.flows.is_some(), message))?;
+        let leaders = choices("leader", leaders, all_leaders, DEFAULT_LEADER)
+            .map_err(|message| wrong("leader", options.leaders.is_some(), message))?;
+        let name = options.baseline.as_ref().or(said.baseline.as_ref());
+        let baseline = name.map_or(Ok((0, 0)), |name| baseline(name, &flows, &leaders));
+        let baseline = baseline.map_err(|message| wrong("baseline", options.baseline.is_some(), message))?;
+        let mut metrics = if options.metrics.is_empty() { said.metrics } else { options.metrics.clone() };
+        if metrics.is_empty() {
+            metrics.push(RunMetric::FinalBatches.name().to_owned());
+        }
+        figures(&metrics).map_err(|message| wrong("metrics", !options.metrics.is_empty(), message))?;
+        let seeds = options.seeds.or(said.seeds).unwrap_or(SEEDS);
+        let experiment =
+            Self { about: said.about, scenarios, cases, flows, leaders, seeds, baseline, metrics };
+        let mut warnings = Vec::new();
+        let ready = experiment.ready(registry, &mut warnings)?;
+        warnings.dedup();
+        Ok(Read { experiment, ready, warnings })
+    }
+
+    /// What varies, by the names that output has for it.
+    #[must_use]
+    pub fn axes(&self) -> Axes {
+        let names = |choices: &[Choice]| choices.iter().map(ToString::to_string).collect();
+        Axes {
+            cases: self.cases.iter().map(|case| case.name.clone()).collect(),
+            flows: names(&self.flows),
+            leaders: names(&self.leaders),
+            seeds: self.seeds.iter().collect(),
+        }
+    }
+
+    /// By which figures to rank.
+    ///
+    /// # Errors
+    /// If there is none of a name.
+    pub fn figures(&self) -> Result<Vec<Figure>, ExperimentError> {
+        figures(&self.metrics).map_err(ExperimentError::Input)
+    }
+
+    /// Builds and checks all that is run. What is odd about it is added to `warnings`.
+    ///
+    /// # Errors
+    /// If anything in it is wrong.
+    pub fn ready(&self, registry: &Registry, warnings: &mut Vec<String>) -> Result<Ready, ExperimentError> {
+        let mut cases = Vec::new();
+        for case in &self.cases {
+            let Some(ScenarioText { file, text }) = self.scenarios.get(case.scenario) else {
+                let message = format!("case `{}` is of a scenario that is not there", case.name);
+                return Err(ExperimentError::Input(message));
+            };
+            let name = dmos_scenario::stem(Path::new(file));
+            let loaded = dmos_scenario::parse(file, &name, text.clone(), &case.settings, registry)?;
+            warnings.extend(loaded.warnings.into_iter().map(|warning| format!("{}: {warning}", case.name)));
+            let scenario = loaded.scenario;
+            let network = &*scenario.network;
+            let fail = |family: &str, call: &StrategyCall, error: &StrategyError| {
+                ExperimentError::Input(format!("{family} strategy `{call}`, in {}: {error}", case.name))
+            };
+            let flow = |choice: &Choice| match choice {
+                Choice::Own => Ok(scenario.flow.clone()),
+                Choice::Call(call) => {
+                    registry.flow(call, network).map_err(|error| fail("flow", call, &error))
+                }
+            };
+            let leader = |choice: &Choice| match choice {
+                Choice::Own => Ok(scenario.leader.clone()),
+                Choice::Call(call) => {
+                    registry.leader(call, network).map_err(|error| fail("leader", call, &error))
+                }
+            };
+            let flows = self.flows.iter().map(flow).collect::<Result<_, _>>()?;
+            let leaders = self.leaders.iter().map(leader).collect::<Result<_, _>>()?;
+            cases.push(ReadyCase { flows, leaders, scenario });
+        }
+        Ok(Ready { axes: self.axes(), cases })
+    }
+}
+
+impl Ready {
+    /// What varies.
+    #[must_use]
+    pub fn axes(&self) -> &Axes {
+        &self.axes
+    }
+
+    /// The scenario of a run.
+    #[must_use]
+    pub fn scenario(&self, run: usize) -> Scenario {
+        let place = self.axes.place(run);
+        let case = &self.cases[place.case];
+        Scenario {
+            seed: self.axes.seeds[place.seed],
+            flow: case.flows[place.flow].clone(),
+            leader: case.leaders[place.leader].clone(),
+            ..case.scenario.clone()
+        }
+    }
+}
+
+fn figures(names: &[String]) -> Result<Vec<Figure>, String> {
+    let find = |name: &String| {
+        Figure::named(name).ok_or_else(|| match nearest(name, Figure::all().map(Figure::name)) {
+            Some(near) => format!("there is no metric `{name}`; did you mean `{near}`?"),
+            None => format!("there is no metric `{name}`; docs/comparing.md lists all there are"),
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// The cases: every scenario with every setting of what varies.
+fn cases(
+    texts: &[(String, String)],
+    file: Option<&LoadedExperiment>,
+    options: &Options,
+) -> Result<Vec<Case>, ExperimentError> {
+    let set = file.map_or(Ok(Vec::new()), LoadedExperiment::settings)?;
+    let none = vec![Variation { name: String::new(), settings: Vec::new() }];
+    let variations = file.map_or(Ok(none), LoadedExperiment::variations)?;
+    let mut cases: Vec<Case> = Vec::new();
+    for (scenario, (origin, text)) in texts.iter().enumerate() {
+        for variation in &variations {
+            let settings: Vec<Override> =
+                set.iter().chain(&options.settings).chain(&variation.settings).cloned().collect();
+            // Here it is read for its name only; it is checked when all is made ready.
+            let name = dmos_scenario::read(origin, text, &settings)?.name;
+            let name = name.unwrap_or_else(|| dmos_scenario::stem(Path::new(origin)));
+            let name = match variation.name.as_str() {
+                "" => name,
+                varied => format!("{name} [{varied}]"),
+            };
+            if cases.iter().any(|case| case.name == name) {
+                let message = format!("two scenarios are called `{name}`; give them names, or leave one out");
+                return Err(ExperimentError::Input(message));
+            }
+            cases.push(Case { name, scenario, settings });
+        }
+    }
+    Ok(cases)
+}
+
+/// The strategies of one family; `all` stands for those of these names, the default first.
+fn choices(
+    family: &str,
+    calls: Vec<StrategyCall>,
+    all: impl Iterator<Item = &'static str>,
+    default: &str,
+) -> Result<Vec<Choice>, String> {
+    let mut all: Vec<&str> = all.collect();
+    all.sort_by_key(|name| *name != default);
+    let mut choices: Vec<Choice> = Vec::new();
+    for call in calls {
+        let expanded = if call.name == ALL && call.params.is_empty() {
+            let alone = |name: &&str| StrategyCall { name: (*name).to_owned(), params: Vec::new() };
+            all.iter().map(alone).collect()
+        } else {
+            vec![call]
+        };
+        for choice in expanded.into_iter().map(Choice::from) {
+            if choices.contains(&choice) {
+                return Err(format!("the {family} strategy `{choice}` is named twice"));
+            }
+            choices.push(choice);
+        }
+    }
+    if choices.is_empty() {
+        return Err(format!("name at least one {family} strategy"));
+    }
+    Ok(choices)
+}
+
+fn baseline(name: &str, flows: &[Choice], leaders: &[Choice]) -> Result<(usize, usize), String> {
+    let (flow, leader) = name.split_once('/').map_or((name, None), |(flow, leader)| (flow, Some(leader)));
+    let find = |family: &str, choices: &[Choice], name: &str| {
+        choices.iter().position(|choice| choice.to_string() == name.trim()).ok_or_else(|| {
+            let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("the baseline's {family} strategy `{name}` is not among those compared: {names}")
+        })
+    };
+    let leader = leader.map_or(Ok(0), |leader| find("leader", leaders, leader))?;
+    Ok((find("flow", flows, flow)?, leader))
+}

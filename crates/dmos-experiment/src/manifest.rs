@@ -1,0 +1,182 @@
+//! An experiment as a file: all that is needed to run it elsewhere, cut into shards.
+//!
+//! It holds the scenarios' texts, so that no other file has to be where it is run. Run `r` is in shard `r % shards`:
+//! shards get runs of every case, and take about equally long.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use dmos_compare::Figure;
+use dmos_report::whole::write_file;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::experiment::Experiment;
+
+/// The layout of manifests and results; a new one gets a new number.
+const FORMAT: u32 = 1;
+
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The most shards: more are more than any engine's array takes kindly, and more files than one directory should have.
+pub const SHARDS_MAX: usize = 100_000;
+
+/// An experiment, cut into shards.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    format: u32,
+    /// The version of DMOS that made it; results are made by the same.
+    pub version: String,
+    /// The SHA-256 of everything below, in hexadecimal.
+    pub id: String,
+    /// How many shards there are.
+    pub shards: NonZeroUsize,
+    /// The figures in a run's results, in their order.
+    pub columns: Vec<String>,
+    /// The experiment.
+    pub experiment: Experiment,
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// It cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is none.
+    #[error("`{}` is not a manifest of this program: {reason}; `dmos sweep plan` makes one", path.display())]
+    NotOne {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It was changed after it was made.
+    #[error("`{}` was changed after it was made: its hash is not that of its content; make it anew", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another version of this program made it.
+    #[error(
+        "`{}` was made by version {made_by}, and this is {VERSION}: results of two versions do not mix; use that version, or make the manifest anew",
+        path.display()
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// By which version.
+        made_by: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Hashed<'a> {
+    format: u32,
+    version: &'a str,
+    columns: &'a [String],
+    experiment: &'a Experiment,
+}
+
+impl Manifest {
+    /// An experiment, cut into so many shards, but no more than it has runs.
+    ///
+    /// # Panics
+    /// If there are more than [`SHARDS_MAX`].
+    #[must_use]
+    pub fn new(experiment: Experiment, shards: NonZeroUsize) -> Self {
+        assert!(shards.get() <= SHARDS_MAX);
+        let runs = NonZeroUsize::new(experiment.axes().runs()).expect("an experiment has a run");
+        let columns = Figure::all().map(|figure| figure.name().to_owned()).collect();
+        let mut manifest = Self {
+            format: FORMAT,
+            version: VERSION.to_owned(),
+            id: String::new(),
+            shards: shards.min(runs),
+            columns,
+            experiment,
+        };
+        manifest.id = manifest.hash();
+        manifest
+    }
+
+    /// The hash of what is run. The number of shards is no part of it: it decides nothing of the results.
+    fn hash(&self) -> String {
+        let Self { format, version, columns, experiment, .. } = self;
+        let hashed = Hashed { format: *format, version, columns, experiment };
+        let json = serde_json::to_vec(&hashed).expect("an experiment can be written");
+        Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads one, whichever version of this program made it.
+    ///
+    /// # Errors
+    /// If it cannot be read, is none, or was changed.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let path = path.to_owned();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(source) => return Err(ManifestError::Unreadable { path, source }),
+        };
+        let manifest: Self = match serde_json::from_str(&text) {
+            Ok(manifest) => manifest,
+            Err(error) => return Err(ManifestError::NotOne { path, reason: error.to_string() }),
+        };
+        let axes = manifest.experiment.axes();
+        let (flow, leader) = manifest.experiment.baseline;
+        if axes.runs() == 0 || flow >= axes.flows.len() || leader >= axes.leaders.len() {
+            return Err(ManifestError::NotOne { path, reason: "there is nothing to run".to_owned() });
+        }
+        if manifest.format != FORMAT {
+            let reason = format!("its format is {}, not {FORMAT}", manifest.format);
+            return Err(ManifestError::NotOne { path, reason });
+        }
+        if manifest.hash() != manifest.id {
+            return Err(ManifestError::Changed { path });
+        }
+        Ok(manifest)
+    }
+
+    /// Reads one whose results are to be made, or judged, by this program.
+    ///
+    /// # Errors
+    /// If it cannot be read, is none, was changed, or is another version's.
+    pub fn read_ours(path: &Path) -> Result<Self, ManifestError> {
+        let manifest = Self::read(path)?;
+        let columns_differ =
+            || !manifest.columns.iter().map(String::as_str).eq(Figure::all().map(Figure::name));
+        if manifest.version != VERSION || columns_differ() {
+            return Err(ManifestError::OtherVersion { path: path.to_owned(), made_by: manifest.version });
+        }
+        Ok(manifest)
+    }
+
+    /// Writes it, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let json = serde_json::to_string_pretty(self).map_err(io::Error::other)? + "\n";
+        write_file(path, &json)
+    }
+
+    /// How many runs there are.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.experiment.axes().runs()
+    }
+
+    /// The runs of a shard.
+    pub fn runs_of(&self, shard: usize) -> impl ExactSizeIterator<Item = usize> + Clone {
+        (shard..self.runs()).step_by(self.shards.get())
+    }
+}

@@ -1,0 +1,86 @@
+//! The results of all shards, judged whole.
+
+use std::path::PathBuf;
+
+use dmos_compare::{Figure, Grid, Outcome};
+
+use crate::conduct::RunResult;
+use crate::manifest::Manifest;
+use crate::store::{Lines, Store, StoreError, read_line};
+
+/// The results of an experiment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Merged {
+    /// The experiment.
+    pub manifest: Manifest,
+    /// What became of each run, in their order; none where that is not known.
+    pub results: Vec<Option<Result<Outcome, String>>>,
+}
+
+/// Puts together what is in these directories.
+///
+/// # Errors
+/// If they hold no experiment or several, or two attempts at a run came to different results.
+///
+/// # Panics
+/// If there is no directory.
+pub fn merge(directories: &[PathBuf]) -> Result<Merged, StoreError> {
+    let mut lines = Lines::new();
+    let mut first: Option<Manifest> = None;
+    for directory in directories {
+        let store = Store::open(directory)?;
+        let manifest = first.get_or_insert_with(|| store.manifest().clone());
+        if (&manifest.id, manifest.shards) != (&store.manifest().id, store.manifest().shards) {
+            return Err(StoreError::OtherExperiment { directory: directory.clone() });
+        }
+        for shard in 0..store.manifest().shards.get() {
+            store.read(shard, &mut lines)?;
+        }
+    }
+    let manifest = first.expect("a directory to merge");
+    Ok(Merged::of(manifest, lines.values().filter_map(|line| read_line(line))))
+}
+
+impl Merged {
+    /// These results, in any order.
+    #[must_use]
+    pub fn of(manifest: Manifest, results: impl IntoIterator<Item = RunResult>) -> Self {
+        let mut merged = Self { results: vec![None; manifest.runs()], manifest };
+        results.into_iter().for_each(|RunResult { run, result }| merged.results[run] = Some(result));
+        merged
+    }
+
+    /// The runs of which nothing is known.
+    #[must_use]
+    pub fn missing(&self) -> Vec<usize> {
+        let is_missing = |run: &usize| self.results[*run].is_none();
+        (0..self.results.len()).filter(is_missing).collect()
+    }
+
+    /// The runs that failed, and how.
+    pub fn failed(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.results.iter().enumerate().filter_map(|(run, result)| match result {
+            Some(Err(why)) => Some((run, why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The outcomes, laid out for comparison. Figures are found by their names: an earlier version may have had others,
+    /// or in another order.
+    #[must_use]
+    pub fn grid(&self) -> Grid {
+        let places: Vec<Option<usize>> = Figure::all()
+            .map(|figure| self.manifest.columns.iter().position(|column| column == figure.name()))
+            .collect();
+        let translate = |outcome: &Outcome| {
+            let number =
+                |place: &Option<usize>| place.and_then(|place| outcome.numbers.get(place).copied().flatten());
+            Outcome { numbers: places.iter().map(number).collect(), spells: outcome.spells.clone() }
+        };
+        let outcome = |result: &Option<Result<Outcome, String>>| match result {
+            Some(Ok(outcome)) => Some(translate(outcome)),
+            _ => None,
+        };
+        Grid::new(self.manifest.experiment.axes(), self.results.iter().map(outcome).collect())
+    }
+}

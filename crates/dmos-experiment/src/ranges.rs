@@ -1,0 +1,34 @@
+//! Numbers as ranges: `3,7,12-14`, as batch engines take them.
+
+use std::fmt::Write;
+
+/// Ascending numbers as ranges.
+#[must_use]
+pub fn show(numbers: &[usize]) -> String {
+    let mut shown = String::new();
+    let mut rest = numbers;
+    while let Some(&first) = rest.first() {
+        let length = rest.iter().enumerate().take_while(|(nth, number)| **number == first + nth).count();
+        let separator = if shown.is_empty() { "" } else { "," };
+        let last = first + length - 1;
+        let _ = if length == 1 {
+            write!(shown, "{separator}{first}")
+        } else {
+            write!(shown, "{separator}{first}-{last}")
+        };
+        rest = &rest[length..];
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::show;
+
+    #[test]
+    fn numbers_in_a_row_are_a_range() {
+        assert_eq!(show(&[3, 7, 12, 13, 14]), "3,7,12-14");
+        assert_eq!(show(&[0, 1]), "0-1");
+        assert_eq!(show(&[]), "");
+    }
+}

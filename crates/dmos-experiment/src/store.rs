@@ -1,0 +1,386 @@
+//! Results on disk, as they finish.
+//!
+//! | file | content |
+//! |---|---|
+//! | `experiment.json` | the manifest |
+//! | `shard-003.x7Gq2f.part` | results of shard 3 in the order in which they came, by one attempt at it |
+//! | `shard-003.jsonl` | all results of shard 3, in the order of runs |
+//!
+//! Each attempt at a shard writes a file of its own under a unique name, a line for each result, and reads those of
+//! all earlier attempts, so nothing is made twice, and no two ever write to the same file. A line that a dying process
+//! did not finish is no result. Once all of a shard is there, the whole is written under a temporary name, synced to
+//! the disk and renamed, and the parts are removed. Attempts that run at the same time end with the same bytes.
+//! Nothing in the files says when, where or by whom they were made.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use dmos_compare::Outcome;
+use dmos_report::whole::write_file;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::conduct::RunResult;
+use crate::manifest::{Manifest, ManifestError};
+
+/// So many lines are written between two syncs to the disk. A process that is killed loses none; only a machine that
+/// loses power does.
+const SYNC_EVERY: usize = 256;
+
+/// A directory of results.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    manifest: Manifest,
+}
+
+/// Why results cannot be read or kept.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The experiment in the directory cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The directory holds another experiment's results.
+    #[error("`{}` holds the results of another experiment; name another directory, or remove it", directory.display())]
+    OtherExperiment {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The directory holds something else.
+    #[error("`{}` is not empty and holds no experiment; name another directory", directory.display())]
+    Taken {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A file of finished results is not what was written.
+    #[error("`{}` is damaged: {reason}; remove it, and run its shard again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Two attempts at a run came to different results.
+    #[error("{name}: two attempts came to different results, in `{}` and elsewhere; were they made by the same program?", path.display())]
+    Conflict {
+        /// The run.
+        name: String,
+        /// Where the second result stands.
+        path: PathBuf,
+    },
+    /// Something cannot be read or written.
+    #[error("cannot {what} `{}`: {source}", path.display())]
+    Io {
+        /// What cannot be done.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Whether what was given is wrong, rather than the world.
+    #[must_use]
+    pub fn is_input(&self) -> bool {
+        !matches!(self, Self::Io { .. })
+    }
+}
+
+/// A line of a results file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    run: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+/// Results as lines, by run.
+pub(crate) type Lines = BTreeMap<usize, String>;
+
+fn write_line(result: &RunResult) -> String {
+    let (outcome, failed) = match &result.result {
+        Ok(outcome) => (Some(outcome.clone()), None),
+        Err(why) => (None, Some(why.clone())),
+    };
+    let line = Line { run: result.run, outcome, failed };
+    serde_json::to_string(&line).expect("a result can be written")
+}
+
+/// A result from its line; none if the line is not whole.
+pub(crate) fn read_line(line: &str) -> Option<RunResult> {
+    let Line { run, outcome, failed } = serde_json::from_str(line).ok()?;
+    let result = match (outcome, failed) {
+        (Some(outcome), None) => Ok(outcome),
+        (None, Some(why)) => Err(why),
+        _ => return None,
+    };
+    Some(RunResult { run, result })
+}
+
+impl Store {
+    /// The directory's results of an experiment: those of earlier attempts, if there were any. They may be cut into
+    /// another number of shards.
+    ///
+    /// # Errors
+    /// If the directory holds anything else, or cannot be made.
+    pub fn open_or_create(directory: &Path, manifest: Manifest) -> Result<Self, StoreError> {
+        let path = directory.join(EXPERIMENT);
+        if path.exists() {
+            let there = Manifest::read(&path)?;
+            if there.id != manifest.id {
+                return Err(StoreError::OtherExperiment { directory: directory.to_owned() });
+            }
+            Ok(Self { directory: directory.to_owned(), manifest: there })
+        } else {
+            if !dmos_report::whole::is_free(directory) {
+                return Err(StoreError::Taken { directory: directory.to_owned() });
+            }
+            manifest.write(&path).map_err(|source| StoreError::Io { what: "write", path, source })?;
+            Ok(Self { directory: directory.to_owned(), manifest })
+        }
+    }
+
+    /// The results in a directory, of whichever version of this program.
+    ///
+    /// # Errors
+    /// If there is no experiment in it.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let manifest = Manifest::read(&directory.join(EXPERIMENT))?;
+        Ok(Self { directory: directory.to_owned(), manifest })
+    }
+
+    /// The results of an experiment in a directory that may not be there yet.
+    ///
+    /// # Errors
+    /// If the directory holds another experiment's.
+    pub fn expected(directory: &Path, manifest: Manifest) -> Result<Self, StoreError> {
+        if directory.join(EXPERIMENT).exists() {
+            return Self::open_or_create(directory, manifest);
+        }
+        Ok(Self { directory: directory.to_owned(), manifest })
+    }
+
+    /// How many runs of a shard are done.
+    ///
+    /// # Errors
+    /// If its results cannot be read, or are damaged.
+    pub fn done(&self, shard: usize) -> Result<usize, StoreError> {
+        let mut lines = Lines::new();
+        self.read(shard, &mut lines)?;
+        Ok(lines.len())
+    }
+
+    /// The experiment.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn finished(&self, shard: usize) -> PathBuf {
+        self.directory.join(format!("shard-{shard:03}.jsonl"))
+    }
+
+    /// Whether all of a shard is done.
+    #[must_use]
+    pub fn is_finished(&self, shard: usize) -> bool {
+        self.finished(shard).exists()
+    }
+
+    /// The parts of a shard, by name.
+    fn parts(&self, shard: usize) -> Result<Vec<PathBuf>, StoreError> {
+        let prefix = format!("shard-{shard:03}.");
+        let fail = |source| StoreError::Io { what: "list", path: self.directory.clone(), source };
+        let mut parts = Vec::new();
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(parts),
+            entries => entries.map_err(fail)?,
+        };
+        for entry in entries {
+            let name = entry.map_err(fail)?.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(&prefix) && name.ends_with(".part") {
+                parts.push(self.directory.join(&*name));
+            }
+        }
+        parts.sort_unstable();
+        Ok(parts)
+    }
+
+    /// Adds the results of a shard that are there, finished or not, to `lines`.
+    pub(crate) fn read(&self, shard: usize, lines: &mut Lines) -> Result<(), StoreError> {
+        let finished = self.finished(shard);
+        if let Some(text) = read_if_there(&finished)? {
+            self.read_finished(shard, &finished, &text, lines)?;
+        }
+        for path in self.parts(shard)? {
+            // Another attempt may just have finished, and removed it.
+            let Some(text) = read_if_there(&path)? else {
+                if let Some(text) = read_if_there(&finished)? {
+                    self.read_finished(shard, &finished, &text, lines)?;
+                }
+                continue;
+            };
+            for line in text.lines() {
+                // One that was not finished is no result.
+                if let Some(RunResult { run, .. }) = read_line(line) {
+                    self.add(shard, &path, run, line, lines)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_finished(
+        &self,
+        shard: usize,
+        path: &Path,
+        text: &str,
+        lines: &mut Lines,
+    ) -> Result<(), StoreError> {
+        let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
+        for (nth, line) in text.lines().enumerate() {
+            let result = read_line(line).ok_or_else(|| damaged(format!("line {} is no result", nth + 1)))?;
+            self.add(shard, path, result.run, line, lines)?;
+        }
+        let missing = self.manifest.runs_of(shard).filter(|run| !lines.contains_key(run)).count();
+        if missing > 0 {
+            return Err(damaged(format!("{missing} runs are missing")));
+        }
+        Ok(())
+    }
+
+    fn add(
+        &self,
+        shard: usize,
+        path: &Path,
+        run: usize,
+        line: &str,
+        lines: &mut Lines,
+    ) -> Result<(), StoreError> {
+        if run >= self.manifest.runs() || run % self.manifest.shards.get() != shard {
+            let reason = format!("run {run} is not of this shard");
+            return Err(StoreError::Damaged { path: path.to_owned(), reason });
+        }
+        match lines.get(&run) {
+            None => {
+                lines.insert(run, line.to_owned());
+            }
+            Some(there) if there == line => {}
+            Some(_) => {
+                let name = self.manifest.experiment.axes().name(run);
+                return Err(StoreError::Conflict { name, path: path.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins an attempt at a shard: with the results that are there.
+    ///
+    /// # Errors
+    /// If they cannot be read, or are damaged.
+    pub fn attempt(&self, shard: usize) -> Result<Attempt<'_>, StoreError> {
+        let mut lines = Lines::new();
+        self.read(shard, &mut lines)?;
+        Ok(Attempt { store: self, shard, lines, part: None, unsynced: 0 })
+    }
+}
+
+/// The name of the manifest in a directory of results.
+pub const EXPERIMENT: &str = "experiment.json";
+
+/// The text of a file; none if there is none. A last character that was not finished is no matter.
+fn read_if_there(path: &Path) -> Result<Option<String>, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::Io { what: "read", path: path.to_owned(), source }),
+    }
+}
+
+/// An attempt at a shard.
+pub struct Attempt<'a> {
+    store: &'a Store,
+    shard: usize,
+    lines: Lines,
+    /// The file of this attempt's results, once there is one.
+    part: Option<(PathBuf, File)>,
+    unsynced: usize,
+}
+
+impl Attempt<'_> {
+    /// The runs that are still to be made.
+    #[must_use]
+    pub fn remaining(&self) -> Vec<usize> {
+        self.store.manifest.runs_of(self.shard).filter(|run| !self.lines.contains_key(run)).collect()
+    }
+
+    /// Keeps a result.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn keep(&mut self, result: &RunResult) -> Result<(), StoreError> {
+        let line = write_line(result);
+        let directory = &self.store.directory;
+        if self.part.is_none() {
+            let prefix = format!("shard-{:03}.", self.shard);
+            let file = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempfile_in(directory);
+            let fail = |source| StoreError::Io { what: "write to", path: directory.clone(), source };
+            let (file, path) = file.map_err(fail)?.keep().map_err(|error| fail(error.error))?;
+            self.part = Some((path, file));
+        }
+        let (path, file) = self.part.as_mut().expect("it was just made");
+        let fail = |source| StoreError::Io { what: "write", path: path.clone(), source };
+        // In one piece, so that a process that dies here leaves a line or none.
+        file.write_all(format!("{line}\n").as_bytes()).map_err(fail)?;
+        self.unsynced += 1;
+        if self.unsynced == SYNC_EVERY {
+            file.sync_data().map_err(fail)?;
+            self.unsynced = 0;
+        }
+        self.lines.insert(result.run, line);
+        Ok(())
+    }
+
+    /// Ends the attempt. If all of the shard is there, it is finished.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn end(self) -> Result<Lines, StoreError> {
+        let io = |what, path: &Path, source| StoreError::Io { what, path: path.to_owned(), source };
+        if let Some((path, file)) = &self.part {
+            file.sync_data().map_err(|source| io("write", path, source))?;
+        }
+        if self.remaining().is_empty() {
+            let path = self.store.finished(self.shard);
+            if !path.exists() {
+                let text: String = self.lines.values().flat_map(|line| [line, "\n"]).collect();
+                write_file(&path, &text).map_err(|source| io("write", &path, source))?;
+            }
+            for part in self.store.parts(self.shard)? {
+                match fs::remove_file(&part) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(io("remove", &part, error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(self.lines)
+    }
+
+    /// How many runs failed, of those that are there.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.lines
+            .values()
+            .filter(|line| read_line(line).is_some_and(|result| result.result.is_err()))
+            .count()
+    }
+}

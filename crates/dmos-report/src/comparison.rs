@@ -1,0 +1,414 @@
+//! The answer of an experiment, as text, Markdown, CSV and JSON.
+
+use dmos_compare::answer::{Row, Table};
+use dmos_compare::comparison::Comparison;
+use dmos_compare::profile::{Profile, ProfileRow, Typical};
+use dmos_compare::regression::{Change, Regression};
+use dmos_compare::verdict::Verdict;
+use dmos_compare::{Axes, Better, By, Figure, Grid, RunMetric};
+
+use crate::table;
+
+/// In which way tables are laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Columns.
+    Plain,
+    /// Markdown.
+    Markdown,
+}
+
+impl Look {
+    fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> String {
+        match self {
+            Self::Plain => table::judged(header, rows),
+            Self::Markdown => table::markdown(header, rows),
+        }
+    }
+
+    fn heading(self, words: &str) -> String {
+        match self {
+            Self::Plain => format!("{words}\n"),
+            Self::Markdown => format!("### {words}\n\n"),
+        }
+    }
+
+    fn note(self, words: &str) -> String {
+        match self {
+            Self::Plain => format!("{words}\n"),
+            Self::Markdown => format!("\n{words}\n"),
+        }
+    }
+}
+
+/// The whole answer as text. Each table has its `top` best rows and the baseline; all of them if `top` is zero.
+#[must_use]
+pub fn text(comparison: &Comparison, look: Look, top: usize) -> String {
+    let axes = &comparison.axes;
+    let mut text = look.heading(&experiment(axes));
+    text.push_str(&look.note(&format!(
+        "The baseline is {}/{}. Every difference is to it on the same seed: the same faults, delays and demand.",
+        comparison.baseline_flow, comparison.baseline_leader
+    )));
+    for table in &comparison.tables {
+        text.push('\n');
+        text.push_str(&ranking(table, axes, look, top));
+        let is_last = |by| {
+            comparison.tables.iter().rfind(|other| other.case == table.case).is_some_and(|last| last == by)
+        };
+        if is_last(table) {
+            for profile in
+                comparison.profiles.iter().filter(|profile| Some(&profile.case) == table.case.as_ref())
+            {
+                text.push('\n');
+                text.push_str(&resilience(profile, look));
+            }
+        }
+    }
+    let notes = notes(comparison);
+    if !notes.is_empty() {
+        text.push('\n');
+        notes.iter().for_each(|note| text.push_str(&look.note(note)));
+    }
+    text
+}
+
+fn experiment(axes: &Axes) -> String {
+    let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let strategies = |count: usize, kind: &str| match count {
+        1 => format!("1 {kind} strategy"),
+        _ => format!("{count} {kind} strategies"),
+    };
+    format!(
+        "{} x {} x {} x {}: {}",
+        counted(axes.cases.len(), "case"),
+        strategies(axes.flows.len(), "flow"),
+        strategies(axes.leaders.len(), "leader"),
+        counted(axes.seeds.len(), "seed"),
+        counted(axes.runs(), "run"),
+    )
+}
+
+fn ranking(table: &Table, axes: &Axes, look: Look, top: usize) -> String {
+    let by = match table.by {
+        By::Flow if axes.leaders.len() == 1 => "flow strategies".to_owned(),
+        By::Flow => format!("flow strategies, each with all {} leader strategies", axes.leaders.len()),
+        By::Leader if axes.flows.len() == 1 => "leader strategies".to_owned(),
+        By::Leader => format!("leader strategies, each with all {} flow strategies", axes.flows.len()),
+        By::Combination => "combinations of a flow and a leader strategy".to_owned(),
+    };
+    let place = table.case.clone().unwrap_or_else(|| format!("Over all {} cases", axes.cases.len()));
+    let better = match table.better {
+        Better::More => ", more is better",
+        Better::Less => ", less is better",
+        Better::Neither => "",
+    };
+    let horizon =
+        table.horizon_s.map(|horizon| format!(", mean up to {} s", short(horizon))).unwrap_or_default();
+    let figure = table.figure.name();
+    let mut text = look.heading(&format!("{place}: {by} by {figure} ({}{better}{horizon})", table.unit));
+    if table.case.is_none() && table.cases < axes.cases.len() {
+        let note = format!(
+            "Over {} of the cases: in the others, {figure} is zero or none for everybody.",
+            table.cases
+        );
+        text.push_str(&look.note(&note));
+        text.push_str(if look == Look::Markdown { "\n" } else { "" });
+    }
+    let top = if top == 0 { usize::MAX } else { top };
+    let is_shown = |(place, row): &(usize, &Row)| *place < top || row.verdict == Verdict::Baseline;
+    let shown: Vec<_> = table.rows.iter().enumerate().filter(is_shown).collect();
+    let relative = if table.case.is_none() { ", % of most" } else { "" };
+    let (messages, steps) = (format!("messages/final{relative}"), format!("planning steps/final{relative}"));
+    let header =
+        ["", "mean", "difference", "95 % interval", "win/tie/loss", "p", &messages, &steps, "verdict"];
+    let hidden = table.rows.len() - shown.len();
+    text.push_str(&look.table(&header, shown.into_iter().map(|(_, row)| cells(row)).collect()));
+    if hidden > 0 {
+        text.push_str(&look.note(&format!("and {hidden} more rows: `--top 0` shows all")));
+    }
+    text
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let optional = |value: Option<f64>| value.map(short).unwrap_or_default();
+    let mut cells = vec![row.name.clone(), optional(row.mean)];
+    match &row.compared {
+        Some(compared) => {
+            let interval =
+                compared.interval.map(|limits| format!("{} to {}", signed(limits.low), signed(limits.high)));
+            cells.push(signed(compared.difference));
+            cells.push(interval.unwrap_or_default());
+            cells.push(format!("{}/{}/{}", compared.wins, compared.ties, compared.losses));
+            cells.push(p_value(compared.p_corrected));
+        }
+        None => cells.extend(vec![String::new(); 4]),
+    }
+    cells.push(optional(row.messages_per_final));
+    cells.push(optional(row.planning_steps_per_final));
+    cells.push(row.verdict.to_string());
+    cells
+}
+
+/// The metrics of resilience, in the order in which a failure runs its course.
+const RESILIENCE: [(RunMetric, &str); 11] = [
+    (RunMetric::TimeToDetect, "detect, s"),
+    (RunMetric::LeaderlessTime, "leaderless, s"),
+    (RunMetric::Terms, "terms"),
+    (RunMetric::TimeToReplan, "replan, s"),
+    (RunMetric::PlanNervousness, "nervousness"),
+    (RunMetric::TimeToSurvive, "survive, s"),
+    (RunMetric::TimeToRecover, "recover, s"),
+    (RunMetric::Loss, "loss, s"),
+    (RunMetric::NodesBelow, "nodes below"),
+    (RunMetric::Stranded, "stranded"),
+    (RunMetric::InDoubt, "in doubt"),
+];
+
+fn resilience(profile: &Profile, look: Look) -> String {
+    let shown: Vec<_> = RESILIENCE
+        .into_iter()
+        .filter(|(metric, _)| profile.rows.iter().any(|row| row.get(*metric).is_some()))
+        .collect();
+    let mut header = vec![""];
+    header.extend(shown.iter().map(|(_, head)| *head));
+    // The last column of a table is of words; this one has none.
+    header.push("");
+    let cells = |row: &ProfileRow| {
+        let mut cells = vec![row.name.clone()];
+        cells.extend(shown.iter().map(|(metric, _)| row.get(*metric).map(typical).unwrap_or_default()));
+        cells.push(String::new());
+        cells
+    };
+    let by = if profile.by == By::Leader { "leader" } else { "flow" };
+    let heading = format!("{}: how each {by} strategy takes what fails", profile.case);
+    let mut text = look.heading(&heading);
+    text.push_str(&look.table(&header, profile.rows.iter().map(cells).collect()));
+    let notes = "Times are medians (Kaplan and Meier), with how many of how many never ended while they were watched.";
+    text.push_str(&look.note(notes));
+    text
+}
+
+fn typical(typical: Typical) -> String {
+    match typical {
+        Typical::Mean { mean } => short(mean),
+        Typical::Spells { median_s, ended, censored, restricted_mean_s } => {
+            let half = median_s.map_or_else(|| format!("over {}", short(restricted_mean_s)), short);
+            match censored {
+                0 => half,
+                _ => format!("{half} ({censored} of {} open)", censored + ended),
+            }
+        }
+    }
+}
+
+/// What must not be overlooked.
+fn notes(comparison: &Comparison) -> Vec<String> {
+    let mut notes = Vec::new();
+    if comparison.missing > 0 {
+        notes.push(format!(
+            "NOT WHOLE: {} of {} runs are missing. Seeds of which a strategy has not all runs are left out.",
+            comparison.missing, comparison.runs
+        ));
+    }
+    let failed = &comparison.failed;
+    if let Some(first) = failed.first() {
+        let why = first.why.lines().collect::<Vec<_>>().join(": ");
+        notes.push(format!("FAILED: {} runs, the first of them {}: {why}", failed.len(), first.run));
+    }
+    for alarm in &comparison.alarms {
+        notes.push(format!(
+            "ATTENTION: `{}`, which must be 0, is not in {} runs of {}, the first of them {}",
+            alarm.metric, alarm.runs, alarm.case, alarm.first
+        ));
+    }
+    notes
+}
+
+/// All rankings as CSV, with every row.
+///
+/// # Errors
+/// None that a string could cause.
+pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([
+        "case",
+        "by",
+        "metric",
+        "unit",
+        "name",
+        "values",
+        "mean",
+        "pairs",
+        "difference",
+        "low",
+        "high",
+        "wins",
+        "ties",
+        "losses",
+        "p",
+        "p_corrected",
+        "messages_per_final",
+        "planning_steps_per_final",
+        "verdict",
+    ])?;
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    for table in &comparison.tables {
+        let by = match table.by {
+            By::Flow => "flow",
+            By::Leader => "leader",
+            By::Combination => "combination",
+        };
+        for row in &table.rows {
+            let compared = row.compared.as_ref();
+            let limits = compared.and_then(|compared| compared.interval);
+            let count = |of: fn(&dmos_compare::answer::Compared) -> usize| {
+                compared.map(|compared| of(compared).to_string()).unwrap_or_default()
+            };
+            writer.write_record([
+                table.case.clone().unwrap_or_else(|| "all".to_owned()),
+                by.to_owned(),
+                table.figure.name().to_owned(),
+                table.unit.to_owned(),
+                row.name.clone(),
+                row.values.to_string(),
+                number(row.mean),
+                count(|compared| compared.pairs),
+                number(compared.map(|compared| compared.difference)),
+                number(limits.map(|limits| limits.low)),
+                number(limits.map(|limits| limits.high)),
+                count(|compared| compared.wins),
+                count(|compared| compared.ties),
+                count(|compared| compared.losses),
+                number(compared.map(|compared| compared.p)),
+                number(compared.map(|compared| compared.p_corrected)),
+                number(row.messages_per_final),
+                number(row.planning_steps_per_final),
+                row.verdict.to_string(),
+            ])?;
+        }
+    }
+    finish(writer)
+}
+
+/// The figures of every run as CSV, for statistics of one's own. Spells come as their number, and their sum in seconds.
+///
+/// # Errors
+/// None that a string could cause.
+pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let spells: Vec<RunMetric> = RunMetric::ALL
+        .iter()
+        .copied()
+        .filter(|metric| metric.form() == dmos_compare::run_metric::Form::Spells)
+        .collect();
+    let numbers: Vec<Figure> =
+        Figure::all().filter(|figure| figure.form() == dmos_compare::run_metric::Form::Number).collect();
+    let mut header: Vec<String> = ["case", "flow", "leader", "seed"].map(str::to_owned).to_vec();
+    header.extend(numbers.iter().map(|figure| figure.name().to_owned()));
+    for metric in &spells {
+        header.extend(["spells", "ended", "s"].map(|part| format!("{}_{part}", metric.name())));
+    }
+    writer.write_record(&header)?;
+    let axes = &grid.axes;
+    for (run, outcome) in grid.outcomes().iter().enumerate() {
+        let Some(outcome) = outcome else { continue };
+        let place = axes.place(run);
+        let mut row = vec![
+            axes.cases[place.case].clone(),
+            axes.flows[place.flow].clone(),
+            axes.leaders[place.leader].clone(),
+            axes.seeds[place.seed].to_string(),
+        ];
+        let number =
+            |figure: &Figure| outcome.number(*figure).map(|value| value.to_string()).unwrap_or_default();
+        row.extend(numbers.iter().map(number));
+        for metric in &spells {
+            let spells = outcome.spells(*metric);
+            row.push(spells.len().to_string());
+            row.push(spells.iter().filter(|spell| spell.ended).count().to_string());
+            row.push(spells.iter().map(|spell| spell.lasted).sum::<f64>().to_string());
+        }
+        writer.write_record(&row)?;
+    }
+    finish(writer)
+}
+
+fn finish(writer: csv::Writer<Vec<u8>>) -> Result<String, csv::Error> {
+    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8(bytes).expect("it was written from strings"))
+}
+
+/// What a regression check found, as text.
+#[must_use]
+pub fn regression_text(regression: &Regression, look: Look) -> String {
+    let Regression { runs, differing, comparisons, changes } = regression;
+    let mut text = look.heading(&format!(
+        "Now against then: {differing} of {runs} runs differ; {} of {comparisons} comparisons",
+        changes.len()
+    ));
+    if changes.is_empty() {
+        return text;
+    }
+    let cells = |change: &Change| {
+        let compared = &change.compared;
+        let interval =
+            compared.interval.map(|limits| format!("{} to {}", signed(limits.low), signed(limits.high)));
+        vec![
+            format!("{}, {}, {}", change.case, change.combination, change.figure.name()),
+            short(change.then),
+            short(change.now),
+            signed(compared.difference),
+            interval.unwrap_or_default(),
+            p_value(compared.p_corrected),
+            change.verdict.to_string(),
+        ]
+    };
+    let header = ["", "then", "now", "difference", "95 % interval", "p", "verdict"];
+    text.push_str(&look.table(&header, changes.iter().map(cells).collect()));
+    text
+}
+
+/// About four digits: more would only seem exact.
+#[must_use]
+pub fn short(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 {
+        "0".to_owned()
+    } else if size >= 1e7 {
+        format!("{value:.3e}")
+    } else if size >= 1_000.0 {
+        format!("{value:.0}")
+    } else if size >= 100.0 {
+        format!("{value:.1}")
+    } else if size >= 1.0 {
+        format!("{value:.2}")
+    } else if size >= 0.001 {
+        format!("{value:.3}")
+    } else {
+        format!("{value:.1e}")
+    }
+}
+
+fn signed(value: f64) -> String {
+    if value > 0.0 { format!("+{}", short(value)) } else { short(value) }
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_about_four_digits() {
+        let shown = [0.0, 12_345_678.0, 12_345.6, 123.45, -1.234_5, 0.012_34, 0.000_012].map(short);
+        assert_eq!(shown, ["0", "1.235e7", "12346", "123.5", "-1.23", "0.012", "1.2e-5"]);
+        assert_eq!(
+            [signed(2.0), signed(-2.0), p_value(0.0004), p_value(0.04)],
+            ["+2.00", "-2.00", "<0.001", "0.040"]
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! What an experiment's file may say: which scenarios are run with which strategies and seeds, and what varies.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use dmos_core::strategy::StrategyCall;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_yaml::{Mapping, Value};
+
+use crate::document::{Document, Override, Step};
+use crate::error::ScenarioError;
+use crate::file::StrategyField;
+use crate::outline::{Shape, outline};
+
+/// A whole file.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExperimentFile {
+    /// What the experiment is to show.
+    pub about: String,
+    /// Scenario files, from where the experiment's file is.
+    pub scenarios: Vec<PathBuf>,
+    /// Flow strategies.
+    pub flow: Option<Strategies>,
+    /// Leader strategies.
+    pub leader: Option<Strategies>,
+    /// Seeds.
+    pub seeds: Option<Seeds>,
+    /// What the others are compared with: a flow strategy, and a leader strategy after a `/`.
+    pub baseline: Option<String>,
+    /// By which figures to rank.
+    pub metrics: Vec<String>,
+    /// What is set in all scenarios: paths, and the value of each.
+    pub set: Mapping,
+    /// What varies: paths, and the values that each takes in turn.
+    pub vary: Mapping,
+}
+
+/// Strategies of one family: one, or a list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Strategies(pub Vec<StrategyCall>);
+
+impl<'de> Deserialize<'de> for Strategies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |value: Value| serde_yaml::from_value(value).map(|StrategyField(call)| call);
+        let calls = match Value::deserialize(deserializer)? {
+            Value::Sequence(list) => list.into_iter().map(read).collect(),
+            one => read(one).map(|call| vec![call]),
+        };
+        calls.map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl FromStr for Strategies {
+    type Err = String;
+
+    /// Strategies between commas: `a,b:x=1,y=2,c`. A piece that begins with `parameter=` goes on with the one before.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut calls: Vec<String> = Vec::new();
+        for piece in text.split(',') {
+            let equals = piece.find('=');
+            let goes_on = equals.is_some_and(|equals| !piece[..equals].contains(':'));
+            match calls.last_mut() {
+                Some(call) if goes_on => *call = format!("{call},{piece}"),
+                _ => calls.push(piece.to_owned()),
+            }
+        }
+        if calls.iter().any(|call| call.trim().is_empty()) {
+            return Err(format!("`{text}` names nothing between two commas"));
+        }
+        calls.iter().map(|call| call.parse()).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Seeds from the first to the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seeds {
+    /// The first.
+    pub first: u64,
+    /// The last; not below the first.
+    pub last: u64,
+}
+
+/// More seeds than anybody waits for.
+const SEEDS_MAX: u64 = 1_000_000;
+
+impl Seeds {
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = u64> {
+        self.first..=self.last
+    }
+}
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    /// One seed, or several as `1..5`, both ends included.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number =
+            |text: &str| text.trim().parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"));
+        let seeds = match text.split_once("..") {
+            Some((first, last)) => {
+                Self { first: number(first)?, last: number(last.trim_start_matches('='))? }
+            }
+            None => Self { first: number(text)?, last: number(text)? },
+        };
+        if seeds.first > seeds.last {
+            return Err(format!("from {} to {} there is no seed", seeds.first, seeds.last));
+        }
+        if seeds.last - seeds.first >= SEEDS_MAX {
+            return Err("more than a million seeds".to_owned());
+        }
+        Ok(seeds)
+    }
+}
+
+impl fmt::Display for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}", self.first, self.last)
+    }
+}
+
+impl Serialize for Seeds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seeds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = match Value::deserialize(deserializer)? {
+            Value::String(text) => text,
+            Value::Number(number) => number.to_string(),
+            _ => return Err(de::Error::custom("expected a seed, or seeds as `1..30`")),
+        };
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// One value of each factor that varies.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Variation {
+    /// Its name; empty if nothing varies.
+    pub name: String,
+    /// The settings.
+    pub settings: Vec<Override>,
+}
+
+/// An experiment's file that was read, and what its errors point into.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LoadedExperiment {
+    /// What it says.
+    pub file: ExperimentFile,
+    origin: String,
+    text: String,
+}
+
+impl LoadedExperiment {
+    /// Reads the experiment in `text`. `origin` names it in errors.
+    ///
+    /// # Errors
+    /// If it is no experiment's file.
+    pub fn parse(origin: &str, text: &str) -> Result<Self, ScenarioError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let file: ExperimentFile = Document::new(origin, text, &[])?.read()?;
+        let loaded = Self { file, origin: origin.to_owned(), text: text.to_owned() };
+        if loaded.file.scenarios.is_empty() {
+            return Err(loaded.error(&["scenarios"], "name at least one scenario file".to_owned()));
+        }
+        Ok(loaded)
+    }
+
+    /// Whether a text is an experiment's, and not a scenario's.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        outline(text).is_ok_and(|outline| match outline.shape {
+            Shape::Map(entries) => entries.iter().any(|entry| entry.key == "scenarios"),
+            _ => false,
+        })
+    }
+
+    /// An error about the value at a path of keys.
+    #[must_use]
+    pub fn error(&self, path: &[&str], message: String) -> ScenarioError {
+        let path = path.iter().map(|&key| Step::from(key)).collect();
+        match Document::new(&self.origin, &self.text, &[]) {
+            Ok(document) => document.error(vec![(path, message)]),
+            Err(error) => error,
+        }
+    }
+
+    /// The scenario files, from where the experiment's file is.
+    pub fn scenarios(&self) -> impl Iterator<Item = PathBuf> {
+        let directory = Path::new(&self.origin).parent().unwrap_or(Path::new(""));
+        self.file.scenarios.iter().map(|scenario| directory.join(scenario))
+    }
+
+    /// What is set in all scenarios.
+    ///
+    /// # Errors
+    /// If a path is none.
+    pub fn settings(&self) -> Result<Vec<Override>, ScenarioError> {
+        self.file.set.iter().map(|(path, value)| self.setting("set", path, value)).collect()
+    }
+
+    /// Every combination of the factors' values; the first factor varies slowest.
+    ///
+    /// # Errors
+    /// If a path is none, or has no list of values.
+    pub fn variations(&self) -> Result<Vec<Variation>, ScenarioError> {
+        let mut all = vec![Variation { name: String::new(), settings: Vec::new() }];
+        let keys: Vec<&str> = self.file.vary.keys().filter_map(Value::as_str).collect();
+        for (path, values) in &self.file.vary {
+            let key = path.as_str().unwrap_or_default();
+            let Some(values) = values.as_sequence().filter(|values| !values.is_empty()) else {
+                let message = "list the values that it takes in turn: `[0/min, 4/min]`".to_owned();
+                return Err(self.error(&["vary", key], message));
+            };
+            if let "flow" | "leader" | "seed" = key {
+                let instead = if key == "seed" { "seeds" } else { key };
+                let message = format!("write `{instead}` at the top of the file, not among what varies");
+                return Err(self.error(&["vary", key], message));
+            }
+            let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
+            let is_alone = keys.iter().filter(|other| last(other) == last(key)).count() == 1;
+            let short = if is_alone { last(key) } else { None }.unwrap_or_else(|| key.to_owned());
+            let mut combined = Vec::new();
+            for variation in &all {
+                for value in values {
+                    let separator = if variation.name.is_empty() { "" } else { ", " };
+                    let name = format!("{}{separator}{short}={}", variation.name, inline(value));
+                    let mut settings = variation.settings.clone();
+                    settings.push(self.setting("vary", path, value)?);
+                    combined.push(Variation { name, settings });
+                }
+            }
+            all = combined;
+        }
+        Ok(all)
+    }
+
+    fn setting(&self, section: &str, path: &Value, value: &Value) -> Result<Override, ScenarioError> {
+        let key = path.as_str().unwrap_or_default();
+        Override::new(key, value.clone(), &self.origin)
+            .map_err(|message| self.error(&[section, key], message))
+    }
+}
+
+/// A value on one line, without quotes.
+pub(crate) fn inline(value: &Value) -> String {
+    let all = |values: &[Value]| values.iter().map(inline).collect::<Vec<_>>().join(", ");
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Sequence(values) => format!("[{}]", all(values)),
+        Value::Mapping(map) => {
+            let pair = |(key, value): (&Value, &Value)| format!("{}: {}", inline(key), inline(value));
+            format!("{{{}}}", map.iter().map(pair).collect::<Vec<_>>().join(", "))
+        }
+        Value::Tagged(tagged) => inline(&tagged.value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> LoadedExperiment {
+        LoadedExperiment::parse("lab/x.yaml", text).expect("an experiment")
+    }
+
+    #[test]
+    fn factors_are_crossed_and_named() {
+        let loaded = load(
+            "scenarios: [a.yaml, ../b.yaml]\nflow: [memoized, 'balanced:max_suppliers=3']\nseeds: 1..3\n\
+             set: {duration: 5min}\n\
+             vary:\n  faults.operator.failures: [0/min, 4/min]\n  protocol.cycle: [1s, 2s]\n",
+        );
+        assert!(LoadedExperiment::is_one(&loaded.text));
+        let scenarios: Vec<_> = loaded.scenarios().collect();
+        assert_eq!(scenarios, [PathBuf::from("lab/a.yaml"), PathBuf::from("lab/../b.yaml")]);
+        let flows = loaded.file.flow.as_ref().expect("flows");
+        assert_eq!(flows.0[1].params, [("max_suppliers".to_owned(), "3".to_owned())]);
+        let names: Vec<_> = loaded.variations().expect("lists").into_iter().map(|one| one.name).collect();
+        assert_eq!(names[1], "failures=0/min, cycle=2s");
+        assert_eq!(names.len(), 4);
+        assert_eq!(loaded.settings().expect("paths")[0].to_string(), "duration=5min");
+        assert_eq!(load("scenarios: [a.yaml]").variations().expect("none").len(), 1);
+        assert!(!LoadedExperiment::is_one("network: {}"));
+    }
+
+    #[test]
+    fn problems_point_at_their_line() {
+        let wrong = |text: &str, excerpt: &str, message: &str| {
+            let loaded = LoadedExperiment::parse("x.yaml", text);
+            let error = match &loaded {
+                Err(error) => error.clone(),
+                Ok(loaded) => loaded.variations().expect_err("it is wrong"),
+            };
+            let shown = error.to_string();
+            assert!(shown.contains(excerpt) && shown.contains(message), "{shown}");
+        };
+        wrong("scenarios: [a]\nvary: {a.b: 3}", "x.yaml:2", "list the values");
+        wrong("scenarios: [a]\nvary: {flow: [a]}", "x.yaml:2", "at the top of the file");
+        wrong("scenarios: [a]\nvary: {a..b: [1]}", "x.yaml:2", "an empty part");
+        wrong("scenarios: []", "x.yaml:1", "at least one");
+        wrong("scenarios: [a]\nseeds: 3..1", "x.yaml:2", "there is no seed");
+        wrong("scenarios: [a]\nflows: [b]", "x.yaml:2", "did you mean `flow`");
+    }
+
+    #[test]
+    fn strategies_are_split_at_commas_that_end_one() {
+        let calls: Strategies = "a,b:x=1,y=2,c".parse().expect("three");
+        let shown: Vec<_> = calls.0.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["a", "b:x=1,y=2", "c"]);
+        assert!("a,,b".parse::<Strategies>().is_err());
+    }
+
+    #[test]
+    fn seeds_are_one_or_a_range() {
+        assert_eq!("7".parse(), Ok(Seeds { first: 7, last: 7 }));
+        assert_eq!("1..5".parse(), Ok(Seeds { first: 1, last: 5 }));
+        for wrong in ["", "x", "5..1", "-1", "0..9999999"] {
+            assert!(wrong.parse::<Seeds>().is_err(), "{wrong}");
+        }
+    }
+}
