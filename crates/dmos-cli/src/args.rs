@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dmos_core::Span;
 use dmos_core::strategy::StrategyCall;
-use dmos_scenario::{Override, Seeds};
+use dmos_scenario::{Override, Seeds, Strategies};
 
 /// Simulates self-organising factory networks and compares the algorithms that run them.
 #[derive(Debug, Parser)]
@@ -20,6 +20,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Simulate scenarios and print the metric table of each run.
     Run(RunArguments),
+    /// Compare strategies on scenarios: which wins, by how much, and how sure that is.
+    Compare(CompareArguments),
+    /// Take out each node in turn: which of them a network cannot do without.
+    Criticality(CriticalityArguments),
+    /// Make the runs of a comparison on other machines, in shards.
+    Sweep(SweepArguments),
     /// Check scenarios without running them.
     Check(CheckArguments),
     /// Show who makes what out of what.
@@ -85,6 +91,203 @@ pub(crate) struct RunArguments {
     /// Exit with 1 if the auditors find anything, or a planner failed.
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// What is compared.
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentArguments {
+    /// Scenario files, or one experiment's file.
+    #[arg(value_name = "SCENARIO|EXPERIMENT")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Flow strategies, between commas; `all`, or `own` for what each scenario says.
+    #[arg(long, value_name = "A,B,...")]
+    pub(crate) flow: Option<Strategies>,
+    /// Leader strategies, likewise.
+    #[arg(long, value_name = "X,Y,...")]
+    pub(crate) leader: Option<Strategies>,
+    /// Seeds, both ends included [default: 1..30].
+    #[arg(long, value_name = "A..B")]
+    pub(crate) seeds: Option<Seeds>,
+    /// What the others are compared with: `flow/leader`, or `flow` [default: the first of each].
+    #[arg(long, value_name = "A/X")]
+    pub(crate) baseline: Option<String>,
+    /// Rank by this; may be given several times [default: final_batches].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) metric: Vec<String>,
+    /// Run each this long, for example `90s` or `10min`.
+    #[arg(long)]
+    pub(crate) duration: Option<String>,
+    /// Set any field of every scenario, for example `protocol.cycle=2s`.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = Override::parse)]
+    pub(crate) set: Vec<Override>,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArguments {
+    /// How to print; `runs` prints the figures of every run as CSV.
+    #[arg(long, default_value = "table")]
+    pub(crate) format: AnswerFormat,
+    /// Show so many rows of each table, and the baseline; 0 shows all.
+    #[arg(long, default_value_t = 12, value_name = "N")]
+    pub(crate) top: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentArguments,
+    /// Run the experiment of these earlier results again, and exit with 1 if anything got worse.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "flow", "leader", "seeds", "baseline", "metric", "duration", "set"])]
+    pub(crate) against: Option<PathBuf>,
+    /// How many runs at once; one for each core by default. The answer is the same.
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Keep results there as they finish; what is there already is not run again.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) answer: AnswerArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CriticalityArguments {
+    /// Scenario file; what fails in it does not.
+    pub(crate) scenario: PathBuf,
+    #[command(flatten)]
+    pub(crate) changes: Changes,
+    /// Take out each two nodes as well.
+    #[arg(long)]
+    pub(crate) pairs: bool,
+    /// When nodes are taken out [default: after a quarter of the duration].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Span>,
+    /// The seed [default: the scenario's].
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// How many runs at once; one for each core by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Show so many rows of each table; 0 shows all.
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    pub(crate) top: usize,
+    /// How to print.
+    #[arg(long, default_value = "table")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArguments {
+    #[command(subcommand)]
+    pub(crate) command: SweepCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SweepCommand {
+    /// List the runs of a comparison, cut into shards, in a manifest.
+    Plan {
+        #[command(flatten)]
+        experiment: ExperimentArguments,
+        /// How many shards: 4 to 10 for each that runs at once, each of at least half a minute.
+        #[arg(long, value_name = "N")]
+        shards: NonZeroUsize,
+        /// The manifest to write.
+        #[arg(long, short, value_name = "MANIFEST")]
+        out: PathBuf,
+    },
+    /// Make the runs of one shard. Exit code 0: done, 1: some runs failed, 2: bad input, 75: interrupted.
+    Run {
+        /// The manifest.
+        #[arg(long)]
+        manifest: PathBuf,
+        /// Which shard, from 0; `auto` takes the number of the batch engine's task.
+        #[arg(long, value_name = "I|auto")]
+        shard: Shard,
+        /// Where results are kept.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How many runs at once; one for each core by default.
+        #[arg(long, value_name = "N")]
+        jobs: Option<NonZeroUsize>,
+    },
+    /// Say how far a sweep is; exit with 3 if it is not complete.
+    Status {
+        /// Where results are kept.
+        dir: PathBuf,
+        /// The manifest, if nothing may have been run yet.
+        #[arg(long)]
+        manifest: Option<PathBuf>,
+        /// Print only which shards are not complete, as `3,7,12-14`.
+        #[arg(long)]
+        missing: bool,
+    },
+    /// Put the results together and print the answer; exit with 3 if runs are missing.
+    Merge {
+        /// Where results are kept.
+        #[arg(required = true, value_name = "DIR")]
+        dirs: Vec<PathBuf>,
+        /// Answer from what is there.
+        #[arg(long)]
+        allow_missing: bool,
+        #[command(flatten)]
+        answer: AnswerArguments,
+    },
+    /// Print a script for a batch engine; nothing is run.
+    Emit {
+        /// For which engine.
+        engine: Engine,
+        /// The manifest, as tasks find it.
+        #[arg(long)]
+        manifest: PathBuf,
+        /// Where tasks keep results.
+        #[arg(long, default_value = "results", value_name = "DIR")]
+        out: PathBuf,
+        /// How many runs at once in a task, and so many cores for it.
+        #[arg(long, default_value = "1", value_name = "N")]
+        jobs: NonZeroUsize,
+    },
+}
+
+/// Which shard to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shard {
+    /// The number of the batch engine's task.
+    Auto,
+    /// This one.
+    Number(usize),
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            number => match number.parse() {
+                Ok(number) => Ok(Self::Number(number)),
+                Err(_) => Err("it is the number of a shard, or `auto`".to_owned()),
+            },
+        }
+    }
+}
+
+/// Batch engines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Engine {
+    Slurm,
+    Hyperqueue,
+    Kubernetes,
+    /// GNU parallel.
+    Parallel,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum AnswerFormat {
+    Table,
+    Markdown,
+    Csv,
+    Json,
+    Runs,
 }
 
 #[derive(Debug, Args)]

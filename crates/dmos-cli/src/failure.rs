@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use dmos_experiment::ExperimentError;
+use dmos_experiment::manifest::ManifestError;
+use dmos_experiment::store::StoreError;
 use dmos_scenario::ScenarioError;
 use thiserror::Error;
 
@@ -17,6 +20,12 @@ pub(crate) enum Failure {
     /// A check has found what it looks for.
     #[error("{0}")]
     Found(String),
+    /// Something is not complete yet.
+    #[error("{0}")]
+    Incomplete(String),
+    /// A signal asked for the end; what is done is kept.
+    #[error("{0}")]
+    Interrupted(String),
     /// Whoever reads stdout has seen enough. There is nothing to say.
     #[error("")]
     ReaderGone,
@@ -25,12 +34,37 @@ pub(crate) enum Failure {
     Output(String),
 }
 
+impl From<ExperimentError> for Failure {
+    fn from(error: ExperimentError) -> Self {
+        match error {
+            ExperimentError::File(error) => Self::Scenario(error),
+            ExperimentError::Input(message) => Self::Input(message),
+        }
+    }
+}
+
+impl From<ManifestError> for Failure {
+    fn from(error: ManifestError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        if error.is_input() { Self::Input(message) } else { Self::Output(message) }
+    }
+}
+
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::ReaderGone => ExitCode::SUCCESS,
             Self::Output(_) | Self::Found(_) => ExitCode::from(1),
             Self::Input(_) | Self::Scenario(_) => ExitCode::from(2),
+            Self::Incomplete(_) => ExitCode::from(3),
+            // `EX_TEMPFAIL` of sysexits.h: try again.
+            Self::Interrupted(_) => ExitCode::from(75),
         }
     }
 }

@@ -8,18 +8,20 @@
 //! ```
 //!
 //! Data goes to stdout or to files, words go to stderr. The exit code is 0 if all went well, 1 if
-//! something could not be written or a check has found something, and 2 for bad input: then nothing was
-//! run.
+//! something could not be written, a check has found something or a run failed, 2 for bad input: then nothing was
+//! run, 3 for what is not complete, and 75 after a signal: what is done is kept, and the same command goes on.
 //!
 //! | module | its job |
 //! |---|---|
 //! | `args` | the arguments as they are typed |
 //! | `commands` | one file per command |
 //! | `failure` | what ends the program, and with which exit code |
+//! | `conducted` | makes the runs of an experiment, with progress, until a signal |
 //! | `output` | stdout and stderr |
 
 mod args;
 mod commands;
+mod conducted;
 mod failure;
 mod output;
 
@@ -41,8 +43,9 @@ pub fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !matches!(failure, Failure::ReaderGone) {
-                output::say(&failure.to_string());
+            let words = failure.to_string();
+            if !words.is_empty() {
+                output::say(&words);
             }
             failure.exit_code()
         }
@@ -53,6 +56,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let registry = Registry::collect().map_err(|error| Failure::Input(error.to_string()))?;
     match &arguments.command {
         Command::Run(arguments) => commands::run::run(arguments, &registry),
+        Command::Compare(arguments) => commands::compare::run(arguments, &registry),
+        Command::Criticality(arguments) => commands::criticality::run(arguments, &registry),
+        Command::Sweep(arguments) => commands::sweep::run(&arguments.command, &registry),
         Command::Check(arguments) => commands::check::run(arguments, &registry),
         Command::Network(arguments) => commands::network::run(arguments, &registry),
         Command::Plan(arguments) => commands::plan::run(arguments, &registry),

@@ -4,6 +4,7 @@ use dmos_compare::answer::{Row, Table};
 use dmos_compare::comparison::Comparison;
 use dmos_compare::profile::{Profile, ProfileRow, Typical};
 use dmos_compare::regression::{Change, Regression};
+use dmos_compare::statistics::interval::Interval;
 use dmos_compare::verdict::Verdict;
 use dmos_compare::{Axes, Better, By, Figure, Grid, RunMetric};
 
@@ -339,9 +340,49 @@ fn finish(writer: csv::Writer<Vec<u8>>) -> Result<String, csv::Error> {
     Ok(String::from_utf8(bytes).expect("it was written from strings"))
 }
 
-/// What a regression check found, as text.
+/// Every comparison of a regression check in which something differs, as CSV.
+///
+/// # Errors
+/// None that a string could cause.
+pub fn regression_csv(regression: &Regression) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([
+        "case",
+        "combination",
+        "metric",
+        "then",
+        "now",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "p_corrected",
+        "verdict",
+    ])?;
+    for change in &regression.changes {
+        let compared = &change.compared;
+        let limit =
+            |of: fn(&Interval) -> f64| compared.interval.as_ref().map(|limits| of(limits).to_string());
+        writer.write_record([
+            change.case.clone(),
+            change.combination.clone(),
+            change.figure.name().to_owned(),
+            change.then.to_string(),
+            change.now.to_string(),
+            compared.difference.to_string(),
+            limit(|limits| limits.low).unwrap_or_default(),
+            limit(|limits| limits.high).unwrap_or_default(),
+            compared.p.to_string(),
+            compared.p_corrected.to_string(),
+            change.verdict.to_string(),
+        ])?;
+    }
+    finish(writer)
+}
+
+/// What a regression check found, as text: the `top` surest differences, and all that got worse; all if `top` is zero.
 #[must_use]
-pub fn regression_text(regression: &Regression, look: Look) -> String {
+pub fn regression_text(regression: &Regression, look: Look, top: usize) -> String {
     let Regression { runs, differing, comparisons, changes } = regression;
     let mut text = look.heading(&format!(
         "Now against then: {differing} of {runs} runs differ; {} of {comparisons} comparisons",
@@ -365,7 +406,15 @@ pub fn regression_text(regression: &Regression, look: Look) -> String {
         ]
     };
     let header = ["", "then", "now", "difference", "95 % interval", "p", "verdict"];
-    text.push_str(&look.table(&header, changes.iter().map(cells).collect()));
+    let top = if top == 0 { usize::MAX } else { top };
+    let is_shown = |(place, change): &(usize, &Change)| *place < top || change.verdict == Verdict::Worse;
+    let shown: Vec<_> =
+        changes.iter().enumerate().filter(is_shown).map(|(_, change)| cells(change)).collect();
+    let hidden = changes.len() - shown.len();
+    text.push_str(&look.table(&header, shown));
+    if hidden > 0 {
+        text.push_str(&look.note(&format!("and {hidden} more rows: `--top 0` shows all")));
+    }
     text
 }
 

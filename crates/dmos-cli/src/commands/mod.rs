@@ -1,12 +1,15 @@
 //! One file per command.
 
 pub(crate) mod check;
+pub(crate) mod compare;
+pub(crate) mod criticality;
 pub(crate) mod fuzz;
 pub(crate) mod network;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod shrink;
 pub(crate) mod strategies;
+pub(crate) mod sweep;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -25,13 +28,16 @@ const WARNINGS: usize = 10;
 /// Loads a scenario and says what is odd about it.
 fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, Failure> {
     let loaded = dmos_scenario::load(path, overrides, registry)?;
-    for warning in loaded.warnings.iter().take(WARNINGS) {
-        say(&format!("warning: {}: {warning}", path.display()));
-    }
-    if loaded.warnings.len() > WARNINGS {
-        say(&format!("warning: {}: and {} more", path.display(), loaded.warnings.len() - WARNINGS));
-    }
+    warn(&loaded.warnings.iter().map(|warning| format!("{}: {warning}", path.display())).collect::<Vec<_>>());
     Ok(loaded)
+}
+
+/// Says what is odd.
+fn warn(warnings: &[String]) {
+    warnings.iter().take(WARNINGS).for_each(|warning| say(&format!("warning: {warning}")));
+    if warnings.len() > WARNINGS {
+        say(&format!("warning: and {} more", warnings.len() - WARNINGS));
+    }
 }
 
 /// A name in JSON: things that are named by numbers are numbers there.

@@ -1,0 +1,186 @@
+//! `dmos compare`: which strategy wins, by how much, and how sure that is.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use dmos_compare::comparison::{Comparison, FailedRun};
+use dmos_compare::regression;
+use dmos_core::Registry;
+use dmos_experiment::manifest::Manifest;
+use dmos_experiment::{Experiment, Merged, Options, Ready, Store, merge};
+use dmos_report::comparison::{self, Look};
+use dmos_scenario::Override;
+use serde::Serialize;
+
+use crate::args::{AnswerArguments, AnswerFormat, CompareArguments, ExperimentArguments};
+use crate::commands::warn;
+use crate::conducted::Conductor;
+use crate::failure::Failure;
+use crate::output::{print, print_json, say};
+
+pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(), Failure> {
+    if let Some(earlier) = &arguments.against {
+        return against(earlier, arguments, registry);
+    }
+    let (experiment, ready) = read(&arguments.experiment, registry)?;
+    let manifest = Manifest::new(experiment, NonZeroUsize::MIN);
+    let (merged, is_stopped) = results(manifest, &ready, arguments)?;
+    answer(&merged, &arguments.answer)?;
+    end(&merged, is_stopped, arguments)
+}
+
+/// Reads what is compared, and says what is odd about it.
+pub(crate) fn read(
+    arguments: &ExperimentArguments,
+    registry: &Registry,
+) -> Result<(Experiment, Ready), Failure> {
+    if arguments.files.is_empty() {
+        return Err(Failure::Input("name scenario files, or an experiment's file".to_owned()));
+    }
+    let duration = arguments.duration.as_ref().map(|duration| Override::option("duration", duration));
+    let options = Options {
+        flows: arguments.flow.clone(),
+        leaders: arguments.leader.clone(),
+        seeds: arguments.seeds,
+        baseline: arguments.baseline.clone(),
+        metrics: arguments.metric.clone(),
+        settings: arguments.set.iter().cloned().chain(duration).collect(),
+    };
+    let read = Experiment::read(&arguments.files, options, registry)?;
+    warn(&read.warnings);
+    Ok((read.experiment, read.ready))
+}
+
+/// Makes all runs that are not there yet; whether a signal ended it.
+fn results(
+    manifest: Manifest,
+    ready: &Ready,
+    arguments: &CompareArguments,
+) -> Result<(Merged, bool), Failure> {
+    let conductor = Conductor::new(arguments.jobs)?;
+    let Some(out) = &arguments.out else {
+        let runs: Vec<usize> = (0..manifest.runs()).collect();
+        let mut results = Vec::with_capacity(runs.len());
+        conductor.conduct(ready, &runs, |result| {
+            results.push(result);
+            Ok(())
+        })?;
+        return Ok((Merged::of(manifest, results), conductor.is_stopped()));
+    };
+    let store = Store::open_or_create(out, manifest)?;
+    let mut made = 0;
+    for shard in 0..store.manifest().shards.get() {
+        made += conductor.conduct_shard(&store, shard, ready)?.made;
+    }
+    let merged = merge(std::slice::from_ref(out))?;
+    let there = merged.results.len() - merged.missing().len() - made;
+    if there > 0 {
+        say(&format!("{there} of {} runs were there already, in `{}`", merged.results.len(), out.display()));
+    }
+    Ok((merged, conductor.is_stopped()))
+}
+
+/// Prints the answer.
+pub(crate) fn answer(merged: &Merged, arguments: &AnswerArguments) -> Result<(), Failure> {
+    let grid = merged.grid();
+    if arguments.format == AnswerFormat::Runs {
+        let csv = comparison::runs_csv(&grid).map_err(|error| Failure::Output(error.to_string()))?;
+        return print(&csv);
+    }
+    let experiment = &merged.manifest.experiment;
+    let failed =
+        merged.failed().map(|(run, why)| FailedRun { run: grid.axes.name(run), why: why.to_owned() });
+    let missing = merged.missing().len();
+    let comparison =
+        Comparison::of(&grid, experiment.baseline, &experiment.figures()?, missing, failed.collect());
+    match arguments.format {
+        AnswerFormat::Table => print(&comparison::text(&comparison, Look::Plain, arguments.top)),
+        AnswerFormat::Markdown => print(&comparison::text(&comparison, Look::Markdown, arguments.top)),
+        AnswerFormat::Csv => {
+            let csv = comparison::csv(&comparison).map_err(|error| Failure::Output(error.to_string()))?;
+            print(&csv)
+        }
+        AnswerFormat::Json => print_json(&Document {
+            version: &merged.manifest.version,
+            id: &merged.manifest.id,
+            comparison: &comparison,
+        }),
+        AnswerFormat::Runs => unreachable!("it was printed above"),
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: &'a str,
+    id: &'a str,
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+}
+
+/// Ends as the results are: interrupted, with runs that failed, or well.
+fn end(merged: &Merged, is_stopped: bool, arguments: &CompareArguments) -> Result<(), Failure> {
+    let missing = merged.missing().len();
+    if is_stopped && missing > 0 {
+        let runs = merged.results.len();
+        let kept = match &arguments.out {
+            Some(out) => {
+                format!("what is done is kept in `{}`; the same command goes on from there", out.display())
+            }
+            None => "nothing is kept; with `--out DIR` it would be".to_owned(),
+        };
+        return Err(Failure::Interrupted(format!(
+            "interrupted: {missing} of {runs} runs are missing; {kept}"
+        )));
+    }
+    failed(merged)
+}
+
+/// An error if runs failed.
+pub(crate) fn failed(merged: &Merged) -> Result<(), Failure> {
+    match merged.failed().count() {
+        0 => Ok(()),
+        failed => Err(Failure::Found(format!("error: {failed} of {} runs failed", merged.results.len()))),
+    }
+}
+
+/// Runs an earlier experiment again, and compares.
+fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) -> Result<(), Failure> {
+    let then = merge(&[earlier.to_owned()])?;
+    let missing = then.missing().len();
+    if missing == then.results.len() {
+        return Err(Failure::Input(format!("`{}` holds no results", earlier.display())));
+    }
+    if missing > 0 {
+        say(&format!("warning: {missing} of the earlier runs are missing; the others are compared"));
+    }
+    let mut warnings = Vec::new();
+    let experiment = then.manifest.experiment.clone();
+    let ready = experiment.ready(registry, &mut warnings)?;
+    warn(&warnings);
+    let (now, is_stopped) = results(Manifest::new(experiment, NonZeroUsize::MIN), &ready, arguments)?;
+    let regression = regression::against(&now.grid(), &then.grid());
+    match arguments.answer.format {
+        AnswerFormat::Table => {
+            print(&comparison::regression_text(&regression, Look::Plain, arguments.answer.top))?
+        }
+        AnswerFormat::Markdown => {
+            print(&comparison::regression_text(&regression, Look::Markdown, arguments.answer.top))?
+        }
+        AnswerFormat::Json => print_json(&regression)?,
+        AnswerFormat::Csv => {
+            let csv = comparison::regression_csv(&regression)
+                .map_err(|error| Failure::Output(error.to_string()))?;
+            print(&csv)?;
+        }
+        AnswerFormat::Runs => {
+            let csv =
+                comparison::runs_csv(&now.grid()).map_err(|error| Failure::Output(error.to_string()))?;
+            print(&csv)?;
+        }
+    }
+    end(&now, is_stopped, arguments)?;
+    if regression.is_worse() {
+        return Err(Failure::Found("error: something got worse".to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! `dmos criticality`: which nodes a network cannot do without.
+
+use dmos_core::{ItemId, Network, NodeId, Registry, Scenario, Span, Time};
+use dmos_experiment::criticality::{Criticality, Removal, criticality};
+use dmos_report::comparison::short;
+use dmos_report::table;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args::{CriticalityArguments, Format};
+use crate::commands::{json_name, load};
+use crate::conducted::Conductor;
+use crate::failure::Failure;
+use crate::output::{print, print_json};
+
+pub(crate) fn run(arguments: &CriticalityArguments, registry: &Registry) -> Result<(), Failure> {
+    let loaded = load(&arguments.scenario, &arguments.changes.overrides(), registry)?;
+    let seed = arguments.seed.unwrap_or(loaded.scenario.seed);
+    let scenario = Scenario { seed, ..loaded.scenario };
+    let at = arguments.at.unwrap_or(Span::from_nanos(scenario.duration.as_nanos() / 4));
+    if at >= scenario.duration {
+        return Err(Failure::Input(format!("--at {at}: the run lasts {}", scenario.duration)));
+    }
+    let conductor = Conductor::new(arguments.jobs)?;
+    dmos_sim::caught::keep_panics_quiet();
+    let found = criticality(&scenario, Time::ZERO + at, arguments.pairs, conductor.pool());
+    let _ = std::panic::take_hook();
+    let network = &*scenario.network;
+    match arguments.format {
+        Format::Table => print(&text(&scenario, &found, arguments.top))?,
+        Format::Csv => print(&csv(network, &found).map_err(|error| Failure::Output(error.to_string()))?)?,
+        Format::Json => print_json(&Document::of(&scenario, &found))?,
+    }
+    let failed = found.nodes.iter().chain(&found.pairs).filter_map(|removal| removal.failed.as_ref());
+    match failed.clone().next() {
+        Some(why) => Err(Failure::Found(format!("error: {} runs failed: {why}", failed.count()))),
+        None => Ok(()),
+    }
+}
+
+fn names(network: &Network, nodes: &[NodeId]) -> String {
+    let names: Vec<_> = nodes.iter().map(|&node| network.node_name(node)).collect();
+    names.join(" + ")
+}
+
+/// So many items are named; the others are counted.
+const ITEMS_NAMED: usize = 3;
+
+fn stops(network: &Network, stops: &[ItemId]) -> String {
+    // What comes last in the making says most.
+    let named = stops.iter().rev().take(ITEMS_NAMED).map(|&item| network.item_name(item).into_owned());
+    let mut words: Vec<String> = named.collect();
+    if stops.len() > ITEMS_NAMED {
+        words.push(format!("{} more", stops.len() - ITEMS_NAMED));
+    }
+    words.join(", ")
+}
+
+fn survives(removal: &Removal) -> String {
+    removal.time_to_survive.map_or_else(String::new, |spell| match spell.ended {
+        true => short(spell.lasted),
+        false => format!("over {}", short(spell.lasted)),
+    })
+}
+
+fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
+    let network = &*scenario.network;
+    let top = if top == 0 { usize::MAX } else { top };
+    let (flow, leader, seed) = (&scenario.flow, &scenario.leader, scenario.seed);
+    let mut text = format!(
+        "{}, {flow}, {leader}, seed {seed}: {} final batches with all nodes; each is taken out for good at {} s\n\n",
+        scenario.name,
+        found.final_batches,
+        short(found.at.as_secs_f64()),
+    );
+    let cells = |removal: &Removal| {
+        let mut cells = vec![
+            names(network, &removal.nodes),
+            format!("{:.3}", removal.exposure),
+            removal.impact.to_string(),
+        ];
+        if let Some(beyond) = removal.beyond {
+            cells.push(beyond.to_string());
+        }
+        cells.push(removal.loss.map(short).unwrap_or_default());
+        cells.push(survives(removal));
+        cells.push(stops(network, &removal.stops));
+        cells
+    };
+    let header =
+        ["without", "risk exposure", "final batches lost", "output lost, s", "survives, s", "cannot be made"];
+    text.push_str(&table::judged(&header, found.nodes.iter().take(top).map(cells)));
+    text.push_str(&more(found.nodes.len(), top));
+    if !found.pairs.is_empty() {
+        let header = [
+            "without both",
+            "risk exposure",
+            "final batches lost",
+            "beyond each alone",
+            "output lost, s",
+            "survives, s",
+            "cannot be made",
+        ];
+        text.push('\n');
+        text.push_str(&table::judged(&header, found.pairs.iter().take(top).map(cells)));
+        text.push_str(&more(found.pairs.len(), top));
+    }
+    text.push_str("\nsole sources: ");
+    let sole = found.sole_sources.iter();
+    let sole: Vec<String> = sole
+        .map(|&(item, node)| match (network.item_name(item), network.node_name(node)) {
+            (item, node) if item == node => item.into_owned(),
+            (item, node) => format!("{item} ({node})"),
+        })
+        .collect();
+    text.push_str(&if sole.is_empty() { "none".to_owned() } else { sole.join(", ") });
+    text.push('\n');
+    text
+}
+
+fn more(all: usize, top: usize) -> String {
+    if all > top { format!("and {} more rows: `--top 0` shows all\n", all - top) } else { String::new() }
+}
+
+fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([
+        "without",
+        "risk_exposure",
+        "final_batches",
+        "impact",
+        "beyond",
+        "loss_s",
+        "survives_s",
+        "fell",
+        "stops",
+    ])?;
+    let optional = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    for removal in found.nodes.iter().chain(&found.pairs) {
+        let spell = removal.time_to_survive;
+        let stops: Vec<_> = removal.stops.iter().map(|&item| network.item_name(item)).collect();
+        writer.write_record([
+            names(network, &removal.nodes),
+            removal.exposure.to_string(),
+            removal.final_batches.to_string(),
+            removal.impact.to_string(),
+            removal.beyond.map(|beyond| beyond.to_string()).unwrap_or_default(),
+            optional(removal.loss),
+            optional(spell.map(|spell| spell.lasted)),
+            spell.map(|spell| spell.ended.to_string()).unwrap_or_default(),
+            stops.join(" "),
+        ])?;
+    }
+    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8(bytes).expect("it was written from strings"))
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    scenario: &'a str,
+    flow: String,
+    leader: String,
+    seed: u64,
+    at_s: f64,
+    final_batches: u64,
+    nodes: Vec<Entry>,
+    pairs: Vec<Entry>,
+    /// Item and node.
+    sole_sources: Vec<[Value; 2]>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    without: Vec<Value>,
+    risk_exposure: f64,
+    final_batches: u64,
+    impact: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beyond: Option<i64>,
+    loss_s: Option<f64>,
+    /// From the removal until the output falls, or at least so long if it never does.
+    survives_s: Option<f64>,
+    falls: Option<bool>,
+    stops: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+impl<'a> Document<'a> {
+    fn of(scenario: &'a Scenario, found: &Criticality) -> Self {
+        let network = &*scenario.network;
+        let node = |node: NodeId| json_name(network.node_names(), network.node_name(node));
+        let item = |item: ItemId| json_name(network.node_names(), network.item_name(item));
+        let entry = |removal: &Removal| Entry {
+            without: removal.nodes.iter().map(|&id| node(id)).collect(),
+            risk_exposure: removal.exposure,
+            final_batches: removal.final_batches,
+            impact: removal.impact,
+            beyond: removal.beyond,
+            loss_s: removal.loss,
+            survives_s: removal.time_to_survive.map(|spell| spell.lasted),
+            falls: removal.time_to_survive.map(|spell| spell.ended),
+            stops: removal.stops.iter().map(|&id| item(id)).collect(),
+            failed: removal.failed.clone(),
+        };
+        Self {
+            scenario: &scenario.name,
+            flow: scenario.flow.to_string(),
+            leader: scenario.leader.to_string(),
+            seed: scenario.seed,
+            at_s: found.at.as_secs_f64(),
+            final_batches: found.final_batches,
+            nodes: found.nodes.iter().map(entry).collect(),
+            pairs: found.pairs.iter().map(entry).collect(),
+            sole_sources: found.sole_sources.iter().map(|&(id, of)| [item(id), node(of)]).collect(),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `dmos sweep`: the runs of a comparison on other machines. It starts no process and watches none: that is a batch
+//! engine's work, and this is the contract with it.
+
+mod emit;
+
+use std::env;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use dmos_core::Registry;
+use dmos_experiment::manifest::{Manifest, SHARDS_MAX};
+use dmos_experiment::{Store, merge, ranges};
+
+use crate::args::{Shard, SweepCommand};
+use crate::commands::{compare, warn};
+use crate::conducted::Conductor;
+use crate::failure::Failure;
+use crate::output::{print, say};
+
+pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Failure> {
+    match command {
+        SweepCommand::Plan { experiment, shards, out } => {
+            if shards.get() > SHARDS_MAX {
+                return Err(Failure::Input(format!("at most {SHARDS_MAX} shards")));
+            }
+            let (experiment, _) = compare::read(experiment, registry)?;
+            plan(Manifest::new(experiment, *shards), *shards, out)
+        }
+        SweepCommand::Run { manifest, shard, out, jobs } => shard_of(manifest, *shard, out, *jobs, registry),
+        SweepCommand::Status { dir, manifest, missing } => status(dir, manifest.as_deref(), *missing),
+        SweepCommand::Merge { dirs, allow_missing, answer } => {
+            let merged = merge(dirs)?;
+            let missing = merged.missing().len();
+            if missing > 0 && !allow_missing {
+                return Err(Failure::Incomplete(format!(
+                    "error: {missing} of {} runs are missing; `dmos sweep status DIR --missing` says which shards to run, `--allow-missing` answers from what is there",
+                    merged.results.len()
+                )));
+            }
+            compare::answer(&merged, answer)?;
+            compare::failed(&merged)
+        }
+        SweepCommand::Emit { engine, manifest, out, jobs } => {
+            let shards = Manifest::read(manifest)?.shards;
+            print(&emit::script(*engine, &emit::Task { manifest, out, jobs: *jobs, shards }))
+        }
+    }
+}
+
+fn plan(manifest: Manifest, asked: NonZeroUsize, out: &Path) -> Result<(), Failure> {
+    manifest
+        .write(out)
+        .map_err(|error| Failure::Output(format!("cannot write `{}`: {error}", out.display())))?;
+    let shards = manifest.shards;
+    let fewer = if shards < asked { ", one for each run" } else { "" };
+    say(&format!("{} runs in {shards} shards{fewer}; the manifest is `{}`", manifest.runs(), out.display()));
+    Ok(())
+}
+
+fn shard_of(
+    path: &Path,
+    shard: Shard,
+    out: &Path,
+    jobs: Option<NonZeroUsize>,
+    registry: &Registry,
+) -> Result<(), Failure> {
+    let manifest = Manifest::read_ours(path)?;
+    let shard = match shard {
+        Shard::Number(number) => number,
+        Shard::Auto => auto(|name| env::var(name).ok())?,
+    };
+    let shards = manifest.shards;
+    if shard >= shards.get() {
+        return Err(Failure::Input(format!(
+            "there is no shard {shard}: `{}` has {shards}, from 0 to {}",
+            path.display(),
+            shards.get() - 1
+        )));
+    }
+    let store = Store::open_or_create(out, manifest)?;
+    if store.manifest().shards != shards {
+        return Err(Failure::Input(format!(
+            "`{}` holds results of the same runs, but cut into {} shards and not {shards}; name another directory",
+            out.display(),
+            store.manifest().shards
+        )));
+    }
+    let result = if store.is_finished(shard) {
+        // An engine may try again what was done long ago; it costs nothing.
+        let attempt = store.attempt(shard)?;
+        let failed = attempt.failed();
+        attempt.end()?;
+        crate::conducted::ShardResult { made: 0, left: 0, failed }
+    } else {
+        let mut warnings = Vec::new();
+        let ready = store.manifest().experiment.ready(registry, &mut warnings)?;
+        warn(&warnings);
+        let conductor = Conductor::new(jobs)?;
+        conductor.conduct_shard(&store, shard, &ready)?
+    };
+    let words = format!("shard {shard} of {shards}: {} runs made", result.made);
+    if result.left > 0 {
+        return Err(Failure::Interrupted(format!("{words}, {} left: interrupted", result.left)));
+    }
+    if result.failed > 0 {
+        return Err(Failure::Found(format!("{words}, complete; {} runs failed", result.failed)));
+    }
+    say(&format!("{words}, complete"));
+    Ok(())
+}
+
+/// What batch engines call the number of a task, counted from 0.
+const TASK_NUMBERS: [&str; 3] = ["SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "JOB_COMPLETION_INDEX"];
+
+/// The number of the batch engine's task. That of shards is never taken from there: with an array of 3,7,9 an engine
+/// says that there are three.
+fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<usize, Failure> {
+    let set: Vec<(&str, String)> =
+        TASK_NUMBERS.into_iter().filter_map(|name| Some((name, variable(name)?))).collect();
+    match &set[..] {
+        [(name, value)] => value.parse().map_err(|_| {
+            Failure::Input(format!("`{name}` is `{value}`, which is not the number of a shard"))
+        }),
+        [] => Err(Failure::Input(format!(
+            "`--shard auto` takes the number from {}, and none is set; name a shard",
+            TASK_NUMBERS.join(", ")
+        ))),
+        several => {
+            let names: Vec<_> = several.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let names = names.join(" and ");
+            Err(Failure::Input(format!("`--shard auto` cannot choose between {names}; name a shard")))
+        }
+    }
+}
+
+fn status(dir: &Path, manifest: Option<&Path>, only_missing: bool) -> Result<(), Failure> {
+    let store = match manifest {
+        Some(manifest) => Store::expected(dir, Manifest::read(manifest)?)?,
+        None => Store::open(dir)?,
+    };
+    let manifest = store.manifest();
+    let shards = manifest.shards.get();
+    let (mut done, mut incomplete) = (0, Vec::new());
+    for shard in 0..shards {
+        let of_shard = store.done(shard)?;
+        done += of_shard;
+        if !store.is_finished(shard) {
+            incomplete.push(shard);
+        }
+    }
+    let missing = ranges::show(&incomplete);
+    let runs = manifest.runs();
+    if only_missing {
+        print(&format!("{missing}\n"))?;
+    } else {
+        let complete = shards - incomplete.len();
+        print(&format!("{complete} of {shards} shards complete, {done} of {runs} runs done\n"))?;
+        if !incomplete.is_empty() {
+            print(&format!("not complete: {missing}\n"))?;
+        }
+    }
+    match incomplete.is_empty() {
+        true => Ok(()),
+        // It was said on stdout.
+        false => Err(Failure::Incomplete(String::new())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_taken_from_one_engine_only() {
+        let with = |set: &[(&str, &str)]| {
+            let set: Vec<(String, String)> =
+                set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            auto(move |name| set.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
+                .map_err(|failure| failure.to_string())
+        };
+        assert_eq!(with(&[("HQ_TASK_ID", "7")]), Ok(7));
+        assert!(with(&[]).is_err_and(|why| why.contains("none is set")));
+        let both = with(&[("HQ_TASK_ID", "7"), ("SLURM_ARRAY_TASK_ID", "3")]);
+        assert!(both.is_err_and(|why| why.contains("SLURM_ARRAY_TASK_ID=3 and HQ_TASK_ID=7")));
+        assert!(with(&[("JOB_COMPLETION_INDEX", "x")]).is_err());
+    }
+}

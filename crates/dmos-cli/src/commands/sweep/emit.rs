@@ -1,0 +1,125 @@
+//! Scripts for batch engines, to read, change and hand in.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use crate::args::Engine;
+
+/// What each task does.
+pub(crate) struct Task<'a> {
+    /// The manifest, as tasks find it.
+    pub(crate) manifest: &'a Path,
+    /// Where tasks keep results.
+    pub(crate) out: &'a Path,
+    /// Runs at once in a task.
+    pub(crate) jobs: NonZeroUsize,
+    /// How many tasks there are.
+    pub(crate) shards: NonZeroUsize,
+}
+
+/// The script.
+pub(crate) fn script(engine: Engine, task: &Task<'_>) -> String {
+    let template = match engine {
+        Engine::Slurm => SLURM,
+        Engine::Hyperqueue => HYPERQUEUE,
+        Engine::Kubernetes => KUBERNETES,
+        Engine::Parallel => PARALLEL,
+    };
+    let shown = |path: &Path| match engine {
+        // In YAML's double quotes.
+        Engine::Kubernetes => path.display().to_string().replace('\\', "\\\\").replace('"', "\\\""),
+        _ => quote(&path.display().to_string()),
+    };
+    template
+        .replace("MANIFEST", &shown(task.manifest))
+        .replace("RESULTS", &shown(task.out))
+        .replace("JOBS", &task.jobs.to_string())
+        .replace("LAST", &(task.shards.get() - 1).to_string())
+        .replace("SHARDS", &task.shards.to_string())
+}
+
+/// As a word of a shell.
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+const SLURM: &str = r#"#!/bin/bash
+# Hand in:   array=$(sbatch --parsable THIS-FILE)
+# Answer:    sbatch --dependency="afterany:$array" --output=answer.txt --wrap 'dmos sweep merge RESULTS'
+#            (not afterok: it would wait for ever once a shard failed; merge itself refuses what is not whole)
+# Go on:     sbatch --array="$(dmos sweep status RESULTS --missing)" THIS-FILE
+#SBATCH --job-name=dmos
+#SBATCH --array=0-LAST
+#SBATCH --cpus-per-task=JOBS
+#SBATCH --output=dmos-%a.log
+#SBATCH --open-mode=append
+# What a dead node leaves behind is run elsewhere; a task that is told to end keeps what is done (exit code 75).
+#SBATCH --requeue
+#SBATCH --signal=B:TERM@60
+exec dmos sweep run --manifest MANIFEST --shard auto --out RESULTS --jobs JOBS
+"#;
+
+const HYPERQUEUE: &str = r#"#!/bin/sh
+# Hands in one task for each shard; a worker that dies gives its tasks back. Then wait, and put the answer together:
+#   hq job wait last && dmos sweep merge RESULTS
+# Go on with what is missing: --array="$(dmos sweep status RESULTS --missing)"
+exec hq submit --name=dmos --array=0-LAST --cpus=JOBS --crash-limit=10 --stdout=none \
+    -- dmos sweep run --manifest MANIFEST --shard auto --out RESULTS --jobs JOBS
+"#;
+
+const PARALLEL: &str = r#"#!/bin/sh
+# Runs the shards on this machine, or with --sshlogin on others that see the same files; --resume-failed goes on.
+seq 0 LAST | parallel --joblog dmos.log --resume-failed \
+    dmos sweep run --manifest MANIFEST --shard {} --out RESULTS --jobs JOBS
+dmos sweep merge RESULTS
+"#;
+
+const KUBERNETES: &str = r#"# An indexed job: one completion for each shard. It needs an image with `dmos`, and a volume that holds the manifest
+# and takes the results; put in their names. Then, where the volume can be read: dmos sweep merge RESULTS
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: dmos
+spec:
+  completionMode: Indexed
+  completions: SHARDS
+  parallelism: 4
+  backoffLimitPerIndex: 10
+  podFailurePolicy:
+    rules:
+      # Some runs failed, or the input is bad: trying again would not help.
+      - action: FailIndex
+        onExitCodes: {containerName: dmos, operator: In, values: [1, 2]}
+      # The node was drained or lost: that is nobody's failure.
+      - action: Ignore
+        onPodConditions: [{type: DisruptionTarget}]
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 60
+      containers:
+        - name: dmos
+          image: YOUR-IMAGE
+          workingDir: /work
+          command: [dmos, sweep, run, --manifest, "MANIFEST", --shard, auto, --out, "RESULTS", --jobs, "JOBS"]
+          resources: {requests: {cpu: "JOBS"}}
+          volumeMounts: [{name: work, mountPath: /work}]
+      volumes:
+        - name: work
+          persistentVolumeClaim: {claimName: YOUR-VOLUME}
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_where_they_must_be() {
+        assert_eq!(quote("a/b-1.json"), "a/b-1.json");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,104 @@
+//! Makes the runs of an experiment, with progress on a terminal, until all are made or a signal asks for the end.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dmos_experiment::conduct::{RunResult, conduct, threads};
+use dmos_experiment::{Ready, Store};
+use dmos_sim::caught::keep_panics_quiet;
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::ThreadPool;
+
+use crate::failure::Failure;
+
+/// Threads, and a wish to end that may come from outside.
+pub(crate) struct Conductor {
+    pool: ThreadPool,
+    stop: Arc<AtomicBool>,
+}
+
+impl Conductor {
+    /// From here on signals end the work cleanly; a second one ends it at once.
+    pub(crate) fn new(jobs: Option<NonZeroUsize>) -> Result<Self, Failure> {
+        let pool =
+            threads(jobs).map_err(|error| Failure::Output(format!("cannot start threads: {error}")))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        for &signal in SIGNALS {
+            let listens = signal_hook::flag::register_conditional_shutdown(signal, 75, Arc::clone(&stop))
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)));
+            listens.map_err(|error| Failure::Output(format!("cannot listen to signals: {error}")))?;
+        }
+        Ok(Self { pool, stop })
+    }
+
+    /// The threads.
+    pub(crate) fn pool(&self) -> &ThreadPool {
+        &self.pool
+    }
+
+    /// Whether a signal came.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Makes these runs, and hands over each result as it comes.
+    pub(crate) fn conduct(
+        &self,
+        ready: &Ready,
+        runs: &[usize],
+        mut take: impl FnMut(RunResult) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        if runs.is_empty() {
+            return Ok(());
+        }
+        // It shows itself on a terminal only.
+        let bar = ProgressBar::new(runs.len() as u64);
+        let style = "{bar:30} {pos} of {len} runs, {per_sec} a second, {eta} left{msg}";
+        bar.set_style(ProgressStyle::with_template(style).expect("the template is valid"));
+        keep_panics_quiet();
+        let result = conduct(ready, runs, &self.pool, &self.stop, |result| {
+            bar.inc(1);
+            if self.is_stopped() {
+                bar.set_message("; finishing what is under way, once more ends at once");
+            }
+            take(result)
+        });
+        let _ = std::panic::take_hook();
+        bar.finish_and_clear();
+        result
+    }
+
+    /// Makes the runs of a shard that are not there yet.
+    pub(crate) fn conduct_shard(
+        &self,
+        store: &Store,
+        shard: usize,
+        ready: &Ready,
+    ) -> Result<ShardResult, Failure> {
+        let mut attempt = store.attempt(shard)?;
+        let remaining = attempt.remaining();
+        self.conduct(ready, &remaining, |result| Ok(attempt.keep(&result)?))?;
+        let (failed, left) = (attempt.failed(), attempt.remaining().len());
+        attempt.end()?;
+        Ok(ShardResult { made: remaining.len() - left, left, failed })
+    }
+}
+
+/// What became of a shard.
+pub(crate) struct ShardResult {
+    /// Runs made now.
+    pub(crate) made: usize,
+    /// Runs still to be made.
+    pub(crate) left: usize,
+    /// Runs that failed, now or before.
+    pub(crate) failed: usize,
+}
+
+/// Ctrl-C, and what batch engines send before they kill.
+#[cfg(unix)]
+const SIGNALS: &[i32] =
+    &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGUSR1];
+
+#[cfg(not(unix))]
+const SIGNALS: &[i32] = &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
