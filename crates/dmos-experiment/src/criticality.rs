@@ -23,7 +23,7 @@ pub struct Criticality {
     pub final_batches: u64,
     /// What each node means, the most critical first.
     pub nodes: Vec<Removal>,
-    /// What each pair means, likewise; empty if it was not asked for.
+    /// What each pair means, those first that mean most beyond each alone; empty if it was not asked for.
     pub pairs: Vec<Removal>,
     /// Items that a single node can make, and that node.
     pub sole_sources: Vec<(ItemId, NodeId)>,
@@ -82,7 +82,8 @@ pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool
         removal.exposure = removal.impact as f64 / largest;
     }
     nodes.sort_by_key(|removal| std::cmp::Reverse(removal.impact));
-    two.sort_by_key(|removal| std::cmp::Reverse((removal.impact, removal.beyond)));
+    // Pairs with a node that is critical alone say nothing new.
+    two.sort_by_key(|removal| std::cmp::Reverse((removal.beyond, removal.impact)));
     let sole = |item: ItemId| match makers.of_item(item) {
         [only] => Some((item, *only)),
         _ => None,

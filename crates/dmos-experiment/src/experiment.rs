@@ -10,7 +10,7 @@ use dmos_graph::names::nearest;
 use dmos_scenario::experiment::Variation;
 use dmos_scenario::file::StrategyField;
 use dmos_scenario::{
-    DEFAULT_FLOW, DEFAULT_LEADER, LoadedExperiment, Override, ScenarioError, Seeds, Strategies,
+    DEFAULT_FLOW, DEFAULT_LEADER, LoadedExperiment, Override, ScenarioError, Seeds, Strategies, explain,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
@@ -262,7 +262,11 @@ impl Experiment {
             let scenario = loaded.scenario;
             let network = &*scenario.network;
             let fail = |family: &str, call: &StrategyCall, error: &StrategyError| {
-                ExperimentError::Input(format!("{family} strategy `{call}`, in {}: {error}", case.name))
+                ExperimentError::Input(format!(
+                    "{family} strategy `{call}`, in {}: {}",
+                    case.name,
+                    explain(error)
+                ))
             };
             let flow = |choice: &Choice| match choice {
                 Choice::Own => Ok(scenario.flow.clone()),

@@ -132,19 +132,21 @@ impl Store {
     /// If the directory holds anything else, or cannot be made.
     pub fn open_or_create(directory: &Path, manifest: Manifest) -> Result<Self, StoreError> {
         let path = directory.join(EXPERIMENT);
-        if path.exists() {
-            let there = Manifest::read(&path)?;
-            if there.id != manifest.id {
-                return Err(StoreError::OtherExperiment { directory: directory.to_owned() });
-            }
-            Ok(Self { directory: directory.to_owned(), manifest: there })
-        } else {
-            if !dmos_report::whole::is_free(directory) {
+        if !path.exists() {
+            if holds_anything_else(directory) {
                 return Err(StoreError::Taken { directory: directory.to_owned() });
             }
-            manifest.write(&path).map_err(|source| StoreError::Io { what: "write", path, source })?;
-            Ok(Self { directory: directory.to_owned(), manifest })
+            manifest.write(&path).map_err(|source| StoreError::Io {
+                what: "write",
+                path: path.clone(),
+                source,
+            })?;
         }
+        let there = Manifest::read(&path)?;
+        if there.id != manifest.id {
+            return Err(StoreError::OtherExperiment { directory: directory.to_owned() });
+        }
+        Ok(Self { directory: directory.to_owned(), manifest: there })
     }
 
     /// The results in a directory, of whichever version of this program.
@@ -290,6 +292,15 @@ impl Store {
         self.read(shard, &mut lines)?;
         Ok(Attempt { store: self, shard, lines, part: None, unsynced: 0 })
     }
+}
+
+/// Whether a directory holds what is not a store's. Other tasks may be about to begin in it just now: their temporary
+/// files, whose names begin with a point, are no matter.
+fn holds_anything_else(directory: &Path) -> bool {
+    let is_ours = |name: &str| name == EXPERIMENT || name.starts_with("shard-") || name.starts_with('.');
+    fs::read_dir(directory).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| !is_ours(&entry.file_name().to_string_lossy())))
+    })
 }
 
 /// The name of the manifest in a directory of results.

@@ -46,7 +46,7 @@ impl Look {
 #[must_use]
 pub fn text(comparison: &Comparison, look: Look, top: usize) -> String {
     let axes = &comparison.axes;
-    let mut text = look.heading(&experiment(axes));
+    let mut text = look.heading(&size(axes));
     text.push_str(&look.note(&format!(
         "The baseline is {}/{}. Every difference is to it on the same seed: the same faults, delays and demand.",
         comparison.baseline_flow, comparison.baseline_leader
@@ -74,7 +74,9 @@ pub fn text(comparison: &Comparison, look: Look, top: usize) -> String {
     text
 }
 
-fn experiment(axes: &Axes) -> String {
+/// What an experiment consists of, in words.
+#[must_use]
+pub fn size(axes: &Axes) -> String {
     let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let strategies = |count: usize, kind: &str| match count {
         1 => format!("1 {kind} strategy"),
@@ -107,7 +109,7 @@ fn ranking(table: &Table, axes: &Axes, look: Look, top: usize) -> String {
     let horizon =
         table.horizon_s.map(|horizon| format!(", mean up to {} s", short(horizon))).unwrap_or_default();
     let figure = table.figure.name();
-    let mut text = look.heading(&format!("{place}: {by} by {figure} ({}{better}{horizon})", table.unit));
+    let mut text = look.heading(&format!("{place}: {by}, by {figure} ({}{better}{horizon})", table.unit));
     if table.case.is_none() && table.cases < axes.cases.len() {
         let note = format!(
             "Over {} of the cases: in the others, {figure} is zero or none for everybody.",

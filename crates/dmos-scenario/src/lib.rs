@@ -35,9 +35,10 @@ pub use document::Override;
 pub use error::ScenarioError;
 pub use experiment::{ExperimentFile, LoadedExperiment, Seeds, Strategies};
 pub use file::ScenarioFile;
-pub use resolve::{DEFAULT_FLOW, DEFAULT_LEADER, unknown_node};
+pub use resolve::{DEFAULT_FLOW, DEFAULT_LEADER, explain, unknown_node};
 
 use document::Document;
+use error::{Located, Place};
 
 /// The largest scenario file that is read, in bytes. Networks beyond that are better generated, or
 /// described in groups of like nodes.
@@ -61,6 +62,10 @@ pub struct Loaded {
 pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, ScenarioError> {
     let name = path.display().to_string();
     let text = read_text(path)?;
+    if LoadedExperiment::is_one(&text) {
+        let message = format!("`{name}` is an experiment's file; `dmos compare {name}` runs it");
+        return Err(ScenarioError::new(&name, "", vec![Located { message, place: Place::Whole }]));
+    }
     parse(&name, &stem(path), text, overrides, registry)
 }
 

@@ -166,7 +166,9 @@ fn strategy_path(field: &str, error: &StrategyError) -> Path {
     }
 }
 
-fn explain(error: &StrategyError) -> String {
+/// Says what is wrong with the call of a strategy, and suggests a name that is much the same.
+#[must_use]
+pub fn explain(error: &StrategyError) -> String {
     let near = match error {
         StrategyError::UnknownName { name, known, .. } => nearest(name, known.iter().copied()),
         StrategyError::UnknownParam { param, known, .. } => nearest(param, known.iter().copied()),

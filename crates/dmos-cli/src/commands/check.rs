@@ -1,9 +1,13 @@
-//! `dmos check`: validates scenarios without running them.
+//! `dmos check`: validates scenarios and experiments without running them.
+
+use std::path::Path;
 
 use dmos_core::Registry;
+use dmos_experiment::{Experiment, Options};
+use dmos_scenario::{LoadedExperiment, Override};
 
 use crate::args::CheckArguments;
-use crate::commands::load;
+use crate::commands::{load, warn};
 use crate::failure::Failure;
 use crate::output::{print, say};
 
@@ -11,13 +15,8 @@ pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(),
     let overrides = arguments.changes.overrides();
     let mut last_failure = None;
     for path in &arguments.scenarios {
-        match load(path, &overrides, registry) {
-            Ok(loaded) => {
-                let network = &loaded.scenario.network;
-                let (nodes, items) = (network.node_count(), network.item_count());
-                let duration = loaded.scenario.duration;
-                print(&format!("{}: {nodes} nodes, {items} items, {duration}\n", path.display()))?;
-            }
+        match check(path, &overrides, registry) {
+            Ok(words) => print(&format!("{}: {words}\n", path.display()))?,
             // All files are checked; each failure but the last is said here.
             Err(failure) => {
                 if let Some(earlier) = last_failure.replace(failure) {
@@ -27,4 +26,17 @@ pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(),
         }
     }
     last_failure.map_or(Ok(()), Err)
+}
+
+/// What a file comes to, if it is valid.
+fn check(path: &Path, overrides: &[Override], registry: &Registry) -> Result<String, Failure> {
+    if dmos_scenario::read_text(path).is_ok_and(|text| LoadedExperiment::is_one(&text)) {
+        let options = Options { settings: overrides.to_vec(), ..Options::default() };
+        let read = Experiment::read(&[path.to_owned()], options, registry)?;
+        warn(&read.warnings);
+        return Ok(dmos_report::comparison::size(read.ready.axes()));
+    }
+    let scenario = load(path, overrides, registry)?.scenario;
+    let (nodes, items) = (scenario.network.node_count(), scenario.network.item_count());
+    Ok(format!("{nodes} nodes, {items} items, {}", scenario.duration))
 }

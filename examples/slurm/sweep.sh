@@ -1,0 +1,14 @@
+#!/bin/bash
+# Hand in:   array=$(sbatch --parsable THIS-FILE)
+# Answer:    sbatch --dependency="afterany:$array" --output=answer.txt --wrap 'dmos sweep merge results'
+#            (not afterok: it would wait for ever once a shard failed; merge itself refuses what is not whole)
+# Go on:     sbatch --array="$(dmos sweep status results --missing)" THIS-FILE
+#SBATCH --job-name=dmos
+#SBATCH --array=0-15
+#SBATCH --cpus-per-task=1
+#SBATCH --output=dmos-%a.log
+#SBATCH --open-mode=append
+# What a dead node leaves behind is run elsewhere; a task that is told to end keeps what is done (exit code 75).
+#SBATCH --requeue
+#SBATCH --signal=B:TERM@60
+exec dmos sweep run --manifest manifest.json --shard auto --out results --jobs 1
