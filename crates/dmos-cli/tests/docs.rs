@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use dmos_compare::{Better, RunMetric};
 use dmos_core::faults::{ClockFaults, DiskFaults, GoodsInCrash, Operator};
 use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Metric, Property, Registry};
@@ -45,6 +46,22 @@ fn every_metric_is_defined() {
     let rows: String = Metric::ALL.iter().map(row).collect();
     let head = "| metric | unit | reported by | what it counts, and when |\n|---|---|---|---|\n";
     check_made("docs/metrics.md", &format!("{head}{rows}"));
+}
+
+#[test]
+fn every_metric_of_runs_is_defined() {
+    let row = |metric: &RunMetric| {
+        let better = match metric.better() {
+            Better::More => "more",
+            Better::Less => "less",
+            Better::Neither => "",
+        };
+        let (name, unit) = (metric.name(), metric.unit());
+        format!("| `{name}` | {unit} | {better} | {} | {} |\n", metric.definition(), metric.source())
+    };
+    let rows: String = RunMetric::ALL.iter().map(row).collect();
+    let head = "| metric | unit | better | what it says | source |\n|---|---|---|---|---|\n";
+    check_made("docs/comparing.md", &format!("{head}{rows}"));
 }
 
 #[test]
