@@ -1,13 +1,15 @@
 //! Makes the runs of an experiment, with progress on a terminal, until all are made or a signal asks for the end.
 
+use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dmos_experiment::conduct::{RunResult, conduct, threads};
 use dmos_experiment::{Ready, Store};
+use dmos_report::comparison::short;
 use dmos_sim::caught::keep_panics_quiet;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rayon::ThreadPool;
 
 use crate::failure::Failure;
@@ -54,8 +56,13 @@ impl Conductor {
         }
         // It shows itself on a terminal only.
         let bar = ProgressBar::new(runs.len() as u64);
-        let style = "{bar:30} {pos} of {len} runs, {per_sec} a second, {eta} left{msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template is valid"));
+        let style = "{bar:30} {pos} of {len} runs, {rate} a second, {eta} left{msg}";
+        let style = ProgressStyle::with_template(style).expect("the template is valid");
+        let rate = |state: &ProgressState, to: &mut dyn Write| {
+            // A bar that cannot be written is no matter.
+            let _ = write!(to, "{}", short(state.per_sec()));
+        };
+        bar.set_style(style.with_key("rate", rate));
         keep_panics_quiet();
         let result = conduct(ready, runs, &self.pool, &self.stop, |result| {
             bar.inc(1);

@@ -138,3 +138,44 @@ fn alarms(grid: &Grid) -> Vec<Alarm> {
     }
     alarms
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::Place;
+    use crate::outcome::{Outcome, Spells};
+
+    #[test]
+    fn every_question_is_answered_and_nothing_is_overlooked() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let axes = Axes {
+            cases: names(&["small", "large"]),
+            flows: names(&["plain", "good"]),
+            leaders: names(&["bully", "raft"]),
+            seeds: vec![1, 2, 3],
+        };
+        let outcome = |run: usize| {
+            let Place { case, flow, leader, .. } = axes.place(run);
+            let mut numbers = vec![None; Figure::all().count()];
+            numbers[Figure::Run(RunMetric::FinalBatches).index()] = Some(10.0 + flow as f64);
+            let lost = if (case, flow, leader) == (1, 1, 0) { 2.0 } else { 0.0 };
+            numbers[Figure::Run(RunMetric::Lost).index()] = Some(lost);
+            Some(Outcome { numbers, spells: Spells::default() })
+        };
+        let grid = Grid::new(axes.clone(), (0..axes.runs()).map(outcome).collect());
+        let figures = [Figure::Run(RunMetric::FinalBatches), Figure::Run(RunMetric::Lost)];
+        let comparison = Comparison::of(&grid, (1, 1), &figures, 0, Vec::new());
+        // Two cases and all of them, three ways, two figures.
+        assert_eq!(comparison.tables.len(), 3 * 3 * 2);
+        let last = &comparison.tables[12];
+        assert_eq!((last.case.as_ref(), last.by, last.rows[0].name.as_str()), (None, By::Flow, "good"));
+        assert_eq!(
+            (comparison.baseline_flow.as_str(), comparison.baseline_leader.as_str()),
+            ("good", "raft")
+        );
+        let [alarm] = &comparison.alarms[..] else { panic!("{:?}", comparison.alarms) };
+        assert_eq!((alarm.metric, alarm.case.as_str(), alarm.runs), ("lost", "large", 3));
+        assert_eq!(alarm.first, "large, good/bully, seed 1");
+        assert!(comparison.profiles.is_empty());
+    }
+}
