@@ -8,10 +8,11 @@ use dmos_core::strategy::StrategyCall;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_yaml::{Mapping, Value};
 
-use crate::document::{Document, Override, Step};
+use crate::document::{Document, Step};
 use crate::error::ScenarioError;
 use crate::file::StrategyField;
 use crate::outline::{Shape, outline};
+use crate::setting::{Override, inline};
 
 /// A whole file.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
@@ -244,23 +245,6 @@ impl LoadedExperiment {
         let key = path.as_str().unwrap_or_default();
         Override::new(key, value.clone(), &self.origin)
             .map_err(|message| self.error(&[section, key], message))
-    }
-}
-
-/// A value on one line, without quotes.
-pub(crate) fn inline(value: &Value) -> String {
-    let all = |values: &[Value]| values.iter().map(inline).collect::<Vec<_>>().join(", ");
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        Value::Sequence(values) => format!("[{}]", all(values)),
-        Value::Mapping(map) => {
-            let pair = |(key, value): (&Value, &Value)| format!("{}: {}", inline(key), inline(value));
-            format!("{{{}}}", map.iter().map(pair).collect::<Vec<_>>().join(", "))
-        }
-        Value::Tagged(tagged) => inline(&tagged.value),
     }
 }
 

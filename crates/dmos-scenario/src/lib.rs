@@ -10,7 +10,8 @@
 //! | module | its job |
 //! |---|---|
 //! | [`outline`] | the shape of a document with the place of everything, and the guard before the reader |
-//! | `document` | a document with settings from the command line put in |
+//! | `setting` | a value that takes the place of the one in a scenario's file |
+//! | `document` | a document with settings put in, and the place of each of its values |
 //! | [`file`](mod@file) | what a scenario file may say, and how one is written |
 //! | [`experiment`] | what an experiment's file may say |
 //! | `resolve` | from what a file says to a valid scenario |
@@ -24,6 +25,7 @@ pub mod experiment;
 pub mod file;
 pub mod outline;
 mod resolve;
+mod setting;
 
 use std::fs::File;
 use std::io::Read;
@@ -31,11 +33,11 @@ use std::path::Path;
 
 use dmos_core::{Registry, Scenario};
 
-pub use document::Override;
 pub use error::ScenarioError;
 pub use experiment::{ExperimentFile, LoadedExperiment, Seeds, Strategies};
 pub use file::ScenarioFile;
 pub use resolve::{DEFAULT_FLOW, DEFAULT_LEADER, explain, unknown_node};
+pub use setting::Override;
 
 use document::Document;
 use error::{Located, Place};
