@@ -10,6 +10,8 @@ use rand::rngs::ChaCha8Rng;
 /// Events to come.
 pub(crate) struct EventQueue<E> {
     heap: BinaryHeap<Reverse<Entry<E>>>,
+    /// An event that is often put off: there is at most one such.
+    tick: Option<Entry<E>>,
     inserted: u64,
     /// Draws the order of events of the same instant, if it is to be drawn.
     ties: Option<ChaCha8Rng>,
@@ -55,31 +57,50 @@ impl<E> Ord for Entry<E> {
 impl<E> EventQueue<E> {
     /// An empty queue; with a generator, events of the same instant come in an order that it draws.
     pub(crate) fn new(ties: Option<ChaCha8Rng>) -> Self {
-        Self { heap: BinaryHeap::new(), inserted: 0, ties }
+        Self { heap: BinaryHeap::new(), tick: None, inserted: 0, ties }
     }
 
     #[inline]
     pub(crate) fn push(&mut self, at: Time, event: E) {
+        let entry = self.entry(at, event);
+        self.heap.push(Reverse(entry));
+    }
+
+    /// Puts this in place of what was put here before, if that has not happened yet.
+    pub(crate) fn put_tick(&mut self, at: Option<Time>, event: E) {
+        self.tick = at.map(|at| self.entry(at, event));
+    }
+
+    #[inline]
+    fn entry(&mut self, at: Time, event: E) -> Entry<E> {
         let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..1 << (64 - COUNT_BITS)));
-        self.insert(at, tie, event);
+        self.numbered(at, tie, event)
     }
 
     /// For what is to come in the order of insertion also among shuffled events, and before them.
     pub(crate) fn push_first(&mut self, at: Time, event: E) {
-        self.insert(at, 0, event);
+        let entry = self.numbered(at, 0, event);
+        self.heap.push(Reverse(entry));
     }
 
     #[inline]
-    fn insert(&mut self, at: Time, tie: u64, event: E) {
+    fn numbered(&mut self, at: Time, tie: u64, event: E) -> Entry<E> {
         let number = tie << COUNT_BITS | self.inserted;
-        self.heap.push(Reverse(Entry { at, number, event }));
         self.inserted += 1;
+        Entry { at, number, event }
     }
 
     /// The next event, unless it is later than `end`.
     #[inline]
     pub(crate) fn pop_until(&mut self, end: Time) -> Option<(Time, E)> {
-        if self.heap.peek()?.0.at > end {
+        let next = self.heap.peek().map(|Reverse(entry)| entry.key());
+        if let Some(tick) = &self.tick
+            && next.is_none_or(|next| tick.key() < next)
+        {
+            let is_due = tick.at <= end;
+            return self.tick.take_if(|_| is_due).map(|tick| (tick.at, tick.event));
+        }
+        if next?.0 > end {
             return None;
         }
         self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))

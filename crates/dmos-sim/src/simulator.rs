@@ -70,8 +70,8 @@ enum Event {
     Own { node: NodeId, epoch: u32, letter: Letter },
     /// A piece of work is done, on a core of its own.
     WorkDone(Piece),
-    /// A piece of work may be done on the shared host, unless the host was touched since.
-    HostTick(u64),
+    /// A piece of work is done on the shared host.
+    HostTick,
     /// The operator's turn.
     OperatorTurn,
     /// The scripted fault of this number.
@@ -121,7 +121,6 @@ struct Simulator<'a> {
     transits: Sampler,
     work_is_instant: bool,
     host: Option<Host<Piece>>,
-    host_ticks: u64,
     operator: Option<Operator>,
     script: Script,
     /// How long each law's nodes stay down, and how long until they fail again.
@@ -176,7 +175,6 @@ impl<'a> Simulator<'a> {
             transits: Sampler::new(&scenario.delays.transit, seed, Purpose::Transit, network.nodes()),
             work_is_instant: scenario.work.is_instant(),
             host: scenario.work.host.map(|host| Host::new(host.cores.get())),
-            host_ticks: 0,
             operator: scenario.faults.operator.as_ref().map(|operator| Operator::new(operator, seed)),
             script: Script::new(scenario),
             wear: scenario.faults.wear.iter().enumerate().map(wear).collect(),
@@ -235,11 +233,7 @@ impl<'a> Simulator<'a> {
             Event::Message { to, from, message } => self.arrive(to, from, message),
             Event::Own { node, epoch, letter } => self.come_in(node, epoch, letter),
             Event::WorkDone(piece) => self.work_done(piece),
-            Event::HostTick(tick) => {
-                if tick == self.host_ticks {
-                    self.host_tick();
-                }
-            }
+            Event::HostTick => self.host_tick(),
             Event::OperatorTurn => self.operator_turn(),
             Event::Scripted(number) => self.scripted(number),
             Event::Wear { law, node } => self.wear_out(law, node),

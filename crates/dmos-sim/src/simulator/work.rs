@@ -145,10 +145,8 @@ impl Simulator<'_> {
     }
 
     pub(super) fn set_host_tick(&mut self) {
-        self.host_ticks += 1;
-        if let Some(at) = self.host.as_ref().and_then(Host::next_end) {
-            self.queue.push(at, Event::HostTick(self.host_ticks));
-        }
+        let at = self.host.as_ref().and_then(Host::next_end);
+        self.queue.put_tick(at, Event::HostTick);
     }
 
     pub(super) fn host_tick(&mut self) {
