@@ -1,119 +1,250 @@
 //! The queue of events: in the order of time, then of insertion, unless ties are shuffled.
+//!
+//! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, unsorted, and only
+//! the bucket at hand is sorted. So an event costs the same however many are pending, and is itself written and read
+//! once; what is sorted are keys. What comes within the bucket at hand goes to a small heap beside it, and what is later
+//! than the buckets reach to a heap of its own, from which it comes back in time.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use dmos_core::Time;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
+/// How far buckets reach: 2^34 ns, some 17 seconds. Beyond are few: the script, repairs, slow timers.
+const REACH_BITS: u32 = 34;
+
+/// Bits of an entry's number that count insertions: a million million, more than any run has.
+const COUNT_BITS: u32 = 40;
+
+/// Where a list ends.
+const NOTHING: u32 = u32::MAX;
+
+/// When an event happens, its number, and its place in the store.
+///
+/// The number is that of insertion and, above its bits, zero unless ties are shuffled: then anything, but for events
+/// that come first of their instant.
+type Key = (Time, u64, u32);
+
 /// Events to come.
 pub(crate) struct EventQueue<E> {
-    heap: BinaryHeap<Reverse<Entry<E>>>,
+    store: Store<E>,
+    /// The bits of a time that are within a bucket.
+    width_bits: u32,
+    /// For each bucket the first of its list; the bucket of a time is that of its upper bits.
+    buckets: Box<[u32]>,
+    /// Which buckets are not empty, one bit each.
+    occupied: Box<[u64]>,
+    /// The upper bits of the times in the bucket at hand.
+    at_hand: u64,
+    /// What is left of the bucket at hand, the next one last.
+    current: Vec<Key>,
+    /// What came into it since it was sorted.
+    late: BinaryHeap<Reverse<Key>>,
+    /// What is beyond the buckets.
+    far: BinaryHeap<Reverse<Key>>,
     /// An event that is often put off: there is at most one such.
-    tick: Option<Entry<E>>,
+    tick: Option<(Time, u64, E)>,
     inserted: u64,
     /// Draws the order of events of the same instant, if it is to be drawn.
     ties: Option<ChaCha8Rng>,
 }
 
-struct Entry<E> {
+/// Where events wait, so that they are not moved about.
+struct Store<E> {
+    places: Vec<Place<E>>,
+    /// The first free place.
+    free: u32,
+}
+
+struct Place<E> {
     at: Time,
-    /// The number of insertion and, above its bits, zero unless ties are shuffled: then anything, but for
-    /// events that come first of their instant.
     number: u64,
-    event: E,
+    /// The next one in the same bucket, or the next free place.
+    next: u32,
+    event: Option<E>,
 }
 
-/// Bits of an entry's number that count insertions: a million million, more than any run has.
-const COUNT_BITS: u32 = 40;
-
-impl<E> Entry<E> {
-    fn key(&self) -> (Time, u64) {
-        (self.at, self.number)
+impl<E> Store<E> {
+    #[inline]
+    fn put(&mut self, at: Time, number: u64, event: E) -> u32 {
+        let event = Some(event);
+        match self.places.get_mut(self.free as usize) {
+            Some(place) => {
+                let index = self.free;
+                self.free = place.next;
+                *place = Place { at, number, next: NOTHING, event };
+                index
+            }
+            None => {
+                let index = u32::try_from(self.places.len()).expect("fewer events than 2^32 are pending");
+                self.places.push(Place { at, number, next: NOTHING, event });
+                index
+            }
+        }
     }
-}
 
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Entry<E> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
+    #[inline]
+    fn take(&mut self, index: u32) -> E {
+        let place = &mut self.places[index as usize];
+        place.next = std::mem::replace(&mut self.free, index);
+        place.event.take().expect("a pending event is in its place")
     }
 }
 
 impl<E> EventQueue<E> {
-    /// An empty queue; with a generator, events of the same instant come in an order that it draws.
-    pub(crate) fn new(ties: Option<ChaCha8Rng>) -> Self {
-        Self { heap: BinaryHeap::new(), tick: None, inserted: 0, ties }
+    /// An empty queue for a network of so many nodes; with a generator, events of the same instant come in an order
+    /// that it draws.
+    pub(crate) fn new(nodes: usize, ties: Option<ChaCha8Rng>) -> Self {
+        // The more nodes, the more events in any span: buckets stay short enough to be sorted fast.
+        let bucket_bits = (nodes.max(1).ilog2() + 2).clamp(16, 20);
+        let buckets = 1 << bucket_bits;
+        Self {
+            store: Store { places: Vec::new(), free: NOTHING },
+            width_bits: REACH_BITS - bucket_bits,
+            buckets: vec![NOTHING; buckets].into(),
+            occupied: vec![0; buckets / 64].into(),
+            at_hand: 0,
+            current: Vec::new(),
+            late: BinaryHeap::new(),
+            far: BinaryHeap::new(),
+            tick: None,
+            inserted: 0,
+            ties,
+        }
     }
 
     #[inline]
     pub(crate) fn push(&mut self, at: Time, event: E) {
-        let entry = self.entry(at, event);
-        self.heap.push(Reverse(entry));
-    }
-
-    /// Puts this in place of what was put here before, if that has not happened yet.
-    pub(crate) fn put_tick(&mut self, at: Option<Time>, event: E) {
-        self.tick = at.map(|at| self.entry(at, event));
-    }
-
-    #[inline]
-    fn entry(&mut self, at: Time, event: E) -> Entry<E> {
-        let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..1 << (64 - COUNT_BITS)));
-        self.numbered(at, tie, event)
+        let number = self.number();
+        self.insert(at, number, event);
     }
 
     /// For what is to come in the order of insertion also among shuffled events, and before them.
     pub(crate) fn push_first(&mut self, at: Time, event: E) {
-        let entry = self.numbered(at, 0, event);
-        self.heap.push(Reverse(entry));
+        let number = self.numbered(0);
+        self.insert(at, number, event);
+    }
+
+    /// Puts this in place of what was put here before, if that has not happened yet.
+    pub(crate) fn put_tick(&mut self, at: Option<Time>, event: E) {
+        self.tick = at.map(|at| (at, self.number(), event));
     }
 
     #[inline]
-    fn numbered(&mut self, at: Time, tie: u64, event: E) -> Entry<E> {
+    fn number(&mut self) -> u64 {
+        let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..1 << (64 - COUNT_BITS)));
+        self.numbered(tie)
+    }
+
+    #[inline]
+    fn numbered(&mut self, tie: u64) -> u64 {
         let number = tie << COUNT_BITS | self.inserted;
         self.inserted += 1;
-        Entry { at, number, event }
+        number
+    }
+
+    #[inline]
+    fn insert(&mut self, at: Time, number: u64, event: E) {
+        let index = self.store.put(at, number, event);
+        let bucket = at.as_nanos() >> self.width_bits;
+        if bucket <= self.at_hand {
+            self.late.push(Reverse((at, number, index)));
+        } else if bucket - self.at_hand < self.buckets.len() as u64 {
+            self.put_into(bucket, index);
+        } else {
+            self.far.push(Reverse((at, number, index)));
+        }
+    }
+
+    #[inline]
+    fn put_into(&mut self, bucket: u64, index: u32) {
+        let slot = bucket as usize & (self.buckets.len() - 1);
+        self.store.places[index as usize].next = std::mem::replace(&mut self.buckets[slot], index);
+        self.occupied[slot / 64] |= 1 << (slot % 64);
     }
 
     /// The next event, unless it is later than `end`.
     #[inline]
     pub(crate) fn pop_until(&mut self, end: Time) -> Option<(Time, E)> {
-        let next = self.heap.peek().map(|Reverse(entry)| entry.key());
-        if let Some(tick) = &self.tick
-            && next.is_none_or(|next| tick.key() < next)
+        if self.current.is_empty() && self.late.is_empty() {
+            self.turn_over();
+        }
+        let sorted = self.current.last().copied();
+        let late = self.late.peek().map(|Reverse(key)| *key);
+        let is_late = late.is_some_and(|late| sorted.is_none_or(|sorted| late < sorted));
+        let next = if is_late { late } else { sorted };
+        if let Some((at, number, _)) = self.tick
+            && next.is_none_or(|next| (at, number) < (next.0, next.1))
         {
-            let is_due = tick.at <= end;
-            return self.tick.take_if(|_| is_due).map(|tick| (tick.at, tick.event));
+            let is_due = at <= end;
+            return self.tick.take_if(|_| is_due).map(|(at, _, event)| (at, event));
         }
-        if next?.0 > end {
-            return None;
+        let (at, _, index) = next.filter(|next| next.0 <= end)?;
+        if is_late {
+            self.late.pop();
+        } else {
+            self.current.pop();
         }
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
+        Some((at, self.store.take(index)))
+    }
+
+    /// Takes up the next bucket that holds anything.
+    fn turn_over(&mut self) {
+        let next = self.next_occupied();
+        let far = self.far.peek().map(|Reverse((at, ..))| at.as_nanos() >> self.width_bits);
+        let Some(bucket) = next.into_iter().chain(far).min() else { return };
+        self.at_hand = bucket;
+        // What is within reach now comes back.
+        while let Some(&Reverse((at, _, index))) = self.far.peek() {
+            let bucket = at.as_nanos() >> self.width_bits;
+            if bucket - self.at_hand >= self.buckets.len() as u64 {
+                break;
+            }
+            self.far.pop();
+            self.put_into(bucket, index);
+        }
+        let slot = bucket as usize & (self.buckets.len() - 1);
+        self.occupied[slot / 64] &= !(1 << (slot % 64));
+        let mut index = std::mem::replace(&mut self.buckets[slot], NOTHING);
+        while let Some(place) = self.store.places.get(index as usize) {
+            self.current.push((place.at, place.number, index));
+            index = place.next;
+        }
+        self.current.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    /// The next bucket after the one at hand that holds anything, going once around.
+    fn next_occupied(&self) -> Option<u64> {
+        let count = self.buckets.len() as u64;
+        let (first, words) = (self.at_hand + 1, self.occupied.len());
+        let (word, bit) = ((first % count) as usize / 64, first % 64);
+        // The first word is looked at twice: from its bit on, and at the end up to there.
+        let masks = (0..=words).map(|nth| match nth {
+            0 => u64::MAX << bit,
+            nth if nth == words => !(u64::MAX << bit),
+            _ => u64::MAX,
+        });
+        for (nth, mask) in masks.enumerate() {
+            let held = self.occupied[(word + nth) % words] & mask;
+            if held != 0 {
+                let from = first - bit + nth as u64 * 64;
+                return Some(from + u64::from(held.trailing_zeros()));
+            }
+        }
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn orders_by_time_then_insertion() {
-        let mut queue = EventQueue::new(None);
+        let mut queue = EventQueue::new(1, None);
         for (at, event) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b'), (9, 'e')] {
             queue.push(Time::from_nanos(at), event);
         }
@@ -127,7 +258,7 @@ mod tests {
     fn shuffles_ties_and_nothing_else() {
         use rand::SeedableRng;
         let order = |seed| {
-            let mut queue = EventQueue::new(Some(ChaCha8Rng::seed_from_u64(seed)));
+            let mut queue = EventQueue::new(1, Some(ChaCha8Rng::seed_from_u64(seed)));
             "bcdefg".chars().for_each(|event| queue.push(Time::from_nanos(5), event));
             queue.push(Time::from_nanos(9), 'h');
             queue.push_first(Time::from_nanos(5), 'a');
@@ -137,5 +268,75 @@ mod tests {
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
         assert!((0..9).all(|seed| order(seed).starts_with('a') && order(seed).ends_with('h')));
+    }
+
+    /// What is done with a queue.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// So long after now.
+        Push(u64),
+        PutTick(Option<u64>),
+        Pop,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        // Delays of every size: within a bucket, within reach, far beyond; and the very same.
+        let delay = || {
+            prop_oneof![
+                Just(0),
+                Just(1_000_000),
+                0..300_000_u64,
+                0..20_000_000_000_u64,
+                (0..50_u32).prop_map(|bits| 1 << bits)
+            ]
+        };
+        prop_oneof![
+            4 => delay().prop_map(Step::Push),
+            1 => proptest::option::of(delay()).prop_map(Step::PutTick),
+            4 => Just(Step::Pop),
+        ]
+    }
+
+    proptest! {
+        /// A plain heap of times and numbers of insertion is what any queue must agree with.
+        #[test]
+        fn agrees_with_a_plain_heap(
+            steps in proptest::collection::vec(step(), 1..400),
+            nodes in prop_oneof![Just(8_usize), Just(100_000)],
+        ) {
+            let mut queue = EventQueue::new(nodes, None);
+            let mut heap = BinaryHeap::new();
+            let mut tick = None;
+            let (mut now, mut inserted) = (0, 0);
+            let end = Time::from_nanos(u64::MAX);
+            let pops = vec![Step::Pop; steps.len() + 1];
+            for step in steps.into_iter().chain(pops) {
+                match step {
+                    Step::Push(delay) => {
+                        queue.push(Time::from_nanos(now + delay), inserted);
+                        heap.push(Reverse((now + delay, inserted)));
+                        inserted += 1;
+                    }
+                    Step::PutTick(delay) => {
+                        let at = delay.map(|delay| now + delay);
+                        queue.put_tick(at.map(Time::from_nanos), inserted);
+                        tick = at.map(|at| (at, inserted));
+                        inserted += u64::from(at.is_some());
+                    }
+                    Step::Pop => {
+                        let next = heap.peek().map(|Reverse(next)| *next);
+                        let expected = [next, tick].into_iter().flatten().min();
+                        if expected.is_some() && expected == tick {
+                            tick = None;
+                        } else {
+                            heap.pop();
+                        }
+                        let popped = queue.pop_until(end).map(|(at, event)| (at.as_nanos(), event));
+                        prop_assert_eq!(popped, expected);
+                        now = popped.map_or(now, |popped| popped.0);
+                    }
+                }
+            }
+        }
     }
 }

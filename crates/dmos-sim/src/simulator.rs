@@ -166,7 +166,7 @@ impl<'a> Simulator<'a> {
         let mut simulator = Self {
             scenario,
             now: Time::ZERO,
-            queue: EventQueue::new(ties),
+            queue: EventQueue::new(network.node_count(), ties),
             slots: network.nodes().map(slot).collect(),
             board: Board::default(),
             in_force: None,
