@@ -8,6 +8,7 @@
 //! | [`generate`] | draws the prototype's random networks, bit for bit, at any size |
 //! | [`Makers`] | who can make what with some of the nodes alive |
 //! | [`names`] | suggests a name for one that does not exist |
+//! | [`paths`] | all paths from sources to final nodes, without listing them |
 //! | [`plants`] | the prototype's named networks |
 //! | [`python`] | draws the numbers that Python's `random` draws |
 //!
@@ -17,6 +18,7 @@ pub mod describe;
 pub mod generate;
 mod makers;
 pub mod names;
+pub mod paths;
 pub mod plants;
 pub mod python;
 

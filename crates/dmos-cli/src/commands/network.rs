@@ -1,6 +1,7 @@
 //! `dmos network`: shows who makes what out of what.
 
 use dmos_core::{ItemId, Network, NodeId, Registry};
+use dmos_graph::paths::Paths;
 use dmos_report::table;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,6 +18,8 @@ struct NetworkDocument {
     final_items: Vec<Value>,
     /// How many supply edges are possible.
     supply_edges: u64,
+    /// How many paths lead from sources to nodes that make a final item: digits, for they outgrow any integer.
+    paths: String,
 }
 
 #[derive(Serialize)]
@@ -56,6 +59,7 @@ fn document(network: &Network) -> NetworkDocument {
         nodes: network.nodes().map(entry).collect(),
         final_items: network.final_items().iter().map(|&item| item_name(network, item)).collect(),
         supply_edges: supply_edges(network),
+        paths: Paths::new(network).count().to_string(),
     }
 }
 
@@ -79,9 +83,21 @@ fn text(network: &Network) -> String {
     let finals: Vec<_> = network.final_items().iter().map(|&item| network.item_name(item)).collect();
     let (nodes, items) = (network.node_count(), network.item_count());
     let edges = supply_edges(network);
+    let paths = about(&Paths::new(network).count().to_string());
     let rows = table::words(&["node", "makes", "needs"], network.nodes().map(row));
     format!(
-        "{rows}\n{nodes} nodes, {items} items, {edges} possible supply edges; final: {}\n",
+        "{rows}\n{nodes} nodes, {items} items, {edges} possible supply edges, {paths} paths from sources; final: {}\n",
         finals.join(", ")
     )
+}
+
+/// More digits than anybody reads are rounded.
+const DIGITS_SHOWN: usize = 30;
+
+/// A number of any size, in digits or about.
+fn about(digits: &str) -> String {
+    match digits.len() {
+        0..=DIGITS_SHOWN => digits.to_owned(),
+        length => format!("about {}.{}e{}", &digits[..1], &digits[1..4], length - 1),
+    }
 }

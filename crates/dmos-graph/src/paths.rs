@@ -1,0 +1,629 @@
+//! All paths from sources to final nodes, without listing them.
+//!
+//! A *source* requires nothing; a path leads from a source along possible supply edges to a node that makes a final
+//! item. There can be more of them than atoms, but they are those of a graph without rings, so one sweep over the items,
+//! each after all that it is made of, counts them: as many end at a node as end at all producers of all that it requires.
+//! The counts say, at every step of a path, how many paths go which way; so paths can be numbered, found by their number,
+//! drawn evenly, and walked one after the other without ever running into a dead end.
+//!
+//! The order of paths: from the final node back to the source, by item, then by node, at each step. Counting a class of
+//! combinatorial objects to number and draw them is the recursive method of Nijenhuis and Wilf ("Combinatorial
+//! Algorithms", 1978).
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use dmos_core::network::Requirement;
+use dmos_core::{ItemId, Network, NodeId};
+use num_bigint::BigUint;
+use rand::{Rng, RngExt};
+
+/// The paths of a network.
+///
+/// Building takes time in proportion to the recipes' entries, and as long again for each 64 bits that the counts need
+/// beyond the first 128.
+///
+/// ```
+/// use dmos_graph::{Complexity, Generate, paths::Paths};
+///
+/// let network = Generate { types: 20, nodes_per_type: 2, complexity: Complexity::High, seed: 0 }.network().unwrap();
+/// assert_eq!(Paths::new(&network).count().to_string(), "23082560");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Paths<'a> {
+    network: &'a Network,
+    counts: Counts,
+    /// For each item its producers that paths end at, and where they begin and end.
+    producers: Vec<NodeId>,
+    ranges: Vec<(u32, u32)>,
+}
+
+#[derive(Clone, Debug)]
+enum Counts {
+    /// They fit 128 bits.
+    Small(Table<u128>),
+    Large(Table<BigUint>),
+}
+
+#[derive(Clone, Debug)]
+struct Table<N> {
+    /// How many paths end at any producer of each item.
+    items: Vec<N>,
+    /// For each producer, in the order of `Paths::producers`: how many paths end at earlier producers of its item.
+    /// Empty if these would take too much room: then they are summed up on the way.
+    before: Vec<N>,
+}
+
+/// What counts are made of.
+trait Number: Clone + PartialOrd {
+    const ZERO: fn() -> Self;
+    const ONE: fn() -> Self;
+    /// None if it does not fit.
+    fn plus(&self, other: &Self) -> Option<Self>;
+    fn minus(&self, other: &Self) -> Self;
+    fn times(&self, factor: u32) -> Option<Self>;
+    /// Anything below this, evenly.
+    fn draw_below(&self, random: &mut impl Rng) -> Self;
+}
+
+impl Number for u128 {
+    const ZERO: fn() -> Self = || 0;
+    const ONE: fn() -> Self = || 1;
+
+    fn plus(&self, other: &Self) -> Option<Self> {
+        self.checked_add(*other)
+    }
+
+    fn minus(&self, other: &Self) -> Self {
+        self - other
+    }
+
+    fn times(&self, factor: u32) -> Option<Self> {
+        self.checked_mul(u128::from(factor))
+    }
+
+    fn draw_below(&self, random: &mut impl Rng) -> Self {
+        match u64::try_from(*self) {
+            // Drawing from 64 bits is far cheaper.
+            Ok(end) => u128::from(random.random_range(0..end)),
+            Err(_) => random.random_range(0..*self),
+        }
+    }
+}
+
+impl Number for BigUint {
+    const ZERO: fn() -> Self = || BigUint::ZERO;
+    const ONE: fn() -> Self = || BigUint::from(1_u8);
+
+    fn plus(&self, other: &Self) -> Option<Self> {
+        Some(self + other)
+    }
+
+    fn minus(&self, other: &Self) -> Self {
+        self - other
+    }
+
+    fn times(&self, factor: u32) -> Option<Self> {
+        Some(self * factor)
+    }
+
+    fn draw_below(&self, random: &mut impl Rng) -> Self {
+        let bits = self.bits();
+        let words = bits.div_ceil(32);
+        let spare = words * 32 - bits;
+        loop {
+            let mut drawn: Vec<u32> = (0..words).map(|_| random.random()).collect();
+            if let Some(last) = drawn.last_mut() {
+                *last >>= spare;
+            }
+            let drawn = Self::new(drawn);
+            if drawn < *self {
+                return drawn;
+            }
+        }
+    }
+}
+
+impl<'a> Paths<'a> {
+    /// Counts the paths of a network.
+    #[must_use]
+    pub fn new(network: &'a Network) -> Self {
+        let mut producers = Vec::with_capacity(network.node_count());
+        let mut ranges = vec![(0, 0); network.item_count()];
+        let mut is_reached = vec![false; network.item_count()];
+        for &item in network.making_order() {
+            let from = producers.len();
+            let is_end = |node: &NodeId| {
+                let requirements = network.requirements(*node);
+                requirements.is_empty()
+                    || requirements.iter().any(|required| is_reached[required.item.index()])
+            };
+            producers.extend(network.producers(item).iter().copied().filter(is_end));
+            let place = |length: usize| u32::try_from(length).expect("a network has at most 2^32 nodes");
+            ranges[item.index()] = (place(from), place(producers.len()));
+            is_reached[item.index()] = producers.len() > from;
+        }
+        let mut paths = Self { network, counts: Counts::Large(Table::default()), producers, ranges };
+        paths.counts = match paths.table::<u128>(true) {
+            Some(table) => Counts::Small(table),
+            None => Counts::Large(paths.table(false).expect("big numbers have no end")),
+        };
+        paths
+    }
+
+    /// None if a count does not fit.
+    fn table<N: Number>(&self, with_producers: bool) -> Option<Table<N>> {
+        let zero = N::ZERO();
+        let mut items = vec![zero.clone(); self.network.item_count()];
+        let mut before = Vec::new();
+        for &item in self.network.making_order() {
+            let mut sum = zero.clone();
+            // Producers that stand side by side mostly require the same.
+            let alike =
+                |a: &NodeId, b: &NodeId| self.network.requirements(*a) == self.network.requirements(*b);
+            for nodes in self.of_item(item).chunk_by(alike) {
+                let at_each = self.ending_at(nodes[0], &items)?;
+                if with_producers {
+                    for nth in 0..nodes.len() as u32 {
+                        before.push(sum.plus(&at_each.times(nth)?)?);
+                    }
+                }
+                sum = sum.plus(&at_each.times(nodes.len() as u32)?)?;
+            }
+            items[item.index()] = sum;
+        }
+        // Over all final items it must fit as well.
+        let finals = self.network.final_items().iter();
+        finals.clone().try_fold(zero, |sum, item| sum.plus(&items[item.index()]))?;
+        Some(Table { items, before })
+    }
+
+    /// How many paths end at a node; none if it does not fit.
+    fn ending_at<N: Number>(&self, node: NodeId, items: &[N]) -> Option<N> {
+        match self.network.requirements(node) {
+            [] => Some(N::ONE()),
+            requirements => requirements
+                .iter()
+                .try_fold(N::ZERO(), |sum, required| sum.plus(&items[required.item.index()])),
+        }
+    }
+
+    /// Among the producers of an item the one at whose paths a number falls, by its place, and how many paths end at
+    /// those before it.
+    fn producer_at<N: Number>(&self, table: &Table<N>, item: ItemId, number: &N) -> (usize, N) {
+        let (from, to) = self.ranges[item.index()];
+        if let Some(before) = table.before.get(from as usize..to as usize) {
+            let place = before.partition_point(|before| before <= number) - 1;
+            return (place, before[place].clone());
+        }
+        let mut before = N::ZERO();
+        for (place, &node) in self.of_item(item).iter().enumerate() {
+            let after = self.with(table, &before, node);
+            if *number < after {
+                return (place, before);
+            }
+            before = after;
+        }
+        unreachable!("the number is below the item's count")
+    }
+
+    /// How many paths end at the producers of an item before the one at a place.
+    fn before<N: Number>(&self, table: &Table<N>, item: ItemId, place: usize) -> N {
+        match table.before.get(self.ranges[item.index()].0 as usize + place) {
+            Some(before) => before.clone(),
+            None => {
+                let earlier = self.of_item(item)[..place].iter();
+                earlier.fold(N::ZERO(), |sum, &node| self.with(table, &sum, node))
+            }
+        }
+    }
+
+    fn with<N: Number>(&self, table: &Table<N>, sum: &N, node: NodeId) -> N {
+        let here = self.ending_at(node, &table.items);
+        here.and_then(|here| sum.plus(&here)).expect("it fitted when it was counted")
+    }
+
+    /// The producers of an item that paths end at.
+    fn of_item(&self, item: ItemId) -> &[NodeId] {
+        let (from, to) = self.ranges[item.index()];
+        &self.producers[from as usize..to as usize]
+    }
+
+    /// The items that a path can go on with from a node, or begin with.
+    fn choices(&self, node: Option<NodeId>) -> Choices<'a> {
+        match node {
+            None => Choices::Finals(self.network.final_items()),
+            Some(node) => Choices::Required(self.network.requirements(node)),
+        }
+    }
+
+    /// How many paths there are.
+    #[must_use]
+    pub fn count(&self) -> BigUint {
+        let finals = || self.network.final_items().iter().map(|item| item.index());
+        match &self.counts {
+            Counts::Small(table) => BigUint::from(finals().map(|item| table.items[item]).sum::<u128>()),
+            Counts::Large(table) => finals().map(|item| &table.items[item]).sum(),
+        }
+    }
+
+    /// The path of a number, from the final node back to the source; none if there are not so many.
+    ///
+    /// Takes, for each node of the path, what it requires and the logarithm of its producers.
+    #[must_use]
+    pub fn unrank(&self, number: &BigUint) -> Option<Vec<NodeId>> {
+        if *number >= self.count() {
+            return None;
+        }
+        let mut path = Vec::new();
+        match &self.counts {
+            Counts::Small(table) => {
+                let digits = number.iter_u64_digits().collect::<Vec<_>>();
+                let digit = |place: usize| u128::from(digits.get(place).copied().unwrap_or(0));
+                self.descend(table, digit(0) | digit(1) << 64, &mut path);
+            }
+            Counts::Large(table) => self.descend(table, number.clone(), &mut path),
+        }
+        Some(path)
+    }
+
+    /// The number of a path that is given from the final node back to the source; none if it is no path.
+    #[must_use]
+    pub fn rank(&self, path: &[NodeId]) -> Option<BigUint> {
+        match &self.counts {
+            Counts::Small(table) => self.number(table, path).map(BigUint::from),
+            Counts::Large(table) => self.number(table, path),
+        }
+    }
+
+    /// Draws a path, each as likely as any other, into `path`: from the final node back to the source. It is empty
+    /// if there are none.
+    pub fn draw(&self, random: &mut impl Rng, path: &mut Vec<NodeId>) {
+        path.clear();
+        match &self.counts {
+            Counts::Small(table) => self.draw_from(table, random, path),
+            Counts::Large(table) => self.draw_from(table, random, path),
+        }
+    }
+
+    fn draw_from<N: Number>(&self, table: &Table<N>, random: &mut impl Rng, path: &mut Vec<NodeId>) {
+        let mut all = N::ZERO();
+        for item in self.network.final_items() {
+            all = all.plus(&table.items[item.index()]).expect("it fitted when it was counted");
+        }
+        if all > N::ZERO() {
+            self.descend(table, all.draw_below(random), path);
+        }
+    }
+
+    /// Follows the path of a number that is below the count.
+    fn descend<N: Number>(&self, table: &Table<N>, mut left: N, path: &mut Vec<NodeId>) {
+        let mut choices = self.choices(None);
+        loop {
+            let mut nth = 0;
+            let item = loop {
+                let item = choices.get(nth).expect("the number is below the count");
+                let here = &table.items[item.index()];
+                if left < *here {
+                    break item;
+                }
+                left = left.minus(here);
+                nth += 1;
+            };
+            let (place, before) = self.producer_at(table, item, &left);
+            left = left.minus(&before);
+            let node = self.of_item(item)[place];
+            path.push(node);
+            choices = self.choices(Some(node));
+            if choices.get(0).is_none() {
+                return;
+            }
+        }
+    }
+
+    fn number<N: Number>(&self, table: &Table<N>, path: &[NodeId]) -> Option<N> {
+        let mut number = N::ZERO();
+        let mut choices = self.choices(None);
+        for (nth, &node) in path.iter().enumerate() {
+            let makes = (node.index() < self.network.node_count()).then(|| self.network.makes(node))?;
+            for earlier in (0..).map(|nth| choices.get(nth)) {
+                match earlier? {
+                    item if item == makes => break,
+                    item => number = number.plus(&table.items[item.index()])?,
+                }
+            }
+            let in_item = self.of_item(makes).binary_search(&node).ok()?;
+            number = number.plus(&self.before(table, makes, in_item))?;
+            choices = self.choices(Some(node));
+            if choices.get(0).is_none() {
+                return (nth + 1 == path.len()).then_some(number);
+            }
+        }
+        None
+    }
+
+    /// Walks all paths in their order.
+    #[must_use]
+    pub fn walk(&self) -> Walk<'_> {
+        Walk { paths: self, path: Vec::new(), steps: Vec::new(), has_begun: false }
+    }
+
+    /// The `most` shortest paths, the shortest first, by the sum of their nodes' lengths; ties in no order but always
+    /// the same. Each path is from the final node back to the source.
+    ///
+    /// A search from the final nodes that always goes on with what can still become shortest (Hart, Nilsson and Raphael
+    /// 1968), with the exact rest of the way as its guide: it never goes where no path is. Takes, for each path, its
+    /// length times the producers of what its nodes require.
+    #[must_use]
+    pub fn shortest(&self, most: usize, length: impl Fn(NodeId) -> u64) -> Vec<(u64, Vec<NodeId>)> {
+        let rest = self.rests(&length);
+        let mut found = Vec::new();
+        // What was gone so far: a node, and where it was come from.
+        let mut trail: Vec<(NodeId, u32)> = Vec::new();
+        let mut open = BinaryHeap::new();
+        let mut opened = 0_u64;
+        let mut open_item = |open: &mut BinaryHeap<_>, item: ItemId, gone: u64, from: u32| {
+            for &node in self.of_item(item) {
+                let total = gone.saturating_add(rest[node.index()]);
+                open.push(Reverse((total, opened, gone, node, from)));
+                opened += 1;
+            }
+        };
+        for &item in self.network.final_items() {
+            open_item(&mut open, item, 0, u32::MAX);
+        }
+        while let Some(Reverse((total, _, gone, node, from))) = open.pop() {
+            if found.len() == most {
+                break;
+            }
+            let here = u32::try_from(trail.len()).expect("fewer steps than 2^32 are remembered");
+            trail.push((node, from));
+            let requirements = self.network.requirements(node);
+            if requirements.is_empty() {
+                let back = std::iter::successors(Some(here), |&at| {
+                    Some(trail[at as usize].1).filter(|&from| from != u32::MAX)
+                });
+                let mut path: Vec<NodeId> = back.map(|at| trail[at as usize].0).collect();
+                path.reverse();
+                found.push((total, path));
+            }
+            for required in requirements {
+                open_item(&mut open, required.item, gone.saturating_add(length(node)), here);
+            }
+        }
+        found
+    }
+
+    /// For each node the length of the shortest path that ends there.
+    fn rests(&self, length: impl Fn(NodeId) -> u64) -> Vec<u64> {
+        let mut nodes = vec![u64::MAX; self.network.node_count()];
+        let mut items = vec![u64::MAX; self.network.item_count()];
+        for &item in self.network.making_order() {
+            for &node in self.of_item(item) {
+                let requirements = self.network.requirements(node).iter();
+                let before = requirements.map(|required| items[required.item.index()]).min().unwrap_or(0);
+                nodes[node.index()] = before.saturating_add(length(node));
+                items[item.index()] = items[item.index()].min(nodes[node.index()]);
+            }
+        }
+        nodes
+    }
+}
+
+/// The items that a path can go on with.
+#[derive(Clone, Copy)]
+enum Choices<'a> {
+    Finals(&'a [ItemId]),
+    Required(&'a [Requirement]),
+}
+
+impl Choices<'_> {
+    #[inline]
+    fn get(self, nth: usize) -> Option<ItemId> {
+        match self {
+            Self::Finals(items) => items.get(nth).copied(),
+            Self::Required(requirements) => requirements.get(nth).map(|required| required.item),
+        }
+    }
+}
+
+/// All paths, one after the other.
+#[derive(Clone, Debug)]
+pub struct Walk<'a> {
+    paths: &'a Paths<'a>,
+    path: Vec<NodeId>,
+    steps: Vec<Step>,
+    has_begun: bool,
+}
+
+/// Where a path has got to among the producers of an item.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// The how-manieth item it could have gone on with.
+    choice: u32,
+    /// The place among all producers, and where those of the item end.
+    at: u32,
+    end: u32,
+}
+
+impl Walk<'_> {
+    /// The next path, from the final node back to the source; none after the last. Only what is different from the
+    /// path before is written: on average a few nodes, at most a whole path.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend what it yields")]
+    pub fn next(&mut self) -> Option<&[NodeId]> {
+        if !self.has_begun {
+            self.has_begun = true;
+            return if self.open(0) { Some(&self.path) } else { None };
+        }
+        while let Some(step) = self.steps.pop() {
+            self.path.pop();
+            let at = step.at + 1;
+            if at < step.end {
+                self.enter(Step { at, ..step });
+                self.descend();
+                return Some(&self.path);
+            }
+            if self.open(step.choice + 1) {
+                return Some(&self.path);
+            }
+        }
+        None
+    }
+
+    fn enter(&mut self, step: Step) {
+        self.path.push(self.paths.producers[step.at as usize]);
+        self.steps.push(step);
+    }
+
+    /// Goes on with the first item, from this choice on, that leads anywhere, and on to a source.
+    fn open(&mut self, from: u32) -> bool {
+        let is_open = self.step(from);
+        if is_open {
+            self.descend();
+        }
+        is_open
+    }
+
+    fn step(&mut self, from: u32) -> bool {
+        let choices = self.paths.choices(self.path.last().copied());
+        let mut choice = from;
+        while let Some(item) = choices.get(choice as usize) {
+            let (at, end) = self.paths.ranges[item.index()];
+            if at < end {
+                self.enter(Step { choice, at, end });
+                return true;
+            }
+            choice += 1;
+        }
+        false
+    }
+
+    fn descend(&mut self) {
+        // A producer that paths end at is a source, or has something to go on with.
+        while self.step(0) {}
+    }
+}
+
+impl<N> Default for Table<N> {
+    fn default() -> Self {
+        Self { items: Vec::new(), before: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand::rngs::ChaCha8Rng;
+
+    use super::*;
+    use crate::{Complexity, Generate};
+
+    fn generated(types: u32, nodes_per_type: u32, complexity: Complexity) -> Network {
+        Generate { types, nodes_per_type, complexity, seed: 0 }.network().expect("it can be generated")
+    }
+
+    #[test]
+    fn counts_are_those_of_the_prototypes_networks() {
+        for (types, count) in [(20, 23_082_560), (25, 3_486_594_504), (30, 35_612_416_128_u64)] {
+            let network = generated(types, 2, Complexity::High);
+            assert_eq!(Paths::new(&network).count(), BigUint::from(count), "{types} types");
+        }
+    }
+
+    #[test]
+    fn counts_may_outgrow_any_integer() {
+        let network = generated(400, 3, Complexity::High);
+        let paths = Paths::new(&network);
+        assert!(matches!(&paths.counts, Counts::Large(table) if table.before.is_empty()));
+        assert!(paths.count().bits() > 200, "{}", paths.count());
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut path = Vec::new();
+        for _ in 0..20 {
+            paths.draw(&mut random, &mut path);
+            let number = paths.rank(&path).expect("it is a path");
+            assert_eq!(paths.unrank(&number), Some(path.clone()));
+        }
+        assert_eq!(paths.unrank(&paths.count()), None);
+    }
+
+    #[test]
+    fn every_path_is_as_likely_as_any_other() {
+        let network = generated(5, 2, Complexity::High);
+        let paths = Paths::new(&network);
+        let count = usize::try_from(paths.count()).expect("few");
+        let (mut drawn, mut path) = (vec![0_u32; count], Vec::new());
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        for _ in 0..count * 400 {
+            paths.draw(&mut random, &mut path);
+            drawn[usize::try_from(paths.rank(&path).expect("a path")).expect("few")] += 1;
+        }
+        // Chi squared: the mean is the number of paths less one, its deviation the root of twice that.
+        let chi: f64 = drawn.iter().map(|&n| (f64::from(n) - 400.0).powi(2) / 400.0).sum();
+        let mean = count as f64 - 1.0;
+        assert!((chi - mean).abs() < 4.0 * (2.0 * mean).sqrt(), "{chi} for {count} paths");
+    }
+
+    proptest! {
+        /// Walking, numbering and a plain search find the same paths, in the same order.
+        #[test]
+        fn all_ways_find_the_same_paths(types in 3_u32..9, per_type in 1_u32..4, seed in 0_u64..50, high: bool) {
+            let complexity = if high { Complexity::High } else { Complexity::Low };
+            let network = Generate { types, nodes_per_type: per_type, complexity, seed }.network();
+            let Ok(network) = network else { return Ok(()) };
+            let paths = Paths::new(&network);
+            let mut walk = paths.walk();
+            let mut walked: Vec<Vec<NodeId>> = Vec::new();
+            while let Some(path) = walk.next() {
+                walked.push(path.to_vec());
+            }
+            prop_assert_eq!(BigUint::from(walked.len()), paths.count());
+            for (number, path) in walked.iter().enumerate().step_by(1 + walked.len() / 50) {
+                prop_assert_eq!(paths.rank(path), Some(BigUint::from(number)));
+                prop_assert_eq!(paths.unrank(&BigUint::from(number)), Some(path.clone()));
+            }
+            let searched = search(&network);
+            prop_assert_eq!(walked.iter().cloned().collect::<BTreeSet<_>>(), searched);
+            let shortest = paths.shortest(20, |node| u64::from(network.cycles(node)) + node.index() as u64 % 3);
+            let length = |path: &Vec<NodeId>| -> u64 {
+                path.iter().map(|node| u64::from(network.cycles(*node)) + node.index() as u64 % 3).sum()
+            };
+            let mut lengths: Vec<u64> = walked.iter().map(length).collect();
+            lengths.sort_unstable();
+            lengths.truncate(20);
+            prop_assert_eq!(shortest.iter().map(|(total, _)| *total).collect::<Vec<_>>(), lengths);
+            let different: BTreeSet<_> = shortest.iter().map(|(_, path)| path.clone()).collect();
+            prop_assert!(different.len() == shortest.len() && shortest.iter().all(|(total, path)| length(path) == *total));
+        }
+    }
+
+    /// All simple paths by petgraph, from each final node back to each source.
+    fn search(network: &Network) -> BTreeSet<Vec<NodeId>> {
+        use petgraph::graph::DiGraph;
+        let mut graph = DiGraph::<(), ()>::new();
+        let nodes: Vec<_> = network.nodes().map(|_| graph.add_node(())).collect();
+        for edge in network.supply_edges() {
+            graph.add_edge(nodes[edge.consumer.index()], nodes[edge.producer.index()], ());
+        }
+        let mut found = BTreeSet::new();
+        let finals = network.nodes().filter(|&node| network.is_final(node));
+        for last in finals {
+            for source in network.nodes().filter(|&node| network.requirements(node).is_empty()) {
+                if source == last {
+                    found.insert(vec![last]);
+                    continue;
+                }
+                let (from, to) = (nodes[last.index()], nodes[source.index()]);
+                let paths = petgraph::algo::all_simple_paths::<Vec<_>, _, std::hash::RandomState>(
+                    &graph, from, to, 0, None,
+                );
+                found.extend(
+                    paths.map(|path| path.into_iter().map(|node| NodeId::new(node.index())).collect()),
+                );
+            }
+        }
+        found
+    }
+}
