@@ -287,6 +287,15 @@ fn what_cannot_be_compared_is_refused_with_place_and_remedy() {
 }
 
 #[test]
+fn an_answer_says_what_does_not_vary() {
+    let what = ["compare", "scenarios/seed/small-low-failure.yaml", "--flow", "memoized", "--seeds", "1..2"];
+    let short = ["--duration", "30s"];
+    assert!(succeed(&[&what[..], &short].concat()).contains("CAUTION: in small-low-failure the operator draws"));
+    let varied = [&what[..], &short, &["--set", "faults.operator.seed=null"]].concat();
+    assert!(!succeed(&varied).contains("CAUTION"));
+}
+
+#[test]
 fn an_experiments_file_is_crossed_and_can_be_narrowed() {
     let narrowed =
         ["--seeds", "1..2", "--flow", "memoized,balanced", "--format", "json", "--duration", "5min"];

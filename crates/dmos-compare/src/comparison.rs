@@ -23,6 +23,8 @@ pub struct Comparison {
     pub missing: usize,
     /// Those that failed.
     pub failed: Vec<FailedRun>,
+    /// What must be kept in mind, in words; it comes from the scenarios.
+    pub cautions: Vec<String>,
     /// What should never have happened, but did.
     pub alarms: Vec<Alarm>,
     /// The rankings: case by case, then over all of them.
@@ -101,6 +103,7 @@ impl Comparison {
             runs: axes.runs(),
             missing,
             failed,
+            cautions: Vec::new(),
             alarms: alarms(grid),
             tables,
             profiles: profiles.into_iter().filter(Profile::has_failures).collect(),

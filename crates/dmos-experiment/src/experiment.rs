@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use dmos_compare::{Axes, Figure, RunMetric};
+use dmos_core::faults::Operator;
 use dmos_core::strategy::{FlowChoice, LeaderChoice, StrategyCall, StrategyError};
+use dmos_core::time::Rate;
 use dmos_core::{Registry, Scenario};
 use dmos_graph::names::nearest;
 use dmos_scenario::experiment::Variation;
@@ -293,6 +295,23 @@ impl Ready {
     #[must_use]
     pub fn axes(&self) -> &Axes {
         &self.axes
+    }
+
+    /// What must be kept in mind when the answer is read, in words.
+    #[must_use]
+    pub fn cautions(&self) -> Vec<String> {
+        let repeats = |operator: &Operator| operator.failures != Rate::NEVER && operator.seed.is_some();
+        let cases = self.axes.cases.iter().zip(&self.cases);
+        let alike = cases.filter(|(_, case)| case.scenario.faults.operator.as_ref().is_some_and(repeats));
+        let alike: Vec<&str> = alike.map(|(name, _)| name.as_str()).collect();
+        if alike.is_empty() || self.axes.seeds.len() == 1 {
+            return Vec::new();
+        }
+        vec![format!(
+            "CAUTION: in {} the operator draws from a seed of its own, alike on every seed: what is said there holds for \
+             that one course of failures, and differences may be its luck; `--set faults.operator.seed=null` lets it vary",
+            alike.join(", ")
+        )]
     }
 
     /// The scenario of a run.

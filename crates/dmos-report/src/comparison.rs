@@ -207,7 +207,7 @@ fn typical(typical: Typical) -> String {
 
 /// What must not be overlooked.
 fn notes(comparison: &Comparison) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = comparison.cautions.clone();
     if comparison.missing > 0 {
         notes.push(format!(
             "NOT WHOLE: {} of {} runs are missing. Seeds of which a strategy has not all runs are left out.",
@@ -221,7 +221,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     }
     for alarm in &comparison.alarms {
         notes.push(format!(
-            "ATTENTION: `{}`, which must be 0, is not in {} runs of {}, the first of them {}",
+            "ATTENTION: `{}`, which is 0 where the protocol has no quirks, is not in {} runs of {}, the first of them {}",
             alarm.metric, alarm.runs, alarm.case, alarm.first
         ));
     }

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(
     let (experiment, ready) = read(&arguments.experiment, registry)?;
     let manifest = Manifest::new(experiment, NonZeroUsize::MIN);
     let (merged, is_stopped) = results(manifest, &ready, arguments)?;
-    answer(&merged, &arguments.answer)?;
+    answer(&merged, &ready, &arguments.answer)?;
     end(&merged, is_stopped, arguments)
 }
 
@@ -81,7 +81,7 @@ fn results(
 }
 
 /// Prints the answer.
-pub(crate) fn answer(merged: &Merged, arguments: &AnswerArguments) -> Result<(), Failure> {
+pub(crate) fn answer(merged: &Merged, ready: &Ready, arguments: &AnswerArguments) -> Result<(), Failure> {
     let grid = merged.grid();
     if arguments.format == AnswerFormat::Runs {
         let csv = comparison::runs_csv(&grid).map_err(|error| Failure::Output(error.to_string()))?;
@@ -91,8 +91,9 @@ pub(crate) fn answer(merged: &Merged, arguments: &AnswerArguments) -> Result<(),
     let failed =
         merged.failed().map(|(run, why)| FailedRun { run: grid.axes.name(run), why: why.to_owned() });
     let missing = merged.missing().len();
-    let comparison =
+    let mut comparison =
         Comparison::of(&grid, experiment.baseline, &experiment.figures()?, missing, failed.collect());
+    comparison.cautions = ready.cautions();
     match arguments.format {
         AnswerFormat::Table => print(&comparison::text(&comparison, Look::Plain, arguments.top)),
         AnswerFormat::Markdown => print(&comparison::text(&comparison, Look::Markdown, arguments.top)),

@@ -37,7 +37,8 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Fai
                     merged.results.len()
                 )));
             }
-            compare::answer(&merged, answer)?;
+            let ready = merged.manifest.experiment.ready(registry, &mut Vec::new())?;
+            compare::answer(&merged, &ready, answer)?;
             compare::failed(&merged)
         }
         SweepCommand::Emit { engine, manifest, out, jobs } => {
