@@ -290,7 +290,9 @@ fn what_cannot_be_compared_is_refused_with_place_and_remedy() {
 fn an_answer_says_what_does_not_vary() {
     let what = ["compare", "scenarios/seed/small-low-failure.yaml", "--flow", "memoized", "--seeds", "1..2"];
     let short = ["--duration", "30s"];
-    assert!(succeed(&[&what[..], &short].concat()).contains("CAUTION: in small-low-failure the operator draws"));
+    assert!(
+        succeed(&[&what[..], &short].concat()).contains("CAUTION: in small-low-failure the operator draws")
+    );
     let varied = [&what[..], &short, &["--set", "faults.operator.seed=null"]].concat();
     assert!(!succeed(&varied).contains("CAUTION"));
 }
