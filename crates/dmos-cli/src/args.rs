@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Strategies(StrategiesArguments),
     /// Search for a run in which something is lost: draw scenarios and faults, run them, and audit them.
     Fuzz(FuzzArguments),
+    /// Measure how fast this program is on this machine, in under a minute.
+    Bench(BenchArguments),
     /// Make a scenario that fails small, while it still fails in the same way.
     Shrink(ShrinkArguments),
 }
@@ -269,6 +271,13 @@ impl std::str::FromStr for Shard {
             },
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// How to print.
+    #[arg(long, default_value = "table")]
+    pub(crate) format: PlanFormat,
 }
 
 /// Batch engines.

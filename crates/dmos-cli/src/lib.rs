@@ -59,6 +59,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Compare(arguments) => commands::compare::run(arguments, &registry),
         Command::Criticality(arguments) => commands::criticality::run(arguments, &registry),
         Command::Sweep(arguments) => commands::sweep::run(&arguments.command, &registry),
+        Command::Bench(arguments) => commands::bench::run(arguments, &registry),
         Command::Check(arguments) => commands::check::run(arguments, &registry),
         Command::Network(arguments) => commands::network::run(arguments, &registry),
         Command::Plan(arguments) => commands::plan::run(arguments, &registry),

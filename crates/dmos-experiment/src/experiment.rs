@@ -172,9 +172,21 @@ impl Experiment {
         for path in paths {
             texts.push((path.display().to_string(), dmos_scenario::read_text(path)?));
         }
+        Self::of(texts, options, registry)
+    }
+
+    /// The same, of texts that were read already: each with the name of its file.
+    ///
+    /// # Errors
+    /// If one is wrong, or a strategy, a metric or the baseline is.
+    pub fn of(
+        mut texts: Vec<(String, String)>,
+        options: Options,
+        registry: &Registry,
+    ) -> Result<Read, ExperimentError> {
         let file = match texts.iter().find(|(_, text)| LoadedExperiment::is_one(text)) {
             None => None,
-            Some((origin, text)) if paths.len() == 1 => Some(LoadedExperiment::parse(origin, text)?),
+            Some((origin, text)) if texts.len() == 1 => Some(LoadedExperiment::parse(origin, text)?),
             Some((origin, _)) => {
                 let message =
                     format!("`{origin}` is an experiment's file, and stands alone: it names its scenarios");

@@ -1,0 +1,210 @@
+//! `dmos bench`: how fast this program is on this machine, in under a minute.
+//!
+//! Each figure is the best of several rounds: what disturbs a round only ever makes it slower.
+
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
+use dmos_core::{Flow, Network, NodeId, NodeSet, Registry, Scenario};
+use dmos_experiment::conduct::{RunResult, conduct, threads};
+use dmos_experiment::{Experiment, Options, Ready};
+use dmos_graph::paths::Paths;
+use dmos_graph::{Complexity, Generate};
+use dmos_report::comparison::short;
+use dmos_report::table;
+use serde_json::{Map, Number, Value};
+
+use crate::args::{BenchArguments, PlanFormat};
+use crate::failure::Failure;
+use crate::output::{print, print_json, say};
+
+/// One figure.
+struct Figure {
+    name: String,
+    value: f64,
+    what: &'static str,
+}
+
+pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(), Failure> {
+    let mut figures = Vec::new();
+    let mut note = |name: &str, value: f64, what| {
+        say(&format!("{name}: {}", short(value)));
+        figures.push(Figure { name: name.to_owned(), value, what });
+    };
+    let seed = generate(20, 2, Complexity::High)?;
+    for (name, what) in [
+        ("memoized", "the first plan of the prototype's network of 20 items"),
+        ("exhaustive", "the same by the prototype's search, call by call; its scans are counted, not made"),
+    ] {
+        let (alive, mut planner) = (NodeSet::all(seed.node_count()), planner(name, &seed, registry)?);
+        let request = PlanRequest::first(&seed, &alive);
+        let took = best(|| drop(black_box(plan(&mut *planner, &request))));
+        note(&format!("bootstrap_{name}_20_ns"), took.as_secs_f64() * 1e9, what);
+    }
+    million_nodes(registry, &mut note)?;
+    let paths = Paths::new(&seed);
+    let mut count = 0_u64;
+    let took = once(|| {
+        let mut walk = paths.walk();
+        while let Some(path) = walk.next() {
+            count += u64::from(!black_box(path).is_empty());
+        }
+    });
+    note("paths_per_s", count as f64 / took.as_secs_f64(), "paths of that network, each written out");
+    for (name, types, per_type, duration) in
+        [("38", 20, 2, 7_200), ("1000", 335, 3, 300), ("100000", 1_000, 100, 6)]
+    {
+        let scenario = protocol(types, per_type, duration, registry)?;
+        let mut events = 0;
+        let took = best(|| events = dmos_sim::run(&scenario).events);
+        note(
+            &format!("protocol_events_per_s_{name}"),
+            events as f64 / took.as_secs_f64(),
+            "events of whole runs, all of the protocol, log and auditors among them",
+        );
+    }
+    for jobs in [NonZeroUsize::MIN, NonZeroUsize::MIN.saturating_add(1)] {
+        let rate = runs(jobs, registry)?;
+        let plural = if jobs == NonZeroUsize::MIN { "" } else { "s" };
+        note(
+            &format!("runs_per_s_{jobs}_job{plural}"),
+            rate,
+            "whole runs of the prototype's small experiment in `dmos compare`",
+        );
+    }
+    match arguments.format {
+        PlanFormat::Table => {
+            let rows = figures.iter().map(|f| vec![f.name.clone(), short(f.value), f.what.to_owned()]);
+            print(&table::judged(&["", "", ""], rows))
+        }
+        PlanFormat::Json => {
+            let number = |value: f64| Number::from_f64(value).map_or(Value::Null, Value::Number);
+            let pairs = figures.into_iter().map(|figure| (figure.name, number(figure.value)));
+            print_json(&Value::Object(pairs.collect::<Map<_, _>>()))
+        }
+    }
+}
+
+fn generate(types: u32, nodes_per_type: u32, complexity: Complexity) -> Result<Network, Failure> {
+    let network = Generate { types, nodes_per_type, complexity, seed: 0 }.network();
+    network.map_err(|error| Failure::Input(error.to_string()))
+}
+
+fn planner(name: &str, network: &Network, registry: &Registry) -> Result<Box<dyn FlowStrategy>, Failure> {
+    let call = StrategyCall { name: name.to_owned(), params: Vec::new() };
+    let choice = registry.flow(&call, network).map_err(|error| Failure::Input(error.to_string()))?;
+    Ok(choice.build())
+}
+
+fn plan(planner: &mut dyn FlowStrategy, request: &PlanRequest<'_>) -> Flow {
+    planner.plan(request, &mut Meter::new(u64::MAX)).unwrap_or_default()
+}
+
+/// 10,000 items with 100 makers each: built, planned, and repaired after deaths and returns.
+fn million_nodes(registry: &Registry, note: &mut impl FnMut(&str, f64, &'static str)) -> Result<(), Failure> {
+    let millis = |took: Duration| took.as_secs_f64() * 1e3;
+    let built = || generate(10_000, 100, Complexity::Low);
+    note(
+        "million_nodes_build_ms",
+        millis(best(|| drop(black_box(built())))),
+        "10,000 items, 100 nodes for each",
+    );
+    let network = built()?;
+    let mut alive = NodeSet::all(network.node_count());
+    let mut memoized = planner("memoized", &network, registry)?;
+    let first = PlanRequest::first(&network, &alive);
+    let took = best(|| drop(black_box(plan(&mut *memoized, &first))));
+    note("million_nodes_plan_ms", millis(took), "a first plan for them");
+    let mut sticky = planner("sticky", &network, registry)?;
+    let flow = plan(&mut *sticky, &first);
+    // Those who work die one after the other and come back, spread over the network.
+    let working = flow.working();
+    let some: Vec<NodeId> = working.iter().copied().step_by(working.len().div_ceil(1_000)).collect();
+    let (mut took, mut repairs) = (Duration::ZERO, 0_u32);
+    let mut in_force = flow;
+    for &node in &some {
+        for change in [Change::Died(node), Change::Returned(node)] {
+            match change {
+                Change::Died(_) => alive.remove(node),
+                _ => alive.insert(node),
+            };
+            let request = PlanRequest {
+                in_force: Some(&in_force),
+                changes: &[change],
+                ..PlanRequest::first(&network, &alive)
+            };
+            let mut answer = None;
+            took += once(|| answer = sticky.replan(&request, &mut Meter::new(u64::MAX)).ok());
+            repairs += 1;
+            if let Some(change) = answer {
+                in_force = in_force.changed(&change);
+            }
+        }
+    }
+    let micros = took.as_secs_f64() * 1e6 / f64::from(repairs);
+    note(
+        "million_nodes_repair_us",
+        micros,
+        "a plan repaired by `sticky` after a death or a return of one who works",
+    );
+    Ok(())
+}
+
+/// A network of so many items and nodes for each, in which nothing fails.
+fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Result<Scenario, Failure> {
+    let text = format!(
+        "network: {{generate: {{types: {types}, nodes_per_type: {per_type}, complexity: low}}}}\n\
+         duration: {seconds}s\ncandidates: 5\n\
+         delays: {{message: {{uniform: [1ms, 20ms]}}, transit: {{uniform: [500ms, 2s]}}}}\n"
+    );
+    Ok(dmos_scenario::parse("bench", "bench", text, &[], registry)?.scenario)
+}
+
+/// How many runs of the prototype's small experiment are made in a second.
+fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, Failure> {
+    let ready = small(registry)?;
+    let pool =
+        threads(Some(jobs)).map_err(|error| Failure::Output(format!("cannot start threads: {error}")))?;
+    let all: Vec<usize> = (0..RUNS * jobs.get()).collect();
+    let nothing = |_: RunResult| Ok::<(), Failure>(());
+    let mut result = Ok(());
+    let took = best(|| result = conduct(&ready, &all, &pool, &AtomicBool::new(false), nothing));
+    result?;
+    Ok(all.len() as f64 / took.as_secs_f64())
+}
+
+/// Runs for each job.
+const RUNS: usize = 200;
+
+fn small(registry: &Registry) -> Result<Ready, Failure> {
+    let text = include_str!("../../../../scenarios/seed/small-no-fail.yaml");
+    let seeds = Some(dmos_scenario::Seeds { first: 1, last: 2 * RUNS as u64 });
+    let own = Some("own".parse().map_err(Failure::Input)?);
+    let options = Options { flows: own, seeds, ..Options::default() };
+    let texts = vec![("small-no-fail.yaml".to_owned(), text.to_owned())];
+    Ok(Experiment::of(texts, options, registry)?.ready)
+}
+
+/// Rounds last about so long, and there are so many at most, for each figure.
+const ROUND: Duration = Duration::from_millis(300);
+const ROUNDS: u32 = 5;
+
+/// How long `work` takes, at best.
+fn best(mut work: impl FnMut()) -> Duration {
+    let first = once(&mut work);
+    let times = (ROUND.as_nanos() / first.as_nanos().max(1)).clamp(1, 1 << 20) as u32;
+    let rounds = if first > ROUND * 4 { 1 } else { ROUNDS };
+    let round = |_| once(|| (0..times).for_each(|_| work())) / times;
+    (0..rounds).map(round).min().unwrap_or(first).min(first)
+}
+
+/// What a program takes on this machine is measured by its clock, and is part of no result.
+#[expect(clippy::disallowed_methods)]
+fn once(work: impl FnOnce()) -> Duration {
+    let begun = std::time::Instant::now();
+    work();
+    begun.elapsed()
+}
