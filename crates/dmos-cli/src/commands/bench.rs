@@ -120,12 +120,11 @@ fn million_nodes(registry: &Registry, note: &mut impl FnMut(&str, f64, &'static 
     note("million_nodes_plan_ms", millis(took), "a first plan for them");
     let mut sticky = planner("sticky", &network, registry)?;
     let flow = plan(&mut *sticky, &first);
-    // Those who work die one after the other and come back, spread over the network.
-    let working = flow.working();
-    let some: Vec<NodeId> = working.iter().copied().step_by(working.len().div_ceil(1_000)).collect();
+    // All who work die one after the other and come back, the only source and the only final maker among them.
+    let working: Vec<NodeId> = flow.working();
     let (mut took, mut repairs) = (Duration::ZERO, 0_u32);
     let mut in_force = flow;
-    for &node in &some {
+    for &node in &working {
         for change in [Change::Died(node), Change::Returned(node)] {
             match change {
                 Change::Died(_) => alive.remove(node),
