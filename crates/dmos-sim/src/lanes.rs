@@ -69,6 +69,12 @@ impl Letter {
         }
     }
 
+    /// Whether the node is handed it; otherwise it is work of another kind.
+    #[inline]
+    pub(crate) fn is_input(&self) -> bool {
+        !matches!(self, Self::Outgoing { .. } | Self::Think { .. })
+    }
+
     /// Whether it comes when the node's clock says so, not when something outside has happened.
     pub(crate) fn waits_for_the_clock(&self) -> bool {
         matches!(self, Self::Timer(_))
@@ -116,6 +122,12 @@ pub(crate) enum Hold {
 }
 
 impl Lane {
+    /// Whether nothing is under way, waits, or is waited for.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.job.is_none() && self.held_for.is_none() && self.waiting.is_empty()
+    }
+
     /// Whether a letter can be worked on now.
     pub(crate) fn takes(&self, letter: &Letter) -> bool {
         let released = match (self.held_for, letter) {

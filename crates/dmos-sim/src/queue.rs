@@ -217,23 +217,24 @@ impl<E> EventQueue<E> {
 
     /// The next bucket after the one at hand that holds anything, going once around.
     fn next_occupied(&self) -> Option<u64> {
-        let count = self.buckets.len() as u64;
+        // Both are powers of two: their remainders are masks.
         let (first, words) = (self.at_hand + 1, self.occupied.len());
-        let (word, bit) = ((first % count) as usize / 64, first % 64);
+        let (word, bit) = (first as usize / 64, first % 64);
+        let from = first - bit;
+        let found = |nth: usize, held: u64| Some(from + nth as u64 * 64 + u64::from(held.trailing_zeros()));
         // The first word is looked at twice: from its bit on, and at the end up to there.
-        let masks = (0..=words).map(|nth| match nth {
-            0 => u64::MAX << bit,
-            nth if nth == words => !(u64::MAX << bit),
-            _ => u64::MAX,
-        });
-        for (nth, mask) in masks.enumerate() {
-            let held = self.occupied[(word + nth) % words] & mask;
+        let ahead = u64::MAX << bit;
+        let here = self.occupied[word & (words - 1)];
+        if here & ahead != 0 {
+            return found(0, here & ahead);
+        }
+        for nth in 1..words {
+            let held = self.occupied[(word + nth) & (words - 1)];
             if held != 0 {
-                let from = first - bit + nth as u64 * 64;
-                return Some(from + u64::from(held.trailing_zeros()));
+                return found(nth, held);
             }
         }
-        None
+        if here & !ahead != 0 { found(words, here & !ahead) } else { None }
     }
 }
 

@@ -14,8 +14,10 @@ use crate::streams::{Purpose, stream};
 impl Simulator<'_> {
     /// Carries out effects, unless the node goes down in the middle of them.
     pub(super) fn carry_out(&mut self, node: NodeId, mut effects: Vec<Effect>) {
-        let life = self.slot(node).life;
-        let crashes_before = self.crash_point(node, effects.len());
+        let slot = self.slot(node);
+        let life = slot.life;
+        let crashes_before =
+            if slot.crash_midway.is_none() { None } else { self.crash_point(node, effects.len()) };
         // What was appended before, where that took time.
         self.sync(node);
         let mut is_synced = true;
@@ -115,7 +117,14 @@ impl Simulator<'_> {
     }
 
     /// Makes durable what the node has appended.
+    #[inline]
     pub(super) fn sync(&mut self, node: NodeId) {
+        if !self.slot(node).disk.unsynced().is_empty() {
+            self.sync_records(node);
+        }
+    }
+
+    fn sync_records(&mut self, node: NodeId) {
         let Self { slots, auditor, now, scenario, .. } = self;
         let disk = &mut slots[node.index()].disk;
         let (mut delivered, mut final_made, mut ordered) = (0, 0, 0);

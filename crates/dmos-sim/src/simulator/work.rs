@@ -9,8 +9,23 @@ use crate::lanes::{Job, LaneId, Letter};
 
 impl Simulator<'_> {
     /// Works on a letter, or lets it wait for its turn.
+    #[inline]
     pub(super) fn hand_in(&mut self, node: NodeId, letter: Letter) {
         let id = letter.lane();
+        let slot = self.slot(node);
+        // Mostly nothing takes time and nothing waits: then there is nothing to reckon either.
+        if self.work_is_instant
+            && letter.is_input()
+            && slot.slow.is_none()
+            && slot.lanes[id as usize].is_idle()
+        {
+            self.handle(node, letter.into_input());
+        } else {
+            self.hand_in_for_work(node, id, letter);
+        }
+    }
+
+    fn hand_in_for_work(&mut self, node: NodeId, id: LaneId, letter: Letter) {
         let lane = &mut self.slot_mut(node).lanes[id as usize];
         let released = lane.held_for.is_some() && lane.takes(&letter);
         if released {
