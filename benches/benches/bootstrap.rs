@@ -1,33 +1,52 @@
 //! The bootstrap: from a network to its first flow, by strategy and number of items.
 //!
-//! `exhaustive` makes the prototype's search call by call; the list items that the prototype scans are
-//! charged to the meter, not scanned. Its rate is in calls, that of `memoized` in steps.
+//! First the prototype's networks (complexity high, two nodes for each inner item), then far larger ones of low
+//! complexity. `exhaustive` makes the prototype's search call by call, where that ends; the list items that the
+//! prototype scans are charged to the meter, not scanned. The rate is in requirements of the network a second, for all
+//! alike: what it costs grows with more than the network where the rate falls.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dmos_benches::{seed_network, strategy};
-use dmos_core::NodeSet;
+use dmos_benches::{planners, seed_network, sparse_network, strategy};
 use dmos_core::strategy::{Meter, PlanRequest};
+use dmos_core::{Network, NodeSet};
+
+/// Steps that a plan may take to be measured: beyond, one takes minutes.
+const STEPS_MAX: u64 = 3_000_000_000;
 
 fn bootstrap(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("bootstrap");
-    for types in [5, 8, 10, 12, 15, 18, 20] {
-        let network = seed_network(types);
-        let alive = NodeSet::all(network.node_count());
-        let request = PlanRequest::first(&network, &alive);
-        for (name, counter) in [("exhaustive", "calls"), ("memoized", "visited")] {
-            let mut planner = strategy(name, &network);
-            let mut plan = || {
-                let mut meter = Meter::new(u64::MAX);
-                let flow = planner.plan(black_box(&request), &mut meter).expect("a flow");
-                (flow, meter)
-            };
-            group.throughput(Throughput::Elements(plan().1.counter(counter)));
-            group.bench_function(BenchmarkId::new(name, types), |bencher| bencher.iter(&mut plan));
+    group.sample_size(20);
+    let seeds = [5, 8, 10, 12, 15, 20].map(|types| (types.to_string(), seed_network(types)));
+    let large = [(50, 3), (200, 3), (2_000, 3), (10_000, 100)];
+    let large =
+        large.map(|(items, per_item)| (format!("{items}x{per_item}"), sparse_network(items, per_item)));
+    for (size, network) in seeds.iter().chain(&large) {
+        for name in planners() {
+            measure(&mut group, &name, size, network);
         }
     }
     group.finish();
+}
+
+fn measure(
+    group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
+    name: &str,
+    size: &str,
+    network: &Network,
+) {
+    let alive = NodeSet::all(network.node_count());
+    let request = PlanRequest::first(network, &alive);
+    let mut planner = strategy(name, network);
+    if planner.plan(&request, &mut Meter::new(STEPS_MAX)).is_err() {
+        return;
+    }
+    let requirements: usize = network.nodes().map(|node| network.requirements(node).len()).sum();
+    group.throughput(Throughput::Elements(requirements as u64));
+    group.bench_function(BenchmarkId::new(name, size), |bencher| {
+        bencher.iter(|| planner.plan(black_box(&request), &mut Meter::new(u64::MAX)));
+    });
 }
 
 criterion_group!(benches, bootstrap);

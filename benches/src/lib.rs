@@ -20,6 +20,27 @@ pub fn seed_network(types: u32) -> Network {
     generate.network().expect("from 3 items on there is one")
 }
 
+/// A network of low complexity with so many items and, for each inner one, so many nodes.
+///
+/// # Panics
+/// If there is no such network.
+#[must_use]
+pub fn sparse_network(types: u32, nodes_per_type: u32) -> Network {
+    let generate = Generate { types, nodes_per_type, complexity: Complexity::Low, seed: 0 };
+    generate.network().expect("from 3 items on there is one")
+}
+
+/// The names of all flow strategies that need no parameter.
+///
+/// # Panics
+/// If two have the same.
+#[must_use]
+pub fn planners() -> Vec<String> {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let alone = registry.flows().iter().filter(|flow| flow.stands_alone());
+    alone.map(|flow| flow.name.to_owned()).collect()
+}
+
 /// The flow strategy that a call names.
 ///
 /// # Panics
