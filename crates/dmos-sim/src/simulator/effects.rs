@@ -28,19 +28,12 @@ impl Simulator<'_> {
                 self.crash_midway(node);
                 break;
             }
-            match effect {
-                Effect::Append(record) => {
-                    self.append(node, record);
-                    is_synced = false;
-                }
-                Effect::Compact(state) => self.replace_log(node, state),
-                effect => {
-                    if !std::mem::replace(&mut is_synced, true) {
-                        self.sync(node);
-                    }
-                    self.effect(node, effect);
-                }
+            let writes = matches!(effect, Effect::Append(_) | Effect::Compact(_));
+            if !writes && !std::mem::replace(&mut is_synced, true) {
+                self.sync(node);
             }
+            is_synced &= !writes;
+            self.effect(node, effect);
             if self.slot(node).life != life {
                 break;
             }
@@ -143,9 +136,11 @@ impl Simulator<'_> {
         (0..final_made).for_each(|_| self.came_about(Condition::FinalMade));
     }
 
+    #[inline(always)]
     fn effect(&mut self, node: NodeId, effect: Effect) {
         match effect {
-            Effect::Append(_) | Effect::Compact(_) => unreachable!("the log is written elsewhere"),
+            Effect::Append(record) => self.append(node, record),
+            Effect::Compact(state) => self.replace_log(node, state),
             Effect::Send { to, message } if self.scenario.work.send.is_zero() => {
                 self.release(node, to, message);
             }
