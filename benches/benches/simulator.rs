@@ -1,16 +1,28 @@
-//! Whole runs: events per second.
+//! Whole runs, in events a second: the prototype's and our own scenarios, and the protocol alone at any size.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dmos_benches::scenario;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use dmos_benches::{protocol, scenario};
+use dmos_core::Scenario;
+
+/// Items, nodes for each and seconds: 8, 38, 999 and 99,802 nodes.
+const SIZES: [(u32, u32, u32); 4] = [(5, 2, 3_600), (20, 2, 3_600), (335, 3, 300), (1_000, 100, 6)];
 
 fn runs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("simulator");
+    group.sample_size(10);
+    let mut measure = |name: &str, scenario: &Scenario| {
+        group.throughput(Throughput::Elements(dmos_sim::run(scenario).events));
+        let id = BenchmarkId::new(name, scenario.network.node_count());
+        group.bench_function(id, |bencher| bencher.iter(|| dmos_sim::run(black_box(scenario))));
+    };
     for path in ["seed/small-no-fail.yaml", "door-factory-failures.yaml"] {
-        let scenario = scenario(path);
-        group.throughput(Throughput::Elements(dmos_sim::run(&scenario).events));
-        group.bench_function(path, |bencher| bencher.iter(|| dmos_sim::run(black_box(&scenario))));
+        measure(path, &scenario(path));
+    }
+    for (types, per_type, seconds) in SIZES {
+        measure("calm", &protocol(types, per_type, seconds, false));
+        measure("faults", &protocol(types, per_type, seconds, true));
     }
     group.finish();
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use dmos_core::strategy::StrategyCall;
 use dmos_core::{FlowStrategy, Network, Registry, Scenario};
 use dmos_graph::{Complexity, Generate};
+use dmos_scenario::Override;
 use dmos_strategies as _;
 
 /// The prototype's network of this many items: complexity high, two nodes for each inner item, seed 0.
@@ -50,6 +51,30 @@ pub fn strategy(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
     let call: StrategyCall = call.parse().expect("a call");
     let registry = Registry::collect().expect("no two strategies of one name");
     registry.flow(&call, network).expect("a registered strategy").build()
+}
+
+/// The whole protocol at work, for so many seconds, on a network of so many items and nodes for each; with `faults`,
+/// nodes fail and come back, and messages are lost.
+///
+/// # Panics
+/// If there is no such network.
+#[must_use]
+pub fn protocol(types: u32, nodes_per_type: u32, seconds: u32, faults: bool) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/protocol.yaml");
+    let mut settings = vec![
+        format!("network.generate.types={types}"),
+        format!("network.generate.nodes_per_type={nodes_per_type}"),
+        format!("duration={seconds}s"),
+    ];
+    if faults {
+        let wear = "[{nodes: all, fails_after: {exponential: 10min}, back_after: {uniform: [20s, 2min]}}]";
+        settings.push(format!("faults.wear={wear}"));
+        settings.push("faults.messages.loss=0.001".to_owned());
+    }
+    let settings: Vec<Override> =
+        settings.iter().map(|setting| Override::parse(setting).expect("a setting")).collect();
+    let registry = Registry::collect().expect("no two strategies of one name");
+    dmos_scenario::load(&path, &settings, &registry).expect("a valid scenario").scenario
 }
 
 /// A scenario of the repository, by its path below `scenarios/`.

@@ -15,6 +15,7 @@ use dmos_graph::paths::Paths;
 use dmos_graph::{Complexity, Generate};
 use dmos_report::comparison::short;
 use dmos_report::table;
+use dmos_scenario::Override;
 use serde_json::{Map, Number, Value};
 
 use crate::args::{BenchArguments, PlanFormat};
@@ -152,14 +153,17 @@ fn million_nodes(registry: &Registry, note: &mut impl FnMut(&str, f64, &'static 
     Ok(())
 }
 
-/// A network of so many items and nodes for each, in which nothing fails.
+/// The protocol on a network of so many items and nodes for each, in which nothing fails.
 fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Result<Scenario, Failure> {
-    let text = format!(
-        "network: {{generate: {{types: {types}, nodes_per_type: {per_type}, complexity: low}}}}\n\
-         duration: {seconds}s\ncandidates: 5\n\
-         delays: {{message: {{uniform: [1ms, 20ms]}}, transit: {{uniform: [500ms, 2s]}}}}\n"
-    );
-    Ok(dmos_scenario::parse("bench", "bench", text, &[], registry)?.scenario)
+    let text = include_str!("../../../../benches/scenarios/protocol.yaml").to_owned();
+    let settings = [
+        format!("network.generate.types={types}"),
+        format!("network.generate.nodes_per_type={per_type}"),
+        format!("duration={seconds}s"),
+    ];
+    let settings = settings.iter().map(|setting| Override::parse(setting)).collect::<Result<Vec<_>, _>>();
+    let settings = settings.map_err(Failure::Input)?;
+    Ok(dmos_scenario::parse("protocol.yaml", "protocol", text, &settings, registry)?.scenario)
 }
 
 /// How many runs of the prototype's small experiment are made in a second.

@@ -1,0 +1,49 @@
+//! Planning again: each who works dies in turn and comes back. The time is that of a death and a return together.
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use dmos_benches::{planners, sparse_network, strategy};
+use dmos_core::strategy::{Change, Meter, PlanRequest};
+use dmos_core::{Network, NodeSet};
+
+fn repairs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("repair");
+    group.sample_size(10);
+    for (items, per_item) in [(20, 2), (200, 3), (2_000, 3)] {
+        let network = sparse_network(items, per_item);
+        for name in planners() {
+            // The prototype's search plans anew, and takes as long as at the first time.
+            if name != "exhaustive" {
+                let id = BenchmarkId::new(&name, format!("{items}x{per_item}"));
+                group.bench_function(id, |bencher| measure(bencher, &name, &network));
+            }
+        }
+    }
+    group.finish();
+}
+
+fn measure(bencher: &mut criterion::Bencher<'_>, name: &str, network: &Network) {
+    let mut alive = NodeSet::all(network.node_count());
+    let mut planner = strategy(name, network);
+    let mut in_force =
+        planner.plan(&PlanRequest::first(network, &alive), &mut Meter::new(u64::MAX)).expect("a flow");
+    let working = in_force.working();
+    let mut turns = working.iter().cycle();
+    bencher.iter(|| {
+        let &node = turns.next().expect("somebody works");
+        for change in [Change::Died(node), Change::Returned(node)] {
+            match change {
+                Change::Died(_) => alive.remove(node),
+                _ => alive.insert(node),
+            };
+            let first = PlanRequest::first(network, &alive);
+            let request = PlanRequest { in_force: Some(&in_force), changes: &[change], ..first };
+            // A flow stays in force where no other is found: the only source has died.
+            if let Ok(change) = planner.replan(&request, &mut Meter::new(u64::MAX)) {
+                in_force = in_force.changed(&change);
+            }
+        }
+    });
+}
+
+criterion_group!(benches, repairs);
+criterion_main!(benches);
