@@ -10,13 +10,19 @@
 //! combinatorial objects to number and draw them is the recursive method of Nijenhuis and Wilf ("Combinatorial
 //! Algorithms", 1978).
 
+mod number;
+mod walk;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use dmos_core::network::Requirement;
 use dmos_core::{ItemId, Network, NodeId};
 use num_bigint::BigUint;
-use rand::{Rng, RngExt};
+use rand::Rng;
+
+use number::Number;
+pub use walk::Walk;
 
 /// The paths of a network.
 ///
@@ -52,76 +58,6 @@ struct Table<N> {
     /// For each producer, in the order of `Paths::producers`: how many paths end at earlier producers of its item.
     /// Empty if these would take too much room: then they are summed up on the way.
     before: Vec<N>,
-}
-
-/// What counts are made of.
-trait Number: Clone + PartialOrd {
-    const ZERO: fn() -> Self;
-    const ONE: fn() -> Self;
-    /// None if it does not fit.
-    fn plus(&self, other: &Self) -> Option<Self>;
-    fn minus(&self, other: &Self) -> Self;
-    fn times(&self, factor: u32) -> Option<Self>;
-    /// Anything below this, evenly.
-    fn draw_below(&self, random: &mut impl Rng) -> Self;
-}
-
-impl Number for u128 {
-    const ZERO: fn() -> Self = || 0;
-    const ONE: fn() -> Self = || 1;
-
-    fn plus(&self, other: &Self) -> Option<Self> {
-        self.checked_add(*other)
-    }
-
-    fn minus(&self, other: &Self) -> Self {
-        self - other
-    }
-
-    fn times(&self, factor: u32) -> Option<Self> {
-        self.checked_mul(u128::from(factor))
-    }
-
-    fn draw_below(&self, random: &mut impl Rng) -> Self {
-        match u64::try_from(*self) {
-            // Drawing from 64 bits is far cheaper.
-            Ok(end) => u128::from(random.random_range(0..end)),
-            Err(_) => random.random_range(0..*self),
-        }
-    }
-}
-
-impl Number for BigUint {
-    const ZERO: fn() -> Self = || BigUint::ZERO;
-    const ONE: fn() -> Self = || BigUint::from(1_u8);
-
-    fn plus(&self, other: &Self) -> Option<Self> {
-        Some(self + other)
-    }
-
-    fn minus(&self, other: &Self) -> Self {
-        self - other
-    }
-
-    fn times(&self, factor: u32) -> Option<Self> {
-        Some(self * factor)
-    }
-
-    fn draw_below(&self, random: &mut impl Rng) -> Self {
-        let bits = self.bits();
-        let words = bits.div_ceil(32);
-        let spare = words * 32 - bits;
-        loop {
-            let mut drawn: Vec<u32> = (0..words).map(|_| random.random()).collect();
-            if let Some(last) = drawn.last_mut() {
-                *last >>= spare;
-            }
-            let drawn = Self::new(drawn);
-            if drawn < *self {
-                return drawn;
-            }
-        }
-    }
 }
 
 impl<'a> Paths<'a> {
@@ -424,81 +360,6 @@ impl Choices<'_> {
             Self::Finals(items) => items.get(nth).copied(),
             Self::Required(requirements) => requirements.get(nth).map(|required| required.item),
         }
-    }
-}
-
-/// All paths, one after the other.
-#[derive(Clone, Debug)]
-pub struct Walk {
-    /// Where a path can go on, or begin: lists of nodes, one after the other.
-    next: Vec<NodeId>,
-    /// For each node where its list begins and ends; those of sources are empty.
-    lists: Vec<(u32, u32)>,
-    path: Vec<NodeId>,
-    /// For each node of the path its place in a list, and where that ends.
-    steps: Vec<(u32, u32)>,
-    /// The nodes of the path that is at hand.
-    length: usize,
-}
-
-impl Walk {
-    /// Nodes that require the same share a list, so this takes room and time in proportion to the possible supply edges
-    /// of one node for each recipe.
-    fn new(paths: &Paths<'_>) -> Self {
-        let network = paths.network;
-        let mut next: Vec<NodeId> = Vec::new();
-        let mut lists = vec![(0, 0); network.node_count()];
-        let place = |length: usize| u32::try_from(length).expect("fewer than 2^32 places to go on");
-        let mut add = |choices: Choices<'_>| {
-            let from = place(next.len());
-            for item in (0..).map_while(|nth| choices.get(nth)) {
-                next.extend_from_slice(paths.of_item(item));
-            }
-            (from, place(next.len()))
-        };
-        for &item in network.making_order() {
-            let alike = |a: &NodeId, b: &NodeId| network.requirements(*a) == network.requirements(*b);
-            for nodes in paths.of_item(item).chunk_by(alike) {
-                let list = add(paths.choices(Some(nodes[0])));
-                nodes.iter().for_each(|node| lists[node.index()] = list);
-            }
-        }
-        let (from, to) = add(paths.choices(None));
-        // No path is longer than there are items; a place more spares a question at the end.
-        let longest = network.item_count() + 1;
-        let mut steps = vec![(0, 0); longest];
-        // As if the path before the first had ended just before it.
-        steps[0] = (from.wrapping_sub(1), to);
-        Self { next, lists, path: vec![NodeId::new(0); longest], steps, length: 1 }
-    }
-
-    /// The next path, from the final node back to the source; none after the last. Only what is different from the
-    /// path before is written: on average a few nodes, at most a whole path.
-    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend what it yields")]
-    #[inline]
-    pub fn next(&mut self) -> Option<&[NodeId]> {
-        let mut length = self.length;
-        // Back to where there is something else to go on with.
-        let (mut at, mut end) = loop {
-            length = length.checked_sub(1)?;
-            let (at, end) = self.steps[length];
-            let at = at.wrapping_add(1);
-            if at < end {
-                break (at, end);
-            }
-        };
-        loop {
-            let node = self.next[at as usize];
-            self.steps[length] = (at, end);
-            self.path[length] = node;
-            length += 1;
-            (at, end) = self.lists[node.index()];
-            if at == end {
-                break;
-            }
-        }
-        self.length = length;
-        Some(&self.path[..length])
     }
 }
 

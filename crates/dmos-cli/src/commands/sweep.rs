@@ -26,7 +26,7 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Fai
             let (experiment, _) = compare::read(experiment, registry)?;
             plan(Manifest::new(experiment, *shards), *shards, out)
         }
-        SweepCommand::Run { manifest, shard, out, jobs } => shard_of(manifest, *shard, out, *jobs, registry),
+        SweepCommand::Run { manifest, shard, out, jobs } => run_shard(manifest, *shard, out, *jobs, registry),
         SweepCommand::Status { dir, manifest, missing } => status(dir, manifest.as_deref(), *missing),
         SweepCommand::Merge { dirs, allow_missing, answer } => {
             let merged = merge(dirs)?;
@@ -58,7 +58,7 @@ fn plan(manifest: Manifest, asked: NonZeroUsize, out: &Path) -> Result<(), Failu
     Ok(())
 }
 
-fn shard_of(
+fn run_shard(
     path: &Path,
     shard: Shard,
     out: &Path,

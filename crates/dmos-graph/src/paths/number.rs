@@ -1,0 +1,74 @@
+//! What paths are counted in: 128 bits where that is enough, and as many as it takes where it is not.
+
+use num_bigint::BigUint;
+use rand::{Rng, RngExt};
+
+/// What counts are made of.
+pub(super) trait Number: Clone + PartialOrd {
+    const ZERO: fn() -> Self;
+    const ONE: fn() -> Self;
+    /// None if it does not fit.
+    fn plus(&self, other: &Self) -> Option<Self>;
+    fn minus(&self, other: &Self) -> Self;
+    fn times(&self, factor: u32) -> Option<Self>;
+    /// Anything below this, evenly.
+    fn draw_below(&self, random: &mut impl Rng) -> Self;
+}
+
+impl Number for u128 {
+    const ZERO: fn() -> Self = || 0;
+    const ONE: fn() -> Self = || 1;
+
+    fn plus(&self, other: &Self) -> Option<Self> {
+        self.checked_add(*other)
+    }
+
+    fn minus(&self, other: &Self) -> Self {
+        self - other
+    }
+
+    fn times(&self, factor: u32) -> Option<Self> {
+        self.checked_mul(u128::from(factor))
+    }
+
+    fn draw_below(&self, random: &mut impl Rng) -> Self {
+        match u64::try_from(*self) {
+            // Drawing from 64 bits is far cheaper.
+            Ok(end) => u128::from(random.random_range(0..end)),
+            Err(_) => random.random_range(0..*self),
+        }
+    }
+}
+
+impl Number for BigUint {
+    const ZERO: fn() -> Self = || BigUint::ZERO;
+    const ONE: fn() -> Self = || BigUint::from(1_u8);
+
+    fn plus(&self, other: &Self) -> Option<Self> {
+        Some(self + other)
+    }
+
+    fn minus(&self, other: &Self) -> Self {
+        self - other
+    }
+
+    fn times(&self, factor: u32) -> Option<Self> {
+        Some(self * factor)
+    }
+
+    fn draw_below(&self, random: &mut impl Rng) -> Self {
+        let bits = self.bits();
+        let words = bits.div_ceil(32);
+        let spare = words * 32 - bits;
+        loop {
+            let mut drawn: Vec<u32> = (0..words).map(|_| random.random()).collect();
+            if let Some(last) = drawn.last_mut() {
+                *last >>= spare;
+            }
+            let drawn = Self::new(drawn);
+            if drawn < *self {
+                return drawn;
+            }
+        }
+    }
+}

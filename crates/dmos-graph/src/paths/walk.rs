@@ -1,0 +1,80 @@
+//! Walks all paths, one after the other.
+
+use dmos_core::NodeId;
+
+use super::{Choices, Paths};
+
+/// All paths, one after the other.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// Where a path can go on, or begin: lists of nodes, one after the other.
+    next: Vec<NodeId>,
+    /// For each node where its list begins and ends; those of sources are empty.
+    lists: Vec<(u32, u32)>,
+    path: Vec<NodeId>,
+    /// For each node of the path its place in a list, and where that ends.
+    steps: Vec<(u32, u32)>,
+    /// The nodes of the path that is at hand.
+    length: usize,
+}
+
+impl Walk {
+    /// Nodes that require the same share a list, so this takes room and time in proportion to the possible supply edges
+    /// of one node for each recipe.
+    pub(super) fn new(paths: &Paths<'_>) -> Self {
+        let network = paths.network;
+        let mut next: Vec<NodeId> = Vec::new();
+        let mut lists = vec![(0, 0); network.node_count()];
+        let place = |length: usize| u32::try_from(length).expect("fewer than 2^32 places to go on");
+        let mut add = |choices: Choices<'_>| {
+            let from = place(next.len());
+            for item in (0..).map_while(|nth| choices.get(nth)) {
+                next.extend_from_slice(paths.of_item(item));
+            }
+            (from, place(next.len()))
+        };
+        for &item in network.making_order() {
+            let alike = |a: &NodeId, b: &NodeId| network.requirements(*a) == network.requirements(*b);
+            for nodes in paths.of_item(item).chunk_by(alike) {
+                let list = add(paths.choices(Some(nodes[0])));
+                nodes.iter().for_each(|node| lists[node.index()] = list);
+            }
+        }
+        let (from, to) = add(paths.choices(None));
+        // No path is longer than there are items; a place more spares a question at the end.
+        let longest = network.item_count() + 1;
+        let mut steps = vec![(0, 0); longest];
+        // As if the path before the first had ended just before it.
+        steps[0] = (from.wrapping_sub(1), to);
+        Self { next, lists, path: vec![NodeId::new(0); longest], steps, length: 1 }
+    }
+
+    /// The next path, from the final node back to the source; none after the last. Only what is different from the
+    /// path before is written: on average a few nodes, at most a whole path.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend what it yields")]
+    #[inline]
+    pub fn next(&mut self) -> Option<&[NodeId]> {
+        let mut length = self.length;
+        // Back to where there is something else to go on with.
+        let (mut at, mut end) = loop {
+            length = length.checked_sub(1)?;
+            let (at, end) = self.steps[length];
+            let at = at.wrapping_add(1);
+            if at < end {
+                break (at, end);
+            }
+        };
+        loop {
+            let node = self.next[at as usize];
+            self.steps[length] = (at, end);
+            self.path[length] = node;
+            length += 1;
+            (at, end) = self.lists[node.index()];
+            if at == end {
+                break;
+            }
+        }
+        self.length = length;
+        Some(&self.path[..length])
+    }
+}
