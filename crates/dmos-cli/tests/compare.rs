@@ -239,7 +239,7 @@ fn results_that_do_not_fit_together_are_refused() {
     let fewer: String = text.lines().skip(1).flat_map(|line| [line, "\n"]).collect();
     fs::write(directory.path().join("results/shard-000.jsonl"), fewer).expect("written");
     let message = refuse(&["sweep", "merge", &out]);
-    assert!(message.contains("is damaged: 1 runs are missing"), "{message}");
+    assert!(message.contains("is damaged: it has 23 results for 24 runs"), "{message}");
     // A manifest somebody has edited.
     let manifest = directory.path().join("results/experiment.json");
     let edited = fs::read_to_string(&manifest).expect("a manifest").replace("\"1..3\"", "\"1..4\"");

@@ -33,9 +33,7 @@ pub fn merge(directories: &[PathBuf]) -> Result<Merged, StoreError> {
         if (&manifest.id, manifest.shards) != (&store.manifest().id, store.manifest().shards) {
             return Err(StoreError::OtherExperiment { directory: directory.clone() });
         }
-        for shard in 0..store.manifest().shards.get() {
-            store.read(shard, &mut lines)?;
-        }
+        store.read_all(&mut lines)?;
     }
     let manifest = first.expect("a directory to merge");
     Ok(Merged::of(manifest, lines.values().filter_map(|line| read_line(line))))

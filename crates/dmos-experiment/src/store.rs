@@ -169,13 +169,13 @@ impl Store {
         Ok(Self { directory: directory.to_owned(), manifest })
     }
 
-    /// How many runs of a shard are done.
+    /// How many runs are done.
     ///
     /// # Errors
-    /// If its results cannot be read, or are damaged.
-    pub fn done(&self, shard: usize) -> Result<usize, StoreError> {
+    /// If results cannot be read, or are damaged.
+    pub fn done(&self) -> Result<usize, StoreError> {
         let mut lines = Lines::new();
-        self.read(shard, &mut lines)?;
+        self.read_all(&mut lines)?;
         Ok(lines.len())
     }
 
@@ -195,11 +195,10 @@ impl Store {
         self.finished(shard).exists()
     }
 
-    /// The parts of a shard, by name.
-    fn parts(&self, shard: usize) -> Result<Vec<PathBuf>, StoreError> {
-        let prefix = format!("shard-{shard:03}.");
+    /// The parts that are there, by shard.
+    fn parts(&self) -> Result<BTreeMap<usize, Vec<PathBuf>>, StoreError> {
         let fail = |source| StoreError::Io { what: "list", path: self.directory.clone(), source };
-        let mut parts = Vec::new();
+        let mut parts: BTreeMap<usize, Vec<PathBuf>> = BTreeMap::new();
         let entries = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(parts),
             entries => entries.map_err(fail)?,
@@ -207,36 +206,42 @@ impl Store {
         for entry in entries {
             let name = entry.map_err(fail)?.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with(&prefix) && name.ends_with(".part") {
-                parts.push(self.directory.join(&*name));
+            let inner = name.strip_prefix("shard-").and_then(|name| name.strip_suffix(".part"));
+            if let Some(Ok(shard)) = inner.and_then(|inner| inner.split('.').next()).map(str::parse) {
+                parts.entry(shard).or_default().push(self.directory.join(&*name));
             }
         }
-        parts.sort_unstable();
+        parts.values_mut().for_each(|parts| parts.sort_unstable());
         Ok(parts)
     }
 
+    /// Adds all results that are there to `lines`.
+    pub(crate) fn read_all(&self, lines: &mut Lines) -> Result<(), StoreError> {
+        let parts = self.parts()?;
+        (0..self.manifest.shards.get()).try_for_each(|shard| self.read(shard, &parts, lines))
+    }
+
     /// Adds the results of a shard that are there, finished or not, to `lines`.
-    pub(crate) fn read(&self, shard: usize, lines: &mut Lines) -> Result<(), StoreError> {
-        let finished = self.finished(shard);
-        if let Some(text) = read_if_there(&finished)? {
-            self.read_finished(shard, &finished, &text, lines)?;
-        }
-        for path in self.parts(shard)? {
-            // Another attempt may just have finished, and removed it.
-            let Some(text) = read_if_there(&path)? else {
-                if let Some(text) = read_if_there(&finished)? {
-                    self.read_finished(shard, &finished, &text, lines)?;
-                }
-                continue;
-            };
-            for line in text.lines() {
-                // One that was not finished is no result.
+    fn read(
+        &self,
+        shard: usize,
+        parts: &BTreeMap<usize, Vec<PathBuf>>,
+        lines: &mut Lines,
+    ) -> Result<(), StoreError> {
+        for path in parts.get(&shard).into_iter().flatten() {
+            // One that is gone meanwhile was removed because the shard is finished, and that is read after it.
+            for line in read_if_there(path)?.unwrap_or_default().lines() {
+                // A line that was not finished is no result.
                 if let Some(RunResult { run, .. }) = read_line(line) {
-                    self.add(shard, &path, run, line, lines)?;
+                    self.add(shard, path, run, line, lines)?;
                 }
             }
         }
-        Ok(())
+        let finished = self.finished(shard);
+        match read_if_there(&finished)? {
+            Some(text) => self.read_finished(shard, &finished, &text, lines),
+            None => Ok(()),
+        }
     }
 
     fn read_finished(
@@ -251,9 +256,9 @@ impl Store {
             let result = read_line(line).ok_or_else(|| damaged(format!("line {} is no result", nth + 1)))?;
             self.add(shard, path, result.run, line, lines)?;
         }
-        let missing = self.manifest.runs_of(shard).filter(|run| !lines.contains_key(run)).count();
-        if missing > 0 {
-            return Err(damaged(format!("{missing} runs are missing")));
+        let (there, runs) = (text.lines().count(), self.manifest.runs_of(shard).len());
+        if there != runs {
+            return Err(damaged(format!("it has {there} results for {runs} runs")));
         }
         Ok(())
     }
@@ -289,7 +294,7 @@ impl Store {
     /// If they cannot be read, or are damaged.
     pub fn attempt(&self, shard: usize) -> Result<Attempt<'_>, StoreError> {
         let mut lines = Lines::new();
-        self.read(shard, &mut lines)?;
+        self.read(shard, &self.parts()?, &mut lines)?;
         Ok(Attempt { store: self, shard, lines, part: None, unsynced: 0 })
     }
 }
@@ -374,7 +379,7 @@ impl Attempt<'_> {
                 let text: String = self.lines.values().flat_map(|line| [line, "\n"]).collect();
                 write_file(&path, &text).map_err(|source| io("write", &path, source))?;
             }
-            for part in self.store.parts(self.shard)? {
+            for part in self.store.parts()?.remove(&self.shard).into_iter().flatten() {
                 match fs::remove_file(&part) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(io("remove", &part, error));

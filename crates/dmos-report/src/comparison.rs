@@ -8,6 +8,7 @@ use dmos_compare::statistics::interval::Interval;
 use dmos_compare::verdict::Verdict;
 use dmos_compare::{Axes, Better, By, Figure, Grid, RunMetric};
 
+use crate::csv_text;
 use crate::table;
 
 /// In which way tables are laid out.
@@ -291,7 +292,7 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
             ])?;
         }
     }
-    finish(writer)
+    csv_text(writer)
 }
 
 /// The figures of every run as CSV, for statistics of one's own. Spells come as their number, and their sum in seconds.
@@ -334,12 +335,7 @@ pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
         }
         writer.write_record(&row)?;
     }
-    finish(writer)
-}
-
-fn finish(writer: csv::Writer<Vec<u8>>) -> Result<String, csv::Error> {
-    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
-    Ok(String::from_utf8(bytes).expect("it was written from strings"))
+    csv_text(writer)
 }
 
 /// Every comparison of a regression check in which something differs, as CSV.
@@ -379,7 +375,7 @@ pub fn regression_csv(regression: &Regression) -> Result<String, csv::Error> {
             change.verdict.to_string(),
         ])?;
     }
-    finish(writer)
+    csv_text(writer)
 }
 
 /// What a regression check found, as text: the `top` surest differences, and all that got worse; all if `top` is zero.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`summary`] | min, max, mean, median, std and var of each metric over the nodes that report it |
 //! | [`comparison`] | the answer of an experiment |
+//! | [`csv_text`] | CSV as text |
 //! | [`published`] | tables of other programs, and how ours compares |
 //! | [`table`] | the look of tables |
 //! | [`run_document`] | a run as one JSON document |
@@ -13,6 +14,7 @@
 //! Architecture invariant: nothing here knows how a run was made.
 
 pub mod comparison;
+mod csv_text;
 pub mod published;
 pub mod run_directory;
 pub mod run_document;
@@ -20,5 +22,6 @@ pub mod summary;
 pub mod table;
 pub mod whole;
 
+pub use csv_text::csv_text;
 pub use run_document::{Provenance, RunDocument};
 pub use summary::{Statistics, Summary};

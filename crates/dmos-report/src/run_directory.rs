@@ -14,6 +14,7 @@ use dmos_core::metrics::Metric;
 use dmos_core::{RunRecord, Scenario};
 use serde::Serialize;
 
+use crate::csv_text;
 use crate::run_document::{Provenance, ResolvedSettings, RunDocument};
 use crate::summary::Summary;
 use crate::whole::write_directory;
@@ -64,8 +65,7 @@ fn metrics(scenario: &Scenario, record: &RunRecord) -> Result<String, String> {
             }
         }
     }
-    let bytes = writer.into_inner().map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| error.to_string())
+    csv_text(writer).map_err(|error| error.to_string())
 }
 
 fn series(record: &RunRecord) -> String {

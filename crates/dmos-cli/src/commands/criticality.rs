@@ -3,7 +3,7 @@
 use dmos_core::{ItemId, Network, NodeId, Registry, Scenario, Span, Time};
 use dmos_experiment::criticality::{Criticality, Removal, criticality};
 use dmos_report::comparison::short;
-use dmos_report::table;
+use dmos_report::{csv_text, table};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -151,8 +151,7 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
             stops.join(" "),
         ])?;
     }
-    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
-    Ok(String::from_utf8(bytes).expect("it was written from strings"))
+    csv_text(writer)
 }
 
 #[derive(Serialize)]

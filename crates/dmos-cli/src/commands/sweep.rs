@@ -141,14 +141,8 @@ fn status(dir: &Path, manifest: Option<&Path>, only_missing: bool) -> Result<(),
     };
     let manifest = store.manifest();
     let shards = manifest.shards.get();
-    let (mut done, mut incomplete) = (0, Vec::new());
-    for shard in 0..shards {
-        let of_shard = store.done(shard)?;
-        done += of_shard;
-        if !store.is_finished(shard) {
-            incomplete.push(shard);
-        }
-    }
+    let done = store.done()?;
+    let incomplete: Vec<usize> = (0..shards).filter(|&shard| !store.is_finished(shard)).collect();
     let missing = ranges::show(&incomplete);
     let runs = manifest.runs();
     if only_missing {
