@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`summary`] | min, max, mean, median, std and var of each metric over the nodes that report it |
 //! | [`comparison`] | the answer of an experiment |
-//! | [`csv_text`] | CSV as text |
+//! | `csv_text` | CSV as text |
 //! | [`published`] | tables of other programs, and how ours compares |
 //! | [`table`] | the look of tables |
 //! | [`run_document`] | a run as one JSON document |
