@@ -49,7 +49,7 @@ pub fn text(comparison: &Comparison, look: Look, top: usize) -> String {
     let axes = &comparison.axes;
     let mut text = look.heading(&size(axes));
     text.push_str(&look.note(&format!(
-        "The baseline is {}/{}. Every difference is to it on the same seed: the same faults, delays and demand.",
+        "The baseline is {}/{}. Every difference is to it on the same seed, and so under the same draws.",
         comparison.baseline_flow, comparison.baseline_leader
     )));
     for table in &comparison.tables {
