@@ -202,26 +202,27 @@ const COUNT: usize = Metric::ALL.len();
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeMetrics {
     values: [u64; COUNT],
-    touched: u128,
+    /// Those that have a value although it is zero, one bit each.
+    zero: u128,
 }
 
 impl Default for NodeMetrics {
     fn default() -> Self {
-        let () = const { assert!(COUNT <= 128, "one bit of `touched` per metric") };
-        Self { values: [0; COUNT], touched: 0 }
+        let () = const { assert!(COUNT <= 128, "one bit of `zero` per metric") };
+        Self { values: [0; COUNT], zero: 0 }
     }
 }
 
 impl NodeMetrics {
     /// Counts one more.
+    #[inline]
     pub fn count(&mut self, metric: Metric) {
-        self.add(metric, 1);
+        self.values[metric as usize] += 1;
     }
 
     /// Counts `more`; none still marks the metric as reported.
     pub fn add(&mut self, metric: Metric, more: u64) {
-        self.values[metric as usize] += more;
-        self.touched |= 1 << metric as usize;
+        self.set(metric, self.get(metric) + more);
     }
 
     /// Counts so many fewer: they had been counted before it was sure that they happened.
@@ -229,14 +230,16 @@ impl NodeMetrics {
     /// # Panics
     /// If fewer had been counted.
     pub fn take_back(&mut self, metric: Metric, fewer: u64) {
-        let value = &mut self.values[metric as usize];
-        *value = value.checked_sub(fewer).expect("only what was counted is taken back");
+        let left = self.get(metric).checked_sub(fewer).expect("only what was counted is taken back");
+        self.set(metric, left);
     }
 
     /// Sets a gauge or a time in nanoseconds.
     pub fn set(&mut self, metric: Metric, value: u64) {
         self.values[metric as usize] = value;
-        self.touched |= 1 << metric as usize;
+        if value == 0 {
+            self.zero |= 1 << metric as usize;
+        }
     }
 
     /// The value, zero if it was never counted.
@@ -250,7 +253,7 @@ impl NodeMetrics {
     pub fn reported(&self, metric: Metric) -> Option<f64> {
         let reports = match metric.reported_by() {
             ReportedBy::Everyone => true,
-            ReportedBy::Touched => self.touched & (1 << metric as usize) != 0,
+            ReportedBy::Touched => self.get(metric) > 0 || self.zero & (1 << metric as usize) != 0,
             ReportedBy::Operator => false,
         };
         reports.then(|| shown(metric, self.get(metric)))

@@ -3,13 +3,13 @@
 use dmos_core::{Span, Time};
 
 /// Parts in which rates are reckoned.
-const PARTS: u128 = 1_000_000_000;
+const PARTS: u64 = 1_000_000_000;
 
 /// The clock of one node.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
     /// Parts of a second that it counts in a second.
-    rate: u128,
+    rate: u64,
     /// How long it has stood still so far.
     stopped: Span,
 }
@@ -17,8 +17,8 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that gains so much per unit of time: 0.01 is 1 %, and it may be negative down to -0.5.
     pub(crate) fn new(gain: f64) -> Self {
-        let parts = (gain.clamp(-0.5, 0.5) * PARTS as f64) as i128;
-        Self { rate: (PARTS as i128 + parts) as u128, stopped: Span::ZERO }
+        let parts = (gain.clamp(-0.5, 0.5) * PARTS as f64) as i64;
+        Self { rate: (PARTS as i64 + parts) as u64, stopped: Span::ZERO }
     }
 
     /// Whether it runs at the right rate.
@@ -49,8 +49,8 @@ impl Clock {
     }
 }
 
-fn scale(span: Span, times: u128, parts: u128) -> Span {
-    let nanos = (u128::from(span.as_nanos()) * times).div_ceil(parts);
+fn scale(span: Span, times: u64, parts: u64) -> Span {
+    let nanos = (u128::from(span.as_nanos()) * u128::from(times)).div_ceil(parts.into());
     Span::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 

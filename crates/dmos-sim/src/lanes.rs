@@ -9,7 +9,7 @@ use dmos_core::{BatchId, NodeId, Span, Stamp};
 use dmos_node::{Effect, Input, Message, Timer};
 
 /// The lanes of a node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum LaneId {
     /// Handles messages.
     Messages,
@@ -23,14 +23,8 @@ pub(crate) enum LaneId {
     Publisher,
 }
 
-impl LaneId {
-    /// All lanes, in the order of their indices.
-    pub(crate) const ALL: [Self; LANES] =
-        [Self::Messages, Self::Stage, Self::Heartbeats, Self::Planner, Self::Publisher];
-}
-
 /// How many lanes a node has.
-pub(crate) const LANES: usize = 5;
+const LANES: usize = 5;
 
 /// Something that waits its turn in a lane.
 #[derive(Debug)]
@@ -59,6 +53,7 @@ impl Letter {
     ///
     /// # Panics
     /// For what is no input: an outgoing message, or a plan's thinking.
+    #[inline]
     pub(crate) fn into_input(self) -> Input<'static> {
         match self {
             Self::Message { from, message } => Input::Message { from, message },
@@ -81,6 +76,7 @@ impl Letter {
     }
 
     /// Where it is worked on.
+    #[inline]
     pub(crate) fn lane(&self) -> LaneId {
         match self {
             Self::Timer(Timer::Stage) => LaneId::Stage,
@@ -114,6 +110,27 @@ pub(crate) struct Lane {
     pub(crate) held_for: Option<Hold>,
 }
 
+/// The lanes of one node, made when one of them is first needed.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes(Option<Box<[Lane; LANES]>>);
+
+impl Lanes {
+    /// Whether in a lane nothing is under way, waits, or is waited for.
+    #[inline]
+    pub(crate) fn is_idle(&self, id: LaneId) -> bool {
+        self.0.as_ref().is_none_or(|lanes| lanes[id as usize].is_idle())
+    }
+
+    pub(crate) fn get_mut(&mut self, id: LaneId) -> &mut Lane {
+        &mut self.0.get_or_insert_default()[id as usize]
+    }
+
+    /// All that have been needed so far.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.0.iter().flat_map(|lanes| &**lanes)
+    }
+}
+
 /// What a held lane waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hold {
@@ -122,9 +139,8 @@ pub(crate) enum Hold {
 }
 
 impl Lane {
-    /// Whether nothing is under way, waits, or is waited for.
     #[inline]
-    pub(crate) fn is_idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         self.job.is_none() && self.held_for.is_none() && self.waiting.is_empty()
     }
 

@@ -59,7 +59,13 @@ impl Links {
         Self { delays, mischief, cuts: Vec::new() }
     }
 
-    /// A message sets out. What a node says to itself always arrives.
+    /// A message sets out: how long it takes, if nothing stands in its way.
+    #[inline]
+    pub(crate) fn send_undisturbed(&mut self, from: NodeId) -> Option<Span> {
+        (self.mischief.is_none() && self.cuts.is_empty()).then(|| self.delays.draw(from))
+    }
+
+    /// A message sets out, whatever may befall it. What a node says to itself always arrives.
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Fate {
         let arrives = self.delays.draw(from);
         if from == to {

@@ -2,10 +2,11 @@
 //!
 //! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, unsorted, and only
 //! the bucket at hand is sorted. So an event costs the same however many are pending, and is itself written and read
-//! once; what is sorted are keys. What comes within the bucket at hand goes to a small heap beside it, and what is later
-//! than the buckets reach to a heap of its own, from which it comes back in time.
+//! once, beside the others of its bucket; what is sorted are keys. What comes within the bucket at hand has its key in a
+//! small heap beside it, and what is later than the buckets reach is in a heap of its own, from which it comes back in
+//! time.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use dmos_core::Time;
@@ -18,32 +19,33 @@ const REACH_BITS: u32 = 34;
 /// Bits of an entry's number that count insertions: a million million, more than any run has.
 const COUNT_BITS: u32 = 40;
 
-/// Where a list ends.
-const NOTHING: u32 = u32::MAX;
+/// A bucket that holds nothing.
+const EMPTY: u32 = u32::MAX;
 
-/// When an event happens, its number, and its place in the store.
-///
-/// The number is that of insertion and, above its bits, zero unless ties are shuffled: then anything, but for events
-/// that come first of their instant.
+/// When an event happens and its number, by which events are ordered, and its place in the bucket at hand.
 type Key = (Time, u64, u32);
 
 /// Events to come.
 pub(crate) struct EventQueue<E> {
-    store: Store<E>,
     /// The bits of a time that are within a bucket.
     width_bits: u32,
-    /// For each bucket the first of its list; the bucket of a time is that of its upper bits.
+    /// For each bucket the number of its list; the bucket of a time is that of its upper bits.
     buckets: Box<[u32]>,
-    /// Which buckets are not empty, one bit each.
+    /// Which buckets hold anything, one bit each.
     occupied: Box<[u64]>,
+    lists: Vec<Vec<Entry<E>>>,
+    /// Lists that no bucket has.
+    unused: Vec<u32>,
     /// The upper bits of the times in the bucket at hand.
     at_hand: u64,
-    /// What is left of the bucket at hand, the next one last.
-    current: Vec<Key>,
-    /// What came into it since it was sorted.
+    /// The events of the bucket at hand, those that have happened taken out, and what came into it since.
+    current: Vec<Entry<E>>,
+    /// Those that were there when it was sorted, the next one last.
+    sorted: Vec<Key>,
+    /// Those that came since.
     late: BinaryHeap<Reverse<Key>>,
     /// What is beyond the buckets.
-    far: BinaryHeap<Reverse<Key>>,
+    far: BinaryHeap<Reverse<Entry<E>>>,
     /// An event that is often put off: there is at most one such.
     tick: Option<(Time, u64, E)>,
     inserted: u64,
@@ -51,45 +53,39 @@ pub(crate) struct EventQueue<E> {
     ties: Option<ChaCha8Rng>,
 }
 
-/// Where events wait, so that they are not moved about.
-struct Store<E> {
-    places: Vec<Place<E>>,
-    /// The first free place.
-    free: u32,
-}
-
-struct Place<E> {
+/// An event that waits.
+struct Entry<E> {
     at: Time,
+    /// That of insertion and, above its bits, zero unless ties are shuffled: then anything, but for events that come
+    /// first of their instant.
     number: u64,
-    /// The next one in the same bucket, or the next free place.
-    next: u32,
+    /// None once it has been taken.
     event: Option<E>,
 }
 
-impl<E> Store<E> {
-    #[inline]
-    fn put(&mut self, at: Time, number: u64, event: E) -> u32 {
-        let event = Some(event);
-        match self.places.get_mut(self.free as usize) {
-            Some(place) => {
-                let index = self.free;
-                self.free = place.next;
-                *place = Place { at, number, next: NOTHING, event };
-                index
-            }
-            None => {
-                let index = u32::try_from(self.places.len()).expect("fewer events than 2^32 are pending");
-                self.places.push(Place { at, number, next: NOTHING, event });
-                index
-            }
-        }
+impl<E> Entry<E> {
+    fn order(&self) -> (Time, u64) {
+        (self.at, self.number)
     }
+}
 
-    #[inline]
-    fn take(&mut self, index: u32) -> E {
-        let place = &mut self.places[index as usize];
-        place.next = std::mem::replace(&mut self.free, index);
-        place.event.take().expect("a pending event is in its place")
+impl<E> PartialEq for Entry<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl<E> Eq for Entry<E> {}
+
+impl<E> PartialOrd for Entry<E> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<E> Ord for Entry<E> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order())
     }
 }
 
@@ -101,12 +97,14 @@ impl<E> EventQueue<E> {
         let bucket_bits = (nodes.max(1).ilog2() + 2).clamp(16, 20);
         let buckets = 1 << bucket_bits;
         Self {
-            store: Store { places: Vec::new(), free: NOTHING },
             width_bits: REACH_BITS - bucket_bits,
-            buckets: vec![NOTHING; buckets].into(),
+            buckets: vec![EMPTY; buckets].into(),
             occupied: vec![0; buckets / 64].into(),
+            lists: Vec::new(),
+            unused: Vec::new(),
             at_hand: 0,
             current: Vec::new(),
+            sorted: Vec::new(),
             late: BinaryHeap::new(),
             far: BinaryHeap::new(),
             tick: None,
@@ -147,31 +145,64 @@ impl<E> EventQueue<E> {
 
     #[inline]
     fn insert(&mut self, at: Time, number: u64, event: E) {
-        let index = self.store.put(at, number, event);
+        let entry = Entry { at, number, event: Some(event) };
         let bucket = at.as_nanos() >> self.width_bits;
-        if bucket <= self.at_hand {
-            self.late.push(Reverse((at, number, index)));
-        } else if bucket - self.at_hand < self.buckets.len() as u64 {
-            self.put_into(bucket, index);
+        if bucket.wrapping_sub(self.at_hand + 1) < self.buckets.len() as u64 - 1 {
+            self.put_into(bucket, entry);
         } else {
-            self.far.push(Reverse((at, number, index)));
+            self.insert_elsewhere(bucket, entry);
+        }
+    }
+
+    fn insert_elsewhere(&mut self, bucket: u64, entry: Entry<E>) {
+        if bucket <= self.at_hand {
+            let place = place(self.current.len());
+            self.late.push(Reverse((entry.at, entry.number, place)));
+            self.current.push(entry);
+        } else {
+            self.far.push(Reverse(entry));
         }
     }
 
     #[inline]
-    fn put_into(&mut self, bucket: u64, index: u32) {
+    fn put_into(&mut self, bucket: u64, entry: Entry<E>) {
         let slot = bucket as usize & (self.buckets.len() - 1);
-        self.store.places[index as usize].next = std::mem::replace(&mut self.buckets[slot], index);
-        self.occupied[slot / 64] |= 1 << (slot % 64);
+        let mut list = self.buckets[slot];
+        if list == EMPTY {
+            list = self.unused_list();
+            self.buckets[slot] = list;
+            self.occupied[slot / 64] |= 1 << (slot % 64);
+        }
+        self.lists[list as usize].push(entry);
+    }
+
+    #[inline]
+    fn unused_list(&mut self) -> u32 {
+        self.unused.pop().unwrap_or_else(|| {
+            self.lists.push(Vec::new());
+            place(self.lists.len() - 1)
+        })
     }
 
     /// The next event, unless it is later than `end`.
     #[inline]
     pub(crate) fn pop_until(&mut self, end: Time) -> Option<(Time, E)> {
-        if self.current.is_empty() && self.late.is_empty() {
+        if self.sorted.is_empty() && self.late.is_empty() {
             self.turn_over();
         }
-        let sorted = self.current.last().copied();
+        let Some(&key) = self.sorted.last().filter(|_| self.late.is_empty() && self.tick.is_none()) else {
+            return self.pop_among_all(end);
+        };
+        if key.0 > end {
+            return None;
+        }
+        self.sorted.pop();
+        Some((key.0, self.take(key)))
+    }
+
+    /// The same, where not all that is to come next is in one place.
+    fn pop_among_all(&mut self, end: Time) -> Option<(Time, E)> {
+        let sorted = self.sorted.last().copied();
         let late = self.late.peek().map(|Reverse(key)| *key);
         let is_late = late.is_some_and(|late| sorted.is_none_or(|sorted| late < sorted));
         let next = if is_late { late } else { sorted };
@@ -181,38 +212,54 @@ impl<E> EventQueue<E> {
             let is_due = at <= end;
             return self.tick.take_if(|_| is_due).map(|(at, _, event)| (at, event));
         }
-        let (at, _, index) = next.filter(|next| next.0 <= end)?;
+        let key = next.filter(|next| next.0 <= end)?;
         if is_late {
             self.late.pop();
         } else {
-            self.current.pop();
+            self.sorted.pop();
         }
-        Some((at, self.store.take(index)))
+        Some((key.0, self.take(key)))
+    }
+
+    #[inline]
+    fn take(&mut self, (_, _, place): Key) -> E {
+        self.current[place as usize].event.take().expect("a pending event is in its place")
     }
 
     /// Takes up the next bucket that holds anything.
     fn turn_over(&mut self) {
+        self.current.clear();
         let next = self.next_occupied();
-        let far = self.far.peek().map(|Reverse((at, ..))| at.as_nanos() >> self.width_bits);
+        let far = self.far.peek().map(|Reverse(entry)| entry.at.as_nanos() >> self.width_bits);
         let Some(bucket) = next.into_iter().chain(far).min() else { return };
         self.at_hand = bucket;
-        // What is within reach now comes back.
-        while let Some(&Reverse((at, _, index))) = self.far.peek() {
-            let bucket = at.as_nanos() >> self.width_bits;
-            if bucket - self.at_hand >= self.buckets.len() as u64 {
-                break;
-            }
-            self.far.pop();
-            self.put_into(bucket, index);
+        if far.is_some() {
+            self.bring_back();
         }
         let slot = bucket as usize & (self.buckets.len() - 1);
+        let list = std::mem::replace(&mut self.buckets[slot], EMPTY);
         self.occupied[slot / 64] &= !(1 << (slot % 64));
-        let mut index = std::mem::replace(&mut self.buckets[slot], NOTHING);
-        while let Some(place) = self.store.places.get(index as usize) {
-            self.current.push((place.at, place.number, index));
-            index = place.next;
+        std::mem::swap(&mut self.current, &mut self.lists[list as usize]);
+        self.unused.push(list);
+        self.sorted
+            .extend(self.current.iter().zip(0..).map(|(entry, place)| (entry.at, entry.number, place)));
+        if self.sorted.len() > 1 {
+            self.sorted.sort_unstable_by(|a, b| b.cmp(a));
         }
-        self.current.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    /// What was beyond the buckets and is within their reach now gets into its bucket.
+    fn bring_back(&mut self) {
+        let reach = self.at_hand + self.buckets.len() as u64;
+        while let Some(Reverse(entry)) = self.far.peek() {
+            let bucket = entry.at.as_nanos() >> self.width_bits;
+            if bucket >= reach {
+                break;
+            }
+            if let Some(Reverse(entry)) = self.far.pop() {
+                self.put_into(bucket, entry);
+            }
+        }
     }
 
     /// The next bucket after the one at hand that holds anything, going once around.
@@ -236,6 +283,11 @@ impl<E> EventQueue<E> {
         }
         if here & !ahead != 0 { found(words, here & !ahead) } else { None }
     }
+}
+
+/// An index as it is kept.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).expect("fewer events than 2^32 are pending")
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ enum Over {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Piece {
     node: NodeId,
-    lane: usize,
+    lane: LaneId,
     life: u32,
 }
 
@@ -229,7 +229,6 @@ impl<'a> Simulator<'a> {
                     self.start(node);
                 }
             }
-            Event::Message { to, .. } if self.slot(to).is_frozen() => self.hold_event(to, event),
             Event::Message { to, from, message } => self.arrive(to, from, message),
             Event::Own { node, epoch, letter } => self.come_in(node, epoch, letter),
             Event::WorkDone(piece) => self.work_done(piece),
@@ -280,19 +279,29 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// A message reaches a node, or what is left of it.
+    /// A message reaches a node.
+    #[inline]
     fn arrive(&mut self, to: NodeId, from: NodeId, message: Message) {
-        let letter = Letter::Message { from, message };
-        if self.slot(to).is_up() {
-            self.hand_in(to, letter);
+        if self.slot(to).is_working() {
+            self.hand_in(to, Letter::Message { from, message });
+        } else {
+            self.arrive_in_vain(to, from, message);
+        }
+    }
+
+    /// A message reaches a node that stands still, or what is left of it.
+    fn arrive_in_vain(&mut self, to: NodeId, from: NodeId, message: Message) {
+        if self.slot(to).is_frozen() {
+            self.hold_event(to, Event::Message { to, from, message });
         } else if std::mem::take(&mut self.slot_mut(to).loses_next_message) {
             // The prototype's idle node was waiting for a message when it went down: it takes and drops it.
         } else if self.scenario.protocol.mailbox == Mailbox::SurvivesCrash {
-            self.wait(to, LaneId::Messages, letter);
+            self.wait(to, LaneId::Messages, Letter::Message { from, message });
         }
     }
 
     /// Hands an input to a node and carries out at once what it wants.
+    #[inline]
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
         let mut effects = self.buffers.pop().unwrap_or_default();
         let now = self.now;

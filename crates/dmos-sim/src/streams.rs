@@ -73,6 +73,7 @@ impl Sampler {
         }
     }
 
+    #[inline]
     pub(crate) fn draw(&mut self, node: NodeId) -> Span {
         match self {
             Self::Fixed(span) => *span,

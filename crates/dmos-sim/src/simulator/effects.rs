@@ -13,43 +13,53 @@ use crate::streams::{Purpose, stream};
 
 impl Simulator<'_> {
     /// Carries out effects, unless the node goes down in the middle of them.
+    #[inline]
     pub(super) fn carry_out(&mut self, node: NodeId, mut effects: Vec<Effect>) {
-        let slot = self.slot(node);
-        let life = slot.life;
-        let crashes_before =
-            if slot.crash_midway.is_none() { None } else { self.crash_point(node, effects.len()) };
         // What was appended before, where that took time.
         self.sync(node);
+        if !effects.is_empty() {
+            self.carry_out_all(node, &mut effects);
+        }
+        self.buffers.push(effects);
+    }
+
+    fn carry_out_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        let slot = self.slot(node);
+        let life = slot.life;
+        let after_crash = match slot.crash_midway {
+            None => None,
+            Some(_) => self.crash_point(node, effects.len()).map(|before| effects.split_off(before)),
+        };
         let mut is_synced = true;
-        let mut left = effects.drain(..).enumerate();
-        for (nth, effect) in left.by_ref() {
-            if crashes_before == Some(nth) {
-                self.never_made(node, &effect);
-                self.crash_midway(node);
-                break;
-            }
+        let mut left = effects.drain(..);
+        while let Some(effect) = left.next() {
             let writes = matches!(effect, Effect::Append(_) | Effect::Compact(_));
-            if !writes && !std::mem::replace(&mut is_synced, true) {
+            if !writes && !is_synced {
                 self.sync(node);
             }
-            is_synced &= !writes;
+            is_synced = !writes;
             self.effect(node, effect);
             if self.slot(node).life != life {
-                break;
+                left.chain(after_crash.into_iter().flatten())
+                    .for_each(|effect| self.never_made(node, effect));
+                return;
             }
         }
-        left.for_each(|(_, effect)| self.never_made(node, &effect));
-        self.buffers.push(effects);
-        if !is_synced && self.slot(node).life == life {
+        drop(left);
+        if let Some(effects) = after_crash {
+            effects.into_iter().for_each(|effect| self.never_made(node, effect));
+            self.crash_midway(node);
+        } else if !is_synced {
             self.sync(node);
         }
     }
 
-    /// Before which of so many effects the node crashes, if it is to.
+    /// Before which of so many effects the node crashes, which is to.
     fn crash_point(&self, node: NodeId, effects: usize) -> Option<usize> {
-        let slot = self.slot(node);
-        slot.crash_midway.filter(|_| effects > 1)?;
-        let mut stream = stream(self.scenario.seed, Purpose::CrashPoint, node, slot.life);
+        if effects < 2 {
+            return None;
+        }
+        let mut stream = stream(self.scenario.seed, Purpose::CrashPoint, node, self.slot(node).life);
         Some(stream.random_range(1..effects as u64) as usize)
     }
 
@@ -70,14 +80,14 @@ impl Simulator<'_> {
                 break;
             }
         }
-        left.for_each(|effect| self.never_made(node, &effect));
+        left.for_each(|effect| self.never_made(node, effect));
         self.buffers.push(all);
     }
 
     /// An effect is not carried out because the node went down. What it would have entered as made was not.
-    fn never_made(&mut self, node: NodeId, effect: &Effect) {
+    fn never_made(&mut self, node: NodeId, effect: Effect) {
         if let Effect::Append(record) = effect {
-            self.lose(node, record);
+            self.lose(node, &record);
         }
     }
 
@@ -207,16 +217,26 @@ impl Simulator<'_> {
     }
 
     fn hold(&mut self, node: NodeId, hold: Hold) {
-        self.slot_mut(node).lanes[LaneId::Messages as usize].held_for = Some(hold);
+        self.slot_mut(node).lanes.get_mut(LaneId::Messages).held_for = Some(hold);
     }
 
+    #[inline]
     pub(super) fn come_back(&mut self, node: NodeId, after: Span, letter: Letter) {
         let epoch = self.slot(node).epoch();
         self.queue.push(self.now + after, Event::Own { node, epoch, letter });
     }
 
     /// A message sets out.
+    #[inline]
     pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: Message) {
+        if let Some(span) = self.links.send_undisturbed(from) {
+            return self.queue.push(self.now + span, Event::Message { to, from, message });
+        }
+        self.release_into_trouble(from, to, message);
+    }
+
+    /// A message sets out that something may befall.
+    fn release_into_trouble(&mut self, from: NodeId, to: NodeId, message: Message) {
         let fate = self.links.send(from, to);
         if let Some(cut) = fate.cut {
             self.tally.is_effective(cut);

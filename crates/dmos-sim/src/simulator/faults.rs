@@ -12,7 +12,7 @@ use dmos_node::{Input, Order};
 
 use super::slot::{Armed, Down, Frozen, State, nodes};
 use super::{Event, Over, Simulator};
-use crate::lanes::{LaneId, Letter};
+use crate::lanes::{LaneId, Lanes, Letter};
 use crate::operator::Orders;
 use crate::streams::{Purpose, phase, stream};
 
@@ -115,14 +115,14 @@ impl Simulator<'_> {
         slot.end_life();
         let under_way = slot.under_way();
         (slot.frozen, slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None, None);
-        let messages = &mut slot.lanes[LaneId::Messages as usize];
+        let messages = slot.lanes.get_mut(LaneId::Messages);
         slot.loses_next_message = keeps_mail && messages.held_for.is_none() && messages.job.is_none();
         let mail = std::mem::take(&mut messages.waiting);
-        slot.lanes = Default::default();
+        slot.lanes = Lanes::default();
         if keeps_mail {
             let is_message = |letter: &Letter| matches!(letter, Letter::Message { .. });
             let mail: VecDeque<_> = mail.into_iter().filter(is_message).collect();
-            slot.lanes[LaneId::Messages as usize].waiting = mail;
+            slot.lanes.get_mut(LaneId::Messages).waiting = mail;
         }
         if let Down::For(span) = lasts {
             let life = slot.life;

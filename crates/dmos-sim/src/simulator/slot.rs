@@ -10,7 +10,7 @@ use rand::rngs::ChaCha8Rng;
 use super::Event;
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::lanes::{LANES, Lane};
+use crate::lanes::Lanes;
 use crate::streams::{Purpose, stream};
 
 /// Whether a node is up.
@@ -39,10 +39,12 @@ pub(super) struct Slot {
     pub(super) state: State,
     /// Counts crashes.
     pub(super) life: u32,
-    /// The life of each epoch, and for how long the clock had stood still at its beginning. A crash begins an
-    /// epoch, so that timers from before it are known to be void, and so does the end of a standstill.
+    /// A crash begins an epoch, so that timers from before it are known to be void, and so does the end of a
+    /// standstill. This is the number of the latest.
+    epoch: u32,
+    /// The life of each epoch, and for how long the clock had stood still at its beginning.
     epochs: Vec<(u32, Span)>,
-    pub(super) lanes: [Lane; LANES],
+    pub(super) lanes: Lanes,
     /// Under `mailbox: survives_crash`, whether the node was idle at its crash.
     pub(super) loses_next_message: bool,
     /// Orders that it has not entered in its log yet, with the numbers of their faults.
@@ -104,8 +106,9 @@ impl Slot {
             clock,
             state: State::Absent,
             life: 0,
+            epoch: 0,
             epochs: vec![(0, Span::ZERO)],
-            lanes: Default::default(),
+            lanes: Lanes::default(),
             loses_next_message: false,
             orders: VecDeque::new(),
             scrapped,
@@ -136,7 +139,7 @@ impl Slot {
 
     /// The epoch of what it sets going now.
     pub(super) fn epoch(&self) -> u32 {
-        (self.epochs.len() - 1) as u32
+        self.epoch
     }
 
     /// How much later than it was set what was set going in an epoch is to come; none if it is void.
@@ -148,12 +151,17 @@ impl Slot {
     /// Its life ends.
     pub(super) fn end_life(&mut self) {
         self.life += 1;
-        self.epochs.push((self.life, self.clock.stopped()));
+        self.begin_epoch();
     }
 
     /// Its clock has stood still so long.
     pub(super) fn stood_still(&mut self, span: Span) {
         self.clock.stand_still(span);
+        self.begin_epoch();
+    }
+
+    fn begin_epoch(&mut self) {
+        self.epoch += 1;
         self.epochs.push((self.life, self.clock.stopped()));
     }
 

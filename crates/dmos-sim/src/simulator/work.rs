@@ -9,24 +9,21 @@ use crate::lanes::{Job, LaneId, Letter};
 
 impl Simulator<'_> {
     /// Works on a letter, or lets it wait for its turn.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hand_in(&mut self, node: NodeId, letter: Letter) {
         let id = letter.lane();
         let slot = self.slot(node);
         // Mostly nothing takes time and nothing waits: then there is nothing to reckon either.
-        if self.work_is_instant
-            && letter.is_input()
-            && slot.slow.is_none()
-            && slot.lanes[id as usize].is_idle()
-        {
+        if self.work_is_instant && letter.is_input() && slot.slow.is_none() && slot.lanes.is_idle(id) {
             self.handle(node, letter.into_input());
         } else {
             self.hand_in_for_work(node, id, letter);
         }
     }
 
+    #[inline(never)]
     fn hand_in_for_work(&mut self, node: NodeId, id: LaneId, letter: Letter) {
-        let lane = &mut self.slot_mut(node).lanes[id as usize];
+        let lane = self.slot_mut(node).lanes.get_mut(id);
         let released = lane.held_for.is_some() && lane.takes(&letter);
         if released {
             lane.held_for = None;
@@ -44,7 +41,7 @@ impl Simulator<'_> {
     pub(super) fn wait(&mut self, node: NodeId, id: LaneId, letter: Letter) {
         let limit = self.scenario.protocol.mailbox_limit;
         let slot = self.slot_mut(node);
-        let waiting = &mut slot.lanes[id as usize].waiting;
+        let waiting = &mut slot.lanes.get_mut(id).waiting;
         let is_full = limit.is_some_and(|limit| waiting.len() >= limit.get() as usize);
         if is_full && matches!(letter, Letter::Message { .. } | Letter::Outgoing { .. }) {
             slot.node.count(Metric::MessagesDropped);
@@ -57,7 +54,10 @@ impl Simulator<'_> {
     pub(super) fn work_off(&mut self, node: NodeId, id: LaneId) {
         loop {
             let slot = self.slot_mut(node);
-            let lane = &mut slot.lanes[id as usize];
+            if slot.lanes.is_idle(id) {
+                return;
+            }
+            let lane = slot.lanes.get_mut(id);
             let Some(letter) = lane.waiting.front() else {
                 return;
             };
@@ -118,10 +118,10 @@ impl Simulator<'_> {
         }
         let now = self.now;
         let slot = self.slot_mut(node);
-        let lane = &mut slot.lanes[id as usize];
+        let lane = slot.lanes.get_mut(id);
         assert!(lane.job.is_none(), "a lane does one thing after the other");
         lane.job = Some(job);
-        let piece = Piece { node, lane: id as usize, life: slot.life };
+        let piece = Piece { node, lane: id, life: slot.life };
         match &mut self.host {
             Some(host) => {
                 host.begin(now, span, piece);
@@ -143,11 +143,10 @@ impl Simulator<'_> {
         if self.slot(piece.node).is_frozen() {
             return self.hold_event(piece.node, Event::WorkDone(piece));
         }
-        let lane = &mut self.slot_mut(piece.node).lanes[piece.lane];
+        let lane = self.slot_mut(piece.node).lanes.get_mut(piece.lane);
         let job = lane.job.take().expect("a lane that works has a job");
-        let id = LaneId::ALL[piece.lane];
-        self.do_job(piece.node, id, job);
-        self.work_off(piece.node, id);
+        self.do_job(piece.node, piece.lane, job);
+        self.work_off(piece.node, piece.lane);
     }
 
     fn do_job(&mut self, node: NodeId, id: LaneId, job: Job) {
