@@ -83,7 +83,7 @@ pub fn messages(mut bytes: &[u8]) {
         let now = Time::ZERO + Span::from_secs(turn);
         let from = NodeId::new(usize::from(from) % settings.network.node_count());
         if let Ok(message) = read_message(body, &settings.network) {
-            node.handle(now, Input::Message { from, message }, &mut effects);
+            node.handle(now, Input::Message { from, message: &message }, &mut effects);
         }
         node.handle(now, Input::Timer(timers[turn as usize % timers.len()]), &mut effects);
         for effect in std::mem::take(&mut effects) {

@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::standing::Order;
 
 /// What reaches a node.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// It starts, for the first time or after a crash.
     Start {
@@ -28,7 +28,7 @@ pub enum Input<'a> {
         /// Its sender.
         from: NodeId,
         /// Its content.
-        message: Message,
+        message: &'a Message,
     },
     /// A timer that it set has run out.
     Timer(Timer),
@@ -39,7 +39,7 @@ pub enum Input<'a> {
     /// Something new on the board.
     Notice(&'a Notice),
     /// The operator orders something.
-    Order(Order),
+    Order(&'a Order),
 }
 
 /// What a crash destroyed.

@@ -273,8 +273,8 @@ impl Node {
         Arc::new(network.expect("whoever orders a recipe has checked that it fits the network"))
     }
 
-    fn follow(&mut self, now: Time, effects: &mut Vec<Effect>, order: Order) {
-        if let Order::Recipe(requires) = &order {
+    fn follow(&mut self, now: Time, effects: &mut Vec<Effect>, order: &Order) {
+        if let Order::Recipe(requires) = order {
             self.network = self.changed_network(requires);
         }
         let (memory, settings, mut cx) = self.parts(now, effects);
@@ -389,11 +389,11 @@ impl Memory {
         }
     }
 
-    fn receive(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, from: NodeId, message: Message) {
+    fn receive(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, from: NodeId, message: &Message) {
         cx.metrics.count(Metric::ReceivedMessages);
         cx.metrics.count(message.received_metric());
         let budget = settings.planning_budget;
-        match message {
+        match *message {
             Message::Request { request, item } => {
                 if self.orders.retired() {
                     self.shipping.refuse(cx, from, request);
@@ -416,14 +416,14 @@ impl Memory {
                 Some(planning) => planning.report(cx, node, budget),
                 None => self.leadership.tell_leader(cx, from),
             },
-            Message::Part(stamp, part) => {
+            Message::Part(stamp, ref part) => {
                 self.learn(cx, settings, from, stamp.term);
                 if stamp < self.role.stamp() || stamp < self.leadership.obeyed() {
                     cx.metrics.count(Metric::PartsRefused);
                     self.leadership.tell_leader(cx, from);
                 } else {
                     let edges = part.edge_count();
-                    self.adopt(cx, stamp, part, edges);
+                    self.adopt(cx, stamp, Arc::clone(part), edges);
                     cx.send(from, Message::PartAck(stamp));
                 }
             }
@@ -441,13 +441,13 @@ impl Memory {
                     cx.send(leader, Message::Return);
                 }
             }
-            Message::Standing(standing) => match self.office() {
-                Some(planning) => planning.told(cx, from, &standing, budget),
+            Message::Standing(ref standing) => match self.office() {
+                Some(planning) => planning.told(cx, from, standing, budget),
                 None => self.leadership.tell_leader(cx, from),
             },
             Message::StandingAck(term, orders) => self.orders.acknowledge(term, orders),
-            Message::Election(bytes) => {
-                self.elect(cx, settings, ElectionInput::Message { from, bytes: &bytes });
+            Message::Election(ref bytes) => {
+                self.elect(cx, settings, ElectionInput::Message { from, bytes });
             }
         }
     }

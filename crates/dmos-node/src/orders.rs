@@ -38,10 +38,10 @@ impl Orders {
         self.standing.retired
     }
 
-    pub(crate) fn follow(&mut self, cx: &mut Context<'_>, order: Order) {
+    pub(crate) fn follow(&mut self, cx: &mut Context<'_>, order: &Order) {
         let mut standing = (*self.standing).clone();
-        standing.follow(&order);
-        cx.append(LogRecord::Ordered(order));
+        standing.follow(order);
+        cx.append(LogRecord::Ordered(order.clone()));
         self.standing = Arc::new(standing);
         self.told = None;
     }

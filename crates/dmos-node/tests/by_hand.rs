@@ -106,7 +106,7 @@ impl Bench {
     }
 
     fn say(&mut self, from: usize, to: usize, message: Message) -> Vec<Effect> {
-        self.give(to, Input::Message { from: NodeId::new(from), message })
+        self.give(to, Input::Message { from: NodeId::new(from), message: &message })
     }
 
     /// A manufacture cycle; what the node sends.
@@ -671,7 +671,7 @@ fn a_changed_recipe_is_made_by_and_planned_with() {
     let mut bench = Bench::at_work(Protocol::default());
     let wood = dmos_core::Requirement { item: dmos_core::ItemId::new(0), quantity: 2 };
     // The house is made of wood from now on, and no door.
-    let effects = bench.give(HOUSE, Input::Order(Order::Recipe(Box::new([wood]))));
+    let effects = bench.give(HOUSE, Input::Order(&Order::Recipe(Box::new([wood]))));
     assert!(matches!(bench.logs[HOUSE].last(), Some(LogRecord::Ordered(_))));
     let parts = sends(&bench.give(HOUSE, Input::Planned(ticket(&effects))));
     let to_wood = parts.iter().find(|(to, _)| *to == WOOD).expect("wood has another consumer");
@@ -692,7 +692,7 @@ fn a_node_that_retires_delivers_and_makes_no_more() {
     let mut bench = Bench::at_work(Protocol::default());
     let sent = bench.announce();
     bench.cycle(WOOD);
-    let told = sends(&bench.give(WOOD, Input::Order(Order::Retire)));
+    let told = sends(&bench.give(WOOD, Input::Order(&Order::Retire)));
     assert!(matches!(&told[..], [(HOUSE, Message::Standing(standing))] if standing.retired), "{told:?}");
     let answer = bench.say(WOOD, HOUSE, told[0].1.clone());
     assert!(

@@ -4,22 +4,22 @@ use dmos_core::Span;
 use dmos_core::settings::Work;
 use dmos_node::{Effect, Load, LogRecord, Message, Timer};
 
-use crate::lanes::Letter;
+use crate::lanes::{Due, Letter};
 
 /// The work of handling `letter`, for a node with `load` in a network of `nodes`.
 pub(crate) fn handling(work: &Work, nodes: usize, load: Load, letter: &Letter) -> Span {
     match letter {
-        Letter::Timer(Timer::Stage) => {
+        Letter::Due(Due::Timer(Timer::Stage)) => {
             let entries = load.inbound_entries + load.outbound_entries;
             work.cycle + work.cycle_per_log_entry * entries + work.cycle_per_flow_edge * load.flow_edges
         }
-        Letter::Timer(Timer::Heartbeat) => work.heartbeat + work.heartbeat_per_neighbour * load.neighbours,
-        Letter::Timer(Timer::AwaitNeighbours) => work.look_for_flow,
+        Letter::Due(Due::Timer(Timer::Heartbeat)) => work.heartbeat + work.heartbeat_per_neighbour * load.neighbours,
+        Letter::Due(Due::Timer(Timer::AwaitNeighbours)) => work.look_for_flow,
         Letter::Message { message: Message::Request { .. }, .. } => {
             work.request + work.request_per_node * nodes as u64 + work.request_per_flow_edge * load.flow_edges
         }
         Letter::Message { .. } => work.message,
-        Letter::Timer(_) | Letter::Arrived(_) | Letter::Planned(_) => Span::ZERO,
+        Letter::Due(_) => Span::ZERO,
         Letter::Outgoing { .. } | Letter::Think { .. } => Span::ZERO,
     }
 }

@@ -26,6 +26,41 @@ pub(crate) enum LaneId {
 /// How many lanes a node has.
 const LANES: usize = 5;
 
+/// Something that a node set going, and that comes back to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    Timer(Timer),
+    Arrived(BatchId),
+    Planned(Stamp),
+}
+
+impl Due {
+    /// What the node is handed.
+    #[inline]
+    pub(crate) fn input(self) -> Input<'static> {
+        match self {
+            Self::Timer(timer) => Input::Timer(timer),
+            Self::Arrived(batch) => Input::Arrived(batch),
+            Self::Planned(ticket) => Input::Planned(ticket),
+        }
+    }
+
+    /// Whether it comes when the node's clock says so, not when something outside has happened.
+    pub(crate) fn waits_for_the_clock(self) -> bool {
+        matches!(self, Self::Timer(_))
+    }
+
+    /// Where it is worked on.
+    #[inline]
+    pub(crate) fn lane(self) -> LaneId {
+        match self {
+            Self::Timer(Timer::Stage) => LaneId::Stage,
+            Self::Timer(Timer::Heartbeat | Timer::AwaitNeighbours) => LaneId::Heartbeats,
+            Self::Timer(_) | Self::Arrived(_) | Self::Planned(_) => LaneId::Messages,
+        }
+    }
+}
+
 /// Something that waits its turn in a lane.
 #[derive(Debug)]
 pub(crate) enum Letter {
@@ -33,9 +68,7 @@ pub(crate) enum Letter {
         from: NodeId,
         message: Message,
     },
-    Timer(Timer),
-    Arrived(BatchId),
-    Planned(Stamp),
+    Due(Due),
     /// A message to be sent off.
     Outgoing {
         to: NodeId,
@@ -53,35 +86,19 @@ impl Letter {
     ///
     /// # Panics
     /// For what is no input: an outgoing message, or a plan's thinking.
-    #[inline]
-    pub(crate) fn into_input(self) -> Input<'static> {
+    pub(crate) fn input(&self) -> Input<'_> {
         match self {
-            Self::Message { from, message } => Input::Message { from, message },
-            Self::Timer(timer) => Input::Timer(timer),
-            Self::Arrived(batch) => Input::Arrived(batch),
-            Self::Planned(ticket) => Input::Planned(ticket),
+            Self::Message { from, message } => Input::Message { from: *from, message },
+            Self::Due(due) => due.input(),
             Self::Outgoing { .. } | Self::Think { .. } => unreachable!("it is work, not an input"),
         }
     }
 
-    /// Whether the node is handed it; otherwise it is work of another kind.
-    #[inline]
-    pub(crate) fn is_input(&self) -> bool {
-        !matches!(self, Self::Outgoing { .. } | Self::Think { .. })
-    }
-
-    /// Whether it comes when the node's clock says so, not when something outside has happened.
-    pub(crate) fn waits_for_the_clock(&self) -> bool {
-        matches!(self, Self::Timer(_))
-    }
-
     /// Where it is worked on.
-    #[inline]
     pub(crate) fn lane(&self) -> LaneId {
         match self {
-            Self::Timer(Timer::Stage) => LaneId::Stage,
-            Self::Timer(Timer::Heartbeat | Timer::AwaitNeighbours) => LaneId::Heartbeats,
-            Self::Message { .. } | Self::Timer(_) | Self::Arrived(_) | Self::Planned(_) => LaneId::Messages,
+            Self::Message { .. } => LaneId::Messages,
+            Self::Due(due) => due.lane(),
             Self::Outgoing { .. } => LaneId::Publisher,
             Self::Think { .. } => LaneId::Planner,
         }
@@ -148,8 +165,8 @@ impl Lane {
     pub(crate) fn takes(&self, letter: &Letter) -> bool {
         let released = match (self.held_for, letter) {
             (None, _) => true,
-            (Some(Hold::Batch(held)), Letter::Arrived(batch)) => held == *batch,
-            (Some(Hold::Plan(held)), Letter::Planned(ticket)) => held == *ticket,
+            (Some(Hold::Batch(held)), Letter::Due(Due::Arrived(batch))) => held == *batch,
+            (Some(Hold::Plan(held)), Letter::Due(Due::Planned(ticket))) => held == *ticket,
             (Some(_), _) => false,
         };
         released && self.job.is_none()

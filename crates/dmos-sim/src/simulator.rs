@@ -21,7 +21,7 @@ use rand::RngExt;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::host::Host;
-use crate::lanes::{LaneId, Letter};
+use crate::lanes::{Due, LaneId, Letter};
 use crate::links::Links;
 use crate::operator::Operator;
 use crate::queue::EventQueue;
@@ -67,7 +67,7 @@ enum Event {
     /// A message reaches a node.
     Message { to: NodeId, from: NodeId, message: Message },
     /// Something that a node set going, in this epoch of its own.
-    Own { node: NodeId, epoch: u32, letter: Letter },
+    Own { node: NodeId, epoch: u32, due: Due },
     /// A piece of work is done, on a core of its own.
     WorkDone(Piece),
     /// A piece of work is done on the shared host.
@@ -229,8 +229,11 @@ impl<'a> Simulator<'a> {
                     self.start(node);
                 }
             }
+            Event::Message { to, from, ref message } if self.acts_at_once(to, LaneId::Messages) => {
+                self.handle(to, Input::Message { from, message });
+            }
             Event::Message { to, from, message } => self.arrive(to, from, message),
-            Event::Own { node, epoch, letter } => self.come_in(node, epoch, letter),
+            Event::Own { node, epoch, due } => self.come_in(node, epoch, due),
             Event::WorkDone(piece) => self.work_done(piece),
             Event::HostTick => self.host_tick(),
             Event::OperatorTurn => self.operator_turn(),
@@ -266,32 +269,32 @@ impl<'a> Simulator<'a> {
 
     /// Something that a node set going comes in: unless the node has crashed since, is frozen, or its clock
     /// has stood still meanwhile.
-    fn come_in(&mut self, node: NodeId, epoch: u32, letter: Letter) {
-        let slot = self.slot(node);
-        if slot.epoch() == epoch && !slot.is_frozen() {
-            return self.hand_in(node, letter);
-        }
-        match slot.behind(epoch) {
-            None => {}
-            Some(_) if slot.is_frozen() => self.hold_event(node, Event::Own { node, epoch, letter }),
-            Some(behind) if letter.waits_for_the_clock() => self.come_back(node, behind, letter),
-            Some(_) => self.hand_in(node, letter),
+    #[inline]
+    fn come_in(&mut self, node: NodeId, epoch: u32, due: Due) {
+        if self.slot(node).epoch() == epoch && self.acts_at_once(node, due.lane()) {
+            self.handle(node, due.input());
+        } else {
+            self.come_in_for_work(node, epoch, due);
         }
     }
 
-    /// A message reaches a node.
-    #[inline]
+    fn come_in_for_work(&mut self, node: NodeId, epoch: u32, due: Due) {
+        let slot = self.slot(node);
+        match slot.behind(epoch) {
+            None => {}
+            Some(_) if slot.is_frozen() => self.hold_event(node, Event::Own { node, epoch, due }),
+            Some(behind) if slot.epoch() != epoch && due.waits_for_the_clock() => {
+                self.come_back(node, behind, due);
+            }
+            Some(_) => self.hand_in(node, Letter::Due(due)),
+        }
+    }
+
+    /// A message reaches a node that has other things to do, or what is left of it.
     fn arrive(&mut self, to: NodeId, from: NodeId, message: Message) {
         if self.slot(to).is_working() {
             self.hand_in(to, Letter::Message { from, message });
-        } else {
-            self.arrive_in_vain(to, from, message);
-        }
-    }
-
-    /// A message reaches a node that stands still, or what is left of it.
-    fn arrive_in_vain(&mut self, to: NodeId, from: NodeId, message: Message) {
-        if self.slot(to).is_frozen() {
+        } else if self.slot(to).is_frozen() {
             self.hold_event(to, Event::Message { to, from, message });
         } else if std::mem::take(&mut self.slot_mut(to).loses_next_message) {
             // The prototype's idle node was waiting for a message when it went down: it takes and drops it.

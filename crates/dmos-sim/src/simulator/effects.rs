@@ -8,7 +8,7 @@ use dmos_node::{Effect, Input, LogRecord, LogState, Message, Notice, PlanReport,
 use rand::RngExt;
 
 use super::{Event, Simulator};
-use crate::lanes::{Hold, LaneId, Letter};
+use crate::lanes::{Due, Hold, LaneId, Letter};
 use crate::streams::{Purpose, stream};
 
 impl Simulator<'_> {
@@ -157,14 +157,14 @@ impl Simulator<'_> {
             Effect::Send { to, message } => self.hand_in(node, Letter::Outgoing { to, message }),
             Effect::SetTimer { after, timer } => {
                 let after = self.slot(node).clock.takes(after);
-                self.come_back(node, after, Letter::Timer(timer));
+                self.come_back(node, after, Due::Timer(timer));
             }
             Effect::Transport { batch, blocking } => {
                 if blocking {
                     self.hold(node, Hold::Batch(batch));
                 }
                 let span = self.transits.draw(node);
-                self.come_back(node, span, Letter::Arrived(batch));
+                self.come_back(node, span, Due::Arrived(batch));
                 self.came_about(Condition::BatchInTransit);
             }
             Effect::Plan { ticket, steps, blocking } => {
@@ -221,9 +221,9 @@ impl Simulator<'_> {
     }
 
     #[inline]
-    pub(super) fn come_back(&mut self, node: NodeId, after: Span, letter: Letter) {
+    pub(super) fn come_back(&mut self, node: NodeId, after: Span, due: Due) {
         let epoch = self.slot(node).epoch();
-        self.queue.push(self.now + after, Event::Own { node, epoch, letter });
+        self.queue.push(self.now + after, Event::Own { node, epoch, due });
     }
 
     /// A message sets out.

@@ -55,7 +55,7 @@ impl Simulator<'_> {
             && let Some((order, _)) = self.slot(node).orders.front()
         {
             let (order, waiting) = (order.clone(), self.slot(node).orders.len());
-            self.handle(node, Input::Order(order));
+            self.handle(node, Input::Order(&order));
             if self.slot(node).orders.len() == waiting {
                 break;
             }
@@ -209,9 +209,9 @@ impl Simulator<'_> {
         for (came, event) in frozen.held {
             match event {
                 // It was due at a moment that the clock has not come to yet.
-                Event::Own { node, epoch, letter } if letter.waits_for_the_clock() => {
+                Event::Own { node, epoch, due } if due.waits_for_the_clock() => {
                     if let Some(behind) = self.slot(node).behind(epoch) {
-                        self.come_back(node, (came + behind).since(now), letter);
+                        self.come_back(node, (came + behind).since(now), due);
                     }
                 }
                 event => self.happen(event),

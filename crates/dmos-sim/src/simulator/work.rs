@@ -5,24 +5,20 @@ use dmos_core::{Metric, NodeId, Span};
 use super::{Event, Piece, Simulator};
 use crate::costs::{appending, handling};
 use crate::host::Host;
-use crate::lanes::{Job, LaneId, Letter};
+use crate::lanes::{Due, Job, LaneId, Letter};
 
 impl Simulator<'_> {
-    /// Works on a letter, or lets it wait for its turn.
-    #[inline(always)]
-    pub(super) fn hand_in(&mut self, node: NodeId, letter: Letter) {
-        let id = letter.lane();
+    /// Whether a node acts at once on what comes to a lane: mostly nothing takes time and nothing waits, and then
+    /// there is nothing to reckon either.
+    #[inline]
+    pub(super) fn acts_at_once(&self, node: NodeId, id: LaneId) -> bool {
         let slot = self.slot(node);
-        // Mostly nothing takes time and nothing waits: then there is nothing to reckon either.
-        if self.work_is_instant && letter.is_input() && slot.slow.is_none() && slot.lanes.is_idle(id) {
-            self.handle(node, letter.into_input());
-        } else {
-            self.hand_in_for_work(node, id, letter);
-        }
+        self.work_is_instant && slot.is_working() && slot.slow.is_none() && slot.lanes.is_idle(id)
     }
 
-    #[inline(never)]
-    fn hand_in_for_work(&mut self, node: NodeId, id: LaneId, letter: Letter) {
+    /// Works on a letter, or lets it wait for its turn.
+    pub(super) fn hand_in(&mut self, node: NodeId, letter: Letter) {
+        let id = letter.lane();
         let lane = self.slot_mut(node).lanes.get_mut(id);
         let released = lane.held_for.is_some() && lane.takes(&letter);
         if released {
@@ -87,7 +83,7 @@ impl Simulator<'_> {
             self.tally.is_effective(fault);
         }
         if self.work_is_instant && slow.is_none() {
-            self.handle(node, letter.into_input());
+            self.handle(node, letter.input());
             return;
         }
         let load = self.slot(node).node.load();
@@ -102,7 +98,7 @@ impl Simulator<'_> {
         let now = self.now;
         let slot = self.slot_mut(node);
         let life = slot.life;
-        slot.node.handle(slot.clock.shows(now), letter.into_input(), &mut effects);
+        slot.node.handle(slot.clock.shows(now), letter.input(), &mut effects);
         let span = appending(&self.scenario.work, self.slot(node).node.load(), &effects);
         self.append_all(node, &mut effects);
         if self.slot(node).life == life {
@@ -153,7 +149,7 @@ impl Simulator<'_> {
         match job {
             Job::Act(letter) => self.act(node, id, letter),
             Job::CarryOut(effects) => self.carry_out(node, effects),
-            Job::EndPlan(ticket) => self.come_back(node, Span::ZERO, Letter::Planned(ticket)),
+            Job::EndPlan(ticket) => self.come_back(node, Span::ZERO, Due::Planned(ticket)),
             Job::Release { to, message } => self.release(node, to, message),
         }
     }
