@@ -13,7 +13,9 @@ pub(crate) fn handling(work: &Work, nodes: usize, load: Load, letter: &Letter) -
             let entries = load.inbound_entries + load.outbound_entries;
             work.cycle + work.cycle_per_log_entry * entries + work.cycle_per_flow_edge * load.flow_edges
         }
-        Letter::Due(Due::Timer(Timer::Heartbeat)) => work.heartbeat + work.heartbeat_per_neighbour * load.neighbours,
+        Letter::Due(Due::Timer(Timer::Heartbeat)) => {
+            work.heartbeat + work.heartbeat_per_neighbour * load.neighbours
+        }
         Letter::Due(Due::Timer(Timer::AwaitNeighbours)) => work.look_for_flow,
         Letter::Message { message: Message::Request { .. }, .. } => {
             work.request + work.request_per_node * nodes as u64 + work.request_per_flow_edge * load.flow_edges

@@ -25,6 +25,17 @@ const EMPTY: u32 = u32::MAX;
 /// When an event happens and its number, by which events are ordered, and its place in the bucket at hand.
 type Key = (Time, u64, u32);
 
+/// Where the tick is.
+const TICK: u32 = u32::MAX;
+
+/// The event that is next.
+#[derive(Clone, Copy)]
+pub(crate) struct Next {
+    /// When it happens.
+    pub(crate) at: Time,
+    place: u32,
+}
+
 /// Events to come.
 pub(crate) struct EventQueue<E> {
     /// The bits of a time that are within a bucket.
@@ -46,6 +57,8 @@ pub(crate) struct EventQueue<E> {
     late: BinaryHeap<Reverse<Key>>,
     /// What is beyond the buckets.
     far: BinaryHeap<Reverse<Entry<E>>>,
+    /// The bucket that the first of them would be in; the largest number if there are none.
+    far_from: u64,
     /// An event that is often put off: there is at most one such.
     tick: Option<(Time, u64, E)>,
     inserted: u64,
@@ -107,13 +120,14 @@ impl<E> EventQueue<E> {
             sorted: Vec::new(),
             late: BinaryHeap::new(),
             far: BinaryHeap::new(),
+            far_from: u64::MAX,
             tick: None,
             inserted: 0,
             ties,
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, at: Time, event: E) {
         let number = self.number();
         self.insert(at, number, event);
@@ -143,7 +157,7 @@ impl<E> EventQueue<E> {
         number
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, at: Time, number: u64, event: E) {
         let entry = Entry { at, number, event: Some(event) };
         let bucket = at.as_nanos() >> self.width_bits;
@@ -154,19 +168,28 @@ impl<E> EventQueue<E> {
         }
     }
 
+    #[inline(never)]
     fn insert_elsewhere(&mut self, bucket: u64, entry: Entry<E>) {
         if bucket <= self.at_hand {
             let place = place(self.current.len());
             self.late.push(Reverse((entry.at, entry.number, place)));
             self.current.push(entry);
         } else {
+            self.far_from = self.far_from.min(bucket);
             self.far.push(Reverse(entry));
         }
     }
 
+    /// Where a bucket is.
     #[inline]
+    fn slot(&self, bucket: u64) -> usize {
+        // Their number is a power of two.
+        bucket as usize & (self.buckets.len() - 1)
+    }
+
+    #[inline(always)]
     fn put_into(&mut self, bucket: u64, entry: Entry<E>) {
-        let slot = bucket as usize & (self.buckets.len() - 1);
+        let slot = self.slot(bucket);
         let mut list = self.buckets[slot];
         if list == EMPTY {
             list = self.unused_list();
@@ -184,24 +207,22 @@ impl<E> EventQueue<E> {
         })
     }
 
-    /// The next event, unless it is later than `end`.
+    /// Which event is next, unless that is later than `end`. It is to be taken at once.
     #[inline]
-    pub(crate) fn pop_until(&mut self, end: Time) -> Option<(Time, E)> {
+    pub(crate) fn next_until(&mut self, end: Time) -> Option<Next> {
         if self.sorted.is_empty() && self.late.is_empty() {
             self.turn_over();
         }
-        let Some(&key) = self.sorted.last().filter(|_| self.late.is_empty() && self.tick.is_none()) else {
-            return self.pop_among_all(end);
-        };
-        if key.0 > end {
-            return None;
+        if self.tick.is_some() || !self.late.is_empty() {
+            return self.next_among_all(end);
         }
+        let &(at, _, place) = self.sorted.last().filter(|next| next.0 <= end)?;
         self.sorted.pop();
-        Some((key.0, self.take(key)))
+        Some(Next { at, place })
     }
 
-    /// The same, where not all that is to come next is in one place.
-    fn pop_among_all(&mut self, end: Time) -> Option<(Time, E)> {
+    /// The same, where not all that may be next is in one place.
+    fn next_among_all(&mut self, end: Time) -> Option<Next> {
         let sorted = self.sorted.last().copied();
         let late = self.late.peek().map(|Reverse(key)| *key);
         let is_late = late.is_some_and(|late| sorted.is_none_or(|sorted| late < sorted));
@@ -209,57 +230,68 @@ impl<E> EventQueue<E> {
         if let Some((at, number, _)) = self.tick
             && next.is_none_or(|next| (at, number) < (next.0, next.1))
         {
-            let is_due = at <= end;
-            return self.tick.take_if(|_| is_due).map(|(at, _, event)| (at, event));
+            return (at <= end).then_some(Next { at, place: TICK });
         }
-        let key = next.filter(|next| next.0 <= end)?;
+        let (at, _, place) = next.filter(|next| next.0 <= end)?;
         if is_late {
             self.late.pop();
         } else {
             self.sorted.pop();
         }
-        Some((key.0, self.take(key)))
+        Some(Next { at, place })
     }
 
+    /// The event that is next; none if it has been taken before.
     #[inline]
-    fn take(&mut self, (_, _, place): Key) -> E {
-        self.current[place as usize].event.take().expect("a pending event is in its place")
+    pub(crate) fn take(&mut self, next: Next) -> Option<E> {
+        match next.place {
+            TICK => self.tick.take().map(|tick| tick.2),
+            place => self.current[place as usize].event.take(),
+        }
     }
 
     /// Takes up the next bucket that holds anything.
     fn turn_over(&mut self) {
         self.current.clear();
-        let next = self.next_occupied();
-        let far = self.far.peek().map(|Reverse(entry)| entry.at.as_nanos() >> self.width_bits);
-        let Some(bucket) = next.into_iter().chain(far).min() else { return };
+        let next = self.next_occupied().unwrap_or(u64::MAX);
+        let bucket = next.min(self.far_from);
+        if bucket == u64::MAX {
+            return;
+        }
         self.at_hand = bucket;
-        if far.is_some() {
+        if self.far_from - bucket < self.buckets.len() as u64 {
             self.bring_back();
         }
-        let slot = bucket as usize & (self.buckets.len() - 1);
+        let slot = self.slot(bucket);
         let list = std::mem::replace(&mut self.buckets[slot], EMPTY);
         self.occupied[slot / 64] &= !(1 << (slot % 64));
-        std::mem::swap(&mut self.current, &mut self.lists[list as usize]);
         self.unused.push(list);
-        self.sorted
-            .extend(self.current.iter().zip(0..).map(|(entry, place)| (entry.at, entry.number, place)));
-        if self.sorted.len() > 1 {
-            self.sorted.sort_unstable_by(|a, b| b.cmp(a));
+        std::mem::swap(&mut self.current, &mut self.lists[list as usize]);
+        match &*self.current {
+            [entry] => self.sorted.push((entry.at, entry.number, 0)),
+            entries => {
+                let keys = entries.iter().zip(0..).map(|(entry, place)| (entry.at, entry.number, place));
+                self.sorted.extend(keys);
+                self.sorted.sort_unstable_by(|a, b| b.cmp(a));
+            }
         }
     }
 
     /// What was beyond the buckets and is within their reach now gets into its bucket.
+    #[cold]
     fn bring_back(&mut self) {
         let reach = self.at_hand + self.buckets.len() as u64;
         while let Some(Reverse(entry)) = self.far.peek() {
             let bucket = entry.at.as_nanos() >> self.width_bits;
             if bucket >= reach {
-                break;
+                self.far_from = bucket;
+                return;
             }
             if let Some(Reverse(entry)) = self.far.pop() {
                 self.put_into(bucket, entry);
             }
         }
+        self.far_from = u64::MAX;
     }
 
     /// The next bucket after the one at hand that holds anything, going once around.
@@ -295,6 +327,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn pop<E>(queue: &mut EventQueue<E>, end: Time) -> Option<(Time, E)> {
+        queue.next_until(end).and_then(|next| Some((next.at, queue.take(next)?)))
+    }
+
     #[test]
     fn orders_by_time_then_insertion() {
         let mut queue = EventQueue::new(1, None);
@@ -302,9 +338,9 @@ mod tests {
             queue.push(Time::from_nanos(at), event);
         }
         let until = Time::from_nanos(5);
-        let order: String = std::iter::from_fn(|| queue.pop_until(until)).map(|(_, event)| event).collect();
+        let order: String = std::iter::from_fn(|| pop(&mut queue, until)).map(|(_, event)| event).collect();
         assert_eq!(order, "abcd");
-        assert_eq!(queue.pop_until(Time::from_nanos(9)), Some((Time::from_nanos(9), 'e')));
+        assert_eq!(pop(&mut queue, Time::from_nanos(9)), Some((Time::from_nanos(9), 'e')));
     }
 
     #[test]
@@ -316,7 +352,7 @@ mod tests {
             queue.push(Time::from_nanos(9), 'h');
             queue.push_first(Time::from_nanos(5), 'a');
             let until = Time::from_nanos(9);
-            std::iter::from_fn(|| queue.pop_until(until)).map(|(_, event)| event).collect::<String>()
+            std::iter::from_fn(|| pop(&mut queue, until)).map(|(_, event)| event).collect::<String>()
         };
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
@@ -384,7 +420,7 @@ mod tests {
                         } else {
                             heap.pop();
                         }
-                        let popped = queue.pop_until(end).map(|(at, event)| (at.as_nanos(), event));
+                        let popped = pop(&mut queue, end).map(|(at, event)| (at.as_nanos(), event));
                         prop_assert_eq!(popped, expected);
                         now = popped.map_or(now, |popped| popped.0);
                     }

@@ -43,12 +43,16 @@ pub fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, &dyn Debug))
     let mut simulator = Simulator::new(scenario);
     let end = Time::ZERO + scenario.duration;
     let mut at_this_instant = 0;
-    while let Some((now, event)) = simulator.queue.pop_until(end) {
-        watch(now, &event);
+    while let Some(next) = simulator.queue.next_until(end) {
+        let now = next.at;
         at_this_instant = if now == simulator.now { at_this_instant + 1 } else { 0 };
         simulator.now = now;
         simulator.events += 1;
-        simulator.happen(event);
+        // Looked at where it is: events are too large to be moved about.
+        if let Some(event) = &simulator.queue.take(next) {
+            watch(now, event);
+            simulator.happen(event);
+        }
         if at_this_instant > simulator.instant_max() {
             simulator.auditor.time_stands_still(now, at_this_instant);
             break;
@@ -60,7 +64,7 @@ pub fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, &dyn Debug))
 }
 
 /// Something that happens at a moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Event {
     /// A node starts for the first time.
     Start(NodeId),
@@ -222,8 +226,8 @@ impl<'a> Simulator<'a> {
         self.queue.push(Time::ZERO, Event::Sample);
     }
 
-    fn happen(&mut self, event: Event) {
-        match event {
+    fn happen(&mut self, event: &Event) {
+        match *event {
             Event::Start(node) => {
                 if self.slot(node).state == State::Absent {
                     self.start(node);
@@ -232,7 +236,7 @@ impl<'a> Simulator<'a> {
             Event::Message { to, from, ref message } if self.acts_at_once(to, LaneId::Messages) => {
                 self.handle(to, Input::Message { from, message });
             }
-            Event::Message { to, from, message } => self.arrive(to, from, message),
+            Event::Message { to, from, ref message } => self.arrive(to, from, message.clone()),
             Event::Own { node, epoch, due } => self.come_in(node, epoch, due),
             Event::WorkDone(piece) => self.work_done(piece),
             Event::HostTick => self.host_tick(),

@@ -33,12 +33,23 @@ impl Simulator<'_> {
         let mut is_synced = true;
         let mut left = effects.drain(..);
         while let Some(effect) = left.next() {
-            let writes = matches!(effect, Effect::Append(_) | Effect::Compact(_));
-            if !writes && !is_synced {
-                self.sync(node);
+            match effect {
+                Effect::Append(record) => {
+                    self.append(node, record);
+                    is_synced = false;
+                }
+                Effect::Compact(state) => {
+                    self.replace_log(node, state);
+                    is_synced = false;
+                }
+                effect => {
+                    if !is_synced {
+                        self.sync(node);
+                        is_synced = true;
+                    }
+                    self.effect(node, effect);
+                }
             }
-            is_synced = !writes;
-            self.effect(node, effect);
             if self.slot(node).life != life {
                 left.chain(after_crash.into_iter().flatten())
                     .for_each(|effect| self.never_made(node, effect));
@@ -149,8 +160,7 @@ impl Simulator<'_> {
     #[inline(always)]
     fn effect(&mut self, node: NodeId, effect: Effect) {
         match effect {
-            Effect::Append(record) => self.append(node, record),
-            Effect::Compact(state) => self.replace_log(node, state),
+            Effect::Append(_) | Effect::Compact(_) => unreachable!("the log is written elsewhere"),
             Effect::Send { to, message } if self.scenario.work.send.is_zero() => {
                 self.release(node, to, message);
             }
@@ -220,14 +230,14 @@ impl Simulator<'_> {
         self.slot_mut(node).lanes.get_mut(LaneId::Messages).held_for = Some(hold);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn come_back(&mut self, node: NodeId, after: Span, due: Due) {
         let epoch = self.slot(node).epoch();
         self.queue.push(self.now + after, Event::Own { node, epoch, due });
     }
 
     /// A message sets out.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: Message) {
         if let Some(span) = self.links.send_undisturbed(from) {
             return self.queue.push(self.now + span, Event::Message { to, from, message });
@@ -236,6 +246,7 @@ impl Simulator<'_> {
     }
 
     /// A message sets out that something may befall.
+    #[inline(never)]
     fn release_into_trouble(&mut self, from: NodeId, to: NodeId, message: Message) {
         let fate = self.links.send(from, to);
         if let Some(cut) = fate.cut {

@@ -214,7 +214,7 @@ impl Simulator<'_> {
                         self.come_back(node, (came + behind).since(now), due);
                     }
                 }
-                event => self.happen(event),
+                event => self.happen(&event),
             }
         }
         for notice in self.board.notices() {
