@@ -159,12 +159,11 @@ impl<E> EventQueue<E> {
 
     #[inline(always)]
     fn insert(&mut self, at: Time, number: u64, event: E) {
-        let entry = Entry { at, number, event: Some(event) };
         let bucket = at.as_nanos() >> self.width_bits;
         if bucket.wrapping_sub(self.at_hand + 1) < self.buckets.len() as u64 - 1 {
-            self.put_into(bucket, entry);
+            self.list_of(bucket).push(Entry { at, number, event: Some(event) });
         } else {
-            self.insert_elsewhere(bucket, entry);
+            self.insert_elsewhere(bucket, Entry { at, number, event: Some(event) });
         }
     }
 
@@ -187,8 +186,9 @@ impl<E> EventQueue<E> {
         bucket as usize & (self.buckets.len() - 1)
     }
 
-    #[inline(always)]
-    fn put_into(&mut self, bucket: u64, entry: Entry<E>) {
+    /// What a bucket within reach holds.
+    #[inline]
+    fn list_of(&mut self, bucket: u64) -> &mut Vec<Entry<E>> {
         let slot = self.slot(bucket);
         let mut list = self.buckets[slot];
         if list == EMPTY {
@@ -196,7 +196,7 @@ impl<E> EventQueue<E> {
             self.buckets[slot] = list;
             self.occupied[slot / 64] |= 1 << (slot % 64);
         }
-        self.lists[list as usize].push(entry);
+        &mut self.lists[list as usize]
     }
 
     #[inline]
@@ -288,7 +288,7 @@ impl<E> EventQueue<E> {
                 return;
             }
             if let Some(Reverse(entry)) = self.far.pop() {
-                self.put_into(bucket, entry);
+                self.list_of(bucket).push(entry);
             }
         }
         self.far_from = u64::MAX;
