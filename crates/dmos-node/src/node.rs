@@ -68,10 +68,10 @@ struct Memory {
     shipping: Shipping,
     liveness: Liveness,
     leadership: Leadership,
-    planning: Option<Planning>,
+    planning: Option<Box<Planning>>,
     orders: Orders,
     /// What is to be replayed once there is a flow, under `recovery: replay`.
-    replay: Option<History>,
+    replay: Option<Box<History>>,
 }
 
 /// Figures by which a driver may reckon how much work an input is.
@@ -173,7 +173,7 @@ impl Node {
     /// Whether a plan of this node is under way.
     #[must_use]
     pub fn is_planning(&self) -> bool {
-        self.memory.planning.as_ref().is_some_and(Planning::is_under_way)
+        self.memory.planning.as_ref().is_some_and(|planning| planning.is_under_way())
     }
 
     /// How many batches are in transit to this node.
@@ -374,7 +374,7 @@ impl Memory {
                 dead: self.liveness.dead().chain(settings.added_later.iter().copied()),
                 standing: self.orders.standing(),
             };
-            self.planning = Some(Planning::begin(cx, beginning));
+            self.planning = Some(Box::new(Planning::begin(cx, beginning)));
         }
     }
 
@@ -454,7 +454,7 @@ impl Memory {
 
     /// The plan of a node that leads.
     fn office(&mut self) -> Option<&mut Planning> {
-        self.planning.as_mut().filter(|_| self.leadership.leads())
+        self.planning.as_deref_mut().filter(|_| self.leadership.leads())
     }
 
     /// Somebody says who leads; true if that is news. A candidate's election machine hears of it as well:
@@ -477,7 +477,7 @@ impl Memory {
             Timer::AwaitNeighbours => self.liveness.await_neighbours(cx, &self.role, &self.leadership),
             Timer::Heartbeat => {
                 let planning = self.planning.as_ref().filter(|_| self.leadership.leads());
-                let ends = planning.map_or(&[][..], Planning::ends);
+                let ends = planning.map_or(&[][..], |planning| planning.ends());
                 for verdict in self.liveness.round(cx, &self.role, &self.leadership, ends) {
                     self.consider(cx, settings, Some(verdict));
                 }

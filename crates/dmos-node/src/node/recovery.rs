@@ -61,7 +61,7 @@ impl Memory {
             self.dock.remember(batch);
         }
         if !history.inbound.is_empty() || !history.outbound.is_empty() {
-            self.replay = Some(history);
+            self.replay = Some(Box::new(history));
         }
     }
 

@@ -278,7 +278,7 @@ impl Simulator<'_> {
     /// Whether the disk refuses an append; the node has stopped then.
     fn append_fails(&mut self, node: NodeId) -> bool {
         let share = self.scenario.faults.disks.append_fails;
-        let armed = self.slot_mut(node).append_fails.take();
+        let armed = self.slot_mut(node).append_fails.take().map(|armed| *armed);
         let drawn = armed.is_none() && share > 0.0 && !self.is_healed && {
             let slot = self.slot_mut(node);
             slot.appends_drawn().random::<f64>() < share

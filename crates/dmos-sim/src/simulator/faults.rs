@@ -86,9 +86,9 @@ impl Simulator<'_> {
                 self.tally.is_effective(fault);
                 self.go_down(node, lasts);
             }
-            (Failure::CrashMidway, _) if slot.is_up() => slot.crash_midway = Some(armed),
+            (Failure::CrashMidway, _) if slot.is_up() => slot.crash_midway = Some(Box::new(armed)),
             (Failure::Freeze, Down::For(span)) if slot.is_working() => {
-                slot.frozen = Some(Frozen { since: now, fault, held: Vec::new() });
+                slot.frozen = Some(Box::new(Frozen { since: now, fault, held: Vec::new() }));
                 self.queue.push(now + span, Event::Over(Over::Frozen { node, fault }));
                 self.begin_outage(node);
             }
@@ -98,9 +98,9 @@ impl Simulator<'_> {
 
     /// A node goes down between two effects.
     pub(super) fn crash_midway(&mut self, node: NodeId) {
-        if let Some(Armed { fault, lasts }) = self.slot_mut(node).crash_midway.take() {
-            self.tally.is_effective(fault);
-            self.go_down(node, lasts);
+        if let Some(armed) = self.slot_mut(node).crash_midway.take() {
+            self.tally.is_effective(armed.fault);
+            self.go_down(node, armed.lasts);
         }
     }
 

@@ -87,7 +87,7 @@ impl Simulator<'_> {
                 for node in self.targets(number, target, FaultKind::FailedAppend, Slot::is_working) {
                     let fault = self.tally.record(self.now, FaultKind::FailedAppend, Some(node));
                     if self.slot(node).is_up() {
-                        self.slot_mut(node).append_fails = Some(Armed { fault, lasts: down });
+                        self.slot_mut(node).append_fails = Some(Box::new(Armed { fault, lasts: down }));
                     }
                 }
             }
@@ -126,7 +126,7 @@ impl Simulator<'_> {
         if !self.slot(node).is_up() {
             return;
         }
-        self.slot_mut(node).slow = Some(Slow { by, fault });
+        self.slot_mut(node).slow = Some(Box::new(Slow { by, fault }));
         if let Some(span) = lasts {
             self.queue.push(self.now + span, Event::Over(Over::Slow { node, fault }));
         }

@@ -51,14 +51,14 @@ pub(super) struct Slot {
     pub(super) orders: VecDeque<(Order, usize)>,
     /// What a crash destroys.
     pub(super) scrapped: Scrapped,
-    pub(super) frozen: Option<Frozen>,
+    pub(super) frozen: Option<Box<Frozen>>,
     /// The number of the outage it is in.
     pub(super) outage: Option<usize>,
-    pub(super) slow: Option<Slow>,
+    pub(super) slow: Option<Box<Slow>>,
     /// It is to crash in the middle of the next input.
-    pub(super) crash_midway: Option<Armed>,
+    pub(super) crash_midway: Option<Box<Armed>>,
     /// Its next append is to fail.
-    pub(super) append_fails: Option<Armed>,
+    pub(super) append_fails: Option<Box<Armed>>,
     seed: u64,
     /// Made when it is first drawn from.
     appends: Option<Box<ChaCha8Rng>>,
