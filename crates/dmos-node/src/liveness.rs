@@ -4,7 +4,7 @@
 //! flow: nobody watches everybody, and still nobody dies unnoticed.
 
 use dmos_core::settings::Knowledge;
-use dmos_core::{FlowPart, Metric, NodeId, Span, Time};
+use dmos_core::{FlowPart, Metric, NodeId, Span, Stamp, Time};
 
 use crate::context::Context;
 use crate::interface::Timer;
@@ -28,6 +28,8 @@ pub(crate) struct Liveness {
     rounds: u32,
     /// Sorted by node.
     watched: Vec<Watched>,
+    /// The flow and the leader by which it last looked whom to watch.
+    looked_by: Option<(Stamp, Option<NodeId>)>,
     /// Nodes that the board says are struck from the living, sorted.
     struck: Vec<NodeId>,
     verdicts: Vec<Verdict>,
@@ -114,6 +116,12 @@ impl Liveness {
         leadership: &Leadership,
         ends: &[NodeId],
     ) {
+        // A flow never changes under its stamp.
+        let by = (role.stamp(), leadership.watches());
+        if ends.is_empty() && self.looked_by == Some(by) && role.part().is_some() {
+            return;
+        }
+        self.looked_by = (ends.is_empty() && role.part().is_some()).then_some(by);
         let neighbours = role.part().into_iter().flat_map(|part| part.neighbours());
         let others = leadership.watches().into_iter().chain(ends.iter().copied());
         let mut nodes: Vec<_> = neighbours.chain(others).filter(|&node| node != cx.me).collect();

@@ -17,6 +17,8 @@ use crate::standing::{Order, Standing};
 #[derive(Default)]
 pub(crate) struct Orders {
     standing: Arc<Standing>,
+    /// The same as in the standing, beside everything else: each cycle asks for it.
+    retired: bool,
     /// The leader's term, and how many orders it has acknowledged.
     acknowledged: Option<(Term, u32)>,
     /// When the leader was told last, in which term, and how often.
@@ -27,7 +29,8 @@ pub(crate) struct Orders {
 impl Orders {
     /// After a crash, or at the beginning.
     pub(crate) fn new(standing: Standing) -> Self {
-        Self { standing: Arc::new(standing), ..Self::default() }
+        let retired = standing.retired;
+        Self { standing: Arc::new(standing), retired, ..Self::default() }
     }
 
     pub(crate) fn standing(&self) -> &Arc<Standing> {
@@ -35,13 +38,14 @@ impl Orders {
     }
 
     pub(crate) fn retired(&self) -> bool {
-        self.standing.retired
+        self.retired
     }
 
     pub(crate) fn follow(&mut self, cx: &mut Context<'_>, order: &Order) {
         let mut standing = (*self.standing).clone();
         standing.follow(order);
         cx.append(LogRecord::Ordered(order.clone()));
+        self.retired = standing.retired;
         self.standing = Arc::new(standing);
         self.told = None;
     }

@@ -13,8 +13,12 @@ use dmos_core::Time;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// How far buckets reach: 2^34 ns, some 17 seconds. Beyond are few: the script, repairs, slow timers.
-const REACH_BITS: u32 = 34;
+/// How many buckets there are: a power of two.
+const BUCKETS: u64 = 1 << 15;
+
+/// The bits of a time that are within a bucket: it spans 2^19 ns, half a millisecond, so that most of what comes has a
+/// later one. All buckets reach 17 seconds far; beyond are few: the script, repairs, slow timers.
+const WIDTH_BITS: u32 = 19;
 
 /// Bits of an entry's number that count insertions: a million million, more than any run has.
 const COUNT_BITS: u32 = 40;
@@ -38,8 +42,6 @@ pub(crate) struct Next {
 
 /// Events to come.
 pub(crate) struct EventQueue<E> {
-    /// The bits of a time that are within a bucket.
-    width_bits: u32,
     /// For each bucket the number of its list; the bucket of a time is that of its upper bits.
     buckets: Box<[u32]>,
     /// Which buckets hold anything, one bit each.
@@ -103,16 +105,11 @@ impl<E> Ord for Entry<E> {
 }
 
 impl<E> EventQueue<E> {
-    /// An empty queue for a network of so many nodes; with a generator, events of the same instant come in an order
-    /// that it draws.
-    pub(crate) fn new(nodes: usize, ties: Option<ChaCha8Rng>) -> Self {
-        // The more nodes, the more events in any span: buckets stay short enough to be sorted fast.
-        let bucket_bits = (nodes.max(1).ilog2() + 2).clamp(16, 20);
-        let buckets = 1 << bucket_bits;
+    /// An empty queue; with a generator, events of the same instant come in an order that it draws.
+    pub(crate) fn new(ties: Option<ChaCha8Rng>) -> Self {
         Self {
-            width_bits: REACH_BITS - bucket_bits,
-            buckets: vec![EMPTY; buckets].into(),
-            occupied: vec![0; buckets / 64].into(),
+            buckets: vec![EMPTY; BUCKETS as usize].into(),
+            occupied: vec![0; BUCKETS as usize / 64].into(),
             lists: Vec::new(),
             unused: Vec::new(),
             at_hand: 0,
@@ -159,8 +156,8 @@ impl<E> EventQueue<E> {
 
     #[inline(always)]
     fn insert(&mut self, at: Time, number: u64, event: E) {
-        let bucket = at.as_nanos() >> self.width_bits;
-        if bucket.wrapping_sub(self.at_hand + 1) < self.buckets.len() as u64 - 1 {
+        let bucket = at.as_nanos() >> WIDTH_BITS;
+        if bucket.wrapping_sub(self.at_hand + 1) < BUCKETS - 1 {
             self.list_of(bucket).push(Entry { at, number, event: Some(event) });
         } else {
             self.insert_elsewhere(bucket, Entry { at, number, event: Some(event) });
@@ -182,8 +179,7 @@ impl<E> EventQueue<E> {
     /// Where a bucket is.
     #[inline]
     fn slot(&self, bucket: u64) -> usize {
-        // Their number is a power of two.
-        bucket as usize & (self.buckets.len() - 1)
+        (bucket % BUCKETS) as usize
     }
 
     /// What a bucket within reach holds.
@@ -259,7 +255,7 @@ impl<E> EventQueue<E> {
             return;
         }
         self.at_hand = bucket;
-        if self.far_from - bucket < self.buckets.len() as u64 {
+        if self.far_from - bucket < BUCKETS {
             self.bring_back();
         }
         let slot = self.slot(bucket);
@@ -280,9 +276,9 @@ impl<E> EventQueue<E> {
     /// What was beyond the buckets and is within their reach now gets into its bucket.
     #[cold]
     fn bring_back(&mut self) {
-        let reach = self.at_hand + self.buckets.len() as u64;
+        let reach = self.at_hand + BUCKETS;
         while let Some(Reverse(entry)) = self.far.peek() {
-            let bucket = entry.at.as_nanos() >> self.width_bits;
+            let bucket = entry.at.as_nanos() >> WIDTH_BITS;
             if bucket >= reach {
                 self.far_from = bucket;
                 return;
@@ -333,7 +329,7 @@ mod tests {
 
     #[test]
     fn orders_by_time_then_insertion() {
-        let mut queue = EventQueue::new(1, None);
+        let mut queue = EventQueue::new(None);
         for (at, event) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b'), (9, 'e')] {
             queue.push(Time::from_nanos(at), event);
         }
@@ -347,7 +343,7 @@ mod tests {
     fn shuffles_ties_and_nothing_else() {
         use rand::SeedableRng;
         let order = |seed| {
-            let mut queue = EventQueue::new(1, Some(ChaCha8Rng::seed_from_u64(seed)));
+            let mut queue = EventQueue::new(Some(ChaCha8Rng::seed_from_u64(seed)));
             "bcdefg".chars().for_each(|event| queue.push(Time::from_nanos(5), event));
             queue.push(Time::from_nanos(9), 'h');
             queue.push_first(Time::from_nanos(5), 'a');
@@ -391,9 +387,8 @@ mod tests {
         #[test]
         fn agrees_with_a_plain_heap(
             steps in proptest::collection::vec(step(), 1..400),
-            nodes in prop_oneof![Just(8_usize), Just(100_000)],
         ) {
-            let mut queue = EventQueue::new(nodes, None);
+            let mut queue = EventQueue::new(None);
             let mut heap = BinaryHeap::new();
             let mut tick = None;
             let (mut now, mut inserted) = (0, 0);

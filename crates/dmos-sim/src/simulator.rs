@@ -170,7 +170,7 @@ impl<'a> Simulator<'a> {
         let mut simulator = Self {
             scenario,
             now: Time::ZERO,
-            queue: EventQueue::new(network.node_count(), ties),
+            queue: EventQueue::new(ties),
             slots: network.nodes().map(slot).collect(),
             board: Board::default(),
             in_force: None,
