@@ -5,9 +5,10 @@ use dmos_core::settings::Work;
 use dmos_node::{Effect, Load, LogRecord, Message, Timer};
 
 use crate::lanes::{Due, Letter};
+use crate::mail::Mail;
 
-/// The work of handling `letter`, for a node with `load` in a network of `nodes`.
-pub(crate) fn handling(work: &Work, nodes: usize, load: Load, letter: &Letter) -> Span {
+/// The work of handling `letter`, whose message is in `mail`, for a node with `load` in a network of `nodes`.
+pub(crate) fn handling(work: &Work, nodes: usize, load: Load, letter: Letter, mail: &Mail) -> Span {
     match letter {
         Letter::Due(Due::Timer(Timer::Stage)) => {
             let entries = load.inbound_entries + load.outbound_entries;
@@ -17,10 +18,13 @@ pub(crate) fn handling(work: &Work, nodes: usize, load: Load, letter: &Letter) -
             work.heartbeat + work.heartbeat_per_neighbour * load.neighbours
         }
         Letter::Due(Due::Timer(Timer::AwaitNeighbours)) => work.look_for_flow,
-        Letter::Message { message: Message::Request { .. }, .. } => {
-            work.request + work.request_per_node * nodes as u64 + work.request_per_flow_edge * load.flow_edges
-        }
-        Letter::Message { .. } => work.message,
+        Letter::Message { message, .. } => match mail.get(message) {
+            Message::Request { .. } => {
+                let per_node = work.request_per_node * nodes as u64;
+                work.request + per_node + work.request_per_flow_edge * load.flow_edges
+            }
+            _ => work.message,
+        },
         Letter::Due(_) => Span::ZERO,
         Letter::Outgoing { .. } | Letter::Think { .. } => Span::ZERO,
     }

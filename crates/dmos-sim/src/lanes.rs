@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 
-use dmos_core::{BatchId, NodeId, Span, Stamp};
-use dmos_node::{Effect, Input, Message, Timer};
+use dmos_core::{BatchId, NodeId, Span};
+use dmos_node::{Effect, Timer};
+
+use crate::mail::MailId;
 
 /// The lanes of a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,20 +33,11 @@ const LANES: usize = 5;
 pub(crate) enum Due {
     Timer(Timer),
     Arrived(BatchId),
-    Planned(Stamp),
+    /// The plan of this number is ready.
+    Planned(u32),
 }
 
 impl Due {
-    /// What the node is handed.
-    #[inline]
-    pub(crate) fn input(self) -> Input<'static> {
-        match self {
-            Self::Timer(timer) => Input::Timer(timer),
-            Self::Arrived(batch) => Input::Arrived(batch),
-            Self::Planned(ticket) => Input::Planned(ticket),
-        }
-    }
-
     /// Whether it comes when the node's clock says so, not when something outside has happened.
     pub(crate) fn waits_for_the_clock(self) -> bool {
         matches!(self, Self::Timer(_))
@@ -62,40 +55,36 @@ impl Due {
 }
 
 /// Something that waits its turn in a lane.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Letter {
     Message {
         from: NodeId,
-        message: Message,
+        message: MailId,
     },
     Due(Due),
     /// A message to be sent off.
     Outgoing {
         to: NodeId,
-        message: Message,
+        message: MailId,
     },
-    /// A plan that takes this long.
+    /// The plan of this number, which takes so long.
     Think {
-        ticket: Stamp,
+        plan: u32,
         span: Span,
     },
 }
 
 impl Letter {
-    /// What the node is handed.
-    ///
-    /// # Panics
-    /// For what is no input: an outgoing message, or a plan's thinking.
-    pub(crate) fn input(&self) -> Input<'_> {
+    /// The message that it carries.
+    pub(crate) fn mail(self) -> Option<MailId> {
         match self {
-            Self::Message { from, message } => Input::Message { from: *from, message },
-            Self::Due(due) => due.input(),
-            Self::Outgoing { .. } | Self::Think { .. } => unreachable!("it is work, not an input"),
+            Self::Message { message, .. } | Self::Outgoing { message, .. } => Some(message),
+            Self::Due(_) | Self::Think { .. } => None,
         }
     }
 
     /// Where it is worked on.
-    pub(crate) fn lane(&self) -> LaneId {
+    pub(crate) fn lane(self) -> LaneId {
         match self {
             Self::Message { .. } => LaneId::Messages,
             Self::Due(due) => due.lane(),
@@ -113,9 +102,20 @@ pub(crate) enum Job {
     /// Carry out what the node wanted.
     CarryOut(Vec<Effect>),
     /// Tell the node that its plan is ready.
-    EndPlan(Stamp),
+    EndPlan(u32),
     /// Let a message go.
-    Release { to: NodeId, message: Message },
+    Release { to: NodeId, message: MailId },
+}
+
+impl Job {
+    /// The message that it is about.
+    fn mail(&self) -> Option<MailId> {
+        match self {
+            Self::Act(letter) => letter.mail(),
+            Self::Release { message, .. } => Some(*message),
+            Self::CarryOut(_) | Self::EndPlan(_) => None,
+        }
+    }
 }
 
 /// What one lane is at.
@@ -142,6 +142,14 @@ impl Lanes {
         &mut self.0.get_or_insert_default()[id as usize]
     }
 
+    /// The messages in all of them.
+    pub(crate) fn mail(&self) -> impl Iterator<Item = MailId> {
+        self.iter().flat_map(|lane| {
+            let waiting = lane.waiting.iter().filter_map(|letter| letter.mail());
+            waiting.chain(lane.job.as_ref().and_then(Job::mail))
+        })
+    }
+
     /// All that have been needed so far.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Lane> {
         self.0.iter().flat_map(|lanes| &**lanes)
@@ -152,7 +160,7 @@ impl Lanes {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hold {
     Batch(BatchId),
-    Plan(Stamp),
+    Plan(u32),
 }
 
 impl Lane {
@@ -162,11 +170,11 @@ impl Lane {
     }
 
     /// Whether a letter can be worked on now.
-    pub(crate) fn takes(&self, letter: &Letter) -> bool {
+    pub(crate) fn takes(&self, letter: Letter) -> bool {
         let released = match (self.held_for, letter) {
             (None, _) => true,
-            (Some(Hold::Batch(held)), Letter::Due(Due::Arrived(batch))) => held == *batch,
-            (Some(Hold::Plan(held)), Letter::Due(Due::Planned(ticket))) => held == *ticket,
+            (Some(Hold::Batch(held)), Letter::Due(Due::Arrived(batch))) => held == batch,
+            (Some(Hold::Plan(held)), Letter::Due(Due::Planned(plan))) => held == plan,
             (Some(_), _) => false,
         };
         released && self.job.is_none()

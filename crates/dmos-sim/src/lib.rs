@@ -16,6 +16,7 @@
 //! | `lanes` | the threads of a node: what each is at, and what waits for it |
 //! | `costs` | how much CPU time an input takes |
 //! | `links` | the network between nodes |
+//! | `mail` | messages that nobody has read yet |
 //! | `disk` | what of a log survives a crash |
 //! | `clock` | clocks that are wrong, or stand still |
 //! | `host` | a machine whose cores all nodes share evenly |
@@ -39,6 +40,7 @@ mod disk;
 mod host;
 mod lanes;
 mod links;
+mod mail;
 mod operator;
 mod queue;
 mod simulator;

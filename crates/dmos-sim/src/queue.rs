@@ -74,8 +74,7 @@ struct Entry<E> {
     /// That of insertion and, above its bits, zero unless ties are shuffled: then anything, but for events that come
     /// first of their instant.
     number: u64,
-    /// None once it has been taken.
-    event: Option<E>,
+    event: E,
 }
 
 impl<E> Entry<E> {
@@ -104,7 +103,7 @@ impl<E> Ord for Entry<E> {
     }
 }
 
-impl<E> EventQueue<E> {
+impl<E: Copy> EventQueue<E> {
     /// An empty queue; with a generator, events of the same instant come in an order that it draws.
     pub(crate) fn new(ties: Option<ChaCha8Rng>) -> Self {
         Self {
@@ -158,9 +157,9 @@ impl<E> EventQueue<E> {
     fn insert(&mut self, at: Time, number: u64, event: E) {
         let bucket = at.as_nanos() >> WIDTH_BITS;
         if bucket.wrapping_sub(self.at_hand + 1) < BUCKETS - 1 {
-            self.list_of(bucket).push(Entry { at, number, event: Some(event) });
+            self.list_of(bucket).push(Entry { at, number, event });
         } else {
-            self.insert_elsewhere(bucket, Entry { at, number, event: Some(event) });
+            self.insert_elsewhere(bucket, Entry { at, number, event });
         }
     }
 
@@ -237,13 +236,22 @@ impl<E> EventQueue<E> {
         Some(Next { at, place })
     }
 
-    /// The event that is next; none if it has been taken before.
+    /// The event that is next.
     #[inline]
-    pub(crate) fn take(&mut self, next: Next) -> Option<E> {
+    pub(crate) fn take(&mut self, next: Next) -> E {
         match next.place {
-            TICK => self.tick.take().map(|tick| tick.2),
-            place => self.current[place as usize].event.take(),
+            TICK => self.tick.take().expect("a tick that is next is there").2,
+            place => self.current[place as usize].event,
         }
+    }
+
+    /// All events that have not been taken, in no order.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = E> {
+        let at_hand = self.sorted.iter().chain(self.late.iter().map(|Reverse(key)| key));
+        let at_hand = at_hand.map(|key| self.current[key.2 as usize].event);
+        let far = self.far.iter().map(|Reverse(entry)| entry.event);
+        let to_come = self.lists.iter().flatten().map(|entry| entry.event);
+        at_hand.chain(far).chain(to_come).chain(self.tick.as_ref().map(|tick| tick.2))
     }
 
     /// Takes up the next bucket that holds anything.
@@ -323,8 +331,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pop<E>(queue: &mut EventQueue<E>, end: Time) -> Option<(Time, E)> {
-        queue.next_until(end).and_then(|next| Some((next.at, queue.take(next)?)))
+    fn pop<E: Copy>(queue: &mut EventQueue<E>, end: Time) -> Option<(Time, E)> {
+        queue.next_until(end).map(|next| (next.at, queue.take(next)))
     }
 
     #[test]

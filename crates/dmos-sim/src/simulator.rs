@@ -7,15 +7,15 @@ mod script;
 mod slot;
 mod work;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use dmos_audit::{Auditor, Observation};
 use dmos_core::record::{Office, Outage, PlanRecord, Sample, Strike};
 use dmos_core::scenario::Ties;
 use dmos_core::settings::Mailbox;
-use dmos_core::{FaultKind, Flow, NodeId, RunRecord, Scenario, Time};
-use dmos_node::{Effect, Input, Message, Node, NodeSettings};
+use dmos_core::{FaultKind, Flow, NodeId, RunRecord, Scenario, Stamp, Time};
+use dmos_node::{Effect, Input, Node, NodeSettings};
 use rand::RngExt;
 
 use crate::board::Board;
@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::host::Host;
 use crate::lanes::{Due, LaneId, Letter};
 use crate::links::Links;
+use crate::mail::{Mail, MailId};
 use crate::operator::Operator;
 use crate::queue::EventQueue;
 use crate::streams::{Purpose, Sampler, stream};
@@ -48,11 +49,9 @@ pub fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, &dyn Debug))
         at_this_instant = if now == simulator.now { at_this_instant + 1 } else { 0 };
         simulator.now = now;
         simulator.events += 1;
-        // Looked at where it is: events are too large to be moved about.
-        if let Some(event) = &simulator.queue.take(next) {
-            watch(now, event);
-            simulator.happen(event);
-        }
+        let event = simulator.queue.take(next);
+        watch(now, &Shown { event, mail: &simulator.mail });
+        simulator.happen(event);
         if at_this_instant > simulator.instant_max() {
             simulator.auditor.time_stands_still(now, at_this_instant);
             break;
@@ -64,12 +63,12 @@ pub fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, &dyn Debug))
 }
 
 /// Something that happens at a moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Event {
     /// A node starts for the first time.
     Start(NodeId),
     /// A message reaches a node.
-    Message { to: NodeId, from: NodeId, message: Message },
+    Message { to: NodeId, from: NodeId, message: MailId },
     /// Something that a node set going, in this epoch of its own.
     Own { node: NodeId, epoch: u32, due: Due },
     /// A piece of work is done, on a core of its own.
@@ -88,6 +87,38 @@ enum Event {
     HealAll,
     /// A look at the whole network.
     Sample,
+}
+
+impl Event {
+    /// The message that it carries.
+    fn mail(self) -> Option<MailId> {
+        match self {
+            Self::Message { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+}
+
+/// An event as it is shown: with what its message says.
+struct Shown<'a> {
+    event: Event,
+    mail: &'a Mail,
+}
+
+impl Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.event {
+            Event::Message { to, from, message } => {
+                let message = self.mail.get(message);
+                f.debug_struct("Message")
+                    .field("to", &to)
+                    .field("from", &from)
+                    .field("message", message)
+                    .finish()
+            }
+            event => event.fmt(f),
+        }
+    }
 }
 
 /// A fault that lasts ends.
@@ -115,6 +146,9 @@ struct Simulator<'a> {
     scenario: &'a Scenario,
     now: Time,
     queue: EventQueue<Event>,
+    mail: Mail,
+    /// What nodes call their plans, by number.
+    tickets: Vec<Stamp>,
     slots: Vec<Slot>,
     board: Board,
     /// The flow put in force last, by whomever, and who that was.
@@ -171,6 +205,8 @@ impl<'a> Simulator<'a> {
             scenario,
             now: Time::ZERO,
             queue: EventQueue::new(ties),
+            mail: Mail::default(),
+            tickets: Vec::new(),
             slots: network.nodes().map(slot).collect(),
             board: Board::default(),
             in_force: None,
@@ -226,17 +262,18 @@ impl<'a> Simulator<'a> {
         self.queue.push(Time::ZERO, Event::Sample);
     }
 
-    fn happen(&mut self, event: &Event) {
-        match *event {
+    fn happen(&mut self, event: Event) {
+        match event {
             Event::Start(node) => {
                 if self.slot(node).state == State::Absent {
                     self.start(node);
                 }
             }
-            Event::Message { to, from, ref message } if self.acts_at_once(to, LaneId::Messages) => {
+            Event::Message { to, from, message } if self.acts_at_once(to, LaneId::Messages) => {
+                let message = &self.mail.take(message);
                 self.handle(to, Input::Message { from, message });
             }
-            Event::Message { to, from, ref message } => self.arrive(to, from, message.clone()),
+            Event::Message { to, from, message } => self.arrive(to, from, message),
             Event::Own { node, epoch, due } => self.come_in(node, epoch, due),
             Event::WorkDone(piece) => self.work_done(piece),
             Event::HostTick => self.host_tick(),
@@ -276,7 +313,7 @@ impl<'a> Simulator<'a> {
     #[inline]
     fn come_in(&mut self, node: NodeId, epoch: u32, due: Due) {
         if self.slot(node).epoch() == epoch && self.acts_at_once(node, due.lane()) {
-            self.handle(node, due.input());
+            self.handle(node, self.input_of(due));
         } else {
             self.come_in_for_work(node, epoch, due);
         }
@@ -295,15 +332,28 @@ impl<'a> Simulator<'a> {
     }
 
     /// A message reaches a node that has other things to do, or what is left of it.
-    fn arrive(&mut self, to: NodeId, from: NodeId, message: Message) {
+    fn arrive(&mut self, to: NodeId, from: NodeId, message: MailId) {
         if self.slot(to).is_working() {
             self.hand_in(to, Letter::Message { from, message });
         } else if self.slot(to).is_frozen() {
             self.hold_event(to, Event::Message { to, from, message });
         } else if std::mem::take(&mut self.slot_mut(to).loses_next_message) {
             // The prototype's idle node was waiting for a message when it went down: it takes and drops it.
+            self.mail.throw_away(message);
         } else if self.scenario.protocol.mailbox == Mailbox::SurvivesCrash {
             self.wait(to, LaneId::Messages, Letter::Message { from, message });
+        } else {
+            self.mail.throw_away(message);
+        }
+    }
+
+    /// What a node is handed when that which it set going comes back.
+    #[inline]
+    fn input_of(&self, due: Due) -> Input<'static> {
+        match due {
+            Due::Timer(timer) => Input::Timer(timer),
+            Due::Arrived(batch) => Input::Arrived(batch),
+            Due::Planned(plan) => Input::Planned(self.tickets[plan as usize]),
         }
     }
 

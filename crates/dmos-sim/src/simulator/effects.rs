@@ -4,11 +4,12 @@ use dmos_audit::Observation;
 use dmos_core::faults::Condition;
 use dmos_core::record::{Office, PlanRecord, Strike};
 use dmos_core::{FaultKind, NodeId, Span};
-use dmos_node::{Effect, Input, LogRecord, LogState, Message, Notice, PlanReport, Report};
+use dmos_node::{Effect, Input, LogRecord, LogState, Notice, PlanReport, Report};
 use rand::RngExt;
 
 use super::{Event, Simulator};
 use crate::lanes::{Due, Hold, LaneId, Letter};
+use crate::mail::MailId;
 use crate::streams::{Purpose, stream};
 
 impl Simulator<'_> {
@@ -161,10 +162,14 @@ impl Simulator<'_> {
     fn effect(&mut self, node: NodeId, effect: Effect) {
         match effect {
             Effect::Append(_) | Effect::Compact(_) => unreachable!("the log is written elsewhere"),
-            Effect::Send { to, message } if self.scenario.work.send.is_zero() => {
-                self.release(node, to, message);
+            Effect::Send { to, message } => {
+                let message = self.mail.put(message);
+                if self.scenario.work.send.is_zero() {
+                    self.release(node, to, message);
+                } else {
+                    self.hand_in(node, Letter::Outgoing { to, message });
+                }
             }
-            Effect::Send { to, message } => self.hand_in(node, Letter::Outgoing { to, message }),
             Effect::SetTimer { after, timer } => {
                 let after = self.slot(node).clock.takes(after);
                 self.come_back(node, after, Due::Timer(timer));
@@ -179,11 +184,13 @@ impl Simulator<'_> {
             }
             Effect::Plan { ticket, steps, blocking } => {
                 let span = self.scenario.work.planning_step.of(steps);
+                let plan = self.tickets.len() as u32;
+                self.tickets.push(ticket);
                 if blocking {
-                    self.hold(node, Hold::Plan(ticket));
+                    self.hold(node, Hold::Plan(plan));
                 }
                 self.came_about(Condition::PlanStarted);
-                self.hand_in(node, Letter::Think { ticket, span });
+                self.hand_in(node, Letter::Think { plan, span });
             }
             Effect::Post(notice) => self.post(&notice),
             Effect::Report(report) => self.report(node, report),
@@ -238,7 +245,7 @@ impl Simulator<'_> {
 
     /// A message sets out.
     #[inline(always)]
-    pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: Message) {
+    pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: MailId) {
         if let Some(span) = self.links.send_undisturbed(from) {
             return self.queue.push(self.now + span, Event::Message { to, from, message });
         }
@@ -247,7 +254,7 @@ impl Simulator<'_> {
 
     /// A message sets out that something may befall.
     #[inline(never)]
-    fn release_into_trouble(&mut self, from: NodeId, to: NodeId, message: Message) {
+    fn release_into_trouble(&mut self, from: NodeId, to: NodeId, message: MailId) {
         let fate = self.links.send(from, to);
         if let Some(cut) = fate.cut {
             self.tally.is_effective(cut);
@@ -257,11 +264,12 @@ impl Simulator<'_> {
             self.tally.count(kind, 1, u64::from(reaches_somebody));
         }
         if let Some(span) = fate.again {
-            let message = message.clone();
+            let message = self.mail.put(self.mail.get(message).clone());
             self.queue.push(self.now + span, Event::Message { to, from, message });
         }
-        if let Some(span) = fate.arrives {
-            self.queue.push(self.now + span, Event::Message { to, from, message });
+        match fate.arrives {
+            Some(span) => self.queue.push(self.now + span, Event::Message { to, from, message }),
+            None => self.mail.throw_away(message),
         }
     }
 

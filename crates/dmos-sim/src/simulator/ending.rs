@@ -4,7 +4,7 @@ use dmos_audit::NodeAtEnd;
 use dmos_core::record::Sample;
 use dmos_core::{Metric, NodeId, RunRecord};
 
-use super::Simulator;
+use super::{Event, Simulator};
 
 impl Simulator<'_> {
     pub(super) fn sample(&mut self) {
@@ -26,7 +26,16 @@ impl Simulator<'_> {
         }
     }
 
+    /// How many messages somebody still has to read.
+    fn unread(&self) -> usize {
+        let held = self.slots.iter().flat_map(|slot| &slot.frozen).flat_map(|frozen| &frozen.held);
+        let events = self.queue.pending().chain(held.map(|(_, event)| *event));
+        let in_lanes = self.slots.iter().map(|slot| slot.lanes.mail().count()).sum::<usize>();
+        events.filter_map(Event::mail).count() + in_lanes
+    }
+
     pub(super) fn finish(mut self) -> RunRecord {
+        debug_assert_eq!(self.mail.len(), self.unread(), "a message is read once, or thrown away");
         // Where appending takes time, the run may end in the middle of it.
         self.scenario.network.nodes().for_each(|node| self.sync(node));
         let slots = &self.slots;

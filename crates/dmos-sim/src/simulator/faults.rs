@@ -12,7 +12,7 @@ use dmos_node::{Input, Order};
 
 use super::slot::{Armed, Down, Frozen, State, nodes};
 use super::{Event, Over, Simulator};
-use crate::lanes::{LaneId, Lanes, Letter};
+use crate::lanes::{LaneId, Letter};
 use crate::operator::Orders;
 use crate::streams::{Purpose, phase, stream};
 
@@ -110,20 +110,27 @@ impl Simulator<'_> {
         let now = self.now;
         self.observe_crash(node);
         self.begin_outage(node);
-        let slot = self.slot_mut(node);
+        let slot = &mut self.slots[node.index()];
         slot.state = State::Down { for_good: lasts == Down::ForGood };
         slot.end_life();
         let under_way = slot.under_way();
-        (slot.frozen, slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None, None);
+        let frozen = slot.frozen.take();
+        (slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None);
         let messages = slot.lanes.get_mut(LaneId::Messages);
         slot.loses_next_message = keeps_mail && messages.held_for.is_none() && messages.job.is_none();
-        let mail = std::mem::take(&mut messages.waiting);
-        slot.lanes = Lanes::default();
+        let mut kept = VecDeque::new();
         if keeps_mail {
             let is_message = |letter: &Letter| matches!(letter, Letter::Message { .. });
-            let mail: VecDeque<_> = mail.into_iter().filter(is_message).collect();
-            slot.lanes.get_mut(LaneId::Messages).waiting = mail;
+            kept.extend(messages.waiting.iter().copied().filter(is_message));
+            messages.waiting.retain(|letter| !is_message(letter));
         }
+        let lost = std::mem::take(&mut slot.lanes);
+        if !kept.is_empty() {
+            slot.lanes.get_mut(LaneId::Messages).waiting = kept;
+        }
+        lost.mail().for_each(|message| self.mail.throw_away(message));
+        let held = frozen.iter().flat_map(|frozen| &frozen.held).filter_map(|(_, event)| event.mail());
+        held.for_each(|message| self.mail.throw_away(message));
         if let Down::For(span) = lasts {
             let life = slot.life;
             self.queue.push(now + span, Event::Over(Over::Down { node, life }));
@@ -187,8 +194,9 @@ impl Simulator<'_> {
         let slot = self.slot_mut(node);
         let frozen = slot.frozen.as_mut().expect("it stands still");
         let is_full = limit.is_some_and(|limit| frozen.held.len() >= limit.get() as usize);
-        if is_full && matches!(event, Event::Message { .. }) {
+        if let (true, Some(message)) = (is_full, event.mail()) {
             slot.node.count(dmos_core::Metric::MessagesDropped);
+            self.mail.throw_away(message);
             return;
         }
         let fault = frozen.fault;
@@ -214,7 +222,7 @@ impl Simulator<'_> {
                         self.come_back(node, (came + behind).since(now), due);
                     }
                 }
-                event => self.happen(&event),
+                event => self.happen(event),
             }
         }
         for notice in self.board.notices() {

@@ -1,6 +1,7 @@
 //! Lets the time pass that work takes: on a core of its own, or on the shared host.
 
 use dmos_core::{Metric, NodeId, Span};
+use dmos_node::{Effect, Input};
 
 use super::{Event, Piece, Simulator};
 use crate::costs::{appending, handling};
@@ -20,11 +21,11 @@ impl Simulator<'_> {
     pub(super) fn hand_in(&mut self, node: NodeId, letter: Letter) {
         let id = letter.lane();
         let lane = self.slot_mut(node).lanes.get_mut(id);
-        let released = lane.held_for.is_some() && lane.takes(&letter);
+        let released = lane.held_for.is_some() && lane.takes(letter);
         if released {
             lane.held_for = None;
         }
-        if released || (lane.takes(&letter) && lane.waiting.is_empty()) {
+        if released || (lane.takes(letter) && lane.waiting.is_empty()) {
             self.work_on(node, id, letter);
             self.work_off(node, id);
         } else {
@@ -39,8 +40,9 @@ impl Simulator<'_> {
         let slot = self.slot_mut(node);
         let waiting = &mut slot.lanes.get_mut(id).waiting;
         let is_full = limit.is_some_and(|limit| waiting.len() >= limit.get() as usize);
-        if is_full && matches!(letter, Letter::Message { .. } | Letter::Outgoing { .. }) {
+        if let (true, Some(message)) = (is_full, letter.mail()) {
             slot.node.count(Metric::MessagesDropped);
+            self.mail.throw_away(message);
         } else {
             waiting.push_back(letter);
         }
@@ -54,23 +56,22 @@ impl Simulator<'_> {
                 return;
             }
             let lane = slot.lanes.get_mut(id);
-            let Some(letter) = lane.waiting.front() else {
+            let Some(&letter) = lane.waiting.front() else {
                 return;
             };
             if !slot.state.is_up() || !lane.takes(letter) {
                 return;
             }
             lane.held_for = None;
-            if let Some(letter) = lane.waiting.pop_front() {
-                self.work_on(node, id, letter);
-            }
+            lane.waiting.pop_front();
+            self.work_on(node, id, letter);
         }
     }
 
     fn work_on(&mut self, node: NodeId, id: LaneId, letter: Letter) {
         let (span, job) = match letter {
             Letter::Outgoing { to, message } => (self.scenario.work.send, Job::Release { to, message }),
-            Letter::Think { ticket, span } => (span, Job::EndPlan(ticket)),
+            Letter::Think { plan, span } => (span, Job::EndPlan(plan)),
             letter => return self.work_on_input(node, id, letter),
         };
         self.begin_work(node, id, span, job);
@@ -83,11 +84,14 @@ impl Simulator<'_> {
             self.tally.is_effective(fault);
         }
         if self.work_is_instant && slow.is_none() {
-            self.handle(node, letter.input());
+            let mut effects = self.buffers.pop().unwrap_or_default();
+            self.hand_over(node, letter, &mut effects);
+            self.carry_out(node, effects);
             return;
         }
         let load = self.slot(node).node.load();
-        let span = handling(&self.scenario.work, self.scenario.network.node_count(), load, &letter);
+        let span =
+            handling(&self.scenario.work, self.scenario.network.node_count(), load, letter, &self.mail);
         let longer = slow.map_or(Span::ZERO, |slow| slow.0);
         self.begin_work(node, id, span + longer, Job::Act(letter));
     }
@@ -95,14 +99,33 @@ impl Simulator<'_> {
     /// Lets a node act on an input. What it appends takes time as well, before anything leaves it.
     fn act(&mut self, node: NodeId, id: LaneId, letter: Letter) {
         let mut effects = self.buffers.pop().unwrap_or_default();
-        let now = self.now;
-        let slot = self.slot_mut(node);
-        let life = slot.life;
-        slot.node.handle(slot.clock.shows(now), letter.input(), &mut effects);
+        let life = self.slot(node).life;
+        self.hand_over(node, letter, &mut effects);
         let span = appending(&self.scenario.work, self.slot(node).node.load(), &effects);
         self.append_all(node, &mut effects);
         if self.slot(node).life == life {
             self.begin_work(node, id, span, Job::CarryOut(effects));
+        }
+    }
+
+    /// Hands a node what a letter is about.
+    ///
+    /// # Panics
+    /// For what is no input: an outgoing message, or a plan's thinking.
+    fn hand_over(&mut self, node: NodeId, letter: Letter, effects: &mut Vec<Effect>) {
+        let now = self.now;
+        match letter {
+            Letter::Message { from, message } => {
+                let message = &self.mail.take(message);
+                let slot = self.slot_mut(node);
+                slot.node.handle(slot.clock.shows(now), Input::Message { from, message }, effects);
+            }
+            Letter::Due(due) => {
+                let input = self.input_of(due);
+                let slot = self.slot_mut(node);
+                slot.node.handle(slot.clock.shows(now), input, effects);
+            }
+            Letter::Outgoing { .. } | Letter::Think { .. } => unreachable!("it is work, not an input"),
         }
     }
 
@@ -149,7 +172,7 @@ impl Simulator<'_> {
         match job {
             Job::Act(letter) => self.act(node, id, letter),
             Job::CarryOut(effects) => self.carry_out(node, effects),
-            Job::EndPlan(ticket) => self.come_back(node, Span::ZERO, Due::Planned(ticket)),
+            Job::EndPlan(plan) => self.come_back(node, Span::ZERO, Due::Planned(plan)),
             Job::Release { to, message } => self.release(node, to, message),
         }
     }

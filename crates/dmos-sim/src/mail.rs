@@ -1,0 +1,56 @@
+//! Messages that somebody has sent and nobody has read yet: each is written down once, and whoever has to do with it
+//! until it is read passes on its number.
+
+use dmos_node::Message;
+
+/// The number of a message that waits to be read. Whoever has it takes the message, or throws it away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MailId(u32);
+
+/// All messages that wait to be read.
+#[derive(Default)]
+pub(crate) struct Mail {
+    places: Vec<Option<Message>>,
+    /// Places without a message.
+    free: Vec<MailId>,
+}
+
+impl Mail {
+    /// Keeps a message until it is taken.
+    #[inline]
+    pub(crate) fn put(&mut self, message: Message) -> MailId {
+        match self.free.pop() {
+            Some(id) => {
+                self.places[id.0 as usize] = Some(message);
+                id
+            }
+            None => {
+                self.places.push(Some(message));
+                MailId(u32::try_from(self.places.len() - 1).expect("fewer messages than 2^32 are under way"))
+            }
+        }
+    }
+
+    /// The message of a number.
+    #[inline]
+    pub(crate) fn get(&self, id: MailId) -> &Message {
+        self.places[id.0 as usize].as_ref().expect("a message is read once")
+    }
+
+    /// Takes a message; its number is void from now on.
+    #[inline]
+    pub(crate) fn take(&mut self, id: MailId) -> Message {
+        self.free.push(id);
+        self.places[id.0 as usize].take().expect("a message is read once")
+    }
+
+    /// Nobody will read the message.
+    pub(crate) fn throw_away(&mut self, id: MailId) {
+        drop(self.take(id));
+    }
+
+    /// How many messages there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+}
