@@ -1,10 +1,10 @@
 //! The queue of events: in the order of time, then of insertion, unless ties are shuffled.
 //!
 //! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, unsorted, and only
-//! the bucket at hand is sorted. So an event costs the same however many are pending, and is itself written and read
-//! once, beside the others of its bucket; what is sorted are keys. What comes within the bucket at hand has its key in a
-//! small heap beside it, and what is later than the buckets reach is in a heap of its own, from which it comes back in
-//! time.
+//! the bucket at hand is sorted. So an event costs the same however many are pending; what is sorted are keys. A bucket is
+//! a list of chunks of several events, which go from bucket to bucket: all take as much memory as is pending at most, and
+//! what is in a bucket lies together. What comes within the bucket at hand has its key in a small heap beside it, and
+//! what is later than the buckets reach is in a heap of its own, from which it comes back in time.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -23,8 +23,11 @@ const WIDTH_BITS: u32 = 19;
 /// Bits of an entry's number that count insertions: a million million, more than any run has.
 const COUNT_BITS: u32 = 40;
 
-/// A bucket that holds nothing.
-const EMPTY: u32 = u32::MAX;
+/// How many events a chunk has room for.
+const CHUNK: usize = 8;
+
+/// Where a list of chunks ends.
+const NONE: u32 = u32::MAX;
 
 /// When an event happens and its number, by which events are ordered, and its place in the bucket at hand.
 type Key = (Time, u64, u32);
@@ -42,13 +45,15 @@ pub(crate) struct Next {
 
 /// Events to come.
 pub(crate) struct EventQueue<E> {
-    /// For each bucket the number of its list; the bucket of a time is that of its upper bits.
+    /// For each bucket its first chunk, the only one with room; the bucket of a time is that of its upper bits.
     buckets: Box<[u32]>,
     /// Which buckets hold anything, one bit each.
     occupied: Box<[u64]>,
-    lists: Vec<Vec<Entry<E>>>,
-    /// Lists that no bucket has.
-    unused: Vec<u32>,
+    chunks: Vec<Chunk>,
+    /// The room of all chunks, one after the other.
+    entries: Vec<Entry<E>>,
+    /// The first chunk that no bucket has.
+    free: u32,
     /// The upper bits of the times in the bucket at hand.
     at_hand: u64,
     /// The events of the bucket at hand, those that have happened taken out, and what came into it since.
@@ -68,7 +73,16 @@ pub(crate) struct EventQueue<E> {
     ties: Option<ChaCha8Rng>,
 }
 
+/// A place for several events of one bucket.
+struct Chunk {
+    /// How many there are.
+    len: u32,
+    /// The next one of the same bucket, or the next one that no bucket has.
+    next: u32,
+}
+
 /// An event that waits.
+#[derive(Clone, Copy)]
 struct Entry<E> {
     at: Time,
     /// That of insertion and, above its bits, zero unless ties are shuffled: then anything, but for events that come
@@ -107,10 +121,11 @@ impl<E: Copy> EventQueue<E> {
     /// An empty queue; with a generator, events of the same instant come in an order that it draws.
     pub(crate) fn new(ties: Option<ChaCha8Rng>) -> Self {
         Self {
-            buckets: vec![EMPTY; BUCKETS as usize].into(),
+            buckets: vec![NONE; BUCKETS as usize].into(),
             occupied: vec![0; BUCKETS as usize / 64].into(),
-            lists: Vec::new(),
-            unused: Vec::new(),
+            chunks: Vec::new(),
+            entries: Vec::new(),
+            free: NONE,
             at_hand: 0,
             current: Vec::new(),
             sorted: Vec::new(),
@@ -157,7 +172,7 @@ impl<E: Copy> EventQueue<E> {
     fn insert(&mut self, at: Time, number: u64, event: E) {
         let bucket = at.as_nanos() >> WIDTH_BITS;
         if bucket.wrapping_sub(self.at_hand + 1) < BUCKETS - 1 {
-            self.list_of(bucket).push(Entry { at, number, event });
+            self.put_into(bucket, Entry { at, number, event });
         } else {
             self.insert_elsewhere(bucket, Entry { at, number, event });
         }
@@ -181,25 +196,35 @@ impl<E: Copy> EventQueue<E> {
         (bucket % BUCKETS) as usize
     }
 
-    /// What a bucket within reach holds.
+    /// Puts an event into a bucket within reach.
     #[inline]
-    fn list_of(&mut self, bucket: u64) -> &mut Vec<Entry<E>> {
+    fn put_into(&mut self, bucket: u64, entry: Entry<E>) {
         let slot = self.slot(bucket);
-        let mut list = self.buckets[slot];
-        if list == EMPTY {
-            list = self.unused_list();
-            self.buckets[slot] = list;
+        let mut chunk = self.buckets[slot];
+        if chunk == NONE || self.chunks[chunk as usize].len == CHUNK as u32 {
+            chunk = self.chunk_before(chunk, entry);
+            self.buckets[slot] = chunk;
             self.occupied[slot / 64] |= 1 << (slot % 64);
         }
-        &mut self.lists[list as usize]
+        let Chunk { len, .. } = &mut self.chunks[chunk as usize];
+        self.entries[chunk as usize * CHUNK + *len as usize] = entry;
+        *len += 1;
     }
 
-    #[inline]
-    fn unused_list(&mut self) -> u32 {
-        self.unused.pop().unwrap_or_else(|| {
-            self.lists.push(Vec::new());
-            place(self.lists.len() - 1)
-        })
+    /// An empty chunk whose next one is `next`; its room may be filled up with anything.
+    fn chunk_before(&mut self, next: u32, anything: Entry<E>) -> u32 {
+        match self.chunks.get_mut(self.free as usize) {
+            Some(chunk) => {
+                let free = std::mem::replace(&mut self.free, chunk.next);
+                *chunk = Chunk { len: 0, next };
+                free
+            }
+            None => {
+                self.chunks.push(Chunk { len: 0, next });
+                self.entries.extend([anything; CHUNK]);
+                place(self.chunks.len() - 1)
+            }
+        }
     }
 
     /// Which event is next, unless that is later than `end`. It is to be taken at once.
@@ -250,7 +275,12 @@ impl<E: Copy> EventQueue<E> {
         let at_hand = self.sorted.iter().chain(self.late.iter().map(|Reverse(key)| key));
         let at_hand = at_hand.map(|key| self.current[key.2 as usize].event);
         let far = self.far.iter().map(|Reverse(entry)| entry.event);
-        let to_come = self.lists.iter().flatten().map(|entry| entry.event);
+        let to_come = self.buckets.iter().flat_map(|&first| {
+            let held = |chunk: u32| self.chunks.get(chunk as usize).map(|held| (chunk, held));
+            let chunks = std::iter::successors(held(first), move |(_, chunk)| held(chunk.next));
+            chunks.flat_map(|(chunk, held)| &self.entries[chunk as usize * CHUNK..][..held.len as usize])
+        });
+        let to_come = to_come.map(|entry| entry.event);
         at_hand.chain(far).chain(to_come).chain(self.tick.as_ref().map(|tick| tick.2))
     }
 
@@ -267,17 +297,19 @@ impl<E: Copy> EventQueue<E> {
             self.bring_back();
         }
         let slot = self.slot(bucket);
-        let list = std::mem::replace(&mut self.buckets[slot], EMPTY);
+        let mut chunk = std::mem::replace(&mut self.buckets[slot], NONE);
         self.occupied[slot / 64] &= !(1 << (slot % 64));
-        self.unused.push(list);
-        std::mem::swap(&mut self.current, &mut self.lists[list as usize]);
-        match &*self.current {
-            [entry] => self.sorted.push((entry.at, entry.number, 0)),
-            entries => {
-                let keys = entries.iter().zip(0..).map(|(entry, place)| (entry.at, entry.number, place));
-                self.sorted.extend(keys);
-                self.sorted.sort_unstable_by(|a, b| b.cmp(a));
-            }
+        while let Some(Chunk { len, next }) = self.chunks.get_mut(chunk as usize) {
+            let from = chunk as usize * CHUNK;
+            let held = &self.entries[from..from + *len as usize];
+            let places = place(self.current.len())..;
+            self.sorted.extend(held.iter().zip(places).map(|(entry, place)| (entry.at, entry.number, place)));
+            self.current.extend_from_slice(held);
+            let freed = std::mem::replace(&mut self.free, chunk);
+            chunk = std::mem::replace(next, freed);
+        }
+        if self.sorted.len() > 1 {
+            self.sorted.sort_unstable_by(|a, b| b.cmp(a));
         }
     }
 
@@ -292,7 +324,7 @@ impl<E: Copy> EventQueue<E> {
                 return;
             }
             if let Some(Reverse(entry)) = self.far.pop() {
-                self.list_of(bucket).push(entry);
+                self.put_into(bucket, entry);
             }
         }
         self.far_from = u64::MAX;
