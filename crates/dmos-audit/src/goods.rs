@@ -49,13 +49,15 @@ pub(crate) struct Goods<'a> {
     network: &'a Network,
     accounts: Vec<Account>,
     audit: GoodsAudit,
+    /// The items that went into a making, one for each batch.
+    items: Vec<ItemId>,
 }
 
 impl<'a> Goods<'a> {
     pub(crate) fn new(scenario: &'a Scenario) -> Self {
         let network = &*scenario.network;
         let accounts = network.nodes().map(|_| Account::default()).collect();
-        Self { scenario, network, accounts, audit: GoodsAudit::default() }
+        Self { scenario, network, accounts, audit: GoodsAudit::default(), items: Vec::new() }
     }
 
     pub(crate) fn network(&self) -> &'a Network {
@@ -152,25 +154,35 @@ impl<'a> Goods<'a> {
 
     fn made(&mut self, findings: &mut Findings, node: NodeId, (first, count, inputs): (BatchId, u32, u32)) {
         self.check_work(findings, node, "makes a batch");
-        let going_in = std::mem::take(&mut self.account(node).going_in);
+        // Both lists are kept for the next making, so that none allocates anything.
+        let mut going_in = std::mem::take(&mut self.account(node).going_in);
+        let mut items = std::mem::take(&mut self.items);
         let cut_off = going_in.len().saturating_sub(inputs as usize);
-        let mut by_item: BTreeMap<ItemId, u32> = BTreeMap::new();
         for &batch in &going_in[cut_off..] {
-            *by_item.entry(self.network.makes(batch.maker)).or_default() += 1;
+            items.push(self.network.makes(batch.maker));
             self.use_up(findings, node, batch);
         }
+        items.sort_unstable();
         let account = &self.accounts[node.index()];
         let requires = account.requires.as_deref().unwrap_or(self.network.requirements(node));
-        let is_by_recipe = requires.len() == by_item.len()
-            && requires.iter().all(|required| by_item.get(&required.item) == Some(&required.quantity));
+        let used = |item: ItemId| {
+            items.partition_point(|used| *used <= item) - items.partition_point(|used| *used < item)
+        };
+        let is_by_recipe = requires.len() == items.chunk_by(ItemId::eq).count()
+            && requires.iter().all(|required| used(required.item) == required.quantity as usize);
         let is_next = first.maker == node && first.serial == account.made;
         if !is_by_recipe || !is_next || count != self.network.quantity_made(node) {
             findings.add(Property::MadeByRecipe, || {
                 let name = self.network.node_name(node);
+                let by_item: BTreeMap<_, _> = items.iter().map(|&item| (item, used(item))).collect();
                 format!("`{name}` makes {count} from batch {first} on, out of {by_item:?}, not {requires:?}")
             });
         }
+        items.clear();
+        self.items = items;
+        going_in.clear();
         let account = self.account(node);
+        account.going_in = going_in;
         account.made = first.serial.saturating_add(count);
         account.stock.insert_run(first.serial..account.made);
         self.audit.made += u64::from(count);

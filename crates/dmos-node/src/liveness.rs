@@ -28,6 +28,8 @@ pub(crate) struct Liveness {
     rounds: u32,
     /// Sorted by node.
     watched: Vec<Watched>,
+    /// Used by look-ups alone, whose memory it keeps.
+    to_watch: Vec<NodeId>,
     /// The flow and the leader by which it last looked whom to watch.
     looked_by: Option<(Stamp, Option<NodeId>)>,
     /// Nodes that the board says are struck from the living, sorted.
@@ -124,14 +126,16 @@ impl Liveness {
         self.looked_by = (ends.is_empty() && role.part().is_some()).then_some(by);
         let neighbours = role.part().into_iter().flat_map(|part| part.neighbours());
         let others = leadership.watches().into_iter().chain(ends.iter().copied());
-        let mut nodes: Vec<_> = neighbours.chain(others).filter(|&node| node != cx.me).collect();
+        let nodes = &mut self.to_watch;
+        nodes.clear();
+        nodes.extend(neighbours.chain(others).filter(|&node| node != cx.me));
         nodes.sort_unstable();
         nodes.dedup();
         if self.watched.iter().map(|watched| watched.node).eq(nodes.iter().copied()) {
             return;
         }
         let old = std::mem::take(&mut self.watched);
-        self.watched.extend(nodes.into_iter().map(|node| {
+        self.watched.extend(nodes.drain(..).map(|node| {
             let known = old.binary_search_by_key(&node, |watched| watched.node).map(|at| &old[at]);
             let (heard, suspected) =
                 known.map_or((cx.now, false), |watched| (watched.heard, watched.suspected));

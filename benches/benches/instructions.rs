@@ -1,0 +1,131 @@
+//! How many instructions the hottest paths take, counted by valgrind: figures that no other load of the machine
+//! disturbs, each with the most that it may be.
+//!
+//! It needs valgrind and the runner of gungraun. A figure that has grown past its limit is a regression, to be mended or
+//! to be explained in the change that raises the limit; one that has fallen is a reason to lower it.
+
+use std::hint::black_box;
+
+use dmos_benches::{protocol, scenario, seed_network, sparse_network, strategy};
+use dmos_core::strategy::{Change, Meter, PlanRequest};
+use dmos_core::{Flow, FlowStrategy, Network, NodeSet, Scenario};
+use dmos_graph::paths::Paths;
+use gungraun::prelude::*;
+use gungraun::{Callgrind, EventKind};
+
+/// A planner and what it plans for.
+struct Task {
+    network: Network,
+    alive: NodeSet,
+    planner: Box<dyn FlowStrategy>,
+}
+
+fn task(call: &str, network: Network) -> Task {
+    Task { alive: NodeSet::all(network.node_count()), planner: strategy(call, &network), network }
+}
+
+fn seed_task(call: &str) -> Task {
+    task(call, seed_network(20))
+}
+
+fn sparse_task(call: &str) -> Task {
+    task(call, sparse_network(200, 3))
+}
+
+/// A planner with its first plan in force.
+fn planned(call: &str) -> (Task, Flow) {
+    let mut task = sparse_task(call);
+    let flow = first_plan(&mut task);
+    (task, flow)
+}
+
+fn first_plan(task: &mut Task) -> Flow {
+    let request = PlanRequest::first(&task.network, &task.alive);
+    task.planner.plan(&request, &mut Meter::new(u64::MAX)).expect("a flow")
+}
+
+/// The most instructions that a benchmark may take: the committed figure and 3 % for another compiler or library.
+fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
+    let limit = instructions + instructions * 3 / 100;
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(Callgrind::default().hard_limits([(EventKind::Ir, limit)]));
+    config
+}
+
+#[library_benchmark]
+#[bench::memoized(args = ("memoized"), setup = seed_task, config = at_most(1))]
+#[bench::exhaustive(args = ("exhaustive"), setup = seed_task, config = at_most(1))]
+#[bench::sticky(args = ("sticky"), setup = sparse_task, config = at_most(1))]
+fn bootstrap(mut task: Task) -> (Flow, Task) {
+    (black_box(first_plan(&mut task)), task)
+}
+
+#[library_benchmark]
+#[bench::sticky(args = ("sticky"), setup = planned, config = at_most(1))]
+fn repair((mut task, mut in_force): (Task, Flow)) -> (Flow, Task) {
+    for node in in_force.working() {
+        for change in [Change::Died(node), Change::Returned(node)] {
+            match change {
+                Change::Died(_) => task.alive.remove(node),
+                _ => task.alive.insert(node),
+            };
+            let first = PlanRequest::first(&task.network, &task.alive);
+            let request = PlanRequest { in_force: Some(&in_force), changes: &[change], ..first };
+            if let Ok(change) = task.planner.replan(&request, &mut Meter::new(u64::MAX)) {
+                in_force = in_force.changed(&change);
+            }
+        }
+    }
+    (in_force, task)
+}
+
+#[library_benchmark]
+#[bench::seed_20(args = (20), setup = seed_network, config = at_most(1))]
+fn count_paths(network: Network) -> Network {
+    black_box(Paths::new(&network).count());
+    network
+}
+
+#[library_benchmark]
+#[bench::seed_15(args = (15), setup = seed_network, config = at_most(1))]
+fn walk_paths(network: Network) -> Network {
+    let paths = Paths::new(&network);
+    let mut walk = paths.walk();
+    while let Some(path) = walk.next() {
+        black_box(path);
+    }
+    network
+}
+
+#[library_benchmark]
+#[bench::sparse(config = at_most(1))]
+fn build() -> Network {
+    black_box(sparse_network(200, 3))
+}
+
+fn calm() -> Scenario {
+    protocol(20, 2, 300, false)
+}
+
+fn faulty() -> Scenario {
+    protocol(20, 2, 300, true)
+}
+
+fn small() -> Scenario {
+    scenario("seed/small-no-fail.yaml")
+}
+
+#[library_benchmark]
+#[bench::calm(setup = calm, config = at_most(1))]
+#[bench::faulty(setup = faulty, config = at_most(1))]
+#[bench::small_no_fail(setup = small, config = at_most(1))]
+fn run(scenario: Scenario) -> Scenario {
+    black_box(dmos_sim::run(&scenario));
+    scenario
+}
+
+library_benchmark_group!(name = planning, benchmarks = [bootstrap, repair]);
+library_benchmark_group!(name = networks, benchmarks = [count_paths, walk_paths, build]);
+library_benchmark_group!(name = runs, benchmarks = run);
+
+main!(library_benchmark_groups = [planning, networks, runs]);

@@ -1,0 +1,47 @@
+//! Events cost no memory: once a run is under way, nothing is allocated for each.
+
+use std::path::Path;
+
+use dmos_core::Registry;
+use dmos_scenario::Override;
+use dmos_strategies as _;
+
+/// How many events a run of a scenario has, and how often memory is allocated meanwhile.
+fn events_and_allocations(scenario: &str, settings: &[String]) -> (u64, u64) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(scenario);
+    let parse = |setting: &String| Override::parse(setting).expect("a setting");
+    let settings: Vec<_> = settings.iter().map(parse).collect();
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let scenario = dmos_scenario::load(&path, &settings, &registry).expect("a valid scenario").scenario;
+    let mut events = 0;
+    let allocated = allocation_counter::measure(|| events = dmos_sim::run(&scenario).events);
+    (events, allocated.count_total)
+}
+
+/// How many events there are for each allocation in the second half of a run, whose beginning is long past.
+fn events_for_each_allocation(scenario: &str, setting: &str) -> u64 {
+    let until = |seconds: u32| {
+        events_and_allocations(scenario, &[format!("duration={seconds}s"), setting.to_owned()])
+    };
+    let (half, whole) = (until(2_400), until(4_800));
+    (whole.0 - half.0) / (whole.1 - half.1).max(1)
+}
+
+#[test]
+fn events_allocate_nothing() {
+    // What is left are logs and books that grow, by doubling.
+    let never = "protocol.compact_after=null";
+    let protocol = events_for_each_allocation("benches/scenarios/protocol.yaml", never);
+    assert!(protocol > 50_000, "one allocation in {protocol} events");
+    // Here work takes time, and all inputs wait for their turn.
+    let prototype = events_for_each_allocation("scenarios/seed/small-no-fail.yaml", "seed=1");
+    assert!(prototype > 2_000, "one allocation in {prototype} events");
+}
+
+#[test]
+fn a_log_is_compacted_with_few_allocations() {
+    // Every thousand records, which are some 10,000 events here, and then for all that the log holds.
+    let compacted =
+        events_for_each_allocation("benches/scenarios/protocol.yaml", "protocol.compact_after=1000");
+    assert!(compacted > 200, "one allocation in {compacted} events");
+}
