@@ -331,6 +331,9 @@ pub(crate) struct PlanArguments {
     /// Say what is different from the plan of another strategy: `name` or `name:parameter=value,...`.
     #[arg(long, value_name = "OTHER")]
     pub(crate) diff: Option<StrategyCall>,
+    /// List so many of the cheapest plans with one maker for each item, whatever the strategy.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) best: usize,
     /// How to print.
     #[arg(long, default_value = "table")]
     pub(crate) format: GraphFormat,

@@ -257,6 +257,24 @@ fn plan_says_why_and_what_is_different() {
 }
 
 #[test]
+fn plans_are_counted_and_the_cheapest_listed() {
+    let like = ["caster", "wheel-line", "new-mill", "extruder"].map(|node| ["--without", node]);
+    let arguments =
+        [&["plan", BICYCLES, "--flow", "least-cost", "--best", "4"], like.as_flattened()].concat();
+    let text = succeed(&arguments);
+    let (_, cheapest) = text.split_once("cheapest plans").expect("a list of plans");
+    insta::assert_snapshot!(cheapest);
+    let plan = json(&[&arguments[..], &["--format", "json"]].concat());
+    let rated = plan["nodes"].as_array().expect("nodes").iter().find_map(|node| node["rating"].as_f64());
+    assert!(rated.is_some(), "{plan}");
+    assert_eq!(plan["plans"]["best"].as_array().map(Vec::len), Some(4));
+    let unlike = json(&["plan", BICYCLES, "--format", "json"]);
+    assert_eq!(unlike.get("plans"), None, "makers of one item have unlike recipes");
+    let seeds = json(&["plan", SMALL, "--set", "network.generate.types=20", "--format", "json"]);
+    assert_eq!(seeds["plans"]["count"], "262144");
+}
+
+#[test]
 fn a_strategy_is_shown_and_checked() {
     insta::assert_snapshot!(succeed(&["strategies", "show", "balanced"]));
     let report = succeed(&["strategies", "check", "sticky"]);

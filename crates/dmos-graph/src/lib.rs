@@ -9,6 +9,7 @@
 //! | [`Makers`] | who can make what with some of the nodes alive |
 //! | [`names`] | suggests a name for one that does not exist |
 //! | [`paths`] | all paths from sources to final nodes, without listing them |
+//! | [`plans`] | all plans with one maker for each item, without listing them |
 //! | [`plants`] | the prototype's named networks |
 //! | [`python`] | draws the numbers that Python's `random` draws |
 //!
@@ -19,6 +20,7 @@ pub mod generate;
 mod makers;
 pub mod names;
 pub mod paths;
+pub mod plans;
 pub mod plants;
 pub mod python;
 

@@ -41,6 +41,17 @@ fn warn(warnings: &[String]) {
     }
 }
 
+/// More digits than anybody reads are rounded.
+const DIGITS_SHOWN: usize = 30;
+
+/// A number of any size, in digits or about.
+fn about(digits: &str) -> String {
+    match digits.len() {
+        0..=DIGITS_SHOWN => digits.to_owned(),
+        length => format!("about {}.{}e{}", &digits[..1], &digits[1..4], length - 1),
+    }
+}
+
 /// A name in JSON: things that are named by numbers are numbers there.
 fn json_name(names: &Names, name: Cow<'_, str>) -> Value {
     match (names, name.parse::<u64>()) {

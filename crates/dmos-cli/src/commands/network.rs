@@ -1,13 +1,15 @@
 //! `dmos network`: shows who makes what out of what.
 
-use dmos_core::{ItemId, Network, NodeId, Registry};
+use dmos_core::{ItemId, Network, NodeId, NodeSet, Registry};
 use dmos_graph::paths::Paths;
+use dmos_graph::plans::{NotCounted, Plans};
 use dmos_report::table;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::{NetworkArguments, NetworkFormat};
-use crate::commands::{json_name, load};
+use crate::commands::plan::plans;
+use crate::commands::{about, json_name, load};
 use crate::failure::Failure;
 use crate::output::{print, print_json};
 
@@ -20,6 +22,8 @@ struct NetworkDocument {
     supply_edges: u64,
     /// How many paths lead from sources to nodes that make a final item: digits, for they outgrow any integer.
     paths: String,
+    /// How many plans there are with one maker for each item, in digits as well; none if they cannot be counted.
+    plans: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +64,12 @@ fn document(network: &Network) -> NetworkDocument {
         final_items: network.final_items().iter().map(|&item| item_name(network, item)).collect(),
         supply_edges: supply_edges(network),
         paths: Paths::new(network).count().to_string(),
+        plans: all_plans(network).ok().map(|plans| plans.count().to_string()),
     }
+}
+
+fn all_plans(network: &Network) -> Result<Plans, NotCounted> {
+    Plans::of(network, &NodeSet::all(network.node_count()))
 }
 
 fn supply_edges(network: &Network) -> u64 {
@@ -84,20 +93,10 @@ fn text(network: &Network) -> String {
     let (nodes, items) = (network.node_count(), network.item_count());
     let edges = supply_edges(network);
     let paths = about(&Paths::new(network).count().to_string());
+    let plans = plans::count(network, &all_plans(network));
     let rows = table::words(&["node", "makes", "needs"], network.nodes().map(row));
     format!(
-        "{rows}\n{nodes} nodes, {items} items, {edges} possible supply edges, {paths} paths from sources; final: {}\n",
+        "{rows}\n{nodes} nodes, {items} items, {edges} possible supply edges, {paths} paths from sources; final: {}\n{plans}\n",
         finals.join(", ")
     )
-}
-
-/// More digits than anybody reads are rounded.
-const DIGITS_SHOWN: usize = 30;
-
-/// A number of any size, in digits or about.
-fn about(digits: &str) -> String {
-    match digits.len() {
-        0..=DIGITS_SHOWN => digits.to_owned(),
-        length => format!("about {}.{}e{}", &digits[..1], &digits[1..4], length - 1),
-    }
 }

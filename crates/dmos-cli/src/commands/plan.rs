@@ -2,12 +2,14 @@
 
 mod dot;
 mod explain;
+pub(crate) mod plans;
 mod text;
 
 use std::collections::BTreeMap;
 
 use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, PlanRequest, StrategyCall};
 use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, Registry, Scenario, Span, SupplyEdge};
+use dmos_graph::plans::{NotCounted, Plans};
 use dmos_scenario::unknown_node;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,6 +19,7 @@ use crate::commands::{json_name, load};
 use crate::failure::Failure;
 use crate::output::{print, print_json, say};
 use explain::{Explanation, Other, Supplier};
+use plans::PlansDocument;
 
 /// A plan, and all there is to say of it.
 struct Planned<'a> {
@@ -30,6 +33,10 @@ struct Planned<'a> {
     took: Span,
     no_flow: Option<NoFlow>,
     comparisons: Vec<Comparison>,
+    /// All plans with one maker for each item.
+    plans: Result<Plans, NotCounted>,
+    /// How many of the cheapest are shown.
+    best: usize,
 }
 
 /// How the plan differs from another one.
@@ -102,6 +109,8 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
         meter,
         no_flow,
         comparisons,
+        plans: Plans::of(network, &alive),
+        best: arguments.best,
     };
     match arguments.format {
         GraphFormat::Table => print(&text::text(&planned))?,
@@ -183,6 +192,9 @@ struct PlanDocument<'a> {
     measure: Option<&'static str>,
     nodes: Vec<WorkingEntry>,
     comparisons: Vec<ComparisonEntry<'a>>,
+    /// All plans with one maker for each item, unless they cannot be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plans: Option<PlansDocument>,
     /// Why there is no flow, if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     no_flow: Option<String>,
@@ -268,6 +280,7 @@ impl<'a> PlanDocument<'a> {
             measure: planned.explanation.measure,
             nodes: planned.explanation.nodes.iter().map(working).collect(),
             comparisons: planned.comparisons.iter().map(comparison).collect(),
+            plans: planned.plans.as_ref().ok().map(|plans| PlansDocument::of(network, plans, planned.best)),
             no_flow: planned.no_flow.as_ref().map(|no_flow| no_flow.explain(network)),
         }
     }

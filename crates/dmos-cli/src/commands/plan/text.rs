@@ -6,7 +6,7 @@ use dmos_core::{Network, NodeId, Share};
 use dmos_report::table;
 
 use super::explain::{Explanation, Met, Other, Supplier};
-use super::{Comparison, Planned};
+use super::{Comparison, Planned, plans};
 
 /// So many suppliers are named, and so many of each kind of those that were not chosen.
 const NAMED_MAX: usize = 5;
@@ -24,11 +24,15 @@ pub(super) fn text(planned: &Planned<'_>) -> String {
     let took = figure(planned.took.as_secs_f64());
     let counters: String = counters.collect();
     let _ = writeln!(text, "{strategy}: {edges} edges in {steps} steps, {took} s of virtual time{counters}");
+    let _ = writeln!(text, "{}", plans::count(network, &planned.plans));
     for remark in planned.meter.remarks() {
         let _ = writeln!(text, "{remark}");
     }
     for comparison in &planned.comparisons {
         compare(network, comparison, &mut text);
+    }
+    if let (Ok(all), 1..) = (&planned.plans, planned.best) {
+        text += &plans::best(network, all, planned.best);
     }
     text
 }

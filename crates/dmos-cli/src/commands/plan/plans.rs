@@ -1,0 +1,112 @@
+//! How many other plans there are, and the cheapest of them.
+
+use std::fmt::Write as _;
+
+use dmos_core::Network;
+use dmos_graph::plans::{NotCounted, Plan, Plans};
+use num_bigint::BigUint;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::commands::{about, json_name};
+
+/// So many changes of a plan are named.
+const NAMED_MAX: usize = 20;
+
+/// How many plans there are, in words: as a number and as factors.
+pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> String {
+    match plans {
+        Ok(plans) => {
+            let power = |(makers, items): (usize, usize)| match items {
+                1 => makers.to_string(),
+                items => format!("{makers}^{items}"),
+            };
+            let factors: Vec<_> = plans.factors().map(power).collect();
+            let factors = if factors.len() > 1 || factors.iter().any(|factor| factor.contains('^')) {
+                format!(" ({})", factors.join(" x "))
+            } else {
+                String::new()
+            };
+            format!("{}{factors} plans with one maker for each item", about(&plans.count().to_string()))
+        }
+        Err(NotCounted::NoFlow(_)) => "no plan".to_owned(),
+        Err(NotCounted::UnlikeMakers(item)) => {
+            format!("plans not counted: makers of `{}` have unlike recipes", network.item_name(*item))
+        }
+    }
+}
+
+/// The cheapest plans: what each costs, and where it differs from the first.
+pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
+    let best: Vec<Plan> = plans.best().take(times).collect();
+    let mut text = String::from("\ncheapest plans with one maker for each item, every making paid for:\n");
+    for plan in &best {
+        let changes = plan.makers.iter().zip(&best[0].makers).filter(|(this, first)| this != first);
+        let mut changes: Vec<_> = changes
+            .map(|((_, this), (_, first))| {
+                format!("{} for {}", network.node_name(*this), network.node_name(*first))
+            })
+            .collect();
+        let more = changes.len().saturating_sub(NAMED_MAX);
+        changes.truncate(NAMED_MAX);
+        if more > 0 {
+            changes.push(format!("{more} more"));
+        }
+        let changes = match changes.is_empty() {
+            true => "makers that cost least".to_owned(),
+            false => changes.join(", "),
+        };
+        let _ = writeln!(text, "{}: {changes}", cost(plan, plans));
+    }
+    text
+}
+
+/// What a plan costs for one batch of each final item, to the hundredth.
+fn cost(plan: &Plan, plans: &Plans) -> String {
+    let hundredths = &plan.cost * 100_u32 / plans.batches();
+    let (whole, part) = (&hundredths / 100_u32, &hundredths % 100_u32);
+    let whole = about(&whole.to_string());
+    match part == BigUint::ZERO || whole.contains('e') {
+        true => whole,
+        false => format!("{whole}.{:0>2}", part.to_string()),
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct PlansDocument {
+    /// How many plans there are with one maker for each item: digits, for they outgrow any integer.
+    count: String,
+    /// The same as factors: how many makers an item has, and how many items have so many.
+    factors: Vec<(usize, usize)>,
+    /// The cheapest, if they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    best: Vec<BestEntry>,
+}
+
+#[derive(Serialize)]
+struct BestEntry {
+    /// For one batch of each final item.
+    cost: String,
+    /// Item, node.
+    makers: Vec<[Value; 2]>,
+}
+
+impl PlansDocument {
+    pub(super) fn of(network: &Network, plans: &Plans, times: usize) -> Self {
+        let names = network.node_names();
+        let entry = |plan: Plan| BestEntry {
+            cost: cost(&plan, plans),
+            makers: plan
+                .makers
+                .iter()
+                .map(|&(item, node)| [network.item_name(item), network.node_name(node)])
+                .map(|both| both.map(|name| json_name(names, name)))
+                .collect(),
+        };
+        Self {
+            count: plans.count().to_string(),
+            factors: plans.factors().collect(),
+            best: plans.best().take(times).map(entry).collect(),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! All plans in which each item comes from one maker, without listing them: how many there are, and the cheapest.
+//!
+//! A *plan* here says for each item that is needed which node makes it. Where all makers of an item have the same recipe,
+//! what is needed does not hang on who makes it, so the choices are independent of each other: the number of plans is the
+//! product of the numbers of makers, and what a plan costs is the sum of what its choices cost. So plans are counted as
+//! factors, and the cheapest come one after the other, each by one change of an earlier one: the smallest sums of one
+//! number from each of several lists (compare E. Lawler, "A procedure for computing the k best solutions to discrete
+//! optimization problems", Management Science 18, 1972, which splits what is left in the same way).
+//!
+//! Every making is paid for, and counted exactly: unfolded, a network of some hundred items takes more makings than a
+//! float holds.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use dmos_core::{ItemId, Network, NoFlow, NodeId, NodeSet};
+use num_bigint::BigUint;
+use thiserror::Error;
+
+use crate::Makers;
+
+/// The plans of a network with some of its nodes alive.
+///
+/// Building takes time in proportion to the recipes' entries, each with numbers as long as the makings need.
+///
+/// ```
+/// use dmos_core::NodeSet;
+/// use dmos_graph::{Complexity, Generate, plans::Plans};
+///
+/// let network = Generate { types: 20, nodes_per_type: 2, complexity: Complexity::High, seed: 0 }.network().unwrap();
+/// let plans = Plans::of(&network, &NodeSet::all(network.node_count())).unwrap();
+/// assert_eq!(plans.count().to_string(), "262144"); // 18 inner items with two makers each
+/// assert_eq!(plans.factors().collect::<Vec<_>>(), [(2, 18)]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Plans {
+    /// One for each item that is needed, in the order of making.
+    choices: Vec<Choice>,
+    batches: BigUint,
+}
+
+/// Who can make an item that is needed.
+#[derive(Clone, Debug)]
+struct Choice {
+    item: ItemId,
+    /// The cheapest first.
+    makers: Vec<NodeId>,
+    /// What each costs, in the same order: all its makings.
+    costs: Vec<BigUint>,
+}
+
+/// Why plans are not counted.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum NotCounted {
+    /// There is none.
+    #[error("there is no plan")]
+    NoFlow(NoFlow),
+    /// Makers of this item have unlike recipes, so that what else is needed hangs on who makes it.
+    #[error("makers of one item have unlike recipes")]
+    UnlikeMakers(ItemId),
+}
+
+/// A plan, and what it costs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// The costs of all makings for [`Plans::batches`] of each final item.
+    pub cost: BigUint,
+    /// Who makes what is needed, in the order of making.
+    pub makers: Vec<(ItemId, NodeId)>,
+}
+
+impl Plans {
+    /// The plans, if only these nodes are alive.
+    ///
+    /// # Errors
+    /// If there is no plan, or if plans cannot be counted as factors.
+    ///
+    /// # Panics
+    /// If the set is not one of this network's nodes.
+    pub fn of(network: &Network, alive: &NodeSet) -> Result<Self, NotCounted> {
+        let makers = Makers::of(network, alive);
+        let finals = makers.finals(network).map_err(NotCounted::NoFlow)?;
+        let mut is_needed = vec![false; network.item_count()];
+        finals.iter().for_each(|item| is_needed[item.index()] = true);
+        let mut needed = Vec::new();
+        for &item in network.making_order().iter().rev() {
+            if !is_needed[item.index()] {
+                continue;
+            }
+            let all = makers.of_item(item);
+            let recipe = |node: NodeId| (network.quantity_made(node), network.requirements(node));
+            if all.windows(2).any(|pair| recipe(pair[0]) != recipe(pair[1])) {
+                return Err(NotCounted::UnlikeMakers(item));
+            }
+            network.requirements(all[0]).iter().for_each(|required| is_needed[required.item.index()] = true);
+            needed.push(item);
+        }
+        // So many batches that no making is ever a part of one.
+        let yields = needed.iter().map(|&item| network.quantity_made(makers.of_item(item)[0]));
+        let batches: BigUint = yields.map(BigUint::from).product();
+        let mut amounts = vec![BigUint::ZERO; network.item_count()];
+        finals.iter().for_each(|item| amounts[item.index()] = batches.clone());
+        let mut choices = Vec::with_capacity(needed.len());
+        for item in needed {
+            let mut by_cost = makers.of_item(item).to_vec();
+            let makings = std::mem::take(&mut amounts[item.index()]) / network.quantity_made(by_cost[0]);
+            for required in network.requirements(by_cost[0]) {
+                amounts[required.item.index()] += &makings * required.quantity;
+            }
+            by_cost.sort_by_key(|&node| network.cost(node));
+            let costs = by_cost.iter().map(|&node| &makings * network.cost(node)).collect();
+            choices.push(Choice { item, makers: by_cost, costs });
+        }
+        choices.reverse();
+        Ok(Self { choices, batches })
+    }
+
+    /// How many plans there are.
+    #[must_use]
+    pub fn count(&self) -> BigUint {
+        self.factors().map(|(makers, items)| BigUint::from(makers).pow(items as u32)).product()
+    }
+
+    /// The number of plans as a product: in ascending order, how many makers an item has and how many items have so many.
+    /// Items with one maker are left out.
+    pub fn factors(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut factors = BTreeMap::new();
+        for choice in self.choices.iter().filter(|choice| choice.makers.len() > 1) {
+            *factors.entry(choice.makers.len()).or_insert(0) += 1;
+        }
+        factors.into_iter()
+    }
+
+    /// For how many batches of each final item costs are reckoned, so that all are whole: one, unless a making yields
+    /// several.
+    #[must_use]
+    pub fn batches(&self) -> &BigUint {
+        &self.batches
+    }
+
+    /// The cheapest plans one after the other, those of the same cost in an order that is always the same.
+    ///
+    /// The first takes O(n log n) for n items, each further one O(n + log k) for the k-th.
+    pub fn best(&self) -> impl Iterator<Item = Plan> {
+        // Where there is something to choose, least costly change first: then one change leads to the next.
+        let mut open: Vec<&Choice> = self.choices.iter().filter(|choice| choice.makers.len() > 1).collect();
+        open.sort_by_cached_key(|choice| &choice.costs[1] - &choice.costs[0]);
+        let cheapest: BigUint = self.choices.iter().map(|choice| &choice.costs[0]).sum();
+        let mut heap = BinaryHeap::from([Reverse(Variant { cost: cheapest, changes: Vec::new() })]);
+        std::iter::from_fn(move || {
+            let Reverse(variant) = heap.pop()?;
+            for next in variant.next(&open) {
+                heap.push(Reverse(next));
+            }
+            Some(self.plan(&variant, &open))
+        })
+    }
+
+    fn plan(&self, variant: &Variant, open: &[&Choice]) -> Plan {
+        let changed: BTreeMap<ItemId, usize> =
+            variant.changes.iter().map(|&(at, rank)| (open[at].item, rank)).collect();
+        let maker = |choice: &Choice| choice.makers[changed.get(&choice.item).copied().unwrap_or(0)];
+        let makers = self.choices.iter().map(|choice| (choice.item, maker(choice))).collect();
+        Plan { cost: variant.cost.clone(), makers }
+    }
+}
+
+/// A plan as what it changes in the cheapest one: choices, in ascending order, and their ranks.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Variant {
+    cost: BigUint,
+    changes: Vec<(usize, usize)>,
+}
+
+impl Variant {
+    /// The plans that come of this one, none of them cheaper. Each plan comes of just one: by its last change it is known
+    /// of which.
+    fn next(&self, open: &[&Choice]) -> Vec<Self> {
+        let with = |dropped: usize, at: usize, rank: usize| {
+            let mut changes = self.changes.clone();
+            let mut cost = self.cost.clone();
+            for (at, rank) in changes.drain(changes.len() - dropped..) {
+                cost = cost - &open[at].costs[rank] + &open[at].costs[0];
+            }
+            changes.push((at, rank));
+            cost = cost - &open[at].costs[0] + &open[at].costs[rank];
+            Self { cost, changes }
+        };
+        let Some(&(at, rank)) = self.changes.last() else {
+            return if open.is_empty() { Vec::new() } else { vec![with(0, 0, 1)] };
+        };
+        let mut all = Vec::with_capacity(3);
+        if rank + 1 < open[at].makers.len() {
+            all.push(with(1, at, rank + 1));
+        }
+        if at + 1 < open.len() {
+            all.push(with(0, at + 1, 1));
+            if rank == 1 {
+                all.push(with(1, at + 1, 1));
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dmos_core::network::{Names, Recipe, Requirement};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Complexity, Generate};
+
+    /// By item, each made of earlier ones: what it yields and requires, and what its makers cost.
+    type Drawn = Vec<(u32, Vec<(usize, u32)>, Vec<u32>)>;
+
+    fn drawn() -> impl Strategy<Value = Drawn> {
+        let item = (
+            1_u32..4,
+            proptest::collection::vec((0_usize..6, 1_u32..4), 0..3),
+            proptest::collection::vec(0_u32..9, 1..4),
+        );
+        proptest::collection::vec(item, 1..6)
+    }
+
+    fn network(drawn: &Drawn) -> Network {
+        let mut recipes = Vec::new();
+        for (nth, (quantity, requires, costs)) in drawn.iter().enumerate() {
+            let requires: BTreeMap<usize, u32> = requires
+                .iter()
+                .filter(|_| nth > 0)
+                .map(|&(item, quantity)| (item % nth.max(1), quantity))
+                .collect();
+            let requires: Vec<_> = requires
+                .into_iter()
+                .map(|(item, quantity)| Requirement { item: ItemId::new(item), quantity })
+                .collect();
+            recipes.extend(costs.iter().map(|&cost| Recipe {
+                makes: ItemId::new(nth),
+                quantity: *quantity,
+                requires: requires.clone(),
+                cycles: 1,
+                cost,
+            }));
+        }
+        let last = ItemId::new(drawn.len() - 1);
+        let names = (Names::Numbers(drawn.len()), Names::Numbers(recipes.len()));
+        Network::new(names.0, names.1, recipes.into_iter(), vec![last]).expect("a network")
+    }
+
+    /// What a plan costs for so many batches of the last item, node by node.
+    fn cost(network: &Network, item: ItemId, batches: f64, makers: &BTreeMap<ItemId, NodeId>) -> f64 {
+        let node = makers[&item];
+        let makings = batches / f64::from(network.quantity_made(node));
+        let requirements = network.requirements(node).iter();
+        let below = requirements.map(|r| cost(network, r.item, makings * f64::from(r.quantity), makers));
+        makings * f64::from(network.cost(node)) + below.sum::<f64>()
+    }
+
+    proptest! {
+        #[test]
+        fn the_best_are_those_of_all_plans_by_cost(drawn in drawn()) {
+            let network = network(&drawn);
+            let plans = Plans::of(&network, &NodeSet::all(network.node_count())).expect("like makers");
+            let best: Vec<Plan> = plans.best().collect();
+            prop_assert_eq!(BigUint::from(best.len()), plans.count());
+            let last = ItemId::new(drawn.len() - 1);
+            let batches: f64 = plans.batches().to_string().parse().expect("a number");
+            let mut seen = std::collections::BTreeSet::new();
+            for plan in &best {
+                let makers: BTreeMap<_, _> = plan.makers.iter().copied().collect();
+                let reckoned = cost(&network, last, batches, &makers);
+                let said: f64 = plan.cost.to_string().parse().expect("a number");
+                prop_assert!((reckoned - said).abs() < 1e-6 * (1.0 + said), "{reckoned} {said}");
+                prop_assert!(seen.insert(plan.makers.clone()), "each comes once");
+            }
+            prop_assert!(best.is_sorted_by(|a, b| a.cost <= b.cost));
+        }
+    }
+
+    #[test]
+    fn more_plans_than_fit_a_float_are_counted() {
+        let network = Generate { types: 400, nodes_per_type: 10, complexity: Complexity::Low, seed: 0 };
+        let network = network.network().expect("a network");
+        let alive = NodeSet::all(network.node_count());
+        let plans = Plans::of(&network, &alive).expect("like makers");
+        let digits = plans.count().to_string();
+        assert!(digits.len() > 308 && digits.trim_end_matches('0') == "1", "{digits}");
+        let costs: Vec<_> = plans.best().take(3).map(|plan| plan.cost).collect();
+        assert_eq!(costs[0], costs[2], "all nodes cost the same");
+    }
+
+    #[test]
+    fn unlike_makers_are_not_counted() {
+        let [raw, end] = [0, 1].map(ItemId::new);
+        let recipes = [Recipe::of(raw, []), Recipe::of(end, [raw]), Recipe::of(end, [])];
+        let names = (Names::Numbers(2), Names::Numbers(3));
+        let network = Network::new(names.0, names.1, recipes.into_iter(), vec![end]).expect("a network");
+        let mut alive = NodeSet::all(3);
+        assert_eq!(Plans::of(&network, &alive).err(), Some(NotCounted::UnlikeMakers(end)));
+        alive.remove(NodeId::new(2));
+        assert_eq!(Plans::of(&network, &alive).map(|plans| plans.count()), Ok(BigUint::from(1_u8)));
+    }
+}
