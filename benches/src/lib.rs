@@ -3,6 +3,8 @@
 //!
 //! Each file of `benches/` is a group; what they share is here.
 
+pub mod heartbeats;
+
 use std::path::Path;
 
 use dmos_core::strategy::StrategyCall;

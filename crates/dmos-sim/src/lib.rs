@@ -11,7 +11,7 @@
 //! | `simulator` | takes one event after the other; below it: effects, work, faults, the script |
 //! | [`caught`] | runs something, and says in words how it panicked |
 //! | `twice` | checks that a run is the same when it is run again |
-//! | `queue` | events in the order of time, then of insertion, unless ties are shuffled |
+//! | [`queue`] | events in the order of time, then of insertion, unless ties are shuffled |
 //! | `streams` | random numbers, one stream per purpose and node |
 //! | `lanes` | the threads of a node: what each is at, and what waits for it |
 //! | `costs` | how much CPU time an input takes |
@@ -42,7 +42,7 @@ mod lanes;
 mod links;
 mod mail;
 mod operator;
-mod queue;
+pub mod queue;
 mod simulator;
 mod streams;
 mod tally;

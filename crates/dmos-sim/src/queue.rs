@@ -37,14 +37,14 @@ const TICK: u32 = u32::MAX;
 
 /// The event that is next.
 #[derive(Clone, Copy)]
-pub(crate) struct Next {
+pub struct Next {
     /// When it happens.
-    pub(crate) at: Time,
+    pub at: Time,
     place: u32,
 }
 
 /// Events to come.
-pub(crate) struct EventQueue<E> {
+pub struct EventQueue<E> {
     /// For each bucket its first chunk, the only one with room; the bucket of a time is that of its upper bits.
     buckets: Box<[u32]>,
     /// Which buckets hold anything, one bit each.
@@ -119,7 +119,8 @@ impl<E> Ord for Entry<E> {
 
 impl<E: Copy> EventQueue<E> {
     /// An empty queue; with a generator, events of the same instant come in an order that it draws.
-    pub(crate) fn new(ties: Option<ChaCha8Rng>) -> Self {
+    #[must_use]
+    pub fn new(ties: Option<ChaCha8Rng>) -> Self {
         Self {
             buckets: vec![NONE; BUCKETS as usize].into(),
             occupied: vec![0; BUCKETS as usize / 64].into(),
@@ -138,20 +139,21 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
+    /// Puts an event to happen at `at`, which is no earlier than the last that was taken.
     #[inline(always)]
-    pub(crate) fn push(&mut self, at: Time, event: E) {
+    pub fn push(&mut self, at: Time, event: E) {
         let number = self.number();
         self.insert(at, number, event);
     }
 
     /// For what is to come in the order of insertion also among shuffled events, and before them.
-    pub(crate) fn push_first(&mut self, at: Time, event: E) {
+    pub fn push_first(&mut self, at: Time, event: E) {
         let number = self.numbered(0);
         self.insert(at, number, event);
     }
 
     /// Puts this in place of what was put here before, if that has not happened yet.
-    pub(crate) fn put_tick(&mut self, at: Option<Time>, event: E) {
+    pub fn put_tick(&mut self, at: Option<Time>, event: E) {
         self.tick = at.map(|at| (at, self.number(), event));
     }
 
@@ -229,7 +231,7 @@ impl<E: Copy> EventQueue<E> {
 
     /// Which event is next, unless that is later than `end`. It is to be taken at once.
     #[inline]
-    pub(crate) fn next_until(&mut self, end: Time) -> Option<Next> {
+    pub fn next_until(&mut self, end: Time) -> Option<Next> {
         if self.sorted.is_empty() && self.late.is_empty() {
             self.turn_over();
         }
@@ -262,8 +264,11 @@ impl<E: Copy> EventQueue<E> {
     }
 
     /// The event that is next.
+    ///
+    /// # Panics
+    /// If it has been taken, or anything has been done with the queue since it was said to be next.
     #[inline]
-    pub(crate) fn take(&mut self, next: Next) -> E {
+    pub fn take(&mut self, next: Next) -> E {
         match next.place {
             TICK => self.tick.take().expect("a tick that is next is there").2,
             place => self.current[place as usize].event,
@@ -271,7 +276,7 @@ impl<E: Copy> EventQueue<E> {
     }
 
     /// All events that have not been taken, in no order.
-    pub(crate) fn pending(&self) -> impl Iterator<Item = E> {
+    pub fn pending(&self) -> impl Iterator<Item = E> {
         let at_hand = self.sorted.iter().chain(self.late.iter().map(|Reverse(key)| key));
         let at_hand = at_hand.map(|key| self.current[key.2 as usize].event);
         let far = self.far.iter().map(|Reverse(entry)| entry.event);

@@ -1,0 +1,180 @@
+//! Heartbeats and nothing else: a workload small enough to be stated in any simulator, so that what carries events can be
+//! compared.
+//!
+//! Nodes stand in a ring. Each asks its four nearest neighbours for a sign of life once a second and notes when it was
+//! last heard, and makes something twice a second. A message takes a millisecond. The first round of each node is drawn
+//! out evenly over a second. So eleven events a second for each node: a round, four requests, four answers, two makings.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use dmos_core::Time;
+use dmos_sim::queue::EventQueue;
+
+/// How far neighbours are, and which of these leads back.
+pub const NEIGHBOURS: [(i64, usize); 4] = [(1, 1), (-1, 0), (2, 3), (-2, 2)];
+
+/// Nanoseconds between rounds, between makings, and that a message takes.
+pub const ROUND: u64 = 1_000_000_000;
+/// Nanoseconds between makings.
+pub const MAKING: u64 = 500_000_000;
+/// Nanoseconds that a message takes.
+pub const TRANSIT: u64 = 1_000_000;
+
+/// What happens to a node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Event {
+    /// A round of heartbeats.
+    Round(u32),
+    /// A request, and by which neighbour.
+    Request(u32, u8),
+    /// An answer, and by which neighbour.
+    Answer(u32, u8),
+    /// It makes something.
+    Make(u32),
+}
+
+/// What keeps events until they happen, in the order of time and then of insertion.
+pub trait Pending {
+    /// An event to come.
+    fn put(&mut self, at: u64, event: Event);
+    /// The next event up to `end`.
+    fn next(&mut self, end: u64) -> Option<(u64, Event)>;
+}
+
+/// The plain heap of the standard library.
+#[derive(Default)]
+pub struct Heap {
+    heap: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    inserted: u64,
+}
+
+impl Pending for Heap {
+    fn put(&mut self, at: u64, event: Event) {
+        self.heap.push(Reverse((at, self.inserted, event)));
+        self.inserted += 1;
+    }
+
+    fn next(&mut self, end: u64) -> Option<(u64, Event)> {
+        self.heap.peek().filter(|next| next.0.0 <= end)?;
+        self.heap.pop().map(|Reverse((at, _, event))| (at, event))
+    }
+}
+
+/// A queue for each of the delays that there are: what is put into one comes out in the same order. It serves where
+/// delays are few and fixed, and nowhere else.
+#[derive(Default)]
+pub struct Lanes {
+    /// For rounds, makings and messages.
+    lanes: [VecDeque<(u64, u64, Event)>; 3],
+    inserted: u64,
+}
+
+impl Pending for Lanes {
+    fn put(&mut self, at: u64, event: Event) {
+        let lane = match event {
+            Event::Round(_) => 0,
+            Event::Make(_) => 1,
+            Event::Request(..) | Event::Answer(..) => 2,
+        };
+        self.lanes[lane].push_back((at, self.inserted, event));
+        self.inserted += 1;
+    }
+
+    fn next(&mut self, end: u64) -> Option<(u64, Event)> {
+        let first =
+            |lane: &VecDeque<(u64, u64, Event)>| lane.front().map_or((u64::MAX, 0), |next| (next.0, next.1));
+        let [rounds, makings, messages] = [0, 1, 2].map(|lane| first(&self.lanes[lane]));
+        let lane = if rounds < makings {
+            if rounds < messages { 0 } else { 2 }
+        } else if makings < messages {
+            1
+        } else {
+            2
+        };
+        self.lanes[lane].pop_front_if(|next| next.0 <= end).map(|(at, _, event)| (at, event))
+    }
+}
+
+impl Pending for EventQueue<Event> {
+    fn put(&mut self, at: u64, event: Event) {
+        self.push(Time::from_nanos(at), event);
+    }
+
+    fn next(&mut self, end: u64) -> Option<(u64, Event)> {
+        let next = self.next_until(Time::from_nanos(end))?;
+        Some((next.at.as_nanos(), self.take(next)))
+    }
+}
+
+/// A node.
+#[derive(Clone, Copy, Default)]
+struct Node {
+    heard: [u64; 4],
+    made: u64,
+}
+
+/// What is left of a run, to see that all ways of carrying events come to the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// How many events there were.
+    pub events: u64,
+    /// When neighbours were last heard, over all nodes.
+    pub heard: u64,
+    /// What all nodes made.
+    pub made: u64,
+}
+
+/// Runs so many nodes for so many seconds.
+#[must_use]
+pub fn run(mut pending: impl Pending, nodes: u32, seconds: u64) -> Outcome {
+    let mut all = vec![Node::default(); nodes as usize];
+    let neighbour =
+        |node: u32, nth: usize| (i64::from(node) + NEIGHBOURS[nth].0).rem_euclid(i64::from(nodes)) as u32;
+    for node in 0..nodes {
+        let begins = ROUND * u64::from(node) / u64::from(nodes);
+        pending.put(begins, Event::Round(node));
+    }
+    // Makings and rounds are put in the order of their times, as lanes need it.
+    for node in 0..nodes {
+        pending.put(MAKING + MAKING * u64::from(node) / u64::from(nodes), Event::Make(node));
+    }
+    let mut events = 0;
+    while let Some((now, event)) = pending.next(seconds * ROUND - 1) {
+        events += 1;
+        match event {
+            Event::Round(node) => {
+                for (nth, (_, back)) in NEIGHBOURS.iter().enumerate() {
+                    pending.put(now + TRANSIT, Event::Request(neighbour(node, nth), *back as u8));
+                }
+                pending.put(now + ROUND, event);
+            }
+            Event::Request(node, by) => {
+                let back = NEIGHBOURS[by as usize].1 as u8;
+                pending.put(now + TRANSIT, Event::Answer(neighbour(node, by as usize), back));
+            }
+            Event::Answer(node, by) => all[node as usize].heard[by as usize] = now,
+            Event::Make(node) => {
+                all[node as usize].made += 1;
+                pending.put(now + MAKING, event);
+            }
+        }
+    }
+    let heard = all.iter().flat_map(|node| node.heard).fold(0_u64, u64::wrapping_add);
+    Outcome { events, heard, made: all.iter().map(|node| node.made).sum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_ways_of_carrying_events_come_to_the_same() {
+        let heap = run(Heap::default(), 50, 5);
+        assert_eq!(heap, run(EventQueue::new(None), 50, 5));
+        assert_eq!(heap, run(Lanes::default(), 50, 5));
+        // Eleven a second for each, but for the first half second, in which half of them make nothing, and the last
+        // messages.
+        assert!((2_600..2_750).contains(&heap.events), "{heap:?}");
+    }
+}
