@@ -1,0 +1,167 @@
+//! One node without a simulator around it: what each kind of input takes, in inputs a second, and how long it takes to
+//! start from a log.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use dmos_benches::strategy;
+use dmos_core::settings::Protocol;
+use dmos_core::strategy::{Meter, Pace, PlanRequest};
+use dmos_core::{BatchId, ItemId, Network, NodeId, NodeSet, Registry, RequestId, Span, Stamp, Term, Time};
+use dmos_graph::Plant;
+use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
+
+/// A node that works, what it has in its log, and what comes to it.
+struct Bench {
+    node: Node,
+    effects: Vec<Effect>,
+    log: Vec<LogRecord>,
+    now: Time,
+    supplier: NodeId,
+    consumer: NodeId,
+    /// What it makes.
+    item: ItemId,
+}
+
+impl Bench {
+    /// The node in the middle of a chain of three, with its part of the flow.
+    fn new() -> Self {
+        let network: Arc<Network> = Arc::new(Plant::ThreeNodes.description().build().expect("a network").0);
+        let [supplier, me, consumer] = [0, 1, 2].map(NodeId::new);
+        let alive = NodeSet::all(3);
+        let mut planner = strategy("memoized", &network);
+        let flow =
+            planner.plan(&PlanRequest::first(&network, &alive), &mut Meter::new(u64::MAX)).expect("a flow");
+        let mut bench = Self {
+            node: Node::new(me, settings(&network)),
+            effects: Vec::new(),
+            log: Vec::new(),
+            now: Time::ZERO,
+            supplier,
+            consumer,
+            item: network.makes(me),
+        };
+        bench.start();
+        let part = Message::Part(Stamp { term: Term(1), version: 1 }, Arc::new(flow.part(me)));
+        bench.give(Input::Message { from: consumer, message: &part });
+        bench
+    }
+
+    fn start(&mut self) {
+        let (phase, scrapped) = (Span::ZERO, Scrapped::default());
+        let recovering = !self.log.is_empty();
+        let start = Input::Start { records: &self.log, recovering, phase, scrapped };
+        self.node.handle(self.now, start, &mut self.effects);
+        self.effects.clear();
+    }
+
+    fn give(&mut self, input: Input<'_>) {
+        self.now = self.now + Span::from_millis(100);
+        self.node.handle(self.now, input, &mut self.effects);
+        for effect in self.effects.drain(..) {
+            if let Effect::Append(record) = effect {
+                self.log.push(record);
+            }
+        }
+    }
+
+    fn hear(&mut self, from: NodeId, message: &Message) {
+        self.give(Input::Message { from, message });
+    }
+
+    /// A batch comes in, is used up in a making, and what is made is asked for, sent and confirmed.
+    fn turn(&mut self, serial: u32) {
+        let (supplier, consumer) = (self.supplier, self.consumer);
+        let batch = BatchId { maker: supplier, serial };
+        self.hear(supplier, &Message::Sent { request: None, batch, settled: serial });
+        self.give(Input::Arrived(batch));
+        self.give(Input::Timer(Timer::Stage));
+        let request = RequestId { life: 0, number: serial };
+        self.hear(consumer, &Message::Request { request, item: self.item });
+        let made = BatchId { maker: self.node.id(), serial };
+        self.hear(consumer, &Message::Waiting(made));
+        self.hear(consumer, &Message::Delivered(made));
+    }
+}
+
+fn settings(network: &Arc<Network>) -> Arc<NodeSettings> {
+    let registry = Registry::collect().expect("no two strategies of one name");
+    let call = |text: &str| text.parse().expect("a call");
+    Arc::new(NodeSettings {
+        network: Arc::clone(network),
+        protocol: Protocol { compact_after: None, ..Protocol::default() },
+        flow: registry.flow(&call("memoized"), network).expect("registered"),
+        planning_budget: 1_000_000,
+        pace: Pace::default(),
+        seed: 1,
+        leader: registry.leader(&call("bully"), network).expect("registered").build().into(),
+        candidates: Arc::new([NodeId::new(2)]),
+        added_later: Arc::new([]),
+    })
+}
+
+fn inputs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("node");
+    group.throughput(Throughput::Elements(1));
+    let mut bench = Bench::new();
+    let supplier = bench.supplier;
+    group.bench_function("heartbeat request", |bencher| {
+        bencher.iter(|| bench.hear(supplier, black_box(&Message::HeartbeatRequest)));
+    });
+    group.bench_function("heartbeat answer", |bencher| {
+        bencher.iter(|| bench.hear(supplier, black_box(&Message::HeartbeatResponse)));
+    });
+    group.bench_function("heartbeat round, 2 neighbours", |bencher| {
+        // Time stands still, so that nobody has been silent for too long.
+        let now = bench.now;
+        bencher.iter(|| {
+            bench.now = now;
+            bench.give(Input::Timer(black_box(Timer::Heartbeat)));
+        });
+    });
+    group.bench_function("manufacture cycle, nothing there", |bencher| {
+        bencher.iter(|| bench.give(Input::Timer(black_box(Timer::Stage))));
+    });
+    let (consumer, item) = (bench.consumer, bench.item);
+    group.bench_function("request, nothing there", |bencher| {
+        let mut number = 0;
+        bencher.iter(|| {
+            number += 1;
+            let request = RequestId { life: 0, number };
+            bench.hear(consumer, black_box(&Message::Request { request, item }));
+        });
+    });
+    group.throughput(Throughput::Elements(INPUTS));
+    group.bench_function("a batch from announcement to delivery, 6 inputs", |bencher| {
+        let (mut bench, mut serial) = (Bench::new(), 0);
+        bencher.iter(|| {
+            bench.turn(serial);
+            serial += 1;
+        });
+    });
+    group.finish();
+}
+
+/// Inputs of one turn.
+const INPUTS: u64 = 6;
+
+fn recovery(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("log recovery");
+    for turns in [10, 1_000, 100_000] {
+        let mut bench = Bench::new();
+        (0..turns).for_each(|serial| bench.turn(serial));
+        assert_eq!(
+            bench.log.iter().filter(|record| matches!(record, LogRecord::Delivered(_))).count() as u32,
+            turns
+        );
+        group.throughput(Throughput::Elements(bench.log.len() as u64));
+        group.bench_function(BenchmarkId::new("records", bench.log.len()), |bencher| {
+            bencher.iter(|| bench.start());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, inputs, recovery);
+criterion_main!(benches);
