@@ -319,6 +319,7 @@ impl<'a> Simulator<'a> {
         }
     }
 
+    #[inline(never)]
     fn come_in_for_work(&mut self, node: NodeId, epoch: u32, due: Due) {
         let slot = self.slot(node);
         match slot.behind(epoch) {
@@ -332,6 +333,7 @@ impl<'a> Simulator<'a> {
     }
 
     /// A message reaches a node that has other things to do, or what is left of it.
+    #[inline(never)]
     fn arrive(&mut self, to: NodeId, from: NodeId, message: MailId) {
         if self.slot(to).is_working() {
             self.hand_in(to, Letter::Message { from, message });
@@ -358,7 +360,7 @@ impl<'a> Simulator<'a> {
     }
 
     /// Hands an input to a node and carries out at once what it wants.
-    #[inline]
+    #[inline(always)]
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
         let mut effects = self.buffers.pop().unwrap_or_default();
         let now = self.now;

@@ -132,13 +132,14 @@ impl Simulator<'_> {
     }
 
     /// Makes durable what the node has appended.
-    #[inline]
+    #[inline(always)]
     pub(super) fn sync(&mut self, node: NodeId) {
         if !self.slot(node).disk.unsynced().is_empty() {
             self.sync_records(node);
         }
     }
 
+    #[inline(never)]
     fn sync_records(&mut self, node: NodeId) {
         let Self { slots, auditor, now, scenario, .. } = self;
         let disk = &mut slots[node.index()].disk;
