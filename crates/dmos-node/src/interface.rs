@@ -95,6 +95,14 @@ pub enum Effect {
     Report(Report),
 }
 
+impl Effect {
+    /// Whether it changes the log.
+    #[must_use]
+    pub fn is_for_the_log(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::Compact(_))
+    }
+}
+
 /// The timers of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Timer {

@@ -150,7 +150,7 @@ fn million_nodes(registry: &Registry, note: &mut impl FnMut(&str, f64, &'static 
     let micros = |took: Duration, repairs: u32| took.as_secs_f64() * 1e6 / f64::from(repairs);
     let what = "a plan repaired by `sticky` after a death or a return, each node in turn";
     note("million_nodes_repair_us", micros(took, repairs), what);
-    let what = "the same, of those who work: the death of the only source is a third of it";
+    let what = "the same, of those who work when they die, the only source among them";
     note("million_nodes_repair_of_workers_us", micros(took_of_workers, of_workers), what);
     Ok(())
 }

@@ -187,3 +187,15 @@ fn scrapped(faults: &Faults, is_final: bool) -> Scrapped {
 pub(super) fn nodes(slots: &[Slot]) -> impl Iterator<Item = (NodeId, &Slot)> {
     slots.iter().enumerate().map(|(index, slot)| (NodeId::new(index), slot))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A million nodes are to fit the memory of a small machine, and pending events a processor's caches.
+    #[test]
+    fn nodes_and_events_stay_small() {
+        assert!(size_of::<Slot>() <= 1_500, "{} bytes for a node", size_of::<Slot>());
+        assert!(size_of::<Event>() <= 24, "{} bytes for an event", size_of::<Event>());
+    }
+}

@@ -101,6 +101,9 @@ impl Simulator<'_> {
         let mut effects = self.buffers.pop().unwrap_or_default();
         let life = self.slot(node).life;
         self.hand_over(node, letter, &mut effects);
+        if !effects.iter().any(Effect::is_for_the_log) {
+            return self.carry_out(node, effects);
+        }
         let span = appending(&self.scenario.work, self.slot(node).node.load(), &effects);
         self.append_all(node, &mut effects);
         if self.slot(node).life == life {
