@@ -87,6 +87,9 @@ pub(crate) struct RunArguments {
     /// Print ours beside a published table in the same columns; with several seeds, their mean.
     #[arg(long, value_name = "TABLE.csv")]
     pub(crate) against: Option<PathBuf>,
+    /// Write every event of the run to this file, one line each; for one scenario and one seed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     /// Make each run twice, and compare them event by event.
     #[arg(long)]
     pub(crate) twice: bool,

@@ -257,6 +257,23 @@ fn plan_says_why_and_what_is_different() {
 }
 
 #[test]
+fn a_run_is_traced_event_by_event() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("trace.txt");
+    let path = file.to_str().expect("a path");
+    let traced = ["run", DOORS, "--duration", "4s", "--seed", "1", "--format", "json"];
+    let document = json(&[&traced[..], &["--trace", path]].concat());
+    let text = std::fs::read_to_string(&file).expect("a trace");
+    assert_eq!(document["events"].as_u64(), Some(text.lines().count() as u64));
+    let of_one = text.lines().filter(|line| line.contains(" door_knob-1: "));
+    insta::assert_snapshot!(of_one.take(40).collect::<Vec<_>>().join("\n"));
+    assert_eq!(document, json(&traced), "watching changes nothing");
+    let several = dmos(&["run", DOORS, "--seed", "1..2", "--trace", path]);
+    assert_eq!(several.status.code(), Some(2));
+    assert!(text_of(&several).contains("--trace is for one run"), "{}", text_of(&several));
+}
+
+#[test]
 fn plans_are_counted_and_the_cheapest_listed() {
     let like = ["caster", "wheel-line", "new-mill", "extruder"].map(|node| ["--without", node]);
     let arguments =

@@ -29,7 +29,7 @@ pub(crate) enum LaneId {
 const LANES: usize = 5;
 
 /// Something that a node set going, and that comes back to it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Due {
     Timer(Timer),
     Arrived(BatchId),

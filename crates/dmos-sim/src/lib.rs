@@ -4,11 +4,11 @@
 //! that goods travel, the disks, the machine that the nodes share, the faults, and all randomness. The
 //! same scenario and seed give the same record, to the bit, on every machine.
 //!
-//! Start at [`run`].
+//! Start at [`run`], or at [`run_traced`] to see what happens, event by event.
 //!
 //! | module | its job |
 //! |---|---|
-//! | `simulator` | takes one event after the other; below it: effects, work, faults, the script |
+//! | `simulator` | takes one event after the other; below it: effects, work, faults, the script, the trace |
 //! | [`caught`] | runs something, and says in words how it panicked |
 //! | `twice` | checks that a run is the same when it is run again |
 //! | [`queue`] | events in the order of time, then of insertion, unless ties are shuffled |
@@ -48,5 +48,5 @@ mod streams;
 mod tally;
 mod twice;
 
-pub use simulator::{run, run_watched};
-pub use twice::{Difference, Trace, run_twice};
+pub use simulator::{Line, Trace, run, run_traced};
+pub use twice::{Difference, run_twice};

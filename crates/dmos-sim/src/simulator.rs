@@ -5,9 +5,9 @@ mod ending;
 mod faults;
 mod script;
 mod slot;
+mod trace;
 mod work;
 
-use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use dmos_audit::{Auditor, Observation};
@@ -30,17 +30,18 @@ use crate::streams::{Purpose, Sampler, stream};
 use crate::tally::Tally;
 use script::Script;
 use slot::{Slot, State};
+pub use trace::{Line, Trace, run_traced};
 
 /// Simulates a scenario from beginning to end.
 ///
 /// Takes time in proportion to the events, each with the logarithm of those pending.
 #[must_use]
 pub fn run(scenario: &Scenario) -> RunRecord {
-    run_watched(scenario, |_, _| {})
+    run_watched(scenario, |_, _, _| {})
 }
 
-/// Simulates a scenario, and shows every event to `watch` before it happens, with its time.
-pub fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, &dyn Debug)) -> RunRecord {
+/// Simulates a scenario, and shows every event to `watch` before it happens, with its time and where its message is.
+fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, Event, &Mail)) -> RunRecord {
     let mut simulator = Simulator::new(scenario);
     let end = Time::ZERO + scenario.duration;
     let mut at_this_instant = 0;
@@ -50,7 +51,7 @@ pub fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, &dyn Debug))
         simulator.now = now;
         simulator.events += 1;
         let event = simulator.queue.take(next);
-        watch(now, &Shown { event, mail: &simulator.mail });
+        watch(now, event, &simulator.mail);
         simulator.happen(event);
         if at_this_instant > simulator.instant_max() {
             simulator.auditor.time_stands_still(now, at_this_instant);
@@ -63,7 +64,7 @@ pub fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, &dyn Debug))
 }
 
 /// Something that happens at a moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Event {
     /// A node starts for the first time.
     Start(NodeId),
@@ -99,30 +100,8 @@ impl Event {
     }
 }
 
-/// An event as it is shown: with what its message says.
-struct Shown<'a> {
-    event: Event,
-    mail: &'a Mail,
-}
-
-impl Debug for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.event {
-            Event::Message { to, from, message } => {
-                let message = self.mail.get(message);
-                f.debug_struct("Message")
-                    .field("to", &to)
-                    .field("from", &from)
-                    .field("message", message)
-                    .finish()
-            }
-            event => event.fmt(f),
-        }
-    }
-}
-
 /// A fault that lasts ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Over {
     /// A node comes back, if it is still in the life in which it went down.
     Down { node: NodeId, life: u32 },

@@ -1,39 +1,10 @@
 //! Checks that a run is the same when it is run again, event by event.
 
-use std::fmt::{self, Debug, Write};
-use std::hash::{DefaultHasher, Hasher};
+use std::fmt;
 
-use dmos_core::{RunRecord, Scenario, Time};
+use dmos_core::{RunRecord, Scenario};
 
-use crate::simulator::run_watched;
-
-/// A run's events, as one number each.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Trace {
-    hashes: Vec<u64>,
-}
-
-impl Trace {
-    /// How many events there were.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.hashes.len()
-    }
-
-    /// Whether there were none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
-    }
-
-    /// One number for all events and their order. It means something only to the same build.
-    #[must_use]
-    pub fn hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hashes.iter().for_each(|hash| hasher.write_u64(*hash));
-        hasher.finish()
-    }
-}
+use crate::simulator::{Trace, run_traced};
 
 /// The first event in which two runs of one scenario differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,36 +29,10 @@ impl fmt::Display for Difference {
 /// # Errors
 /// The first event that differs.
 pub fn run_twice(scenario: &Scenario) -> Result<(RunRecord, Trace), Difference> {
-    let mut first = Trace::default();
-    let record = run_watched(scenario, |at, event| first.hashes.push(hash(at, event)));
-    let (mut count, mut difference) = (0, None);
-    let again = run_watched(scenario, |at, event| {
-        let is_same = first.hashes.get(count) == Some(&hash(at, event));
-        count += 1;
-        if !is_same && difference.is_none() {
-            let second = Some(format!("at {} s, {event:?}", at.as_secs_f64()));
-            difference = Some(Difference { number: count, second });
-        }
-    });
-    if difference.is_none() && (count < first.len() || again != record) {
-        difference = Some(Difference { number: count + 1, second: None });
+    let ((record, first), (again, second)) = (run_traced(scenario), run_traced(scenario));
+    let differs = first.first_difference(&second).or_else(|| (record != again).then_some(first.len()));
+    match differs {
+        None => Ok((record, first)),
+        Some(nth) => Err(Difference { number: nth + 1, second: second.line(nth) }),
     }
-    difference.map_or(Ok((record, first)), Err)
-}
-
-/// Feeds text to a hasher.
-struct Hashed(DefaultHasher);
-
-impl Write for Hashed {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write(text.as_bytes());
-        Ok(())
-    }
-}
-
-fn hash(at: Time, event: &dyn Debug) -> u64 {
-    // `DefaultHasher::new` has fixed keys: unlike those of maps, its hashes are the same each time.
-    let mut hashed = Hashed(DefaultHasher::new());
-    write!(hashed, "{} {event:?}", at.as_nanos()).expect("hashing text cannot fail");
-    hashed.0.finish()
 }

@@ -1,14 +1,16 @@
 //! `dmos run`: simulates scenarios and prints the metric table of each run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use dmos_core::record::PlanRecord;
 use dmos_core::{Metric, NoFlow, Registry, RunRecord, Scenario};
 use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
-use dmos_report::whole::is_free;
+use dmos_report::whole::{self, is_free};
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
 use dmos_scenario::{Override, Seeds};
+use dmos_sim::Trace;
 use sha2::{Digest, Sha256};
 
 use crate::args::{Format, RunArguments};
@@ -40,12 +42,25 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
         check_directories(out, &jobs)?;
     }
     let is_single = is_single(&jobs);
+    if arguments.trace.is_some() && !is_single {
+        return Err(Failure::Input("--trace is for one run: name one scenario and one seed".to_owned()));
+    }
     let mut failed = 0;
     for job in jobs {
         let mut summaries = Vec::new();
         for seed in job.seeds.iter() {
             let scenario = Scenario { seed, ..job.scenario.clone() };
-            let record = if arguments.twice { twice(&scenario)? } else { dmos_sim::run(&scenario) };
+            let (record, trace) = match (arguments.twice, &arguments.trace) {
+                (true, _) => twice(&scenario).map(|(record, trace)| (record, Some(trace)))?,
+                (false, Some(_)) => {
+                    let (record, trace) = dmos_sim::run_traced(&scenario);
+                    (record, Some(trace))
+                }
+                (false, None) => (dmos_sim::run(&scenario), None),
+            };
+            if let (Some(path), Some(trace)) = (&arguments.trace, &trace) {
+                write_trace(path, trace)?;
+            }
             tell(&scenario, &record);
             let planner_failed =
                 |plan: &PlanRecord| matches!(plan.no_flow, Some(NoFlow::PlannerFailed { .. }));
@@ -74,13 +89,23 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
 }
 
 /// Runs a scenario twice; it must be the same both times.
-fn twice(scenario: &Scenario) -> Result<RunRecord, Failure> {
+fn twice(scenario: &Scenario) -> Result<(RunRecord, Trace), Failure> {
     let (record, trace) = dmos_sim::run_twice(scenario).map_err(|difference| {
         let (name, seed) = (&scenario.name, scenario.seed);
         Failure::Found(format!("error: {name}, seed {seed}: {difference}"))
     })?;
     say(&format!("twice the same: {} events, trace {:016x}", trace.len(), trace.hash()));
-    Ok(record)
+    Ok((record, trace))
+}
+
+/// Writes all events in words.
+fn write_trace(path: &Path, trace: &Trace) -> Result<(), Failure> {
+    let mut text = String::new();
+    for line in trace.lines() {
+        let _ = writeln!(text, "{line}");
+    }
+    whole::write_file(path, &text)
+        .map_err(|error| Failure::Output(format!("cannot write `{}`: {error}", path.display())))
 }
 
 fn is_single(jobs: &[Job]) -> bool {

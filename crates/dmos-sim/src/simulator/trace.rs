@@ -1,0 +1,191 @@
+//! What happened in a run, event by event: noted as it is, and put into words afterwards.
+
+use std::fmt::{self, Display, Write};
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+use dmos_core::{BatchId, Network, NodeId, RequestId, RunRecord, Scenario, Stamp, Time};
+use dmos_node::{Message, Timer};
+
+use super::{Event, Over, Piece, run_watched};
+use crate::lanes::{Due, LaneId};
+use crate::mail::Mail;
+
+/// All events of a run, in order: 32 bytes each, and what their messages say.
+pub struct Trace {
+    network: Arc<Network>,
+    events: Vec<(Time, Event)>,
+    /// The messages of all of them.
+    mail: Mail,
+}
+
+/// Simulates a scenario from beginning to end, and notes its events.
+#[must_use]
+pub fn run_traced(scenario: &Scenario) -> (RunRecord, Trace) {
+    let network = Arc::clone(&scenario.network);
+    let mut trace = Trace { network, events: Vec::new(), mail: Mail::default() };
+    let record = run_watched(scenario, |at, event, mail| {
+        let event = match event {
+            Event::Message { to, from, message } => {
+                let message = trace.mail.put(mail.get(message).clone());
+                Event::Message { to, from, message }
+            }
+            event => event,
+        };
+        trace.events.push((at, event));
+    });
+    (record, trace)
+}
+
+impl Trace {
+    /// How many events there were.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there were none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// One number for all events and their order. It means something only to the same build.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        // `DefaultHasher::new` has fixed keys: unlike those of maps, its hashes are the same each time.
+        let mut hashed = Hashed(DefaultHasher::new());
+        self.lines().for_each(|line| write!(hashed, "{line}").expect("hashing text cannot fail"));
+        hashed.0.finish()
+    }
+
+    /// The events in words, one line each: when, who, and what.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        (0..self.len()).map(|number| Line { trace: self, number })
+    }
+
+    /// The number of the first event that another run has not the same, counted from 0; none if there is none.
+    pub(crate) fn first_difference(&self, other: &Self) -> Option<usize> {
+        let says = |trace: &Self, event: Event| event.mail().map(|mail| trace.mail.get(mail).clone());
+        let is_same = |nth: usize| {
+            let (ours, theirs) = (self.events[nth], other.events[nth]);
+            ours == theirs && says(self, ours.1) == says(other, theirs.1)
+        };
+        let both = self.len().min(other.len());
+        let differs = (0..both).find(|&nth| !is_same(nth));
+        differs.or_else(|| (self.len() != other.len()).then_some(both))
+    }
+
+    /// One event in words, if there are so many.
+    pub(crate) fn line(&self, number: usize) -> Option<String> {
+        (number < self.len()).then(|| Line { trace: self, number }.to_string())
+    }
+}
+
+/// One event in words.
+pub struct Line<'a> {
+    trace: &'a Trace,
+    number: usize,
+}
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, event) = self.trace.events[self.number];
+        let name = |node: NodeId| self.trace.network.node_name(node);
+        write!(f, "{:.6} ", at.as_secs_f64())?;
+        match event {
+            Event::Start(node) => write!(f, "{}: starts", name(node)),
+            Event::Message { to, from, message } => {
+                write!(f, "{}: from {}: ", name(to), name(from))?;
+                say(f, &self.trace.network, self.trace.mail.get(message))
+            }
+            Event::Own { node, epoch, due } => {
+                write!(f, "{}: ", name(node))?;
+                match due {
+                    Due::Timer(Timer::Election(timer)) => write!(f, "election timer {timer}"),
+                    Due::Timer(timer) => write!(f, "timer {timer:?}"),
+                    Due::Arrived(batch) => {
+                        write!(f, "batch {} of {} arrives", batch.serial, name(batch.maker))
+                    }
+                    Due::Planned(plan) => write!(f, "plan {plan} is ready"),
+                }?;
+                match epoch {
+                    0 => Ok(()),
+                    epoch => write!(f, ", set in epoch {epoch}"),
+                }
+            }
+            Event::WorkDone(Piece { node, lane, life }) => {
+                let lane = match lane {
+                    LaneId::Messages => "messages",
+                    LaneId::Stage => "the stage",
+                    LaneId::Heartbeats => "heartbeats",
+                    LaneId::Planner => "plans",
+                    LaneId::Publisher => "sending",
+                };
+                write!(f, "{}: work on {lane} is done, of life {life}", name(node))
+            }
+            Event::HostTick => f.write_str("the host: a piece of work is done"),
+            Event::OperatorTurn => f.write_str("the operator's turn"),
+            Event::Scripted(number) => write!(f, "fault {number} of the script"),
+            Event::Wear { law, node } => write!(f, "{}: fails by law {law}", name(node)),
+            Event::Over(Over::Down { node, life }) => {
+                write!(f, "{}: is repaired, if in life {life}", name(node))
+            }
+            Event::Over(Over::Frozen { node, fault }) => {
+                write!(f, "{}: goes on after fault {fault}", name(node))
+            }
+            Event::Over(Over::Slow { node, fault }) => {
+                write!(f, "{}: is fast again after fault {fault}", name(node))
+            }
+            Event::Over(Over::Cut { fault }) => write!(f, "the cut of fault {fault} is over"),
+            Event::HealAll => f.write_str("nothing fails any more"),
+            Event::Sample => f.write_str("a look at the whole network"),
+        }
+    }
+}
+
+/// What a message says.
+fn say(f: &mut fmt::Formatter<'_>, network: &Network, message: &Message) -> fmt::Result {
+    let name = |node: NodeId| network.node_name(node);
+    let number = |request: RequestId| format!("request {}.{}", request.life, request.number);
+    let batch = |batch: BatchId| format!("batch {} of {}", batch.serial, name(batch.maker));
+    let flow = |stamp: Stamp| format!("flow {}.{}", stamp.term, stamp.version);
+    match message {
+        Message::Request { request, item } => {
+            write!(f, "{}: a batch of {}, please", number(*request), network.item_name(*item))
+        }
+        Message::Sent { request, batch: sent, settled } => {
+            write!(f, "{} is yours", batch(*sent))?;
+            request.map_or(Ok(()), |request| write!(f, ", for {}", number(request)))?;
+            write!(f, "; all before {settled} are settled")
+        }
+        Message::Unavailable { request } => write!(f, "{}: there is none", number(*request)),
+        Message::Waiting(sent) => write!(f, "{} is in transit", batch(*sent)),
+        Message::Delivered(sent) => write!(f, "{} is here", batch(*sent)),
+        Message::HeartbeatRequest => f.write_str("are you alive?"),
+        Message::HeartbeatResponse => f.write_str("I am alive"),
+        Message::Suspicion(node) => write!(f, "{} has been silent for too long", name(*node)),
+        Message::Part(stamp, part) => {
+            write!(f, "your part of {}, {} edges", flow(*stamp), part.edge_count())
+        }
+        Message::PartAck(stamp) => write!(f, "I have my part of {}", flow(*stamp)),
+        Message::Return => f.write_str("I am back"),
+        Message::Leads(node, term) => write!(f, "{} leads in term {term}", name(*node)),
+        Message::Standing(standing) => write!(f, "where my orders leave me: {standing:?}"),
+        Message::StandingAck(term, orders) => write!(f, "I know of {orders} orders, in term {term}"),
+        Message::Election(bytes) => {
+            f.write_str("for the election: ")?;
+            bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        }
+    }
+}
+
+/// Feeds text to a hasher.
+struct Hashed(DefaultHasher);
+
+impl Write for Hashed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
