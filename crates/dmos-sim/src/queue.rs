@@ -192,16 +192,10 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// Where a bucket is.
-    #[inline]
-    fn slot(&self, bucket: u64) -> usize {
-        (bucket % BUCKETS) as usize
-    }
-
     /// Puts an event into a bucket within reach.
     #[inline]
     fn put_into(&mut self, bucket: u64, entry: Entry<E>) {
-        let slot = self.slot(bucket);
+        let slot = slot(bucket);
         let mut chunk = self.buckets[slot];
         if chunk == NONE || self.chunks[chunk as usize].len == CHUNK as u32 {
             chunk = self.chunk_before(chunk, entry);
@@ -263,10 +257,10 @@ impl<E: Copy> EventQueue<E> {
         Some(Next { at, place })
     }
 
-    /// The event that is next.
+    /// The event that was said to be next, before anything else is done with the queue.
     ///
     /// # Panics
-    /// If it has been taken, or anything has been done with the queue since it was said to be next.
+    /// If it was taken before, or something else was done, and that is seen.
     #[inline]
     pub fn take(&mut self, next: Next) -> E {
         match next.place {
@@ -301,7 +295,7 @@ impl<E: Copy> EventQueue<E> {
         if self.far_from - bucket < BUCKETS {
             self.bring_back();
         }
-        let slot = self.slot(bucket);
+        let slot = slot(bucket);
         let mut chunk = std::mem::replace(&mut self.buckets[slot], NONE);
         self.occupied[slot / 64] &= !(1 << (slot % 64));
         while let Some(Chunk { len, next }) = self.chunks.get_mut(chunk as usize) {
@@ -356,6 +350,12 @@ impl<E: Copy> EventQueue<E> {
         }
         if here & !ahead != 0 { found(words, here & !ahead) } else { None }
     }
+}
+
+/// Where a bucket is.
+#[inline]
+fn slot(bucket: u64) -> usize {
+    (bucket % BUCKETS) as usize
 }
 
 /// An index as it is kept.
