@@ -7,7 +7,7 @@ use dmos_benches::{protocol, scenario};
 use dmos_core::Scenario;
 
 /// Items, nodes for each and seconds: 8, 38, 999 and 99,802 nodes.
-const SIZES: [(u32, u32, u32); 4] = [(5, 2, 3_600), (20, 2, 3_600), (335, 3, 300), (1_000, 100, 30)];
+const SIZES: [(u32, u32, u32); 4] = [(5, 2, 3_600), (20, 2, 3_600), (335, 3, 300), (1_000, 100, 60)];
 
 fn runs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("simulator");

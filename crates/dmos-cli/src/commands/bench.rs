@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
     });
     note("paths_per_s", count as f64 / took.as_secs_f64(), "paths of that network, each written out");
     for (name, types, per_type, duration) in
-        [("38", 20, 2, 7_200), ("1000", 335, 3, 300), ("100000", 1_000, 100, 30)]
+        [("38", 20, 2, 7_200), ("1000", 335, 3, 300), ("100000", 1_000, 100, 60)]
     {
         let scenario = protocol(types, per_type, duration, registry)?;
         let mut events = 0;
