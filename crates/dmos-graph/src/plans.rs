@@ -43,10 +43,17 @@ pub struct Plans {
 #[derive(Clone, Debug)]
 struct Choice {
     item: ItemId,
-    /// The cheapest first.
-    makers: Vec<NodeId>,
-    /// What each costs, in the same order: all its makings.
-    costs: Vec<BigUint>,
+    /// With what a making costs, the cheapest first.
+    makers: Vec<(u32, NodeId)>,
+    /// How often it is made.
+    makings: BigUint,
+}
+
+impl Choice {
+    /// What the maker of this rank costs: all makings.
+    fn cost(&self, rank: usize) -> BigUint {
+        &self.makings * self.makers[rank].0
+    }
 }
 
 /// Why plans are not counted.
@@ -102,14 +109,15 @@ impl Plans {
         finals.iter().for_each(|item| amounts[item.index()] = batches.clone());
         let mut choices = Vec::with_capacity(needed.len());
         for item in needed {
-            let mut by_cost = makers.of_item(item).to_vec();
-            let makings = std::mem::take(&mut amounts[item.index()]) / network.quantity_made(by_cost[0]);
-            for required in network.requirements(by_cost[0]) {
+            let mut makers: Vec<_> =
+                makers.of_item(item).iter().map(|&node| (network.cost(node), node)).collect();
+            let any = makers[0].1;
+            let makings = std::mem::take(&mut amounts[item.index()]) / network.quantity_made(any);
+            for required in network.requirements(any) {
                 amounts[required.item.index()] += &makings * required.quantity;
             }
-            by_cost.sort_by_key(|&node| network.cost(node));
-            let costs = by_cost.iter().map(|&node| &makings * network.cost(node)).collect();
-            choices.push(Choice { item, makers: by_cost, costs });
+            makers.sort_unstable();
+            choices.push(Choice { item, makers, makings });
         }
         choices.reverse();
         Ok(Self { choices, batches })
@@ -144,8 +152,8 @@ impl Plans {
     pub fn best(&self) -> impl Iterator<Item = Plan> {
         // Where there is something to choose, least costly change first: then one change leads to the next.
         let mut open: Vec<&Choice> = self.choices.iter().filter(|choice| choice.makers.len() > 1).collect();
-        open.sort_by_cached_key(|choice| &choice.costs[1] - &choice.costs[0]);
-        let cheapest: BigUint = self.choices.iter().map(|choice| &choice.costs[0]).sum();
+        open.sort_by_cached_key(|choice| choice.cost(1) - choice.cost(0));
+        let cheapest: BigUint = self.choices.iter().map(|choice| choice.cost(0)).sum();
         let mut heap = BinaryHeap::from([Reverse(Variant { cost: cheapest, changes: Vec::new() })]);
         std::iter::from_fn(move || {
             let Reverse(variant) = heap.pop()?;
@@ -159,7 +167,7 @@ impl Plans {
     fn plan(&self, variant: &Variant, open: &[&Choice]) -> Plan {
         let changed: BTreeMap<ItemId, usize> =
             variant.changes.iter().map(|&(at, rank)| (open[at].item, rank)).collect();
-        let maker = |choice: &Choice| choice.makers[changed.get(&choice.item).copied().unwrap_or(0)];
+        let maker = |choice: &Choice| choice.makers[changed.get(&choice.item).copied().unwrap_or(0)].1;
         let makers = self.choices.iter().map(|choice| (choice.item, maker(choice))).collect();
         Plan { cost: variant.cost.clone(), makers }
     }
@@ -180,10 +188,10 @@ impl Variant {
             let mut changes = self.changes.clone();
             let mut cost = self.cost.clone();
             for (at, rank) in changes.drain(changes.len() - dropped..) {
-                cost = cost - &open[at].costs[rank] + &open[at].costs[0];
+                cost = cost - open[at].cost(rank) + open[at].cost(0);
             }
             changes.push((at, rank));
-            cost = cost - &open[at].costs[0] + &open[at].costs[rank];
+            cost = cost - open[at].cost(0) + open[at].cost(rank);
             Self { cost, changes }
         };
         let Some(&(at, rank)) = self.changes.last() else {
