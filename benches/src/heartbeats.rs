@@ -14,7 +14,7 @@ use dmos_sim::queue::EventQueue;
 /// How far neighbours are, and which of these leads back.
 pub const NEIGHBOURS: [(i64, usize); 4] = [(1, 1), (-1, 0), (2, 3), (-2, 2)];
 
-/// Nanoseconds between rounds, between makings, and that a message takes.
+/// Nanoseconds between rounds.
 pub const ROUND: u64 = 1_000_000_000;
 /// Nanoseconds between makings.
 pub const MAKING: u64 = 500_000_000;

@@ -34,7 +34,7 @@ pub use trace::{Line, Trace, run_traced};
 
 /// Simulates a scenario from beginning to end.
 ///
-/// Takes time in proportion to the events, each with the logarithm of those pending.
+/// Takes time in proportion to the events, however many are pending.
 #[must_use]
 pub fn run(scenario: &Scenario) -> RunRecord {
     run_watched(scenario, |_, _, _| {})

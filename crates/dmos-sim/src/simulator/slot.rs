@@ -39,10 +39,8 @@ pub(super) struct Slot {
     pub(super) state: State,
     /// Counts crashes.
     pub(super) life: u32,
-    /// A crash begins an epoch, so that timers from before it are known to be void, and so does the end of a
-    /// standstill. This is the number of the latest.
-    epoch: u32,
-    /// The life of each epoch, and for how long the clock had stood still at its beginning.
+    /// The life of each epoch, and for how long the clock had stood still at its beginning. A crash begins an
+    /// epoch, so that timers from before it are known to be void, and so does the end of a standstill.
     epochs: Vec<(u32, Span)>,
     pub(super) lanes: Lanes,
     /// Under `mailbox: survives_crash`, whether the node was idle at its crash.
@@ -106,7 +104,6 @@ impl Slot {
             clock,
             state: State::Absent,
             life: 0,
-            epoch: 0,
             epochs: vec![(0, Span::ZERO)],
             lanes: Lanes::default(),
             loses_next_message: false,
@@ -139,7 +136,7 @@ impl Slot {
 
     /// The epoch of what it sets going now.
     pub(super) fn epoch(&self) -> u32 {
-        self.epoch
+        (self.epochs.len() - 1) as u32
     }
 
     /// How much later than it was set what was set going in an epoch is to come; none if it is void.
@@ -161,7 +158,6 @@ impl Slot {
     }
 
     fn begin_epoch(&mut self) {
-        self.epoch += 1;
         self.epochs.push((self.life, self.clock.stopped()));
     }
 

@@ -66,14 +66,15 @@ impl Trace {
 
     /// The number of the first event that another run has not the same, counted from 0; none if there is none.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<usize> {
-        let says = |trace: &Self, event: Event| event.mail().map(|mail| trace.mail.get(mail).clone());
-        let is_same = |nth: usize| {
-            let (ours, theirs) = (self.events[nth], other.events[nth]);
-            ours == theirs && says(self, ours.1) == says(other, theirs.1)
-        };
+        let is_same = |nth: usize| self.events[nth] == other.events[nth] && self.says(nth) == other.says(nth);
         let both = self.len().min(other.len());
         let differs = (0..both).find(|&nth| !is_same(nth));
         differs.or_else(|| (self.len() != other.len()).then_some(both))
+    }
+
+    /// What the message of an event says, if it has one.
+    fn says(&self, nth: usize) -> Option<&Message> {
+        self.events[nth].1.mail().map(|message| self.mail.get(message))
     }
 
     /// One event in words, if there are so many.
