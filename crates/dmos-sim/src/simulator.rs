@@ -342,9 +342,15 @@ impl<'a> Simulator<'a> {
     #[inline(always)]
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
         let mut effects = self.buffers.pop().unwrap_or_default();
+        self.give(node, input, &mut effects);
+        self.carry_out(node, effects);
+    }
+
+    /// Hands an input to a node, at the time that its clock shows.
+    #[inline(always)]
+    fn give(&mut self, node: NodeId, input: Input<'_>, effects: &mut Vec<Effect>) {
         let now = self.now;
         let slot = self.slot_mut(node);
-        slot.node.handle(slot.clock.shows(now), input, &mut effects);
-        self.carry_out(node, effects);
+        slot.node.handle(slot.clock.shows(now), input, effects);
     }
 }

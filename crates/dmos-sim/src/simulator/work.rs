@@ -116,18 +116,12 @@ impl Simulator<'_> {
     /// # Panics
     /// For what is no input: an outgoing message, or a plan's thinking.
     fn hand_over(&mut self, node: NodeId, letter: Letter, effects: &mut Vec<Effect>) {
-        let now = self.now;
         match letter {
             Letter::Message { from, message } => {
                 let message = &self.mail.take(message);
-                let slot = self.slot_mut(node);
-                slot.node.handle(slot.clock.shows(now), Input::Message { from, message }, effects);
+                self.give(node, Input::Message { from, message }, effects);
             }
-            Letter::Due(due) => {
-                let input = self.input_of(due);
-                let slot = self.slot_mut(node);
-                slot.node.handle(slot.clock.shows(now), input, effects);
-            }
+            Letter::Due(due) => self.give(node, self.input_of(due), effects),
             Letter::Outgoing { .. } | Letter::Think { .. } => unreachable!("it is work, not an input"),
         }
     }
