@@ -348,7 +348,9 @@ impl Planning {
 
     /// The last change of a node counts: while a plan takes long, others do not pile up.
     fn note_change(&mut self, node: NodeId, change: Change) {
-        self.changes.retain(|known| known.node() != node);
+        // A node's last coming or going is what counts; that its recipe changed still counts beside it.
+        let is_recipe = |change: &Change| matches!(change, Change::Recipe(_));
+        self.changes.retain(|known| known.node() != node || is_recipe(known) != is_recipe(&change));
         self.changes.push(change);
     }
 
