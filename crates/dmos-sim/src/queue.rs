@@ -1,10 +1,11 @@
 //! The queue of events: in the order of time, then of insertion, unless ties are shuffled.
 //!
-//! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, unsorted, and only
-//! the bucket at hand is sorted. So an event costs the same however many are pending; what is sorted are keys. A bucket is
-//! a list of chunks of several events, which go from bucket to bucket: all take as much memory as is pending at most, and
-//! what is in a bucket lies together. What comes within the bucket at hand has its key in a small heap beside it, and
-//! what is later than the buckets reach is in a heap of its own, from which it comes back in time.
+//! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, in the order of
+//! insertion, and only the bucket at hand is sorted. So an event costs the same however many are pending. What is sorted
+//! are keys of one word each, by a sort that merges runs: where delays are few and fixed, a bucket has one run for each
+//! of them. A bucket is a ring of chunks of several events, which go from bucket to bucket: all take as much memory as is
+//! pending at most, and what is in a bucket lies together. What comes within the bucket at hand has its key in a small
+//! heap beside it, and what is later than the buckets reach is in a heap of its own, from which it comes back in time.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -23,14 +24,21 @@ const WIDTH_BITS: u32 = 19;
 /// Bits of an entry's number that count insertions: a million million, more than any run has.
 const COUNT_BITS: u32 = 40;
 
+/// Bits of an entry's number above these, drawn where ties are shuffled.
+const TIE_BITS: u32 = 13;
+
+/// Bits of a key that are the place in the bucket at hand.
+const PLACE_BITS: u32 = u64::BITS - WIDTH_BITS - TIE_BITS;
+
 /// How many events a chunk has room for.
 const CHUNK: usize = 8;
 
-/// Where a list of chunks ends.
+/// No chunk.
 const NONE: u32 = u32::MAX;
 
-/// When an event happens and its number, by which events are ordered, and its place in the bucket at hand.
-type Key = (Time, u64, u32);
+/// What orders the events of the bucket at hand: the bits of the time within it, those of the tie, and the place, which
+/// is that in the order of insertion.
+type Key = u64;
 
 /// Where the tick is.
 const TICK: u32 = u32::MAX;
@@ -45,21 +53,22 @@ pub struct Next {
 
 /// Events to come.
 pub struct EventQueue<E> {
-    /// For each bucket its first chunk, the only one with room; the bucket of a time is that of its upper bits.
+    /// For each bucket its last chunk, the only one with room, whose next one is the first; the bucket of a time is that
+    /// of its upper bits.
     buckets: Box<[u32]>,
     /// Which buckets hold anything, one bit each.
     occupied: Box<[u64]>,
-    chunks: Vec<Chunk>,
-    /// The room of all chunks, one after the other.
-    entries: Vec<Entry<E>>,
+    chunks: Vec<Chunk<E>>,
     /// The first chunk that no bucket has.
     free: u32,
     /// The upper bits of the times in the bucket at hand.
     at_hand: u64,
-    /// The events of the bucket at hand, those that have happened taken out, and what came into it since.
+    /// The events of the bucket at hand in the order of insertion, those that have happened among them.
     current: Vec<Entry<E>>,
-    /// Those that were there when it was sorted, the next one last.
+    /// Those that were there when it was sorted, in order.
     sorted: Vec<Key>,
+    /// How many of these have been taken.
+    taken: usize,
     /// Those that came since.
     late: BinaryHeap<Reverse<Key>>,
     /// What is beyond the buckets.
@@ -67,18 +76,19 @@ pub struct EventQueue<E> {
     /// The bucket that the first of them would be in; the largest number if there are none.
     far_from: u64,
     /// An event that is often put off: there is at most one such.
-    tick: Option<(Time, u64, E)>,
+    tick: Option<Entry<E>>,
     inserted: u64,
     /// Draws the order of events of the same instant, if it is to be drawn.
     ties: Option<ChaCha8Rng>,
 }
 
 /// A place for several events of one bucket.
-struct Chunk {
+struct Chunk<E> {
     /// How many there are.
     len: u32,
-    /// The next one of the same bucket, or the next one that no bucket has.
+    /// The next one of the same bucket, in a ring, or the next one that no bucket has.
     next: u32,
+    entries: [Entry<E>; CHUNK],
 }
 
 /// An event that waits.
@@ -94,6 +104,25 @@ struct Entry<E> {
 impl<E> Entry<E> {
     fn order(&self) -> (Time, u64) {
         (self.at, self.number)
+    }
+
+    /// The bucket that it belongs to.
+    fn bucket(&self) -> u64 {
+        self.at.as_nanos() >> WIDTH_BITS
+    }
+
+    /// By what it is ordered in its bucket, at its place there.
+    #[inline]
+    fn key(&self, place: u32) -> Key {
+        let within = self.at.as_nanos() << (u64::BITS - WIDTH_BITS);
+        within | self.number >> COUNT_BITS << PLACE_BITS | u64::from(place)
+    }
+}
+
+impl<E> Chunk<E> {
+    /// The events in it, in the order of insertion.
+    fn held(&self) -> &[Entry<E>] {
+        &self.entries[..self.len as usize]
     }
 }
 
@@ -125,11 +154,11 @@ impl<E: Copy> EventQueue<E> {
             buckets: vec![NONE; BUCKETS as usize].into(),
             occupied: vec![0; BUCKETS as usize / 64].into(),
             chunks: Vec::new(),
-            entries: Vec::new(),
             free: NONE,
             at_hand: 0,
             current: Vec::new(),
             sorted: Vec::new(),
+            taken: 0,
             late: BinaryHeap::new(),
             far: BinaryHeap::new(),
             far_from: u64::MAX,
@@ -143,23 +172,23 @@ impl<E: Copy> EventQueue<E> {
     #[inline(always)]
     pub fn push(&mut self, at: Time, event: E) {
         let number = self.number();
-        self.insert(at, number, event);
+        self.insert(Entry { at, number, event });
     }
 
     /// For what is to come in the order of insertion also among shuffled events, and before them.
     pub fn push_first(&mut self, at: Time, event: E) {
         let number = self.numbered(0);
-        self.insert(at, number, event);
+        self.insert(Entry { at, number, event });
     }
 
     /// Puts this in place of what was put here before, if that has not happened yet.
     pub fn put_tick(&mut self, at: Option<Time>, event: E) {
-        self.tick = at.map(|at| (at, self.number(), event));
+        self.tick = at.map(|at| Entry { at, number: self.number(), event });
     }
 
     #[inline]
     fn number(&mut self) -> u64 {
-        let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..1 << (64 - COUNT_BITS)));
+        let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..1 << TIE_BITS));
         self.numbered(tie)
     }
 
@@ -171,20 +200,19 @@ impl<E: Copy> EventQueue<E> {
     }
 
     #[inline(always)]
-    fn insert(&mut self, at: Time, number: u64, event: E) {
-        let bucket = at.as_nanos() >> WIDTH_BITS;
-        if bucket.wrapping_sub(self.at_hand + 1) < BUCKETS - 1 {
-            self.put_into(bucket, Entry { at, number, event });
+    fn insert(&mut self, entry: Entry<E>) {
+        if entry.bucket().wrapping_sub(self.at_hand + 1) < BUCKETS - 1 {
+            self.put_into_bucket(entry);
         } else {
-            self.insert_elsewhere(bucket, Entry { at, number, event });
+            self.insert_elsewhere(entry);
         }
     }
 
     #[inline(never)]
-    fn insert_elsewhere(&mut self, bucket: u64, entry: Entry<E>) {
+    fn insert_elsewhere(&mut self, entry: Entry<E>) {
+        let bucket = entry.bucket();
         if bucket <= self.at_hand {
-            let place = place(self.current.len());
-            self.late.push(Reverse((entry.at, entry.number, place)));
+            self.late.push(Reverse(entry.key(place(self.current.len()))));
             self.current.push(entry);
         } else {
             self.far_from = self.far_from.min(bucket);
@@ -192,32 +220,42 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// Puts an event into a bucket within reach.
+    /// Puts an event into its bucket, which is within reach.
     #[inline]
-    fn put_into(&mut self, bucket: u64, entry: Entry<E>) {
-        let slot = slot(bucket);
-        let mut chunk = self.buckets[slot];
-        if chunk == NONE || self.chunks[chunk as usize].len == CHUNK as u32 {
-            chunk = self.chunk_before(chunk, entry);
-            self.buckets[slot] = chunk;
-            self.occupied[slot / 64] |= 1 << (slot % 64);
+    fn put_into_bucket(&mut self, entry: Entry<E>) {
+        let last = &mut self.buckets[slot(entry.bucket())];
+        match self.chunks.get_mut(*last as usize) {
+            Some(chunk) if chunk.len < CHUNK as u32 => {
+                chunk.entries[chunk.len as usize] = entry;
+                chunk.len += 1;
+            }
+            _ => self.put_into_new_chunk(entry),
         }
-        let Chunk { len, .. } = &mut self.chunks[chunk as usize];
-        self.entries[chunk as usize * CHUNK + *len as usize] = entry;
-        *len += 1;
     }
 
-    /// An empty chunk whose next one is `next`; its room may be filled up with anything.
-    fn chunk_before(&mut self, next: u32, anything: Entry<E>) -> u32 {
+    #[inline(never)]
+    fn put_into_new_chunk(&mut self, entry: Entry<E>) {
+        let slot = slot(entry.bucket());
+        let new = self.chunk_with(entry);
+        let last = std::mem::replace(&mut self.buckets[slot], new);
+        self.occupied[slot / 64] |= 1 << (slot % 64);
+        let first = match self.chunks.get_mut(last as usize) {
+            Some(last) => std::mem::replace(&mut last.next, new),
+            None => new,
+        };
+        self.chunks[new as usize].next = first;
+    }
+
+    /// A chunk that holds one event and is in no bucket.
+    fn chunk_with(&mut self, entry: Entry<E>) -> u32 {
         match self.chunks.get_mut(self.free as usize) {
             Some(chunk) => {
-                let free = std::mem::replace(&mut self.free, chunk.next);
-                *chunk = Chunk { len: 0, next };
-                free
+                (chunk.len, chunk.entries[0]) = (1, entry);
+                std::mem::replace(&mut self.free, chunk.next)
             }
             None => {
-                self.chunks.push(Chunk { len: 0, next });
-                self.entries.extend([anything; CHUNK]);
+                // What is in the other places is never looked at.
+                self.chunks.push(Chunk { len: 1, next: NONE, entries: [entry; CHUNK] });
                 place(self.chunks.len() - 1)
             }
         }
@@ -226,35 +264,45 @@ impl<E: Copy> EventQueue<E> {
     /// Which event is next, unless that is later than `end`. It is to be taken at once.
     #[inline]
     pub fn next_until(&mut self, end: Time) -> Option<Next> {
-        if self.sorted.is_empty() && self.late.is_empty() {
-            self.turn_over();
+        if self.taken == self.sorted.len() && self.late.is_empty() {
+            self.turn_over(end);
         }
         if self.tick.is_some() || !self.late.is_empty() {
             return self.next_among_all(end);
         }
-        let &(at, _, place) = self.sorted.last().filter(|next| next.0 <= end)?;
-        self.sorted.pop();
-        Some(Next { at, place })
+        let &key = self.sorted.get(self.taken)?;
+        let next = self.next_of(key);
+        (next.at <= end).then(|| {
+            self.taken += 1;
+            next
+        })
     }
 
     /// The same, where not all that may be next is in one place.
     fn next_among_all(&mut self, end: Time) -> Option<Next> {
-        let sorted = self.sorted.last().copied();
+        let sorted = self.sorted.get(self.taken).copied();
         let late = self.late.peek().map(|Reverse(key)| *key);
-        let is_late = late.is_some_and(|late| sorted.is_none_or(|sorted| late < sorted));
-        let next = if is_late { late } else { sorted };
-        if let Some((at, number, _)) = self.tick
-            && next.is_none_or(|next| (at, number) < (next.0, next.1))
+        let key = sorted.into_iter().chain(late).min();
+        let next = key.map(|key| self.next_of(key));
+        if let Some(tick) = &self.tick
+            && next.is_none_or(|next| *tick < self.current[next.place as usize])
         {
-            return (at <= end).then_some(Next { at, place: TICK });
+            return (tick.at <= end).then_some(Next { at: tick.at, place: TICK });
         }
-        let (at, _, place) = next.filter(|next| next.0 <= end)?;
-        if is_late {
+        let next = next.filter(|next| next.at <= end)?;
+        if key == late {
             self.late.pop();
         } else {
-            self.sorted.pop();
+            self.taken += 1;
         }
-        Some(Next { at, place })
+        Some(next)
+    }
+
+    /// The event of a key in the bucket at hand.
+    #[inline]
+    fn next_of(&self, key: Key) -> Next {
+        let within = key >> (u64::BITS - WIDTH_BITS);
+        Next { at: Time::from_nanos(self.at_hand << WIDTH_BITS | within), place: key as u32 }
     }
 
     /// The event that was said to be next, before anything else is done with the queue.
@@ -264,51 +312,47 @@ impl<E: Copy> EventQueue<E> {
     #[inline]
     pub fn take(&mut self, next: Next) -> E {
         match next.place {
-            TICK => self.tick.take().expect("a tick that is next is there").2,
+            TICK => self.tick.take().expect("a tick that is next is there").event,
             place => self.current[place as usize].event,
         }
     }
 
     /// All events that have not been taken, in no order.
     pub fn pending(&self) -> impl Iterator<Item = E> {
-        let at_hand = self.sorted.iter().chain(self.late.iter().map(|Reverse(key)| key));
-        let at_hand = at_hand.map(|key| self.current[key.2 as usize].event);
-        let far = self.far.iter().map(|Reverse(entry)| entry.event);
-        let to_come = self.buckets.iter().flat_map(|&first| {
-            let held = |chunk: u32| self.chunks.get(chunk as usize).map(|held| (chunk, held));
-            let chunks = std::iter::successors(held(first), move |(_, chunk)| held(chunk.next));
-            chunks.flat_map(|(chunk, held)| &self.entries[chunk as usize * CHUNK..][..held.len as usize])
-        });
-        let to_come = to_come.map(|entry| entry.event);
-        at_hand.chain(far).chain(to_come).chain(self.tick.as_ref().map(|tick| tick.2))
+        let at_hand = self.sorted[self.taken..].iter().chain(self.late.iter().map(|Reverse(key)| key));
+        let at_hand = at_hand.map(|&key| &self.current[self.next_of(key).place as usize]);
+        let far = self.far.iter().map(|Reverse(entry)| entry);
+        let to_come = self.buckets.iter().flat_map(|&last| ring(&self.chunks, last)).flat_map(Chunk::held);
+        at_hand.chain(far).chain(to_come).chain(&self.tick).map(|entry| entry.event)
     }
 
-    /// Takes up the next bucket that holds anything.
-    fn turn_over(&mut self) {
-        self.current.clear();
-        let next = self.next_occupied().unwrap_or(u64::MAX);
-        let bucket = next.min(self.far_from);
-        if bucket == u64::MAX {
+    /// Takes up the next bucket that holds anything, unless that is later than `end`.
+    fn turn_over(&mut self, end: Time) {
+        let bucket = self.next_occupied().unwrap_or(u64::MAX).min(self.far_from);
+        let bucket = self.tick.as_ref().map_or(bucket, |tick| bucket.min(tick.bucket()));
+        if bucket > end.as_nanos() >> WIDTH_BITS {
             return;
         }
         self.at_hand = bucket;
-        if self.far_from - bucket < BUCKETS {
+        if self.far_from.saturating_sub(bucket) < BUCKETS {
             self.bring_back();
         }
+        self.current.clear();
+        self.sorted.clear();
+        self.taken = 0;
         let slot = slot(bucket);
-        let mut chunk = std::mem::replace(&mut self.buckets[slot], NONE);
+        let last = std::mem::replace(&mut self.buckets[slot], NONE);
         self.occupied[slot / 64] &= !(1 << (slot % 64));
-        while let Some(Chunk { len, next }) = self.chunks.get_mut(chunk as usize) {
-            let from = chunk as usize * CHUNK;
-            let held = &self.entries[from..from + *len as usize];
+        for chunk in ring(&self.chunks, last) {
             let places = place(self.current.len())..;
-            self.sorted.extend(held.iter().zip(places).map(|(entry, place)| (entry.at, entry.number, place)));
-            self.current.extend_from_slice(held);
-            let freed = std::mem::replace(&mut self.free, chunk);
-            chunk = std::mem::replace(next, freed);
+            self.sorted.extend(chunk.held().iter().zip(places).map(|(entry, place)| entry.key(place)));
+            self.current.extend_from_slice(chunk.held());
+        }
+        if let Some(last) = self.chunks.get_mut(last as usize) {
+            std::mem::swap(&mut last.next, &mut self.free);
         }
         if self.sorted.len() > 1 {
-            self.sorted.sort_unstable_by(|a, b| b.cmp(a));
+            self.sorted.sort();
         }
     }
 
@@ -317,13 +361,13 @@ impl<E: Copy> EventQueue<E> {
     fn bring_back(&mut self) {
         let reach = self.at_hand + BUCKETS;
         while let Some(Reverse(entry)) = self.far.peek() {
-            let bucket = entry.at.as_nanos() >> WIDTH_BITS;
+            let bucket = entry.bucket();
             if bucket >= reach {
                 self.far_from = bucket;
                 return;
             }
             if let Some(Reverse(entry)) = self.far.pop() {
-                self.put_into(bucket, entry);
+                self.put_into_bucket(entry);
             }
         }
         self.far_from = u64::MAX;
@@ -350,6 +394,17 @@ impl<E: Copy> EventQueue<E> {
         }
         if here & !ahead != 0 { found(words, here & !ahead) } else { None }
     }
+}
+
+/// The chunks of a bucket from the first to the last, which is given, if it has any.
+fn ring<E>(chunks: &[Chunk<E>], last: u32) -> impl Iterator<Item = &Chunk<E>> {
+    let mut next = chunks.get(last as usize).map(|last| last.next);
+    std::iter::from_fn(move || {
+        let at = next?;
+        let chunk = &chunks[at as usize];
+        next = (at != last).then_some(chunk.next);
+        Some(chunk)
+    })
 }
 
 /// Where a bucket is.
