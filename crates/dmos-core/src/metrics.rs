@@ -237,7 +237,7 @@ impl NodeMetrics {
     /// Sets a gauge or a time in nanoseconds.
     pub fn set(&mut self, metric: Metric, value: u64) {
         self.values[metric as usize] = value;
-        if value == 0 {
+        if value == 0 && metric.reported_by() == ReportedBy::Touched {
             self.zero |= 1 << metric as usize;
         }
     }

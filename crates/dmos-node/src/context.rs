@@ -3,7 +3,7 @@
 use dmos_core::settings::Protocol;
 use dmos_core::{Metric, Network, NodeId, NodeMetrics, Span, Time};
 
-use crate::interface::{Effect, Report, Timer};
+use crate::interface::{Effect, Effects, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
 
@@ -15,7 +15,7 @@ pub(crate) struct Context<'a> {
     pub(crate) network: &'a Network,
     pub(crate) protocol: &'a Protocol,
     pub(crate) metrics: &'a mut NodeMetrics,
-    pub(crate) effects: &'a mut Vec<Effect>,
+    pub(crate) effects: &'a mut dyn Effects,
     /// How many records the log has.
     pub(crate) log_length: &'a mut u64,
 }
@@ -29,11 +29,11 @@ impl Context<'_> {
     pub(crate) fn send(&mut self, to: NodeId, message: Message) {
         self.metrics.count(Metric::SentMessages);
         self.metrics.count(message.sent_metric());
-        self.effects.push(Effect::Send { to, message });
+        self.effects.send(to, message);
     }
 
     pub(crate) fn set_timer(&mut self, after: Span, timer: Timer) {
-        self.effects.push(Effect::SetTimer { after, timer });
+        self.effects.set_timer(after, timer);
     }
 
     pub(crate) fn report(&mut self, report: Report) {

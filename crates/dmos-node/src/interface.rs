@@ -103,6 +103,28 @@ impl Effect {
     }
 }
 
+/// Takes what a node wants done, in order: a list, or a driver that carries out at once what it can.
+pub trait Effects {
+    /// Takes the next effect.
+    fn push(&mut self, effect: Effect);
+
+    /// Takes an [`Effect::Send`].
+    fn send(&mut self, to: NodeId, message: Message) {
+        self.push(Effect::Send { to, message });
+    }
+
+    /// Takes an [`Effect::SetTimer`].
+    fn set_timer(&mut self, after: Span, timer: Timer) {
+        self.push(Effect::SetTimer { after, timer });
+    }
+}
+
+impl Effects for Vec<Effect> {
+    fn push(&mut self, effect: Effect) {
+        self.push(effect);
+    }
+}
+
 /// The timers of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Timer {

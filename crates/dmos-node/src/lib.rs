@@ -44,7 +44,7 @@ mod shipping;
 mod stage;
 pub mod standing;
 
-pub use interface::{Effect, Input, Notice, PlanReport, Report, Scrapped, Timer};
+pub use interface::{Effect, Effects, Input, Notice, PlanReport, Report, Scrapped, Timer};
 pub use log::{LogRecord, LogState};
 pub use message::Message;
 pub use node::{Holdings, Load, Node, NodeSettings};

@@ -10,7 +10,7 @@ use dmos_core::{
 
 use crate::context::Context;
 use crate::dock::Dock;
-use crate::interface::{Effect, Input, Notice, Report, Scrapped, Timer};
+use crate::interface::{Effect, Effects, Input, Notice, Report, Scrapped, Timer};
 use crate::leadership::{Leadership, Verdict};
 use crate::liveness::Liveness;
 use crate::log::{History, LogRecord, LogState};
@@ -198,14 +198,14 @@ impl Node {
         }
     }
 
-    /// Takes one input and appends to `effects` what is to be done, in order.
+    /// Takes one input and says to `effects` what is to be done, in order.
     ///
     /// Between a crash and the next [`Input::Start`] nothing may be handed in; timers, transports and
     /// plans from before a crash are void and must not come back.
     ///
     /// # Panics
     /// If an input breaks that contract.
-    pub fn handle(&mut self, now: Time, input: Input<'_>, effects: &mut Vec<Effect>) {
+    pub fn handle(&mut self, now: Time, input: Input<'_>, effects: &mut dyn Effects) {
         match input {
             Input::Start { records, recovering, phase, scrapped } => {
                 self.start(now, effects, (records, recovering, phase, scrapped));
@@ -231,7 +231,7 @@ impl Node {
     fn parts<'a>(
         &'a mut self,
         now: Time,
-        effects: &'a mut Vec<Effect>,
+        effects: &'a mut dyn Effects,
     ) -> (&'a mut Memory, &'a NodeSettings, Context<'a>) {
         let cx = Context {
             now,
@@ -248,7 +248,7 @@ impl Node {
     fn start(
         &mut self,
         now: Time,
-        effects: &mut Vec<Effect>,
+        effects: &mut dyn Effects,
         (records, recovering, phase, scrapped): (&[LogRecord], bool, Span, Scrapped),
     ) {
         let state = LogState::of(records);
@@ -273,7 +273,7 @@ impl Node {
         Arc::new(network.expect("whoever orders a recipe has checked that it fits the network"))
     }
 
-    fn follow(&mut self, now: Time, effects: &mut Vec<Effect>, order: &Order) {
+    fn follow(&mut self, now: Time, effects: &mut dyn Effects, order: &Order) {
         if let Order::Recipe(requires) = order {
             self.network = self.changed_network(requires);
         }
@@ -291,7 +291,7 @@ impl Node {
         }
     }
 
-    fn compact(&mut self, effects: &mut Vec<Effect>) {
+    fn compact(&mut self, effects: &mut dyn Effects) {
         self.memory.dock.compacted();
         self.memory.shipping.compacted();
         let state = self.memory.log_state();

@@ -59,10 +59,16 @@ impl Links {
         Self { delays, mischief, cuts: Vec::new() }
     }
 
-    /// A message sets out: how long it takes, if nothing stands in its way.
+    /// Whether nothing stands in the way of any message.
     #[inline]
-    pub(crate) fn send_undisturbed(&mut self, from: NodeId) -> Option<Span> {
-        (self.mischief.is_none() && self.cuts.is_empty()).then(|| self.delays.draw(from))
+    pub(crate) fn are_undisturbed(&self) -> bool {
+        self.mischief.is_none() && self.cuts.is_empty()
+    }
+
+    /// How long a message takes whom nothing befalls.
+    #[inline]
+    pub(crate) fn draw(&mut self, from: NodeId) -> Span {
+        self.delays.draw(from)
     }
 
     /// A message sets out, whatever may befall it. What a node says to itself always arrives.

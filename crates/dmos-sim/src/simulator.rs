@@ -3,6 +3,7 @@
 mod effects;
 mod ending;
 mod faults;
+mod outbox;
 mod script;
 mod slot;
 mod trace;
@@ -28,6 +29,7 @@ use crate::operator::Operator;
 use crate::queue::EventQueue;
 use crate::streams::{Purpose, Sampler, stream};
 use crate::tally::Tally;
+use outbox::Outbox;
 use script::Script;
 use slot::{Slot, State};
 pub use trace::{Line, Trace, run_traced};
@@ -137,6 +139,7 @@ struct Simulator<'a> {
     links: Links,
     transits: Sampler,
     work_is_instant: bool,
+    sends_are_instant: bool,
     host: Option<Host<Piece>>,
     operator: Option<Operator>,
     script: Script,
@@ -193,6 +196,7 @@ impl<'a> Simulator<'a> {
             links: Links::new(scenario),
             transits: Sampler::new(&scenario.delays.transit, seed, Purpose::Transit, network.nodes()),
             work_is_instant: scenario.work.is_instant(),
+            sends_are_instant: scenario.work.send.is_zero(),
             host: scenario.work.host.map(|host| Host::new(host.cores.get())),
             operator: scenario.faults.operator.as_ref().map(|operator| Operator::new(operator, seed)),
             script: Script::new(scenario),
@@ -341,9 +345,19 @@ impl<'a> Simulator<'a> {
     /// Hands an input to a node and carries out at once what it wants.
     #[inline(always)]
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
-        let mut effects = self.buffers.pop().unwrap_or_default();
-        self.give(node, input, &mut effects);
-        self.carry_out(node, effects);
+        let Self { slots, links, mail, queue, buffers, .. } = self;
+        let (now, slot) = (self.now, &mut slots[node.index()]);
+        let is_open = self.sends_are_instant
+            && links.are_undisturbed()
+            && slot.crash_midway.is_none()
+            && slot.disk.unsynced().is_empty();
+        let (epoch, clock, left) = (slot.epoch(), slot.clock, Vec::new());
+        let mut outbox = Outbox { now, node, epoch, clock, links, mail, queue, is_open, left, buffers };
+        slot.node.handle(slot.clock.shows(now), input, &mut outbox);
+        let left = outbox.left;
+        if !(is_open && left.is_empty()) {
+            self.carry_out(node, left);
+        }
     }
 
     /// Hands an input to a node, at the time that its clock shows.

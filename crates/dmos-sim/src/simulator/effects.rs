@@ -247,8 +247,9 @@ impl Simulator<'_> {
     /// A message sets out.
     #[inline(always)]
     pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: MailId) {
-        if let Some(span) = self.links.send_undisturbed(from) {
-            return self.queue.push(self.now + span, Event::Message { to, from, message });
+        if self.links.are_undisturbed() {
+            let at = self.now + self.links.draw(from);
+            return self.queue.push(at, Event::Message { to, from, message });
         }
         self.release_into_trouble(from, to, message);
     }
