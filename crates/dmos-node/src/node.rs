@@ -206,28 +206,24 @@ impl Node {
     /// # Panics
     /// If an input breaks that contract.
     pub fn handle(&mut self, now: Time, input: Input<'_>, effects: &mut dyn Effects) {
+        let (memory, settings, mut cx) = self.parts(now, effects);
         match input {
+            Input::Message { from, message } => memory.receive(&mut cx, settings, from, message),
+            Input::Timer(timer) => memory.wake(&mut cx, settings, timer),
+            Input::Arrived(batch) => memory.dock.arrived(&mut cx, batch),
+            Input::Planned(ticket) => memory.planned(&mut cx, settings, ticket),
+            Input::Notice(notice) => memory.read(&mut cx, notice),
             Input::Start { records, recovering, phase, scrapped } => {
                 self.start(now, effects, (records, recovering, phase, scrapped));
             }
             Input::Order(order) => self.follow(now, effects, order),
-            input => {
-                let (memory, settings, mut cx) = self.parts(now, effects);
-                match input {
-                    Input::Message { from, message } => memory.receive(&mut cx, settings, from, message),
-                    Input::Timer(timer) => memory.wake(&mut cx, settings, timer),
-                    Input::Arrived(batch) => memory.dock.arrived(&mut cx, batch),
-                    Input::Planned(ticket) => memory.planned(&mut cx, settings, ticket),
-                    Input::Notice(notice) => memory.read(&mut cx, notice),
-                    Input::Start { .. } | Input::Order(_) => unreachable!("handled above"),
-                }
-            }
         }
         if self.log_length >= self.compact_at {
             self.compact(effects);
         }
     }
 
+    #[inline(always)]
     fn parts<'a>(
         &'a mut self,
         now: Time,

@@ -279,6 +279,7 @@ impl<E: Copy> EventQueue<E> {
     }
 
     /// The same, where not all that may be next is in one place.
+    #[inline(never)]
     fn next_among_all(&mut self, end: Time) -> Option<Next> {
         let sorted = self.sorted.get(self.taken).copied();
         let late = self.late.peek().map(|Reverse(key)| *key);
@@ -327,6 +328,7 @@ impl<E: Copy> EventQueue<E> {
     }
 
     /// Takes up the next bucket that holds anything, unless that is later than `end`.
+    #[inline(never)]
     fn turn_over(&mut self, end: Time) {
         let bucket = self.next_occupied().unwrap_or(u64::MAX).min(self.far_from);
         let bucket = self.tick.as_ref().map_or(bucket, |tick| bucket.min(tick.bucket()));

@@ -46,7 +46,7 @@ pub fn run(scenario: &Scenario) -> RunRecord {
 fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, Event, &Mail)) -> RunRecord {
     let mut simulator = Simulator::new(scenario);
     let end = Time::ZERO + scenario.duration;
-    let mut at_this_instant = 0;
+    let (mut at_this_instant, instant_max) = (0, simulator.instant_max());
     while let Some(next) = simulator.queue.next_until(end) {
         let now = next.at;
         at_this_instant = if now == simulator.now { at_this_instant + 1 } else { 0 };
@@ -55,7 +55,7 @@ fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, Event, &Mail)) -
         let event = simulator.queue.take(next);
         watch(now, event, &simulator.mail);
         simulator.happen(event);
-        if at_this_instant > simulator.instant_max() {
+        if at_this_instant > instant_max {
             simulator.auditor.time_stands_still(now, at_this_instant);
             break;
         }
