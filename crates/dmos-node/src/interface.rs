@@ -120,6 +120,7 @@ pub trait Effects {
 }
 
 impl Effects for Vec<Effect> {
+    #[inline]
     fn push(&mut self, effect: Effect) {
         self.push(effect);
     }

@@ -346,9 +346,10 @@ impl<E: Copy> EventQueue<E> {
         let last = std::mem::replace(&mut self.buckets[slot], NONE);
         self.occupied[slot / 64] &= !(1 << (slot % 64));
         for chunk in ring(&self.chunks, last) {
-            let places = place(self.current.len())..;
-            self.sorted.extend(chunk.held().iter().zip(places).map(|(entry, place)| entry.key(place)));
-            self.current.extend_from_slice(chunk.held());
+            for entry in chunk.held() {
+                self.sorted.push(entry.key(place(self.current.len())));
+                self.current.push(*entry);
+            }
         }
         if let Some(last) = self.chunks.get_mut(last as usize) {
             std::mem::swap(&mut last.next, &mut self.free);
