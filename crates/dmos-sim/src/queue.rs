@@ -31,7 +31,7 @@ const TIE_BITS: u32 = 13;
 const PLACE_BITS: u32 = u64::BITS - WIDTH_BITS - TIE_BITS;
 
 /// How many events a chunk has room for.
-const CHUNK: usize = 8;
+const CHUNK: usize = 6;
 
 /// No chunk.
 const NONE: u32 = u32::MAX;
@@ -83,6 +83,7 @@ pub struct EventQueue<E> {
 }
 
 /// A place for several events of one bucket.
+#[repr(C, align(64))]
 struct Chunk<E> {
     /// How many there are.
     len: u32,
