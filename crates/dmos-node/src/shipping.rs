@@ -177,9 +177,15 @@ impl Shipping {
     /// A consumer that asks is alive: what it was sent in vain is sent again at once. True if its request
     /// has been answered with a promise already.
     fn promised_before(&mut self, cx: &mut Context<'_>, from: NodeId, request: RequestId) -> bool {
-        let is_answered = self.promised_to(from).any(|(_, sent)| sent.request == Some(request));
-        let due = |(_, sent): &(BatchId, &UnderWay)| sent.tries > 0 || sent.request == Some(request);
-        let due: Vec<BatchId> = self.promised_to(from).filter(due).map(|(batch, _)| batch).collect();
+        let mut is_answered = false;
+        let mut due = Vec::new();
+        for (batch, sent) in self.promised_to(from) {
+            let answers = sent.request == Some(request);
+            is_answered |= answers;
+            if answers || sent.tries > 0 {
+                due.push(batch);
+            }
+        }
         for batch in due {
             self.send_again(cx, (from, batch), 0);
         }

@@ -9,8 +9,9 @@ use dmos_node::codec::{LogEnd, read_log, write_record};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// The log of one node.
+/// The log of one node. Every event asks for what comes first.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Disk {
     records: Vec<LogRecord>,
     /// How many of them are synced.

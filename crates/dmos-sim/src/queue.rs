@@ -331,13 +331,13 @@ impl<E: Copy> EventQueue<E> {
     /// Takes up the next bucket that holds anything, unless that is later than `end`.
     #[inline(never)]
     fn turn_over(&mut self, end: Time) {
-        let bucket = self.next_occupied().unwrap_or(u64::MAX).min(self.far_from);
+        let bucket = self.next_occupied().min(self.far_from);
         let bucket = self.tick.as_ref().map_or(bucket, |tick| bucket.min(tick.bucket()));
         if bucket > end.as_nanos() >> WIDTH_BITS {
             return;
         }
         self.at_hand = bucket;
-        if self.far_from.saturating_sub(bucket) < BUCKETS {
+        if self.far_from - bucket < BUCKETS {
             self.bring_back();
         }
         self.current.clear();
@@ -377,13 +377,13 @@ impl<E: Copy> EventQueue<E> {
         self.far_from = u64::MAX;
     }
 
-    /// The next bucket after the one at hand that holds anything, going once around.
-    fn next_occupied(&self) -> Option<u64> {
+    /// The next bucket after the one at hand that holds anything, going once around; the largest number if none does.
+    fn next_occupied(&self) -> u64 {
         // Both are powers of two: their remainders are masks.
         let (first, words) = (self.at_hand + 1, self.occupied.len());
         let (word, bit) = (first as usize / 64, first % 64);
         let from = first - bit;
-        let found = |nth: usize, held: u64| Some(from + nth as u64 * 64 + u64::from(held.trailing_zeros()));
+        let found = |nth: usize, held: u64| from + nth as u64 * 64 + u64::from(held.trailing_zeros());
         // The first word is looked at twice: from its bit on, and at the end up to there.
         let ahead = u64::MAX << bit;
         let here = self.occupied[word & (words - 1)];
@@ -396,7 +396,7 @@ impl<E: Copy> EventQueue<E> {
                 return found(nth, held);
             }
         }
-        if here & !ahead != 0 { found(words, here & !ahead) } else { None }
+        if here & !ahead != 0 { found(words, here & !ahead) } else { u64::MAX }
     }
 }
 
