@@ -238,8 +238,12 @@ impl Planning {
             None => cx.network.nodes().collect(),
         };
         let me = cx.me;
+        // Spares are many: all of them share what they do not have.
+        let idle = Arc::new(FlowPart::default());
         for node in nodes.into_iter().filter(|&node| node != me) {
-            self.offer(cx, node, stamp, Arc::new(flow.part(node)));
+            let part = flow.part(node);
+            let part = if part.is_idle() { Arc::clone(&idle) } else { Arc::new(part) };
+            self.offer(cx, node, stamp, part);
         }
         Some((stamp, flow.part(me)))
     }
