@@ -26,6 +26,23 @@ struct UnderWay {
     tries: u32,
 }
 
+/// A consumer that was refused.
+#[derive(Clone, Copy)]
+struct Waiting {
+    node: NodeId,
+    /// Whoever was refused first has the lowest one, and is served first.
+    turn: u64,
+    /// When it asked last. Who wants a batch asks in every cycle; who does not any more is passed over.
+    asked: Time,
+}
+
+impl Waiting {
+    fn still_waits(&self, cx: &Context<'_>) -> bool {
+        let patience = cx.patience(0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
+        cx.now.since(self.asked) <= patience
+    }
+}
+
 /// What the node has made and not delivered.
 pub(crate) struct Shipping {
     me: NodeId,
@@ -35,8 +52,9 @@ pub(crate) struct Shipping {
     /// How many batches the node has made in all its life.
     made: u32,
     log_entries: u64,
-    /// Consumers that were refused, the first to be served first, and when each asked last.
-    waiting: Vec<(NodeId, Time)>,
+    /// Sorted by node.
+    waiting: Vec<Waiting>,
+    next_turn: u64,
     resend_is_set: bool,
     /// Under `recovery: replay`: batches whose last state in the log is delivered, whoever has them now.
     delivered: BatchSet,
@@ -51,6 +69,7 @@ impl Shipping {
             made: 0,
             log_entries: 0,
             waiting: Vec::new(),
+            next_turn: 0,
             resend_is_set: false,
             delivered: BatchSet::default(),
         }
@@ -130,7 +149,9 @@ impl Shipping {
             self.refuse(cx, from, request);
             return;
         };
-        self.waiting.retain(|waits| waits.0 != from);
+        if let Ok(at) = self.waits(from) {
+            self.waiting.remove(at);
+        }
         let batch = BatchId { maker: self.me, serial };
         match cx.protocol.log {
             LogKeeping::Separate => cx.append(LogRecord::Promised { batch, to: from, request }),
@@ -139,20 +160,32 @@ impl Shipping {
         self.announce(cx, batch, from, Some(request));
     }
 
+    /// Where a consumer is among those that wait, or would be.
+    fn waits(&self, node: NodeId) -> Result<usize, usize> {
+        self.waiting.binary_search_by_key(&node, |waits| waits.node)
+    }
+
     /// Whether there is a batch for a consumer beside those kept for others that were refused before it.
-    fn is_its_turn(&mut self, cx: &Context<'_>, from: NodeId) -> bool {
-        // Who wants one asks in every cycle; who does not any more is passed over.
-        let patience = cx.patience(0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
-        self.waiting.retain(|waits| cx.now.since(waits.1) <= patience);
-        let ahead = self.waiting.iter().position(|waits| waits.0 == from).unwrap_or(self.waiting.len());
-        (ahead as u64) < self.stock.len()
+    fn is_its_turn(&self, cx: &Context<'_>, from: NodeId) -> bool {
+        let own = self.waits(from).map(|at| &self.waiting[at]).ok();
+        let turn = own.filter(|own| own.still_waits(cx)).map_or(u64::MAX, |own| own.turn);
+        let stock = self.stock.len() as usize;
+        let ahead = self.waiting.iter().filter(|other| other.turn < turn && other.still_waits(cx));
+        ahead.take(stock).count() < stock
     }
 
     fn let_wait(&mut self, cx: &Context<'_>, from: NodeId) {
-        if cx.protocol.serving == Serving::InTurn {
-            match self.waiting.iter_mut().find(|waits| waits.0 == from) {
-                Some(waits) => waits.1 = cx.now,
-                None => self.waiting.push((from, cx.now)),
+        if cx.protocol.serving != Serving::InTurn {
+            return;
+        }
+        let waits = Waiting { node: from, turn: self.next_turn, asked: cx.now };
+        self.next_turn += 1;
+        match self.waits(from) {
+            Ok(at) if self.waiting[at].still_waits(cx) => self.waiting[at].asked = cx.now,
+            Ok(at) => self.waiting[at] = waits,
+            Err(_) => {
+                self.waiting.retain(|other| other.still_waits(cx));
+                self.waiting.insert(self.waits(from).unwrap_or_else(|at| at), waits);
             }
         }
     }
