@@ -4,6 +4,7 @@ mod effects;
 mod ending;
 mod faults;
 mod outbox;
+mod road;
 mod script;
 mod slot;
 mod trace;
@@ -30,6 +31,7 @@ use crate::queue::EventQueue;
 use crate::streams::{Purpose, Sampler, stream};
 use crate::tally::Tally;
 use outbox::Outbox;
+use road::{Mishap, Road};
 use script::Script;
 use slot::{Slot, State};
 pub use trace::{Line, Trace, run_traced};
@@ -156,6 +158,8 @@ struct Simulator<'a> {
     events: u64,
     /// Empty buffers for effects, to be used again.
     buffers: Vec<Vec<Effect>>,
+    /// What befell messages and is yet to be counted.
+    mishaps: Vec<Mishap>,
 }
 
 impl<'a> Simulator<'a> {
@@ -211,6 +215,7 @@ impl<'a> Simulator<'a> {
             strikes: Vec::new(),
             events: 0,
             buffers: Vec::new(),
+            mishaps: Vec::new(),
         };
         if drift != 0.0 {
             let wrong = simulator.slots.iter().filter(|slot| !slot.clock.is_right()).count() as u64;
@@ -345,16 +350,18 @@ impl<'a> Simulator<'a> {
     /// Hands an input to a node and carries out at once what it wants.
     #[inline(always)]
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
-        let Self { slots, links, mail, queue, buffers, .. } = self;
+        let Self { slots, links, mail, queue, buffers, mishaps, .. } = self;
         let (now, slot) = (self.now, &mut slots[node.index()]);
-        let is_open = self.sends_are_instant
-            && links.are_undisturbed()
-            && slot.crash_midway.is_none()
-            && slot.disk.unsynced().is_empty();
+        let is_open =
+            self.sends_are_instant && slot.crash_midway.is_none() && slot.disk.unsynced().is_empty();
         let (epoch, clock, left) = (slot.epoch(), slot.clock, Vec::new());
-        let mut outbox = Outbox { now, node, epoch, clock, links, mail, queue, is_open, left, buffers };
+        let road = Road { now, links, mail, queue };
+        let mut outbox = Outbox { road, node, epoch, clock, is_open, left, buffers, mishaps };
         slot.node.handle(slot.clock.shows(now), input, &mut outbox);
         let left = outbox.left;
+        while let Some(mishap) = self.mishaps.pop() {
+            self.count_mishap(mishap);
+        }
         if !(is_open && left.is_empty()) {
             self.carry_out(node, left);
         }

@@ -19,9 +19,13 @@ fn events_and_allocations(scenario: &str, settings: &[String]) -> (u64, u64) {
 }
 
 /// How many events there are for each allocation in the second half of a run, whose beginning is long past.
-fn events_for_each_allocation(scenario: &str, setting: &str) -> u64 {
+fn events_for_each_allocation(scenario: &str, settings: &[&str]) -> u64 {
     let until = |seconds: u32| {
-        events_and_allocations(scenario, &[format!("duration={seconds}s"), setting.to_owned()])
+        let settings = settings.iter().copied().map(str::to_owned);
+        events_and_allocations(
+            scenario,
+            &settings.chain([format!("duration={seconds}s")]).collect::<Vec<_>>(),
+        )
     };
     let (half, whole) = (until(2_400), until(4_800));
     (whole.0 - half.0) / (whole.1 - half.1).max(1)
@@ -31,17 +35,20 @@ fn events_for_each_allocation(scenario: &str, setting: &str) -> u64 {
 fn events_allocate_nothing() {
     // What is left are logs and books that grow, by doubling.
     let never = "protocol.compact_after=null";
-    let protocol = events_for_each_allocation("benches/scenarios/protocol.yaml", never);
+    let protocol = events_for_each_allocation("benches/scenarios/protocol.yaml", &[never]);
     assert!(protocol > 50_000, "one allocation in {protocol} events");
+    let lossy = ["faults.messages.loss=0.001", "faults.messages.duplication=0.001", never];
+    let lossy = events_for_each_allocation("benches/scenarios/protocol.yaml", &lossy);
+    assert!(lossy > 2_000, "one allocation in {lossy} events");
     // Here work takes time, and all inputs wait for their turn.
-    let prototype = events_for_each_allocation("scenarios/seed/small-no-fail.yaml", "seed=1");
+    let prototype = events_for_each_allocation("scenarios/seed/small-no-fail.yaml", &["seed=1"]);
     assert!(prototype > 2_000, "one allocation in {prototype} events");
 }
 
 #[test]
 fn a_log_is_compacted_with_few_allocations() {
     // Every thousand records, which are some 10,000 events here, and then for all that the log holds.
-    let compacted =
-        events_for_each_allocation("benches/scenarios/protocol.yaml", "protocol.compact_after=1000");
+    let often = ["protocol.compact_after=1000"];
+    let compacted = events_for_each_allocation("benches/scenarios/protocol.yaml", &often);
     assert!(compacted > 200, "one allocation in {compacted} events");
 }

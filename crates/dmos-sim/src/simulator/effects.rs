@@ -21,7 +21,10 @@ impl Simulator<'_> {
         if !effects.is_empty() {
             self.carry_out_all(node, &mut effects);
         }
-        self.buffers.push(effects);
+        // One that was never filled is no buffer: whoever took it would have to allocate.
+        if effects.capacity() > 0 {
+            self.buffers.push(effects);
+        }
     }
 
     fn carry_out_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
@@ -247,31 +250,8 @@ impl Simulator<'_> {
     /// A message sets out.
     #[inline(always)]
     pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: MailId) {
-        if self.links.are_undisturbed() {
-            let at = self.now + self.links.draw(from);
-            return self.queue.push(at, Event::Message { to, from, message });
-        }
-        self.release_into_trouble(from, to, message);
-    }
-
-    /// A message sets out that something may befall.
-    #[inline(never)]
-    fn release_into_trouble(&mut self, from: NodeId, to: NodeId, message: MailId) {
-        let fate = self.links.send(from, to);
-        if let Some(cut) = fate.cut {
-            self.tally.is_effective(cut);
-        }
-        if let Some(kind) = fate.befell {
-            let reaches_somebody = self.slot(to).is_up();
-            self.tally.count(kind, 1, u64::from(reaches_somebody));
-        }
-        if let Some(span) = fate.again {
-            let message = self.mail.put(self.mail.get(message).clone());
-            self.queue.push(self.now + span, Event::Message { to, from, message });
-        }
-        match fate.arrives {
-            Some(span) => self.queue.push(self.now + span, Event::Message { to, from, message }),
-            None => self.mail.throw_away(message),
+        if let Some(mishap) = self.road().set_out(from, to, message) {
+            self.count_mishap(mishap);
         }
     }
 
