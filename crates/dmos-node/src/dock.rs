@@ -64,6 +64,8 @@ pub(crate) struct Dock {
     seen: BatchSet,
     next_request: RequestId,
     log_entries: u64,
+    /// Used by askings alone, whose memory it keeps: for each requirement, how many are at hand or will be.
+    expected: Vec<usize>,
 }
 
 impl Dock {
@@ -77,6 +79,7 @@ impl Dock {
             seen: BatchSet::default(),
             next_request: RequestId::default(),
             log_entries: 0,
+            expected: Vec::new(),
         }
     }
 
@@ -164,11 +167,17 @@ impl Dock {
         let supplies = |asked: &Asked, supply: &Supply| supply.producer == asked.supplier;
         self.asked.retain(|asked| part.suppliers_of(asked.item).iter().any(|supply| supplies(asked, supply)));
         self.ask_again(cx, part, liveness);
-        for required in cx.network.requirements(cx.me) {
-            let coming =
-                self.coming.iter().filter(|coming| cx.network.makes(coming.batch.maker) == required.item);
-            let asked = self.asked.iter().filter(|asked| asked.item == required.item);
-            let expected = self.at_hand(required.item) + coming.count() + asked.count();
+        let (network, me) = (cx.network, cx.me);
+        let requirements = network.requirements(me);
+        let mut expected = std::mem::take(&mut self.expected);
+        expected.extend(requirements.iter().map(|required| self.at_hand(required.item)));
+        let coming = self.coming.iter().map(|coming| network.makes(coming.batch.maker));
+        for item in coming.chain(self.asked.iter().map(|asked| asked.item)) {
+            if let Ok(at) = requirements.binary_search_by_key(&item, |required| required.item) {
+                expected[at] += 1;
+            }
+        }
+        for (required, expected) in requirements.iter().zip(expected.drain(..)) {
             for _ in expected..required.quantity as usize {
                 if let Some(supplier) = self.supplier(cx, part, required.item, |node| liveness.suspects(node))
                 {
@@ -176,6 +185,7 @@ impl Dock {
                 }
             }
         }
+        self.expected = expected;
     }
 
     /// Whose turn it is to be asked for an item: of those that are not silent, who has got the least for its
