@@ -118,9 +118,9 @@ fn small() -> Scenario {
 }
 
 #[library_benchmark]
-#[bench::calm(setup = calm, config = at_most(44_600_000))]
-#[bench::faulty(setup = faulty, config = at_most(40_200_000))]
-#[bench::small_no_fail(setup = small, config = at_most(27_900_000))]
+#[bench::calm(setup = calm, config = at_most(38_100_000))]
+#[bench::faulty(setup = faulty, config = at_most(35_100_000))]
+#[bench::small_no_fail(setup = small, config = at_most(28_100_000))]
 fn run(scenario: Scenario) -> Scenario {
     black_box(dmos_sim::run(&scenario));
     scenario
