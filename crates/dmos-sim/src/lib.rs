@@ -8,7 +8,7 @@
 //!
 //! | module | its job |
 //! |---|---|
-//! | `simulator` | takes one event after the other; below it: effects, work, faults, the script, the trace |
+//! | `simulator` | takes one event after the other; below it: what leaves a node, effects, work, faults, the script, the trace |
 //! | [`caught`] | runs something, and says in words how it panicked |
 //! | `twice` | checks that a run is the same when it is run again |
 //! | [`queue`] | events in the order of time, then of insertion, unless ties are shuffled |
