@@ -202,7 +202,7 @@ const COUNT: usize = Metric::ALL.len();
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeMetrics {
     values: [u64; COUNT],
-    /// Those that have a value although it is zero, one bit each.
+    /// Those that have a value although it is zero, one bit each, of those that only such nodes report.
     zero: u128,
 }
 

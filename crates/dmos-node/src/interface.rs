@@ -122,7 +122,7 @@ pub trait Effects {
 impl Effects for Vec<Effect> {
     #[inline]
     fn push(&mut self, effect: Effect) {
-        self.push(effect);
+        Vec::push(self, effect);
     }
 }
 

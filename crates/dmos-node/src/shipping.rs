@@ -178,16 +178,17 @@ impl Shipping {
         if cx.protocol.serving != Serving::InTurn {
             return;
         }
-        let waits = Waiting { node: from, turn: self.next_turn, asked: cx.now };
-        self.next_turn += 1;
-        match self.waits(from) {
-            Ok(at) if self.waiting[at].still_waits(cx) => self.waiting[at].asked = cx.now,
-            Ok(at) => self.waiting[at] = waits,
-            Err(_) => {
-                self.waiting.retain(|other| other.still_waits(cx));
-                self.waiting.insert(self.waits(from).unwrap_or_else(|at| at), waits);
-            }
+        if let Ok(at) = self.waits(from)
+            && self.waiting[at].still_waits(cx)
+        {
+            self.waiting[at].asked = cx.now;
+            return;
         }
+        // Who has given up, this one among them, makes room for those who come.
+        self.waiting.retain(|other| other.still_waits(cx));
+        let at = self.waits(from).unwrap_or_else(|at| at);
+        self.waiting.insert(at, Waiting { node: from, turn: self.next_turn, asked: cx.now });
+        self.next_turn += 1;
     }
 
     /// Says that there is none.

@@ -7,7 +7,7 @@ use dmos_core::settings::{
     Serving,
 };
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, register_flow};
-use dmos_core::{BatchId, Flow, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
+use dmos_core::{BatchId, Flow, ItemId, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
 use dmos_graph::Plant;
 use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Order, Scrapped, Timer};
 use dmos_strategies as _;
@@ -409,6 +409,30 @@ fn who_was_refused_first_is_served_first() {
     assert!(!is_served(&bench.say(HOUSE, WOOD, ask(2))), "now the door is first");
     bench.wait(60);
     assert!(is_served(&bench.say(HOUSE, WOOD, ask(3))), "it does not ask any more");
+}
+
+#[test]
+fn who_gives_up_waiting_begins_anew_at_the_end() {
+    let mut bench = Bench::at_work(Protocol::default());
+    let wood = ItemId::new(WOOD);
+    let mut number = 0;
+    let mut asks = |bench: &mut Bench, from: usize| {
+        number += 1;
+        let request = Message::Request { request: request(number), item: wood };
+        matches!(sends(&bench.say(from, WOOD, request))[0].1, Message::Sent { .. })
+    };
+    assert!(!asks(&mut bench, HOUSE), "there is none yet");
+    assert!(!asks(&mut bench, DOOR));
+    for _ in 0..30 {
+        bench.wait(1);
+        assert!(!asks(&mut bench, DOOR), "it goes on asking");
+    }
+    assert!(!asks(&mut bench, HOUSE), "it comes back");
+    bench.cycle(WOOD);
+    assert!(!asks(&mut bench, HOUSE), "what is there is kept for who has waited all the time");
+    bench.cycle(WOOD);
+    assert!(asks(&mut bench, HOUSE), "of two, one is beside what is kept");
+    assert!(asks(&mut bench, DOOR));
 }
 
 /// A part that names two suppliers of wood for the door maker; the house stands in for the second.

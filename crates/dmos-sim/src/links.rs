@@ -65,7 +65,7 @@ impl Links {
         self.mischief.is_none() && self.cuts.is_empty()
     }
 
-    /// How long a message takes whom nothing befalls.
+    /// How long a message takes which nothing befalls.
     #[inline]
     pub(crate) fn draw(&mut self, from: NodeId) -> Span {
         self.delays.draw(from)

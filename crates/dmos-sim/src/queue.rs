@@ -1,7 +1,7 @@
 //! The queue of events: in the order of time, then of insertion, unless ties are shuffled.
 //!
-//! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, in the order of
-//! insertion, and only the bucket at hand is sorted. So an event costs the same however many are pending. What is sorted
+//! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, those of one instant in
+//! the order of insertion, and only the bucket at hand is sorted. So an event costs the same however many are pending. What is sorted
 //! are keys of one word each, by a sort that merges runs: where delays are few and fixed, a bucket has one run for each
 //! of them. A bucket is a ring of chunks of several events, which go from bucket to bucket: all take as much memory as is
 //! pending at most, and what is in a bucket lies together. What comes within the bucket at hand has its key in a small
@@ -27,17 +27,18 @@ const COUNT_BITS: u32 = 40;
 /// Bits of an entry's number above these, drawn where ties are shuffled.
 const TIE_BITS: u32 = 13;
 
-/// Bits of a key that are the place in the bucket at hand.
+/// Bits of a key that are the place in the bucket at hand: the lower half.
 const PLACE_BITS: u32 = u64::BITS - WIDTH_BITS - TIE_BITS;
+const _: () = assert!(PLACE_BITS == u32::BITS);
 
-/// How many events a chunk has room for.
+/// How many events a chunk has room for: with those of the simulator it is four cache lines.
 const CHUNK: usize = 6;
 
 /// No chunk.
 const NONE: u32 = u32::MAX;
 
-/// What orders the events of the bucket at hand: the bits of the time within it, those of the tie, and the place, which
-/// is that in the order of insertion.
+/// What orders the events of the bucket at hand: the bits of the time within it, those of the tie, and the place. Of one
+/// instant and tie, what was inserted first has the first place.
 type Key = u64;
 
 /// Where the tick is.
@@ -169,7 +170,8 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// Puts an event to happen at `at`, which is no earlier than the last that was taken.
+    /// Puts an event to happen at `at`, which is no earlier than the last that was taken, nor than an end up to which
+    /// none was left.
     #[inline(always)]
     pub fn push(&mut self, at: Time, event: E) {
         let number = self.number();
@@ -213,6 +215,7 @@ impl<E: Copy> EventQueue<E> {
     fn insert_elsewhere(&mut self, entry: Entry<E>) {
         let bucket = entry.bucket();
         if bucket <= self.at_hand {
+            debug_assert_eq!(bucket, self.at_hand, "nothing is put into the past");
             self.late.push(Reverse(entry.key(place(self.current.len()))));
             self.current.push(entry);
         } else {
@@ -360,7 +363,8 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// What was beyond the buckets and is within their reach now gets into its bucket.
+    /// What was beyond the buckets and is within their reach now gets into its bucket: in the order of insertion, if it is
+    /// of one instant, and before anything can be put there that was inserted later.
     #[cold]
     fn bring_back(&mut self) {
         let reach = self.at_hand + BUCKETS;
@@ -419,7 +423,8 @@ fn slot(bucket: u64) -> usize {
 
 /// An index as it is kept.
 fn place(index: usize) -> u32 {
-    u32::try_from(index).expect("fewer events than 2^32 are pending")
+    let place = u32::try_from(index).ok().filter(|place| *place < NONE);
+    place.expect("fewer than 2^32 - 1 events are in one bucket, or chunks in all")
 }
 
 #[cfg(test)]
@@ -464,16 +469,21 @@ mod tests {
     enum Step {
         /// So long after now.
         Push(u64),
+        PushFirst(u64),
         PutTick(Option<u64>),
+        /// The next one.
         Pop,
+        /// The next one up to so long after now; if there is none, that is now.
+        PopUntil(u64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        // Delays of every size: within a bucket, within reach, far beyond; and the very same.
+        // Delays of every size: within a bucket, within reach, far beyond; and the very same, by every way.
         let delay = || {
             prop_oneof![
                 Just(0),
                 Just(1_000_000),
+                (0..4_u64).prop_map(|times| times * 10_000_000_000),
                 0..300_000_u64,
                 0..20_000_000_000_u64,
                 (0..50_u32).prop_map(|bits| 1 << bits)
@@ -481,49 +491,72 @@ mod tests {
         };
         prop_oneof![
             4 => delay().prop_map(Step::Push),
+            1 => delay().prop_map(Step::PushFirst),
             1 => proptest::option::of(delay()).prop_map(Step::PutTick),
-            4 => Just(Step::Pop),
+            3 => Just(Step::Pop),
+            1 => delay().prop_map(Step::PopUntil),
         ]
     }
 
     proptest! {
-        /// A plain heap of times and numbers of insertion is what any queue must agree with.
+        /// A plain heap of times, ties and numbers of insertion is what any queue must agree with.
         #[test]
         fn agrees_with_a_plain_heap(
             steps in proptest::collection::vec(step(), 1..400),
+            shuffles in proptest::option::of(any::<u64>()),
         ) {
-            let mut queue = EventQueue::new(None);
+            use rand::SeedableRng;
+            let mut ties = shuffles.map(ChaCha8Rng::seed_from_u64);
+            let mut queue = EventQueue::new(shuffles.map(ChaCha8Rng::seed_from_u64));
+            let mut tie = || ties.as_mut().map_or(0, |ties| ties.random_range(1..1_u64 << TIE_BITS));
             let mut heap = BinaryHeap::new();
             let mut tick = None;
             let (mut now, mut inserted) = (0, 0);
-            let end = Time::from_nanos(u64::MAX);
             let pops = vec![Step::Pop; steps.len() + 1];
-            for step in steps.into_iter().chain(pops) {
+            for (nth, step) in steps.into_iter().chain(pops).enumerate() {
                 match step {
                     Step::Push(delay) => {
                         queue.push(Time::from_nanos(now + delay), inserted);
-                        heap.push(Reverse((now + delay, inserted)));
+                        heap.push(Reverse((now + delay, tie(), inserted)));
+                        inserted += 1;
+                    }
+                    Step::PushFirst(delay) => {
+                        queue.push_first(Time::from_nanos(now + delay), inserted);
+                        heap.push(Reverse((now + delay, 0, inserted)));
                         inserted += 1;
                     }
                     Step::PutTick(delay) => {
                         let at = delay.map(|delay| now + delay);
                         queue.put_tick(at.map(Time::from_nanos), inserted);
-                        tick = at.map(|at| (at, inserted));
+                        tick = at.map(|at| (at, tie(), inserted));
                         inserted += u64::from(at.is_some());
                     }
-                    Step::Pop => {
+                    Step::Pop | Step::PopUntil(_) => {
+                        let until = if let Step::PopUntil(delay) = step { Some(now + delay) } else { None };
+                        let end = until.unwrap_or(u64::MAX);
                         let next = heap.peek().map(|Reverse(next)| *next);
-                        let expected = [next, tick].into_iter().flatten().min();
+                        let expected = next.into_iter().chain(tick).min().filter(|next| next.0 <= end);
                         if expected.is_some() && expected == tick {
                             tick = None;
-                        } else {
+                        } else if expected.is_some() {
                             heap.pop();
                         }
-                        let popped = pop(&mut queue, end).map(|(at, event)| (at.as_nanos(), event));
-                        prop_assert_eq!(popped, expected);
-                        now = popped.map_or(now, |popped| popped.0);
+                        let popped = pop(&mut queue, Time::from_nanos(end));
+                        let popped = popped.map(|(at, event)| (at.as_nanos(), event));
+                        prop_assert_eq!(popped, expected.map(|(at, _, event)| (at, event)));
+                        now = popped.map(|popped| popped.0).or(until).unwrap_or(now);
                     }
                 }
+                // To look at all buckets takes long.
+                if nth % 64 != 0 {
+                    continue;
+                }
+                let mut pending: Vec<_> = queue.pending().collect();
+                pending.sort_unstable();
+                let mut held: Vec<_> = heap.iter().map(|Reverse(held)| held.2).collect();
+                held.extend(tick.map(|tick| tick.2));
+                held.sort_unstable();
+                prop_assert_eq!(pending, held);
             }
         }
     }

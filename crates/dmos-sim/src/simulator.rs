@@ -41,30 +41,7 @@ pub use trace::{Line, Trace, run_traced};
 /// Takes time in proportion to the events, however many are pending.
 #[must_use]
 pub fn run(scenario: &Scenario) -> RunRecord {
-    run_watched(scenario, |_, _, _| {})
-}
-
-/// Simulates a scenario, and shows every event to `watch` before it happens, with its time and where its message is.
-fn run_watched(scenario: &Scenario, mut watch: impl FnMut(Time, Event, &Mail)) -> RunRecord {
-    let mut simulator = Simulator::new(scenario);
-    let end = Time::ZERO + scenario.duration;
-    let (mut at_this_instant, instant_max) = (0, simulator.instant_max());
-    while let Some(next) = simulator.queue.next_until(end) {
-        let now = next.at;
-        at_this_instant = if now == simulator.now { at_this_instant + 1 } else { 0 };
-        simulator.now = now;
-        simulator.events += 1;
-        let event = simulator.queue.take(next);
-        watch(now, event, &simulator.mail);
-        simulator.happen(event);
-        if at_this_instant > instant_max {
-            simulator.auditor.time_stands_still(now, at_this_instant);
-            break;
-        }
-    }
-    simulator.now = end;
-    simulator.sample();
-    simulator.finish()
+    Simulator::new(scenario).run(|_, _, _| {})
 }
 
 /// Something that happens at a moment.
@@ -141,7 +118,8 @@ struct Simulator<'a> {
     links: Links,
     transits: Sampler,
     work_is_instant: bool,
-    sends_are_instant: bool,
+    /// Whether messages and timers can be let go while a node still acts.
+    lets_go: bool,
     host: Option<Host<Piece>>,
     operator: Option<Operator>,
     script: Script,
@@ -200,7 +178,7 @@ impl<'a> Simulator<'a> {
             links: Links::new(scenario),
             transits: Sampler::new(&scenario.delays.transit, seed, Purpose::Transit, network.nodes()),
             work_is_instant: scenario.work.is_instant(),
-            sends_are_instant: scenario.work.send.is_zero(),
+            lets_go: scenario.work.send.is_zero(),
             host: scenario.work.host.map(|host| Host::new(host.cores.get())),
             operator: scenario.faults.operator.as_ref().map(|operator| Operator::new(operator, seed)),
             script: Script::new(scenario),
@@ -248,6 +226,28 @@ impl<'a> Simulator<'a> {
             self.queue.push_first(at, Event::HealAll);
         }
         self.queue.push(Time::ZERO, Event::Sample);
+    }
+
+    /// Runs to the end, and shows every event to `watch` before it happens, with its time and where its message is.
+    fn run(mut self, mut watch: impl FnMut(Time, Event, &Mail)) -> RunRecord {
+        let end = Time::ZERO + self.scenario.duration;
+        let (mut at_this_instant, instant_max) = (0, self.instant_max());
+        while let Some(next) = self.queue.next_until(end) {
+            let now = next.at;
+            at_this_instant = if now == self.now { at_this_instant + 1 } else { 0 };
+            self.now = now;
+            self.events += 1;
+            let event = self.queue.take(next);
+            watch(now, event, &self.mail);
+            self.happen(event);
+            if at_this_instant > instant_max {
+                self.auditor.time_stands_still(now, at_this_instant);
+                break;
+            }
+        }
+        self.now = end;
+        self.sample();
+        self.finish()
     }
 
     fn happen(&mut self, event: Event) {
@@ -352,12 +352,11 @@ impl<'a> Simulator<'a> {
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
         let Self { slots, links, mail, queue, buffers, mishaps, .. } = self;
         let (now, slot) = (self.now, &mut slots[node.index()]);
-        let is_open =
-            self.sends_are_instant && slot.crash_midway.is_none() && slot.disk.unsynced().is_empty();
+        let is_open = self.lets_go && slot.crash_midway.is_none() && slot.disk.unsynced().is_empty();
         let (epoch, clock, left) = (slot.epoch(), slot.clock, Vec::new());
         let road = Road { now, links, mail, queue };
         let mut outbox = Outbox { road, node, epoch, clock, is_open, left, buffers, mishaps };
-        slot.node.handle(slot.clock.shows(now), input, &mut outbox);
+        slot.hand(now, input, &mut outbox);
         let left = outbox.left;
         while let Some(mishap) = self.mishaps.pop() {
             self.count_mishap(mishap);
@@ -365,13 +364,5 @@ impl<'a> Simulator<'a> {
         if !(is_open && left.is_empty()) {
             self.carry_out(node, left);
         }
-    }
-
-    /// Hands an input to a node, at the time that its clock shows.
-    #[inline(always)]
-    fn give(&mut self, node: NodeId, input: Input<'_>, effects: &mut Vec<Effect>) {
-        let now = self.now;
-        let slot = self.slot_mut(node);
-        slot.node.handle(slot.clock.shows(now), input, effects);
     }
 }

@@ -37,6 +37,7 @@ fn events_allocate_nothing() {
     let never = "protocol.compact_after=null";
     let protocol = events_for_each_allocation("benches/scenarios/protocol.yaml", &[never]);
     assert!(protocol > 50_000, "one allocation in {protocol} events");
+    // What is lost is looked for, in lists made for it.
     let lossy = ["faults.messages.loss=0.001", "faults.messages.duplication=0.001", never];
     let lossy = events_for_each_allocation("benches/scenarios/protocol.yaml", &lossy);
     assert!(lossy > 2_000, "one allocation in {lossy} events");

@@ -57,3 +57,51 @@ impl Effects for Outbox<'_> {
         self.road.queue.push(at, Event::Own { node, epoch, due: Due::Timer(timer) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dmos_core::{Registry, RunRecord, Scenario};
+    use dmos_strategies as _;
+
+    use super::super::{Simulator, Trace};
+
+    /// Six nodes under faults, by the lines of a scenario.
+    fn scenario(seed: u64, faults: &str) -> Scenario {
+        let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
+        let text =
+            format!("network: {{nodes: [{nodes}]}}\nduration: 10min\nseed: {seed}\nfaults: {{{faults}}}\n");
+        let registry = Registry::collect().expect("no duplicates");
+        let loaded = dmos_scenario::parse("test", "test", text, &[], &registry);
+        loaded.unwrap_or_else(|error| panic!("{error}")).scenario
+    }
+
+    fn run(scenario: &Scenario, lets_go: bool) -> (RunRecord, Trace) {
+        let mut simulator = Simulator::new(scenario);
+        simulator.lets_go = lets_go;
+        simulator.run_traced()
+    }
+
+    #[test]
+    fn what_is_let_go_comes_to_the_same_as_what_is_listed() {
+        let wear = |how| {
+            format!("wear: [{{nodes: all, how: {how}, fails_after: {{exponential: 60s}}, back_after: 10s}}]")
+        };
+        let faults = [
+            String::new(),
+            wear("crash"),
+            wear("crash_midway"),
+            wear("freeze"),
+            format!("{}, disks: {{lose_unsynced: true, torn: true, append_fails: 0.01}}", wear("crash")),
+            "messages: {loss: 0.1, duplication: 0.05, reordering: 0.2}".to_owned(),
+            "clocks: {drift: 0.1}".to_owned(),
+            "script: [{at: 60s, split: [[b-1], [fin]]}, {when: delivered, nth: 3, crash: {role: leader}, for: 60s}]".to_owned(),
+        ];
+        for (faults, seed) in faults.iter().flat_map(|faults| (0..3).map(move |seed| (faults, seed))) {
+            let scenario = scenario(seed, faults);
+            let ((record, events), (listed, others)) = (run(&scenario, true), run(&scenario, false));
+            assert!(record.events > 1_000, "{faults}");
+            assert_eq!(events.first_difference(&others), None, "{faults}");
+            assert!(record == listed, "{faults}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dmos_core::{BatchId, Network, NodeId, RequestId, RunRecord, Scenario, Stamp, Time};
 use dmos_node::{Message, Timer};
 
-use super::{Event, Over, Piece, run_watched};
+use super::{Event, Over, Piece, Simulator};
 use crate::lanes::{Due, LaneId};
 use crate::mail::Mail;
 
@@ -22,19 +22,25 @@ pub struct Trace {
 /// Simulates a scenario from beginning to end, and notes its events.
 #[must_use]
 pub fn run_traced(scenario: &Scenario) -> (RunRecord, Trace) {
-    let network = Arc::clone(&scenario.network);
-    let mut trace = Trace { network, events: Vec::new(), mail: Mail::default() };
-    let record = run_watched(scenario, |at, event, mail| {
-        let event = match event {
-            Event::Message { to, from, message } => {
-                let message = trace.mail.put(mail.get(message).clone());
-                Event::Message { to, from, message }
-            }
-            event => event,
-        };
-        trace.events.push((at, event));
-    });
-    (record, trace)
+    Simulator::new(scenario).run_traced()
+}
+
+impl Simulator<'_> {
+    pub(super) fn run_traced(self) -> (RunRecord, Trace) {
+        let network = Arc::clone(&self.scenario.network);
+        let mut trace = Trace { network, events: Vec::new(), mail: Mail::default() };
+        let record = self.run(|at, event, mail| {
+            let event = match event {
+                Event::Message { to, from, message } => {
+                    let message = trace.mail.put(mail.get(message).clone());
+                    Event::Message { to, from, message }
+                }
+                event => event,
+            };
+            trace.events.push((at, event));
+        });
+        (record, trace)
+    }
 }
 
 impl Trace {

@@ -116,12 +116,16 @@ impl Simulator<'_> {
     /// # Panics
     /// For what is no input: an outgoing message, or a plan's thinking.
     fn hand_over(&mut self, node: NodeId, letter: Letter, effects: &mut Vec<Effect>) {
+        let now = self.now;
         match letter {
             Letter::Message { from, message } => {
                 let message = &self.mail.take(message);
-                self.give(node, Input::Message { from, message }, effects);
+                self.slot_mut(node).hand(now, Input::Message { from, message }, effects);
             }
-            Letter::Due(due) => self.give(node, self.input_of(due), effects),
+            Letter::Due(due) => {
+                let input = self.input_of(due);
+                self.slot_mut(node).hand(now, input, effects);
+            }
             Letter::Outgoing { .. } | Letter::Think { .. } => unreachable!("it is work, not an input"),
         }
     }
