@@ -202,7 +202,8 @@ const COUNT: usize = Metric::ALL.len();
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeMetrics {
     values: [u64; COUNT],
-    /// Those that have a value although it is zero, one bit each, of those that only such nodes report.
+    /// Those that have a value although it is zero, one bit each. It is asked for, and kept, where only nodes that
+    /// touched a metric report it.
     zero: u128,
 }
 

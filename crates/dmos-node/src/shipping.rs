@@ -52,7 +52,7 @@ pub(crate) struct Shipping {
     /// How many batches the node has made in all its life.
     made: u32,
     log_entries: u64,
-    /// Sorted by node.
+    /// Consumers that were refused, and may have given up since; sorted by node.
     waiting: Vec<Waiting>,
     next_turn: u64,
     resend_is_set: bool,

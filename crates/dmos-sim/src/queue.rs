@@ -1,11 +1,12 @@
 //! The queue of events: in the order of time, then of insertion, unless ties are shuffled.
 //!
-//! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, those of one instant in
-//! the order of insertion, and only the bucket at hand is sorted. So an event costs the same however many are pending. What is sorted
-//! are keys of one word each, by a sort that merges runs: where delays are few and fixed, a bucket has one run for each
-//! of them. A bucket is a ring of chunks of several events, which go from bucket to bucket: all take as much memory as is
-//! pending at most, and what is in a bucket lies together. What comes within the bucket at hand has its key in a small
-//! heap beside it, and what is later than the buckets reach is in a heap of its own, from which it comes back in time.
+//! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, those of one instant
+//! in the order of insertion, and only the bucket at hand is sorted. So an event costs the same however many are pending.
+//! What is sorted are keys of one word each, by a sort that merges runs: where delays are few and fixed, a bucket has one
+//! run for each of them. A bucket is a ring of chunks of several events, which go from bucket to bucket: all take as much
+//! memory as is pending at most, and what is in a bucket lies together. What comes within the bucket at hand has its key
+//! in a small heap beside it, and what is later than the buckets reach is in a heap of its own, from which it comes back
+//! in time.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -64,7 +65,7 @@ pub struct EventQueue<E> {
     free: u32,
     /// The upper bits of the times in the bucket at hand.
     at_hand: u64,
-    /// The events of the bucket at hand in the order of insertion, those that have happened among them.
+    /// The events of the bucket at hand by their places, those that have happened among them.
     current: Vec<Entry<E>>,
     /// Those that were there when it was sorted, in order.
     sorted: Vec<Key>,
