@@ -21,8 +21,8 @@ fn heartbeats(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("heartbeats");
     group.sample_size(10);
     for (nodes, seconds) in SIZES {
-        let outcome = run(EventQueue::new(None), nodes, seconds);
-        group.throughput(Throughput::Elements(outcome.events));
+        let summary = run(EventQueue::new(None), nodes, seconds);
+        group.throughput(Throughput::Elements(summary.events));
         group.bench_function(BenchmarkId::new("ours", nodes), |bencher| {
             bencher.iter(|| run(EventQueue::new(None), black_box(nodes), seconds));
         });
@@ -34,7 +34,7 @@ fn heartbeats(criterion: &mut Criterion) {
         });
         HANDLED.store(0, Ordering::Relaxed);
         step(ring(nodes), seconds);
-        let (theirs, ours) = (HANDLED.load(Ordering::Relaxed), outcome.events);
+        let (theirs, ours) = (HANDLED.load(Ordering::Relaxed), summary.events);
         assert_eq!(theirs, ours, "the same workload has the same events");
         group.bench_function(BenchmarkId::new("nexosim", nodes), |bencher| {
             bencher.iter_batched(|| ring(nodes), |ring| step(ring, seconds), BatchSize::PerIteration);

@@ -1,7 +1,7 @@
-//! How many instructions the hottest paths take, counted by valgrind: figures that no other load of the machine
+//! How many instructions the hottest paths take, counted by valgrind: metrics that no other load of the machine
 //! disturbs, each with the most that it may be.
 //!
-//! It needs valgrind and the runner of gungraun. A figure that has grown past its limit is a regression, to be mended or
+//! It needs valgrind and the runner of gungraun. A metric that has grown past its limit is a regression, to be mended or
 //! to be explained in the change that raises the limit; one that has fallen is a reason to lower it.
 
 #![expect(missing_docs, reason = "the macros that make benchmarks of functions make modules without a word")]
@@ -46,7 +46,7 @@ fn first_plan(task: &mut Task) -> Flow {
     task.planner.plan(&request, &mut Meter::new(u64::MAX)).expect("a flow")
 }
 
-/// The most instructions that a benchmark may take: the committed figure, and 3 % for another libc or processor.
+/// The most instructions that a benchmark may take: the committed metric, and 3 % for another libc or processor.
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     let limit = instructions + instructions * 3 / 100;
     let mut config = LibraryBenchmarkConfig::default();
@@ -64,21 +64,21 @@ fn bootstrap(mut task: Task) -> (Flow, Task) {
 
 #[library_benchmark]
 #[bench::sticky(args = ("sticky"), setup = planned, config = at_most(36_500_000))]
-fn repair((mut task, mut in_force): (Task, Flow)) -> (Flow, Task) {
-    for node in in_force.working() {
-        for change in [Change::Died(node), Change::Returned(node)] {
+fn repair((mut task, mut active): (Task, Flow)) -> (Flow, Task) {
+    for node in active.assigned_nodes() {
+        for change in [Change::Failed(node), Change::Rejoined(node)] {
             match change {
-                Change::Died(_) => task.alive.remove(node),
+                Change::Failed(_) => task.alive.remove(node),
                 _ => task.alive.insert(node),
             };
             let first = PlanRequest::first(&task.network, &task.alive);
-            let request = PlanRequest { in_force: Some(&in_force), changes: &[change], ..first };
+            let request = PlanRequest { active: Some(&active), changes: &[change], ..first };
             if let Ok(change) = task.planner.replan(&request, &mut Meter::new(u64::MAX)) {
-                in_force = in_force.changed(&change);
+                active = active.changed(&change);
             }
         }
     }
-    (in_force, task)
+    (active, task)
 }
 
 #[library_benchmark]
@@ -105,7 +105,7 @@ fn build() -> Network {
     black_box(sparse_network(200, 3))
 }
 
-fn calm() -> Scenario {
+fn fault_free() -> Scenario {
     protocol(20, 2, 300, false)
 }
 
@@ -118,7 +118,7 @@ fn small() -> Scenario {
 }
 
 #[library_benchmark]
-#[bench::calm(setup = calm, config = at_most(38_100_000))]
+#[bench::fault_free(setup = fault_free, config = at_most(38_100_000))]
 #[bench::faulty(setup = faulty, config = at_most(35_100_000))]
 #[bench::small_no_fail(setup = small, config = at_most(28_100_000))]
 fn run(scenario: Scenario) -> Scenario {

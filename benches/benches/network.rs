@@ -6,7 +6,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dmos_benches::sparse_network;
 use dmos_core::{Network, NodeSet, Registry};
-use dmos_graph::{Makers, NetworkDescription, NodeDescription};
+use dmos_graph::{Feasibility, NetworkDescription, NodeDescription};
 
 fn networks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("network");
@@ -23,8 +23,8 @@ fn networks(criterion: &mut Criterion) {
             bencher.iter(|| black_box(&description).build());
         });
         let all = NodeSet::all(network.node_count());
-        group.bench_function(BenchmarkId::new("makers", &size), |bencher| {
-            bencher.iter(|| Makers::of(black_box(&network), &all));
+        group.bench_function(BenchmarkId::new("producers", &size), |bencher| {
+            bencher.iter(|| Feasibility::of(black_box(&network), &all));
         });
         let text = file(&network);
         if text.len() < dmos_scenario::SIZE_MAX {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dmos_benches::strategy;
 use dmos_core::settings::Protocol;
-use dmos_core::strategy::{Meter, Pace, PlanRequest};
-use dmos_core::{BatchId, ItemId, Network, NodeId, NodeSet, Registry, RequestId, Span, Stamp, Term, Time};
-use dmos_graph::Plant;
+use dmos_core::strategy::{MeanDurations, Meter, PlanRequest};
+use dmos_core::{
+    BatchId, FlowVersion, ItemId, Network, NodeId, NodeSet, Registry, RequestId, Span, Term, Time,
+};
+use dmos_graph::NamedNetwork;
 use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
 
 /// A node that works, what it has in its log, and what comes to it.
@@ -27,7 +29,8 @@ struct Bench {
 impl Bench {
     /// The node in the middle of a chain of three, with its part of the flow.
     fn new() -> Self {
-        let network: Arc<Network> = Arc::new(Plant::ThreeNodes.description().build().expect("a network").0);
+        let network: Arc<Network> =
+            Arc::new(NamedNetwork::ThreeNodes.description().build().expect("a network").0);
         let [supplier, me, consumer] = [0, 1, 2].map(NodeId::new);
         let alive = NodeSet::all(3);
         let mut planner = strategy("memoized", &network);
@@ -43,7 +46,7 @@ impl Bench {
             item: network.makes(me),
         };
         bench.start();
-        let part = Message::Part(Stamp { term: Term(1), version: 1 }, Arc::new(flow.part(me)));
+        let part = Message::Part(FlowVersion { term: Term(1), number: 1 }, Arc::new(flow.assignment(me)));
         bench.give(Input::Message { from: consumer, message: &part });
         bench
     }
@@ -73,13 +76,13 @@ impl Bench {
     /// A batch comes in, is used up in a making, and what is made is asked for, sent and confirmed.
     fn turn(&mut self, serial: u32) {
         let (supplier, consumer) = (self.supplier, self.consumer);
-        let batch = BatchId { maker: supplier, serial };
+        let batch = BatchId { producer: supplier, serial };
         self.hear(supplier, &Message::Sent { request: None, batch, settled: serial });
         self.give(Input::Arrived(batch));
         self.give(Input::Timer(Timer::Stage));
-        let request = RequestId { life: 0, number: serial };
+        let request = RequestId { incarnation: 0, number: serial };
         self.hear(consumer, &Message::Request { request, item: self.item });
-        let made = BatchId { maker: self.node.id(), serial };
+        let made = BatchId { producer: self.node.id(), serial };
         self.hear(consumer, &Message::Waiting(made));
         self.hear(consumer, &Message::Delivered(made));
     }
@@ -93,7 +96,7 @@ fn settings(network: &Arc<Network>) -> Arc<NodeSettings> {
         protocol: Protocol { compact_after: None, ..Protocol::default() },
         flow: registry.flow(&call("memoized"), network).expect("registered"),
         planning_budget: 1_000_000,
-        pace: Pace::default(),
+        mean_durations: MeanDurations::default(),
         seed: 1,
         leader: registry.leader(&call("bully"), network).expect("registered").build().into(),
         candidates: Arc::new([NodeId::new(2)]),
@@ -128,7 +131,7 @@ fn inputs(criterion: &mut Criterion) {
         let mut number = 0;
         bencher.iter(|| {
             number += 1;
-            let request = RequestId { life: 0, number };
+            let request = RequestId { incarnation: 0, number };
             bench.hear(consumer, black_box(&Message::Request { request, item }));
         });
     });

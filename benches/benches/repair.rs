@@ -24,22 +24,22 @@ fn repairs(criterion: &mut Criterion) {
 fn measure(bencher: &mut criterion::Bencher<'_>, name: &str, network: &Network) {
     let mut alive = NodeSet::all(network.node_count());
     let mut planner = strategy(name, network);
-    let mut in_force =
+    let mut active =
         planner.plan(&PlanRequest::first(network, &alive), &mut Meter::new(u64::MAX)).expect("a flow");
-    let working = in_force.working();
+    let working = active.assigned_nodes();
     let mut turns = working.iter().cycle();
     bencher.iter(|| {
         let &node = turns.next().expect("somebody works");
-        for change in [Change::Died(node), Change::Returned(node)] {
+        for change in [Change::Failed(node), Change::Rejoined(node)] {
             match change {
-                Change::Died(_) => alive.remove(node),
+                Change::Failed(_) => alive.remove(node),
                 _ => alive.insert(node),
             };
             let first = PlanRequest::first(network, &alive);
-            let request = PlanRequest { in_force: Some(&in_force), changes: &[change], ..first };
+            let request = PlanRequest { active: Some(&active), changes: &[change], ..first };
             // A flow stays in force where no other is found: the only source has died.
             if let Ok(change) = planner.replan(&request, &mut Meter::new(u64::MAX)) {
-                in_force = in_force.changed(&change);
+                active = active.changed(&change);
             }
         }
     });

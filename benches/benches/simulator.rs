@@ -21,11 +21,11 @@ fn runs(criterion: &mut Criterion) {
         measure(path, &scenario(path));
     }
     for (types, per_type, seconds) in SIZES {
-        measure("calm", &protocol(types, per_type, seconds, false));
+        measure("fault_free", &protocol(types, per_type, seconds, false));
         measure("faults", &protocol(types, per_type, seconds, true));
     }
     // A million nodes, in 3.5 GB.
-    measure("calm", &protocol(10_000, 100, 2, false));
+    measure("fault_free", &protocol(10_000, 100, 2, false));
     group.finish();
 }
 

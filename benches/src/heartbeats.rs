@@ -1,7 +1,7 @@
 //! Heartbeats and nothing else: a workload small enough to be stated in any simulator, so that what carries events can be
 //! compared.
 //!
-//! Nodes stand in a ring. Each asks its four nearest neighbours for a sign of life once a second and notes when it was
+//! Nodes stand in a ring. Each asks its four nearest neighbours for a sign of incarnation once a second and notes when it was
 //! last heard, and makes something twice a second. A message takes a millisecond. The first round of each node is drawn
 //! out evenly over a second. So eleven events a second for each node: a round, four requests, four answers, two makings.
 
@@ -116,7 +116,7 @@ struct Node {
 
 /// What is left of a run, to see that all ways of carrying events come to the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Outcome {
+pub struct RunSummary {
     /// How many events there were.
     pub events: u64,
     /// When neighbours were last heard, over all nodes.
@@ -127,7 +127,7 @@ pub struct Outcome {
 
 /// Runs so many nodes for so many seconds.
 #[must_use]
-pub fn run(mut pending: impl Pending, nodes: u32, seconds: u64) -> Outcome {
+pub fn run(mut pending: impl Pending, nodes: u32, seconds: u64) -> RunSummary {
     let mut all = vec![Node::default(); nodes as usize];
     let neighbour =
         |node: u32, nth: usize| (i64::from(node) + NEIGHBOURS[nth].0).rem_euclid(i64::from(nodes)) as u32;
@@ -161,7 +161,7 @@ pub fn run(mut pending: impl Pending, nodes: u32, seconds: u64) -> Outcome {
         }
     }
     let heard = all.iter().flat_map(|node| node.heard).fold(0_u64, u64::wrapping_add);
-    Outcome { events, heard, made: all.iter().map(|node| node.made).sum() }
+    RunSummary { events, heard, made: all.iter().map(|node| node.made).sum() }
 }
 
 #[cfg(test)]

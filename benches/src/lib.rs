@@ -69,8 +69,9 @@ pub fn protocol(types: u32, nodes_per_type: u32, seconds: u32, faults: bool) -> 
         format!("duration={seconds}s"),
     ];
     if faults {
-        let wear = "[{nodes: all, fails_after: {exponential: 10min}, back_after: {uniform: [20s, 2min]}}]";
-        settings.push(format!("faults.wear={wear}"));
+        let random_failures =
+            "[{nodes: all, time_to_failure: {exponential: 10min}, time_to_repair: {uniform: [20s, 2min]}}]";
+        settings.push(format!("faults.random_failures={random_failures}"));
         settings.push("faults.messages.loss=0.001".to_owned());
     }
     let settings: Vec<Override> =

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use dmos_core::settings::Protocol;
 use dmos_core::{Network, NodeId, Registry, Span, Time};
-use dmos_graph::Plant;
+use dmos_graph::NamedNetwork;
 use dmos_node::codec::{check_log, read_log, read_message, write_record};
 use dmos_node::{Effect, Input, LogState, Node, NodeSettings, Scrapped, Timer};
 use dmos_strategies as _;
@@ -102,12 +102,12 @@ pub fn messages(mut bytes: &[u8]) {
 
 /// What the nodes of a small network have in common.
 fn settings() -> Arc<NodeSettings> {
-    let network: Arc<Network> = Arc::new(Plant::SixNodes.description().build().expect("a network").0);
+    let network: Arc<Network> = Arc::new(NamedNetwork::SixNodes.description().build().expect("a network").0);
     let registry = Registry::collect().expect("no two strategies of one name");
     let call = |text: &str| text.parse().expect("a call");
     let protocol = Protocol { compact_after: std::num::NonZeroU32::new(5), ..Protocol::default() };
     Arc::new(NodeSettings {
-        pace: dmos_core::strategy::Pace::default(),
+        mean_durations: dmos_core::strategy::MeanDurations::default(),
         seed: 1,
         flow: registry.flow(&call("memoized:stand_ins=false"), &network).expect("registered"),
         leader: registry.leader(&call("bully"), &network).expect("registered").build().into(),

@@ -5,29 +5,29 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dmos_core::{
-    BatchId, FlowPart, ItemId, NodeId, RequestId, Requirement, SerialSet, Share, Stamp, Supply, Term,
+    Assignment, BatchId, FlowVersion, ItemId, NodeId, RequestId, Requirement, SerialSet, Share, Supply, Term,
 };
 use dmos_node::codec::{write_message, write_record};
 use dmos_node::log::Promise;
 use dmos_node::{LogRecord, LogState, Message, Order, Standing};
 
-fn batch(maker: usize, serial: u32) -> BatchId {
-    BatchId { maker: NodeId::new(maker), serial }
+fn batch(producer: usize, serial: u32) -> BatchId {
+    BatchId { producer: NodeId::new(producer), serial }
 }
 
 fn request(number: u32) -> RequestId {
-    RequestId { life: 0, number }
+    RequestId { incarnation: 0, number }
 }
 
-fn stamp(version: u32) -> Stamp {
-    Stamp { term: Term(11), version }
+fn version(version: u32) -> FlowVersion {
+    FlowVersion { term: Term(11), number: version }
 }
 
 /// Node 1 of the six makes wood of what node 0 starts, for nodes 2 and 3.
 fn logs() -> Vec<(&'static str, Vec<u8>)> {
     let promised = LogRecord::Promised { batch: batch(1, 0), to: NodeId::new(3), request: request(4) };
-    let life = vec![
-        LogRecord::Obeyed(stamp(1)),
+    let incarnation = vec![
+        LogRecord::Obeyed(version(1)),
         LogRecord::Coming(batch(0, 0)),
         LogRecord::Received(batch(0, 0)),
         LogRecord::Consumed(batch(0, 0)),
@@ -45,7 +45,7 @@ fn logs() -> Vec<(&'static str, Vec<u8>)> {
         stock: SerialSet::from(vec![(30, 32), (35, 40)]),
         promised: [(batch(1, 29), Promise { to: NodeId::new(2), request: request(7) })].into(),
         received: [batch(0, 40), batch(0, 41)].into(),
-        obeyed: stamp(3),
+        obeyed: version(3),
         ..LogState::default()
     };
     let requires = Requirement { item: ItemId::new(0), quantity: 2 };
@@ -61,22 +61,22 @@ fn logs() -> Vec<(&'static str, Vec<u8>)> {
         records.iter().for_each(|record| write_record(record, &mut bytes));
         bytes
     };
-    let mut torn = bytes(&life);
+    let mut torn = bytes(&incarnation);
     torn.truncate(torn.len() - 3);
-    vec![("life", bytes(&life)), ("compacted", bytes(&compacted)), ("torn", torn)]
+    vec![("incarnation", bytes(&incarnation)), ("compacted", bytes(&compacted)), ("torn", torn)]
 }
 
 fn conversations() -> Vec<(&'static str, Vec<u8>)> {
-    let part = FlowPart {
+    let part = Assignment {
         suppliers: Box::new([Supply { item: ItemId::new(0), producer: NodeId::new(0), share: Share::WHOLE }]),
         consumers: Box::new([NodeId::new(2), NodeId::new(3)]),
     };
-    let (part, idle) = (Arc::new(part), Arc::new(FlowPart::default()));
+    let (part, idle) = (Arc::new(part), Arc::new(Assignment::default()));
     let request = |number| Message::Request { request: request(number), item: ItemId::new(1) };
     let sent = |serial, settled| Message::Sent { request: None, batch: batch(0, serial), settled };
     let standing = Standing { orders: 1, requires: None, retired: true };
     let work = [
-        (5, Message::Part(stamp(1), part)),
+        (5, Message::Part(version(1), part)),
         (0, sent(0, 0)),
         (0, sent(1, 1)),
         (0, sent(0, 0)),
@@ -85,17 +85,17 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
         (2, request(0)),
         (2, Message::Waiting(batch(1, 0))),
         (2, Message::Delivered(batch(1, 0))),
-        (0, Message::Unavailable { request: RequestId { life: 0, number: 1 } }),
+        (0, Message::Unavailable { request: RequestId { incarnation: 0, number: 1 } }),
         (0, Message::HeartbeatRequest),
         (0, Message::HeartbeatResponse),
-        (5, Message::Part(Stamp::default(), idle)),
+        (5, Message::Part(FlowVersion::default(), idle)),
     ];
     let office = [
         (5, Message::Leads(NodeId::new(5), Term(17))),
         (4, Message::Leads(NodeId::new(1), Term(19))),
         (2, Message::Suspicion(NodeId::new(3))),
         (3, Message::Return),
-        (3, Message::PartAck(stamp(2))),
+        (3, Message::PartAck(version(2))),
         (3, Message::Standing(Arc::new(standing))),
         (3, Message::StandingAck(Term(19), 1)),
         (5, Message::Election(Box::new([2, 23, 0, 0, 0, 0, 0, 0, 0]))),
@@ -124,26 +124,26 @@ network:
 duration: 1.5min
 flow: {name: memoized, stand_ins: false}
 leader: bully:timeout=1s
-protocol: {retry_after: null, stock_limit: 3, dock: blocking}
+protocol: {retry_after: null, stock_limit: 3, receiving: blocking}
 delays: {message: {uniform: [1ms, 5ms]}, transit: {log_normal: {mean: 1s, sigma: 0.5}}}
-work: {planning_step: 16.5ns, host: {cores: 2}}
+work: {planning_step: 16.5ns, shared_cpu: {cores: 2}}
 faults:
-  operator: {failures: 1/min}
-  wear: [{nodes: all, fails_after: {exponential: 10min}, back_after: 3s, how: freeze}]
+  op_generator: {failures: 1/min}
+  random_failures: [{nodes: all, time_to_failure: {exponential: 10min}, time_to_repair: 3s, how: freeze}]
   script:
     - {at: 1s, crash: joiner-1, for: 2s}
     - {when: leader_elected, nth: 2, wait: 1s, crash_midway: {role: leader}}
-    - {at: 3s, split: [[wood], [joiner-1, joiner-2]], for: 2s}
+    - {at: 3s, partition: [[wood], [joiner-1, joiner-2]], for: 2s}
     - {at: 4s, recipe: {node: joiner-2, needs: {wood: 3}}}
-  messages: {loss: 0.1, held_for: {choice: [1s, 2s]}}
+  messages: {loss: 0.1, delay: {choice: [1s, 2s]}}
   heal_at: 60s
-ties: shuffled
+same_time_order: shuffled
 ";
 
 fn scenarios() -> Vec<(&'static str, Vec<u8>)> {
     let generated =
         "network: {generate: {types: 5, nodes_per_type: 2, complexity: high, seed: 0}}\nduration: 9s\n";
-    let wrong = "network: {plant: six-nodes}\nduration: 9\nfaults: {script: [{at: 1s, crash: wod}]}\n";
+    let wrong = "network: {named: six-nodes}\nduration: 9\nfaults: {script: [{at: 1s, crash: wod}]}\n";
     let files = [("everything", SCENARIO), ("generated", generated), ("wrong", wrong)];
     files.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
 }

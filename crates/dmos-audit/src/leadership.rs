@@ -1,51 +1,51 @@
-//! At most one leader per term, where that is promised, and no older flow in place of a newer.
+//! At most one leader per term, where that is guaranteed, and no older flow in place of a newer.
 
 use std::collections::BTreeMap;
 
-use dmos_core::strategy::Promise;
-use dmos_core::{NodeId, Property, Scenario, Stamp, Term};
+use dmos_core::strategy::Guarantee;
+use dmos_core::{FlowVersion, NodeId, Property, Scenario, Term};
 
-use crate::findings::Findings;
+use crate::violations::Violations;
 
 /// Who led when, and whom nodes obeyed.
 pub(crate) struct Leadership {
-    /// Whether the strategy promises one leader per term.
-    is_promised: bool,
+    /// Whether the strategy guarantees one leader per term.
+    is_guaranteed: bool,
     leaders: BTreeMap<Term, NodeId>,
     /// The latest flow of which each node took over a part.
-    obeyed: Vec<Stamp>,
+    obeyed: Vec<FlowVersion>,
 }
 
 impl Leadership {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         Self {
-            is_promised: scenario.leader.promises(Promise::OneLeaderPerTerm),
+            is_guaranteed: scenario.leader.guarantees(Guarantee::OneLeaderPerTerm),
             leaders: BTreeMap::new(),
-            obeyed: vec![Stamp::default(); scenario.network.node_count()],
+            obeyed: vec![FlowVersion::default(); scenario.network.node_count()],
         }
     }
 
-    pub(crate) fn took_office(&mut self, findings: &mut Findings, node: NodeId, term: Term) {
-        if !self.is_promised {
+    pub(crate) fn took_office(&mut self, violations: &mut Violations, node: NodeId, term: Term) {
+        if !self.is_guaranteed {
             return;
         }
         let leader = *self.leaders.entry(term).or_insert(node);
         if leader != node {
-            findings.add(Property::OneLeaderPerTerm, || {
+            violations.add(Property::OneLeaderPerTerm, || {
                 format!("node {node} takes office in term {term}, in which node {leader} led")
             });
         }
     }
 
-    pub(crate) fn adopted(&mut self, findings: &mut Findings, node: NodeId, stamp: Stamp) {
+    pub(crate) fn adopted(&mut self, violations: &mut Violations, node: NodeId, version: FlowVersion) {
         let obeyed = &mut self.obeyed[node.index()];
-        if stamp < *obeyed {
+        if version < *obeyed {
             let (before, words) =
-                (*obeyed, |stamp: Stamp| format!("{} of term {}", stamp.version, stamp.term));
-            findings.add(Property::NewerFlowWins, || {
-                format!("node {node} takes over flow {}, after flow {}", words(stamp), words(before))
+                (*obeyed, |version: FlowVersion| format!("{} of term {}", version.number, version.term));
+            violations.add(Property::NewerFlowWins, || {
+                format!("node {node} takes over flow {}, after flow {}", words(version), words(before))
             });
         }
-        *obeyed = (*obeyed).max(stamp);
+        *obeyed = (*obeyed).max(version);
     }
 }

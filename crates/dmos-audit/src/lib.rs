@@ -7,40 +7,40 @@
 //! | module | its properties |
 //! |---|---|
 //! | [`observation`] | none: what auditors are told |
-//! | `goods` | each batch is in one place, used up once at most, and made by its recipe |
-//! | `goods/recovery` | logs recover, and add up when they are compacted |
-//! | `goods/scrap` | what a crash destroyed is found, and nothing else; who has retired makes nothing |
-//! | `goods/limits` | promises and logs stay within their limits |
-//! | `goods/promises` | what was promised comes in after the last fault |
+//! | `material` | each batch is in one place, used up once at most, and made by its recipe |
+//! | `material/recovery` | logs recover, and add up when they are compacted |
+//! | `material/scrap` | what a crash destroyed is found, and nothing else; who has retired makes nothing |
+//! | `material/limits` | promises and logs stay within their limits |
+//! | `material/promises` | what was promised comes in after the last fault |
 //! | `leadership` | one leader per term, and newer flows win |
 //! | `flow` | plans use the living, fit their recipes, and are found if there are any |
 //! | `progress` | production resumes after the last fault |
 //! | `sights` | states that a search should come to |
-//! | `findings` | none: collects what is found |
+//! | `violations` | none: collects what is found |
 //!
 //! Architecture invariant: nothing here knows who drives the nodes, or any strategy by name.
 
-mod findings;
 mod flow;
-mod goods;
 mod leadership;
+mod material;
 pub mod observation;
 mod progress;
 mod sights;
+mod violations;
 
-use dmos_core::record::{Finding, GoodsAudit};
+use dmos_core::record::{MaterialBalance, Violation};
 use dmos_core::{NodeId, NodeMetrics, Property, Scenario, Time};
 use dmos_node::{Holdings, LogRecord, Report};
 
 pub use observation::Observation;
 pub use progress::resume_bound;
 
-use findings::Findings;
+use violations::Violations;
 
 /// All auditors of one run.
 pub struct Auditor<'a> {
-    findings: Findings,
-    goods: goods::Goods<'a>,
+    violations: Violations,
+    material: material::Material<'a>,
     leadership: leadership::Leadership,
     flow: flow::Flows<'a>,
     progress: progress::Progress<'a>,
@@ -58,13 +58,13 @@ pub struct NodeAtEnd<'a> {
 /// What auditors have to say at the end.
 pub struct Audit {
     /// Where all batches are.
-    pub goods: GoodsAudit,
+    pub material: MaterialBalance,
     /// What should never have happened.
-    pub findings: Vec<Finding>,
+    pub violations: Vec<Violation>,
     /// The states that were come to, and how often.
     pub reached: Vec<(Property, u64)>,
     /// Why nobody looked whether production resumes, if the scenario is healed and nobody did.
-    pub not_checked: Option<String>,
+    pub liveness_not_checked: Option<String>,
 }
 
 impl<'a> Auditor<'a> {
@@ -72,8 +72,8 @@ impl<'a> Auditor<'a> {
     #[must_use]
     pub fn new(scenario: &'a Scenario) -> Self {
         Self {
-            findings: Findings::default(),
-            goods: goods::Goods::new(scenario),
+            violations: Violations::default(),
+            material: material::Material::new(scenario),
             leadership: leadership::Leadership::new(scenario),
             flow: flow::Flows::new(scenario),
             progress: progress::Progress::new(scenario),
@@ -83,34 +83,34 @@ impl<'a> Auditor<'a> {
 
     /// Something happened at `node`.
     pub fn observe(&mut self, at: Time, node: NodeId, observation: &Observation<'_>) {
-        self.findings.now = at;
-        let findings = &mut self.findings;
+        self.violations.now = at;
+        let violations = &mut self.violations;
         match observation {
             Observation::Started { recovering, log } => {
                 self.sights.started(node, log);
-                self.goods.started(node, *recovering);
+                self.material.started(node, *recovering);
                 self.progress.started(node);
             }
             Observation::Holds(holdings) => {
-                if !holdings.under_way.is_empty() {
-                    self.sights.saw(Property::PromiseRepeated);
+                if !holdings.in_transit.is_empty() {
+                    self.sights.saw(Property::ShipmentResumed);
                 }
-                self.goods.recovered(findings, node, holdings);
+                self.material.recovered(violations, node, holdings);
             }
             Observation::Compacted { before, state } => {
-                self.goods.compacted(findings, node, before, state);
+                self.material.compacted(violations, node, before, state);
             }
             Observation::Crashed(crashed) => {
                 self.sights.crashed(node, *crashed);
                 self.progress.crashed(node);
             }
             Observation::Durable(record) => {
-                self.goods.appended(findings, node, record);
+                self.material.appended(violations, node, record);
                 self.progress.appended(at, node, record);
             }
             Observation::LostAppend(record) => {
                 if matches!(record, LogRecord::Made { .. }) {
-                    self.sights.saw(Property::MakingCutOff);
+                    self.sights.saw(Property::ProductionInterrupted);
                 }
             }
             Observation::Reported(report) => self.reported(node, report),
@@ -119,8 +119,8 @@ impl<'a> Auditor<'a> {
 
     /// The run ends because so many events happened at one instant that there is no end to them.
     pub fn time_stands_still(&mut self, at: Time, events: u64) {
-        self.findings.now = at;
-        self.findings.add(Property::TimePasses, || {
+        self.violations.now = at;
+        self.violations.add(Property::TimeAdvances, || {
             format!("{events} events at this instant, and no end; let messages take some time")
         });
     }
@@ -128,14 +128,14 @@ impl<'a> Auditor<'a> {
     fn reported(&mut self, node: NodeId, report: &Report) {
         match report {
             Report::TookOffice(term) => {
-                self.leadership.took_office(&mut self.findings, node, *term);
+                self.leadership.took_office(&mut self.violations, node, *term);
                 self.sights.took_office(node);
-                self.progress.took_office(self.findings.now, node, *term);
+                self.progress.took_office(self.violations.now, node, *term);
             }
-            Report::Adopted(stamp) => self.leadership.adopted(&mut self.findings, node, *stamp),
+            Report::Adopted(version) => self.leadership.adopted(&mut self.violations, node, *version),
             Report::Struck(_) => {}
             Report::Planned(plan) => {
-                self.flow.planned(&mut self.findings, node, plan);
+                self.flow.planned(&mut self.violations, node, plan);
                 self.sights.planned(plan);
             }
         }
@@ -144,18 +144,18 @@ impl<'a> Auditor<'a> {
     /// Ends the audit.
     #[must_use]
     pub fn finish<'n>(mut self, end: Time, node: impl Fn(NodeId) -> NodeAtEnd<'n>) -> Audit {
-        self.findings.now = end;
-        let network = self.goods.network();
+        self.violations.now = end;
+        let network = self.material.network();
         let nodes: Vec<NodeAtEnd<'_>> = network.nodes().map(node).collect();
         self.sights.count_metrics(nodes.iter().map(|node| node.metrics));
-        let resumed = self.progress.finish(&mut self.findings, end);
+        let resumed = self.progress.finish(&mut self.violations, end);
         self.sights.saw_times(Property::Resumed, u64::from(resumed == Ok(true)));
-        let goods = self.goods.finish(&mut self.findings, end, &nodes);
+        let material = self.material.finish(&mut self.violations, end, &nodes);
         Audit {
-            goods,
-            findings: self.findings.into_vec(),
+            material,
+            violations: self.violations.into_vec(),
             reached: self.sights.into_vec(),
-            not_checked: resumed.err(),
+            liveness_not_checked: resumed.err(),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use dmos_core::faults::Fault;
-use dmos_core::settings::{Dock, Requests};
-use dmos_core::strategy::Promise;
-use dmos_core::{Law, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Term, Time};
-use dmos_graph::Makers;
+use dmos_core::settings::{Receiving, Requests};
+use dmos_core::strategy::Guarantee;
+use dmos_core::{Distribution, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Term, Time};
+use dmos_graph::Feasibility;
 use dmos_node::{LogRecord, Order};
 
-use crate::findings::Findings;
+use crate::violations::Violations;
 
 /// Follows who is up, and when final batches are made.
 pub(crate) struct Progress<'a> {
@@ -76,7 +76,7 @@ impl<'a> Progress<'a> {
 
     /// Ends: whether production was there after the last fault was healed; or why nobody looked. Where nothing
     /// is ever healed there is nothing to look for.
-    pub(crate) fn finish(mut self, findings: &mut Findings, end: Time) -> Result<bool, String> {
+    pub(crate) fn finish(mut self, violations: &mut Violations, end: Time) -> Result<bool, String> {
         let Some(healed) = self.scenario.faults.heal_at else {
             return Ok(false);
         };
@@ -87,7 +87,7 @@ impl<'a> Progress<'a> {
             return Err(format!("it takes {needed:.0} s after `heal_at`, and there are {there:.0} s"));
         }
         self.leader_is_promised()?;
-        self.check_leadership(findings, healed, bound);
+        self.check_leadership(violations, healed, bound);
         let can = self.can_resume()?;
         let mut is_there = true;
         for index in (0..can.len()).filter(|&index| can[index]) {
@@ -97,7 +97,7 @@ impl<'a> Progress<'a> {
                 is_there = false;
                 let (longest, bound) = (longest.as_secs_f64(), bound.as_secs_f64());
                 let item = self.scenario.network.final_items()[index];
-                findings.add(Property::ProductionResumes, || {
+                violations.add(Property::ProductionResumes, || {
                     format!(
                         "no batch of `{}` for {longest:.0} s after the last fault was healed; {bound:.0} s is \
                          the bound",
@@ -109,9 +109,9 @@ impl<'a> Progress<'a> {
         Ok(is_there)
     }
 
-    fn check_leadership(&self, findings: &mut Findings, healed: Time, bound: Span) {
+    fn check_leadership(&self, violations: &mut Violations, healed: Time, bound: Span) {
         if let Some((at, node, term)) = self.last_office.filter(|office| office.0 > healed + bound) {
-            findings.add(Property::LeadershipSettles, || {
+            violations.add(Property::LeadershipSettles, || {
                 let (name, since) = (self.scenario.network.node_name(node), at.since(healed).as_secs_f64());
                 let bound = bound.as_secs_f64();
                 format!(
@@ -127,10 +127,10 @@ impl<'a> Progress<'a> {
         let scenario = self.scenario;
         let up = scenario.candidates.iter().filter(|&&node| self.up.contains(node)).count();
         let has_majority = up > scenario.candidates.len() / 2;
-        match scenario.leader.promises(Promise::LeaderByMajority) {
+        match scenario.leader.guarantees(Guarantee::LeaderByMajority) {
             true if !has_majority => Err("no majority is up of those who may lead"),
-            false if !scenario.leader.promises(Promise::OneLeaderEventually) => {
-                Err("the leader strategy does not promise a leader")
+            false if !scenario.leader.guarantees(Guarantee::OneLeaderEventually) => {
+                Err("the leader strategy does not guarantee a leader")
             }
             _ if up == 0 => Err("nobody is up who may lead"),
             _ => Ok(()),
@@ -140,8 +140,8 @@ impl<'a> Progress<'a> {
     /// Which final items those that are up can make.
     fn can_resume(&self) -> Result<Vec<bool>, &'static str> {
         let scenario = self.scenario;
-        if !scenario.flow.promises(Promise::FindsFlow) {
-            return Err("the flow strategy does not promise a flow");
+        if !scenario.flow.guarantees(Guarantee::FindsFlow) {
+            return Err("the flow strategy does not guarantee a flow");
         }
         let changed = self.recipes.iter().map(|(&node, requires)| (node, &requires[..]));
         let network = scenario.network.with_requirements(changed);
@@ -150,26 +150,26 @@ impl<'a> Progress<'a> {
         for node in self.retired.iter() {
             at_work.remove(node);
         }
-        let makers = Makers::of(&network, &at_work);
-        let finals: Vec<bool> = network.final_items().iter().map(|&item| makers.can_make(item)).collect();
+        let producers = Feasibility::of(&network, &at_work);
+        let finals: Vec<bool> = network.final_items().iter().map(|&item| producers.can_make(item)).collect();
         if finals.contains(&true) { Ok(finals) } else { Err("those that are up cannot make a final item") }
     }
 }
 
 /// Within what time a batch of each final item must be made, whatever happened before; none where there is no
-/// saying: if work takes time, nothing is sent again, stock has no limit, a law draws very long times, or
+/// saying: if work takes time, nothing is sent again, stock has no limit, a distribution draws very long times, or
 /// messages may pile up because the dock blocks or everything is asked for in every cycle.
 ///
-/// It allows for finding out who is dead, electing a leader and telling everybody, and then for every stock to
+/// It allows for violation out who is dead, electing a leader and telling everybody, and then for every stock to
 /// be filled before the final node gets anything.
 #[must_use]
 pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     let protocol = &scenario.protocol;
-    let piles_up = protocol.dock == Dock::Blocking || protocol.requests == Requests::EveryCycle;
+    let piles_up = protocol.receiving == Receiving::Blocking || protocol.requests == Requests::EveryCycle;
     if !scenario.work.is_instant() || piles_up {
         return None;
     }
-    let retry = protocol.retry_after?.max(protocol.retry_at_most);
+    let retry = protocol.retry_after?.max(protocol.retry_max);
     let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
     let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
     let settle = (protocol.suspect_after + rounds) * 3 + retry * 4 + message * 20;
@@ -179,15 +179,15 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     Some(settle + period * makings(scenario, limit))
 }
 
-/// The longest that a law draws; of those without an end five times their mean, unless they go far beyond it.
-fn longest(law: &Law) -> Option<Span> {
-    match law {
-        Law::Fixed(span) => Some(*span),
-        Law::Choice(spans) => Some(spans.iter().copied().max().unwrap_or_default()),
-        Law::Uniform(_, to) => Some(*to),
-        Law::Weibull { shape, .. } if *shape < 0.8 => None,
-        Law::LogNormal { sigma, .. } if *sigma > 0.7 => None,
-        law => Some(law.mean() * 5),
+/// The longest that a distribution draws; of those without an end five times their mean, unless they go far beyond it.
+fn longest(distribution: &Distribution) -> Option<Span> {
+    match distribution {
+        Distribution::Fixed(span) => Some(*span),
+        Distribution::Choice(spans) => Some(spans.iter().copied().max().unwrap_or_default()),
+        Distribution::Uniform(_, to) => Some(*to),
+        Distribution::Weibull { shape, .. } if *shape < 0.8 => None,
+        Distribution::LogNormal { sigma, .. } if *sigma > 0.7 => None,
+        distribution => Some(distribution.mean() * 5),
     }
 }
 
@@ -197,11 +197,11 @@ fn makings(scenario: &Scenario, limit: u64) -> u64 {
     let mut needed = vec![0_u64; network.item_count()];
     let mut total = 0_u64;
     let changed = changed_recipes(scenario);
-    for &item in network.making_order().iter().rev() {
+    for &item in network.topological_order().iter().rev() {
         let is_final = network.final_items().contains(&item);
         let batches = needed[item.index()] + if is_final { 1 } else { limit };
         let producers = network.producers(item);
-        let yields = producers.iter().map(|&node| u64::from(network.quantity_made(node))).min().unwrap_or(1);
+        let yields = producers.iter().map(|&node| u64::from(network.yield_per_run(node))).min().unwrap_or(1);
         let makings = batches.div_ceil(yields);
         total = total.saturating_add(makings);
         for (required, quantity) in dearest(network, &changed, producers) {

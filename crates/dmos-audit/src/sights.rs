@@ -44,8 +44,8 @@ impl<'a> Sights<'a> {
     pub(crate) fn crashed(&mut self, node: NodeId, crashed: Crashed) {
         self.up.remove(node);
         self.saw_if(Property::LeaderCrashed, crashed.leads);
-        self.saw_if(Property::PlanCutOff, crashed.leads && crashed.is_planning);
-        self.saw_if(Property::TransitCutOff, crashed.awaits_batches);
+        self.saw_if(Property::PlanInterrupted, crashed.leads && crashed.is_planning);
+        self.saw_if(Property::TransitInterrupted, crashed.awaits_batches);
     }
 
     pub(crate) fn took_office(&mut self, node: NodeId) {
@@ -54,21 +54,24 @@ impl<'a> Sights<'a> {
     }
 
     pub(crate) fn planned(&mut self, plan: &PlanReport) {
-        self.saw_if(Property::NoFlowThere, plan.flow.as_ref().is_err_and(|no_flow| !no_flow.gave_up()));
+        self.saw_if(
+            Property::Infeasible,
+            plan.flow.as_ref().is_err_and(|no_flow| !no_flow.is_inconclusive()),
+        );
         let struck = self.network.nodes().any(|node| self.up.contains(node) && !plan.alive.contains(node));
-        self.saw_if(Property::LiveNodeStruck, struck);
+        self.saw_if(Property::LiveNodeRemoved, struck);
         let edges = plan.flow.iter().flat_map(|flow| flow.edges());
         let dead = edges.flat_map(|edge| [edge.producer, edge.consumer]).any(|node| !self.up.contains(node));
-        self.saw_if(Property::DeadNodePlanned, dead);
+        self.saw_if(Property::FailedNodePlanned, dead);
         // Networks are copied only for a changed recipe.
         self.saw_if(Property::RecipePlanned, !std::ptr::eq(&*plan.network, self.network));
     }
 
     pub(crate) fn count_metrics<'m>(&mut self, nodes: impl Iterator<Item = &'m NodeMetrics>) {
         for metrics in nodes {
-            self.saw_times(Property::OlderPartRefused, metrics.get(Metric::PartsRefused));
+            self.saw_times(Property::OlderAssignmentRefused, metrics.get(Metric::AssignmentsRefused));
             self.saw_times(Property::DuplicateRecognised, metrics.get(Metric::DuplicatesRecognised));
-            self.saw_times(Property::OtherSupplierAsked, metrics.get(Metric::RequestsRedirected));
+            self.saw_times(Property::OrderRedirected, metrics.get(Metric::RequestsRedirected));
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dmos_audit::observation::{Crashed, FoundLog};
 use dmos_audit::{Auditor, NodeAtEnd, Observation, resume_bound};
 use dmos_core::{
-    BatchId, Flow, ItemId, NodeId, NodeMetrics, NodeSet, Property, Registry, Scenario, SerialSet, Span,
-    Stamp, SupplyEdge, Term, Time,
+    BatchId, Flow, FlowVersion, ItemId, NodeId, NodeMetrics, NodeSet, Property, Registry, Scenario,
+    SerialSet, Span, SupplyEdge, Term, Time,
 };
 use dmos_node::{Holdings, LogRecord, PlanReport, Report};
 use dmos_strategies as _;
@@ -33,7 +33,7 @@ fn audit(scenario: &Scenario, events: &[Event<'_>]) -> Vec<Property> {
     let metrics = NodeMetrics::default();
     let end = |_| NodeAtEnd { holdings: None, metrics: &metrics };
     let audit = auditor.finish(Time::ZERO + scenario.duration, end);
-    audit.findings.iter().map(|finding| finding.property).collect()
+    audit.violations.iter().map(|violation| violation.property).collect()
 }
 
 fn at(second: u64) -> Time {
@@ -62,8 +62,8 @@ fn plan(scenario: &Scenario, alive: &[usize], edges: Option<&[(usize, usize, usi
         alive: set,
         flow: edges
             .map(|edges| Arc::new(Flow::new(edges.iter().map(edge).collect())))
-            .ok_or(dmos_core::NoFlow::Unmakeable(ItemId::new(2))),
-        in_force: true,
+            .ok_or(dmos_core::NoFlow::Infeasible(ItemId::new(2))),
+        active: true,
     }))
 }
 
@@ -80,7 +80,7 @@ fn two_leaders_of_one_term_are_found() {
 #[test]
 fn an_older_flow_in_place_of_a_newer_is_found() {
     let scenario = scenario();
-    let adopted = |term, version| Report::Adopted(Stamp { term: Term(term), version });
+    let adopted = |term, version| Report::Adopted(FlowVersion { term: Term(term), number: version });
     let (old, new, newest) = (adopted(3, 2), adopted(3, 3), adopted(4, 1));
     assert_eq!(audit(&scenario, &[report(1, 0, &old), report(2, 0, &new), report(3, 0, &newest)]), []);
     let crash = (2, 0, Observation::Crashed(Crashed::default()));
@@ -96,19 +96,28 @@ fn plans_with_the_dead_and_plans_that_do_not_fit_are_found() {
     };
     let whole: &[_] = &[(0, 1, 0), (1, 3, 1)];
     assert_eq!(found(&[0, 1, 3], Some(whole)), []);
-    assert_eq!(found(&[0, 3], Some(whole)), [Property::PlannedAmongTheLiving]);
-    assert_eq!(found(&[0, 1, 3], Some(&[(1, 3, 1)])), [Property::FlowFits], "the door maker has no wood");
-    assert_eq!(found(&[0, 1, 3], Some(&[(0, 1, 0), (0, 3, 1)])), [Property::FlowFits], "wood is no door");
-    assert_eq!(found(&[0, 3], None), [], "without a door maker there is no flow");
+    assert_eq!(found(&[0, 3], Some(whole)), [Property::PlanUsesLiveNodes]);
+    assert_eq!(
+        found(&[0, 1, 3], Some(&[(1, 3, 1)])),
+        [Property::FlowMatchesRecipes],
+        "the door producer has no wood"
+    );
+    assert_eq!(
+        found(&[0, 1, 3], Some(&[(0, 1, 0), (0, 3, 1)])),
+        [Property::FlowMatchesRecipes],
+        "wood is no door"
+    );
+    assert_eq!(found(&[0, 3], None), [], "without a door producer there is no flow");
     assert_eq!(found(&[0, 2, 3], None), [Property::FlowFound]);
 }
 
 #[test]
 fn a_node_that_recovers_to_something_else_is_found() {
     let scenario = scenario();
-    let made = LogRecord::Made { first: BatchId { maker: NodeId::new(0), serial: 0 }, count: 1, inputs: 0 };
+    let made =
+        LogRecord::Made { first: BatchId { producer: NodeId::new(0), serial: 0 }, count: 1, inputs: 0 };
     let recovers = |stock: Vec<(u32, u32)>| {
-        let holdings = Holdings { stock: SerialSet::from(stock), under_way: vec![], received: vec![] };
+        let holdings = Holdings { stock: SerialSet::from(stock), in_transit: vec![], received: vec![] };
         let started = Observation::Started { recovering: true, log: FoundLog::default() };
         let events =
             [(1, 0, Observation::Durable(&made)), (2, 0, started), (2, 0, Observation::Holds(holdings))];
@@ -126,7 +135,7 @@ fn production_that_does_not_resume_is_found() {
     assert!((60..3_600 / 4).contains(&bound), "{bound}");
     let started = |node| (0, node, Observation::Started { recovering: false, log: FoundLog::default() });
     let house =
-        |serial| LogRecord::Made { first: BatchId { maker: NodeId::new(3), serial }, count: 1, inputs: 0 };
+        |serial| LogRecord::Made { first: BatchId { producer: NodeId::new(3), serial }, count: 1, inputs: 0 };
     let houses: Vec<LogRecord> = (0..1_000).map(house).collect();
     // Houses are made out of nothing here, which other auditors find.
     let resumes = |down: &[usize], until: u64| {
@@ -139,6 +148,6 @@ fn production_that_does_not_resume_is_found() {
     assert!(resumes(&[], 3_600));
     assert!(!resumes(&[], 3_600 - 2 * bound), "it stopped before the end");
     assert!(!resumes(&[], 0), "it never began");
-    assert!(resumes(&[1, 2], 0), "without a door maker it cannot");
+    assert!(resumes(&[1, 2], 0), "without a door producer it cannot");
     assert!(!resumes(&[1], 0), "with one it can");
 }

@@ -116,7 +116,7 @@ pub(crate) struct ExperimentArguments {
     /// What the others are compared with: `flow/leader`, or `flow` [default: the first of each].
     #[arg(long, value_name = "A/X")]
     pub(crate) baseline: Option<String>,
-    /// Rank by this; may be given several times [default: final_batches].
+    /// Rank by this; may be given several times [default: finished_goods].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) metric: Vec<String>,
     /// Run each this long, for example `90s` or `10min`.
@@ -130,7 +130,7 @@ pub(crate) struct ExperimentArguments {
 /// How an answer is printed.
 #[derive(Debug, Args)]
 pub(crate) struct AnswerArguments {
-    /// How to print; `runs` prints the figures of every run as CSV.
+    /// How to print; `runs` prints the metrics of every run as CSV.
     #[arg(long, default_value = "table")]
     pub(crate) format: AnswerFormat,
     /// Show so many rows of each table, and the baseline; 0 shows all.
@@ -334,7 +334,7 @@ pub(crate) struct PlanArguments {
     /// Say what is different from the plan of another strategy: `name` or `name:parameter=value,...`.
     #[arg(long, value_name = "OTHER")]
     pub(crate) diff: Option<StrategyCall>,
-    /// List so many of the cheapest plans with one maker for each item, whatever the strategy.
+    /// List so many of the cheapest plans with one producer for each item, whatever the strategy.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) best: usize,
     /// How to print.

@@ -21,9 +21,9 @@
 
 mod args;
 mod commands;
-mod conducted;
-mod failure;
+mod error;
 mod output;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ use dmos_exec as _;
 use dmos_strategies as _;
 
 use args::{Arguments, Command};
-use failure::Failure;
+use error::CliError;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -52,8 +52,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let registry = Registry::collect().map_err(|error| Failure::Input(error.to_string()))?;
+fn run(arguments: &Arguments) -> Result<(), CliError> {
+    let registry = Registry::collect().map_err(|error| CliError::Input(error.to_string()))?;
     match &arguments.command {
         Command::Run(arguments) => commands::run::run(arguments, &registry),
         Command::Compare(arguments) => commands::compare::run(arguments, &registry),

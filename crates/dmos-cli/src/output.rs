@@ -4,20 +4,20 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Writes data to stdout. A reader that has seen enough and closes the pipe ends the program.
-pub(crate) fn print(data: &str) -> Result<(), Failure> {
+pub(crate) fn print(data: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::ReaderGone,
-        _ => Failure::Output(format!("cannot write to stdout: {error}")),
+        io::ErrorKind::BrokenPipe => CliError::ReaderGone,
+        _ => CliError::Output(format!("cannot write to stdout: {error}")),
     })
 }
 
 /// Writes data to stdout as JSON on one line.
-pub(crate) fn print_json(data: &impl Serialize) -> Result<(), Failure> {
-    let json = serde_json::to_string(data).map_err(|error| Failure::Output(error.to_string()))?;
+pub(crate) fn print_json(data: &impl Serialize) -> Result<(), CliError> {
+    let json = serde_json::to_string(data).map_err(|error| CliError::Output(error.to_string()))?;
     print(&(json + "\n"))
 }
 

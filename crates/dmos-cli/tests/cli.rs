@@ -286,7 +286,7 @@ fn plans_are_counted_and_the_cheapest_listed() {
     assert!(rated.is_some(), "{plan}");
     assert_eq!(plan["plans"]["best"].as_array().map(Vec::len), Some(4));
     let unlike = json(&["plan", BICYCLES, "--format", "json"]);
-    assert_eq!(unlike.get("plans"), None, "makers of one item have unlike recipes");
+    assert_eq!(unlike.get("plans"), None, "producers of one item have unlike recipes");
     let seeds = json(&["plan", SMALL, "--set", "network.generate.types=20", "--format", "json"]);
     assert_eq!(seeds["plans"]["count"], "262144");
 }
@@ -338,8 +338,8 @@ fn a_program_that_fails_does_not_break_the_run() {
     let output = dmos(&["run", DOORS, "--flow", "exec:command=no-such-program", "--format", "json"]);
     assert!(output.status.success());
     let run: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(run["final_batches"], 0);
-    let why = run["plans"][0]["gave_up"].as_str().expect("a reason");
+    assert_eq!(run["finished_goods"], 0);
+    let why = run["plans"][0]["is_inconclusive"].as_str().expect("a reason");
     assert!(
         why.starts_with("the planner `no-such-program` failed: `no-such-program` cannot be started"),
         "{why}"
@@ -401,7 +401,7 @@ fn errors_show_place_and_remedy() {
         ("node", format!("{BASE}duration: 10s\nfaults:\n  script:\n    - {{at: 5s, crash: dor}}\n")),
         ("strategy", format!("{BASE}duration: 10s\nflow: memoised\n")),
         ("parameter", format!("{BASE}duration: 10s\nleader: {{name: bully, timeout: 5}}\n")),
-        ("rate", format!("{BASE}duration: 10s\nfaults: {{operator: {{failures: -1/min}}}}\n")),
+        ("rate", format!("{BASE}duration: 10s\nfaults: {{op_generator: {{failures: -1/min}}}}\n")),
         ("zero", format!("{BASE}duration: 10s\nprotocol: {{cycle: 0s}}\n")),
         ("empty", "network: {nodes: []}\nduration: 10s\n".to_owned()),
         (
@@ -429,8 +429,8 @@ fn errors_in_faults_show_place_and_remedy() {
         "{at: 1s, crash: door, by: 2s}",
         "{at: 1s, crash: {role: leeder}}",
         "{at: 1s, crash: {producer_of: dor}}",
-        "{at: 1s, cut: {from: [], to: [door]}}",
-        "{at: 1s, split: [[wood]]}",
+        "{at: 1s, one_way_partition: {from: [], to: [door]}}",
+        "{at: 1s, partition: [[wood]]}",
         "{at: 1s, recipe: {node: wood, needs: [door]}}",
         "{at: 1s, recipe: {node: door, needs: {wood: 0}}}",
         "{at: 1s, add: wood}, {at: 1s, add: wood}",
@@ -440,11 +440,11 @@ fn errors_in_faults_show_place_and_remedy() {
         "messages: {loss: 1.5}",
         "messages: {loss: 0.6, duplication: 0.6}",
         "clocks: {drift: 0.9}",
-        "disks: {append_fails: -1}",
-        "wear: [{nodes: [dor], fails_after: 1s, back_after: 1s}]",
-        "wear: [{nodes: all, fails_after: {weibull: {mean: 1s, shape: 0}}, back_after: 1s}]",
-        "wear: [{nodes: every, fails_after: 1s, back_after: 1s}]",
-        "goods: {stock: burnt}",
+        "disks: {append_failure: -1}",
+        "random_failures: [{nodes: [dor], time_to_failure: 1s, time_to_repair: 1s}]",
+        "random_failures: [{nodes: all, time_to_failure: {weibull: {mean: 1s, shape: 0}}, time_to_repair: 1s}]",
+        "random_failures: [{nodes: every, time_to_failure: 1s, time_to_repair: 1s}]",
+        "material: {stock: burnt}",
     ];
     let script = entries.map(|entry| format!("script: [{entry}]"));
     let shown: Vec<String> = script
@@ -471,16 +471,16 @@ fn find(directory: &Path, setting: &str) -> PathBuf {
 #[test]
 fn what_a_search_finds_is_replayed_and_made_small() {
     let directory = tempfile::tempdir().expect("a place for temporary files");
-    let file = find(directory.path(), "protocol.readmission=never");
+    let file = find(directory.path(), "protocol.rejoin=never");
     let path = file.to_str().expect("UTF-8");
     let replayed = dmos(&["run", path, "--strict"]);
     assert_eq!(replayed.status.code(), Some(1), "{}", text_of(&replayed));
     assert!(text_of(&replayed).contains("production_resumes, at "), "{}", text_of(&replayed));
-    assert_eq!(dmos(&["run", path]).status.code(), Some(0), "without --strict a finding is a warning");
+    assert_eq!(dmos(&["run", path]).status.code(), Some(0), "without --strict a violation is a warning");
     let small = succeed(&["shrink", path]);
     let written = fs::read_to_string(file.with_extension("small.yaml")).expect("it is written");
     assert_eq!(written, small);
-    assert!(small.lines().count() < 30 && small.contains("readmission: never"), "{small}");
+    assert!(small.lines().count() < 30 && small.contains("rejoin: never"), "{small}");
     let again = dmos(&["run", file.with_extension("small.yaml").to_str().expect("UTF-8"), "--strict"]);
     assert_eq!(again.status.code(), Some(1));
     let clean = dmos(&["shrink", DOORS]);
@@ -500,8 +500,8 @@ fn a_search_without_a_finding_says_where_it_came_to() {
     assert!(one["reached"].as_array().expect("a list").len() > 5);
     let given = json(&["fuzz", DOORS, "--runs", "5", "--format", "json"]);
     assert_eq!(given["runs"], 5);
-    let calm = json(&["fuzz", "--runs", "20", "--set", "faults={}", "--format", "json"]);
-    assert_eq!(calm["faults"].as_array().map(Vec::len), Some(0), "what is set is not drawn");
+    let fault_free = json(&["fuzz", "--runs", "20", "--set", "faults={}", "--format", "json"]);
+    assert_eq!(fault_free["faults"].as_array().map(Vec::len), Some(0), "what is set is not drawn");
     let timed = json(&["fuzz", "--runs", "100000000", "--time", "1ms", "--format", "json"]);
     assert!(timed["runs"].as_u64().expect("a number") < 10_000);
 }

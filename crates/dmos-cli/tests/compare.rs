@@ -265,7 +265,7 @@ fn what_cannot_be_compared_is_refused_with_place_and_remedy() {
         &["compare", doors, "--baseline", "backup", "--flow", "memoized"],
         "not among those compared: memoized",
     );
-    says(&["compare", doors, "--metric", "final_batch"], "did you mean `final_batches`?");
+    says(&["compare", doors, "--metric", "final_batch"], "did you mean `finished_goods`?");
     says(&["compare", doors, "experiments/failure-rates.yaml"], "stands alone");
     says(&["run", "experiments/failure-rates.yaml"], "`dmos compare experiments/failure-rates.yaml` runs it");
     let directory = place();
@@ -291,9 +291,10 @@ fn an_answer_says_what_does_not_vary() {
     let what = ["compare", "scenarios/seed/small-low-failure.yaml", "--flow", "memoized", "--seeds", "1..2"];
     let short = ["--duration", "30s"];
     assert!(
-        succeed(&[&what[..], &short].concat()).contains("CAUTION: in small-low-failure the operator draws")
+        succeed(&[&what[..], &short].concat())
+            .contains("CAUTION: in small-low-failure the op_generator draws")
     );
-    let varied = [&what[..], &short, &["--set", "faults.operator.seed=null"]].concat();
+    let varied = [&what[..], &short, &["--set", "faults.op_generator.seed=null"]].concat();
     assert!(!succeed(&varied).contains("CAUTION"));
 }
 
@@ -304,7 +305,7 @@ fn an_experiments_file_is_crossed_and_can_be_narrowed() {
     let arguments = [&["compare", "experiments/failure-rates.yaml"], &narrowed[..]].concat();
     let json: Value = serde_json::from_str(&succeed(&arguments)).expect("JSON");
     assert_eq!(json["runs"].as_u64(), Some(3 * 2 * 2));
-    assert_eq!(json["axes"]["cases"][0], "two-ways [fails_after={exponential: 60min}]");
+    assert_eq!(json["axes"]["cases"][0], "two-ways [time_to_failure={exponential: 60min}]");
     assert!(succeed(&["check", "experiments/failure-rates.yaml"]).contains("240 runs"));
 }
 
@@ -337,7 +338,7 @@ fn what_got_worse_is_seen() {
     fs::write(&finished, text.lines().map(better).collect::<String>()).expect("written");
     let (code, stdout, stderr) = dmos(&["compare", "--against", &out]);
     assert_eq!(code, 1, "{stdout}{stderr}");
-    assert!(stdout.contains("final_batches") && stdout.contains("worse"), "{stdout}");
+    assert!(stdout.contains("finished_goods") && stdout.contains("worse"), "{stdout}");
     assert!(stderr.contains("something got worse"), "{stderr}");
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dmos_compare::{Better, RunMetric};
-use dmos_core::faults::{ClockFaults, DiskFaults, GoodsInCrash, Operator};
+use dmos_core::faults::{ClockFaults, DiskFaults, MaterialInCrash, OpGenerator};
 use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Metric, Property, Registry};
 use dmos_strategies as _;
@@ -101,7 +101,7 @@ fn variants() -> Vec<Variant> {
 }
 
 /// What the table shows of a run.
-fn figures(run: &Value) -> Vec<(&'static str, f64)> {
+fn metrics(run: &Value) -> Vec<(&'static str, f64)> {
     let sum = |metric: &str| -> f64 {
         let nodes = run["nodes"].as_object().expect("nodes");
         nodes.values().filter_map(|node| node[metric].as_f64()).sum()
@@ -109,10 +109,10 @@ fn figures(run: &Value) -> Vec<(&'static str, f64)> {
     let mean = |metric: &str| run["metrics"][metric]["mean"].as_f64().unwrap_or(0.0);
     let crashes =
         run["fault_counts"].as_array().expect("counts").iter().find(|count| count["kind"] == "crash");
-    let findings = run["findings"].as_array().map_or(0, Vec::len);
+    let violations = run["violations"].as_array().map_or(0, Vec::len);
     vec![
-        ("final batches", run["final_batches"].as_f64().unwrap_or(0.0)),
-        ("batches made", run["goods"]["made"].as_f64().unwrap_or(0.0)),
+        ("final batches", run["finished_goods"].as_f64().unwrap_or(0.0)),
+        ("batches made", run["material"]["made"].as_f64().unwrap_or(0.0)),
         ("crashes", crashes.map_or(0.0, |count| count["effective"].as_f64().unwrap_or(0.0))),
         ("total_manufacture_cycles, mean", mean("total_manufacture_cycles")),
         ("successful_manufacture_cycles", sum("successful_manufacture_cycles")),
@@ -132,13 +132,13 @@ fn figures(run: &Value) -> Vec<(&'static str, f64)> {
         ("wal_recovered_outbound_batches", sum("wal_recovered_outbound_batches")),
         ("wal_ghost_inbound_batches", sum("wal_ghost_inbound_batches")),
         ("wal_ghost_outbound_batches", sum("wal_ghost_outbound_batches")),
-        ("lost", run["goods"]["lost"].as_f64().unwrap_or(0.0)),
-        ("used twice", run["goods"]["consumed_twice"].as_f64().unwrap_or(0.0)),
-        ("findings", findings as f64),
+        ("lost", run["material"]["lost"].as_f64().unwrap_or(0.0)),
+        ("used twice", run["material"]["consumed_twice"].as_f64().unwrap_or(0.0)),
+        ("violations", violations as f64),
     ]
 }
 
-/// A table of the means of each figure over the runs of each variant.
+/// A table of the means of each metric over the runs of each variant.
 fn failure_table(scenario: &str) -> String {
     let variants = variants();
     let columns: Vec<Vec<(&str, f64)>> = variants
@@ -146,9 +146,9 @@ fn failure_table(scenario: &str) -> String {
         .map(|variant| {
             let runs = runs(scenario, variant);
             assert_eq!(runs.len(), 20, "{scenario}, {}", variant.0);
-            let mut sums = figures(&runs[0]);
+            let mut sums = metrics(&runs[0]);
             for run in &runs[1..] {
-                sums.iter_mut().zip(figures(run)).for_each(|(sum, figure)| sum.1 += figure.1);
+                sums.iter_mut().zip(metrics(run)).for_each(|(sum, metric)| sum.1 += metric.1);
             }
             sums.iter_mut().for_each(|sum| sum.1 /= runs.len() as f64);
             sums
@@ -195,19 +195,19 @@ fn flow_table(scenario: &str, strategies: &[Value]) -> String {
         let name = flow["name"].as_str().expect("a name");
         let runs = runs(scenario, &(name.to_owned(), vec!["--flow".to_owned(), name.to_owned()]));
         assert_eq!(runs.len(), 20, "{scenario}, {name}");
-        let total = |figure: &dyn Fn(&Value) -> f64| runs.iter().map(figure).sum::<f64>();
+        let total = |metric: &dyn Fn(&Value) -> f64| runs.iter().map(metric).sum::<f64>();
         let metric = |metric: &'static str| {
             total(&|run| {
                 let nodes = run["nodes"].as_object().expect("nodes");
                 nodes.values().filter_map(|node| node[metric].as_f64()).sum()
             })
         };
-        let finals = total(&|run| run["final_batches"].as_f64().expect("a number"));
+        let finals = total(&|run| run["finished_goods"].as_f64().expect("a number"));
         let plans = metric("plans_computed");
         format!(
             "| `{name}` | {:.1} | {:.0} | {:.0} | {:.1} | {:.0} |\n",
             finals / 20.0,
-            total(&|run| run["goods"]["made"].as_f64().expect("a number")) / 20.0,
+            total(&|run| run["material"]["made"].as_f64().expect("a number")) / 20.0,
             metric("sent_messages") / finals,
             plans / 20.0,
             metric("planning_steps") / plans,
@@ -237,11 +237,11 @@ fn every_setting_is_explained_with_its_default() {
     let text = read("docs/scenarios.md");
     let protocol = serde_json::to_value(Protocol::default()).expect("JSON");
     let work = serde_json::to_value(Work::default()).expect("JSON");
-    let operator = serde_json::to_value(Operator::default()).expect("JSON");
+    let op_generator = serde_json::to_value(OpGenerator::default()).expect("JSON");
     let disks = serde_json::to_value(DiskFaults::default()).expect("JSON");
     let clocks = serde_json::to_value(ClockFaults::default()).expect("JSON");
-    let goods = serde_json::to_value(GoodsInCrash::default()).expect("JSON");
-    for settings in [protocol, work, operator, disks, clocks, goods] {
+    let material = serde_json::to_value(MaterialInCrash::default()).expect("JSON");
+    for settings in [protocol, work, op_generator, disks, clocks, material] {
         for (field, default) in settings.as_object().expect("fields") {
             let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
             let row = format!("| `{field}` | `{default}` |");

@@ -75,7 +75,7 @@ fn the_rate_that_max_throughput_names_is_come_near_to_and_not_exceeded() {
                 "--format",
                 "json",
             ];
-            json(&run)["final_batches"].as_f64().expect("a number")
+            json(&run)["finished_goods"].as_f64().expect("a number")
         };
         let made = run("max-throughput");
         assert!(

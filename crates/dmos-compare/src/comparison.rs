@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::answer::{self, Table};
 use crate::grid::{Axes, By, Grid};
 use crate::profile::{Profile, profile};
-use crate::run_metric::{Figure, RunMetric};
+use crate::ranking::{self, Table};
+use crate::run_metric::{ResultMetric, RunMetric};
 
 /// The answer of an experiment.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -56,7 +56,8 @@ pub struct Alarm {
 }
 
 /// Metrics that must be zero.
-const MUST_BE_ZERO: [RunMetric; 3] = [RunMetric::Lost, RunMetric::UsedTwice, RunMetric::Findings];
+const MUST_BE_ZERO: [RunMetric; 3] =
+    [RunMetric::BatchesLost, RunMetric::BatchesConsumedTwice, RunMetric::Violations];
 
 impl Comparison {
     /// Compares all with the baseline: the places of a flow and of a leader strategy. `missing` runs are not there.
@@ -67,7 +68,7 @@ impl Comparison {
     pub fn of(
         grid: &Grid,
         (flow, leader): (usize, usize),
-        figures: &[Figure],
+        metrics: &[ResultMetric],
         missing: usize,
         failed: Vec<FailedRun>,
     ) -> Self {
@@ -77,16 +78,16 @@ impl Comparison {
         let questions: Vec<_> = cases
             .iter()
             .flat_map(|&case| {
-                figures.iter().flat_map(move |&figure| by(axes).map(move |by| (case, by, figure)))
+                metrics.iter().flat_map(move |&metric| by(axes).map(move |by| (case, by, metric)))
             })
             .collect();
-        let answer = |(case, by, figure)| {
+        let answer = |(case, by, metric)| {
             let baseline = match by {
                 By::Flow => flow,
                 By::Leader => leader,
                 By::Combination => flow * axes.leaders.len() + leader,
             };
-            answer::rank(grid, case, by, figure, baseline)
+            ranking::rank(grid, case, by, metric, baseline)
         };
         // In what order threads take them makes no difference to what each comes to.
         let tables = questions.into_par_iter().map(answer).collect();
@@ -121,11 +122,11 @@ fn by(axes: &Axes) -> impl Iterator<Item = By> + use<> {
 fn alarms(grid: &Grid) -> Vec<Alarm> {
     let axes = &grid.axes;
     let mut alarms: Vec<Alarm> = Vec::new();
-    for (run, outcome) in grid.outcomes().iter().enumerate() {
-        let Some(outcome) = outcome else { continue };
-        let case = &axes.cases[axes.place(run).case];
+    for (run, summary) in grid.summaries().iter().enumerate() {
+        let Some(summary) = summary else { continue };
+        let case = &axes.cases[axes.cell(run).case];
         for metric in MUST_BE_ZERO {
-            if outcome.number(Figure::Run(metric)).is_none_or(|number| number == 0.0) {
+            if summary.number(ResultMetric::Run(metric)).is_none_or(|number| number == 0.0) {
                 continue;
             }
             match alarms.iter_mut().find(|alarm| (alarm.metric, &alarm.case) == (metric.name(), case)) {
@@ -145,8 +146,8 @@ fn alarms(grid: &Grid) -> Vec<Alarm> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::Place;
-    use crate::outcome::{Outcome, Spells};
+    use crate::grid::Cell;
+    use crate::run_summary::{Episodes, RunSummary};
 
     #[test]
     fn every_question_is_answered_and_nothing_is_overlooked() {
@@ -157,18 +158,19 @@ mod tests {
             leaders: names(&["bully", "raft"]),
             seeds: vec![1, 2, 3],
         };
-        let outcome = |run: usize| {
-            let Place { case, flow, leader, .. } = axes.place(run);
-            let mut numbers = vec![None; Figure::all().count()];
-            numbers[Figure::Run(RunMetric::FinalBatches).index()] = Some(10.0 + flow as f64);
+        let summary = |run: usize| {
+            let Cell { case, flow, leader, .. } = axes.cell(run);
+            let mut numbers = vec![None; ResultMetric::all().count()];
+            numbers[ResultMetric::Run(RunMetric::FinishedGoods).index()] = Some(10.0 + flow as f64);
             let lost = if (case, flow, leader) == (1, 1, 0) { 2.0 } else { 0.0 };
-            numbers[Figure::Run(RunMetric::Lost).index()] = Some(lost);
-            Some(Outcome { numbers, spells: Spells::default() })
+            numbers[ResultMetric::Run(RunMetric::BatchesLost).index()] = Some(lost);
+            Some(RunSummary { numbers, episodes: Episodes::default() })
         };
-        let grid = Grid::new(axes.clone(), (0..axes.runs()).map(outcome).collect());
-        let figures = [Figure::Run(RunMetric::FinalBatches), Figure::Run(RunMetric::Lost)];
-        let comparison = Comparison::of(&grid, (1, 1), &figures, 0, Vec::new());
-        // Two cases and all of them, three ways, two figures.
+        let grid = Grid::new(axes.clone(), (0..axes.runs()).map(summary).collect());
+        let metrics =
+            [ResultMetric::Run(RunMetric::FinishedGoods), ResultMetric::Run(RunMetric::BatchesLost)];
+        let comparison = Comparison::of(&grid, (1, 1), &metrics, 0, Vec::new());
+        // Two cases and all of them, three ways, two metrics.
         assert_eq!(comparison.tables.len(), 3 * 3 * 2);
         let last = &comparison.tables[12];
         assert_eq!((last.case.as_ref(), last.by, last.rows[0].name.as_str()), (None, By::Flow, "good"));

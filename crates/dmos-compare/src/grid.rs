@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::Outcome;
-use crate::run_metric::{Figure, Form};
-use crate::statistics::survival::{Spell, pseudo_observations};
+use crate::run_metric::{ResultMetric, ValueKind};
+use crate::run_summary::RunSummary;
+use crate::statistics::survival::{Episode, pseudo_observations};
 
 /// What varies in an experiment, by the names that output has for it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Axes {
 
 /// One run of an experiment, by the places on the axes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Place {
+pub struct Cell {
     /// Which seed.
     pub seed: usize,
     /// Which case.
@@ -42,23 +42,23 @@ impl Axes {
     /// Where the run of a number stands. Seeds vary slowest: of an experiment that is cut short, the first seeds are
     /// there for everybody.
     #[must_use]
-    pub fn place(&self, run: usize) -> Place {
+    pub fn cell(&self, run: usize) -> Cell {
         let (rest, leader) = (run / self.leaders.len(), run % self.leaders.len());
         let (rest, flow) = (rest / self.flows.len(), rest % self.flows.len());
-        Place { seed: rest / self.cases.len(), case: rest % self.cases.len(), flow, leader }
+        Cell { seed: rest / self.cases.len(), case: rest % self.cases.len(), flow, leader }
     }
 
-    /// The number of the run at a place.
+    /// The number of the run at a cell.
     #[must_use]
-    pub fn run(&self, place: Place) -> usize {
-        let flow = (place.seed * self.cases.len() + place.case) * self.flows.len() + place.flow;
-        flow * self.leaders.len() + place.leader
+    pub fn run(&self, cell: Cell) -> usize {
+        let flow = (cell.seed * self.cases.len() + cell.case) * self.flows.len() + cell.flow;
+        flow * self.leaders.len() + cell.leader
     }
 
     /// The name of a run, for messages.
     #[must_use]
     pub fn name(&self, run: usize) -> String {
-        let Place { seed, case, flow, leader } = self.place(run);
+        let Cell { seed, case, flow, leader } = self.cell(run);
         let (case, flow, leader) = (&self.cases[case], &self.flows[flow], &self.leaders[leader]);
         format!("{case}, {flow}/{leader}, seed {}", self.seeds[seed])
     }
@@ -85,35 +85,35 @@ pub struct Group {
     pub members: Vec<(usize, usize)>,
 }
 
-/// The outcomes of all runs that are done and did not fail.
+/// The summaries of all runs that are done and did not fail.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Grid {
     /// What varies.
     pub axes: Axes,
-    outcomes: Vec<Option<Outcome>>,
+    summaries: Vec<Option<RunSummary>>,
 }
 
 impl Grid {
-    /// A grid of these outcomes, in the order of runs.
+    /// A grid of these summaries, in the order of runs.
     ///
     /// # Panics
     /// If they are not as many as there are runs.
     #[must_use]
-    pub fn new(axes: Axes, outcomes: Vec<Option<Outcome>>) -> Self {
-        assert_eq!(outcomes.len(), axes.runs());
-        Self { axes, outcomes }
+    pub fn new(axes: Axes, summaries: Vec<Option<RunSummary>>) -> Self {
+        assert_eq!(summaries.len(), axes.runs());
+        Self { axes, summaries }
     }
 
-    /// The outcome at a place.
+    /// The summary at a cell.
     #[must_use]
-    pub fn outcome(&self, place: Place) -> Option<&Outcome> {
-        self.outcomes[self.axes.run(place)].as_ref()
+    pub fn summary(&self, cell: Cell) -> Option<&RunSummary> {
+        self.summaries[self.axes.run(cell)].as_ref()
     }
 
-    /// The outcomes in the order of runs.
+    /// The summaries in the order of runs.
     #[must_use]
-    pub fn outcomes(&self) -> &[Option<Outcome>] {
-        &self.outcomes
+    pub fn summaries(&self) -> &[Option<RunSummary>] {
+        &self.summaries
     }
 
     /// The rows of a comparison, in the order of the axes.
@@ -140,51 +140,51 @@ impl Grid {
         }
     }
 
-    /// A group's outcomes of one case and seed; none unless all are there.
-    pub(crate) fn members(&self, case: usize, group: &Group, seed: usize) -> Option<Vec<&Outcome>> {
-        let outcome = |&(flow, leader): &(usize, usize)| self.outcome(Place { seed, case, flow, leader });
-        group.members.iter().map(outcome).collect()
+    /// A group's summaries of one case and seed; none unless all are there.
+    pub(crate) fn members(&self, case: usize, group: &Group, seed: usize) -> Option<Vec<&RunSummary>> {
+        let summary = |&(flow, leader): &(usize, usize)| self.summary(Cell { seed, case, flow, leader });
+        group.members.iter().map(summary).collect()
     }
 
     /// What a group comes to in a case, seed by seed. A group of several comes to their mean, where all have a value.
     ///
-    /// Of spells, what stands for a seed is its pseudo-observation up to `horizon`.
+    /// Of episodes, what stands for a seed is its pseudo-observation up to `horizon`.
     pub(crate) fn values(
         &self,
         case: usize,
         group: &Group,
-        figure: Figure,
+        metric: ResultMetric,
         horizon: f64,
     ) -> Vec<Option<f64>> {
-        if figure.form() == Form::Spells {
-            return pseudo_observations(&self.spells(case, group, figure), horizon);
+        if metric.form() == ValueKind::Episodes {
+            return pseudo_observations(&self.episodes(case, group, metric), horizon);
         }
         let of = |seed| {
             let members = self.members(case, group, seed)?;
-            let values: Option<Vec<f64>> = members.iter().map(|outcome| outcome.number(figure)).collect();
+            let values: Option<Vec<f64>> = members.iter().map(|summary| summary.number(metric)).collect();
             let values = values?;
             Some(values.iter().sum::<f64>() / values.len() as f64)
         };
         (0..self.axes.seeds.len()).map(of).collect()
     }
 
-    /// A group's spells in a case, seed by seed.
-    pub(crate) fn spells(&self, case: usize, group: &Group, figure: Figure) -> Vec<Vec<Spell>> {
-        let Figure::Run(metric) = figure else {
+    /// A group's episodes in a case, seed by seed.
+    pub(crate) fn episodes(&self, case: usize, group: &Group, metric: ResultMetric) -> Vec<Vec<Episode>> {
+        let ResultMetric::Run(metric) = metric else {
             return vec![Vec::new(); self.axes.seeds.len()];
         };
         let of = |seed| {
             let members = self.members(case, group, seed).unwrap_or_default();
-            members.iter().flat_map(|outcome| outcome.spells(metric).iter().copied()).collect()
+            members.iter().flat_map(|summary| summary.episodes(metric).iter().copied()).collect()
         };
         (0..self.axes.seeds.len()).map(of).collect()
     }
 
-    /// Up to when all groups that have spells in a case were watched: the shortest of their longest spells.
-    pub(crate) fn horizon(&self, case: usize, groups: &[Group], figure: Figure) -> Option<f64> {
+    /// Up to when all groups that have episodes in a case were watched: the shortest of their longest episodes.
+    pub(crate) fn horizon(&self, case: usize, groups: &[Group], metric: ResultMetric) -> Option<f64> {
         let longest = groups.iter().filter_map(|group| {
-            let spells = self.spells(case, group, figure);
-            spells.iter().flatten().map(|spell| spell.lasted).max_by(f64::total_cmp)
+            let episodes = self.episodes(case, group, metric);
+            episodes.iter().flatten().map(|episode| episode.lasted).max_by(f64::total_cmp)
         });
         longest.min_by(f64::total_cmp)
     }
@@ -200,8 +200,8 @@ mod tests {
         let axes = Axes { cases: names(2), flows: names(3), leaders: names(2), seeds: vec![7, 8] };
         assert_eq!(axes.runs(), 24);
         for run in 0..24 {
-            assert_eq!(axes.run(axes.place(run)), run);
-            assert_eq!(axes.place(run).seed, run / 12);
+            assert_eq!(axes.run(axes.cell(run)), run);
+            assert_eq!(axes.cell(run).seed, run / 12);
         }
         assert_eq!(axes.name(23), "1, 2/1, seed 8");
         let grid = Grid::new(axes, vec![None; 24]);

@@ -1,11 +1,11 @@
-//! What a comparison of strategies says: the figures of runs, and paired statistics over them.
+//! What a comparison of strategies says: the metrics of runs, and paired statistics over them.
 //!
 //! | module | its job |
 //! |---|---|
-//! | [`run_metric`] | the metrics of whole runs, and all figures by which runs are compared |
-//! | [`outcome`] | what is kept of a run: its figures |
+//! | [`run_metric`] | the metrics of whole runs, and all metrics by which runs are compared |
+//! | [`summary`] | what is kept of a run: its metrics |
 //! | `resilience` | how a run takes what fails |
-//! | [`grid`] | the outcomes of an experiment, laid out by what varies |
+//! | [`grid`] | the summaries of an experiment, laid out by what varies |
 //! | [`answer`] | which strategy wins, by how much, and how sure that is |
 //! | [`verdict`] | what a comparison comes to, in words |
 //! | [`comparison`] | all that is said of an experiment's results |
@@ -15,20 +15,20 @@
 //!
 //! Architecture invariant: nothing here knows how a run was made, on which machine, or in which order.
 
-pub mod answer;
 pub mod comparison;
 pub mod grid;
-pub mod outcome;
 pub mod profile;
+pub mod ranking;
 pub mod regression;
 mod resilience;
 pub mod run_metric;
+pub mod run_summary;
 pub mod statistics;
 pub mod verdict;
 
-pub use answer::Table;
 pub use comparison::Comparison;
 pub use grid::{Axes, By, Grid};
-pub use outcome::Outcome;
-pub use run_metric::{Better, Figure, RunMetric};
+pub use ranking::Table;
+pub use run_metric::{Better, ResultMetric, RunMetric};
+pub use run_summary::RunSummary;
 pub use verdict::Verdict;

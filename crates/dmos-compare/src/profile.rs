@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::answer::mean;
 use crate::grid::{By, Grid, Group};
-use crate::run_metric::{Figure, Form, RunMetric};
-use crate::statistics::survival::{Spell, Survival};
+use crate::ranking::mean;
+use crate::run_metric::{ResultMetric, RunMetric, ValueKind};
+use crate::statistics::survival::{Episode, Survival};
 
 /// The metrics of each row in one case.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -46,8 +46,8 @@ pub enum Typical {
         /// The mean.
         mean: f64,
     },
-    /// Spells, of which some may never have been seen to end.
-    Spells {
+    /// Episodes, of which some may never have been seen to end.
+    Episodes {
         /// The time by which half have ended (Kaplan and Meier); none if that was never seen.
         median_s: Option<f64>,
         /// The mean up to the longest that was seen.
@@ -76,7 +76,7 @@ impl Profile {
     #[must_use]
     pub fn has_failures(&self) -> bool {
         let fails = |row: &ProfileRow| {
-            let below = row.get(RunMetric::NodesBelow);
+            let below = row.get(RunMetric::NodesDegraded);
             row.get(RunMetric::TimeToDetect).is_some()
                 || row.get(RunMetric::Loss).is_some()
                 || matches!(below, Some(Typical::Mean { mean }) if mean > 0.0)
@@ -94,19 +94,19 @@ impl ProfileRow {
 }
 
 fn typical(grid: &Grid, case: usize, group: &Group, metric: RunMetric) -> Option<Typical> {
-    let figure = Figure::Run(metric);
-    if metric.form() == Form::Number {
-        let values = grid.values(case, group, figure, 0.0);
+    let metric = ResultMetric::Run(metric);
+    if metric.form() == ValueKind::Number {
+        let values = grid.values(case, group, metric, 0.0);
         return mean(values.into_iter().flatten()).map(|mean| Typical::Mean { mean });
     }
-    let spells: Vec<Spell> = grid.spells(case, group, figure).into_iter().flatten().collect();
-    let longest = spells.iter().map(|spell| spell.lasted).max_by(f64::total_cmp)?;
-    let survival = Survival::of(&spells);
-    let ended = spells.iter().filter(|spell| spell.ended).count();
-    Some(Typical::Spells {
+    let episodes: Vec<Episode> = grid.episodes(case, group, metric).into_iter().flatten().collect();
+    let longest = episodes.iter().map(|episode| episode.lasted).max_by(f64::total_cmp)?;
+    let survival = Survival::of(&episodes);
+    let ended = episodes.iter().filter(|episode| episode.ended).count();
+    Some(Typical::Episodes {
         median_s: survival.median(),
         restricted_mean_s: survival.restricted_mean(longest),
         ended,
-        censored: spells.len() - ended,
+        censored: episodes.len() - ended,
     })
 }

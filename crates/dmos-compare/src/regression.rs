@@ -5,9 +5,9 @@
 
 use serde::Serialize;
 
-use crate::answer::{Compared, Drawn, differences, mean};
 use crate::grid::{By, Grid, Group};
-use crate::run_metric::{Better, Figure, Form, RunMetric};
+use crate::ranking::{Compared, Drawn, differences, mean};
+use crate::run_metric::{Better, ResultMetric, RunMetric, ValueKind};
 use crate::statistics::{Differences, holm, survival};
 use crate::verdict::Verdict;
 
@@ -16,23 +16,23 @@ use crate::verdict::Verdict;
 pub struct Regression {
     /// Runs that both have.
     pub runs: usize,
-    /// How many of them differ in any figure at all.
+    /// How many of them differ in any metric at all.
     pub differing: usize,
     /// How many comparisons were made: of each metric, in each case, for each combination.
     pub comparisons: usize,
     /// Those that differ in some run, the surest first.
-    pub changes: Vec<Change>,
+    pub changes: Vec<MetricChange>,
 }
 
 /// A metric that is not what it was, of a combination in a case.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Change {
+pub struct MetricChange {
     /// The case.
     pub case: String,
     /// The combination.
     pub combination: String,
     /// The metric.
-    pub figure: Figure,
+    pub metric: ResultMetric,
     /// Its mean then.
     pub then: f64,
     /// Its mean now.
@@ -59,14 +59,14 @@ impl Regression {
 pub fn against(now: &Grid, then: &Grid) -> Regression {
     assert!(now.axes == then.axes, "an experiment is compared with itself");
     let both =
-        || now.outcomes().iter().zip(then.outcomes()).filter_map(|(a, b)| Some((a.as_ref()?, b.as_ref()?)));
+        || now.summaries().iter().zip(then.summaries()).filter_map(|(a, b)| Some((a.as_ref()?, b.as_ref()?)));
     let (mut drawn, mut comparisons) = (Drawn::default(), 0);
-    let mut found: Vec<(Change, Differences)> = Vec::new();
+    let mut found: Vec<(MetricChange, Differences)> = Vec::new();
     for case in 0..now.axes.cases.len() {
         for group in now.groups(By::Combination) {
             for &metric in RunMetric::ALL.iter().filter(|metric| metric.better() != Better::Neither) {
                 comparisons += 1;
-                found.extend(change([now, then], case, &group, Figure::Run(metric), &mut drawn));
+                found.extend(change([now, then], case, &group, ResultMetric::Run(metric), &mut drawn));
             }
         }
     }
@@ -75,9 +75,9 @@ pub fn against(now: &Grid, then: &Grid) -> Regression {
     for ((change, differences), corrected) in found.iter_mut().zip(holm::corrected(&p_values)) {
         change.compared.p_corrected = corrected;
         let sure = (change.compared.interval, corrected);
-        change.verdict = Verdict::on(differences, sure, change.figure.better(), change.then, tested, seeds);
+        change.verdict = Verdict::on(differences, sure, change.metric.better(), change.then, tested, seeds);
     }
-    let mut changes: Vec<Change> = found.into_iter().map(|(change, _)| change).collect();
+    let mut changes: Vec<MetricChange> = found.into_iter().map(|(change, _)| change).collect();
     changes.sort_by(|a, b| a.compared.p.total_cmp(&b.compared.p));
     Regression {
         runs: both().count(),
@@ -91,37 +91,37 @@ fn change(
     grids: [&Grid; 2],
     case: usize,
     group: &Group,
-    figure: Figure,
+    metric: ResultMetric,
     drawn: &mut Drawn,
-) -> Option<(Change, Differences)> {
-    let [now, then] = values(grids, case, group, figure);
+) -> Option<(MetricChange, Differences)> {
+    let [now, then] = values(grids, case, group, metric);
     let differences = differences(std::iter::once((&now[..], &then[..])));
     if differences.are_all_zero() {
         return None;
     }
-    let change = Change {
+    let change = MetricChange {
         case: grids[0].axes.cases[case].clone(),
         combination: group.name.clone(),
-        figure,
+        metric,
         then: mean(then.into_iter().flatten())?,
         now: mean(now.into_iter().flatten())?,
-        compared: Compared::of(&differences, figure.better(), drawn),
+        compared: Compared::of(&differences, metric.better(), drawn),
         verdict: Verdict::Nothing,
     };
     Some((change, differences))
 }
 
-/// What a combination comes to now and then, seed by seed; spells up to the same horizon.
-fn values(grids: [&Grid; 2], case: usize, group: &Group, figure: Figure) -> [Vec<Option<f64>>; 2] {
-    let spells = grids.map(|grid| grid.spells(case, group, figure));
-    if figure.form() == Form::Spells && spells[0] == spells[1] {
+/// What a combination comes to now and then, seed by seed; episodes up to the same horizon.
+fn values(grids: [&Grid; 2], case: usize, group: &Group, metric: ResultMetric) -> [Vec<Option<f64>>; 2] {
+    let episodes = grids.map(|grid| grid.episodes(case, group, metric));
+    if metric.form() == ValueKind::Episodes && episodes[0] == episodes[1] {
         // Pseudo-observations of what is the same would only differ by rounding.
         let nothing = vec![None; grids[0].axes.seeds.len()];
         return [nothing.clone(), nothing];
     }
-    let longest = |spells: &Vec<Vec<survival::Spell>>| {
-        spells.iter().flatten().map(|spell| spell.lasted).max_by(f64::total_cmp)
+    let longest = |episodes: &Vec<Vec<survival::Episode>>| {
+        episodes.iter().flatten().map(|episode| episode.lasted).max_by(f64::total_cmp)
     };
-    let horizon = spells.iter().filter_map(longest).min_by(f64::total_cmp).unwrap_or(0.0);
-    grids.map(|grid| grid.values(case, group, figure, horizon))
+    let horizon = episodes.iter().filter_map(longest).min_by(f64::total_cmp).unwrap_or(0.0);
+    grids.map(|grid| grid.values(case, group, metric, horizon))
 }

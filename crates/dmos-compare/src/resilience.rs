@@ -1,55 +1,54 @@
-//! How a run takes what fails: spells and shares, from its record and that of its calm twin.
+//! How a run takes what fails: episodes and shares, from its record and that of its fault_free twin.
 //!
-//! The calm twin is the same scenario, strategies and seed without anything that fails ([`dmos_core::Faults::calm`]).
+//! The fault_free twin is the same scenario, strategies and seed without anything that fails ([`dmos_core::Faults::fault_free`]).
 //!
-//! **Output** at a moment is what was made of final items in the window before it. Windows are so long that the calm
-//! run makes ten batches in one on average: shorter ones would see noise, longer ones nothing. Where the calm run
+//! **Output** at a moment is what was made of final items in the window before it. Windows are so long that the fault_free
+//! run makes ten batches in one on average: shorter ones would see noise, longer ones nothing. Where the fault_free run
 //! makes fewer than twenty in all, or nothing fails, there is no output to speak of, and what rests on it is left
 //! out.
 
 use dmos_core::{Metric, RunRecord, Scenario, Time};
 
-use crate::statistics::survival::Spell;
+use crate::statistics::survival::Episode;
 
-/// What the calm run makes in a window.
+/// What the fault_free run makes in a window.
 const BATCHES_IN_WINDOW: f64 = 10.0;
 
-/// Below this share of the calm run's, output and nodes are below the threshold.
+/// Below this share of the fault_free run's, output and nodes are below the threshold.
 const THRESHOLD: f64 = 0.75;
 
-fn spell(from: Time, until: Option<Time>, end: Time) -> Spell {
-    Spell { lasted: until.unwrap_or(end).since(from).as_secs_f64(), ended: until.is_some() }
+fn episode(from: Time, until: Option<Time>, end: Time) -> Episode {
+    Episode { lasted: until.unwrap_or(end).since(from).as_secs_f64(), ended: until.is_some() }
 }
 
-/// How long it takes until a leader strikes a node that is down.
-pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Spell> {
+/// How long it takes until a leader removals a node that is down.
+pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
     let working = record.outages.iter().filter(|outage| outage.worked);
     let of = |outage: &dmos_core::record::Outage| {
         let back = outage.until.unwrap_or(end);
-        let strikes = record.strikes.iter().filter(|strike| strike.node == outage.node);
-        let struck = strikes.map(|strike| strike.at).find(|&at| outage.from <= at && at <= back);
-        spell(outage.from, struck, back)
+        let removals = record.removals.iter().filter(|strike| strike.node == outage.node);
+        let struck = removals.map(|strike| strike.at).find(|&at| outage.from <= at && at <= back);
+        episode(outage.from, struck, back)
     };
     working.map(of).collect()
 }
 
 /// How long it takes from there until a plan without it is in force.
-pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Spell> {
-    let in_force = || record.plans.iter().filter(|plan| plan.in_force);
-    let of = |strike: &dmos_core::record::Strike| {
-        let begun_later =
-            in_force().find(|plan| plan.at.since(strike.at) >= plan.took && plan.at >= strike.at);
-        spell(strike.at, begun_later.map(|plan| plan.at), end)
+pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Episode> {
+    let active = || record.plans.iter().filter(|plan| plan.active);
+    let of = |strike: &dmos_core::record::Removal| {
+        let begun_later = active().find(|plan| plan.at.since(strike.at) >= plan.took && plan.at >= strike.at);
+        episode(strike.at, begun_later.map(|plan| plan.at), end)
     };
-    record.strikes.iter().map(of).collect()
+    record.removals.iter().map(of).collect()
 }
 
 /// For how many seconds nobody led.
 pub(crate) fn leaderless_time(record: &RunRecord, end: Time) -> f64 {
-    let first = record.offices.first().map_or(end, |office| office.at);
+    let first = record.leadership_changes.first().map_or(end, |office| office.at);
     let mut sum = first.since(Time::ZERO).as_secs_f64();
-    for (number, office) in record.offices.iter().enumerate() {
-        let next = record.offices.get(number + 1).map_or(end, |next| next.at);
+    for (number, office) in record.leadership_changes.iter().enumerate() {
+        let next = record.leadership_changes.get(number + 1).map_or(end, |next| next.at);
         let theirs = record.outages.iter().filter(|outage| outage.node == office.node);
         for outage in theirs {
             let (from, until) = (outage.from.max(office.at), outage.until.unwrap_or(end).min(next));
@@ -63,8 +62,8 @@ pub(crate) fn leaderless_time(record: &RunRecord, end: Time) -> f64 {
 
 /// Which share of the edges plans change, on average.
 pub(crate) fn plan_nervousness(record: &RunRecord) -> Option<f64> {
-    let in_force: Vec<_> = record.plans.iter().filter(|plan| plan.in_force).collect();
-    let shares = in_force.windows(2).filter_map(|pair| {
+    let active: Vec<_> = record.plans.iter().filter(|plan| plan.active).collect();
+    let shares = active.windows(2).filter_map(|pair| {
         let both = pair[0].edges.unwrap_or(0) + pair[1].edges.unwrap_or(0);
         (both > 0).then(|| pair[1].changed.unwrap_or(0) as f64 / both as f64)
     });
@@ -72,15 +71,15 @@ pub(crate) fn plan_nervousness(record: &RunRecord) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
-/// How many nodes made less than the threshold of what they made in the calm run.
-pub(crate) fn nodes_below(record: &RunRecord, calm: &RunRecord) -> u64 {
+/// How many nodes made less than the threshold of what they made in the fault_free run.
+pub(crate) fn nodes_degraded(record: &RunRecord, fault_free: &RunRecord) -> u64 {
     let made =
         |record: &RunRecord, node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles) as f64;
-    let is_below = |&node: &usize| made(record, node) < THRESHOLD * made(calm, node);
+    let is_below = |&node: &usize| made(record, node) < THRESHOLD * made(fault_free, node);
     (0..record.nodes.len()).filter(is_below).count() as u64
 }
 
-/// The output of a run, as a share of its calm twin's.
+/// The output of a run, as a share of its fault_free twin's.
 pub(crate) struct Output {
     /// Moments, the share made in the window before each, and how long it stands for in seconds.
     shares: Vec<(Time, f64, f64)>,
@@ -90,20 +89,20 @@ pub(crate) struct Output {
 
 impl Output {
     /// None where there is no output to speak of.
-    pub(crate) fn of(scenario: &Scenario, record: &RunRecord, calm: &RunRecord) -> Option<Self> {
+    pub(crate) fn of(scenario: &Scenario, record: &RunRecord, fault_free: &RunRecord) -> Option<Self> {
         let first_failure = first_failure(record)?;
         let end = Time::ZERO + scenario.duration;
-        let made = calm.series.last()?.final_made as f64;
+        let made = fault_free.series.last()?.finished as f64;
         if made < 2.0 * BATCHES_IN_WINDOW {
             return None;
         }
         let window = scenario.duration.as_secs_f64() * BATCHES_IN_WINDOW / made;
         let window = (window / scenario.sample_every.as_secs_f64()).ceil() as usize;
-        let samples = record.series.len().min(calm.series.len());
+        let samples = record.series.len().min(fault_free.series.len());
         let shares = (window..samples).filter_map(|now| {
             let (then, at) = (now - window, record.series[now].at);
-            let in_calm = calm.series[now].final_made - calm.series[then].final_made;
-            let here = record.series[now].final_made - record.series[then].final_made;
+            let in_calm = fault_free.series[now].finished - fault_free.series[then].finished;
+            let here = record.series[now].finished - record.series[then].finished;
             let stands_for = at.since(record.series[now - 1].at).as_secs_f64();
             (in_calm > 0).then(|| (at, here as f64 / in_calm as f64, stands_for))
         });
@@ -126,14 +125,14 @@ impl Output {
     }
 
     /// How long it takes from a fall until the output is back.
-    pub(crate) fn time_to_recover(&self) -> Vec<Spell> {
-        self.falls().into_iter().map(|(from, until)| spell(from, until, self.end)).collect()
+    pub(crate) fn time_to_recover(&self) -> Vec<Episode> {
+        self.falls().into_iter().map(|(from, until)| episode(from, until, self.end)).collect()
     }
 
     /// How long it takes from the first failure to the first fall.
-    pub(crate) fn time_to_survive(&self) -> Spell {
+    pub(crate) fn time_to_survive(&self) -> Episode {
         let fall = self.falls().first().map(|fall| fall.0);
-        spell(self.first_failure, fall, self.end)
+        episode(self.first_failure, fall, self.end)
     }
 
     /// The seconds of full output that were lost.
@@ -152,7 +151,7 @@ fn first_failure(record: &RunRecord) -> Option<Time> {
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::record::{Office, Outage, PlanRecord, Sample, Strike};
+    use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
     use dmos_core::{NodeId, Span, Term};
 
     use super::*;
@@ -178,21 +177,21 @@ mod tests {
             edges,
             changed: Some(changed),
             no_flow: None,
-            in_force: true,
+            active: true,
         }
     }
 
-    fn ended(lasted: f64) -> Spell {
-        Spell { lasted, ended: true }
+    fn ended(lasted: f64) -> Episode {
+        Episode { lasted, ended: true }
     }
 
-    fn censored(lasted: f64) -> Spell {
-        Spell { lasted, ended: false }
+    fn censored(lasted: f64) -> Episode {
+        Episode { lasted, ended: false }
     }
 
     #[test]
     fn detection_is_censored_where_nobody_noticed() {
-        let strike = |node, second| Strike { at: at(second), node: NodeId::new(node), by: NodeId::new(0) };
+        let strike = |node, second| Removal { at: at(second), node: NodeId::new(node), by: NodeId::new(0) };
         let spare = Outage { worked: false, ..outage(9, 5, None) };
         let record = RunRecord {
             outages: vec![
@@ -202,7 +201,7 @@ mod tests {
                 outage(1, 200, Some(300)),
                 outage(3, 590, None),
             ],
-            strikes: vec![strike(1, 22), strike(2, 26), strike(1, 215)],
+            removals: vec![strike(1, 22), strike(2, 26), strike(1, 215)],
             ..RunRecord::default()
         };
         let expected = [ended(12.0), censored(5.0), ended(15.0), censored(10.0)];
@@ -212,7 +211,7 @@ mod tests {
     #[test]
     fn a_plan_that_was_under_way_does_not_count_as_replanning() {
         let record = RunRecord {
-            strikes: vec![Strike { at: at(50), node: NodeId::new(1), by: NodeId::new(0) }],
+            removals: vec![Removal { at: at(50), node: NodeId::new(1), by: NodeId::new(0) }],
             plans: vec![plan(10, 1, Some(4), 4), plan(52, 5, Some(4), 2), plan(58, 6, Some(4), 2)],
             ..RunRecord::default()
         };
@@ -223,9 +222,10 @@ mod tests {
 
     #[test]
     fn nobody_leads_before_the_first_and_while_the_last_is_down() {
-        let office = |second, node| Office { at: at(second), node: NodeId::new(node), term: Term(second) };
+        let office =
+            |second, node| LeadershipChange { at: at(second), node: NodeId::new(node), term: Term(second) };
         let record = RunRecord {
-            offices: vec![office(3, 7), office(110, 8)],
+            leadership_changes: vec![office(3, 7), office(110, 8)],
             outages: vec![
                 outage(7, 100, Some(500)),
                 outage(8, 200, Some(230)),
@@ -253,10 +253,10 @@ mod tests {
 
     /// Every second a sample, with so many final batches made in it.
     fn producing(rate: impl Fn(u64) -> u64, outages: Vec<Outage>) -> RunRecord {
-        let mut final_made = 0;
+        let mut finished = 0;
         let series = (0..=END).map(|second| {
-            final_made += if second > 0 { rate(second) } else { 0 };
-            Sample { at: at(second), nodes_up: 1, made: 0, final_made, stock: 0, messages: 0 }
+            finished += if second > 0 { rate(second) } else { 0 };
+            Sample { at: at(second), nodes_up: 1, made: 0, finished, stock: 0, messages: 0 }
         });
         RunRecord { series: series.collect(), outages, ..RunRecord::default() }
     }
@@ -270,28 +270,28 @@ mod tests {
 
     #[test]
     fn output_falls_and_recovers() {
-        let calm = producing(|_| 2, vec![]);
+        let fault_free = producing(|_| 2, vec![]);
         let stops =
             producing(|second| if (101..=160).contains(&second) { 0 } else { 2 }, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &stops, &calm).expect("enough is made");
+        let output = Output::of(&scenario(), &stops, &fault_free).expect("enough is made");
         // Windows of five seconds: two without output are below three quarters, and so are four that had it again.
         assert_eq!(output.time_to_survive(), ended(12.0));
         assert_eq!(output.time_to_recover(), [ended(62.0)]);
         assert_eq!(output.loss(), 60.0);
         let never = producing(|second| if second > 300 { 0 } else { 2 }, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &never, &calm).expect("enough is made");
+        let output = Output::of(&scenario(), &never, &fault_free).expect("enough is made");
         assert_eq!(output.time_to_recover(), [censored(298.0)]);
         let unharmed = producing(|_| 2, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &unharmed, &calm).expect("enough is made");
+        let output = Output::of(&scenario(), &unharmed, &fault_free).expect("enough is made");
         assert_eq!((output.time_to_survive(), output.loss()), (censored(510.0), 0.0));
         assert!(output.time_to_recover().is_empty());
     }
 
     #[test]
     fn where_little_is_made_or_nothing_fails_there_is_no_output_to_speak_of() {
-        let calm = producing(|second| u64::from(second.is_multiple_of(60)), vec![]);
+        let fault_free = producing(|second| u64::from(second.is_multiple_of(60)), vec![]);
         let failing = producing(|_| 0, vec![outage(0, 90, None)]);
-        assert!(Output::of(&scenario(), &failing, &calm).is_none());
+        assert!(Output::of(&scenario(), &failing, &fault_free).is_none());
         let plenty = producing(|_| 2, vec![]);
         assert!(Output::of(&scenario(), &plenty, &plenty).is_none());
     }

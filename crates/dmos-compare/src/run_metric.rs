@@ -1,13 +1,13 @@
 //! Metrics of a whole run: what strategies are compared by, beside the metrics of nodes.
 //!
-//! The table below is the one place for their names, units, definitions and sources; the documentation page is
+//! The table below is the one cell for their names, units, definitions and sources; the documentation page is
 //! made from it.
 
 use dmos_core::metrics::Unit;
 use dmos_core::{Metric, RunRecord};
 use serde::{Serialize, Serializer};
 
-/// Which of two figures is better.
+/// Which of two metrics is better.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
@@ -21,11 +21,11 @@ pub enum Better {
 
 /// In which form a run says it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
+pub enum ValueKind {
     /// As one number, or none where there is nothing to say.
     Number,
-    /// As spells, some of which may not have ended.
-    Spells,
+    /// As episodes, some of which may not have ended.
+    Episodes,
 }
 
 macro_rules! run_metrics {
@@ -60,8 +60,8 @@ macro_rules! run_metrics {
 
             /// In which form a run says it.
             #[must_use]
-            pub fn form(self) -> Form {
-                match self { $(Self::$id => Form::$form,)* }
+            pub fn form(self) -> ValueKind {
+                match self { $(Self::$id => ValueKind::$form,)* }
             }
 
             /// What it says, with its formula.
@@ -80,85 +80,85 @@ macro_rules! run_metrics {
 }
 
 run_metrics! {
-    FinalBatches "final_batches" "count" More Number
+    FinishedGoods "finished_goods" "count" More Number
         "Batches of final items made."
         "";
-    MessagesPerFinal "messages_per_final" "count" Less Number
+    MessagesPerFinished "messages_per_finished" "count" Less Number
         "Messages of every class sent, divided by final batches made; none where none was made."
         "";
-    PlanningStepsPerFinal "planning_steps_per_final" "count" Less Number
+    PlanningStepsPerFinished "planning_steps_per_finished" "count" Less Number
         "Elementary steps of all plans, divided by final batches made; none where none was made."
         "";
     PlanningTime "planning_time" "s" Less Number
         "Virtual time that plans took, all together."
         "";
-    TimeToDetect "time_to_detect" "s" Less Spells
-        "From the moment at which a node that works in the flow in force goes down, or stands still, until a leader strikes it from the living. Censored when it comes back unnoticed, and at the end of the run."
+    TimeToDetect "time_to_detect" "s" Less Episodes
+        "From the moment at which a node that works in the flow in force goes down, or stands still, until a leader removals it from the living. Censored when it comes back unnoticed, and at the end of the run."
         "the detection time of Chen, Toueg and Aguilera 2002, for the leader that acts on it";
     LeaderlessTime "leaderless_time" "s" Less Number
         "Time in which nobody leads: before anybody takes office, and while whoever took office last is down or stands still, until it is back or another takes office."
         "the time without a leader of Ongaro and Ousterhout 2014";
-    Terms "terms" "count" Less Number
+    LeadershipChanges "leadership_changes" "count" Less Number
         "Offices taken."
         "Ongaro and Ousterhout 2014";
-    TimeToReplan "time_to_replan" "s" Less Spells
-        "From the moment at which a leader strikes a node until a plan that was begun no earlier is in force. Censored at the end of the run."
+    TimeToReplan "time_to_replan" "s" Less Episodes
+        "From the moment at which a leader removals a node until a plan that was begun no earlier is in force. Censored at the end of the run."
         "";
-    TimeToSurvive "time_to_survive" "s" More Spells
-        "From the first failure until the output first falls below three quarters of the calm run's. Censored at the end of the run where it never does."
+    TimeToSurvive "time_to_survive" "s" More Episodes
+        "From the first failure until the output first falls below three quarters of the fault_free run's. Censored at the end of the run where it never does."
         "time to survive: Simchi-Levi, Wang and Wei 2018";
-    TimeToRecover "time_to_recover" "s" Less Spells
-        "From the moment at which the output falls below three quarters of the calm run's until it no longer is; one spell for each fall. Censored at the end of the run where it never recovers."
+    TimeToRecover "time_to_recover" "s" Less Episodes
+        "From the moment at which the output falls below three quarters of the fault_free run's until it no longer is; one episode for each fall. Censored at the end of the run where it never recovers."
         "time to recover: Simchi-Levi, Schmidt and Wei 2014";
     Loss "loss" "s" Less Number
-        "The area between full output and the output: the integral over time of max(0, 1 - output / calm output). A loss of 60 s is a minute's production."
+        "The area between full output and the output: the integral over time of max(0, 1 - output / fault_free output). A loss of 60 s is a minute's production."
         "the resilience triangle of Bruneau et al. 2003";
-    NodesBelow "nodes_below" "count" Less Number
-        "Nodes that made less than three quarters of what they made in the calm run, whether they failed themselves or others made them wait."
+    NodesDegraded "nodes_degraded" "count" Less Number
+        "Nodes that made less than three quarters of what they made in the fault_free run, whether they failed themselves or others made them wait."
         "the ripple effect: Ivanov, Sokolov and Dolgui 2014";
     PlanNervousness "plan_nervousness" "share" Less Number
         "Mean over the plans put in force, but for the first, of the share of edges changed: edges that only one of the new and the former flow has, divided by the edges of both. From 0, all stays, to 1, nothing does."
         "schedule instability: Sridharan, Berry and Udayabhanu 1988";
-    Lost "lost" "count" Less Number
+    BatchesLost "batches_lost" "count" Less Number
         "Batches that no living node has though its log says that it should. It must be 0."
         "";
-    UsedTwice "used_twice" "count" Less Number
+    BatchesConsumedTwice "batches_consumed_twice" "count" Less Number
         "Batches used up more than once. It must be 0."
         "";
-    Stranded "stranded" "count" Less Number
+    BatchesStranded "batches_stranded" "count" Less Number
         "Batches in stock, under way or received at the end whose holder is down."
         "";
-    InDoubt "in_doubt" "count" Less Number
+    BatchesInDoubt "batches_in_doubt" "count" Less Number
         "Batches sent off of which, at the end, no consumer has entered the arrival."
         "the in-doubt state of Gray 1978";
-    Findings "findings" "count" Less Number
+    Violations "violations" "count" Less Number
         "What the auditors found that should never happen, at most a few for each property. It must be 0 under the default protocol."
         "";
 }
 
-/// One of the figures by which runs can be compared.
+/// One of the metrics by which runs can be compared.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Figure {
+pub enum ResultMetric {
     /// A metric of the run.
     Run(RunMetric),
     /// A metric of nodes, added up over those that report it.
     Nodes(Metric),
 }
 
-impl Figure {
+impl ResultMetric {
     /// All there are: the metrics of runs, then those of nodes. A name that both have, a run's has.
     pub fn all() -> impl Iterator<Item = Self> {
         let runs = RunMetric::ALL.iter().copied().map(Self::Run);
         runs.chain(Metric::ALL.iter().copied().map(Self::Nodes))
     }
 
-    /// The figure of a name.
+    /// The metric of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::all().find(|figure| figure.name() == name)
+        Self::all().find(|metric| metric.name() == name)
     }
 
-    /// Its place among all.
+    /// Its cell among all.
     #[must_use]
     pub fn index(self) -> usize {
         match self {
@@ -197,15 +197,15 @@ impl Figure {
 
     /// In which form a run says it.
     #[must_use]
-    pub fn form(self) -> Form {
+    pub fn form(self) -> ValueKind {
         match self {
             Self::Run(metric) => metric.form(),
-            Self::Nodes(_) => Form::Number,
+            Self::Nodes(_) => ValueKind::Number,
         }
     }
 }
 
-impl Serialize for Figure {
+impl Serialize for ResultMetric {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
@@ -223,14 +223,14 @@ mod tests {
 
     #[test]
     fn figures_are_found_by_name_and_place() {
-        let mut names: Vec<_> = Figure::all().map(Figure::name).collect();
-        for (index, figure) in Figure::all().enumerate() {
-            assert_eq!(figure.index(), index);
-            assert_eq!(Figure::named(figure.name()), Some(figure), "{}", figure.name());
+        let mut names: Vec<_> = ResultMetric::all().map(ResultMetric::name).collect();
+        for (index, metric) in ResultMetric::all().enumerate() {
+            assert_eq!(metric.index(), index);
+            assert_eq!(ResultMetric::named(metric.name()), Some(metric), "{}", metric.name());
         }
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), Figure::all().count());
-        assert_eq!(Figure::named("final"), None);
+        assert_eq!(names.len(), ResultMetric::all().count());
+        assert_eq!(ResultMetric::named("final"), None);
     }
 }

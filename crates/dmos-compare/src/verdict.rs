@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::run_metric::Better;
 use crate::statistics::interval::Interval;
-use crate::statistics::{Differences, seeds};
+use crate::statistics::{Differences, sample_size};
 
 /// The chance of a false alarm, over all comparisons of a table, that is put up with.
 pub const ALARM: f64 = 0.05;
@@ -77,9 +77,9 @@ impl Verdict {
 fn needed(differences: &Differences, mean: f64, margin: f64, comparisons: usize, run: usize) -> Option<u64> {
     // What the spread of single differences would be, if each seed gave one.
     let deviation = differences.standard_error()? * (run as f64).sqrt();
-    let to_see = seeds::needed(mean, deviation, ALARM / comparisons.max(1) as f64);
+    let to_see = sample_size::needed(mean, deviation, ALARM / comparisons.max(1) as f64);
     let slack = margin - mean.abs();
-    let to_exclude = (slack > 0.0).then(|| seeds::to_narrow(deviation, slack)).flatten();
+    let to_exclude = (slack > 0.0).then(|| sample_size::to_narrow(deviation, slack)).flatten();
     let needed = to_see.into_iter().chain(to_exclude).min()?;
     Some(round_up(needed.max(run as u64 + 1)))
 }

@@ -3,17 +3,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dmos_core::settings::PLANNING_BUDGET;
-use dmos_core::strategy::{Change, FlowChoice, Meter, PlanRequest, Promise, StrategyCall, StrategyError};
+use dmos_core::strategy::{Change, FlowChoice, Guarantee, Meter, PlanRequest, StrategyCall, StrategyError};
 use dmos_core::{Flow, Network, NoFlow, NodeSet, Registry};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 use crate::networks::{drawn, drawn_alive, drawn_node, layered, varied, without_source};
-use crate::report::{Check, Outcome, Report};
+use crate::report::{Check, CheckOutcome, Report};
 
 /// On so many drawn networks a strategy is tried.
 const NETWORKS: u64 = 400;
 
-/// So many deaths and returns are planned with, one after the other, on each of some of them.
+/// So many failure_reports and returns are planned with, one after the other, on each of some of them.
 const CHANGES: u64 = 30;
 
 /// A plan in linear time may take so many steps for each entry of a recipe, each node and each edge.
@@ -38,23 +38,25 @@ pub fn check_flow_watched(
 ) -> Result<Report, StrategyError> {
     let choice = registry.flow(call, &layered(1, 1, 0))?;
     let on = |network: &Network| registry.flow(call, network);
-    let found = match choice.promises(Promise::FindsFlow) {
+    let found = match choice.guarantees(Guarantee::FindsFlow) {
         true => "flows are valid, and found when there are any",
-        false => "flows are valid; that they are found is not promised",
+        false => "flows are valid; that they are found is not guaranteed",
     };
-    type Made<'a> = &'a dyn Fn() -> Result<Outcome, StrategyError>;
+    type Made<'a> = &'a dyn Fn() -> Result<CheckOutcome, StrategyError>;
     let checks: [(&'static str, Made<'_>); 7] = [
         (found, &|| sweep(NETWORKS, |number| valid(&on, number))),
         ("the same request gives the same answer", &|| sweep(NETWORKS / 4, |number| repeatable(&on, number))),
-        ("plans after deaths and returns are valid", &|| sweep(NETWORKS / 4, |number| follows(&on, number))),
+        ("plans after failure_reports and returns are valid", &|| {
+            sweep(NETWORKS / 4, |number| follows(&on, number))
+        }),
         ("one node, and no node alive", &|| smallest(&on)),
         ("a dead sole source, 8 levels deep, 3 producers each", &|| dead_source(&on)),
         ("a million possible edges", &|| million_edges(&on)),
-        ("linear time, where it is promised", &|| linear(&choice, &on)),
+        ("linear time, where it is guaranteed", &|| linear(&choice, &on)),
     ];
     let mut report = Report { strategy: choice.to_string(), checks: Vec::new() };
     for (demand, check) in checks {
-        let panicked = |_| Ok(Outcome::Failed("it panicked; its words are above".to_owned()));
+        let panicked = |_| Ok(CheckOutcome::Failed("it panicked; its words are above".to_owned()));
         let outcome = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(panicked)?;
         let check = Check { demand, outcome };
         watch(&check);
@@ -69,20 +71,20 @@ type Chooser<'a> = dyn Fn(&Network) -> Result<FlowChoice, StrategyError> + 'a;
 type Verdict = Result<Result<(), String>, StrategyError>;
 
 /// Makes a check for each of so many numbers, until one fails.
-fn sweep(count: u64, check: impl Fn(u64) -> Verdict) -> Result<Outcome, StrategyError> {
+fn sweep(count: u64, check: impl Fn(u64) -> Verdict) -> Result<CheckOutcome, StrategyError> {
     for number in 0..count {
         let panicked = |_| Ok(Err("it panicked; its words are above".to_owned()));
         if let Err(problem) = catch_unwind(AssertUnwindSafe(|| check(number))).unwrap_or_else(panicked)? {
-            return Ok(Outcome::Failed(format!("on network {number}: {problem}")));
+            return Ok(CheckOutcome::Failed(format!("on network {number}: {problem}")));
         }
     }
-    Ok(Outcome::Passed(format!("on {count} networks")))
+    Ok(CheckOutcome::Passed(format!("on {count} networks")))
 }
 
-fn outcome(verdict: Result<(), String>, words: &str) -> Outcome {
+fn outcome(verdict: Result<(), String>, words: &str) -> CheckOutcome {
     match verdict {
-        Ok(()) => Outcome::Passed(words.to_owned()),
-        Err(problem) => Outcome::Failed(problem),
+        Ok(()) => CheckOutcome::Passed(words.to_owned()),
+        Err(problem) => CheckOutcome::Failed(problem),
     }
 }
 
@@ -107,7 +109,7 @@ fn valid(on: &Chooser<'_>, number: u64) -> Verdict {
     Ok(Ok(()))
 }
 
-/// A network of so few nodes no planner that promises a flow may give up on.
+/// A network of so few nodes no planner that guarantees a flow may give up on.
 const SMALL: usize = 100;
 
 /// Whether an answer is right, after the steps on the meter.
@@ -120,8 +122,8 @@ pub fn judge(
     alive: &NodeSet,
     (answer, meter): (&Result<Flow, NoFlow>, &Meter),
 ) -> Result<(), String> {
-    let makeable_finals = Makers::of(network, alive).finals(network).unwrap_or_default();
-    let promised = choice.promises(Promise::FindsFlow);
+    let makeable_finals = Feasibility::of(network, alive).finals(network).unwrap_or_default();
+    let guaranteed = choice.guarantees(Guarantee::FindsFlow);
     let flow = match answer {
         Err(NoFlow::BudgetExhausted { budget }) if meter.steps() < *budget => {
             return Err(format!(
@@ -129,14 +131,14 @@ pub fn judge(
                 meter.steps()
             ));
         }
-        Err(NoFlow::BudgetExhausted { .. }) if promised && network.node_count() <= SMALL => {
+        Err(NoFlow::BudgetExhausted { .. }) if guaranteed && network.node_count() <= SMALL => {
             return Err(format!("its budget ran out on a network of {} nodes", network.node_count()));
         }
         Err(NoFlow::BudgetExhausted { .. }) => return Ok(()),
         Err(no_flow @ NoFlow::PlannerFailed { .. }) => return Err(no_flow.to_string()),
         Err(no_flow) => {
             return match makeable_finals.first() {
-                Some(item) if promised => {
+                Some(item) if guaranteed => {
                     Err(format!("item {item} can be made, but the answer is: {no_flow}"))
                 }
                 _ => Ok(()),
@@ -144,14 +146,15 @@ pub fn judge(
         }
         Ok(flow) => flow,
     };
-    // Without a promise a node may work that nobody supplies with anything.
-    if let Some(fault) = flow.faults(network, alive, !promised).first() {
+    // Without a guarantee a node may work that nobody supplies with anything.
+    if let Some(fault) = flow.violations(network, alive, !guaranteed).first() {
         return Err(fault.to_string());
     }
-    for item in makeable_finals.into_iter().filter(|_| promised) {
+    for item in makeable_finals.into_iter().filter(|_| guaranteed) {
         let mut producers = network.producers(item).iter();
-        let is_made = producers
-            .any(|&node| alive.contains(node) && (flow.works(node) || network.requirements(node).is_empty()));
+        let is_made = producers.any(|&node| {
+            alive.contains(node) && (flow.is_assigned(node) || network.requirements(node).is_empty())
+        });
         if !is_made {
             return Err(format!("nobody makes the final item {item}, which can be made"));
         }
@@ -175,30 +178,30 @@ fn repeatable(on: &Chooser<'_>, number: u64) -> Verdict {
     Ok(Ok(()))
 }
 
-/// One planner, through deaths and returns, as a leader uses it.
+/// One planner, through failure_reports and returns, as a leader uses it.
 fn follows(on: &Chooser<'_>, number: u64) -> Verdict {
     let network = drawn(number);
     let choice = on(&network)?;
     let mut planner = choice.build();
     let mut alive = NodeSet::all(network.node_count());
-    let mut in_force: Option<Flow> = None;
+    let mut active: Option<Flow> = None;
     let mut changes = Vec::new();
     for step in 0..CHANGES {
         let mut meter = Meter::new(PLANNING_BUDGET.get());
         let request = PlanRequest {
-            in_force: in_force.as_ref(),
+            active: active.as_ref(),
             changes: &changes,
             ..PlanRequest::first(&network, &alive)
         };
-        let answer = match &in_force {
+        let answer = match &active {
             Some(flow) => planner.replan(&request, &mut meter).map(|change| flow.changed(&change)),
             None => planner.plan(&request, &mut meter),
         };
         if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
-            return Ok(Err(format!("after {step} deaths and returns: {problem}")));
+            return Ok(Err(format!("after {step} failure_reports and returns: {problem}")));
         }
-        if !answer.as_ref().is_err_and(NoFlow::gave_up) {
-            in_force = Some(answer.unwrap_or_default());
+        if !answer.as_ref().is_err_and(NoFlow::is_inconclusive) {
+            active = Some(answer.unwrap_or_default());
             changes.clear();
         }
         // Now and then two things change at once.
@@ -206,48 +209,48 @@ fn follows(on: &Chooser<'_>, number: u64) -> Verdict {
             let node = drawn_node(&network, (number * CHANGES + step) * 2 + nth);
             changes.retain(|change: &Change| change.node() != node);
             changes.push(if alive.remove(node) {
-                Change::Died(node)
+                Change::Failed(node)
             } else {
                 alive.insert(node);
-                Change::Returned(node)
+                Change::Rejoined(node)
             });
         }
     }
     Ok(Ok(()))
 }
 
-fn smallest(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
+fn smallest(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let network = layered(1, 1, 0);
     let choice = on(&network)?;
     for alive in [NodeSet::all(1), NodeSet::none(1)] {
         let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
         if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
-            return Ok(Outcome::Failed(problem));
+            return Ok(CheckOutcome::Failed(problem));
         }
         if alive.is_empty() && answer.as_ref().is_ok_and(|flow| !flow.is_empty()) {
-            return Ok(Outcome::Failed("nobody is alive, and there is a flow".to_owned()));
+            return Ok(CheckOutcome::Failed("nobody is alive, and there is a flow".to_owned()));
         }
     }
-    Ok(Outcome::Passed("both are answered".to_owned()))
+    Ok(CheckOutcome::Passed("both are answered".to_owned()))
 }
 
-fn dead_source(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
+fn dead_source(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let network = layered(9, 3, 8);
     let choice = on(&network)?;
     let alive = without_source(&network);
     let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
     let words = match &answer {
         Err(NoFlow::BudgetExhausted { budget }) if meter.steps() == *budget => {
-            return Ok(Outcome::Passed(format!("says that its budget of {budget} steps ran out")));
+            return Ok(CheckOutcome::Passed(format!("says that its budget of {budget} steps ran out")));
         }
         Err(_) => format!("says that there is no flow, after {} steps", meter.steps()),
         Ok(flow) if flow.is_empty() => "plans nothing".to_owned(),
-        Ok(_) => "plans without a source, which it does not promise not to".to_owned(),
+        Ok(_) => "plans without a source, which it does not guarantee not to".to_owned(),
     };
     Ok(outcome(judge(&choice, &network, &alive, (&answer, &meter)), &words))
 }
 
-fn million_edges(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
+fn million_edges(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let network = layered(2, 1_000, 1);
     let choice = on(&network)?;
     let alive = NodeSet::all(network.node_count());
@@ -260,9 +263,9 @@ fn million_edges(on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
 }
 
 /// Networks that grow, whole and with one node in ten alive.
-fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<Outcome, StrategyError> {
-    if !choice.promises(Promise::LinearTime) {
-        return Ok(Outcome::NotDemanded("it is not promised".to_owned()));
+fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
+    if !choice.guarantees(Guarantee::LinearTime) {
+        return Ok(CheckOutcome::NotDemanded("it is not guaranteed".to_owned()));
     }
     let mut words = Vec::new();
     let alike = [(100, 10), (1_000, 10), (1_000, 100)].map(|(items, producers)| layered(items, producers, 2));
@@ -283,7 +286,7 @@ fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<Outcome, StrategyErro
             let size = (network.node_count() + entries + edges) as u64;
             let steps = meter.steps();
             if steps > size * LINEAR_FACTOR || steps < edges as u64 {
-                return Ok(Outcome::Failed(format!(
+                return Ok(CheckOutcome::Failed(format!(
                     "{steps} steps for {edges} edges among {} nodes with {entries} requirements",
                     network.node_count()
                 )));
@@ -291,7 +294,7 @@ fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<Outcome, StrategyErro
             words.push(format!("{:.1}", steps as f64 / size as f64));
         }
     }
-    Ok(Outcome::Passed(format!(
+    Ok(CheckOutcome::Passed(format!(
         "steps for each entry, node and edge, as networks grow: {}",
         words.join(", ")
     )))

@@ -1,17 +1,17 @@
 //! What a leader strategy must do.
 
-use dmos_core::strategy::{Promise, StrategyCall, StrategyError};
+use dmos_core::strategy::{Guarantee, StrategyCall, StrategyError};
 use dmos_core::{FaultKind, Registry};
 use dmos_scenario::Override;
-use dmos_search::{Search, Subject, Summary};
+use dmos_search::{Search, SearchSummary, Subject};
 
 use crate::networks::layered;
-use crate::report::{Check, Outcome, Report};
+use crate::report::{Check, CheckOutcome, Report};
 
 /// Checks the leader strategy that `call` names in so many drawn runs: crashes with and without a return, lost,
 /// late and doubled messages, partitions, torn logs, drifting clocks, elections among one to all nodes.
 ///
-/// Auditors hold it to what it promises: at most one leader per term; once nothing fails any more, a leader who
+/// Auditors hold it to what it guarantees: at most one leader per term; once nothing fails any more, a leader who
 /// gets production going within a bound. Runs are the same on any number of cores.
 ///
 /// # Errors
@@ -20,43 +20,45 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
     let network = layered(1, 1, 0);
     let choice = registry.leader(call, &network)?;
     let mut set = vec![Override::option("leader", &call.to_string())];
-    // Only the leader strategy is on trial: flows are planned by the first that promises one.
+    // Only the leader strategy is on trial: flows are planned by the first that guarantees one.
     let finds_flow = |flow: &str| {
         let choice = registry.flow(&StrategyCall { name: flow.to_owned(), params: Vec::new() }, &network);
-        choice.is_ok_and(|choice| choice.promises(Promise::FindsFlow))
+        choice.is_ok_and(|choice| choice.guarantees(Guarantee::FindsFlow))
     };
-    let demand = "what it promises holds, through crashes, losses and partitions";
+    let demand = "what it guarantees holds, through crashes, losses and partitions";
     let report = |outcome| Report { strategy: choice.to_string(), checks: vec![Check { demand, outcome }] };
     let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) else {
         let words = "runs need a flow strategy, and none is linked in; `use dmos_strategies as _;` does that";
-        return Ok(report(Outcome::Failed(words.to_owned())));
+        return Ok(report(CheckOutcome::Failed(words.to_owned())));
     };
     set.push(Override::option("flow", flow.name));
     let subject = Subject::Anything(set);
     let search = Search { subject: &subject, seed: 4, first: 0, registry };
     let summary = search.run(runs, |_| true);
-    let promised = [Promise::OneLeaderPerTerm, Promise::OneLeaderEventually, Promise::LeaderByMajority];
-    let promised: Vec<_> = promised.into_iter().filter(|promise| choice.promises(*promise)).collect();
+    let guaranteed =
+        [Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually, Guarantee::LeaderByMajority];
+    let guaranteed: Vec<_> =
+        guaranteed.into_iter().filter(|guarantee| choice.guarantees(*guarantee)).collect();
     let outcome = match summary {
-        _ if promised.is_empty() => Outcome::NotDemanded("it promises nothing".to_owned()),
-        Ok(summary) => outcome(&summary, &promised),
-        Err(error) => Outcome::Failed(error.to_string()),
+        _ if guaranteed.is_empty() => CheckOutcome::NotDemanded("it guarantees nothing".to_owned()),
+        Ok(summary) => outcome(&summary, &guaranteed),
+        Err(error) => CheckOutcome::Failed(error.to_string()),
     };
     Ok(report(outcome))
 }
 
-fn outcome(summary: &Summary, promised: &[Promise]) -> Outcome {
+fn outcome(summary: &SearchSummary, guaranteed: &[Guarantee]) -> CheckOutcome {
     if let Some(found) = &summary.found {
         let (number, failure) = (found.number, &found.failure);
-        return Outcome::Failed(format!("run {number}: {failure}\n{}", found.file.to_yaml()));
+        return CheckOutcome::Failed(format!("run {number}: {failure}\n{}", found.file.to_yaml()));
     }
     let effective = |kind| summary.faults.get(&kind).map_or(0, |count| count.1);
-    let promised: Vec<_> = promised.iter().map(ToString::to_string).collect();
-    Outcome::Passed(format!(
+    let guaranteed: Vec<_> = guaranteed.iter().map(ToString::to_string).collect();
+    CheckOutcome::Passed(format!(
         "{} ({} runs, {} crashes, {} partitions)",
-        promised.join("; "),
+        guaranteed.join("; "),
         summary.runs,
         effective(FaultKind::Crash),
-        effective(FaultKind::Cut),
+        effective(FaultKind::Partition),
     ))
 }

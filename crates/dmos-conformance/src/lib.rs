@@ -24,4 +24,4 @@ pub mod report;
 
 pub use flow::{check_flow, check_flow_watched};
 pub use leader::check_leader;
-pub use report::{Check, Outcome, Report};
+pub use report::{Check, CheckOutcome, Report};

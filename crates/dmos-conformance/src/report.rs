@@ -17,12 +17,12 @@ pub struct Check {
     /// What must hold.
     pub demand: &'static str,
     /// Whether it does.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
 }
 
 /// What came of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// It holds, as far as was looked: how far that is.
     Passed(String),
     /// It does not: the first case found.
@@ -35,7 +35,7 @@ impl Report {
     /// Whether no check has failed.
     #[must_use]
     pub fn has_passed(&self) -> bool {
-        !self.checks.iter().any(|check| matches!(check.outcome, Outcome::Failed(_)))
+        !self.checks.iter().any(|check| matches!(check.outcome, CheckOutcome::Failed(_)))
     }
 
     /// For tests.
@@ -50,9 +50,9 @@ impl Report {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mark, words) = match &self.outcome {
-            Outcome::Passed(words) => ("passed", words),
-            Outcome::Failed(words) => ("FAILED", words),
-            Outcome::NotDemanded(words) => ("  -   ", words),
+            CheckOutcome::Passed(words) => ("passed", words),
+            CheckOutcome::Failed(words) => ("FAILED", words),
+            CheckOutcome::NotDemanded(words) => ("  -   ", words),
         };
         write!(f, "{mark}  {}: {words}", self.demand)
     }

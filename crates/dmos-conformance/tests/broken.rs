@@ -3,20 +3,20 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dmos_conformance::{Outcome, Report, check_flow, check_leader};
+use dmos_conformance::{CheckOutcome, Report, check_flow, check_leader};
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, FlowDescriptor, FlowStrategy, LeaderDescriptor, LeaderStrategy,
-    Meter, NoFlow, PlanRequest, Promise, Seat, register_flow, register_leader,
+    Election, ElectionConfig, ElectionEffects, ElectionInput, FlowDescriptor, FlowStrategy, Guarantee,
+    LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest, register_flow, register_leader,
 };
 use dmos_core::{Flow, NodeSet, Registry, Share, Span, Term, Time};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
-/// The flow by the makers at one place among those who can make each item, if these nodes are alive.
+/// The flow by the producers at one place among those who can make each item, if these nodes are alive.
 fn flow(request: &PlanRequest<'_>, alive: &NodeSet, place: usize) -> Result<Flow, NoFlow> {
-    let makers = Makers::of(request.network, alive);
-    let maker = |item| makers.of_item(item)[place % makers.of_item(item).len()];
-    let ends = makers.finals(request.network)?.into_iter().map(maker).collect();
-    Ok(Flow::back_from(request.network, ends, |_, item| maker(item)))
+    let producers = Feasibility::of(request.network, alive);
+    let producer = |item| producers.of_item(item)[place % producers.of_item(item).len()];
+    let ends = producers.finals(request.network)?.into_iter().map(producer).collect();
+    Ok(Flow::upstream_of(request.network, ends, |_, item| producer(item)))
 }
 
 type Plan = fn(&PlanRequest<'_>, &mut Meter) -> Result<Flow, NoFlow>;
@@ -36,8 +36,8 @@ macro_rules! broken {
             name: $name,
             summary: "broken on purpose",
             source: "none",
-            guarantee: "keeps none",
-            promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+            notes: "keeps none",
+            guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
             params: &[],
             build: |_| Box::new(Broken($plan)),
         });
@@ -50,7 +50,7 @@ broken!("gives-up", |request, _| {
     let flow = flow(request, request.alive, 0)?;
     // One dead node is too many.
     if request.alive.len() < request.network.node_count() {
-        return Err(NoFlow::Unmakeable(request.network.final_items()[0]));
+        return Err(NoFlow::Infeasible(request.network.final_items()[0]));
     }
     Ok(flow)
 });
@@ -93,7 +93,7 @@ fn check(name: &str) -> Report {
 }
 
 fn failed(report: &Report) -> Vec<&'static str> {
-    let failed = report.checks.iter().filter(|check| matches!(check.outcome, Outcome::Failed(_)));
+    let failed = report.checks.iter().filter(|check| matches!(check.outcome, CheckOutcome::Failed(_)));
     failed.map(|check| check.demand).collect()
 }
 
@@ -108,7 +108,7 @@ fn broken_flow_strategies_are_caught() {
         ("short-measure", valid),
         ("forgets-the-source", valid),
         ("remembers-what-it-should-not", "the same request gives the same answer"),
-        ("takes-its-time", "linear time, where it is promised"),
+        ("takes-its-time", "linear time, where it is guaranteed"),
     ] {
         let report = check(name);
         assert!(failed(&report).contains(&demand), "{report}");
@@ -123,12 +123,12 @@ fn broken_flow_strategies_are_caught() {
 struct Everybody;
 
 impl LeaderStrategy for Everybody {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
-        Box::new(Selfish(seat))
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
+        Box::new(Selfish(config))
     }
 }
 
-struct Selfish(Seat);
+struct Selfish(ElectionConfig);
 
 impl Election for Selfish {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
@@ -142,12 +142,12 @@ impl Election for Selfish {
 struct Last;
 
 impl LeaderStrategy for Last {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
-        Box::new(OnlyIfLast(seat))
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
+        Box::new(OnlyIfLast(config))
     }
 }
 
-struct OnlyIfLast(Seat);
+struct OnlyIfLast(ElectionConfig);
 
 impl Election for OnlyIfLast {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
@@ -165,12 +165,12 @@ impl Election for OnlyIfLast {
 struct Restless;
 
 impl LeaderStrategy for Restless {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
-        Box::new(NeverContent(seat, 0))
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
+        Box::new(NeverContent(config, 0))
     }
 }
 
-struct NeverContent(Seat, u64);
+struct NeverContent(ElectionConfig, u64);
 
 impl Election for NeverContent {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
@@ -190,14 +190,14 @@ impl Election for NeverContent {
     }
 }
 
-const PROMISES: &[Promise] = &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually];
+const GUARANTEES: &[Guarantee] = &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually];
 
 register_leader!(LeaderDescriptor {
     name: "everybody-leads",
     summary: "broken on purpose",
     source: "none",
-    guarantee: "keeps none",
-    promises: |_| PROMISES,
+    notes: "keeps none",
+    guarantees: |_| GUARANTEES,
     params: &[],
     build: |_| Box::new(Everybody),
 });
@@ -206,8 +206,8 @@ register_leader!(LeaderDescriptor {
     name: "restless",
     summary: "broken on purpose",
     source: "none",
-    guarantee: "keeps none",
-    promises: |_| PROMISES,
+    notes: "keeps none",
+    guarantees: |_| GUARANTEES,
     params: &[],
     build: |_| Box::new(Restless),
 });
@@ -216,8 +216,8 @@ register_leader!(LeaderDescriptor {
     name: "nobody-follows",
     summary: "broken on purpose",
     source: "none",
-    guarantee: "keeps none",
-    promises: |_| PROMISES,
+    notes: "keeps none",
+    guarantees: |_| GUARANTEES,
     params: &[],
     build: |_| Box::new(Last),
 });
@@ -233,7 +233,7 @@ fn broken_leader_strategies_are_caught() {
         ("restless", "leadership_settles"),
     ] {
         let report = check(name);
-        let Outcome::Failed(words) = &report.checks[0].outcome else {
+        let CheckOutcome::Failed(words) = &report.checks[0].outcome else {
             panic!("{report}");
         };
         assert!(words.contains(property), "{report}");

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::distribution::Distribution;
 use crate::ids::{ItemId, NodeId};
-use crate::law::Law;
 use crate::network::Requirement;
 use crate::time::{Rate, Span, Time};
 
@@ -11,19 +11,19 @@ use crate::time::{Rate, Span, Time};
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Faults {
     /// Someone who kills and revives nodes at random.
-    pub operator: Option<Operator>,
-    /// Nodes that fail and come back by laws.
-    pub wear: Vec<Wear>,
+    pub op_generator: Option<OpGenerator>,
+    /// Nodes that fail and come back by distributions.
+    pub random_failures: Vec<RandomFailures>,
     /// What happens at a set time, or upon something else, in any order.
-    pub script: Vec<Scripted>,
+    pub script: Vec<ScriptedFault>,
     /// What the network does to messages.
     pub messages: MessageFaults,
     /// What disks do at a crash, and in between.
     pub disks: DiskFaults,
     /// How wrong clocks are.
     pub clocks: ClockFaults,
-    /// What becomes of a node's goods when it crashes.
-    pub goods: GoodsInCrash,
+    /// What becomes of a node's material when it crashes.
+    pub material: MaterialInCrash,
     /// From this moment on nothing fails any more, and what is under repair is repaired: partitions end,
     /// frozen and slow nodes go on, and nodes that are down come back unless they are down for good.
     pub heal_at: Option<Time>,
@@ -33,35 +33,35 @@ impl Faults {
     /// Only what is planned: recipes that are changed, nodes that join or retire at a set time. What fails, or what
     /// waits for something that may not come about, is taken out.
     #[must_use]
-    pub fn calm(&self) -> Self {
-        let is_planned = |scripted: &&Scripted| {
+    pub fn fault_free(&self) -> Self {
+        let is_planned = |scripted: &&ScriptedFault| {
             matches!(scripted.trigger, Trigger::At(_))
                 && matches!(scripted.fault, Fault::Recipe(..) | Fault::Add(_) | Fault::Retire(_))
         };
         Self { script: self.script.iter().filter(is_planned).cloned().collect(), ..Self::default() }
     }
 
-    /// Whether nothing can fail. Disks and goods that would suffer from a crash do not make one.
+    /// Whether nothing can fail. Disks and material that would suffer from a crash do not make one.
     #[must_use]
-    pub fn are_calm(&self) -> bool {
-        let operator = self.operator.as_ref();
-        operator.is_none_or(|operator| operator.failures == Rate::NEVER)
-            && self.wear.is_empty()
-            && self.script.len() == self.calm().script.len()
+    pub fn is_fault_free(&self) -> bool {
+        let op_generator = self.op_generator.as_ref();
+        op_generator.is_none_or(|op_generator| op_generator.failures == Rate::NEVER)
+            && self.random_failures.is_empty()
+            && self.script.len() == self.fault_free().script.len()
             && (self.messages.loss, self.messages.duplication, self.messages.reordering) == (0.0, 0.0, 0.0)
-            && self.disks.append_fails == 0.0
+            && self.disks.append_failure == 0.0
             && self.clocks.drift == 0.0
     }
 }
 
-/// The prototype's operator: it takes turns, and in each draws whether to kill a node, and in every
+/// The prototype's op_generator: it takes turns, and in each draws whether to kill a node, and in every
 /// fourth whether to revive the one that has been dead longest.
 ///
 /// Its draws are those of Python's `random` under its own seed, so that it kills when and whom the
 /// prototype's kills.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Operator {
+pub struct OpGenerator {
     /// How often a node is killed, on average. At most one per turn.
     pub failures: Rate,
     /// How often a node is revived, on average.
@@ -78,7 +78,7 @@ pub struct Operator {
     pub ends_can_fail: bool,
 }
 
-impl Default for Operator {
+impl Default for OpGenerator {
     fn default() -> Self {
         Self {
             failures: Rate::NEVER,
@@ -94,21 +94,21 @@ impl Default for Operator {
 
 /// Nodes that fail and come back, each on its own, for ever.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Wear {
+pub struct RandomFailures {
     /// Which nodes, in ascending order.
     pub nodes: Vec<NodeId>,
     /// From a node's start or return to its next failure.
-    pub fails_after: Law,
+    pub time_to_failure: Distribution,
     /// From a failure to the return.
-    pub back_after: Law,
+    pub time_to_repair: Distribution,
     /// What a failure is.
-    pub how: Failure,
+    pub how: FailureMode,
 }
 
 /// How a node fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Failure {
+pub enum FailureMode {
     /// It stops and forgets all but its log.
     #[default]
     Crash,
@@ -120,7 +120,7 @@ pub enum Failure {
 
 /// A fault of the script.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Scripted {
+pub struct ScriptedFault {
     /// When it happens.
     pub trigger: Trigger,
     /// What happens.
@@ -159,13 +159,18 @@ pub enum Condition {
     /// A batch has come in at its consumer.
     Delivered,
     /// A batch of a final item is made.
-    FinalMade,
+    FinishedGoodMade,
 }
 
 impl Condition {
     /// All there are.
-    pub const ALL: [Self; 5] =
-        [Self::LeaderElected, Self::PlanStarted, Self::BatchInTransit, Self::Delivered, Self::FinalMade];
+    pub const ALL: [Self; 5] = [
+        Self::LeaderElected,
+        Self::PlanStarted,
+        Self::BatchInTransit,
+        Self::Delivered,
+        Self::FinishedGoodMade,
+    ];
 }
 
 /// Whom a fault hits, decided when it happens.
@@ -183,7 +188,7 @@ pub enum Target {
     /// The node that has made most of those that can be hit.
     Busiest,
     /// A node drawn from all that can be hit.
-    Anyone,
+    AnyNode,
 }
 
 /// What can happen by script.
@@ -191,7 +196,7 @@ pub enum Target {
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Nodes fail. A crash without a duration is for good.
-    Fail(Target, Failure),
+    Fail(Target, FailureMode),
     /// Nodes that are down start again from their logs.
     Recover(Target),
     /// Each input of the nodes takes this much longer.
@@ -199,7 +204,7 @@ pub enum Fault {
     /// The next append of the nodes fails: they stop rather than go on without their log.
     FailAppend(Target),
     /// No message gets from the one nodes to the others.
-    Cut {
+    Partition {
         /// From these.
         from: Vec<NodeId>,
         /// To those.
@@ -227,7 +232,7 @@ pub struct MessageFaults {
     /// The share that is held back, so that later ones overtake it.
     pub reordering: f64,
     /// How long a message is held back, and how much later than the first a duplicate comes.
-    pub held_for: Option<Law>,
+    pub delay: Option<Distribution>,
 }
 
 /// What disks do at a crash, and in between.
@@ -239,14 +244,14 @@ pub struct DiskFaults {
     /// At a crash, the first append that is lost leaves a part of itself behind.
     pub torn: bool,
     /// The share of appends that fail; from 0 up to 1. The node then stops.
-    pub append_fails: f64,
+    pub append_failure: f64,
     /// How long a node is down whose append failed so.
-    pub repaired_after: Span,
+    pub repair_time: Span,
 }
 
 impl Default for DiskFaults {
     fn default() -> Self {
-        Self { lose_unsynced: false, torn: false, append_fails: 0.0, repaired_after: Span::from_secs(30) }
+        Self { lose_unsynced: false, torn: false, append_failure: 0.0, repair_time: Span::from_secs(30) }
     }
 }
 
@@ -258,19 +263,19 @@ pub struct ClockFaults {
     pub drift: f64,
 }
 
-/// What becomes of a node's goods when it crashes.
+/// What becomes of a node's material when it crashes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct GoodsInCrash {
+pub struct MaterialInCrash {
     /// Own batches in stock that are no final item.
-    pub stock: InCrash,
-    /// Batches of others in the dock.
-    pub dock: InCrash,
+    pub outbound: InCrash,
+    /// Batches of others in the inbound.
+    pub inbound: InCrash,
     /// Batches of final items.
     pub finished: InCrash,
 }
 
-/// What becomes of goods in a crash.
+/// What becomes of material in a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InCrash {
@@ -298,7 +303,7 @@ pub enum FaultKind {
     /// An append failed, and the node stopped.
     FailedAppend,
     /// Messages between some nodes were cut off.
-    Cut,
+    Partition,
     /// All cuts ended.
     Heal,
     /// A recipe was changed.
@@ -330,7 +335,7 @@ impl FaultKind {
         Self::Freeze,
         Self::Slow,
         Self::FailedAppend,
-        Self::Cut,
+        Self::Partition,
         Self::Heal,
         Self::Recipe,
         Self::Add,
@@ -353,7 +358,7 @@ impl FaultKind {
             Self::Freeze => "freeze",
             Self::Slow => "slow",
             Self::FailedAppend => "failed_append",
-            Self::Cut => "cut",
+            Self::Partition => "partition",
             Self::Heal => "heal",
             Self::Recipe => "recipe",
             Self::Add => "add",
@@ -374,17 +379,17 @@ mod tests {
 
     #[test]
     fn what_is_planned_is_no_failure() {
-        let at = |fault| Scripted { trigger: Trigger::At(Time::ZERO), fault, lasts: None };
+        let at = |fault| ScriptedFault { trigger: Trigger::At(Time::ZERO), fault, lasts: None };
         let retire = at(Fault::Retire(NodeId::new(0)));
-        let crash = at(Fault::Fail(Target::Anyone, Failure::Crash));
+        let crash = at(Fault::Fail(Target::AnyNode, FailureMode::Crash));
         let mut faults = Faults { script: vec![retire.clone(), crash], ..Faults::default() };
-        assert!(!faults.are_calm());
-        faults = faults.calm();
+        assert!(!faults.is_fault_free());
+        faults = faults.fault_free();
         assert_eq!(faults.script, [retire]);
-        assert!(faults.are_calm() && Faults::default().are_calm());
-        let idle = Operator::default();
-        assert!(Faults { operator: Some(idle.clone()), ..Faults::default() }.are_calm());
-        let busy = Operator { failures: "1/min".parse().expect("a rate"), ..idle };
-        assert!(!Faults { operator: Some(busy), ..Faults::default() }.are_calm());
+        assert!(faults.is_fault_free() && Faults::default().is_fault_free());
+        let idle = OpGenerator::default();
+        assert!(Faults { op_generator: Some(idle.clone()), ..Faults::default() }.is_fault_free());
+        let busy = OpGenerator { failures: "1/min".parse().expect("a rate"), ..idle };
+        assert!(!Faults { op_generator: Some(busy), ..Faults::default() }.is_fault_free());
     }
 }

@@ -1,7 +1,7 @@
 //! The flow: which producers supply which consumers.
 
-mod faults;
 mod share;
+mod violations;
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use crate::ids::{ItemId, NodeId};
 use crate::network::{Network, Requirement, SupplyEdge};
 use crate::node_set::NodeSet;
 
-pub use faults::FlowFault;
 pub use share::Share;
+pub use violations::FlowViolation;
 
 /// The chosen suppliers of every working node.
 ///
@@ -60,7 +60,7 @@ impl Flow {
     /// The flow that supplies `consumers`, those who supply them, and so on back to those who need nothing:
     /// `supplier` says who meets each requirement. Time is linear in the edges chosen.
     #[must_use]
-    pub fn back_from(
+    pub fn upstream_of(
         network: &Network,
         mut consumers: Vec<NodeId>,
         mut supplier: impl FnMut(NodeId, ItemId) -> NodeId,
@@ -124,13 +124,13 @@ impl Flow {
 
     /// Whether `node` supplies anybody or is supplied.
     #[must_use]
-    pub fn works(&self, node: NodeId) -> bool {
+    pub fn is_assigned(&self, node: NodeId) -> bool {
         !self.suppliers(node).is_empty() || !self.consumers(node).is_empty()
     }
 
     /// The nodes that stand in an edge, in ascending order. O(edges log edges).
     #[must_use]
-    pub fn working(&self) -> Vec<NodeId> {
+    pub fn assigned_nodes(&self) -> Vec<NodeId> {
         let mut nodes: Vec<_> = self.edges.iter().flat_map(|edge| [edge.consumer, edge.producer]).collect();
         nodes.sort_unstable();
         nodes.dedup();
@@ -210,7 +210,7 @@ impl Flow {
 
     /// What `node` needs to know of the flow.
     #[must_use]
-    pub fn part(&self, node: NodeId) -> FlowPart {
+    pub fn assignment(&self, node: NodeId) -> Assignment {
         let range = self.suppliers_range(node);
         let supplies = self.edges[range.clone()].iter().zip(&self.shares[range]);
         let supply = |(edge, &share): (&SupplyEdge, &Share)| Supply {
@@ -218,7 +218,7 @@ impl Flow {
             producer: edge.producer,
             share,
         };
-        FlowPart {
+        Assignment {
             suppliers: supplies.map(supply).collect(),
             consumers: self.consumers(node).iter().map(|edge| edge.1).collect(),
         }
@@ -259,14 +259,14 @@ pub struct Supply {
 
 /// One node's part of a flow: who supplies it and whom it supplies.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct FlowPart {
+pub struct Assignment {
     /// Its suppliers, sorted by item, then producer.
     pub suppliers: Box<[Supply]>,
     /// Its consumers in ascending order.
     pub consumers: Box<[NodeId]>,
 }
 
-impl FlowPart {
+impl Assignment {
     /// How many edges the node stands in.
     #[must_use]
     pub fn edge_count(&self) -> usize {
@@ -293,7 +293,7 @@ impl FlowPart {
         &self.suppliers[from..to]
     }
 
-    /// All nodes that the node exchanges goods with; one may come up twice.
+    /// All nodes that the node exchanges material with; one may come up twice.
     pub fn neighbours(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.suppliers.iter().map(|supply| supply.producer).chain(self.consumers.iter().copied())
     }
@@ -325,7 +325,7 @@ mod tests {
             let change = from.change_to(to);
             assert_eq!(&from.changed(&change), to);
             for node in (0..7).map(NodeId::new).filter(|node| !change.nodes().contains(node)) {
-                assert_eq!(from.part(node), to.part(node));
+                assert_eq!(from.assignment(node), to.assignment(node));
             }
         }
         assert_eq!(before.change_to(&before), FlowChange::default());
@@ -344,11 +344,11 @@ mod tests {
     fn finds_both_sides_of_a_node() {
         let flow = Flow::new(vec![edge(1, 2, 1), edge(0, 2, 0), edge(0, 1, 0), edge(0, 1, 0)]);
         assert_eq!(flow.edges().len(), 3);
-        let part = flow.part(NodeId::new(1));
+        let part = flow.assignment(NodeId::new(1));
         assert_eq!(part.supplier(ItemId::new(0)), Some(NodeId::new(0)));
         assert_eq!(*part.consumers, [NodeId::new(2)]);
         assert_eq!(part.neighbours().count(), 2);
-        assert!(flow.works(NodeId::new(2)) && !flow.works(NodeId::new(3)));
-        assert!(flow.part(NodeId::new(3)).is_idle() && Flow::default().is_empty());
+        assert!(flow.is_assigned(NodeId::new(2)) && !flow.is_assigned(NodeId::new(3)));
+        assert!(flow.assignment(NodeId::new(3)).is_idle() && Flow::default().is_empty());
     }
 }

@@ -45,21 +45,21 @@ index! {
     ItemId
 }
 
-/// A batch: the unit of goods, made once, consumed at most once.
+/// A batch: the unit of material, made once, consumed at most once.
 ///
 /// Batches are named by who made them and how many that node had made before, so a name is never
-/// used again as long as the maker keeps its log.
+/// used again as long as the producer keeps its log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct BatchId {
     /// The node that made the batch.
-    pub maker: NodeId,
-    /// How many batches the maker had made before this one.
+    pub producer: NodeId,
+    /// How many batches the producer had made before this one.
     pub serial: u32,
 }
 
 impl fmt::Display for BatchId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.maker, self.serial)
+        write!(f, "{}#{}", self.producer, self.serial)
     }
 }
 
@@ -67,8 +67,8 @@ impl fmt::Display for BatchId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct RequestId {
     /// How often the node had returned from a crash.
-    pub life: u32,
-    /// How many requests it had made in this life.
+    pub incarnation: u32,
+    /// How many requests it had made in this incarnation.
     pub number: u32,
 }
 
@@ -86,9 +86,9 @@ impl fmt::Display for Term {
 
 /// Orders flows: a node keeps the newest and ignores older ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct FlowVersion {
     /// The term of the leader that planned the flow.
     pub term: Term,
     /// The number of the plan within the term.
-    pub version: u32,
+    pub number: u32,
 }

@@ -11,10 +11,10 @@
 //! | [`ids`] | nodes, items, batches, terms |
 //! | [`time`] | virtual time in whole nanoseconds, and durations and rates with units |
 //! | [`network`] | items, nodes and recipes, and with them every possible supply edge |
-//! | [`node_set`], [`serials`] | sets of nodes, and of serial numbers |
+//! | [`node_set`], [`serial_set`] | sets of nodes, and of serial numbers |
 //! | [`flow`] | the chosen suppliers of every working node |
 //! | [`strategy`] | the two plugin families, their parameters and their registry |
-//! | [`law`] | laws by which durations are drawn |
+//! | [`distribution`] | distributions by which durations are drawn |
 //! | [`settings`] | what a scenario may set about protocol, world and work |
 //! | [`faults`] | what breaks, as data |
 //! | [`scenario`] | a whole, valid experiment |
@@ -25,32 +25,32 @@
 //! Architecture invariant: this crate does no I/O, reads no clock, starts no thread, knows no file
 //! format, and uses no other crate of the project.
 
+pub mod distribution;
 pub mod faults;
 pub mod flow;
 pub mod ids;
-pub mod law;
 pub mod metrics;
 pub mod network;
 pub mod node_set;
 pub mod property;
 pub mod record;
 pub mod scenario;
-pub mod serials;
+pub mod serial_set;
 pub mod settings;
 pub mod strategy;
 pub mod time;
 
+pub use distribution::Distribution;
 pub use faults::{FaultKind, Faults};
-pub use flow::{Flow, FlowChange, FlowFault, FlowPart, Share, Supply};
-pub use ids::{BatchId, ItemId, NodeId, RequestId, Stamp, Term};
-pub use law::Law;
+pub use flow::{Assignment, Flow, FlowChange, FlowViolation, Share, Supply};
+pub use ids::{BatchId, FlowVersion, ItemId, NodeId, RequestId, Term};
 pub use metrics::{Metric, NodeMetrics};
 pub use network::{Network, NetworkError, Recipe, Requirement, SupplyEdge};
 pub use node_set::NodeSet;
 pub use property::{Property, PropertyKind};
 pub use record::RunRecord;
 pub use scenario::Scenario;
-pub use serials::SerialSet;
+pub use serial_set::SerialSet;
 pub use strategy::{
     FlowDescriptor, FlowStrategy, LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest, Registry,
 };

@@ -30,11 +30,11 @@ impl Unit {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReportedBy {
     /// All, even at zero.
-    Everyone,
+    AllNodes,
     /// Those for which it was counted or set at least once.
-    Touched,
-    /// The operator that injects faults, who is no node.
-    Operator,
+    CountingNodes,
+    /// The op_generator that injects faults, who is no node.
+    OpGenerator,
 }
 
 impl ReportedBy {
@@ -42,16 +42,16 @@ impl ReportedBy {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::Everyone => "all nodes",
-            Self::Touched => "nodes that counted it",
-            Self::Operator => "the operator",
+            Self::AllNodes => "all nodes",
+            Self::CountingNodes => "nodes that counted it",
+            Self::OpGenerator => "the op_generator",
         }
     }
 }
 
 macro_rules! metrics {
     ($($id:ident $name:literal $unit:ident $by:ident $doc:literal;)*) => {
-        /// A metric of a node, or of the operator.
+        /// A metric of a node, or of the op_generator.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Metric {
             $(#[doc = $doc] $id,)*
@@ -89,110 +89,110 @@ macro_rules! metrics {
 }
 
 metrics! {
-    TotalManufactureCycles "total_manufacture_cycles" Count Everyone
+    TotalManufactureCycles "total_manufacture_cycles" Count AllNodes
         "Turns of the stage, also before a flow exists and also of spares.";
-    SuccessfulManufactureCycles "successful_manufacture_cycles" Count Everyone
+    SuccessfulManufactureCycles "successful_manufacture_cycles" Count AllNodes
         "Cycles that made something. Never reset; a making that a crash takes before it is durable does not count.";
-    SkippedManufactureCycles "skipped_manufacture_cycles" Count Everyone
+    SkippedManufactureCycles "skipped_manufacture_cycles" Count AllNodes
         "Cycles that made nothing because there was no flow, an item was missing, or the stock was full. A node without suppliers in the flow does not count its idle cycles.";
-    BatchesProducedTotal "batches_produced_total" Gauge Everyone
+    BatchesProducedTotal "batches_produced_total" Gauge AllNodes
         "Batches made, as the node knows it at the head of a cycle. Under `recovery: replay` a crash resets it and recovery counts only delivered batches.";
-    BatchesConsumedTotal "batches_consumed_total" Gauge Everyone
+    BatchesConsumedTotal "batches_consumed_total" Gauge AllNodes
         "Batches used up, as the node knows it at the head of a cycle. Under `recovery: replay` a crash resets it and recovery counts the consumed entries of the log.";
-    OutboundMaterialBuildup "outbound_material_buildup" Gauge Everyone
+    OutboundMaterialBuildup "outbound_material_buildup" Gauge AllNodes
         "Batches in stock, at the head of a cycle.";
-    InboundWalSize "inbound_wal_size" Gauge Everyone
+    InboundWalSize "inbound_wal_size" Gauge AllNodes
         "Batches in the inbound log at the head of a cycle: received ones and, under `log: mixed_up`, own ones that were sent. Compaction leaves those in the dock.";
-    OutboundWalSize "outbound_wal_size" Gauge Everyone
+    OutboundWalSize "outbound_wal_size" Gauge AllNodes
         "Batches in the outbound log at the head of a cycle: all that the node made. Compaction leaves those in stock and under way.";
-    UnansweredBatchRequestsCurrent "unanswered_batch_requests_current" Gauge Everyone
+    UnansweredBatchRequestsCurrent "unanswered_batch_requests_current" Gauge AllNodes
         "Requests sent and not answered, at the head of a cycle. Under `dock: blocking` a delivery answers only when its transit ends.";
-    FlowQueries "flow_queries" Count Everyone
+    FlowQueries "flow_queries" Count AllNodes
         "Times the flow was looked up: once per manufacture cycle, once per request served, once per recovery.";
-    FailedFlowQueries "failed_flow_queries" Count Everyone
+    FailedFlowQueries "failed_flow_queries" Count AllNodes
         "Look-ups by a cycle or a recovery that found no flow. An empty flow is a flow.";
-    FailedFlowUpdate "failed_flow_update" Count Everyone
+    FailedFlowUpdate "failed_flow_update" Count AllNodes
         "Plans that ended without an answer because the planning budget ran out.";
-    EmptyInboundInventoryOccurrences "empty_inbound_inventory_occurrences" Count Everyone
+    EmptyInboundInventoryOccurrences "empty_inbound_inventory_occurrences" Count AllNodes
         "Items found missing by a manufacture cycle and asked for.";
-    EmptyOutboundInventoryOccurrences "empty_outbound_inventory_occurrences" Count Everyone
+    EmptyOutboundInventoryOccurrences "empty_outbound_inventory_occurrences" Count AllNodes
         "Requests refused because the stock was empty.";
-    BatchUnavailableMessagesSent "batch_unavailable_messages_sent" Count Everyone
+    BatchUnavailableMessagesSent "batch_unavailable_messages_sent" Count AllNodes
         "Refusals sent.";
-    BatchesDelivered "batches_delivered" Count Everyone
+    BatchesDelivered "batches_delivered" Count AllNodes
         "Own batches whose arrival was confirmed, each once.";
-    WalRecoveredInboundBatches "wal_recovered_inbound_batches" Count Everyone
+    WalRecoveredInboundBatches "wal_recovered_inbound_batches" Count AllNodes
         "Received batches found in the log at a recovery: in the dock or consumed. Adds up over recoveries.";
-    WalRecoveredOutboundBatches "wal_recovered_outbound_batches" Count Everyone
+    WalRecoveredOutboundBatches "wal_recovered_outbound_batches" Count AllNodes
         "Own batches found in the log at a recovery: in stock or delivered. Adds up over recoveries.";
-    WalGhostInboundBatches "wal_ghost_inbound_batches" Count Everyone
+    WalGhostInboundBatches "wal_ghost_inbound_batches" Count AllNodes
         "Inbound entries that a recovery could do nothing with. Adds up over recoveries.";
-    WalGhostOutboundBatches "wal_ghost_outbound_batches" Count Everyone
+    WalGhostOutboundBatches "wal_ghost_outbound_batches" Count AllNodes
         "Own batches on their way to nobody known at a recovery. Adds up over recoveries.";
-    SentMessages "sent_messages" Count Everyone
+    SentMessages "sent_messages" Count AllNodes
         "Messages of every class that the node sent.";
-    ReceivedMessages "received_messages" Count Everyone
+    ReceivedMessages "received_messages" Count AllNodes
         "Messages of every class that the node began to handle.";
-    NodesDeterminedCrashed "nodes_determined_crashed" Count Everyone
-        "Nodes that this node, as leader, struck from the living. Under `deaths: every_report` it stays 0, as in the prototype.";
-    BatchRequestSent "BatchRequest_sent" Count Touched "Requests for a batch sent.";
-    BatchRequestReceived "BatchRequest_received" Count Touched "Requests for a batch handled.";
-    BatchSentResponseSent "BatchSentResponse_sent" Count Touched "Batches sent off.";
-    BatchSentResponseReceived "BatchSentResponse_received" Count Touched "Batches that came in, duplicates included.";
-    BatchUnavailableResponseSent "BatchUnavailableResponse_sent" Count Touched "Refusals sent, counted per message.";
-    BatchUnavailableResponseReceived "BatchUnavailableResponse_received" Count Touched "Refusals handled, counted per message.";
-    WaitingForBatchResponseSent "WaitingForBatchResponse_sent" Count Touched "Notices sent that a batch is in transit.";
-    WaitingForBatchResponseReceived "WaitingForBatchResponse_received" Count Touched "Notices handled that a batch is in transit.";
-    BatchDeliveryConfirmResponseSent "BatchDeliveryConfirmResponse_sent" Count Touched "Confirmations of arrival sent.";
-    BatchDeliveryConfirmResponseReceived "BatchDeliveryConfirmResponse_received" Count Touched "Confirmations of arrival handled.";
-    HeartbeatReqSent "HeartbeatReq_sent" Count Touched "Heartbeat requests sent.";
-    HeartbeatReqReceived "HeartbeatReq_received" Count Touched "Heartbeat requests handled.";
-    HeartbeatRespSent "HeartbeatResp_sent" Count Touched "Heartbeat answers sent.";
-    HeartbeatRespReceived "HeartbeatResp_received" Count Touched "Heartbeat answers handled.";
-    InformLeaderOfDeathReqSent "InformLeaderOfDeathReq_sent" Count Touched "Reports of a suspected death sent.";
-    InformLeaderOfDeathReqReceived "InformLeaderOfDeathReq_received" Count Touched "Reports of a suspected death handled.";
-    HeartbeatsSent "heartbeats_sent" Count Touched
+    NodesDeterminedCrashed "nodes_determined_crashed" Count AllNodes
+        "Nodes that this node, as leader, struck from the living. Under `failure_reports: every_report` it stays 0, as in the prototype.";
+    BatchRequestSent "BatchRequest_sent" Count CountingNodes "Requests for a batch sent.";
+    BatchRequestReceived "BatchRequest_received" Count CountingNodes "Requests for a batch handled.";
+    BatchSentResponseSent "BatchSentResponse_sent" Count CountingNodes "Batches sent off.";
+    BatchSentResponseReceived "BatchSentResponse_received" Count CountingNodes "Batches that came in, duplicates included.";
+    BatchUnavailableResponseSent "BatchUnavailableResponse_sent" Count CountingNodes "Refusals sent, counted per message.";
+    BatchUnavailableResponseReceived "BatchUnavailableResponse_received" Count CountingNodes "Refusals handled, counted per message.";
+    WaitingForBatchResponseSent "WaitingForBatchResponse_sent" Count CountingNodes "Notices sent that a batch is in transit.";
+    WaitingForBatchResponseReceived "WaitingForBatchResponse_received" Count CountingNodes "Notices handled that a batch is in transit.";
+    BatchDeliveryConfirmResponseSent "BatchDeliveryConfirmResponse_sent" Count CountingNodes "Confirmations of arrival sent.";
+    BatchDeliveryConfirmResponseReceived "BatchDeliveryConfirmResponse_received" Count CountingNodes "Confirmations of arrival handled.";
+    HeartbeatReqSent "HeartbeatReq_sent" Count CountingNodes "Heartbeat requests sent.";
+    HeartbeatReqReceived "HeartbeatReq_received" Count CountingNodes "Heartbeat requests handled.";
+    HeartbeatRespSent "HeartbeatResp_sent" Count CountingNodes "Heartbeat answers sent.";
+    HeartbeatRespReceived "HeartbeatResp_received" Count CountingNodes "Heartbeat answers handled.";
+    InformLeaderOfDeathReqSent "InformLeaderOfDeathReq_sent" Count CountingNodes "Reports of a suspected death sent.";
+    InformLeaderOfDeathReqReceived "InformLeaderOfDeathReq_received" Count CountingNodes "Reports of a suspected death handled.";
+    HeartbeatsSent "heartbeats_sent" Count CountingNodes
         "Heartbeat requests sent; reported by every node that ever had a neighbour to watch.";
-    BatchesRequested "batches_requested" Count Touched "Requests for a batch sent, by consumers in the flow.";
-    BatchesReceived "batches_received" Count Touched
+    BatchesRequested "batches_requested" Count CountingNodes "Requests for a batch sent, by consumers in the flow.";
+    BatchesReceived "batches_received" Count CountingNodes
         "First deliveries completed, after the transit.";
-    BatchUnavailableMessagesReceived "batch_unavailable_messages_received" Count Touched "Refusals handled.";
-    BootstrapAllPathsTimeSec "bootstrap_all_paths_time_sec" Seconds Touched
+    BatchUnavailableMessagesReceived "batch_unavailable_messages_received" Count CountingNodes "Refusals handled.";
+    BootstrapAllPathsTimeSec "bootstrap_all_paths_time_sec" Seconds CountingNodes
         "Virtual time that listing all possible supply edges took, as part of the last plan; 0 for strategies that list none.";
-    FullFlowBootstrapTimeSec "full_flow_bootstrap_time_sec" Seconds Touched
+    FullFlowBootstrapTimeSec "full_flow_bootstrap_time_sec" Seconds CountingNodes
         "Virtual time that the node's last plan took, from its beginning to its end.";
-    OpGeneratorCycles "op_generator_cycles" Count Operator
-        "Turns of the operator.";
-    CrashSignalsSent "crash_signals_sent" Count Operator
-        "Crashes that the operator ordered.";
-    RecoverSignalsSent "recover_signals_sent" Count Operator
-        "Recoveries that the operator ordered.";
-    FlowPartSent "FlowPart_sent" Count Touched "Parts of a flow sent, repeats included. Ours; 0 where a board stands in.";
-    FlowPartReceived "FlowPart_received" Count Touched "Parts of a flow handled. Ours.";
-    FlowPartAckSent "FlowPartAck_sent" Count Touched "Acknowledgements of a part sent. Ours.";
-    FlowPartAckReceived "FlowPartAck_received" Count Touched "Acknowledgements of a part handled. Ours.";
-    ReturnNoticeSent "ReturnNotice_sent" Count Touched "Notices of a return from a crash sent. Ours.";
-    ReturnNoticeReceived "ReturnNotice_received" Count Touched "Notices of a return from a crash handled. Ours.";
-    LeaderNoticeSent "LeaderNotice_sent" Count Touched "Notices of who leads sent. Ours.";
-    LeaderNoticeReceived "LeaderNotice_received" Count Touched "Notices of who leads handled. Ours.";
-    ElectionMessageSent "ElectionMessage_sent" Count Touched "Messages of the leader strategy sent. Ours.";
-    ElectionMessageReceived "ElectionMessage_received" Count Touched "Messages of the leader strategy handled. Ours.";
-    PlansComputed "plans_computed" Count Touched "Plans this node computed, kept or not. Ours.";
-    PlanningSteps "planning_steps" Count Touched "Elementary steps of all plans this node computed. Ours.";
-    RequestsRepeated "requests_repeated" Count Touched "Requests sent again because no answer came. Ours.";
-    BatchesResent "batches_resent" Count Touched "Batches announced again because no confirmation came. Ours.";
-    DuplicatesRecognised "duplicates_recognised" Count Touched "Announcements of a batch that had come before. Ours.";
-    StandingSent "Standing_sent" Count Touched "Notices to the leader of what was ordered sent. Ours.";
-    StandingReceived "Standing_received" Count Touched "Notices of what was ordered handled. Ours.";
-    StandingAckSent "StandingAck_sent" Count Touched "Acknowledgements of such a notice sent. Ours.";
-    StandingAckReceived "StandingAck_received" Count Touched "Acknowledgements of such a notice handled. Ours.";
-    RequestsRedirected "requests_redirected" Count Touched "Requests that went to another supplier of the flow because no answer came, or their supplier was suspected. Ours.";
-    PromisesRefused "promises_refused" Count Touched "Requests refused because too much promised to the consumer was not confirmed. Ours.";
-    PartsRefused "parts_refused" Count Touched "Parts of a flow refused because they were older than the node's own. Ours.";
-    MessagesDropped "messages_dropped" Count Touched "Messages dropped because too many were waiting. Ours.";
-    BatchesScrapped "batches_scrapped" Count Touched "Batches that a crash destroyed, found at recovery. Ours.";
-    LogCompactions "log_compactions" Count Touched "Times the log was compacted. Ours.";
-    FinalBatchesMade "final_batches_made" Count Touched "Batches of a final item made. Ours.";
+    OpGeneratorCycles "op_generator_cycles" Count OpGenerator
+        "Turns of the op_generator.";
+    CrashSignalsSent "crash_signals_sent" Count OpGenerator
+        "Crashes that the op_generator ordered.";
+    RecoverSignalsSent "recover_signals_sent" Count OpGenerator
+        "Recoveries that the op_generator ordered.";
+    AssignmentSent "Assignment_sent" Count CountingNodes "Parts of a flow sent, repeats included. Ours; 0 where a board stands in.";
+    AssignmentReceived "Assignment_received" Count CountingNodes "Parts of a flow handled. Ours.";
+    AssignmentAckSent "AssignmentAck_sent" Count CountingNodes "Acknowledgements of a part sent. Ours.";
+    AssignmentAckReceived "AssignmentAck_received" Count CountingNodes "Acknowledgements of a part handled. Ours.";
+    RejoinNoticeSent "RejoinNotice_sent" Count CountingNodes "Notices of a return from a crash sent. Ours.";
+    RejoinNoticeReceived "RejoinNotice_received" Count CountingNodes "Notices of a return from a crash handled. Ours.";
+    LeaderNoticeSent "LeaderNotice_sent" Count CountingNodes "Notices of who leads sent. Ours.";
+    LeaderNoticeReceived "LeaderNotice_received" Count CountingNodes "Notices of who leads handled. Ours.";
+    ElectionMessageSent "ElectionMessage_sent" Count CountingNodes "Messages of the leader strategy sent. Ours.";
+    ElectionMessageReceived "ElectionMessage_received" Count CountingNodes "Messages of the leader strategy handled. Ours.";
+    PlansComputed "plans_computed" Count CountingNodes "Plans this node computed, kept or not. Ours.";
+    PlanningSteps "planning_steps" Count CountingNodes "Elementary steps of all plans this node computed. Ours.";
+    RequestsRetransmitted "requests_retransmitted" Count CountingNodes "Requests sent again because no answer came. Ours.";
+    BatchesRetransmitted "batches_retransmitted" Count CountingNodes "Batches announced again because no confirmation came. Ours.";
+    DuplicatesRecognised "duplicates_recognised" Count CountingNodes "Announcements of a batch that had come before. Ours.";
+    NodeConfigSent "NodeConfig_sent" Count CountingNodes "Notices to the leader of what was ordered sent. Ours.";
+    NodeConfigReceived "NodeConfig_received" Count CountingNodes "Notices of what was ordered handled. Ours.";
+    NodeConfigAckSent "NodeConfigAck_sent" Count CountingNodes "Acknowledgements of such a notice sent. Ours.";
+    NodeConfigAckReceived "NodeConfigAck_received" Count CountingNodes "Acknowledgements of such a notice handled. Ours.";
+    RequestsRedirected "requests_redirected" Count CountingNodes "Requests that went to another supplier of the flow because no answer came, or their supplier was suspected. Ours.";
+    RequestsOverLimit "requests_over_limit" Count CountingNodes "Requests refused because too much promised to the consumer was not confirmed. Ours.";
+    AssignmentsRefused "assignments_refused" Count CountingNodes "Parts of a flow refused because they were older than the node's own. Ours.";
+    MessagesDropped "messages_dropped" Count CountingNodes "Messages dropped because too many were waiting. Ours.";
+    BatchesScrapped "batches_scrapped" Count CountingNodes "Batches that a crash destroyed, found at recovery. Ours.";
+    LogCompactions "log_compactions" Count CountingNodes "Times the log was compacted. Ours.";
+    FinishedGoodsMade "finished_goods_made" Count CountingNodes "Batches of a final item made. Ours.";
 }
 
 /// How many metrics there are.
@@ -230,7 +230,7 @@ impl NodeMetrics {
     ///
     /// # Panics
     /// If fewer had been counted.
-    pub fn take_back(&mut self, metric: Metric, fewer: u64) {
+    pub fn subtract(&mut self, metric: Metric, fewer: u64) {
         let left = self.get(metric).checked_sub(fewer).expect("only what was counted is taken back");
         self.set(metric, left);
     }
@@ -238,7 +238,7 @@ impl NodeMetrics {
     /// Sets a gauge or a time in nanoseconds.
     pub fn set(&mut self, metric: Metric, value: u64) {
         self.values[metric as usize] = value;
-        if value == 0 && metric.reported_by() == ReportedBy::Touched {
+        if value == 0 && metric.reported_by() == ReportedBy::CountingNodes {
             self.zero |= 1 << metric as usize;
         }
     }
@@ -253,9 +253,9 @@ impl NodeMetrics {
     #[must_use]
     pub fn reported(&self, metric: Metric) -> Option<f64> {
         let reports = match metric.reported_by() {
-            ReportedBy::Everyone => true,
-            ReportedBy::Touched => self.get(metric) > 0 || self.zero & (1 << metric as usize) != 0,
-            ReportedBy::Operator => false,
+            ReportedBy::AllNodes => true,
+            ReportedBy::CountingNodes => self.get(metric) > 0 || self.zero & (1 << metric as usize) != 0,
+            ReportedBy::OpGenerator => false,
         };
         reports.then(|| shown(metric, self.get(metric)))
     }

@@ -160,7 +160,7 @@ pub struct Network {
     producers_from: Vec<u32>,
     producers: Vec<NodeId>,
     final_items: Vec<ItemId>,
-    making_order: Vec<ItemId>,
+    topological_order: Vec<ItemId>,
 }
 
 impl Network {
@@ -192,7 +192,7 @@ impl Network {
             requirements: Vec::new(),
             producers_from: Vec::new(),
             producers: Vec::new(),
-            making_order: Vec::new(),
+            topological_order: Vec::new(),
             item_names,
             node_names,
             final_items,
@@ -207,7 +207,7 @@ impl Network {
         if network.final_items.is_empty() || !network.final_items.iter().all(is_made) {
             return Err(NetworkError::NoFinalItem);
         }
-        network.making_order = network.sort_items()?;
+        network.topological_order = network.sort_items()?;
         Ok(network)
     }
 
@@ -223,7 +223,7 @@ impl Network {
     ) -> Result<Self, NetworkError> {
         let recipe = |node| Recipe {
             makes: self.makes(node),
-            quantity: self.quantity_made(node),
+            quantity: self.yield_per_run(node),
             requires: self.requirements(node).to_vec(),
             cycles: self.cycles(node),
             cost: self.cost(node),
@@ -342,7 +342,7 @@ impl Network {
 
     /// How many batches one making at `node` yields; at least 1.
     #[must_use]
-    pub fn quantity_made(&self, node: NodeId) -> u32 {
+    pub fn yield_per_run(&self, node: NodeId) -> u32 {
         self.quantities[node.index()]
     }
 
@@ -394,8 +394,8 @@ impl Network {
 
     /// All items, each after everything that any of its recipes requires.
     #[must_use]
-    pub fn making_order(&self) -> &[ItemId] {
-        &self.making_order
+    pub fn topological_order(&self) -> &[ItemId] {
+        &self.topological_order
     }
 
     /// Every possible supply edge: for each requirement of each node, each producer of the item.
@@ -466,7 +466,7 @@ mod tests {
         let required: Vec<_> = network.requirements(NodeId::new(3)).iter().map(|r| r.item.index()).collect();
         assert_eq!(required, [0, 1]);
         assert_eq!(network.supply_edges().count(), 5);
-        assert_eq!(network.making_order(), [ItemId::new(0), ItemId::new(1), ItemId::new(2)]);
+        assert_eq!(network.topological_order(), [ItemId::new(0), ItemId::new(1), ItemId::new(2)]);
         assert_eq!(network.find_node("3"), Some(NodeId::new(3)));
         assert_eq!(network.find_node("4"), None);
     }

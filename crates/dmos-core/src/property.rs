@@ -6,12 +6,12 @@ use serde::Serialize;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PropertyKind {
-    /// It holds at every moment; once it does not, that is a finding.
+    /// It holds at every moment; once it does not, that is a violation.
     Always,
-    /// It holds in the end; if it does not, that is a finding.
+    /// It holds in the end; if it does not, that is a violation.
     Eventually,
     /// It comes about now and then. It proves that a search got to where it might hurt; that it does not
-    /// come about in one run is no finding.
+    /// come about in one run is no violation.
     Sometimes,
 }
 
@@ -51,13 +51,13 @@ macro_rules! properties {
 properties! {
     BatchInOnePlace "batch_in_one_place" Always
         "Every batch is in one place: in stock, under way, in a dock, used up or scrapped; nobody has one that is elsewhere.";
-    BatchUsedOnce "batch_used_once" Always
+    BatchConsumedOnce "batch_consumed_once" Always
         "No batch is used up twice.";
     MadeByRecipe "made_by_recipe" Always
         "What is made is made out of received batches, as many of each item as the recipe of that moment says.";
-    ScrapIsFound "scrap_is_found" Always
+    ScrapRecorded "scrap_recorded" Always
         "What a crash destroyed is entered as scrap before anything else happens at the node, and nothing else is.";
-    RetiredMakesNothing "retired_makes_nothing" Always
+    RetiredNodeIdle "retired_node_idle" Always
         "A node that has retired makes nothing and promises nothing.";
     WithinLimits "within_limits" Always
         "No node promises one consumer more than `promise_limit`, and no log grows far beyond what it holds and `compact_after`.";
@@ -65,49 +65,49 @@ properties! {
         "No two nodes lead in the same term, if the leader strategy promises that.";
     NewerFlowWins "newer_flow_wins" Always
         "No node gives up a flow for an earlier one, not even after a crash.";
-    PlannedAmongTheLiving "planned_among_the_living" Always
+    PlanUsesLiveNodes "plan_uses_live_nodes" Always
         "No plan uses a node that the planner takes for dead.";
-    FlowFits "flow_fits" Always
-        "Every supply edge leads from a maker of an item to a node that requires it, and a node that is supplied is supplied with all it requires.";
+    FlowMatchesRecipes "flow_matches_recipes" Always
+        "Every supply edge leads from a producer of an item to a node that requires it, and a node that is supplied is supplied with all it requires.";
     FlowFound "flow_found" Always
         "A plan finds a flow if the nodes taken for living can make a final item, if the flow strategy promises that.";
     LogRecovers "log_recovers" Always
         "After a crash a node has what its log held at the last durable point, and a compacted log adds up to what it held: no more, no less.";
-    TimePasses "time_passes" Always
+    TimeAdvances "time_advances" Always
         "Time passes: nodes do not answer each other without end at one instant. If they do, the run ends there.";
     ProductionResumes "production_resumes" Eventually
         "After the last fault is healed, batches of each final item are made again within a bound, if the nodes that are up can make them.";
     LeadershipSettles "leadership_settles" Eventually
         "Within a bound after the last fault is healed, nobody takes office any more, if the leader strategy promises a leader.";
-    PromisesKept "promises_kept" Eventually
+    ShipmentsDelivered "shipments_delivered" Eventually
         "After the last fault is healed, a batch promised by a node that is up to one that is up comes in within a bound.";
     LeaderCrashed "leader_crashed" Sometimes
         "A node crashed that led.";
-    PlanCutOff "plan_cut_off" Sometimes
+    PlanInterrupted "plan_interrupted" Sometimes
         "A leader crashed while it planned.";
     LeaderReplaced "leader_replaced" Sometimes
         "Another node took office after the first leader.";
-    LiveNodeStruck "live_node_struck" Sometimes
+    LiveNodeRemoved "live_node_removed" Sometimes
         "A node was planned without although it was up.";
-    DeadNodePlanned "dead_node_planned" Sometimes
+    FailedNodePlanned "failed_node_planned" Sometimes
         "A plan counted on a node that was down: its death was not known yet.";
-    NoFlowThere "no_flow_there" Sometimes
+    Infeasible "infeasible" Sometimes
         "A plan found that nothing can be made.";
-    OlderPartRefused "older_part_refused" Sometimes
+    OlderAssignmentRefused "older_assignment_refused" Sometimes
         "A node refused a part of an older flow than its own.";
-    PromiseRepeated "promise_repeated" Sometimes
-        "A maker came back from a crash with promises to keep.";
+    ShipmentResumed "shipment_resumed" Sometimes
+        "A producer came back from a crash with promises to keep.";
     DuplicateRecognised "duplicate_recognised" Sometimes
         "A batch was announced that had come before.";
-    TransitCutOff "transit_cut_off" Sometimes
+    TransitInterrupted "transit_interrupted" Sometimes
         "A node crashed with a batch in transit to it.";
-    MakingCutOff "making_cut_off" Sometimes
+    ProductionInterrupted "production_interrupted" Sometimes
         "A crash took the last records of a making, so that nothing was made.";
     TornAppendFound "torn_append_found" Sometimes
         "A node started from a log whose last record was torn.";
     CompactedLogRead "compacted_log_read" Sometimes
         "A node started from a log that had been compacted.";
-    OtherSupplierAsked "other_supplier_asked" Sometimes
+    OrderRedirected "order_redirected" Sometimes
         "A request that was not answered in time, or whose supplier was suspected, went to another supplier.";
     RecipePlanned "recipe_planned" Sometimes
         "A leader planned with a changed recipe.";

@@ -1,4 +1,4 @@
-//! What a run leaves behind: figures by node, over time, and what the auditor found.
+//! What a run leaves behind: metrics by node, over time, and what the auditor found.
 
 use serde::Serialize;
 
@@ -14,8 +14,8 @@ use crate::time::{Span, Time};
 pub struct RunRecord {
     /// The metrics of every node, by node.
     pub nodes: Vec<NodeMetrics>,
-    /// What the operator did, if the scenario has one.
-    pub operator: Option<OperatorRecord>,
+    /// What the op_generator did, if the scenario has one.
+    pub op_generator: Option<OpGeneratorRecord>,
     /// Production, stock and messages over time.
     pub series: Vec<Sample>,
     /// Every plan that was computed, in the order in which they were ready.
@@ -25,26 +25,26 @@ pub struct RunRecord {
     /// Every time that a node was down or stood still, in the order in which they began.
     pub outages: Vec<Outage>,
     /// Every office that was taken, in the order of time.
-    pub offices: Vec<Office>,
+    pub leadership_changes: Vec<LeadershipChange>,
     /// Every time that a leader struck a node from the living, in the order of time.
-    pub strikes: Vec<Strike>,
+    pub removals: Vec<Removal>,
     /// How often each kind of fault was injected, in the order of kinds; those that never were are left out.
     pub fault_counts: Vec<FaultCount>,
     /// Where all batches were at the end.
-    pub goods: GoodsAudit,
+    pub material: MaterialBalance,
     /// What should never have happened, in the order of time: the first few of each property.
-    pub findings: Vec<Finding>,
+    pub violations: Vec<Violation>,
     /// The states that were come to, and how often.
     pub reached: Vec<(Property, u64)>,
     /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
-    pub not_checked: Option<String>,
+    pub liveness_not_checked: Option<String>,
     /// How many events the driver handled.
     pub events: u64,
 }
 
-/// What the operator did.
+/// What the op_generator did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct OperatorRecord {
+pub struct OpGeneratorRecord {
     /// Turns taken.
     pub cycles: u64,
     /// Crashes ordered.
@@ -63,7 +63,7 @@ pub struct Sample {
     /// Batches made so far.
     pub made: u64,
     /// Batches of final items made so far.
-    pub final_made: u64,
+    pub finished: u64,
     /// Batches in stock at nodes that are up.
     pub stock: u64,
     /// Messages sent so far.
@@ -89,7 +89,7 @@ pub struct PlanRecord {
     /// Why there was none.
     pub no_flow: Option<NoFlow>,
     /// Whether it was put in force: the planner still led when it was ready.
-    pub in_force: bool,
+    pub active: bool,
 }
 
 /// A fault that happened.
@@ -120,7 +120,7 @@ pub struct Outage {
 
 /// A node took office as leader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Office {
+pub struct LeadershipChange {
     /// When.
     pub at: Time,
     /// Which node.
@@ -131,7 +131,7 @@ pub struct Office {
 
 /// A leader struck a node from the living: from then on it plans without it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Strike {
+pub struct Removal {
     /// When.
     pub at: Time,
     /// The node that was struck.
@@ -153,7 +153,7 @@ pub struct FaultCount {
 
 /// Something that should never have happened.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Finding {
+pub struct Violation {
     /// Which property does not hold.
     pub property: Property,
     /// When that was seen.
@@ -164,15 +164,15 @@ pub struct Finding {
 
 /// Where all batches were at the end.
 ///
-/// `made = in_stock + under_way + received + consumed + scrapped + lost` holds by construction.
+/// `made = in_stock + in_transit + received + consumed + scrapped + lost` holds by construction.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct GoodsAudit {
+pub struct MaterialBalance {
     /// Batches made.
     pub made: u64,
-    /// Batches in stock at their maker.
+    /// Batches in stock at their producer.
     pub in_stock: u64,
     /// Batches on their way to a consumer.
-    pub under_way: u64,
+    pub in_transit: u64,
     /// Batches in a consumer's dock.
     pub received: u64,
     /// Batches used up.
@@ -191,6 +191,6 @@ impl RunRecord {
     /// Whether nothing happened that never should.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.findings.is_empty()
+        self.violations.is_empty()
     }
 }

@@ -9,7 +9,7 @@ use crate::faults::{Fault, Faults};
 use crate::ids::NodeId;
 use crate::network::Network;
 use crate::settings::{Delays, Protocol, Work};
-use crate::strategy::{FlowChoice, LeaderChoice, Pace};
+use crate::strategy::{FlowChoice, LeaderChoice, MeanDurations};
 use crate::time::Span;
 
 /// One experiment: a network, how its nodes behave, in which world, and what breaks.
@@ -45,7 +45,7 @@ pub struct Scenario {
     /// What breaks.
     pub faults: Faults,
     /// In which order events of the same instant happen.
-    pub ties: Ties,
+    pub same_time_order: SameTimeOrder,
     /// The time between two samples of the series.
     pub sample_every: Span,
 }
@@ -53,7 +53,7 @@ pub struct Scenario {
 /// In which order events of the same instant happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ties {
+pub enum SameTimeOrder {
     /// As they were scheduled.
     #[default]
     Scheduled,
@@ -64,8 +64,8 @@ pub enum Ties {
 impl Scenario {
     /// How long things take on average: what planners reckon with.
     #[must_use]
-    pub fn pace(&self) -> Pace {
-        Pace { cycle: self.protocol.cycle, transit: self.delays.transit.mean() }
+    pub fn mean_durations(&self) -> MeanDurations {
+        MeanDurations { cycle: self.protocol.cycle, transit: self.delays.transit.mean() }
     }
 
     /// The nodes that are not there at the beginning: they are added by script.

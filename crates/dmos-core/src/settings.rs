@@ -7,7 +7,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
-use crate::law::Law;
+use crate::distribution::Distribution;
 use crate::time::{Span, StepCost};
 
 /// How the nodes behave. See the fields for each choice; the first value of a choice is right, the
@@ -16,9 +16,9 @@ use crate::time::{Span, StepCost};
 #[serde(deny_unknown_fields, default)]
 pub struct Protocol {
     /// From a node's start until its stage and its heartbeats begin.
-    pub startup: Span,
+    pub start_delay: Span,
     /// The stage's pause before its first cycle.
-    pub warm_up: Span,
+    pub production_delay: Span,
     /// The stage's pause before each manufacture cycle.
     pub cycle: Span,
     /// The pause between two rounds of heartbeats.
@@ -29,7 +29,7 @@ pub struct Protocol {
     /// time.
     pub retry_after: Option<Span>,
     /// The longest such silence.
-    pub retry_at_most: Span,
+    pub retry_max: Span,
     /// Batches in stock from which on a node makes no more; none for no limit. Final items have no limit:
     /// they leave the factory.
     pub stock_limit: Option<NonZeroU32>,
@@ -44,19 +44,19 @@ pub struct Protocol {
     /// Every how many rounds of heartbeats the set of neighbours is looked up again.
     pub neighbours_every: NonZeroU32,
     /// How a leader, a flow and a death become known.
-    pub knowledge: Knowledge,
+    pub dissemination: Dissemination,
     /// Whether a batch in transit keeps the consumer from handling messages.
-    pub dock: Dock,
+    pub receiving: Receiving,
     /// When a missing item is asked for.
     pub requests: Requests,
     /// Who gets a batch that several want.
     pub serving: Serving,
     /// What a leader does with reports of a death.
-    pub deaths: Deaths,
+    pub failure_reports: FailureReports,
     /// Whether planning after a death keeps the leader from handling messages.
-    pub planning: Planning,
+    pub planning: PlanningMode,
     /// Whether a node that returns from a crash gets a role again.
-    pub readmission: Readmission,
+    pub rejoin: Rejoin,
     /// In which log a batch that is sent off is entered.
     pub log: LogKeeping,
     /// What a node makes of its log after a crash.
@@ -68,25 +68,25 @@ pub struct Protocol {
 impl Default for Protocol {
     fn default() -> Self {
         Self {
-            startup: Span::ZERO,
-            warm_up: Span::ZERO,
+            start_delay: Span::ZERO,
+            production_delay: Span::ZERO,
             cycle: Span::from_secs(1),
             heartbeat: Span::from_secs(3),
             suspect_after: Span::from_secs(15),
             retry_after: Some(Span::from_secs(5)),
-            retry_at_most: Span::from_secs(30),
+            retry_max: Span::from_secs(30),
             stock_limit: NonZeroU32::new(10),
             promise_limit: NonZeroU32::new(10),
             mailbox_limit: NonZeroU32::new(10_000),
             compact_after: NonZeroU32::new(1_000),
             neighbours_every: NonZeroU32::MIN,
-            knowledge: Knowledge::Messages,
-            dock: Dock::Concurrent,
+            dissemination: Dissemination::Messages,
+            receiving: Receiving::Concurrent,
             requests: Requests::UntilAnswered,
             serving: Serving::InTurn,
-            deaths: Deaths::OncePerDeath,
-            planning: Planning::BesideMessages,
-            readmission: Readmission::OnReturn,
+            failure_reports: FailureReports::OncePerFailure,
+            planning: PlanningMode::Concurrent,
+            rejoin: Rejoin::OnReturn,
             log: LogKeeping::Separate,
             recovery: Recovery::Exact,
             mailbox: Mailbox::LostInCrash,
@@ -106,17 +106,17 @@ impl Protocol {
 /// How a leader, a flow and a death become known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Knowledge {
+pub enum Dissemination {
     /// The leader sends each node its part of the flow.
     Messages,
     /// A board that all see at once stands in for those messages, as the prototype's shared files.
-    Board,
+    Blackboard,
 }
 
 /// Whether a batch in transit keeps the consumer from handling messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Dock {
+pub enum Receiving {
     /// Any number of batches are in transit while messages are handled.
     Concurrent,
     /// One batch at a time, and no message is handled until it is in.
@@ -146,9 +146,9 @@ pub enum Serving {
 /// What a leader does with reports of a death.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Deaths {
+pub enum FailureReports {
     /// It plans anew at the first report of each death.
-    OncePerDeath,
+    OncePerFailure,
     /// It plans anew at every report.
     EveryReport,
 }
@@ -156,17 +156,17 @@ pub enum Deaths {
 /// Whether planning after a death keeps the leader from handling messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Planning {
+pub enum PlanningMode {
     /// Messages are handled meanwhile.
-    BesideMessages,
+    Concurrent,
     /// Messages wait until the plan is there. The first plan holds none back.
-    HoldsMessages,
+    Blocking,
 }
 
 /// Whether a node that returns from a crash gets a role again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Readmission {
+pub enum Rejoin {
     /// It says that it is back, and the leader plans with it.
     OnReturn,
     /// Who was struck from the living stays struck.
@@ -210,17 +210,17 @@ pub struct Delays {
     /// Between the starts of two nodes, in the order of their numbers.
     pub between_starts: Span,
     /// From a message's sending to its arrival.
-    pub message: Law,
-    /// From a batch's announcement at the consumer to its arrival in the dock.
-    pub transit: Law,
+    pub message: Distribution,
+    /// From a batch's announcement at the consumer to its arrival in the receiving.
+    pub transit: Distribution,
 }
 
 impl Default for Delays {
     fn default() -> Self {
         Self {
             between_starts: Span::ZERO,
-            message: Law::Fixed(Span::from_millis(1)),
-            transit: Law::Fixed(Span::from_secs(1)),
+            message: Distribution::Fixed(Span::from_millis(1)),
+            transit: Distribution::Fixed(Span::from_secs(1)),
         }
     }
 }
@@ -240,7 +240,7 @@ pub struct Work {
     /// A round of heartbeats, more per neighbour.
     pub heartbeat_per_neighbour: Span,
     /// A look whether there is a flow yet, every half second until there is one.
-    pub look_for_flow: Span,
+    pub flow_poll: Span,
     /// Handling a message.
     pub message: Span,
     /// Serving a request for a batch, instead of `message`.
@@ -257,21 +257,21 @@ pub struct Work {
     pub planning_step: StepCost,
     /// The machine that all nodes share, its cores evenly; none if each thread of each node has a
     /// core of its own.
-    pub host: Option<Host>,
+    pub shared_cpu: Option<SharedCpu>,
 }
 
 impl Work {
     /// Whether no work takes any time, so that nothing need be queued.
     #[must_use]
     pub fn is_instant(&self) -> bool {
-        *self == Self { host: self.host, ..Self::default() }
+        *self == Self { shared_cpu: self.shared_cpu, ..Self::default() }
     }
 }
 
 /// A machine on which all nodes run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Host {
+pub struct SharedCpu {
     /// How many cores it has. A single piece of work uses at most one.
     pub cores: NonZeroU32,
 }

@@ -7,7 +7,7 @@ use dmos_core::strategy::{
     register_flow,
 };
 use dmos_core::{Flow, NodeId, Span};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 use crate::process::Process;
 use crate::protocol::{AnswerLine, flow, network_line, request_line};
@@ -16,8 +16,8 @@ register_flow!(FlowDescriptor {
     name: "exec",
     summary: "asks a program of your own, in any language, by lines of JSON",
     source: "your program",
-    guarantee: "none but that flows are valid and make a final item: anything else is a plan that failed; as repeatable as the program",
-    promises: |_| &[],
+    notes: "none but that flows are valid and make a final item: anything else is a plan that failed; as repeatable as the program",
+    guarantees: |_| &[],
     params: &[
         ParamSpec {
             name: "command",
@@ -62,8 +62,8 @@ impl FlowStrategy for Exec {
                 meter.remark(words);
                 self.process = process;
                 return Err(match request.alive.is_empty() {
-                    true => NoFlow::NobodyAlive,
-                    false => NoFlow::Unmakeable(request.network.final_items()[0]),
+                    true => NoFlow::NoNodeAlive,
+                    false => NoFlow::Infeasible(request.network.final_items()[0]),
                 });
             }
             _ => Err("an answer has either `edges` or `no_flow`".to_owned()),
@@ -77,14 +77,14 @@ impl FlowStrategy for Exec {
 /// A flow that can be put in force: one that is valid, and makes a final item if one can be made.
 fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
     let network = request.network;
-    if let Some(fault) = flow.faults(network, request.alive, false).first() {
+    if let Some(fault) = flow.violations(network, request.alive, false).first() {
         return Err(format!("its flow is invalid: {}", fault.explain(network)));
     }
-    let makers = Makers::of(network, request.alive);
-    let finals = makers.finals(network).unwrap_or_default();
-    let makes = |&node: &NodeId| flow.works(node) || network.requirements(node).is_empty();
+    let producers = Feasibility::of(network, request.alive);
+    let finals = producers.finals(network).unwrap_or_default();
+    let makes = |&node: &NodeId| flow.is_assigned(node) || network.requirements(node).is_empty();
     match finals.first() {
-        Some(&item) if !finals.iter().any(|&item| makers.of_item(item).iter().any(makes)) => {
+        Some(&item) if !finals.iter().any(|&item| producers.of_item(item).iter().any(makes)) => {
             Err(format!("its flow makes no final item, though `{}` can be made", network.item_name(item)))
         }
         _ => Ok(flow),
@@ -93,8 +93,8 @@ fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
 
 impl Exec {
     fn ask(&self, process: &mut Option<Process>, request: &PlanRequest<'_>) -> Result<AnswerLine, String> {
-        let is_new = process.is_none() || request.in_force.is_none();
-        let is_changed = request.changes.iter().any(|change| matches!(change, Change::Recipe(_)));
+        let is_new = process.is_none() || request.active.is_none();
+        let is_changed = request.changes.iter().any(|change| matches!(change, Change::RecipeChanged(_)));
         let mut lines = if is_new || is_changed { network_line(request) } else { String::new() };
         lines.push_str(&request_line(request, self.plans));
         let running = match process {

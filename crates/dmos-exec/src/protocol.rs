@@ -56,7 +56,7 @@ pub struct RequestLine {
     /// The nodes that are alive.
     pub alive: Vec<usize>,
     /// The edges of the flow in force: producer, consumer, item and share in millionths; none before the first.
-    pub in_force: Option<Vec<(usize, usize, usize, u32)>>,
+    pub active: Option<Vec<(usize, usize, usize, u32)>>,
     /// What has changed since then.
     pub changes: Vec<ChangeOf>,
 }
@@ -66,7 +66,7 @@ pub struct RequestLine {
 #[serde(rename_all = "snake_case")]
 pub enum ChangeOf {
     /// A node died, or retired.
-    Died(usize),
+    Failed(usize),
     /// A node came back, or joined.
     Returned(usize),
     /// A node's recipe was changed.
@@ -110,7 +110,7 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
     let node = |node: NodeId| NodeOf {
         name: network.node_name(node),
         makes: network.makes(node).index(),
-        quantity: network.quantity_made(node),
+        quantity: network.yield_per_run(node),
         cycles: network.cycles(node),
         cost: network.cost(node),
         requires: network.requirements(node).iter().map(|r| (r.item.index(), r.quantity)).collect(),
@@ -122,8 +122,8 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
             nodes: network.nodes().map(node).collect(),
         },
         seed: request.seed,
-        cycle_s: request.pace.cycle.as_secs_f64(),
-        transit_s: request.pace.transit.as_secs_f64(),
+        cycle_s: request.mean_durations.cycle.as_secs_f64(),
+        transit_s: request.mean_durations.transit.as_secs_f64(),
     })
 }
 
@@ -134,14 +134,14 @@ pub fn request_line(request: &PlanRequest<'_>, plan: u64) -> String {
         (edge.producer.index(), edge.consumer.index(), edge.item.index(), share.millionths())
     };
     let change = |change: &Change| match *change {
-        Change::Died(node) => ChangeOf::Died(node.index()),
-        Change::Returned(node) => ChangeOf::Returned(node.index()),
-        Change::Recipe(node) => ChangeOf::Recipe(node.index()),
+        Change::Failed(node) => ChangeOf::Failed(node.index()),
+        Change::Rejoined(node) => ChangeOf::Returned(node.index()),
+        Change::RecipeChanged(node) => ChangeOf::Recipe(node.index()),
     };
     line(&RequestLine {
         plan,
         alive: request.alive.iter().map(NodeId::index).collect(),
-        in_force: request.in_force.map(|flow| flow.supplies().map(edge).collect()),
+        active: request.active.map(|flow| flow.supplies().map(edge).collect()),
         changes: request.changes.iter().map(change).collect(),
     })
 }

@@ -7,7 +7,7 @@ use std::io::{BufRead, Write};
 use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
 use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, Registry, Share};
 use dmos_exec as _;
-use dmos_graph::Plant;
+use dmos_graph::NamedNetwork;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -72,7 +72,7 @@ fn planner(part: &str, limit: &str, network: &Network) -> Box<dyn FlowStrategy> 
 }
 
 fn network() -> Network {
-    Plant::ThreeNodes.description().build().expect("a network").0
+    NamedNetwork::ThreeNodes.description().build().expect("a network").0
 }
 
 fn ask(planner: &mut dyn FlowStrategy, dead: &[usize]) -> (Result<Flow, NoFlow>, Meter) {
@@ -92,7 +92,7 @@ fn answers_are_flows() {
     assert!(flow.expect("a flow").supplies().all(|(_, share)| share == Share::WHOLE));
     assert_eq!(meter.steps(), 2, "as many as there are edges");
     let (none, meter) = ask(&mut *planner("none", "20s", &network()), &[]);
-    assert!(matches!(none, Err(NoFlow::Unmakeable(_))), "{none:?}");
+    assert!(matches!(none, Err(NoFlow::Infeasible(_))), "{none:?}");
     assert_eq!(meter.remarks(), ["I do not feel like it"]);
 }
 
@@ -120,7 +120,7 @@ fn failures_are_named() {
         let (answer, _) =
             ask(&mut *planner(part, if part == "hangs" { "300ms" } else { "20s" }, &network()), dead);
         let error = answer.expect_err(part);
-        assert!(error.gave_up());
+        assert!(error.is_inconclusive());
         assert!(error.to_string().contains(problem), "{part}: {error}");
     }
 }
@@ -140,8 +140,8 @@ fn it_is_kept_running() {
     let flow = flow.expect("a flow");
     let mut meter = Meter::new(1_000_000_000);
     let request = PlanRequest {
-        in_force: Some(&flow),
-        changes: &[Change::Returned(NodeId::new(0))],
+        active: Some(&flow),
+        changes: &[Change::Rejoined(NodeId::new(0))],
         ..PlanRequest::first(&network, &alive)
     };
     let change = planner.replan(&request, &mut meter).expect("a flow");

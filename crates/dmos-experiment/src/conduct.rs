@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use dmos_compare::Outcome;
+use dmos_compare::RunSummary;
 use dmos_core::record::PlanRecord;
 use dmos_core::{NoFlow, Scenario};
 use dmos_sim::caught::caught;
@@ -17,8 +17,8 @@ use crate::experiment::Ready;
 pub struct RunResult {
     /// Its number.
     pub run: usize,
-    /// Its figures, or how it failed: by a bug of the program, or of a planner outside of it.
-    pub result: Result<Outcome, String>,
+    /// Its metrics, or how it failed: by a bug of the program, or of a planner outside of it.
+    pub result: Result<RunSummary, String>,
 }
 
 /// Threads for so many runs at once; for one on each core by default.
@@ -59,8 +59,8 @@ pub fn conduct<E: Send>(
     })
 }
 
-/// Makes one run, and its calm twin where something can fail.
-fn make(scenario: &Scenario) -> Result<Outcome, String> {
+/// Makes one run, and its fault_free twin where something can fail.
+fn make(scenario: &Scenario) -> Result<RunSummary, String> {
     caught(|| {
         let record = dmos_sim::run(scenario);
         let failed = |plan: &PlanRecord| match &plan.no_flow {
@@ -70,11 +70,11 @@ fn make(scenario: &Scenario) -> Result<Outcome, String> {
         if let Some(why) = record.plans.iter().find_map(failed) {
             return Err(why);
         }
-        if scenario.faults.are_calm() {
-            return Ok(Outcome::of(scenario, &record, &record));
+        if scenario.faults.is_fault_free() {
+            return Ok(RunSummary::of(scenario, &record, &record));
         }
-        let calm = Scenario { faults: scenario.faults.calm(), ..scenario.clone() };
-        Ok(Outcome::of(scenario, &record, &dmos_sim::run(&calm)))
+        let fault_free = Scenario { faults: scenario.faults.fault_free(), ..scenario.clone() };
+        Ok(RunSummary::of(scenario, &record, &dmos_sim::run(&fault_free)))
     })
-    .and_then(|outcome| outcome)
+    .and_then(|summary| summary)
 }

@@ -5,11 +5,11 @@
 //! Schmidt and Wei, "From superstorms to factory fires: managing unpredictable supply-chain disruptions", 2014, where
 //! the impact is taken over the time to recover; here nothing recovers).
 
-use dmos_compare::statistics::survival::Spell;
-use dmos_compare::{Figure, Outcome, RunMetric};
-use dmos_core::faults::{Failure, Fault, Scripted, Target, Trigger};
+use dmos_compare::statistics::survival::Episode;
+use dmos_compare::{ResultMetric, RunMetric, RunSummary};
+use dmos_core::faults::{FailureMode, Fault, ScriptedFault, Target, Trigger};
 use dmos_core::{Faults, ItemId, Metric, NodeId, NodeSet, RunRecord, Scenario, Time};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 use dmos_sim::caught::caught;
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -20,28 +20,28 @@ pub struct Criticality {
     /// When nodes are taken out.
     pub at: Time,
     /// Final batches made with all nodes there.
-    pub final_batches: u64,
+    pub finished_goods: u64,
     /// What each node means, the most critical first.
-    pub nodes: Vec<Removal>,
+    pub nodes: Vec<NodeImpact>,
     /// What each pair means, those first that mean most beyond each alone; empty if it was not asked for.
-    pub pairs: Vec<Removal>,
+    pub pairs: Vec<NodeImpact>,
     /// Items that a single node can make, and that node.
     pub sole_sources: Vec<(ItemId, NodeId)>,
 }
 
 /// A network without some of its nodes.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Removal {
+pub struct NodeImpact {
     /// Which are taken out: one, or two.
     pub nodes: Vec<NodeId>,
     /// Items that cannot be made any more.
     pub stops: Vec<ItemId>,
     /// From then until the output falls below three quarters; none where there is too little output to say.
-    pub time_to_survive: Option<Spell>,
+    pub time_to_survive: Option<Episode>,
     /// Full output lost, in seconds; none where there is too little output to say.
     pub loss: Option<f64>,
     /// Final batches made.
-    pub final_batches: u64,
+    pub finished_goods: u64,
     /// Final batches not made, of those that are made with all nodes there.
     pub impact: u64,
     /// The impact, divided by the largest impact of a single node; zero if there is none.
@@ -58,14 +58,14 @@ pub struct Removal {
 #[must_use]
 pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool) -> Criticality {
     let network = &*scenario.network;
-    let calm = Scenario { faults: scenario.faults.calm(), ..scenario.clone() };
-    let with_all = dmos_sim::run(&calm);
-    let makers = Makers::of(network, &NodeSet::all(network.node_count()));
-    let without = |nodes: Vec<NodeId>| remove(&calm, &with_all, &makers, nodes, at);
+    let fault_free = Scenario { faults: scenario.faults.fault_free(), ..scenario.clone() };
+    let with_all = dmos_sim::run(&fault_free);
+    let producers = Feasibility::of(network, &NodeSet::all(network.node_count()));
+    let without = |nodes: Vec<NodeId>| remove(&fault_free, &with_all, &producers, nodes, at);
     let all = || network.nodes().collect::<Vec<_>>();
-    let mut nodes: Vec<Removal> =
+    let mut nodes: Vec<NodeImpact> =
         pool.install(|| all().into_par_iter().map(|node| without(vec![node])).collect());
-    let mut two: Vec<Removal> = Vec::new();
+    let mut two: Vec<NodeImpact> = Vec::new();
     if pairs {
         let each = |&one: &NodeId| {
             all().into_iter().filter(move |&other| other > one).map(move |other| vec![one, other])
@@ -77,20 +77,20 @@ pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool
             pair.beyond = Some(pair.impact.cast_signed() - alone.cast_signed());
         }
     }
-    let largest = nodes.iter().map(|removal| removal.impact).max().unwrap_or(0).max(1) as f64;
-    for removal in nodes.iter_mut().chain(&mut two) {
-        removal.exposure = removal.impact as f64 / largest;
+    let largest = nodes.iter().map(|impact| impact.impact).max().unwrap_or(0).max(1) as f64;
+    for impact in nodes.iter_mut().chain(&mut two) {
+        impact.exposure = impact.impact as f64 / largest;
     }
-    nodes.sort_by_key(|removal| std::cmp::Reverse(removal.impact));
+    nodes.sort_by_key(|impact| std::cmp::Reverse(impact.impact));
     // Pairs with a node that is critical alone say nothing new.
-    two.sort_by_key(|removal| std::cmp::Reverse((removal.beyond, removal.impact)));
-    let sole = |item: ItemId| match makers.of_item(item) {
+    two.sort_by_key(|impact| std::cmp::Reverse((impact.beyond, impact.impact)));
+    let sole = |item: ItemId| match producers.of_item(item) {
         [only] => Some((item, *only)),
         _ => None,
     };
     Criticality {
         at,
-        final_batches: finals(&with_all),
+        finished_goods: finals(&with_all),
         nodes,
         pairs: two,
         sole_sources: network.items().filter_map(sole).collect(),
@@ -98,42 +98,48 @@ pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool
 }
 
 fn finals(record: &RunRecord) -> u64 {
-    record.nodes.iter().map(|node| node.get(Metric::FinalBatchesMade)).sum()
+    record.nodes.iter().map(|node| node.get(Metric::FinishedGoodsMade)).sum()
 }
 
-fn remove(calm: &Scenario, with_all: &RunRecord, makers: &Makers, nodes: Vec<NodeId>, at: Time) -> Removal {
-    let network = &*calm.network;
+fn remove(
+    fault_free: &Scenario,
+    with_all: &RunRecord,
+    producers: &Feasibility,
+    nodes: Vec<NodeId>,
+    at: Time,
+) -> NodeImpact {
+    let network = &*fault_free.network;
     let mut alive = NodeSet::all(network.node_count());
     for &node in &nodes {
         alive.remove(node);
     }
-    let left = Makers::of(network, &alive);
-    let stops = network.items().filter(|&item| makers.can_make(item) && !left.can_make(item)).collect();
-    let crash = |&node: &NodeId| Scripted {
+    let left = Feasibility::of(network, &alive);
+    let stops = network.items().filter(|&item| producers.can_make(item) && !left.can_make(item)).collect();
+    let crash = |&node: &NodeId| ScriptedFault {
         trigger: Trigger::At(at),
-        fault: Fault::Fail(Target::Node(node), Failure::Crash),
+        fault: Fault::Fail(Target::Node(node), FailureMode::Crash),
         lasts: None,
     };
-    let mut faults = Faults { script: calm.faults.script.clone(), ..calm.faults.clone() };
+    let mut faults = Faults { script: fault_free.faults.script.clone(), ..fault_free.faults.clone() };
     faults.script.extend(nodes.iter().map(crash));
-    let scenario = Scenario { faults, ..calm.clone() };
+    let scenario = Scenario { faults, ..fault_free.clone() };
     let run = caught(|| {
         let record = dmos_sim::run(&scenario);
-        (Outcome::of(&scenario, &record, with_all), finals(&record))
+        (RunSummary::of(&scenario, &record, with_all), finals(&record))
     });
-    let (outcome, final_batches, failed) = match run {
-        Ok((outcome, finals)) => (Some(outcome), finals, None),
+    let (summary, finished_goods, failed) = match run {
+        Ok((summary, finals)) => (Some(summary), finals, None),
         Err(why) => (None, 0, Some(why)),
     };
-    let outcome = outcome.as_ref();
-    Removal {
+    let summary = summary.as_ref();
+    NodeImpact {
         nodes,
         stops,
-        time_to_survive: outcome
-            .and_then(|outcome| outcome.spells(RunMetric::TimeToSurvive).first().copied()),
-        loss: outcome.and_then(|outcome| outcome.number(Figure::Run(RunMetric::Loss))),
-        final_batches,
-        impact: finals(with_all).saturating_sub(final_batches),
+        time_to_survive: summary
+            .and_then(|summary| summary.episodes(RunMetric::TimeToSurvive).first().copied()),
+        loss: summary.and_then(|summary| summary.number(ResultMetric::Run(RunMetric::Loss))),
+        finished_goods,
+        impact: finals(with_all).saturating_sub(finished_goods),
         exposure: 0.0,
         beyond: None,
         failed,
@@ -157,8 +163,8 @@ mod tests {
         let pool = threads(None).expect("threads");
         let found = criticality(&loaded.scenario, at, true, &pool);
         let network = &*loaded.scenario.network;
-        let name = |removal: &Removal| {
-            let names = removal.nodes.iter().map(|&node| network.node_name(node).into_owned());
+        let name = |impact: &NodeImpact| {
+            let names = impact.nodes.iter().map(|&node| network.node_name(node).into_owned());
             names.collect::<Vec<_>>().join("+")
         };
         let sole: Vec<_> = found.sole_sources.iter().map(|(item, _)| network.item_name(*item)).collect();
@@ -169,10 +175,9 @@ mod tests {
             ["knife", "ore"].into()
         );
         assert!((found.nodes[0].exposure - 1.0).abs() < 1e-12);
-        let spare = found.nodes.iter().find(|removal| name(removal) == "steel-1").expect("it is there");
+        let spare = found.nodes.iter().find(|impact| name(impact) == "steel-1").expect("it is there");
         assert!(spare.stops.is_empty() && spare.exposure < 0.2, "{spare:?}");
-        let both =
-            found.pairs.iter().find(|removal| name(removal) == "steel-1+steel-2").expect("it is there");
+        let both = found.pairs.iter().find(|impact| name(impact) == "steel-1+steel-2").expect("it is there");
         assert_eq!(both.stops.len(), 2);
         assert!(both.beyond.expect("of a pair") > 100, "{both:?}");
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use dmos_compare::{Axes, Figure, RunMetric};
-use dmos_core::faults::Operator;
+use dmos_compare::{Axes, ResultMetric, RunMetric};
+use dmos_core::faults::OpGenerator;
 use dmos_core::strategy::{FlowChoice, LeaderChoice, StrategyCall, StrategyError};
 use dmos_core::time::Rate;
 use dmos_core::{Registry, Scenario};
@@ -44,7 +44,7 @@ pub struct Experiment {
     pub seeds: Seeds,
     /// What the others are compared with: the places of a flow and of a leader strategy.
     pub baseline: (usize, usize),
-    /// By which figures to rank: their names.
+    /// By which metrics to rank: their names.
     pub metrics: Vec<String>,
 }
 
@@ -120,7 +120,7 @@ pub struct Options {
     pub seeds: Option<Seeds>,
     /// The baseline: a flow strategy, and a leader strategy after a `/`.
     pub baseline: Option<String>,
-    /// By which figures to rank.
+    /// By which metrics to rank.
     pub metrics: Vec<String>,
     /// What is set in all scenarios, after what the experiment's file sets and before what it varies.
     pub settings: Vec<Override>,
@@ -227,9 +227,9 @@ impl Experiment {
         let baseline = baseline.map_err(|message| wrong("baseline", options.baseline.is_some(), message))?;
         let mut metrics = if options.metrics.is_empty() { said.metrics } else { options.metrics.clone() };
         if metrics.is_empty() {
-            metrics.push(RunMetric::FinalBatches.name().to_owned());
+            metrics.push(RunMetric::FinishedGoods.name().to_owned());
         }
-        figures(&metrics).map_err(|message| wrong("metrics", !options.metrics.is_empty(), message))?;
+        find_metrics(&metrics).map_err(|message| wrong("metrics", !options.metrics.is_empty(), message))?;
         let seeds = options.seeds.or(said.seeds).unwrap_or(SEEDS);
         let experiment =
             Self { about: said.about, scenarios, cases, flows, leaders, seeds, baseline, metrics };
@@ -251,12 +251,12 @@ impl Experiment {
         }
     }
 
-    /// By which figures to rank.
+    /// By which metrics to rank.
     ///
     /// # Errors
     /// If there is none of a name.
-    pub fn figures(&self) -> Result<Vec<Figure>, ExperimentError> {
-        figures(&self.metrics).map_err(ExperimentError::Input)
+    pub fn metrics(&self) -> Result<Vec<ResultMetric>, ExperimentError> {
+        find_metrics(&self.metrics).map_err(ExperimentError::Input)
     }
 
     /// Builds and checks all that is run. What is odd about it is added to `warnings`.
@@ -312,16 +312,17 @@ impl Ready {
     /// What must be kept in mind when the answer is read, in words.
     #[must_use]
     pub fn cautions(&self) -> Vec<String> {
-        let repeats = |operator: &Operator| operator.failures != Rate::NEVER && operator.seed.is_some();
+        let repeats =
+            |op_generator: &OpGenerator| op_generator.failures != Rate::NEVER && op_generator.seed.is_some();
         let cases = self.axes.cases.iter().zip(&self.cases);
-        let alike = cases.filter(|(_, case)| case.scenario.faults.operator.as_ref().is_some_and(repeats));
+        let alike = cases.filter(|(_, case)| case.scenario.faults.op_generator.as_ref().is_some_and(repeats));
         let alike: Vec<&str> = alike.map(|(name, _)| name.as_str()).collect();
         if alike.is_empty() || self.axes.seeds.len() == 1 {
             return Vec::new();
         }
         vec![format!(
-            "CAUTION: in {} the operator draws from a seed of its own, alike on every seed: what is said there holds for \
-             that one course of failures, and differences may be its luck; `--set faults.operator.seed=null` lets it vary",
+            "CAUTION: in {} the op_generator draws from a seed of its own, alike on every seed: what is said there holds for \
+             that one course of failures, and differences may be its luck; `--set faults.op_generator.seed=null` lets it vary",
             alike.join(", ")
         )]
     }
@@ -329,22 +330,24 @@ impl Ready {
     /// The scenario of a run.
     #[must_use]
     pub fn scenario(&self, run: usize) -> Scenario {
-        let place = self.axes.place(run);
-        let case = &self.cases[place.case];
+        let cell = self.axes.cell(run);
+        let case = &self.cases[cell.case];
         Scenario {
-            seed: self.axes.seeds[place.seed],
-            flow: case.flows[place.flow].clone(),
-            leader: case.leaders[place.leader].clone(),
+            seed: self.axes.seeds[cell.seed],
+            flow: case.flows[cell.flow].clone(),
+            leader: case.leaders[cell.leader].clone(),
             ..case.scenario.clone()
         }
     }
 }
 
-fn figures(names: &[String]) -> Result<Vec<Figure>, String> {
+fn find_metrics(names: &[String]) -> Result<Vec<ResultMetric>, String> {
     let find = |name: &String| {
-        Figure::named(name).ok_or_else(|| match nearest(name, Figure::all().map(Figure::name)) {
-            Some(near) => format!("there is no metric `{name}`; did you mean `{near}`?"),
-            None => format!("there is no metric `{name}`; docs/comparing.md lists all there are"),
+        ResultMetric::named(name).ok_or_else(|| {
+            match nearest(name, ResultMetric::all().map(ResultMetric::name)) {
+                Some(near) => format!("there is no metric `{name}`; did you mean `{near}`?"),
+                None => format!("there is no metric `{name}`; docs/comparing.md lists all there are"),
+            }
         })
     };
     names.iter().map(find).collect()

@@ -7,8 +7,8 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use dmos_compare::Figure;
-use dmos_report::whole::write_file;
+use dmos_compare::ResultMetric;
+use dmos_report::atomic_write::write_file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -35,7 +35,7 @@ pub struct Manifest {
     pub id: String,
     /// How many shards there are.
     pub shards: NonZeroUsize,
-    /// The figures in a run's results, in their order.
+    /// The metrics in a run's results, in their order.
     pub columns: Vec<String>,
     /// The experiment.
     pub experiment: Experiment,
@@ -96,7 +96,7 @@ impl Manifest {
     pub fn new(experiment: Experiment, shards: NonZeroUsize) -> Self {
         assert!(shards.get() <= SHARDS_MAX);
         let runs = NonZeroUsize::new(experiment.axes().runs()).expect("an experiment has a run");
-        let columns = Figure::all().map(|figure| figure.name().to_owned()).collect();
+        let columns = ResultMetric::all().map(|metric| metric.name().to_owned()).collect();
         let mut manifest = Self {
             format: FORMAT,
             version: VERSION.to_owned(),
@@ -153,7 +153,7 @@ impl Manifest {
     pub fn read_ours(path: &Path) -> Result<Self, ManifestError> {
         let manifest = Self::read(path)?;
         let columns_differ =
-            || !manifest.columns.iter().map(String::as_str).eq(Figure::all().map(Figure::name));
+            || !manifest.columns.iter().map(String::as_str).eq(ResultMetric::all().map(ResultMetric::name));
         if manifest.version != VERSION || columns_differ() {
             return Err(ManifestError::OtherVersion { path: path.to_owned(), made_by: manifest.version });
         }

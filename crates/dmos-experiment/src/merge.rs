@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dmos_compare::{Figure, Grid, Outcome};
+use dmos_compare::{Grid, ResultMetric, RunSummary};
 
 use crate::conduct::RunResult;
 use crate::manifest::Manifest;
@@ -14,7 +14,7 @@ pub struct Merged {
     /// The experiment.
     pub manifest: Manifest,
     /// What became of each run, in their order; none where that is not known.
-    pub results: Vec<Option<Result<Outcome, String>>>,
+    pub results: Vec<Option<Result<RunSummary, String>>>,
 }
 
 /// Puts together what is in these directories.
@@ -63,22 +63,22 @@ impl Merged {
         })
     }
 
-    /// The outcomes, laid out for comparison. Figures are found by their names: an earlier version may have had others,
+    /// The summaries, laid out for comparison. Figures are found by their names: an earlier version may have had others,
     /// or in another order.
     #[must_use]
     pub fn grid(&self) -> Grid {
-        let places: Vec<Option<usize>> = Figure::all()
-            .map(|figure| self.manifest.columns.iter().position(|column| column == figure.name()))
+        let places: Vec<Option<usize>> = ResultMetric::all()
+            .map(|metric| self.manifest.columns.iter().position(|column| column == metric.name()))
             .collect();
-        let translate = |outcome: &Outcome| {
+        let translate = |summary: &RunSummary| {
             let number =
-                |place: &Option<usize>| place.and_then(|place| outcome.numbers.get(place).copied().flatten());
-            Outcome { numbers: places.iter().map(number).collect(), spells: outcome.spells.clone() }
+                |place: &Option<usize>| place.and_then(|place| summary.numbers.get(place).copied().flatten());
+            RunSummary { numbers: places.iter().map(number).collect(), episodes: summary.episodes.clone() }
         };
-        let outcome = |result: &Option<Result<Outcome, String>>| match result {
-            Some(Ok(outcome)) => Some(translate(outcome)),
+        let summary = |result: &Option<Result<RunSummary, String>>| match result {
+            Some(Ok(summary)) => Some(translate(summary)),
             _ => None,
         };
-        Grid::new(self.manifest.experiment.axes(), self.results.iter().map(outcome).collect())
+        Grid::new(self.manifest.experiment.axes(), self.results.iter().map(summary).collect())
     }
 }

@@ -17,8 +17,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use dmos_compare::Outcome;
-use dmos_report::whole::write_file;
+use dmos_compare::RunSummary;
+use dmos_report::atomic_write::write_file;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -96,7 +96,7 @@ impl StoreError {
 struct Line {
     run: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    outcome: Option<Outcome>,
+    summary: Option<RunSummary>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
 }
@@ -105,19 +105,19 @@ struct Line {
 pub(crate) type Lines = BTreeMap<usize, String>;
 
 fn write_line(result: &RunResult) -> String {
-    let (outcome, failed) = match &result.result {
-        Ok(outcome) => (Some(outcome.clone()), None),
+    let (summary, failed) = match &result.result {
+        Ok(summary) => (Some(summary.clone()), None),
         Err(why) => (None, Some(why.clone())),
     };
-    let line = Line { run: result.run, outcome, failed };
+    let line = Line { run: result.run, summary, failed };
     serde_json::to_string(&line).expect("a result can be written")
 }
 
 /// A result from its line; none if the line is not whole.
 pub(crate) fn read_line(line: &str) -> Option<RunResult> {
-    let Line { run, outcome, failed } = serde_json::from_str(line).ok()?;
-    let result = match (outcome, failed) {
-        (Some(outcome), None) => Ok(outcome),
+    let Line { run, summary, failed } = serde_json::from_str(line).ok()?;
+    let result = match (summary, failed) {
+        (Some(summary), None) => Ok(summary),
         (None, Some(why)) => Err(why),
         _ => return None,
     };

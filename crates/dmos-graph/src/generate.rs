@@ -9,8 +9,8 @@ use dmos_core::{ItemId, Network, Recipe, Requirement};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::describe::NODES_MAX;
-use crate::python::PythonRandom;
+use crate::description::NODES_MAX;
+use crate::python_random::PythonRandom;
 
 /// What to draw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -67,7 +67,7 @@ impl<'a> Paths<'a> {
         let mut producers = Vec::with_capacity(network.node_count());
         let mut ranges = vec![(0, 0); network.item_count()];
         let mut is_reached = vec![false; network.item_count()];
-        for &item in network.making_order() {
+        for &item in network.topological_order() {
             let from = producers.len();
             let is_end = |node: &NodeId| {
                 let requirements = network.requirements(*node);
@@ -92,7 +92,7 @@ impl<'a> Paths<'a> {
         let zero = N::ZERO();
         let mut items = vec![zero.clone(); self.network.item_count()];
         let mut before = Vec::new();
-        for &item in self.network.making_order() {
+        for &item in self.network.topological_order() {
             let mut sum = zero.clone();
             // Producers that stand side by side mostly require the same.
             let alike =
@@ -284,7 +284,7 @@ impl<'a> Paths<'a> {
         Walk::new(self)
     }
 
-    /// The `most` shortest paths, the shortest first, by the sum of their nodes' lengths; ties in no order but always
+    /// The `most` shortest paths, the shortest first, by the sum of their nodes' lengths; same_time_order in no order but always
     /// the same. Each path is from the final node back to the source.
     ///
     /// A search from the final nodes that always goes on with what can still become shortest (Hart, Nilsson and Raphael
@@ -334,7 +334,7 @@ impl<'a> Paths<'a> {
     fn rests(&self, length: impl Fn(NodeId) -> u64) -> Vec<u64> {
         let mut nodes = vec![u64::MAX; self.network.node_count()];
         let mut items = vec![u64::MAX; self.network.item_count()];
-        for &item in self.network.making_order() {
+        for &item in self.network.topological_order() {
             for &node in self.of_item(item) {
                 let requirements = self.network.requirements(node).iter();
                 let before = requirements.map(|required| items[required.item.index()]).min().unwrap_or(0);

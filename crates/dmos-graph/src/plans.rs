@@ -1,8 +1,8 @@
-//! All plans in which each item comes from one maker, without listing them: how many there are, and the cheapest.
+//! All plans in which each item comes from one producer, without listing them: how many there are, and the cheapest.
 //!
-//! A *plan* here says for each item that is needed which node makes it. Where all makers of an item have the same recipe,
+//! A *plan* here says for each item that is needed which node makes it. Where all producers of an item have the same recipe,
 //! what is needed does not hang on who makes it, so the choices are independent of each other: the number of plans is the
-//! product of the numbers of makers, and what a plan costs is the sum of what its choices cost. So plans are counted as
+//! product of the numbers of producers, and what a plan costs is the sum of what its choices cost. So plans are counted as
 //! factors, and the cheapest come one after the other, each by one change of an earlier one: the smallest sums of one
 //! number from each of several lists (compare E. Lawler, "A procedure for computing the k best solutions to discrete
 //! optimization problems", Management Science 18, 1972, which splits what is left in the same way).
@@ -17,7 +17,7 @@ use dmos_core::{ItemId, Network, NoFlow, NodeId, NodeSet};
 use num_bigint::BigUint;
 use thiserror::Error;
 
-use crate::Makers;
+use crate::Feasibility;
 
 /// The plans of a network with some of its nodes alive.
 ///
@@ -29,7 +29,7 @@ use crate::Makers;
 ///
 /// let network = Generate { types: 20, nodes_per_type: 2, complexity: Complexity::High, seed: 0 }.network().unwrap();
 /// let plans = Plans::of(&network, &NodeSet::all(network.node_count())).unwrap();
-/// assert_eq!(plans.count().to_string(), "262144"); // 18 inner items with two makers each
+/// assert_eq!(plans.count().to_string(), "262144"); // 18 inner items with two producers each
 /// assert_eq!(plans.factors().collect::<Vec<_>>(), [(2, 18)]);
 /// ```
 #[derive(Clone, Debug)]
@@ -44,15 +44,15 @@ pub struct Plans {
 struct Choice {
     item: ItemId,
     /// With what a making costs, the cheapest first.
-    makers: Vec<(u32, NodeId)>,
+    producers: Vec<(u32, NodeId)>,
     /// How often it is made.
     makings: BigUint,
 }
 
 impl Choice {
-    /// What the maker of this rank costs: all makings.
+    /// What the producer of this rank costs: all makings.
     fn cost(&self, rank: usize) -> BigUint {
-        &self.makings * self.makers[rank].0
+        &self.makings * self.producers[rank].0
     }
 }
 
@@ -62,8 +62,8 @@ pub enum NotCounted {
     /// There is none.
     #[error("there is no plan")]
     NoFlow(NoFlow),
-    /// Makers of this item have unlike recipes, so that what else is needed hangs on who makes it.
-    #[error("makers of one item have unlike recipes")]
+    /// Feasibility of this item have unlike recipes, so that what else is needed hangs on who makes it.
+    #[error("producers of one item have unlike recipes")]
     UnlikeMakers(ItemId),
 }
 
@@ -73,7 +73,7 @@ pub struct Plan {
     /// The costs of all makings for [`Plans::batches`] of each final item.
     pub cost: BigUint,
     /// Who makes what is needed, in the order of making.
-    pub makers: Vec<(ItemId, NodeId)>,
+    pub producers: Vec<(ItemId, NodeId)>,
 }
 
 impl Plans {
@@ -85,17 +85,17 @@ impl Plans {
     /// # Panics
     /// If the set is not one of this network's nodes.
     pub fn of(network: &Network, alive: &NodeSet) -> Result<Self, NotCounted> {
-        let makers = Makers::of(network, alive);
-        let finals = makers.finals(network).map_err(NotCounted::NoFlow)?;
+        let producers = Feasibility::of(network, alive);
+        let finals = producers.finals(network).map_err(NotCounted::NoFlow)?;
         let mut is_needed = vec![false; network.item_count()];
         finals.iter().for_each(|item| is_needed[item.index()] = true);
         let mut needed = Vec::new();
-        for &item in network.making_order().iter().rev() {
+        for &item in network.topological_order().iter().rev() {
             if !is_needed[item.index()] {
                 continue;
             }
-            let all = makers.of_item(item);
-            let recipe = |node: NodeId| (network.quantity_made(node), network.requirements(node));
+            let all = producers.of_item(item);
+            let recipe = |node: NodeId| (network.yield_per_run(node), network.requirements(node));
             if all.windows(2).any(|pair| recipe(pair[0]) != recipe(pair[1])) {
                 return Err(NotCounted::UnlikeMakers(item));
             }
@@ -103,21 +103,21 @@ impl Plans {
             needed.push(item);
         }
         // So many batches that no making is ever a part of one.
-        let yields = needed.iter().map(|&item| network.quantity_made(makers.of_item(item)[0]));
+        let yields = needed.iter().map(|&item| network.yield_per_run(producers.of_item(item)[0]));
         let batches: BigUint = yields.map(BigUint::from).product();
         let mut amounts = vec![BigUint::ZERO; network.item_count()];
         finals.iter().for_each(|item| amounts[item.index()] = batches.clone());
         let mut choices = Vec::with_capacity(needed.len());
         for item in needed {
-            let mut makers: Vec<_> =
-                makers.of_item(item).iter().map(|&node| (network.cost(node), node)).collect();
-            let any = makers[0].1;
-            let makings = std::mem::take(&mut amounts[item.index()]) / network.quantity_made(any);
+            let mut producers: Vec<_> =
+                producers.of_item(item).iter().map(|&node| (network.cost(node), node)).collect();
+            let any = producers[0].1;
+            let makings = std::mem::take(&mut amounts[item.index()]) / network.yield_per_run(any);
             for required in network.requirements(any) {
                 amounts[required.item.index()] += &makings * required.quantity;
             }
-            makers.sort_unstable();
-            choices.push(Choice { item, makers, makings });
+            producers.sort_unstable();
+            choices.push(Choice { item, producers, makings });
         }
         choices.reverse();
         Ok(Self { choices, batches })
@@ -126,15 +126,15 @@ impl Plans {
     /// How many plans there are.
     #[must_use]
     pub fn count(&self) -> BigUint {
-        self.factors().map(|(makers, items)| BigUint::from(makers).pow(items as u32)).product()
+        self.factors().map(|(producers, items)| BigUint::from(producers).pow(items as u32)).product()
     }
 
-    /// The number of plans as a product: in ascending order, how many makers an item has and how many items have so many.
-    /// Items with one maker are left out.
+    /// The number of plans as a product: in ascending order, how many producers an item has and how many items have so many.
+    /// Items with one producer are left out.
     pub fn factors(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut factors = BTreeMap::new();
-        for choice in self.choices.iter().filter(|choice| choice.makers.len() > 1) {
-            *factors.entry(choice.makers.len()).or_insert(0) += 1;
+        for choice in self.choices.iter().filter(|choice| choice.producers.len() > 1) {
+            *factors.entry(choice.producers.len()).or_insert(0) += 1;
         }
         factors.into_iter()
     }
@@ -151,7 +151,8 @@ impl Plans {
     /// The first takes O(n log n) for n items, each further one O(n + log k) for the k-th.
     pub fn best(&self) -> impl Iterator<Item = Plan> {
         // Where there is something to choose, least costly change first: then one change leads to the next.
-        let mut open: Vec<&Choice> = self.choices.iter().filter(|choice| choice.makers.len() > 1).collect();
+        let mut open: Vec<&Choice> =
+            self.choices.iter().filter(|choice| choice.producers.len() > 1).collect();
         open.sort_by_cached_key(|choice| choice.cost(1) - choice.cost(0));
         let cheapest: BigUint = self.choices.iter().map(|choice| choice.cost(0)).sum();
         let mut heap = BinaryHeap::from([Reverse(Variant { cost: cheapest, changes: Vec::new() })]);
@@ -167,9 +168,9 @@ impl Plans {
     fn plan(&self, variant: &Variant, open: &[&Choice]) -> Plan {
         let changed: BTreeMap<ItemId, usize> =
             variant.changes.iter().map(|&(at, rank)| (open[at].item, rank)).collect();
-        let maker = |choice: &Choice| choice.makers[changed.get(&choice.item).copied().unwrap_or(0)].1;
-        let makers = self.choices.iter().map(|choice| (choice.item, maker(choice))).collect();
-        Plan { cost: variant.cost.clone(), makers }
+        let producer = |choice: &Choice| choice.producers[changed.get(&choice.item).copied().unwrap_or(0)].1;
+        let producers = self.choices.iter().map(|choice| (choice.item, producer(choice))).collect();
+        Plan { cost: variant.cost.clone(), producers }
     }
 }
 
@@ -198,7 +199,7 @@ impl Variant {
             return if open.is_empty() { Vec::new() } else { vec![with(0, 0, 1)] };
         };
         let mut all = Vec::with_capacity(3);
-        if rank + 1 < open[at].makers.len() {
+        if rank + 1 < open[at].producers.len() {
             all.push(with(1, at, rank + 1));
         }
         if at + 1 < open.len() {
@@ -219,7 +220,7 @@ mod tests {
     use super::*;
     use crate::{Complexity, Generate};
 
-    /// By item, each made of earlier ones: what it yields and requires, and what its makers cost.
+    /// By item, each made of earlier ones: what it yields and requires, and what its producers cost.
     type Drawn = Vec<(u32, Vec<(usize, u32)>, Vec<u32>)>;
 
     fn drawn() -> impl Strategy<Value = Drawn> {
@@ -257,11 +258,11 @@ mod tests {
     }
 
     /// What a plan costs for so many batches of the last item, node by node.
-    fn cost(network: &Network, item: ItemId, batches: f64, makers: &BTreeMap<ItemId, NodeId>) -> f64 {
-        let node = makers[&item];
-        let makings = batches / f64::from(network.quantity_made(node));
+    fn cost(network: &Network, item: ItemId, batches: f64, producers: &BTreeMap<ItemId, NodeId>) -> f64 {
+        let node = producers[&item];
+        let makings = batches / f64::from(network.yield_per_run(node));
         let requirements = network.requirements(node).iter();
-        let below = requirements.map(|r| cost(network, r.item, makings * f64::from(r.quantity), makers));
+        let below = requirements.map(|r| cost(network, r.item, makings * f64::from(r.quantity), producers));
         makings * f64::from(network.cost(node)) + below.sum::<f64>()
     }
 
@@ -269,18 +270,18 @@ mod tests {
         #[test]
         fn the_best_are_those_of_all_plans_by_cost(drawn in drawn()) {
             let network = network(&drawn);
-            let plans = Plans::of(&network, &NodeSet::all(network.node_count())).expect("like makers");
+            let plans = Plans::of(&network, &NodeSet::all(network.node_count())).expect("like producers");
             let best: Vec<Plan> = plans.best().collect();
             prop_assert_eq!(BigUint::from(best.len()), plans.count());
             let last = ItemId::new(drawn.len() - 1);
             let batches: f64 = plans.batches().to_string().parse().expect("a number");
             let mut seen = std::collections::BTreeSet::new();
             for plan in &best {
-                let makers: BTreeMap<_, _> = plan.makers.iter().copied().collect();
-                let reckoned = cost(&network, last, batches, &makers);
+                let producers: BTreeMap<_, _> = plan.producers.iter().copied().collect();
+                let reckoned = cost(&network, last, batches, &producers);
                 let said: f64 = plan.cost.to_string().parse().expect("a number");
                 prop_assert!((reckoned - said).abs() < 1e-6 * (1.0 + said), "{reckoned} {said}");
-                prop_assert!(seen.insert(plan.makers.clone()), "each comes once");
+                prop_assert!(seen.insert(plan.producers.clone()), "each comes once");
             }
             prop_assert!(best.is_sorted_by(|a, b| a.cost <= b.cost));
         }
@@ -291,7 +292,7 @@ mod tests {
         let network = Generate { types: 400, nodes_per_type: 10, complexity: Complexity::Low, seed: 0 };
         let network = network.network().expect("a network");
         let alive = NodeSet::all(network.node_count());
-        let plans = Plans::of(&network, &alive).expect("like makers");
+        let plans = Plans::of(&network, &alive).expect("like producers");
         let digits = plans.count().to_string();
         assert!(digits.len() > 308 && digits.trim_end_matches('0') == "1", "{digits}");
         let costs: Vec<_> = plans.best().take(3).map(|plan| plan.cost).collect();

@@ -3,27 +3,27 @@
 use dmos_core::{BatchId, NodeId, SerialSet};
 use serde::{Deserialize, Serialize};
 
-/// A set of batches, by maker.
+/// A set of batches, by producer.
 ///
-/// It stays small: what a maker has settled with this node is one run of numbers.
+/// It stays small: what a producer has settled with this node is one run of numbers.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(NodeId, SerialSet)>", into = "Vec<(NodeId, SerialSet)>")]
 pub struct BatchSet {
-    /// Sorted by maker; a node has few suppliers.
-    makers: Vec<(NodeId, SerialSet)>,
+    /// Sorted by producer; a node has few suppliers.
+    producers: Vec<(NodeId, SerialSet)>,
 }
 
 impl From<Vec<(NodeId, SerialSet)>> for BatchSet {
-    fn from(mut makers: Vec<(NodeId, SerialSet)>) -> Self {
-        makers.sort_by_key(|maker| maker.0);
-        makers.dedup_by_key(|maker| maker.0);
-        Self { makers }
+    fn from(mut producers: Vec<(NodeId, SerialSet)>) -> Self {
+        producers.sort_by_key(|producer| producer.0);
+        producers.dedup_by_key(|producer| producer.0);
+        Self { producers }
     }
 }
 
 impl From<BatchSet> for Vec<(NodeId, SerialSet)> {
     fn from(set: BatchSet) -> Self {
-        set.makers
+        set.producers
     }
 }
 
@@ -31,36 +31,36 @@ impl BatchSet {
     /// Whether `batch` is in the set.
     #[must_use]
     pub fn contains(&self, batch: BatchId) -> bool {
-        let at = self.makers.binary_search_by_key(&batch.maker, |maker| maker.0);
-        at.is_ok_and(|at| self.makers[at].1.contains(batch.serial))
+        let at = self.producers.binary_search_by_key(&batch.producer, |producer| producer.0);
+        at.is_ok_and(|at| self.producers[at].1.contains(batch.serial))
     }
 
-    /// The makers of which it has batches, in ascending order.
-    pub(crate) fn makers(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.makers.iter().map(|maker| maker.0)
+    /// The producers of which it has batches, in ascending order.
+    pub(crate) fn producers(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.producers.iter().map(|producer| producer.0)
     }
 
-    fn of(&mut self, maker: NodeId) -> &mut SerialSet {
-        let at = self.makers.binary_search_by_key(&maker, |maker| maker.0).unwrap_or_else(|at| {
-            self.makers.insert(at, (maker, SerialSet::default()));
+    fn of(&mut self, producer: NodeId) -> &mut SerialSet {
+        let at = self.producers.binary_search_by_key(&producer, |producer| producer.0).unwrap_or_else(|at| {
+            self.producers.insert(at, (producer, SerialSet::default()));
             at
         });
-        &mut self.makers[at].1
+        &mut self.producers[at].1
     }
 
     /// Takes a batch out, if it is there.
     pub fn remove(&mut self, batch: BatchId) {
-        self.of(batch.maker).remove(batch.serial);
+        self.of(batch.producer).remove(batch.serial);
     }
 
     /// Adds a batch; true if it was not there.
     pub fn insert(&mut self, batch: BatchId) -> bool {
-        self.of(batch.maker).insert(batch.serial)
+        self.of(batch.producer).insert(batch.serial)
     }
 
-    /// Adds all batches of `batch`'s maker before `batch`.
+    /// Adds all batches of `batch`'s producer before `batch`.
     pub fn insert_all_before(&mut self, batch: BatchId) {
-        let known = self.of(batch.maker);
+        let known = self.of(batch.producer);
         let has_them = known.runs().first().is_some_and(|run| run.0 == 0 && run.1 >= batch.serial);
         if !has_them {
             known.insert_run(0..batch.serial);
@@ -70,15 +70,15 @@ impl BatchSet {
     /// Whether it has every batch of another set. Time in proportion to the runs.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
-        other.makers.iter().all(|(maker, serials)| {
-            let at = self.makers.binary_search_by_key(maker, |known| known.0);
-            at.map_or(serials.is_empty(), |at| self.makers[at].1.contains_all(serials))
+        other.producers.iter().all(|(producer, serials)| {
+            let at = self.producers.binary_search_by_key(producer, |known| known.0);
+            at.map_or(serials.is_empty(), |at| self.producers[at].1.contains_all(serials))
         })
     }
 
     /// How many runs of numbers it takes.
     pub(crate) fn run_count(&self) -> usize {
-        self.makers.iter().map(|maker| maker.1.runs().len()).sum()
+        self.producers.iter().map(|producer| producer.1.runs().len()).sum()
     }
 }
 
@@ -89,19 +89,19 @@ mod tests {
     #[test]
     fn remembers_each_batch_once() {
         let mut set = BatchSet::default();
-        for (maker, serial) in [(7, 200), (3, 0), (7, 0), (7, 63), (7, 64)] {
-            let batch = BatchId { maker: NodeId::new(maker), serial };
+        for (producer, serial) in [(7, 200), (3, 0), (7, 0), (7, 63), (7, 64)] {
+            let batch = BatchId { producer: NodeId::new(producer), serial };
             assert!(!set.contains(batch) && set.insert(batch) && set.contains(batch) && !set.insert(batch));
             set.remove(batch);
             assert!(!set.contains(batch) && set.insert(batch));
         }
-        assert!(!set.contains(BatchId { maker: NodeId::new(3), serial: 1000 }));
+        assert!(!set.contains(BatchId { producer: NodeId::new(3), serial: 1000 }));
     }
 
     #[test]
     fn what_is_settled_is_one_run() {
         let mut set = BatchSet::default();
-        let batch = |serial| BatchId { maker: NodeId::new(1), serial };
+        let batch = |serial| BatchId { producer: NodeId::new(1), serial };
         (1..100).step_by(2).for_each(|serial| assert!(set.insert(batch(serial))));
         assert_eq!(set.run_count(), 50);
         set.insert_all_before(batch(99));

@@ -4,7 +4,7 @@
 //! at the end of a log is told from a log that is broken in its middle: the first is a log that ends there,
 //! the second an error. What comes from outside is never trusted: any bytes give a value or an error.
 
-use dmos_core::{BatchId, Network, NodeId, Requirement, Stamp, Term};
+use dmos_core::{BatchId, FlowVersion, Network, NodeId, Requirement, Term};
 use thiserror::Error;
 
 use crate::log::{LogRecord, LogState};
@@ -149,15 +149,15 @@ impl Fit<'_> {
     }
 
     fn batch(&self, batch: BatchId) -> bool {
-        self.node(batch.maker) && batch.serial < u32::MAX
+        self.node(batch.producer) && batch.serial < u32::MAX
     }
 
     fn term(&self, term: Term) -> bool {
         term.0 < NUMBER_MAX
     }
 
-    fn stamp(&self, stamp: Stamp) -> bool {
-        self.term(stamp.term) && stamp.version < u32::MAX
+    fn version(&self, version: FlowVersion) -> bool {
+        self.term(version.term) && version.number < u32::MAX
     }
 
     fn recipe(&self, node: NodeId, requires: &[Requirement]) -> bool {
@@ -171,11 +171,11 @@ impl Fit<'_> {
                 self.batch(*batch)
             }
             Message::Suspicion(node) => self.node(*node),
-            Message::Part(stamp, part) => {
+            Message::Part(version, part) => {
                 let items = part.suppliers.iter().all(|supply| supply.item.index() < self.0.item_count());
-                self.stamp(*stamp) && items && part.neighbours().all(|node| self.node(node))
+                self.version(*version) && items && part.neighbours().all(|node| self.node(node))
             }
-            Message::PartAck(stamp) => self.stamp(*stamp),
+            Message::PartAck(version) => self.version(*version),
             Message::Leads(leader, term) => self.node(*leader) && self.term(*term),
             Message::StandingAck(term, _) => self.term(*term),
             // Whether a recipe fits is for the leader to see, who knows the others.
@@ -191,19 +191,19 @@ impl Fit<'_> {
     fn record(&self, record: &LogRecord, me: NodeId) -> bool {
         match record {
             LogRecord::Made { first, count, .. } => {
-                first.maker == me && first.serial.checked_add(*count).is_some_and(|end| end < u32::MAX)
+                first.producer == me && first.serial.checked_add(*count).is_some_and(|end| end < u32::MAX)
             }
             LogRecord::Promised { batch, to, .. } => {
-                batch.maker == me && self.batch(*batch) && self.node(*to)
+                batch.producer == me && self.batch(*batch) && self.node(*to)
             }
             LogRecord::OnItsWay(batch) | LogRecord::Delivered(batch) | LogRecord::SentOff(batch) => {
-                batch.maker == me && self.batch(*batch)
+                batch.producer == me && self.batch(*batch)
             }
             LogRecord::Coming(batch)
             | LogRecord::Received(batch)
             | LogRecord::Consumed(batch)
             | LogRecord::Scrapped(batch) => self.batch(*batch),
-            LogRecord::Obeyed(stamp) => self.stamp(*stamp),
+            LogRecord::Obeyed(version) => self.version(*version),
             LogRecord::Ordered(Order::Recipe(requires)) => self.recipe(me, requires),
             LogRecord::Ordered(Order::Retire) | LogRecord::Returned | LogRecord::Election(_) => true,
             LogRecord::Compacted(state) => self.state(state, me),
@@ -211,7 +211,7 @@ impl Fit<'_> {
     }
 
     fn state(&self, state: &LogState, me: NodeId) -> bool {
-        let own = |batch: &BatchId| batch.maker == me && self.batch(*batch);
+        let own = |batch: &BatchId| batch.producer == me && self.batch(*batch);
         state.made < u32::MAX
             && state.returns < u32::MAX
             && state.consumed < NUMBER_MAX
@@ -222,9 +222,9 @@ impl Fit<'_> {
             && state.promised.iter().all(|(batch, promise)| own(batch) && self.node(promise.to))
             && state.on_their_way.iter().all(own)
             && state.received.iter().all(|batch| self.batch(*batch))
-            && state.seen.makers().all(|maker| self.node(maker))
+            && state.seen.producers().all(|producer| self.node(producer))
             && state.standing.requires.as_ref().is_none_or(|requires| self.recipe(me, requires))
-            && self.stamp(state.obeyed)
+            && self.version(state.obeyed)
     }
 }
 
@@ -233,18 +233,22 @@ mod tests {
     use std::sync::Arc;
 
     use dmos_core::network::Names;
-    use dmos_core::{FlowPart, ItemId, Recipe, RequestId, Share, Supply};
+    use dmos_core::{Assignment, ItemId, Recipe, RequestId, Share, Supply};
 
     use super::*;
     use crate::log::LogState;
     use crate::standing::Order;
 
     fn records() -> Vec<LogRecord> {
-        let batch = BatchId { maker: NodeId::new(3), serial: 70_000 };
+        let batch = BatchId { producer: NodeId::new(3), serial: 70_000 };
         let requires = Requirement { item: ItemId::new(2), quantity: 4 };
         vec![
             LogRecord::Made { first: batch, count: 2, inputs: 7 },
-            LogRecord::Promised { batch, to: NodeId::new(9), request: RequestId { life: 1, number: 300 } },
+            LogRecord::Promised {
+                batch,
+                to: NodeId::new(9),
+                request: RequestId { incarnation: 1, number: 300 },
+            },
             LogRecord::Ordered(Order::Recipe(Box::new([requires]))),
             LogRecord::Election(Box::new([1, 2, 3])),
             LogRecord::Compacted(Box::new(LogState { made: 5, ..LogState::default() })),
@@ -291,10 +295,10 @@ mod tests {
     fn messages_are_read_as_they_were_written() {
         let network = network();
         let supply = Supply { item: ItemId::new(1), producer: NodeId::new(2), share: Share::WHOLE };
-        let part = FlowPart { suppliers: Box::new([supply]), consumers: Box::new([]) };
+        let part = Assignment { suppliers: Box::new([supply]), consumers: Box::new([]) };
         let messages = [
             Message::HeartbeatRequest,
-            Message::Part(Stamp { term: Term(3), version: 1 }, Arc::new(part)),
+            Message::Part(FlowVersion { term: Term(3), number: 1 }, Arc::new(part)),
             Message::Election(Box::new([7; 9])),
         ];
         for message in messages {
@@ -310,7 +314,7 @@ mod tests {
         let network = network();
         let foreign = [
             Message::Suspicion(NodeId::new(3)),
-            Message::Waiting(BatchId { maker: NodeId::new(0), serial: u32::MAX }),
+            Message::Waiting(BatchId { producer: NodeId::new(0), serial: u32::MAX }),
             Message::Leads(NodeId::new(0), Term(u64::MAX)),
         ];
         for message in foreign {
@@ -318,8 +322,8 @@ mod tests {
             assert_eq!(read, Err(CodecError::ForeignMessage), "{message:?}");
         }
         let me = NodeId::new(1);
-        let made = |maker: usize| LogRecord::Made {
-            first: BatchId { maker: NodeId::new(maker), serial: 0 },
+        let made = |producer: usize| LogRecord::Made {
+            first: BatchId { producer: NodeId::new(producer), serial: 0 },
             count: 1,
             inputs: 0,
         };

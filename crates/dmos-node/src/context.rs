@@ -43,7 +43,7 @@ impl Context<'_> {
     /// How long to wait for an answer to what was sent again so many times; none for ever.
     pub(crate) fn patience(&self, tries: u32) -> Option<Span> {
         let first = self.protocol.retry_after?;
-        let longest = self.protocol.retry_at_most.max(first);
+        let longest = self.protocol.retry_max.max(first);
         Some((first * (1 << tries.min(32))).min(longest))
     }
 

@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 
-use dmos_core::settings::{Dock as DockKind, Recovery};
+use dmos_core::settings::{Receiving, Recovery};
 use dmos_core::{
-    BatchId, FlowPart, ItemId, Metric, Network, NodeId, RequestId, Requirement, Share, Supply, Time,
+    Assignment, BatchId, ItemId, Metric, Network, NodeId, RequestId, Requirement, Share, Supply, Time,
 };
 
 use crate::batch_set::BatchSet;
@@ -107,8 +107,8 @@ impl Dock {
         &self.seen
     }
 
-    pub(crate) fn life(&self) -> u32 {
-        self.next_request.life
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.next_request.incarnation
     }
 
     /// How many batches of an item are at hand.
@@ -150,7 +150,7 @@ impl Dock {
     }
 
     /// Asks for everything that is missing now, whatever was asked before.
-    pub(crate) fn ask_for_missing(&mut self, cx: &mut Context<'_>, part: &FlowPart, liveness: &Liveness) {
+    pub(crate) fn ask_for_missing(&mut self, cx: &mut Context<'_>, part: &Assignment, liveness: &Liveness) {
         for required in cx.network.requirements(cx.me) {
             let silent = |node| liveness.suspects(node);
             if let (true, Some(supplier)) =
@@ -163,7 +163,7 @@ impl Dock {
 
     /// Asks for what the next making will miss beyond what is at hand, in transit or asked for, and
     /// once more for what was asked for too long ago.
-    pub(crate) fn ask_for_next(&mut self, cx: &mut Context<'_>, part: &FlowPart, liveness: &Liveness) {
+    pub(crate) fn ask_for_next(&mut self, cx: &mut Context<'_>, part: &Assignment, liveness: &Liveness) {
         let supplies = |asked: &Asked, supply: &Supply| supply.producer == asked.supplier;
         self.asked.retain(|asked| part.suppliers_of(asked.item).iter().any(|supply| supplies(asked, supply)));
         self.ask_again(cx, part, liveness);
@@ -171,7 +171,7 @@ impl Dock {
         let requirements = network.requirements(me);
         let mut expected = std::mem::take(&mut self.expected);
         expected.extend(requirements.iter().map(|required| self.at_hand(required.item)));
-        let coming = self.coming.iter().map(|coming| network.makes(coming.batch.maker));
+        let coming = self.coming.iter().map(|coming| network.makes(coming.batch.producer));
         for item in coming.chain(self.asked.iter().map(|asked| asked.item)) {
             if let Ok(at) = requirements.binary_search_by_key(&item, |required| required.item) {
                 expected[at] += 1;
@@ -193,7 +193,7 @@ impl Dock {
     fn supplier(
         &self,
         cx: &Context<'_>,
-        part: &FlowPart,
+        part: &Assignment,
         item: ItemId,
         silent: impl Fn(NodeId) -> bool,
     ) -> Option<NodeId> {
@@ -217,7 +217,7 @@ impl Dock {
     }
 
     /// What is known of a supplier of an item, if it is one of several.
-    fn turn(&mut self, part: &FlowPart, item: ItemId, supplier: NodeId) -> Option<&mut Turn> {
+    fn turn(&mut self, part: &Assignment, item: ItemId, supplier: NodeId) -> Option<&mut Turn> {
         let suppliers = part.suppliers_of(item);
         if suppliers.len() < 2 {
             return None;
@@ -230,7 +230,7 @@ impl Dock {
 
     /// What was not answered in time is asked for again, and so is at once what was asked of somebody who is
     /// suspected: from another supplier, if the flow has several.
-    fn ask_again(&mut self, cx: &mut Context<'_>, part: &FlowPart, liveness: &Liveness) {
+    fn ask_again(&mut self, cx: &mut Context<'_>, part: &Assignment, liveness: &Liveness) {
         for at in 0..self.asked.len() {
             let Asked { item, supplier, since, tries, .. } = self.asked[at];
             let overdue = cx.is_overdue(since, tries);
@@ -248,7 +248,7 @@ impl Dock {
             } else if overdue {
                 let asked = &mut self.asked[at];
                 (asked.since, asked.tries) = (cx.now, tries + 1);
-                cx.metrics.count(Metric::RequestsRepeated);
+                cx.metrics.count(Metric::RequestsRetransmitted);
             } else {
                 continue;
             }
@@ -263,13 +263,13 @@ impl Dock {
         request
     }
 
-    fn count_turn(&mut self, part: &FlowPart, item: ItemId, supplier: NodeId) {
+    fn count_turn(&mut self, part: &Assignment, item: ItemId, supplier: NodeId) {
         if let Some(turn) = self.turn(part, item, supplier) {
             turn.asked += 1;
         }
     }
 
-    fn ask(&mut self, cx: &mut Context<'_>, part: &FlowPart, item: ItemId, supplier: NodeId) {
+    fn ask(&mut self, cx: &mut Context<'_>, part: &Assignment, item: ItemId, supplier: NodeId) {
         let request = self.number();
         self.count_turn(part, item, supplier);
         self.asked.push(Asked { request, item, supplier, since: cx.now, tries: 0 });
@@ -283,7 +283,7 @@ impl Dock {
     }
 
     /// The supplier has none; the next cycle asks again, and another one if there is.
-    pub(crate) fn refused(&mut self, cx: &mut Context<'_>, part: Option<&FlowPart>, request: RequestId) {
+    pub(crate) fn refused(&mut self, cx: &mut Context<'_>, part: Option<&Assignment>, request: RequestId) {
         cx.metrics.count(Metric::BatchUnavailableMessagesReceived);
         let (Some(asked), Some(part)) = (self.answered(Some(request)), part) else {
             return;
@@ -325,7 +325,7 @@ impl Dock {
             cx.send(from, answer);
             return;
         }
-        let blocking = cx.protocol.dock == DockKind::Blocking;
+        let blocking = cx.protocol.receiving == Receiving::Blocking;
         if !blocking {
             self.answered(request);
         }
@@ -336,12 +336,12 @@ impl Dock {
         cx.effects.push(Effect::Transport { batch, blocking });
     }
 
-    /// The prototype takes what it requires. The right protocol takes all that its maker promised to it:
+    /// The prototype takes what it requires. The right protocol takes all that its producer promised to it:
     /// the recipe may have changed since it asked, and the batch is nobody else's.
     fn may_take(&self, cx: &Context<'_>, from: NodeId, batch: BatchId) -> bool {
         match cx.protocol.recovery {
-            Recovery::Exact => batch.maker == from && from.index() < cx.network.node_count(),
-            Recovery::Replay => requires(cx.network, cx.me, cx.network.makes(batch.maker)),
+            Recovery::Exact => batch.producer == from && from.index() < cx.network.node_count(),
+            Recovery::Replay => requires(cx.network, cx.me, cx.network.makes(batch.producer)),
         }
     }
 
@@ -361,12 +361,12 @@ impl Dock {
     /// Puts a batch where the stage finds it.
     pub(crate) fn take_in(&mut self, network: &Network, batch: BatchId) {
         self.seen.insert(batch);
-        self.shelf(network.makes(batch.maker)).batches.push_back(batch);
+        self.shelf(network.makes(batch.producer)).batches.push_back(batch);
     }
 
     /// After a crash: what the log says of earlier deliveries.
-    pub(crate) fn restore(&mut self, life: u32, seen: BatchSet, log_entries: u64) {
-        self.next_request = RequestId { life, number: 0 };
+    pub(crate) fn restore(&mut self, incarnation: u32, seen: BatchSet, log_entries: u64) {
+        self.next_request = RequestId { incarnation, number: 0 };
         self.seen = seen;
         self.log_entries = log_entries;
     }
@@ -376,7 +376,7 @@ impl Dock {
         self.log_entries = (self.batches().count() + self.coming.len()) as u64;
     }
 
-    /// After a crash, under `recovery: replay`: the prototype's process lives on, remembers what it asked
+    /// After a crash, under `recovery: replay`: the prototype's process incarnations on, remembers what it asked
     /// for, and ends a transit that was under way.
     pub(crate) fn live_on(&mut self, before: Self) {
         (self.asked, self.coming, self.next_request) = (before.asked, before.coming, before.next_request);

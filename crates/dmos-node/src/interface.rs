@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dmos_core::{BatchId, Flow, Network, NoFlow, NodeId, NodeSet, Span, Stamp, Term};
+use dmos_core::{BatchId, Flow, FlowVersion, Network, NoFlow, NodeId, NodeSet, Span, Term};
 
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
@@ -35,10 +35,10 @@ pub enum Input<'a> {
     /// A batch whose transport it asked for is at the dock.
     Arrived(BatchId),
     /// The time that a plan takes is over: the plan of this ticket.
-    Planned(Stamp),
+    Planned(FlowVersion),
     /// Something new on the board.
     Notice(&'a Notice),
-    /// The operator orders something.
+    /// The op_generator orders something.
     Order(&'a Order),
 }
 
@@ -46,9 +46,9 @@ pub enum Input<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Scrapped {
     /// All own batches in stock.
-    pub stock: bool,
+    pub outbound: bool,
     /// All batches of others in the dock.
-    pub dock: bool,
+    pub inbound: bool,
 }
 
 /// What a node wants done, in this order.
@@ -83,7 +83,7 @@ pub enum Effect {
     /// A plan is made; let the time pass that its work takes, then come back with [`Input::Planned`].
     Plan {
         /// The term it belongs to, and its number in it.
-        ticket: Stamp,
+        ticket: FlowVersion,
         /// Its elementary steps.
         steps: u64,
         /// Whether messages wait meanwhile.
@@ -155,7 +155,7 @@ pub enum Notice {
     /// Who leads.
     Leader(NodeId, Term),
     /// The flow in force.
-    Flow(Stamp, Arc<Flow>),
+    Flow(FlowVersion, Arc<Flow>),
     /// A node is struck from the living.
     Struck(NodeId),
     /// A node is among the living again.
@@ -167,8 +167,8 @@ pub enum Notice {
 pub enum Report {
     /// It took office.
     TookOffice(Term),
-    /// It took over a part of the flow of this stamp.
-    Adopted(Stamp),
+    /// It took over a part of the flow of this version.
+    Adopted(FlowVersion),
     /// As leader, it struck a node from the living.
     Struck(NodeId),
     /// A plan is ready.
@@ -189,5 +189,5 @@ pub struct PlanReport {
     /// The flow, or why there is none.
     pub flow: Result<Arc<Flow>, NoFlow>,
     /// Whether it was put in force.
-    pub in_force: bool,
+    pub active: bool,
 }

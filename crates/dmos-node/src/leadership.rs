@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use dmos_core::settings::Knowledge;
-use dmos_core::strategy::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat};
-use dmos_core::{NodeId, Stamp, Term};
+use dmos_core::settings::Dissemination;
+use dmos_core::strategy::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
+use dmos_core::{FlowVersion, NodeId, Term};
 
 use crate::context::Context;
 use crate::interface::{Effect, Notice, Report, Timer};
@@ -22,12 +22,12 @@ pub(crate) enum Verdict {
     HeardAgain(NodeId),
 }
 
-/// Who leads, and this node's part in finding out.
+/// Who leads, and this node's part in violation out.
 pub(crate) struct Leadership {
     machine: Option<Box<dyn Election>>,
     leader: Option<(NodeId, Term)>,
     /// The latest flow that the node ever obeyed: an earlier one is void, also after a crash.
-    obeyed: Stamp,
+    obeyed: FlowVersion,
     /// What the election machine wrote last.
     durable: Option<Box<[u8]>>,
     me: NodeId,
@@ -40,17 +40,21 @@ pub(crate) struct Leadership {
 }
 
 impl Leadership {
-    pub(crate) fn new(seat: Seat, strategy: &dyn LeaderStrategy, knowledge: Knowledge) -> Self {
-        let (me, candidates) = (seat.me, Arc::clone(&seat.candidates));
+    pub(crate) fn new(
+        config: ElectionConfig,
+        strategy: &dyn LeaderStrategy,
+        dissemination: Dissemination,
+    ) -> Self {
+        let (me, candidates) = (config.me, Arc::clone(&config.candidates));
         let is_candidate = candidates.binary_search(&me).is_ok();
-        let machine = is_candidate.then(|| strategy.machine(seat));
+        let machine = is_candidate.then(|| strategy.election(config));
         Self {
             machine,
             leader: None,
-            obeyed: Stamp::default(),
+            obeyed: FlowVersion::default(),
             durable: None,
             me,
-            is_on_board: knowledge == Knowledge::Board,
+            is_on_board: dissemination == Dissemination::Blackboard,
             candidates,
             returns_said: 0,
             told_leader: false,
@@ -67,12 +71,12 @@ impl Leadership {
     }
 
     /// The latest flow that the node ever obeyed.
-    pub(crate) fn obeyed(&self) -> Stamp {
+    pub(crate) fn obeyed(&self) -> FlowVersion {
         self.obeyed
     }
 
     /// After a crash: the latest flow that the log says the node obeyed, and what the machine wrote last.
-    pub(crate) fn restore(&mut self, obeyed: Stamp, durable: Option<Box<[u8]>>) {
+    pub(crate) fn restore(&mut self, obeyed: FlowVersion, durable: Option<Box<[u8]>>) {
         (self.obeyed, self.durable) = (obeyed, durable);
     }
 
@@ -83,10 +87,10 @@ impl Leadership {
 
     /// From now on no earlier flow is obeyed. That must survive a crash: an old leader could come back, or a
     /// message that was long under way.
-    pub(crate) fn obey(&mut self, cx: &mut Context<'_>, stamp: Stamp) {
-        if stamp > self.obeyed && !self.is_on_board {
-            self.obeyed = stamp;
-            cx.append(LogRecord::Obeyed(stamp));
+    pub(crate) fn obey(&mut self, cx: &mut Context<'_>, version: FlowVersion) {
+        if version > self.obeyed && !self.is_on_board {
+            self.obeyed = version;
+            cx.append(LogRecord::Obeyed(version));
         }
     }
 
@@ -133,7 +137,7 @@ impl Leadership {
         if !self.learn(leader, term) || leader != self.me {
             return None;
         }
-        self.obey(cx, Stamp { term, version: 0 });
+        self.obey(cx, FlowVersion { term, number: 0 });
         if self.is_on_board {
             cx.effects.push(Effect::Post(Notice::Leader(leader, term)));
         }
@@ -144,8 +148,8 @@ impl Leadership {
     /// What the election machine is told of what liveness has found; nothing of who is no candidate.
     pub(crate) fn input_of(&self, verdict: Verdict) -> Option<ElectionInput<'static>> {
         let (input, node) = match verdict {
-            Verdict::Suspected(node) => (ElectionInput::Suspect(node), node),
-            Verdict::HeardAgain(node) => (ElectionInput::Return(node), node),
+            Verdict::Suspected(node) => (ElectionInput::Suspected(node), node),
+            Verdict::HeardAgain(node) => (ElectionInput::Trusted(node), node),
         };
         self.candidates.binary_search(&node).is_ok().then_some(input)
     }
@@ -153,7 +157,7 @@ impl Leadership {
     /// Whether the leader has heard that this node is back: on a board it is enough to have told it, else
     /// it has answered with a part of the flow.
     pub(crate) fn knows_of_return(&self, role: &Role) -> bool {
-        self.leads() || if self.is_on_board { self.told_leader } else { role.part().is_some() }
+        self.leads() || if self.is_on_board { self.told_leader } else { role.assignment().is_some() }
     }
 
     /// Says that the node is back: to the leader, or to one candidate after the other, who may know it.

@@ -1,7 +1,7 @@
 //! One node of a factory network, as a deterministic machine without I/O.
 //!
 //! Whoever drives a [`Node`], a simulator or a live runtime, owns clocks, disks, the network, the
-//! roads on which goods travel, and randomness. It hands in one [`Input`] at a time with the current
+//! roads on which material travel, and randomness. It hands in one [`Input`] at a time with the current
 //! time, and carries out the [`Effect`]s that come back, in their order. The order is a promise: what
 //! must be durable before it is visible is appended before it is sent.
 //!
@@ -13,7 +13,7 @@
 //! | [`message`] | what nodes say to each other |
 //! | [`codec`] | log records and messages as bytes |
 //! | [`log`] | the log's records and what they add up to after a crash |
-//! | [`standing`] | what an operator may order, and where that leaves a node |
+//! | [`standing`] | what an op_generator may order, and where that leaves a node |
 //! | [`node`] | hands each input to the part whose job it is |
 //! | `stage` | makes batches, once per manufacture cycle |
 //! | `dock` | asks for batches and receives them |

@@ -3,8 +3,8 @@
 //! Watched are the neighbours in the flow, by candidates the leader, and by the leader the ends of the
 //! flow: nobody watches everybody, and still nobody dies unnoticed.
 
-use dmos_core::settings::Knowledge;
-use dmos_core::{FlowPart, Metric, NodeId, Span, Stamp, Time};
+use dmos_core::settings::Dissemination;
+use dmos_core::{Assignment, FlowVersion, Metric, NodeId, Span, Time};
 
 use crate::context::Context;
 use crate::interface::Timer;
@@ -31,7 +31,7 @@ pub(crate) struct Liveness {
     /// Used by look-ups alone, whose memory it keeps.
     to_watch: Vec<NodeId>,
     /// The flow and the leader by which it last looked whom to watch.
-    looked_by: Option<(Stamp, Option<NodeId>)>,
+    looked_by: Option<(FlowVersion, Option<NodeId>)>,
     /// Nodes that the board says are struck from the living, sorted.
     struck: Vec<NodeId>,
     verdicts: Vec<Verdict>,
@@ -64,14 +64,14 @@ impl Liveness {
 
     /// Begins the rounds once there is somebody to watch.
     pub(crate) fn await_neighbours(&mut self, cx: &mut Context<'_>, role: &Role, leadership: &Leadership) {
-        if role.part().is_some() || leadership.watches().is_some() {
+        if role.assignment().is_some() || leadership.watches().is_some() {
             cx.set_timer(self.phase, Timer::Heartbeat);
         } else {
             cx.set_timer(LOOK_EVERY, Timer::AwaitNeighbours);
         }
     }
 
-    /// One round: asks every neighbour for a sign of life, and reports the silent ones. A leader also asks
+    /// One round: asks every neighbour for a sign of incarnation, and reports the silent ones. A leader also asks
     /// the ends of its flow.
     ///
     /// Returns the changes of mind since the last round.
@@ -97,7 +97,7 @@ impl Liveness {
 
     /// A new flow is in force. Suspected nodes that it counts on get another chance: whoever planned it
     /// has heard of them, or will hear of the suspicion again.
-    pub(crate) fn trust_again(&mut self, now: Time, part: &FlowPart) {
+    pub(crate) fn trust_again(&mut self, now: Time, part: &Assignment) {
         for watched in self.watched.iter_mut().filter(|watched| watched.suspected) {
             if part.neighbours().any(|node| node == watched.node) {
                 (watched.heard, watched.suspected) = (now, false);
@@ -118,13 +118,13 @@ impl Liveness {
         leadership: &Leadership,
         ends: &[NodeId],
     ) {
-        // A flow never changes under its stamp.
-        let by = (role.stamp(), leadership.watches());
-        if ends.is_empty() && self.looked_by == Some(by) && role.part().is_some() {
+        // A flow never changes under its version.
+        let by = (role.version(), leadership.watches());
+        if ends.is_empty() && self.looked_by == Some(by) && role.assignment().is_some() {
             return;
         }
-        self.looked_by = (ends.is_empty() && role.part().is_some()).then_some(by);
-        let neighbours = role.part().into_iter().flat_map(|part| part.neighbours());
+        self.looked_by = (ends.is_empty() && role.assignment().is_some()).then_some(by);
+        let neighbours = role.assignment().into_iter().flat_map(|part| part.neighbours());
         let others = leadership.watches().into_iter().chain(ends.iter().copied());
         let nodes = &mut self.to_watch;
         nodes.clear();
@@ -155,15 +155,16 @@ impl Liveness {
                 self.verdicts.push(Verdict::Suspected(watched.node));
             }
             // A leader takes no report of its own death, except in the prototype.
-            let takes =
-                |leader: &NodeId| cx.protocol.knowledge == Knowledge::Board || *leader != watched.node;
+            let takes = |leader: &NodeId| {
+                cx.protocol.dissemination == Dissemination::Blackboard || *leader != watched.node
+            };
             if let Some(leader) = leadership.leader().filter(takes) {
                 cx.send(leader, Message::Suspicion(watched.node));
             }
         }
     }
 
-    /// An answer came: a sign of life.
+    /// An answer came: a sign of incarnation.
     pub(crate) fn heard(&mut self, now: Time, from: NodeId) -> Option<Verdict> {
         let at = self.watched.binary_search_by_key(&from, |watched| watched.node).ok()?;
         let watched = &mut self.watched[at];

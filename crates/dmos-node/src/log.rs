@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dmos_core::{BatchId, NodeId, RequestId, SerialSet, Stamp};
+use dmos_core::{BatchId, FlowVersion, NodeId, RequestId, SerialSet};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_set::BatchSet;
@@ -53,9 +53,9 @@ pub enum LogRecord {
     SentOff(BatchId),
     /// Either half: the batch was in stock or in the dock when a crash destroyed it.
     Scrapped(BatchId),
-    /// The node obeys the flow of this stamp, and no earlier one again.
-    Obeyed(Stamp),
-    /// The operator ordered something.
+    /// The node obeys the flow of this version, and no earlier one again.
+    Obeyed(FlowVersion),
+    /// The op_generator ordered something.
     Ordered(Order),
     /// What the election machine must not forget; replaces what it wrote before.
     Election(Box<[u8]>),
@@ -95,10 +95,10 @@ pub struct LogState {
     pub inbound_entries: u64,
     /// Batches that the outbound log has entries of.
     pub outbound_entries: u64,
-    /// What the operator ordered.
+    /// What the op_generator ordered.
     pub standing: Standing,
     /// The latest flow that the node obeyed.
-    pub obeyed: Stamp,
+    pub obeyed: FlowVersion,
     /// What the election machine wrote last.
     pub election: Option<Box<[u8]>>,
 }
@@ -160,7 +160,7 @@ impl LogState {
                     self.stock.remove(batch.serial);
                 }
             }
-            LogRecord::Obeyed(stamp) => self.obeyed = stamp,
+            LogRecord::Obeyed(version) => self.obeyed = version,
             LogRecord::Ordered(ref order) => self.standing.follow(order),
             LogRecord::Election(ref bytes) => self.election = Some(bytes.clone()),
             LogRecord::Compacted(ref state) => *self = (**state).clone(),
@@ -247,8 +247,8 @@ mod tests {
 
     use super::*;
 
-    fn batch(maker: usize, serial: u32) -> BatchId {
-        BatchId { maker: NodeId::new(maker), serial }
+    fn batch(producer: usize, serial: u32) -> BatchId {
+        BatchId { producer: NodeId::new(producer), serial }
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_last_word_on_a_batch_counts() {
-        let (made, to, request) = (batch(0, 0), NodeId::new(2), RequestId { life: 0, number: 4 });
+        let (made, to, request) = (batch(0, 0), NodeId::new(2), RequestId { incarnation: 0, number: 4 });
         let mut records = vec![LogRecord::Made { first: made, count: 1, inputs: 0 }];
         records.push(LogRecord::Promised { batch: made, to, request });
         let state = LogState::of(&records);
@@ -288,7 +288,7 @@ mod tests {
             LogRecord::Consumed(batch(1, 3)),
             LogRecord::Made { first: batch(0, 0), count: 2, inputs: 1 },
             LogRecord::Promised { batch: batch(0, 0), to: NodeId::new(2), request: RequestId::default() },
-            LogRecord::Obeyed(Stamp { term: Term(4), version: 2 }),
+            LogRecord::Obeyed(FlowVersion { term: Term(4), number: 2 }),
         ];
         let state = LogState::of(&records);
         let more = [LogRecord::Delivered(batch(0, 0)), LogRecord::Returned];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dmos_core::{BatchId, FlowPart, ItemId, Metric, NodeId, RequestId, Stamp, Term};
+use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId, RequestId, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::standing::Standing;
@@ -43,9 +43,9 @@ pub enum Message {
     /// To the leader: this node has been silent for too long.
     Suspicion(NodeId),
     /// Leader to node: your part of the flow.
-    Part(Stamp, Arc<FlowPart>),
-    /// Node to leader: I have the part of this stamp, or a newer one.
-    PartAck(Stamp),
+    Part(FlowVersion, Arc<Assignment>),
+    /// Node to leader: I have the part of this version, or a newer one.
+    PartAck(FlowVersion),
     /// To the leader, or to somebody who may know it: I am back from a crash.
     Return,
     /// This node leads, in this term.
@@ -70,12 +70,12 @@ impl Message {
             Self::HeartbeatRequest => Metric::HeartbeatReqSent,
             Self::HeartbeatResponse => Metric::HeartbeatRespSent,
             Self::Suspicion(_) => Metric::InformLeaderOfDeathReqSent,
-            Self::Part(..) => Metric::FlowPartSent,
-            Self::PartAck(_) => Metric::FlowPartAckSent,
-            Self::Return => Metric::ReturnNoticeSent,
+            Self::Part(..) => Metric::AssignmentSent,
+            Self::PartAck(_) => Metric::AssignmentAckSent,
+            Self::Return => Metric::RejoinNoticeSent,
             Self::Leads(..) => Metric::LeaderNoticeSent,
-            Self::Standing(_) => Metric::StandingSent,
-            Self::StandingAck(..) => Metric::StandingAckSent,
+            Self::Standing(_) => Metric::NodeConfigSent,
+            Self::StandingAck(..) => Metric::NodeConfigAckSent,
             Self::Election(_) => Metric::ElectionMessageSent,
         }
     }
@@ -91,12 +91,12 @@ impl Message {
             Self::HeartbeatRequest => Metric::HeartbeatReqReceived,
             Self::HeartbeatResponse => Metric::HeartbeatRespReceived,
             Self::Suspicion(_) => Metric::InformLeaderOfDeathReqReceived,
-            Self::Part(..) => Metric::FlowPartReceived,
-            Self::PartAck(_) => Metric::FlowPartAckReceived,
-            Self::Return => Metric::ReturnNoticeReceived,
+            Self::Part(..) => Metric::AssignmentReceived,
+            Self::PartAck(_) => Metric::AssignmentAckReceived,
+            Self::Return => Metric::RejoinNoticeReceived,
             Self::Leads(..) => Metric::LeaderNoticeReceived,
-            Self::Standing(_) => Metric::StandingReceived,
-            Self::StandingAck(..) => Metric::StandingAckReceived,
+            Self::Standing(_) => Metric::NodeConfigReceived,
+            Self::StandingAck(..) => Metric::NodeConfigAckReceived,
             Self::Election(_) => Metric::ElectionMessageReceived,
         }
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use dmos_core::settings::{Knowledge, Protocol, Readmission, Recovery};
-use dmos_core::strategy::{ElectionInput, FlowChoice, LeaderStrategy, Pace, Seat};
+use dmos_core::settings::{Dissemination, Protocol, Recovery, Rejoin};
+use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy, MeanDurations};
 use dmos_core::{
-    BatchId, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Stamp, Term, Time,
+    BatchId, FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Term, Time,
 };
 
 use crate::context::Context;
@@ -36,7 +36,7 @@ pub struct NodeSettings {
     /// The most steps a plan may take.
     pub planning_budget: u64,
     /// How long things take on average, for planners to reckon with.
-    pub pace: Pace,
+    pub mean_durations: MeanDurations,
     /// The number from which strategies draw.
     pub seed: u64,
     /// How the leader is found.
@@ -93,14 +93,14 @@ pub struct Holdings {
     /// The serial numbers of own batches in stock.
     pub stock: SerialSet,
     /// Own batches announced to a consumer and not confirmed.
-    pub under_way: Vec<BatchId>,
+    pub in_transit: Vec<BatchId>,
     /// Batches of others in the dock.
     pub received: Vec<BatchId>,
 }
 
 impl Memory {
     fn new(me: NodeId, settings: &NodeSettings, network: &Network, phase: Span) -> Self {
-        let knowledge = settings.protocol.knowledge;
+        let dissemination = settings.protocol.dissemination;
         Self {
             role: Role::default(),
             stage: Stage::default(),
@@ -108,9 +108,9 @@ impl Memory {
             shipping: Shipping::new(me),
             liveness: Liveness::new(phase),
             leadership: Leadership::new(
-                Seat { me, candidates: Arc::clone(&settings.candidates), seed: settings.seed },
+                ElectionConfig { me, candidates: Arc::clone(&settings.candidates), seed: settings.seed },
                 &*settings.leader,
-                knowledge,
+                dissemination,
             ),
             planning: None,
             orders: Orders::default(),
@@ -164,9 +164,9 @@ impl Node {
 
     /// Takes back the count of a making of so many batches: a crash took it before it was durable.
     pub fn unmake(&mut self, count: u32) {
-        self.metrics.take_back(Metric::SuccessfulManufactureCycles, 1);
+        self.metrics.subtract(Metric::SuccessfulManufactureCycles, 1);
         if self.network.is_final(self.me) {
-            self.metrics.take_back(Metric::FinalBatchesMade, u64::from(count));
+            self.metrics.subtract(Metric::FinishedGoodsMade, u64::from(count));
         }
     }
 
@@ -193,7 +193,7 @@ impl Node {
     pub fn holdings(&self) -> Holdings {
         Holdings {
             stock: self.memory.shipping.stock().clone(),
-            under_way: self.memory.shipping.under_way().collect(),
+            in_transit: self.memory.shipping.in_transit().collect(),
             received: self.memory.dock.batches().collect(),
         }
     }
@@ -308,8 +308,8 @@ impl Memory {
         scrapped: Scrapped,
     ) {
         let protocol = cx.protocol;
-        let startup = if recovering { Span::ZERO } else { protocol.startup };
-        let warm_up = if recovering { Span::ZERO } else { protocol.warm_up };
+        let start_delay = if recovering { Span::ZERO } else { protocol.start_delay };
+        let production_delay = if recovering { Span::ZERO } else { protocol.production_delay };
         self.orders = Orders::new(std::mem::take(&mut state.standing));
         let election = state.election.take();
         self.leadership.restore(state.obeyed, election.clone());
@@ -320,11 +320,11 @@ impl Memory {
             }
             Recovery::Replay => self.prepare_replay(cx, History::of(records), recovering),
         }
-        cx.set_timer(startup + warm_up + protocol.cycle, Timer::Stage);
-        cx.set_timer(startup, Timer::AwaitNeighbours);
+        cx.set_timer(start_delay + production_delay + protocol.cycle, Timer::Stage);
+        cx.set_timer(start_delay, Timer::AwaitNeighbours);
         self.elect(cx, settings, ElectionInput::Start { durable: election.as_deref() });
         let is_new_here = settings.added_later.contains(&cx.me);
-        if (recovering || is_new_here) && protocol.readmission == Readmission::OnReturn {
+        if (recovering || is_new_here) && protocol.rejoin == Rejoin::OnReturn {
             // Not at once: a board, if there is one, tells who leads right after the start.
             cx.set_timer(Span::ZERO, Timer::Return);
         }
@@ -334,7 +334,7 @@ impl Memory {
     /// All that the log adds up to, by what the node remembers.
     fn log_state(&self) -> LogState {
         LogState {
-            returns: self.dock.life(),
+            returns: self.dock.incarnation(),
             made: self.shipping.next_serial(),
             consumed: self.stage.consumed,
             stock: self.shipping.stock().clone(),
@@ -364,7 +364,7 @@ impl Memory {
                 term,
                 flow: &settings.flow,
                 budget: settings.planning_budget,
-                pace: settings.pace,
+                mean_durations: settings.mean_durations,
                 seed: settings.seed,
                 network: &settings.network,
                 dead: self.liveness.dead().chain(settings.added_later.iter().copied()),
@@ -400,7 +400,7 @@ impl Memory {
             Message::Sent { request, batch, settled } => {
                 self.dock.announced(cx, from, request, (batch, settled));
             }
-            Message::Unavailable { request } => self.dock.refused(cx, self.role.part(), request),
+            Message::Unavailable { request } => self.dock.refused(cx, self.role.assignment(), request),
             Message::Waiting(batch) => self.shipping.waited_for(cx, from, batch),
             Message::Delivered(batch) => self.shipping.delivered(cx, from, batch),
             Message::HeartbeatRequest => cx.send(from, Message::HeartbeatResponse),
@@ -412,20 +412,20 @@ impl Memory {
                 Some(planning) => planning.report(cx, node, budget),
                 None => self.leadership.tell_leader(cx, from),
             },
-            Message::Part(stamp, ref part) => {
-                self.learn(cx, settings, from, stamp.term);
-                if stamp < self.role.stamp() || stamp < self.leadership.obeyed() {
-                    cx.metrics.count(Metric::PartsRefused);
+            Message::Part(version, ref part) => {
+                self.learn(cx, settings, from, version.term);
+                if version < self.role.version() || version < self.leadership.obeyed() {
+                    cx.metrics.count(Metric::AssignmentsRefused);
                     self.leadership.tell_leader(cx, from);
                 } else {
                     let edges = part.edge_count();
-                    self.adopt(cx, stamp, Arc::clone(part), edges);
-                    cx.send(from, Message::PartAck(stamp));
+                    self.adopt(cx, version, Arc::clone(part), edges);
+                    cx.send(from, Message::PartAck(version));
                 }
             }
-            Message::PartAck(stamp) => {
+            Message::PartAck(version) => {
                 if let Some(planning) = self.office() {
-                    planning.acknowledged(cx, from, stamp, budget);
+                    planning.acknowledged(cx, from, version, budget);
                 }
             }
             Message::Return => match self.office() {
@@ -433,7 +433,10 @@ impl Memory {
                 None => self.leadership.tell_leader(cx, from),
             },
             Message::Leads(leader, term) => {
-                if self.learn(cx, settings, leader, term) && self.role.part().is_none() && leader != cx.me {
+                if self.learn(cx, settings, leader, term)
+                    && self.role.assignment().is_none()
+                    && leader != cx.me
+                {
                     cx.send(leader, Message::Return);
                 }
             }
@@ -459,7 +462,7 @@ impl Memory {
         // Only its own machine makes a node lead: what it led before a crash is over.
         let news = leader != cx.me && self.leadership.learn(leader, term);
         if news || leader == cx.me {
-            self.elect(cx, settings, ElectionInput::Learned(leader, term));
+            self.elect(cx, settings, ElectionInput::LeaderLearned(leader, term));
         }
         news
     }
@@ -505,12 +508,12 @@ impl Memory {
         }
     }
 
-    fn planned(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, ticket: Stamp) {
+    fn planned(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, ticket: FlowVersion) {
         let planning = self.planning.as_mut().expect("a plan is ready, so this node plans");
         let still_leads = self.leadership.leads_in(planning.term());
-        if let Some((stamp, part)) = planning.planned(cx, ticket, still_leads, settings.planning_budget) {
+        if let Some((version, part)) = planning.planned(cx, ticket, still_leads, settings.planning_budget) {
             let edges = part.edge_count();
-            self.adopt(cx, stamp, Arc::new(part), edges);
+            self.adopt(cx, version, Arc::new(part), edges);
         }
     }
 
@@ -521,22 +524,28 @@ impl Memory {
                     self.orders.tell(cx, self.leadership.in_office());
                 }
             }
-            Notice::Flow(stamp, flow) => {
-                self.adopt(cx, *stamp, Arc::new(flow.part(cx.me)), flow.edges().len());
+            Notice::Flow(version, flow) => {
+                self.adopt(cx, *version, Arc::new(flow.assignment(cx.me)), flow.edges().len());
             }
             Notice::Struck(node) => self.liveness.set_struck(*node, true),
             Notice::Readmitted(node) => self.liveness.set_struck(*node, false),
         }
     }
 
-    fn adopt(&mut self, cx: &mut Context<'_>, stamp: Stamp, part: Arc<dmos_core::FlowPart>, edges: usize) {
-        if !self.role.adopt(stamp, part, edges) {
+    fn adopt(
+        &mut self,
+        cx: &mut Context<'_>,
+        version: FlowVersion,
+        part: Arc<dmos_core::Assignment>,
+        edges: usize,
+    ) {
+        if !self.role.adopt(version, part, edges) {
             return;
         }
         self.dock.begin_shares();
-        self.leadership.obey(cx, stamp);
-        cx.report(Report::Adopted(stamp));
-        if let (Knowledge::Messages, Some(part)) = (cx.protocol.knowledge, self.role.part()) {
+        self.leadership.obey(cx, version);
+        cx.report(Report::Adopted(version));
+        if let (Dissemination::Messages, Some(part)) = (cx.protocol.dissemination, self.role.assignment()) {
             self.liveness.trust_again(cx.now, part);
         }
         if let Some(history) = self.replay.take() {

@@ -1,4 +1,4 @@
-//! Follows orders: what an operator changes at a node while it runs, and how the leader hears of it.
+//! Follows orders: what an op_generator changes at a node while it runs, and how the leader hears of it.
 //!
 //! An order is entered in the log before anything else, and the node tells the leader where it stands
 //! until the leader acknowledges it; a new leader is told anew.

@@ -8,9 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dmos_core::settings::{Deaths, Knowledge, Planning as PlanningKind, Readmission};
-use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, Pace, PlanRequest};
-use dmos_core::{Flow, FlowPart, Metric, Network, NodeId, NodeSet, Requirement, Span, Stamp, Term, Time};
+use dmos_core::settings::{Dissemination, FailureReports, PlanningMode, Rejoin};
+use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, MeanDurations, Meter, NoFlow, PlanRequest};
+use dmos_core::{
+    Assignment, Flow, FlowVersion, Metric, Network, NodeId, NodeSet, Requirement, Span, Term, Time,
+};
 
 use crate::context::Context;
 use crate::interface::{Effect, Notice, PlanReport, Report, Timer};
@@ -20,18 +22,18 @@ use crate::standing::Standing;
 /// What a leader keeps; nodes that do not lead have none.
 pub(crate) struct Planning {
     term: Term,
-    version: u32,
+    number: u32,
     strategy: Box<dyn FlowStrategy>,
-    pace: Pace,
+    mean_durations: MeanDurations,
     seed: u64,
     /// With every recipe as this leader knows it.
     network: Arc<Network>,
     /// What was ordered, of the nodes that told.
     standings: BTreeMap<NodeId, Arc<Standing>>,
     alive: NodeSet,
-    in_force: Option<Arc<Flow>>,
+    active: Option<Arc<Flow>>,
     changes: Vec<Change>,
-    under_way: Option<Plan>,
+    in_transit: Option<Plan>,
     /// Whether something has changed since the plan under way was begun.
     plan_again: bool,
     /// How many plans were begun in this term.
@@ -39,7 +41,7 @@ pub(crate) struct Planning {
     /// How often in a row the planner itself has failed, and when it is asked again.
     failures: u32,
     failed_until: Option<Time>,
-    /// Makers of final items in the flow in force: nobody else watches them from downstream.
+    /// Feasibility of final items in the flow in force: nobody else watches them from downstream.
     ends: Vec<NodeId>,
     /// Parts not acknowledged. At a start there is one for every node.
     offered: BTreeMap<NodeId, Offer>,
@@ -49,7 +51,7 @@ pub(crate) struct Planning {
 
 /// A plan whose time is not over.
 struct Plan {
-    ticket: Stamp,
+    ticket: FlowVersion,
     flow: Result<Arc<Flow>, NoFlow>,
     network: Arc<Network>,
     alive: NodeSet,
@@ -59,8 +61,8 @@ struct Plan {
 }
 
 struct Offer {
-    stamp: Stamp,
-    part: Arc<FlowPart>,
+    version: FlowVersion,
+    part: Arc<Assignment>,
     first: Time,
     last: Time,
     tries: u32,
@@ -71,7 +73,7 @@ pub(crate) struct Beginning<'a, D> {
     pub(crate) term: Term,
     pub(crate) flow: &'a FlowChoice,
     pub(crate) budget: u64,
-    pub(crate) pace: Pace,
+    pub(crate) mean_durations: MeanDurations,
     pub(crate) seed: u64,
     /// The network as all know it at first.
     pub(crate) network: &'a Arc<Network>,
@@ -92,16 +94,16 @@ impl Planning {
         alive.insert(cx.me);
         let mut planning = Self {
             term: from.term,
-            version: 0,
+            number: 0,
             strategy: from.flow.build(),
-            pace: from.pace,
+            mean_durations: from.mean_durations,
             seed: from.seed,
             network: Arc::clone(from.network),
             standings: BTreeMap::new(),
             alive,
-            in_force: None,
+            active: None,
             changes: Vec::new(),
-            under_way: None,
+            in_transit: None,
             plan_again: false,
             begun: 0,
             failures: 0,
@@ -123,11 +125,11 @@ impl Planning {
 
     /// Whether a plan is being made.
     pub(crate) fn is_under_way(&self) -> bool {
-        self.under_way.is_some()
+        self.in_transit.is_some()
     }
 
     fn plan(&mut self, cx: &mut Context<'_>, budget: u64, blocking: bool) {
-        if self.under_way.is_some() {
+        if self.in_transit.is_some() {
             self.plan_again = true;
             return;
         }
@@ -135,50 +137,50 @@ impl Planning {
         let request = PlanRequest {
             network: &self.network,
             alive: &self.alive,
-            in_force: self.in_force.as_deref(),
+            active: self.active.as_deref(),
             changes: &self.changes,
-            pace: self.pace,
+            mean_durations: self.mean_durations,
             seed: self.seed,
         };
-        let flow = match self.in_force.as_deref() {
+        let flow = match self.active.as_deref() {
             Some(flow) => self.strategy.replan(&request, &mut meter).map(|change| flow.changed(&change)),
             None => self.strategy.plan(&request, &mut meter),
         };
         let flow = flow.map(Arc::new);
         // A planner that gave up has yet to take note of what has changed.
-        if !flow.as_ref().is_err_and(NoFlow::gave_up) {
+        if !flow.as_ref().is_err_and(NoFlow::is_inconclusive) {
             self.changes.clear();
         }
         let steps = meter.steps();
         self.begun += 1;
-        let ticket = Stamp { term: self.term, version: self.begun };
+        let ticket = FlowVersion { term: self.term, number: self.begun };
         let listing_steps = meter.counter("possible_edges").min(steps);
         let (network, alive) = (Arc::clone(&self.network), self.alive.clone());
-        self.under_way = Some(Plan { ticket, flow, network, alive, steps, listing_steps, begun: cx.now });
+        self.in_transit = Some(Plan { ticket, flow, network, alive, steps, listing_steps, begun: cx.now });
         cx.effects.push(Effect::Plan { ticket, steps, blocking });
     }
 
     /// The time of a plan is over: puts it in force if this node still leads.
     ///
-    /// Returns the stamp and the node's own part, if there is a new one. Plans of an earlier term are
+    /// Returns the version and the node's own part, if there is a new one. Plans of an earlier term are
     /// void.
     pub(crate) fn planned(
         &mut self,
         cx: &mut Context<'_>,
-        ticket: Stamp,
+        ticket: FlowVersion,
         still_leads: bool,
         budget: u64,
-    ) -> Option<(Stamp, FlowPart)> {
-        let plan = self.under_way.take_if(|plan| plan.ticket == ticket)?;
+    ) -> Option<(FlowVersion, Assignment)> {
+        let plan = self.in_transit.take_if(|plan| plan.ticket == ticket)?;
         let took = cx.now.since(plan.begun);
         self.count(cx, &plan, took);
         // That nothing can be made is an answer; that the search was given up is none.
-        let gave_up = plan.flow.as_ref().is_err_and(NoFlow::gave_up);
-        if gave_up {
+        let is_inconclusive = plan.flow.as_ref().is_err_and(NoFlow::is_inconclusive);
+        if is_inconclusive {
             cx.metrics.count(Metric::FailedFlowUpdate);
         }
         self.note_failure(cx, matches!(plan.flow, Err(NoFlow::PlannerFailed { .. })));
-        let in_force = still_leads && !gave_up;
+        let active = still_leads && !is_inconclusive;
         let flow = plan.flow.as_ref().ok().cloned();
         let report = PlanReport {
             took,
@@ -186,12 +188,12 @@ impl Planning {
             network: plan.network,
             alive: plan.alive,
             flow: plan.flow,
-            in_force,
+            active,
         };
         cx.report(Report::Planned(Box::new(report)));
-        let own = if in_force { self.publish(cx, flow.unwrap_or_default()) } else { None };
+        let own = if active { self.publish(cx, flow.unwrap_or_default()) } else { None };
         if std::mem::take(&mut self.plan_again) && still_leads {
-            self.plan(cx, budget, holds_messages(cx));
+            self.plan(cx, budget, blocking(cx));
         }
         own
     }
@@ -209,7 +211,7 @@ impl Planning {
     /// Asks a planner again that has failed.
     pub(crate) fn plan_after_failure(&mut self, cx: &mut Context<'_>, budget: u64) {
         if self.failed_until.take_if(|until| *until <= cx.now).is_some() {
-            self.plan(cx, budget, holds_messages(cx));
+            self.plan(cx, budget, blocking(cx));
         }
     }
 
@@ -223,12 +225,12 @@ impl Planning {
     }
 
     /// Puts a flow in force. Returns the node's own part, unless a board tells the node as it tells all.
-    fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> Option<(Stamp, FlowPart)> {
-        self.version += 1;
-        let stamp = Stamp { term: self.term, version: self.version };
-        let before = self.in_force.replace(Arc::clone(&flow));
-        if cx.protocol.knowledge == Knowledge::Board {
-            cx.effects.push(Effect::Post(Notice::Flow(stamp, flow)));
+    fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> Option<(FlowVersion, Assignment)> {
+        self.number += 1;
+        let version = FlowVersion { term: self.term, number: self.number };
+        let before = self.active.replace(Arc::clone(&flow));
+        if cx.protocol.dissemination == Dissemination::Blackboard {
+            cx.effects.push(Effect::Post(Notice::Flow(version, flow)));
             return None;
         }
         self.ends = self.ends_of(&flow);
@@ -239,13 +241,13 @@ impl Planning {
         };
         let me = cx.me;
         // Spares are many: all of them share what they do not have.
-        let idle = Arc::new(FlowPart::default());
+        let idle = Arc::new(Assignment::default());
         for node in nodes.into_iter().filter(|&node| node != me) {
-            let part = flow.part(node);
+            let part = flow.assignment(node);
             let part = if part.is_idle() { Arc::clone(&idle) } else { Arc::new(part) };
-            self.offer(cx, node, stamp, part);
+            self.offer(cx, node, version, part);
         }
-        Some((stamp, flow.part(me)))
+        Some((version, flow.assignment(me)))
     }
 
     /// Whom the leader watches, so that no part of the flow can die unnoticed: all others that work are
@@ -260,7 +262,7 @@ impl Planning {
         for &item in network.final_items() {
             let before = ends.len();
             let producers = network.producers(item).iter().copied();
-            ends.extend(producers.clone().filter(|&node| flow.works(node)));
+            ends.extend(producers.clone().filter(|&node| flow.is_assigned(node)));
             if ends.len() == before {
                 // Whoever makes it out of nothing stands in no edge.
                 let needs_nothing = |&node: &NodeId| network.requirements(node).is_empty();
@@ -270,19 +272,19 @@ impl Planning {
         ends
     }
 
-    fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, stamp: Stamp, part: Arc<FlowPart>) {
-        cx.send(node, Message::Part(stamp, Arc::clone(&part)));
-        let offer = Offer { stamp, part, first: cx.now, last: cx.now, tries: 0 };
+    fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, version: FlowVersion, part: Arc<Assignment>) {
+        cx.send(node, Message::Part(version, Arc::clone(&part)));
+        let offer = Offer { version, part, first: cx.now, last: cx.now, tries: 0 };
         self.offered.insert(node, offer);
         self.set_offer_timer(cx);
     }
 
     /// Offers a node its part of the flow in force.
     fn offer_current(&mut self, cx: &mut Context<'_>, node: NodeId) {
-        if let Some(flow) = self.in_force.as_ref().filter(|_| node != cx.me) {
-            let stamp = Stamp { term: self.term, version: self.version };
-            let part = Arc::new(flow.part(node));
-            self.offer(cx, node, stamp, part);
+        if let Some(flow) = self.active.as_ref().filter(|_| node != cx.me) {
+            let version = FlowVersion { term: self.term, number: self.number };
+            let part = Arc::new(flow.assignment(node));
+            self.offer(cx, node, version, part);
         }
     }
 
@@ -303,7 +305,7 @@ impl Planning {
         for (&node, offer) in &mut self.offered {
             if cx.is_overdue(offer.last, offer.tries) {
                 (offer.last, offer.tries) = (cx.now, offer.tries + 1);
-                cx.send(node, Message::Part(offer.stamp, Arc::clone(&offer.part)));
+                cx.send(node, Message::Part(offer.version, Arc::clone(&offer.part)));
             }
             if cx.now.since(offer.first) > cx.protocol.suspect_after && self.alive.contains(node) {
                 silent.push(node);
@@ -318,8 +320,14 @@ impl Planning {
     }
 
     /// A node has its part: it is alive.
-    pub(crate) fn acknowledged(&mut self, cx: &mut Context<'_>, from: NodeId, stamp: Stamp, budget: u64) {
-        if self.offered.get(&from).is_some_and(|offer| offer.stamp <= stamp) {
+    pub(crate) fn acknowledged(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: NodeId,
+        version: FlowVersion,
+        budget: u64,
+    ) {
+        if self.offered.get(&from).is_some_and(|offer| offer.version <= version) {
             self.offered.remove(&from);
         }
         self.readmit(cx, from, budget);
@@ -327,22 +335,19 @@ impl Planning {
 
     /// A node is back from a crash and has forgotten its part.
     pub(crate) fn returned(&mut self, cx: &mut Context<'_>, from: NodeId, budget: u64) {
-        if cx.protocol.knowledge == Knowledge::Messages {
+        if cx.protocol.dissemination == Dissemination::Messages {
             self.offer_current(cx, from);
         }
         self.readmit(cx, from, budget);
     }
 
     fn readmit(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
-        if cx.protocol.readmission == Readmission::OnReturn
-            && !self.has_retired(node)
-            && self.alive.insert(node)
-        {
-            if cx.protocol.knowledge == Knowledge::Board {
+        if cx.protocol.rejoin == Rejoin::OnReturn && !self.has_retired(node) && self.alive.insert(node) {
+            if cx.protocol.dissemination == Dissemination::Blackboard {
                 cx.effects.push(Effect::Post(Notice::Readmitted(node)));
             }
-            self.note_change(node, Change::Returned(node));
-            self.plan(cx, budget, holds_messages(cx));
+            self.note_change(node, Change::Rejoined(node));
+            self.plan(cx, budget, blocking(cx));
         }
     }
 
@@ -353,7 +358,7 @@ impl Planning {
     /// The last change of a node counts: while a plan takes long, others do not pile up.
     fn note_change(&mut self, node: NodeId, change: Change) {
         // A node's last coming or going is what counts; that its recipe changed still counts beside it.
-        let is_recipe = |change: &Change| matches!(change, Change::Recipe(_));
+        let is_recipe = |change: &Change| matches!(change, Change::RecipeChanged(_));
         self.changes.retain(|known| known.node() != node || is_recipe(known) != is_recipe(&change));
         self.changes.push(change);
     }
@@ -365,7 +370,7 @@ impl Planning {
             if !self.take_note(from, standing) {
                 return;
             }
-            self.plan(cx, budget, holds_messages(cx));
+            self.plan(cx, budget, blocking(cx));
         }
         if from != cx.me {
             cx.send(from, Message::StandingAck(self.term, standing.orders.max(known)));
@@ -385,10 +390,10 @@ impl Planning {
                 Ok(network) => self.network = Arc::new(network),
                 Err(_) => return false,
             }
-            self.note_change(node, Change::Recipe(node));
+            self.note_change(node, Change::RecipeChanged(node));
         }
         if standing.retired && self.alive.remove(node) {
-            self.note_change(node, Change::Died(node));
+            self.note_change(node, Change::Failed(node));
         }
         self.standings = standings;
         true
@@ -396,30 +401,30 @@ impl Planning {
 
     /// A node is reported dead.
     pub(crate) fn report(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
-        let plans = match cx.protocol.deaths {
-            Deaths::OncePerDeath => {
+        let plans = match cx.protocol.failure_reports {
+            FailureReports::OncePerFailure => {
                 let news = node != cx.me && self.alive.remove(node);
                 cx.metrics.add(Metric::NodesDeterminedCrashed, u64::from(news));
                 news
             }
-            Deaths::EveryReport => {
+            FailureReports::EveryReport => {
                 self.alive.remove(node);
                 true
             }
         };
         if plans {
             cx.report(Report::Struck(node));
-            match cx.protocol.knowledge {
-                Knowledge::Board => cx.effects.push(Effect::Post(Notice::Struck(node))),
+            match cx.protocol.dissemination {
+                Dissemination::Blackboard => cx.effects.push(Effect::Post(Notice::Struck(node))),
                 // If it is alive after all, it acknowledges and is planned with again.
-                Knowledge::Messages => self.offer_current(cx, node),
+                Dissemination::Messages => self.offer_current(cx, node),
             }
-            self.note_change(node, Change::Died(node));
-            self.plan(cx, budget, holds_messages(cx));
+            self.note_change(node, Change::Failed(node));
+            self.plan(cx, budget, blocking(cx));
         }
     }
 }
 
-fn holds_messages(cx: &Context<'_>) -> bool {
-    cx.protocol.planning == PlanningKind::HoldsMessages
+fn blocking(cx: &Context<'_>) -> bool {
+    cx.protocol.planning == PlanningMode::Blocking
 }

@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use dmos_core::{FlowPart, Stamp};
+use dmos_core::{Assignment, FlowVersion};
 
 /// The node's part of the newest flow it has heard of.
 #[derive(Default)]
 pub(crate) struct Role {
-    part: Option<Arc<FlowPart>>,
-    stamp: Stamp,
+    part: Option<Arc<Assignment>>,
+    version: FlowVersion,
     /// How many edges of the flow the node knows: all on a board, else those of its part.
     edges: usize,
 }
 
 impl Role {
     /// The part in force; none if the node has never heard of a flow.
-    pub(crate) fn part(&self) -> Option<&FlowPart> {
+    pub(crate) fn assignment(&self) -> Option<&Assignment> {
         self.part.as_deref()
     }
 
-    pub(crate) fn stamp(&self) -> Stamp {
-        self.stamp
+    pub(crate) fn version(&self) -> FlowVersion {
+        self.version
     }
 
     pub(crate) fn edges(&self) -> usize {
@@ -28,11 +28,11 @@ impl Role {
     }
 
     /// Takes over a part unless the one in force is newer; true if it is news.
-    pub(crate) fn adopt(&mut self, stamp: Stamp, part: Arc<FlowPart>, edges: usize) -> bool {
-        if self.part.is_some() && stamp <= self.stamp {
+    pub(crate) fn adopt(&mut self, version: FlowVersion, part: Arc<Assignment>, edges: usize) -> bool {
+        if self.part.is_some() && version <= self.version {
             return false;
         }
-        (self.part, self.stamp, self.edges) = (Some(part), stamp, edges);
+        (self.part, self.version, self.edges) = (Some(part), version, edges);
         true
     }
 }

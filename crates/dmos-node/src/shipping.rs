@@ -48,8 +48,8 @@ pub(crate) struct Shipping {
     me: NodeId,
     stock: SerialSet,
     /// By consumer, then batch.
-    under_way: BTreeMap<(NodeId, BatchId), UnderWay>,
-    /// How many batches the node has made in all its life.
+    in_transit: BTreeMap<(NodeId, BatchId), UnderWay>,
+    /// How many batches the node has made in all its incarnation.
     made: u32,
     log_entries: u64,
     /// Consumers that were refused, and may have given up since; sorted by node.
@@ -65,7 +65,7 @@ impl Shipping {
         Self {
             me,
             stock: SerialSet::default(),
-            under_way: BTreeMap::new(),
+            in_transit: BTreeMap::new(),
             made: 0,
             log_entries: 0,
             waiting: Vec::new(),
@@ -81,8 +81,8 @@ impl Shipping {
     }
 
     /// Batches announced and not confirmed.
-    pub(crate) fn under_way(&self) -> impl Iterator<Item = BatchId> + '_ {
-        self.under_way.keys().map(|(_, batch)| *batch)
+    pub(crate) fn in_transit(&self) -> impl Iterator<Item = BatchId> + '_ {
+        self.in_transit.keys().map(|(_, batch)| *batch)
     }
 
     /// The promises that are not kept yet.
@@ -90,7 +90,7 @@ impl Shipping {
         let promise = |(&(to, batch), sent): (&(NodeId, BatchId), &UnderWay)| {
             Some((batch, Promise { to, request: sent.request? }))
         };
-        self.under_way.iter().filter_map(promise).collect()
+        self.in_transit.iter().filter_map(promise).collect()
     }
 
     /// Batches in the outbound log.
@@ -127,7 +127,7 @@ impl Shipping {
         (request, item): (RequestId, ItemId),
     ) {
         cx.metrics.count(Metric::FlowQueries);
-        if role.part().is_none() {
+        if role.assignment().is_none() {
             return;
         }
         if cx.protocol.recovery == Recovery::Exact && self.promised_before(cx, from, request) {
@@ -144,7 +144,7 @@ impl Shipping {
             if is_trusted {
                 cx.metrics.count(Metric::EmptyOutboundInventoryOccurrences);
             } else {
-                cx.metrics.count(Metric::PromisesRefused);
+                cx.metrics.count(Metric::RequestsOverLimit);
             }
             self.refuse(cx, from, request);
             return;
@@ -152,7 +152,7 @@ impl Shipping {
         if let Ok(at) = self.waits(from) {
             self.waiting.remove(at);
         }
-        let batch = BatchId { maker: self.me, serial };
+        let batch = BatchId { producer: self.me, serial };
         match cx.protocol.log {
             LogKeeping::Separate => cx.append(LogRecord::Promised { batch, to: from, request }),
             LogKeeping::MixedUp => dock.mix_up(cx, batch),
@@ -203,8 +203,8 @@ impl Shipping {
     }
 
     fn promised_to(&self, to: NodeId) -> impl Iterator<Item = (BatchId, &UnderWay)> {
-        let first = BatchId { maker: NodeId::new(0), serial: 0 };
-        let all = self.under_way.range((to, first)..).take_while(move |((node, _), _)| *node == to);
+        let first = BatchId { producer: NodeId::new(0), serial: 0 };
+        let all = self.in_transit.range((to, first)..).take_while(move |((node, _), _)| *node == to);
         all.map(|((_, batch), sent)| (*batch, sent))
     }
 
@@ -228,10 +228,10 @@ impl Shipping {
 
     fn send_again(&mut self, cx: &mut Context<'_>, key: (NodeId, BatchId), tries: u32) {
         let settled = self.settled(key.0);
-        let sent = self.under_way.get_mut(&key).expect("it is under way");
+        let sent = self.in_transit.get_mut(&key).expect("it is under way");
         (sent.since, sent.tries) = (cx.now, tries);
         let message = Message::Sent { request: sent.request, batch: key.1, settled };
-        cx.metrics.count(Metric::BatchesResent);
+        cx.metrics.count(Metric::BatchesRetransmitted);
         cx.send(key.0, message);
     }
 
@@ -248,7 +248,7 @@ impl Shipping {
         to: NodeId,
         request: Option<RequestId>,
     ) {
-        self.under_way.insert((to, batch), UnderWay { request, since: cx.now, tries: 0 });
+        self.in_transit.insert((to, batch), UnderWay { request, since: cx.now, tries: 0 });
         let settled = self.settled(to);
         cx.send(to, Message::Sent { request, batch, settled });
         self.set_resend(cx);
@@ -267,18 +267,18 @@ impl Shipping {
         let overdue = |(key, sent): (&(NodeId, BatchId), &UnderWay)| {
             cx.is_overdue(sent.since, sent.tries).then_some((*key, sent.tries + 1))
         };
-        let overdue: Vec<_> = self.under_way.iter().filter_map(overdue).collect();
+        let overdue: Vec<_> = self.in_transit.iter().filter_map(overdue).collect();
         for (key, tries) in overdue {
             self.send_again(cx, key, tries);
         }
-        if !self.under_way.is_empty() {
+        if !self.in_transit.is_empty() {
             self.set_resend(cx);
         }
     }
 
     /// The consumer knows of the batch: its transit has begun.
     pub(crate) fn waited_for(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
-        if let Some(sent) = self.under_way.get_mut(&(from, batch)) {
+        if let Some(sent) = self.in_transit.get_mut(&(from, batch)) {
             sent.since = cx.now;
         }
         if cx.protocol.log == LogKeeping::MixedUp {
@@ -292,17 +292,17 @@ impl Shipping {
         // A replay confirms to whoever is the supplier now, and may have put back in stock what is delivered
         // now; the prototype goes by its log alone, and counts what is not yet delivered there.
         let counts = match cx.protocol.recovery {
-            Recovery::Exact => self.under_way.remove(&(from, batch)).is_some(),
+            Recovery::Exact => self.in_transit.remove(&(from, batch)).is_some(),
             Recovery::Replay => {
-                let to = self.under_way.keys().find(|(_, sent)| *sent == batch).copied();
-                to.map(|key| self.under_way.remove(&key));
+                let to = self.in_transit.keys().find(|(_, sent)| *sent == batch).copied();
+                to.map(|key| self.in_transit.remove(&key));
                 self.delivered.insert(batch)
             }
         };
         if counts {
             cx.metrics.count(Metric::BatchesDelivered);
         }
-        if counts && batch.maker == cx.me {
+        if counts && batch.producer == cx.me {
             cx.append(LogRecord::Delivered(batch));
         }
     }
@@ -314,7 +314,7 @@ impl Shipping {
 
     /// The log was compacted: it has entries only of what is here, or under way.
     pub(crate) fn compacted(&mut self) {
-        self.log_entries = self.stock.len() + self.under_way.len() as u64;
+        self.log_entries = self.stock.len() + self.in_transit.len() as u64;
     }
 
     /// After a crash, under `recovery: replay`: the log says that the batch is delivered.

@@ -45,7 +45,7 @@ impl Stage {
         liveness: &Liveness,
     ) {
         cx.metrics.count(Metric::FlowQueries);
-        let Some(part) = role.part() else {
+        let Some(part) = role.assignment() else {
             cx.metrics.count(Metric::FailedFlowQueries);
             cx.metrics.count(Metric::SkippedManufactureCycles);
             return;
@@ -68,16 +68,16 @@ impl Stage {
     }
 
     fn make(&mut self, cx: &mut Context<'_>, dock: &mut Dock, shipping: &mut Shipping) {
-        let count = cx.network.quantity_made(cx.me);
+        let count = cx.network.yield_per_run(cx.me);
         let inputs = dock.use_up(cx);
-        let first = BatchId { maker: cx.me, serial: shipping.next_serial() };
+        let first = BatchId { producer: cx.me, serial: shipping.next_serial() };
         cx.append(LogRecord::Made { first, count, inputs });
         shipping.put_in_stock(count);
         self.consumed += u64::from(inputs);
         self.produced += u64::from(count);
         cx.metrics.count(Metric::SuccessfulManufactureCycles);
         if cx.network.is_final(cx.me) {
-            cx.metrics.add(Metric::FinalBatchesMade, u64::from(count));
+            cx.metrics.add(Metric::FinishedGoodsMade, u64::from(count));
         }
     }
 

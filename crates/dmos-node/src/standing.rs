@@ -1,9 +1,9 @@
-//! What an operator may order while a node runs, and where that leaves the node.
+//! What an op_generator may order while a node runs, and where that leaves the node.
 
 use dmos_core::Requirement;
 use serde::{Deserialize, Serialize};
 
-/// What an operator may order.
+/// What an op_generator may order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Order {
     /// From now on one making requires this. It must not close a ring of items.

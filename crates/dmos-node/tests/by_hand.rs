@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use dmos_core::settings::{
-    Deaths, Dock, Knowledge, LogKeeping, Mailbox, Planning, Protocol, Readmission, Recovery, Requests,
-    Serving,
+    Dissemination, FailureReports, LogKeeping, Mailbox, PlanningMode, Protocol, Receiving, Recovery, Rejoin,
+    Requests, Serving,
 };
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, register_flow};
-use dmos_core::{BatchId, Flow, ItemId, Metric, NodeId, Registry, RequestId, Span, Stamp, Time};
-use dmos_graph::Plant;
+use dmos_core::{BatchId, Flow, FlowVersion, ItemId, Metric, NodeId, Registry, RequestId, Span, Time};
+use dmos_graph::NamedNetwork;
 use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Order, Scrapped, Timer};
 use dmos_strategies as _;
 
@@ -29,7 +29,7 @@ impl Bench {
     }
 
     fn planned_by(flow: &str, protocol: Protocol, leader: &str) -> Self {
-        let (network, _) = Plant::ThreeNodes.description().build().expect("a network");
+        let (network, _) = NamedNetwork::ThreeNodes.description().build().expect("a network");
         let network = Arc::new(network);
         let registry = Registry::collect().expect("no duplicates");
         let call = |text: &str| text.parse().expect("a call");
@@ -39,7 +39,7 @@ impl Bench {
             candidates: network.nodes().collect(),
             added_later: Arc::new([]),
             planning_budget: 1_000_000,
-            pace: dmos_core::strategy::Pace::default(),
+            mean_durations: dmos_core::strategy::MeanDurations::default(),
             seed: 1,
             protocol,
             network: Arc::clone(&network),
@@ -122,7 +122,7 @@ impl Bench {
         self.nodes[node].metrics().get(metric)
     }
 
-    /// Lets the door maker ask for wood, and the wood maker answer with its first batch.
+    /// Lets the door producer ask for wood, and the wood producer answer with its first batch.
     fn announce(&mut self) -> Message {
         self.cycle(WOOD);
         let asked = self.cycle(DOOR);
@@ -133,7 +133,7 @@ impl Bench {
 
 /// The plan among the effects.
 #[track_caller]
-fn ticket(effects: &[Effect]) -> Stamp {
+fn ticket(effects: &[Effect]) -> FlowVersion {
     let ticket = |effect: &Effect| match effect {
         Effect::Plan { ticket, .. } => Some(*ticket),
         _ => None,
@@ -150,11 +150,11 @@ fn sends(effects: &[Effect]) -> Vec<(usize, Message)> {
 }
 
 fn request(number: u32) -> RequestId {
-    RequestId { life: 0, number }
+    RequestId { incarnation: 0, number }
 }
 
-fn batch(maker: usize, serial: u32) -> BatchId {
-    BatchId { maker: NodeId::new(maker), serial }
+fn batch(producer: usize, serial: u32) -> BatchId {
+    BatchId { producer: NodeId::new(producer), serial }
 }
 
 fn seed_protocol() -> Protocol {
@@ -164,13 +164,13 @@ fn seed_protocol() -> Protocol {
         promise_limit: None,
         mailbox_limit: None,
         compact_after: None,
-        knowledge: Knowledge::Board,
-        dock: Dock::Blocking,
+        dissemination: Dissemination::Blackboard,
+        receiving: Receiving::Blocking,
         requests: Requests::EveryCycle,
         serving: Serving::FirstCome,
-        deaths: Deaths::EveryReport,
-        planning: Planning::HoldsMessages,
-        readmission: Readmission::Never,
+        failure_reports: FailureReports::EveryReport,
+        planning: PlanningMode::Blocking,
+        rejoin: Rejoin::Never,
         log: LogKeeping::MixedUp,
         recovery: Recovery::Replay,
         mailbox: Mailbox::SurvivesCrash,
@@ -225,7 +225,7 @@ fn a_request_under_way_is_not_repeated_until_it_is_overdue() {
     assert_eq!(bench.cycle(DOOR), []);
     bench.wait(5);
     assert_eq!(bench.cycle(DOOR), first, "the same request again");
-    assert_eq!(bench.count(DOOR, Metric::RequestsRepeated), 1);
+    assert_eq!(bench.count(DOOR, Metric::RequestsRetransmitted), 1);
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn silence_is_reported_planned_for_once_and_a_return_is_planned_with() {
 #[test]
 fn a_part_of_an_older_term_is_ignored() {
     let mut bench = Bench::at_work(Protocol::default());
-    let stale = Message::Part(Stamp::default(), Arc::default());
+    let stale = Message::Part(FlowVersion::default(), Arc::default());
     let answer = sends(&bench.say(DOOR, WOOD, stale));
     assert!(
         matches!(answer[..], [(DOOR, Message::Leads(leader, _))] if leader.index() == HOUSE),
@@ -388,7 +388,7 @@ fn a_consumer_that_confirms_nothing_gets_no_more() {
     }
     let refused = sends(&bench.say(DOOR, WOOD, ask(2)));
     assert_eq!(refused, [(DOOR, Message::Unavailable { request: request(2) })]);
-    assert_eq!((bench.nodes[WOOD].stock(), bench.count(WOOD, Metric::PromisesRefused)), (3, 1));
+    assert_eq!((bench.nodes[WOOD].stock(), bench.count(WOOD, Metric::RequestsOverLimit)), (3, 1));
     let others = sends(&bench.say(HOUSE, WOOD, ask(0)));
     assert!(matches!(others[..], [(HOUSE, Message::Sent { .. })]), "others are served: {others:?}");
     bench.say(DOOR, WOOD, Message::Delivered(batch(WOOD, 0)));
@@ -435,10 +435,10 @@ fn who_gives_up_waiting_begins_anew_at_the_end() {
     assert!(asks(&mut bench, DOOR));
 }
 
-/// A part that names two suppliers of wood for the door maker; the house stands in for the second.
+/// A part that names two suppliers of wood for the door producer; the house stands in for the second.
 fn two_suppliers(version: u32) -> Message {
     let wood = dmos_core::ItemId::new(0);
-    let part = dmos_core::FlowPart {
+    let part = dmos_core::Assignment {
         suppliers: Box::new([WOOD, HOUSE].map(|node| dmos_core::Supply {
             item: wood,
             producer: NodeId::new(node),
@@ -446,7 +446,7 @@ fn two_suppliers(version: u32) -> Message {
         })),
         consumers: Box::new([]),
     };
-    Message::Part(Stamp { term: dmos_core::Term(100), version }, Arc::new(part))
+    Message::Part(FlowVersion { term: dmos_core::Term(100), number: version }, Arc::new(part))
 }
 
 #[test]
@@ -471,7 +471,7 @@ fn a_request_that_is_not_answered_goes_to_another_supplier() {
     assert!(matches!(effects[1], Effect::Transport { .. }), "{effects:?}");
 }
 
-/// A part with these shares of the wood maker and the house, which stands in for a second one.
+/// A part with these shares of the wood producer and the house, which stands in for a second one.
 fn shares(of_wood: u32, of_house: u32) -> Message {
     let supply = |(node, share)| dmos_core::Supply {
         item: dmos_core::ItemId::new(0),
@@ -479,11 +479,11 @@ fn shares(of_wood: u32, of_house: u32) -> Message {
         share: dmos_core::Share::from_millionths(share),
     };
     let suppliers = [(WOOD, of_wood), (HOUSE, of_house)].map(supply);
-    let part = dmos_core::FlowPart { suppliers: Box::new(suppliers), consumers: Box::new([]) };
-    Message::Part(Stamp { term: dmos_core::Term(100), version: 1 }, Arc::new(part))
+    let part = dmos_core::Assignment { suppliers: Box::new(suppliers), consumers: Box::new([]) };
+    Message::Part(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::new(part))
 }
 
-/// Lets the door maker ask so often, each request refused by nobody, and counts who was asked.
+/// Lets the door producer ask so often, each request refused by nobody, and counts who was asked.
 fn asked(bench: &mut Bench, times: u32) -> [usize; 2] {
     asked_from(bench, 0, times)
 }
@@ -569,7 +569,7 @@ impl FlowStrategy for FailsAtFirst {
             return Err(NoFlow::PlannerFailed { planner: "it".to_owned(), problem: "it sleeps".to_owned() });
         }
         let first = |item| request.network.producers(item)[0];
-        Ok(Flow::back_from(request.network, vec![NodeId::new(HOUSE)], |_, item| first(item)))
+        Ok(Flow::upstream_of(request.network, vec![NodeId::new(HOUSE)], |_, item| first(item)))
     }
 }
 
@@ -577,8 +577,8 @@ register_flow!(FlowDescriptor {
     name: "fails-at-first",
     summary: "in tests only",
     source: "none",
-    guarantee: "none",
-    promises: |_| &[],
+    notes: "none",
+    guarantees: |_| &[],
     params: &[],
     build: |_| Box::new(FailsAtFirst(0)),
 });
@@ -611,12 +611,12 @@ fn requests_are_never_numbered_twice() {
         _ => panic!("one request: {sent:?}"),
     };
     let first = asked(bench.cycle(DOOR));
-    for life in 1..4 {
+    for incarnation in 1..4 {
         bench.wait(1);
         bench.start(DOOR);
-        bench.say(HOUSE, DOOR, two_suppliers(life));
+        bench.say(HOUSE, DOOR, two_suppliers(incarnation));
         let again = asked(bench.cycle(DOOR));
-        assert_eq!((again.life, again.number, first.life), (life, 0, 0));
+        assert_eq!((again.incarnation, again.number, first.incarnation), (incarnation, 0, 0));
     }
 }
 
@@ -626,12 +626,12 @@ fn an_old_leader_is_not_obeyed_after_a_crash_either() {
     bench.say(HOUSE, DOOR, two_suppliers(2));
     bench.wait(1);
     bench.start(DOOR);
-    let old = Message::Part(Stamp { term: dmos_core::Term(7), version: 9 }, Arc::default());
+    let old = Message::Part(FlowVersion { term: dmos_core::Term(7), number: 9 }, Arc::default());
     for late in [old, two_suppliers(1)] {
         let answer = sends(&bench.say(WOOD, DOOR, late));
         assert!(!answer.iter().any(|(_, message)| matches!(message, Message::PartAck(_))), "{answer:?}");
     }
-    assert_eq!(bench.count(DOOR, Metric::PartsRefused), 2);
+    assert_eq!(bench.count(DOOR, Metric::AssignmentsRefused), 2);
     assert_eq!(bench.cycle(DOOR), [], "it has no part, and asks nobody");
     bench.say(HOUSE, DOOR, two_suppliers(2));
     assert_eq!(bench.cycle(DOOR).len(), 1, "the same part again is what it was waiting for");
@@ -677,7 +677,7 @@ fn what_a_crash_destroyed_is_entered_as_scrap() {
     (0..3).for_each(|_| drop(bench.cycle(WOOD)));
     bench.wait(1);
     let records = bench.logs[WOOD].clone();
-    let scrapped = Scrapped { stock: true, dock: false };
+    let scrapped = Scrapped { outbound: true, inbound: false };
     let start = Input::Start { records: &records, recovering: true, phase: Span::ZERO, scrapped };
     assert_eq!(sends(&bench.give(WOOD, start)), [(DOOR, sent)], "what is under way is not in stock");
     assert_eq!((bench.nodes[WOOD].stock(), bench.count(WOOD, Metric::BatchesScrapped)), (0, 3));
@@ -685,7 +685,11 @@ fn what_a_crash_destroyed_is_entered_as_scrap() {
     bench.wait(1);
     bench.start(WOOD);
     assert_eq!(bench.nodes[WOOD].stock(), 0);
-    bench.say(HOUSE, WOOD, Message::Part(Stamp { term: dmos_core::Term(100), version: 1 }, Arc::default()));
+    bench.say(
+        HOUSE,
+        WOOD,
+        Message::Part(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::default()),
+    );
     bench.cycle(WOOD);
     assert_eq!(bench.nodes[WOOD].holdings().stock.runs(), [(4, 5)]);
 }
@@ -825,7 +829,7 @@ impl Bench {
             item: dmos_core::ItemId::new(item),
         };
         let flow = dmos_core::Flow::new(vec![edge(WOOD, DOOR, 0), edge(DOOR, HOUSE, 1)]);
-        Notice::Flow(Stamp { term: dmos_core::Term(1), version: 1 }, Arc::new(flow))
+        Notice::Flow(FlowVersion { term: dmos_core::Term(1), number: 1 }, Arc::new(flow))
     }
 }
 

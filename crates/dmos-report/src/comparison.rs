@@ -1,12 +1,12 @@
 //! The answer of an experiment, as text, Markdown, CSV and JSON.
 
-use dmos_compare::answer::{Row, Table};
 use dmos_compare::comparison::Comparison;
 use dmos_compare::profile::{Profile, ProfileRow, Typical};
-use dmos_compare::regression::{Change, Regression};
+use dmos_compare::ranking::{Row, Table};
+use dmos_compare::regression::{MetricChange, Regression};
 use dmos_compare::statistics::interval::Interval;
 use dmos_compare::verdict::Verdict;
-use dmos_compare::{Axes, Better, By, Figure, Grid, RunMetric};
+use dmos_compare::{Axes, Better, By, Grid, ResultMetric, RunMetric};
 
 use crate::csv_text;
 use crate::table;
@@ -109,11 +109,11 @@ fn ranking(table: &Table, axes: &Axes, look: Look, top: usize) -> String {
     };
     let horizon =
         table.horizon_s.map(|horizon| format!(", mean up to {} s", short(horizon))).unwrap_or_default();
-    let figure = table.figure.name();
-    let mut text = look.heading(&format!("{place}: {by}, by {figure} ({}{better}{horizon})", table.unit));
+    let metric = table.metric.name();
+    let mut text = look.heading(&format!("{place}: {by}, by {metric} ({}{better}{horizon})", table.unit));
     if table.case.is_none() && table.cases < axes.cases.len() {
         let note = format!(
-            "Over {} of the cases: in the others, {figure} is zero or none for everybody.",
+            "Over {} of the cases: in the others, {metric} is zero or none for everybody.",
             table.cases
         );
         text.push_str(&look.note(&note));
@@ -143,13 +143,13 @@ fn cells(row: &Row) -> Vec<String> {
                 compared.interval.map(|limits| format!("{} to {}", signed(limits.low), signed(limits.high)));
             cells.push(signed(compared.difference));
             cells.push(interval.unwrap_or_default());
-            cells.push(format!("{}/{}/{}", compared.wins, compared.ties, compared.losses));
+            cells.push(format!("{}/{}/{}", compared.wins, compared.same_time_order, compared.losses));
             cells.push(p_value(compared.p_corrected));
         }
         None => cells.extend(vec![String::new(); 4]),
     }
-    cells.push(optional(row.messages_per_final));
-    cells.push(optional(row.planning_steps_per_final));
+    cells.push(optional(row.messages_per_finished));
+    cells.push(optional(row.planning_steps_per_finished));
     cells.push(row.verdict.to_string());
     cells
 }
@@ -158,15 +158,15 @@ fn cells(row: &Row) -> Vec<String> {
 const RESILIENCE: [(RunMetric, &str); 11] = [
     (RunMetric::TimeToDetect, "detect, s"),
     (RunMetric::LeaderlessTime, "leaderless, s"),
-    (RunMetric::Terms, "terms"),
+    (RunMetric::LeadershipChanges, "terms"),
     (RunMetric::TimeToReplan, "replan, s"),
     (RunMetric::PlanNervousness, "nervousness"),
     (RunMetric::TimeToSurvive, "survive, s"),
     (RunMetric::TimeToRecover, "recover, s"),
     (RunMetric::Loss, "loss, s"),
-    (RunMetric::NodesBelow, "nodes below"),
-    (RunMetric::Stranded, "stranded"),
-    (RunMetric::InDoubt, "in doubt"),
+    (RunMetric::NodesDegraded, "nodes below"),
+    (RunMetric::BatchesStranded, "stranded"),
+    (RunMetric::BatchesInDoubt, "in doubt"),
 ];
 
 fn resilience(profile: &Profile, look: Look) -> String {
@@ -196,7 +196,7 @@ fn resilience(profile: &Profile, look: Look) -> String {
 fn typical(typical: Typical) -> String {
     match typical {
         Typical::Mean { mean } => short(mean),
-        Typical::Spells { median_s, ended, censored, restricted_mean_s } => {
+        Typical::Episodes { median_s, ended, censored, restricted_mean_s } => {
             let half = median_s.map_or_else(|| format!("over {}", short(restricted_mean_s)), short);
             match censored {
                 0 => half,
@@ -248,12 +248,12 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
         "low",
         "high",
         "wins",
-        "ties",
+        "same_time_order",
         "losses",
         "p",
         "p_corrected",
-        "messages_per_final",
-        "planning_steps_per_final",
+        "messages_per_finished",
+        "planning_steps_per_finished",
         "verdict",
     ])?;
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
@@ -266,13 +266,13 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
         for row in &table.rows {
             let compared = row.compared.as_ref();
             let limits = compared.and_then(|compared| compared.interval);
-            let count = |of: fn(&dmos_compare::answer::Compared) -> usize| {
+            let count = |of: fn(&dmos_compare::ranking::Compared) -> usize| {
                 compared.map(|compared| of(compared).to_string()).unwrap_or_default()
             };
             writer.write_record([
                 table.case.clone().unwrap_or_else(|| "all".to_owned()),
                 by.to_owned(),
-                table.figure.name().to_owned(),
+                table.metric.name().to_owned(),
                 table.unit.to_owned(),
                 row.name.clone(),
                 row.values.to_string(),
@@ -282,12 +282,12 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
                 number(limits.map(|limits| limits.low)),
                 number(limits.map(|limits| limits.high)),
                 count(|compared| compared.wins),
-                count(|compared| compared.ties),
+                count(|compared| compared.same_time_order),
                 count(|compared| compared.losses),
                 number(compared.map(|compared| compared.p)),
                 number(compared.map(|compared| compared.p_corrected)),
-                number(row.messages_per_final),
-                number(row.planning_steps_per_final),
+                number(row.messages_per_finished),
+                number(row.planning_steps_per_finished),
                 row.verdict.to_string(),
             ])?;
         }
@@ -295,43 +295,45 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
     csv_text(writer)
 }
 
-/// The figures of every run as CSV, for statistics of one's own. Spells come as their number, and their sum in seconds.
+/// The metrics of every run as CSV, for statistics of one's own. Episodes come as their number, and their sum in seconds.
 ///
 /// # Errors
 /// None that a string could cause.
 pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let spells: Vec<RunMetric> = RunMetric::ALL
+    let episodes: Vec<RunMetric> = RunMetric::ALL
         .iter()
         .copied()
-        .filter(|metric| metric.form() == dmos_compare::run_metric::Form::Spells)
+        .filter(|metric| metric.form() == dmos_compare::run_metric::ValueKind::Episodes)
         .collect();
-    let numbers: Vec<Figure> =
-        Figure::all().filter(|figure| figure.form() == dmos_compare::run_metric::Form::Number).collect();
+    let numbers: Vec<ResultMetric> = ResultMetric::all()
+        .filter(|metric| metric.form() == dmos_compare::run_metric::ValueKind::Number)
+        .collect();
     let mut header: Vec<String> = ["case", "flow", "leader", "seed"].map(str::to_owned).to_vec();
-    header.extend(numbers.iter().map(|figure| figure.name().to_owned()));
-    for metric in &spells {
-        header.extend(["spells", "ended", "s"].map(|part| format!("{}_{part}", metric.name())));
+    header.extend(numbers.iter().map(|metric| metric.name().to_owned()));
+    for metric in &episodes {
+        header.extend(["episodes", "ended", "s"].map(|part| format!("{}_{part}", metric.name())));
     }
     writer.write_record(&header)?;
     let axes = &grid.axes;
-    for (run, outcome) in grid.outcomes().iter().enumerate() {
-        let Some(outcome) = outcome else { continue };
-        let place = axes.place(run);
+    for (run, summary) in grid.summaries().iter().enumerate() {
+        let Some(summary) = summary else { continue };
+        let cell = axes.cell(run);
         let mut row = vec![
-            axes.cases[place.case].clone(),
-            axes.flows[place.flow].clone(),
-            axes.leaders[place.leader].clone(),
-            axes.seeds[place.seed].to_string(),
+            axes.cases[cell.case].clone(),
+            axes.flows[cell.flow].clone(),
+            axes.leaders[cell.leader].clone(),
+            axes.seeds[cell.seed].to_string(),
         ];
-        let number =
-            |figure: &Figure| outcome.number(*figure).map(|value| value.to_string()).unwrap_or_default();
+        let number = |metric: &ResultMetric| {
+            summary.number(*metric).map(|value| value.to_string()).unwrap_or_default()
+        };
         row.extend(numbers.iter().map(number));
-        for metric in &spells {
-            let spells = outcome.spells(*metric);
-            row.push(spells.len().to_string());
-            row.push(spells.iter().filter(|spell| spell.ended).count().to_string());
-            row.push(spells.iter().map(|spell| spell.lasted).sum::<f64>().to_string());
+        for metric in &episodes {
+            let episodes = summary.episodes(*metric);
+            row.push(episodes.len().to_string());
+            row.push(episodes.iter().filter(|episode| episode.ended).count().to_string());
+            row.push(episodes.iter().map(|episode| episode.lasted).sum::<f64>().to_string());
         }
         writer.write_record(&row)?;
     }
@@ -364,7 +366,7 @@ pub fn regression_csv(regression: &Regression) -> Result<String, csv::Error> {
         writer.write_record([
             change.case.clone(),
             change.combination.clone(),
-            change.figure.name().to_owned(),
+            change.metric.name().to_owned(),
             change.then.to_string(),
             change.now.to_string(),
             compared.difference.to_string(),
@@ -389,12 +391,12 @@ pub fn regression_text(regression: &Regression, look: Look, top: usize) -> Strin
     if changes.is_empty() {
         return text;
     }
-    let cells = |change: &Change| {
+    let cells = |change: &MetricChange| {
         let compared = &change.compared;
         let interval =
             compared.interval.map(|limits| format!("{} to {}", signed(limits.low), signed(limits.high)));
         vec![
-            format!("{}, {}, {}", change.case, change.combination, change.figure.name()),
+            format!("{}, {}, {}", change.case, change.combination, change.metric.name()),
             short(change.then),
             short(change.now),
             signed(compared.difference),
@@ -405,7 +407,8 @@ pub fn regression_text(regression: &Regression, look: Look, top: usize) -> Strin
     };
     let header = ["", "then", "now", "difference", "95 % interval", "p", "verdict"];
     let top = if top == 0 { usize::MAX } else { top };
-    let is_shown = |(place, change): &(usize, &Change)| *place < top || change.verdict == Verdict::Worse;
+    let is_shown =
+        |(place, change): &(usize, &MetricChange)| *place < top || change.verdict == Verdict::Worse;
     let shown: Vec<_> =
         changes.iter().enumerate().filter(is_shown).map(|(_, change)| cells(change)).collect();
     let hidden = changes.len() - shown.len();

@@ -13,6 +13,7 @@
 //!
 //! Architecture invariant: nothing here knows how a run was made.
 
+pub mod atomic_write;
 pub mod comparison;
 mod csv_text;
 pub mod published;
@@ -20,7 +21,6 @@ pub mod run_directory;
 pub mod run_document;
 pub mod summary;
 pub mod table;
-pub mod whole;
 
 pub use csv_text::csv_text;
 pub use run_document::{Provenance, RunDocument};

@@ -8,7 +8,7 @@ use dmos_core::metrics::Metric;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::summary::{COLUMNS, Summary, figure};
+use crate::summary::{COLUMNS, Summary, two_decimals};
 use crate::table;
 
 /// The largest table that is read, in bytes; published ones have some kilobytes.
@@ -48,7 +48,7 @@ pub enum PublishedError {
 
 /// Ours beside theirs, for one metric.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Comparison {
+pub struct PublishedComparison {
     /// The metric, by its name in the published table.
     pub metric: String,
     /// Our mean over the nodes, if any node reports the metric.
@@ -57,7 +57,7 @@ pub struct Comparison {
     pub theirs: f64,
     /// Ours by theirs; 1 if both are zero to two decimals, infinite if only theirs is.
     pub ratio: Option<f64>,
-    /// Our and their figures, by statistic.
+    /// Our and their metrics, by statistic.
     pub statistics: Vec<(&'static str, Option<f64>, f64)>,
 }
 
@@ -83,17 +83,17 @@ impl PublishedTable {
 
     /// Ours beside theirs, for each metric of theirs.
     #[must_use]
-    pub fn compare(&self, ours: &Summary) -> Vec<Comparison> {
+    pub fn compare(&self, ours: &Summary) -> Vec<PublishedComparison> {
         self.0.iter().map(|theirs| compare(theirs, ours)).collect()
     }
 }
 
-fn compare(theirs: &Row, ours: &Summary) -> Comparison {
+fn compare(theirs: &Row, ours: &Summary) -> PublishedComparison {
     let metric = Metric::ALL.iter().find(|metric| metric.name() == theirs.metric_name);
     let ours = metric.and_then(|&metric| ours.get(metric));
     let their_figures = [theirs.min, theirs.max, theirs.mean, theirs.median, theirs.std, theirs.var];
     let statistics = COLUMNS.iter().zip(their_figures);
-    Comparison {
+    PublishedComparison {
         metric: theirs.metric_name.clone(),
         ours: ours.map(|ours| ours.mean),
         theirs: theirs.mean,
@@ -104,37 +104,37 @@ fn compare(theirs: &Row, ours: &Summary) -> Comparison {
     }
 }
 
-/// Ours by theirs. Published figures have two decimals: what both show as zero is equal.
+/// Ours by theirs. Published metrics have two decimals: what both show as zero is equal.
 fn ratio(ours: f64, theirs: f64) -> f64 {
     if ours == theirs || (ours.abs() < 0.005 && theirs.abs() < 0.005) { 1.0 } else { ours / theirs }
 }
 
 fn shown(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), figure)
+    value.map_or_else(|| "-".to_owned(), two_decimals)
 }
 
 /// Comparisons as a table: for each metric the means, their ratio, and both maxima.
 #[must_use]
-pub fn comparison_table(comparisons: &[Comparison]) -> String {
+pub fn comparison_table(comparisons: &[PublishedComparison]) -> String {
     let header = ["metric", "ours", "theirs", "ratio", "our max", "their max"];
     let rows = comparisons.iter().map(|comparison| {
         let max = comparison.statistics.iter().find(|row| row.0 == "max");
         let (our_max, their_max) = max.map_or((None, f64::NAN), |row| (row.1, row.2));
-        let figures = [shown(comparison.ours), figure(comparison.theirs), shown(comparison.ratio)];
-        let maxima = [shown(our_max), figure(their_max)];
-        [comparison.metric.clone()].into_iter().chain(figures).chain(maxima).collect()
+        let values = [shown(comparison.ours), two_decimals(comparison.theirs), shown(comparison.ratio)];
+        let maxima = [shown(our_max), two_decimals(their_max)];
+        [comparison.metric.clone()].into_iter().chain(values).chain(maxima).collect()
     });
     table::numbers(&header, rows)
 }
 
 /// Comparisons as CSV: metric, ours, theirs, ratio.
 #[must_use]
-pub fn comparison_csv(comparisons: &[Comparison]) -> String {
+pub fn comparison_csv(comparisons: &[PublishedComparison]) -> String {
     let mut csv = "metric_name,ours,theirs,ratio\n".to_owned();
     for comparison in comparisons {
-        let ours = comparison.ours.map_or_else(String::new, figure);
+        let ours = comparison.ours.map_or_else(String::new, two_decimals);
         let ratio = comparison.ratio.map_or_else(String::new, |ratio| format!("{ratio:.4}"));
-        csv.push_str(&format!("{},{ours},{},{ratio}\n", comparison.metric, figure(comparison.theirs)));
+        csv.push_str(&format!("{},{ours},{},{ratio}\n", comparison.metric, two_decimals(comparison.theirs)));
     }
     csv
 }

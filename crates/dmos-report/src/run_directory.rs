@@ -14,10 +14,10 @@ use dmos_core::metrics::Metric;
 use dmos_core::{RunRecord, Scenario};
 use serde::Serialize;
 
+use crate::atomic_write::write_directory;
 use crate::csv_text;
 use crate::run_document::{Provenance, ResolvedSettings, RunDocument};
 use crate::summary::Summary;
-use crate::whole::write_directory;
 
 /// The layout of `run.json`; a new one gets a new number.
 const FORMAT: u32 = 3;
@@ -69,11 +69,11 @@ fn metrics(scenario: &Scenario, record: &RunRecord) -> Result<String, String> {
 }
 
 fn series(record: &RunRecord) -> String {
-    let mut csv = "time_s,nodes_up,made,final_made,stock,messages\n".to_owned();
+    let mut csv = "time_s,nodes_up,made,finished,stock,messages\n".to_owned();
     for sample in &record.series {
         let time = sample.at.as_secs_f64();
-        let figures = [sample.nodes_up, sample.made, sample.final_made, sample.stock, sample.messages];
-        csv.push_str(&format!("{time},{}\n", figures.map(|figure| figure.to_string()).join(",")));
+        let metrics = [sample.nodes_up, sample.made, sample.finished, sample.stock, sample.messages];
+        csv.push_str(&format!("{time},{}\n", metrics.map(|metric| metric.to_string()).join(",")));
     }
     csv
 }

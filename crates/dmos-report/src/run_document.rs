@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use dmos_core::metrics::Metric;
-use dmos_core::record::{FaultCount, FaultRecord, Finding, GoodsAudit, Office, Outage, PlanRecord, Strike};
-use dmos_core::scenario::Ties;
+use dmos_core::record::{
+    FaultCount, FaultRecord, LeadershipChange, MaterialBalance, Outage, PlanRecord, Removal, Violation,
+};
+use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Delays, Protocol, Work};
 use dmos_core::{Faults, Network, RunRecord, Scenario, Span};
 use serde::Serialize;
@@ -42,7 +44,7 @@ pub struct RunDocument {
     /// How many events were simulated.
     pub events: u64,
     /// Batches of final items made.
-    pub final_batches: u64,
+    pub finished_goods: u64,
     /// The statistics of each metric, by name.
     pub metrics: BTreeMap<&'static str, Statistics>,
     /// The metrics of each node, by name of the node.
@@ -54,19 +56,19 @@ pub struct RunDocument {
     /// Every time that a node was down or stood still.
     pub outages: Vec<OutageEntry>,
     /// Every office that was taken.
-    pub offices: Vec<OfficeEntry>,
+    pub leadership_changes: Vec<LeadershipEntry>,
     /// Every time that a leader struck a node from the living.
-    pub strikes: Vec<StrikeEntry>,
+    pub removals: Vec<RemovalEntry>,
     /// How often each kind of fault was injected, and how often it changed anything.
     pub fault_counts: Vec<FaultCount>,
     /// Where all batches were at the end.
-    pub goods: GoodsAudit,
+    pub material: MaterialBalance,
     /// What should never have happened.
-    pub findings: Vec<Finding>,
+    pub violations: Vec<Violation>,
     /// States that were come to, and how often.
     pub reached: BTreeMap<&'static str, u64>,
     /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
-    pub not_checked: Option<String>,
+    pub liveness_not_checked: Option<String>,
 }
 
 /// A fault, for output.
@@ -97,7 +99,7 @@ pub struct OutageEntry {
 
 /// An office that was taken, for output.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct OfficeEntry {
+pub struct LeadershipEntry {
     /// When, in seconds.
     pub at_s: f64,
     /// Who leads from then on.
@@ -108,7 +110,7 @@ pub struct OfficeEntry {
 
 /// A node that was struck from the living, for output.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct StrikeEntry {
+pub struct RemovalEntry {
     /// When, in seconds.
     pub at_s: f64,
     /// The node.
@@ -137,9 +139,9 @@ pub struct PlanEntry {
     pub no_flow: Option<String>,
     /// Why the plan was given up, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gave_up: Option<String>,
+    pub is_inconclusive: Option<String>,
     /// Whether it was put in force.
-    pub in_force: bool,
+    pub active: bool,
 }
 
 /// The settings that a run really had, defaults included.
@@ -154,7 +156,7 @@ pub struct ResolvedSettings<'a> {
     delays: &'a Delays,
     work: &'a Work,
     faults: &'a Faults,
-    ties: Ties,
+    same_time_order: SameTimeOrder,
 }
 
 impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
@@ -169,7 +171,7 @@ impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
             delays: &scenario.delays,
             work: &scenario.work,
             faults: &scenario.faults,
-            ties: scenario.ties,
+            same_time_order: scenario.same_time_order,
         }
     }
 }
@@ -180,7 +182,7 @@ impl RunDocument {
     pub fn new(scenario: &Scenario, record: &RunRecord) -> Self {
         let network = &scenario.network;
         let summary = Summary::of(record);
-        let final_batches = record.nodes.iter().map(|node| node.get(Metric::FinalBatchesMade)).sum();
+        let finished_goods = record.nodes.iter().map(|node| node.get(Metric::FinishedGoodsMade)).sum();
         Self {
             scenario: scenario.name.clone(),
             seed: scenario.seed,
@@ -188,18 +190,22 @@ impl RunDocument {
             leader: scenario.leader.to_string(),
             duration_s: scenario.duration.as_secs_f64(),
             events: record.events,
-            final_batches,
+            finished_goods,
             metrics: summary.0.iter().map(|(metric, statistics)| (metric.name(), *statistics)).collect(),
             nodes: nodes(network, record),
             plans: plans(network, record),
             faults: faults(network, record),
             outages: record.outages.iter().map(|outage| outage_entry(network, outage)).collect(),
-            offices: record.offices.iter().map(|office| office_entry(network, office)).collect(),
-            strikes: record.strikes.iter().map(|strike| strike_entry(network, strike)).collect(),
+            leadership_changes: record
+                .leadership_changes
+                .iter()
+                .map(|office| office_entry(network, office))
+                .collect(),
+            removals: record.removals.iter().map(|strike| strike_entry(network, strike)).collect(),
             fault_counts: record.fault_counts.clone(),
-            goods: record.goods.clone(),
-            findings: record.findings.clone(),
-            not_checked: record.not_checked.clone(),
+            material: record.material.clone(),
+            violations: record.violations.clone(),
+            liveness_not_checked: record.liveness_not_checked.clone(),
             reached: record.reached.iter().map(|(property, count)| (property.name(), *count)).collect(),
         }
     }
@@ -221,9 +227,13 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
         steps: plan.steps,
         edges: plan.edges,
         changed: plan.changed,
-        no_flow: plan.no_flow.as_ref().filter(|why| !why.gave_up()).map(|why| why.explain(network)),
-        gave_up: plan.no_flow.as_ref().filter(|why| why.gave_up()).map(|why| why.explain(network)),
-        in_force: plan.in_force,
+        no_flow: plan.no_flow.as_ref().filter(|why| !why.is_inconclusive()).map(|why| why.explain(network)),
+        is_inconclusive: plan
+            .no_flow
+            .as_ref()
+            .filter(|why| why.is_inconclusive())
+            .map(|why| why.explain(network)),
+        active: plan.active,
     };
     record.plans.iter().map(entry).collect()
 }
@@ -247,12 +257,12 @@ fn outage_entry(network: &Network, outage: &Outage) -> OutageEntry {
     }
 }
 
-fn office_entry(network: &Network, office: &Office) -> OfficeEntry {
+fn office_entry(network: &Network, office: &LeadershipChange) -> LeadershipEntry {
     let node = network.node_name(office.node).into_owned();
-    OfficeEntry { at_s: office.at.as_secs_f64(), node, term: office.term.0 }
+    LeadershipEntry { at_s: office.at.as_secs_f64(), node, term: office.term.0 }
 }
 
-fn strike_entry(network: &Network, strike: &Strike) -> StrikeEntry {
+fn strike_entry(network: &Network, strike: &Removal) -> RemovalEntry {
     let name = |node| network.node_name(node).into_owned();
-    StrikeEntry { at_s: strike.at.as_secs_f64(), node: name(strike.node), by: name(strike.by) }
+    RemovalEntry { at_s: strike.at.as_secs_f64(), node: name(strike.node), by: name(strike.by) }
 }

@@ -72,15 +72,15 @@ fn by_name(metrics: &[Metric]) -> Vec<Metric> {
 
 /// What a metric is worth, for each who reports it.
 fn values(record: &RunRecord, metric: Metric) -> Vec<f64> {
-    if metric.reported_by() != ReportedBy::Operator {
+    if metric.reported_by() != ReportedBy::OpGenerator {
         return record.nodes.iter().filter_map(|node| node.reported(metric)).collect();
     }
-    let of = |operator: &dmos_core::record::OperatorRecord| match metric {
-        Metric::CrashSignalsSent => operator.crashes,
-        Metric::RecoverSignalsSent => operator.recoveries,
-        _ => operator.cycles,
+    let of = |op_generator: &dmos_core::record::OpGeneratorRecord| match metric {
+        Metric::CrashSignalsSent => op_generator.crashes,
+        Metric::RecoverSignalsSent => op_generator.recoveries,
+        _ => op_generator.cycles,
     };
-    record.operator.iter().map(|operator| shown(metric, of(operator))).collect()
+    record.op_generator.iter().map(|op_generator| shown(metric, of(op_generator))).collect()
 }
 
 impl Summary {
@@ -112,16 +112,16 @@ impl Summary {
     pub fn to_csv(&self) -> String {
         let mut csv = format!("metric_name,{}\n", COLUMNS.map(|(name, _)| name).join(","));
         for (metric, statistics) in &self.0 {
-            let figures = COLUMNS.map(|(_, part)| figure(part(statistics)));
-            csv.push_str(&format!("{},{}\n", metric.name(), figures.join(",")));
+            let values = COLUMNS.map(|(_, part)| two_decimals(part(statistics)));
+            csv.push_str(&format!("{},{}\n", metric.name(), values.join(",")));
         }
         csv
     }
 }
 
-/// A figure with two decimals, as in the prototype's tables.
+/// A metric with two decimals, as in the prototype's tables.
 #[must_use]
-pub fn figure(value: f64) -> String {
+pub fn two_decimals(value: f64) -> String {
     format!("{value:.2}")
 }
 
@@ -140,6 +140,6 @@ mod tests {
         assert_eq!(Statistics::of(vec![]), None);
         let single = Statistics::of(vec![7.0]).expect("one value");
         assert!(single.std.is_nan() && single.median == 7.0);
-        assert_eq!(figure(single.var), "NaN");
+        assert_eq!(metric(single.var), "NaN");
     }
 }

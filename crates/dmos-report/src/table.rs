@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::summary::{COLUMNS, Summary, figure};
+use crate::summary::{COLUMNS, Summary, two_decimals};
 
 /// Lays out a table whose first column is text and whose others are numbers.
 #[must_use]
@@ -63,7 +63,7 @@ pub fn summary(summary: &Summary) -> String {
     header.push("nodes");
     let rows = summary.0.iter().map(|(metric, statistics)| {
         let mut row = vec![metric.name().to_owned()];
-        row.extend(COLUMNS.map(|(_, part)| figure(part(statistics))));
+        row.extend(COLUMNS.map(|(_, part)| two_decimals(part(statistics))));
         row.push(statistics.nodes.to_string());
         row
     });

@@ -8,8 +8,8 @@ use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
 use crate::error::{Located, Place, ScenarioError};
-use crate::outline::{Outline, Shape, outline};
-use crate::setting::Override;
+use crate::overrides::Override;
+use crate::source_map::{Shape, SourceMap, source_map};
 
 /// A step on the way to a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +53,7 @@ pub(crate) use steps;
 pub(crate) struct Document<'a> {
     origin: &'a str,
     text: &'a str,
-    outline: Outline,
+    source_map: SourceMap,
     value: Value,
     overrides: &'a [Override],
 }
@@ -66,13 +66,14 @@ impl<'a> Document<'a> {
     ) -> Result<Self, ScenarioError> {
         let fail =
             |message: String, place| ScenarioError::new(origin, text, vec![Located { message, place }]);
-        let outline = outline(text).map_err(|refusal| fail(refusal.message, Place::File(refusal.span)))?;
+        let source_map =
+            source_map(text).map_err(|refusal| fail(refusal.message, Place::File(refusal.span)))?;
         let mut value: Value =
             serde_yaml::from_str(text).map_err(|error| fail(error.to_string(), Place::Whole))?;
         for setting in overrides {
             setting.apply(&mut value).map_err(|message| fail(message, setting.place()))?;
         }
-        Ok(Self { origin, text, outline, value, overrides })
+        Ok(Self { origin, text, source_map, value, overrides })
     }
 
     /// Reads the document as one of a file's forms.
@@ -113,7 +114,7 @@ impl<'a> Document<'a> {
 
     /// Where the key of a value stands, and where the value itself is best pointed at.
     fn spans(&self, path: &[Step]) -> (Range<usize>, Range<usize>) {
-        let mut value = &self.outline;
+        let mut value = &self.source_map;
         let mut spans = (0..0, 0..0);
         for step in path {
             let next = match step {

@@ -11,8 +11,8 @@ use serde_yaml::{Mapping, Value};
 use crate::document::{Document, Step};
 use crate::error::ScenarioError;
 use crate::file::StrategyField;
-use crate::outline::{Shape, outline};
-use crate::setting::{Override, inline};
+use crate::overrides::{Override, inline};
+use crate::source_map::{Shape, source_map};
 
 /// A whole file.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
@@ -30,7 +30,7 @@ pub struct ExperimentFile {
     pub seeds: Option<Seeds>,
     /// What the others are compared with: a flow strategy, and a leader strategy after a `/`.
     pub baseline: Option<String>,
-    /// By which figures to rank.
+    /// By which metrics to rank.
     pub metrics: Vec<String>,
     /// What is set in all scenarios: paths, and the value of each.
     pub set: Mapping,
@@ -175,7 +175,7 @@ impl LoadedExperiment {
     /// Whether a text is an experiment's, and not a scenario's.
     #[must_use]
     pub fn is_one(text: &str) -> bool {
-        outline(text).is_ok_and(|outline| match outline.shape {
+        source_map(text).is_ok_and(|source_map| match source_map.shape {
             Shape::Map(entries) => entries.iter().any(|entry| entry.key == "scenarios"),
             _ => false,
         })
@@ -261,7 +261,7 @@ mod tests {
         let loaded = load(
             "scenarios: [a.yaml, ../b.yaml]\nflow: [memoized, 'balanced:max_suppliers=3']\nseeds: 1..3\n\
              set: {duration: 5min}\n\
-             vary:\n  faults.operator.failures: [0/min, 4/min]\n  protocol.cycle: [1s, 2s]\n",
+             vary:\n  faults.op_generator.failures: [0/min, 4/min]\n  protocol.cycle: [1s, 2s]\n",
         );
         assert!(LoadedExperiment::is_one(&loaded.text));
         let scenarios: Vec<_> = loaded.scenarios().collect();

@@ -1,19 +1,21 @@
 //! What a scenario file may say, before it is checked against itself; and how it is written.
 
 mod faults;
-mod forms;
+mod values;
 
 use std::num::{NonZeroU32, NonZeroU64};
 
 use dmos_core::Span;
-use dmos_core::scenario::Ties;
+use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Protocol, Work};
-use dmos_graph::{Generate, Plant};
+use dmos_graph::{Generate, NamedNetwork};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-pub use faults::{CutField, FaultsField, Heal, MessagesField, RecipeField, ScriptField, WearField};
-pub use forms::{LawField, Makes, Needs, NodeName, NodesField, Role, StrategyField, TargetField};
+pub use faults::{
+    FaultsField, Heal, MessagesField, PartitionField, RandomFailuresField, RecipeField, ScriptField,
+};
+pub use values::{DistributionField, Makes, Needs, NodeName, NodesField, Role, StrategyField, TargetField};
 
 /// A whole file.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -53,7 +55,7 @@ pub struct ScenarioFile {
     pub faults: FaultsField,
     /// In which order events of the same instant happen.
     #[serde(default)]
-    pub ties: Ties,
+    pub same_time_order: SameTimeOrder,
     /// The time between two samples of the series.
     pub sample_every: Option<Span>,
 }
@@ -76,7 +78,7 @@ impl ScenarioFile {
             delays: DelaysField::default(),
             work: Work::default(),
             faults: FaultsField::default(),
-            ties: Ties::default(),
+            same_time_order: SameTimeOrder::default(),
             sample_every: None,
         }
     }
@@ -132,14 +134,14 @@ fn one() -> u64 {
     1
 }
 
-/// The network: exactly one of `generate`, `plant` and `nodes`.
+/// The network: exactly one of `generate`, `named` and `nodes`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkField {
     /// Drawn as the prototype draws.
     pub generate: Option<Generate>,
     /// One of the prototype's.
-    pub plant: Option<Plant>,
+    pub named: Option<NamedNetwork>,
     /// Node by node.
     pub nodes: Option<Vec<NodeField>>,
     /// The items that the network exists to make.
@@ -184,7 +186,7 @@ pub struct DelaysField {
     /// Between the starts of two nodes.
     pub between_starts: Option<Span>,
     /// From a message's sending to its arrival.
-    pub message: Option<LawField>,
+    pub message: Option<DistributionField>,
     /// From a batch's announcement to its arrival.
-    pub transit: Option<LawField>,
+    pub transit: Option<DistributionField>,
 }

@@ -9,7 +9,7 @@
 //!
 //! | module | its job |
 //! |---|---|
-//! | [`outline`] | the shape of a document with the place of everything, and the guard before the reader |
+//! | [`source_map`] | the shape of a document with the place of everything, and the guard before the reader |
 //! | `setting` | a value that takes the place of the one in a scenario's file |
 //! | `document` | a document with settings put in, and the place of each of its values |
 //! | [`file`](mod@file) | what a scenario file may say, and how one is written |
@@ -23,9 +23,9 @@ mod document;
 pub mod error;
 pub mod experiment;
 pub mod file;
-pub mod outline;
+mod overrides;
 mod resolve;
-mod setting;
+pub mod source_map;
 
 use std::fs::File;
 use std::io::Read;
@@ -36,8 +36,8 @@ use dmos_core::{Registry, Scenario};
 pub use error::ScenarioError;
 pub use experiment::{ExperimentFile, LoadedExperiment, Seeds, Strategies};
 pub use file::ScenarioFile;
+pub use overrides::Override;
 pub use resolve::{DEFAULT_FLOW, DEFAULT_LEADER, explain, unknown_node};
-pub use setting::Override;
 
 use document::Document;
 use error::{Located, Place};

@@ -1,20 +1,20 @@
 //! From what a file says to a valid scenario.
 
+mod distributions;
 mod faults;
-mod laws;
 
 use std::sync::Arc;
 
 use dmos_core::scenario::spread_candidates;
 use dmos_core::settings::{Delays, PLANNING_BUDGET, Protocol};
 use dmos_core::strategy::{StrategyCall, StrategyError};
-use dmos_core::{Law, Network, Registry, Scenario, Span};
+use dmos_core::{Distribution, Network, Registry, Scenario, Span};
 use dmos_graph::names::nearest;
-use dmos_graph::{NetworkDescription, NodeDescription, Place};
+use dmos_graph::{DescriptionPlace, NetworkDescription, NodeDescription};
 
 use crate::document::{Document, Path, steps};
 use crate::error::ScenarioError;
-use crate::file::{DelaysField, LawField, NetworkField, NodeField, ScenarioFile, StrategyField};
+use crate::file::{DelaysField, DistributionField, NetworkField, NodeField, ScenarioFile, StrategyField};
 
 /// How flows are planned where a scenario does not say.
 pub const DEFAULT_FLOW: &str = "memoized";
@@ -86,7 +86,7 @@ pub(crate) fn resolve(
         delays,
         work: file.work,
         faults,
-        ties: file.ties,
+        same_time_order: file.same_time_order,
         sample_every: file.sample_every.unwrap_or(Span::from_secs(10)),
     };
     Ok((scenario, warnings))
@@ -100,7 +100,7 @@ fn is_file_name(name: &str) -> bool {
 
 fn network(field: NetworkField) -> Result<(Network, Vec<String>), Problems> {
     let final_items = field.final_items.unwrap_or_default();
-    let description = match (field.generate, field.plant, field.nodes) {
+    let description = match (field.generate, field.named, field.nodes) {
         (Some(generate), None, None) => {
             if !final_items.is_empty() {
                 let message = "a generated network's final item is its last; remove `final`".to_owned();
@@ -111,12 +111,12 @@ fn network(field: NetworkField) -> Result<(Network, Vec<String>), Problems> {
                 .map(|network| (network, Vec::new()))
                 .map_err(|error| vec![(steps!["network", "generate"], error.to_string())]);
         }
-        (None, Some(plant), None) => NetworkDescription { final_items, ..plant.description() },
+        (None, Some(named), None) => NetworkDescription { final_items, ..named.description() },
         (None, None, Some(nodes)) => {
             NetworkDescription { nodes: nodes.into_iter().map(describe).collect(), final_items }
         }
         _ => {
-            let message = "give exactly one of `generate`, `plant` and `nodes`".to_owned();
+            let message = "give exactly one of `generate`, `named` and `nodes`".to_owned();
             return Err(vec![(steps!["network"], message)]);
         }
     };
@@ -141,12 +141,12 @@ fn describe(node: NodeField) -> NodeDescription {
     }
 }
 
-fn network_path(place: Place) -> Path {
+fn network_path(place: DescriptionPlace) -> Path {
     match place {
-        Place::Nodes => steps!["network", "nodes"],
-        Place::Node(node) => steps!["network", "nodes", node],
-        Place::Need(node, need) => steps!["network", "nodes", node, "needs", need],
-        Place::FinalItem(item) => steps!["network", "final", item],
+        DescriptionPlace::Nodes => steps!["network", "nodes"],
+        DescriptionPlace::Node(node) => steps!["network", "nodes", node],
+        DescriptionPlace::Need(node, need) => steps!["network", "nodes", node, "needs", need],
+        DescriptionPlace::FinalItem(item) => steps!["network", "final", item],
     }
 }
 
@@ -184,7 +184,7 @@ fn periods(protocol: &Protocol, duration: Span, sample_every: Option<Span>, prob
         (steps!["protocol", "heartbeat"], Some(protocol.heartbeat)),
         (steps!["protocol", "suspect_after"], Some(protocol.suspect_after)),
         (steps!["protocol", "retry_after"], protocol.retry_after),
-        (steps!["protocol", "retry_at_most"], Some(protocol.retry_at_most)),
+        (steps!["protocol", "retry_max"], Some(protocol.retry_max)),
     ];
     let short = checks.into_iter().filter(|(_, span)| span.is_some_and(|span| span < PERIOD_MIN));
     problems.extend(short.map(|(path, _)| at_least(path, PERIOD_MIN)));
@@ -210,15 +210,15 @@ fn at_least(path: Path, min: Span) -> (Path, String) {
 
 fn delays(field: DelaysField, problems: &mut Problems) -> Delays {
     let default = Delays::default();
-    let mut law = |field: Option<LawField>, default: Law, key: &str| {
-        let law = field.map_or(default, |field| field.0);
-        laws::check(&law, steps!["delays", key], problems);
-        law
+    let mut distribution = |field: Option<DistributionField>, default: Distribution, key: &str| {
+        let distribution = field.map_or(default, |field| field.0);
+        distributions::check(&distribution, steps!["delays", key], problems);
+        distribution
     };
     Delays {
         between_starts: field.between_starts.unwrap_or(default.between_starts),
-        message: law(field.message, default.message, "message"),
-        transit: law(field.transit, default.transit, "transit"),
+        message: distribution(field.message, default.message, "message"),
+        transit: distribution(field.transit, default.transit, "transit"),
     }
 }
 

@@ -7,11 +7,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use dmos_audit::resume_bound;
-use dmos_core::scenario::Ties;
-use dmos_core::settings::{Deaths, Dock, Knowledge, Mailbox, Planning, Protocol, Requests, Work};
+use dmos_core::scenario::SameTimeOrder;
+use dmos_core::settings::{
+    Dissemination, FailureReports, Mailbox, PlanningMode, Protocol, Receiving, Requests, Work,
+};
 use dmos_core::strategy::{Descriptor, ParamKind, StrategyCall};
-use dmos_core::{Law, Network, Registry, Scenario, Span};
-use dmos_scenario::file::{DelaysField, LawField, StrategyField};
+use dmos_core::{Distribution, Network, Registry, Scenario, Span};
+use dmos_scenario::file::{DelaysField, DistributionField, StrategyField};
 use dmos_scenario::{Override, ScenarioError, ScenarioFile};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -24,7 +26,7 @@ const QUIET_MAX: Span = Span::from_secs(3_600);
 pub enum Subject {
     /// Everything is drawn, but for what is set here.
     Anything(Vec<Override>),
-    /// Faults, the seed, the duration and the order of ties are drawn, but for what is set here; all else is as
+    /// Faults, the seed, the duration and the order of same_time_order are drawn, but for what is set here; all else is as
     /// this file says.
     FaultsOf(Box<ScenarioFile>, Arc<Network>, Vec<Override>),
 }
@@ -96,7 +98,7 @@ impl Subject {
         };
         file.faults = faults::draw(&mut dice, network, faulty);
         if dice.percent(60) {
-            file.ties = Ties::Shuffled;
+            file.same_time_order = SameTimeOrder::Shuffled;
         }
         if matches!(self, Self::Anything(_)) && dice.percent(10) {
             run_wild(&mut dice, &mut file);
@@ -163,7 +165,7 @@ fn protocol(dice: &mut Dice) -> Protocol {
     }
     if dice.percent(40) {
         protocol.retry_after = Some(dice.span(300, 6_000));
-        protocol.retry_at_most = dice.span(5_000, 30_000);
+        protocol.retry_max = dice.span(5_000, 30_000);
     }
     if dice.percent(30) {
         protocol.promise_limit = dice.nonzero(1, 4);
@@ -178,19 +180,19 @@ fn protocol(dice: &mut Dice) -> Protocol {
         protocol.neighbours_every = dice.nonzero(1, 4).unwrap_or(NonZeroU32::MIN);
     }
     if dice.percent(20) {
-        (protocol.startup, protocol.warm_up) = (dice.span(0, 3_000), dice.span(0, 3_000));
+        (protocol.start_delay, protocol.production_delay) = (dice.span(0, 3_000), dice.span(0, 3_000));
     }
     if dice.percent(20) {
-        protocol.planning = Planning::HoldsMessages;
+        protocol.planning = PlanningMode::Blocking;
     }
     if dice.percent(10) {
-        protocol.dock = Dock::Blocking;
+        protocol.receiving = Receiving::Blocking;
     }
     if dice.percent(10) {
         protocol.requests = Requests::EveryCycle;
     }
     if dice.percent(10) {
-        protocol.deaths = Deaths::EveryReport;
+        protocol.failure_reports = FailureReports::EveryReport;
     }
     if dice.percent(20) {
         protocol.mailbox = Mailbox::SurvivesCrash;
@@ -202,31 +204,35 @@ fn protocol(dice: &mut Dice) -> Protocol {
 fn delays(dice: &mut Dice) -> DelaysField {
     let message = match dice.between(0, 3) {
         0 => None,
-        1 => Some(Law::Fixed(dice.span(0, 50))),
-        2 => Some(Law::Uniform(Span::ZERO, dice.span(10, 100))),
-        _ => Some(Law::Exponential(dice.span(10, 20))),
+        1 => Some(Distribution::Fixed(dice.span(0, 50))),
+        2 => Some(Distribution::Uniform(Span::ZERO, dice.span(10, 100))),
+        _ => Some(Distribution::Exponential(dice.span(10, 20))),
     };
     let transit = match dice.between(0, 3) {
         0 => None,
-        1 => Some(Law::Fixed(dice.span(0, 2_000))),
-        2 => Some(Law::Uniform(Span::ZERO, dice.span(100, 3_000))),
-        _ => Some(Law::LogNormal { mean: dice.span(200, 800), sigma: 0.5 }),
+        1 => Some(Distribution::Fixed(dice.span(0, 2_000))),
+        2 => Some(Distribution::Uniform(Span::ZERO, dice.span(100, 3_000))),
+        _ => Some(Distribution::LogNormal { mean: dice.span(200, 800), sigma: 0.5 }),
     };
     let between_starts = dice.percent(30).then(|| dice.span(0, 2_000));
-    DelaysField { between_starts, message: message.map(LawField), transit: transit.map(LawField) }
+    DelaysField {
+        between_starts,
+        message: message.map(DistributionField),
+        transit: transit.map(DistributionField),
+    }
 }
 
 /// Messages take longer than timeouts allow for, and nobody waits for production to resume.
 fn run_wild(dice: &mut Dice, file: &mut ScenarioFile) {
     let message = match dice.between(0, 2) {
-        0 => Law::Uniform(Span::ZERO, dice.span(1_000, 10_000)),
-        1 => Law::Exponential(dice.span(200, 3_000)),
-        _ => Law::LogNormal { mean: dice.span(100, 1_000), sigma: 2.0 },
+        0 => Distribution::Uniform(Span::ZERO, dice.span(1_000, 10_000)),
+        1 => Distribution::Exponential(dice.span(200, 3_000)),
+        _ => Distribution::LogNormal { mean: dice.span(100, 1_000), sigma: 2.0 },
     };
-    file.delays.message = Some(LawField(message));
+    file.delays.message = Some(DistributionField(message));
     file.duration = file.duration * 2;
     if dice.percent(20) {
-        file.protocol.knowledge = Knowledge::Board;
+        file.protocol.dissemination = Dissemination::Blackboard;
     }
 }
 
@@ -236,7 +242,7 @@ fn work(dice: &mut Dice) -> Work {
     work.send = Span::from_nanos(dice.between(0, 1_000_000));
     work.planning_step = "1us".parse().expect("a cost");
     if dice.percent(50) {
-        work.host = dice.nonzero(1, 3).map(|cores| dmos_core::settings::Host { cores });
+        work.shared_cpu = dice.nonzero(1, 3).map(|cores| dmos_core::settings::SharedCpu { cores });
     }
     work
 }

@@ -19,6 +19,6 @@ pub mod shrink;
 pub mod trial;
 
 pub use draw::Subject;
-pub use search::{Found, Search, Summary};
+pub use search::{Found, Search, SearchSummary};
 pub use shrink::{Shrunk, shrink, shrink_while};
-pub use trial::{Failure, Trial, try_out};
+pub use trial::{Trial, TrialFailure, try_out};

@@ -8,7 +8,7 @@ use dmos_scenario::{ScenarioError, ScenarioFile};
 use rayon::prelude::*;
 
 use crate::draw::Subject;
-use crate::trial::{Failure, Trial, try_out};
+use crate::trial::{Trial, TrialFailure, try_out};
 
 /// Every so many runs, one is run twice to see that it is the same.
 const TWICE_EVERY: u64 = 16;
@@ -36,12 +36,12 @@ pub struct Found {
     /// The scenario.
     pub file: ScenarioFile,
     /// How it failed.
-    pub failure: Failure,
+    pub failure: TrialFailure,
 }
 
 /// What a search came to.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Summary {
+pub struct SearchSummary {
     /// Runs made.
     pub runs: u64,
     /// Events simulated.
@@ -58,7 +58,7 @@ pub struct Summary {
     pub found: Option<Found>,
 }
 
-impl Summary {
+impl SearchSummary {
     /// The states that no run came to.
     #[must_use]
     pub fn never_reached(&self) -> Vec<Property> {
@@ -70,7 +70,7 @@ impl Summary {
         self.runs += 1;
         self.events += record.events;
         self.simulated += duration;
-        self.batches += record.goods.made;
+        self.batches += record.material.made;
         for FaultCount { kind, injected, effective } in &record.fault_counts {
             let count = self.faults.entry(*kind).or_default();
             count.0 += injected;
@@ -90,9 +90,9 @@ impl Search<'_> {
     pub fn run(
         &self,
         runs: u64,
-        mut goes_on: impl FnMut(&Summary) -> bool,
-    ) -> Result<Summary, ScenarioError> {
-        let mut summary = Summary::default();
+        mut goes_on: impl FnMut(&SearchSummary) -> bool,
+    ) -> Result<SearchSummary, ScenarioError> {
+        let mut summary = SearchSummary::default();
         while summary.runs < runs && summary.found.is_none() {
             let from = self.first + summary.runs;
             let numbers = from..from + ROUND.min(runs - summary.runs);

@@ -5,8 +5,8 @@
 //! the search goes on from there, until none does (Zeller and Hildebrandt 2002, without their subsets: single
 //! parts are few here, and runs are short).
 
-use dmos_core::faults::{ClockFaults, DiskFaults, GoodsInCrash};
-use dmos_core::scenario::Ties;
+use dmos_core::faults::{ClockFaults, DiskFaults, MaterialInCrash};
+use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Registry, Span};
 use dmos_scenario::ScenarioFile;
@@ -14,7 +14,7 @@ use dmos_scenario::file::{
     DelaysField, MessagesField, Needs, NodeName, NodesField, ScriptField, TargetField,
 };
 
-use crate::trial::{Failure, try_out};
+use crate::trial::{TrialFailure, try_out};
 
 /// A scenario made small.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,7 +22,7 @@ pub struct Shrunk {
     /// The scenario.
     pub file: ScenarioFile,
     /// How it fails.
-    pub failure: Failure,
+    pub failure: TrialFailure,
     /// How many runs that took.
     pub runs: u64,
 }
@@ -46,7 +46,7 @@ pub fn shrink_while(
     file: &ScenarioFile,
     runs: u64,
     registry: &Registry,
-    is_wanted: &dyn Fn(&Failure) -> bool,
+    is_wanted: &dyn Fn(&TrialFailure) -> bool,
 ) -> Option<Shrunk> {
     let mut shrinking = Shrinking { registry, is_wanted, runs_left: runs, file: file.clone() };
     while shrinking.round() {}
@@ -54,7 +54,7 @@ pub fn shrink_while(
     Some(Shrunk { file: shrinking.file, failure, runs: runs - shrinking.runs_left })
 }
 
-fn fails(file: &ScenarioFile, registry: &Registry) -> Option<Failure> {
+fn fails(file: &ScenarioFile, registry: &Registry) -> Option<TrialFailure> {
     // What is no valid scenario any more does not fail in the same way.
     try_out(file, false, registry).ok()?.failure
 }
@@ -62,7 +62,7 @@ fn fails(file: &ScenarioFile, registry: &Registry) -> Option<Failure> {
 struct Shrinking<'a> {
     registry: &'a Registry,
     /// Whether a failure is the one that the scenario is to show.
-    is_wanted: &'a dyn Fn(&Failure) -> bool,
+    is_wanted: &'a dyn Fn(&TrialFailure) -> bool,
     runs_left: u64,
     /// The smallest so far.
     file: ScenarioFile,
@@ -147,17 +147,17 @@ fn without_other_faults(file: &ScenarioFile, part: usize) -> Option<ScenarioFile
     let faults = |file: &mut ScenarioFile| {
         let faults = &mut file.faults;
         match part {
-            0 => faults.operator = None,
-            1 => faults.wear.clear(),
+            0 => faults.op_generator = None,
+            1 => faults.random_failures.clear(),
             2 => faults.messages = MessagesField::default(),
             3 => faults.disks = DiskFaults::default(),
             4 => faults.clocks = ClockFaults::default(),
-            5 => faults.goods = GoodsInCrash::default(),
+            5 => faults.material = MaterialInCrash::default(),
             6 => faults.messages.loss = 0.0,
             7 => faults.messages.duplication = 0.0,
             8 => faults.messages.reordering = 0.0,
-            9 => faults.messages.held_for = None,
-            10 => faults.disks.append_fails = 0.0,
+            9 => faults.messages.delay = None,
+            10 => faults.disks.append_failure = 0.0,
             11 => faults.disks.torn = false,
             _ => {}
         }
@@ -213,10 +213,10 @@ fn take_out(file: &mut ScenarioFile, gone: &[String]) {
         file.candidates.map(|candidates| candidates.min(count.max(1).try_into().unwrap_or(candidates)));
     let stays = |name: &NodeName| !gone.contains(&name.0);
     for entry in &mut file.faults.script {
-        for list in entry.split.iter_mut().flatten() {
+        for list in entry.partition.iter_mut().flatten() {
             list.retain(stays);
         }
-        if let Some(cut) = &mut entry.cut {
+        if let Some(cut) = &mut entry.one_way_partition {
             cut.from.retain(stays);
             cut.to.retain(stays);
         }
@@ -226,12 +226,13 @@ fn take_out(file: &mut ScenarioFile, gone: &[String]) {
         let hits = !matches!(target, Some(TargetField::Node(name)) if !stays(name));
         let orders =
             [entry.recipe.as_ref().map(|recipe| &recipe.node), entry.add.as_ref(), entry.retire.as_ref()];
-        let split = entry.split.as_ref().is_none_or(|lists| lists.iter().all(|list| !list.is_empty()));
-        let cut = entry.cut.as_ref().is_none_or(|cut| !cut.from.is_empty() && !cut.to.is_empty());
+        let split = entry.partition.as_ref().is_none_or(|lists| lists.iter().all(|list| !list.is_empty()));
+        let cut =
+            entry.one_way_partition.as_ref().is_none_or(|cut| !cut.from.is_empty() && !cut.to.is_empty());
         hits && split && cut && orders.into_iter().flatten().all(stays)
     });
-    for wear in &mut file.faults.wear {
-        if let NodesField::These(nodes) = &mut wear.nodes {
+    for random_failures in &mut file.faults.random_failures {
+        if let NodesField::These(nodes) = &mut random_failures.nodes {
             nodes.retain(stays);
         }
     }
@@ -301,7 +302,7 @@ fn plain_setting(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
         2 => file.delays.between_starts = None,
         3 => file.delays.message = None,
         4 => file.delays.transit = None,
-        _ => file.ties = Ties::Scheduled,
+        _ => file.same_time_order = SameTimeOrder::Scheduled,
     })
 }
 
@@ -313,22 +314,22 @@ fn plain_protocol(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
         let protocol = &mut file.protocol;
         match part {
             0 => *protocol = plain,
-            1 => protocol.startup = plain.startup,
-            2 => protocol.warm_up = plain.warm_up,
+            1 => protocol.start_delay = plain.start_delay,
+            2 => protocol.production_delay = plain.production_delay,
             3 => protocol.cycle = plain.cycle,
             4 => (protocol.heartbeat, protocol.suspect_after) = (plain.heartbeat, plain.suspect_after),
-            5 => (protocol.retry_after, protocol.retry_at_most) = (plain.retry_after, plain.retry_at_most),
+            5 => (protocol.retry_after, protocol.retry_max) = (plain.retry_after, plain.retry_max),
             6 => protocol.stock_limit = plain.stock_limit,
             7 => protocol.promise_limit = plain.promise_limit,
             8 => protocol.mailbox_limit = plain.mailbox_limit,
             9 => protocol.compact_after = plain.compact_after,
             10 => protocol.neighbours_every = plain.neighbours_every,
-            11 => protocol.knowledge = plain.knowledge,
-            12 => protocol.dock = plain.dock,
+            11 => protocol.dissemination = plain.dissemination,
+            12 => protocol.receiving = plain.receiving,
             13 => protocol.requests = plain.requests,
-            14 => protocol.deaths = plain.deaths,
+            14 => protocol.failure_reports = plain.failure_reports,
             15 => protocol.planning = plain.planning,
-            16 => protocol.readmission = plain.readmission,
+            16 => protocol.rejoin = plain.rejoin,
             17 => protocol.log = plain.log,
             18 => protocol.recovery = plain.recovery,
             19 => protocol.serving = plain.serving,
@@ -347,12 +348,12 @@ fn simpler_fault(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
             1 => entry.wait = None,
             2 => entry.nth = None,
             3 => {
-                for list in entry.split.iter_mut().flatten() {
+                for list in entry.partition.iter_mut().flatten() {
                     list.truncate(1);
                 }
             }
             4 => {
-                if let Some(cut) = &mut entry.cut {
+                if let Some(cut) = &mut entry.one_way_partition {
                     cut.from.truncate(1);
                     cut.to.truncate(1);
                 }

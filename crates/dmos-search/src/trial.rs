@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dmos_core::record::Finding;
+use dmos_core::record::Violation;
 use dmos_core::{Registry, RunRecord, Scenario};
 use dmos_scenario::{ScenarioError, ScenarioFile};
 use dmos_sim::caught::caught;
@@ -11,29 +11,29 @@ use dmos_sim::caught::caught;
 #[derive(Debug)]
 pub struct Trial {
     /// How it failed; none if it did not.
-    pub failure: Option<Failure>,
+    pub failure: Option<TrialFailure>,
     /// What the run left behind, if it came to an end.
     pub record: Option<RunRecord>,
 }
 
 /// How a run failed.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Failure {
+pub enum TrialFailure {
     /// Properties do not hold: what was found, at least one, in the order of time.
-    Findings(Vec<Finding>),
+    Violations(Vec<Violation>),
     /// An assertion failed: a bug of the program.
     Panic(String),
     /// Run again, it was not the same.
     NotRepeatable(String),
 }
 
-impl Failure {
+impl TrialFailure {
     /// Whether this is the same failure, seen on another scenario.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Findings(ours), Self::Findings(theirs)) => {
-                theirs.iter().any(|finding| finding.property == ours[0].property)
+            (Self::Violations(ours), Self::Violations(theirs)) => {
+                theirs.iter().any(|violation| violation.property == ours[0].property)
             }
             (Self::Panic(one), Self::Panic(other)) => place(one) == place(other),
             (Self::NotRepeatable(_), Self::NotRepeatable(_)) => true,
@@ -45,20 +45,20 @@ impl Failure {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Findings(findings) => findings[0].property.name(),
+            Self::Violations(violations) => violations[0].property.name(),
             Self::Panic(_) => "panic",
             Self::NotRepeatable(_) => "not_repeatable",
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for TrialFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Findings(findings) => {
-                let finding = &findings[0];
-                let (property, at) = (finding.property.name(), finding.at.as_secs_f64());
-                write!(f, "{property}, at {at} s: {}", finding.words)
+            Self::Violations(violations) => {
+                let violation = &violations[0];
+                let (property, at) = (violation.property.name(), violation.at.as_secs_f64());
+                write!(f, "{property}, at {at} s: {}", violation.words)
             }
             Self::Panic(message) => write!(f, "an assertion failed: {message}"),
             Self::NotRepeatable(difference) => f.write_str(difference),
@@ -66,7 +66,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The place of a panic; its message may hold figures that differ from run to run.
+/// The place of a panic; its message may hold metrics that differ from run to run.
 fn place(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
@@ -89,12 +89,12 @@ pub fn run(scenario: &Scenario, twice: bool) -> Trial {
     };
     match caught(run) {
         Ok(Ok(record)) => {
-            let failure = (!record.is_clean()).then(|| Failure::Findings(record.findings.clone()));
+            let failure = (!record.is_clean()).then(|| TrialFailure::Violations(record.violations.clone()));
             Trial { failure, record: Some(record) }
         }
         Ok(Err(difference)) => {
-            Trial { failure: Some(Failure::NotRepeatable(difference.to_string())), record: None }
+            Trial { failure: Some(TrialFailure::NotRepeatable(difference.to_string())), record: None }
         }
-        Err(message) => Trial { failure: Some(Failure::Panic(message)), record: None },
+        Err(message) => Trial { failure: Some(TrialFailure::Panic(message)), record: None },
     }
 }

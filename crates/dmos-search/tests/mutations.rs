@@ -1,23 +1,23 @@
 //! Proof that the checks can fail: the prototype's own errors, switched on one by one, are each found by a
 //! search within a stated number of runs, and shrunk to at most five nodes and three faults.
 
-use dmos_core::strategy::{LeaderDescriptor, Promise, register_leader};
+use dmos_core::strategy::{Guarantee, LeaderDescriptor, register_leader};
 use dmos_core::{Property, Registry};
 use dmos_scenario::{Override, ScenarioFile};
-use dmos_search::{Failure, Subject, shrink_while, try_out};
+use dmos_search::{Subject, TrialFailure, shrink_while, try_out};
 use dmos_strategies as _;
 
 // A strategy that never elects anybody again, and claims that it does.
 register_leader!(LeaderDescriptor {
     name: "boastful-writer",
-    summary: "in tests only: who writes last leads for ever, and promises that this suffices",
+    summary: "in tests only: who writes last leads for ever, and guarantees that this suffices",
     source: "none",
-    guarantee: "a false one",
-    promises: |_| &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
+    notes: "a false one",
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
     params: &[],
     build: |_| {
         let registry = Registry::collect().expect("no two strategies of one name");
-        let (network, _) = dmos_graph::Plant::ThreeNodes.description().build().expect("a network");
+        let (network, _) = dmos_graph::NamedNetwork::ThreeNodes.description().build().expect("a network");
         let call = "last-writer".parse().expect("a call");
         registry.leader(&call, &network).expect("it is registered").build()
     },
@@ -27,7 +27,7 @@ fn faults(file: &ScenarioFile) -> usize {
     let messages = &file.faults.messages;
     let shares = [messages.loss, messages.duplication, messages.reordering, file.faults.clocks.drift];
     file.faults.script.len()
-        + file.faults.wear.len()
+        + file.faults.random_failures.len()
         + usize::from(file.faults.disks.lose_unsynced)
         + shares.iter().filter(|share| **share > 0.0).count()
 }
@@ -41,9 +41,11 @@ fn is_found(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool
         set.push(Override::option("leader", "bully"));
     }
     let subject = Subject::Anything(set);
-    let is_wanted = |failure: &Failure| match failure {
-        Failure::Findings(all) => all.iter().any(|finding| is_wanted(finding.property, &finding.words)),
-        Failure::Panic(_) | Failure::NotRepeatable(_) => false,
+    let is_wanted = |failure: &TrialFailure| match failure {
+        TrialFailure::Violations(all) => {
+            all.iter().any(|violation| is_wanted(violation.property, &violation.words))
+        }
+        TrialFailure::Panic(_) | TrialFailure::NotRepeatable(_) => false,
     };
     let found = (0..runs).find_map(|number| {
         let file = subject.draw(1, number, &registry).expect("it is valid");
@@ -71,7 +73,7 @@ fn mixed_up_logs_are_found() {
 #[test]
 fn a_duplicate_that_resurrects_what_was_used_up_is_found() {
     is_found("protocol.recovery=replay", 100, |property, words| {
-        property == Property::BatchUsedOnce || words.contains("is received, but it was used up")
+        property == Property::BatchConsumedOnce || words.contains("is received, but it was used up")
     });
 }
 
@@ -89,5 +91,5 @@ fn a_leader_that_is_never_replaced_is_found() {
 
 #[test]
 fn nodes_that_are_never_readmitted_are_found() {
-    is_found("protocol.readmission=never", 100, |property, _| property == Property::ProductionResumes);
+    is_found("protocol.rejoin=never", 100, |property, _| property == Property::ProductionResumes);
 }

@@ -1,4 +1,4 @@
-//! What searches have found stays mended: the scenarios under `scenarios/regressions/` run without a finding,
+//! What searches have found stays mended: the scenarios under `scenarios/regressions/` run without a violation,
 //! and the same when run again.
 
 use std::fs;

@@ -1,9 +1,11 @@
 //! A search finds nothing, gets everywhere, and comes to the same on any number of threads.
 
-use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, register_flow};
+use dmos_core::strategy::{
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
+};
 use dmos_core::{Flow, NodeId, Property, Registry};
 use dmos_scenario::Override;
-use dmos_search::{Search, Subject, Summary};
+use dmos_search::{Search, SearchSummary, Subject};
 use dmos_strategies as _;
 
 /// Every live producer that can be supplied supplies every live consumer: flows with several suppliers.
@@ -12,10 +14,10 @@ struct Everybody;
 impl FlowStrategy for Everybody {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let makers = dmos_graph::Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
-        makers.finals(network)?;
-        let works = |node: NodeId| makers.contains(network, node);
+        let producers = dmos_graph::Feasibility::of(network, request.alive);
+        meter.charge(producers.steps())?;
+        producers.finals(network)?;
+        let works = |node: NodeId| producers.contains(network, node);
         let edges = network.supply_edges().filter(|edge| works(edge.producer) && works(edge.consumer));
         Ok(Flow::new(edges.collect()))
     }
@@ -25,13 +27,13 @@ register_flow!(FlowDescriptor {
     name: "everybody",
     summary: "in tests only: all who can supply all who may want it",
     source: "none",
-    guarantee: "finds a flow if one exists",
-    promises: |_| &[Promise::FindsFlow],
+    notes: "finds a flow if one exists",
+    guarantees: |_| &[Guarantee::FindsFlow],
     params: &[],
     build: |_| Box::new(Everybody),
 });
 
-fn search(set: &[&str], seed: u64, runs: u64) -> Summary {
+fn search(set: &[&str], seed: u64, runs: u64) -> SearchSummary {
     let registry = Registry::collect().expect("no two strategies of one name");
     let set = set.iter().map(|setting| Override::parse(setting).expect("a setting")).collect();
     let subject = Subject::Anything(set);
@@ -55,7 +57,7 @@ fn nothing_is_found_and_every_state_is_come_to() {
 #[test]
 fn flows_with_several_suppliers_are_searched_as_well() {
     let summary = search(&["flow=everybody"], 12, 300);
-    assert!(summary.reached.contains_key(&Property::OtherSupplierAsked));
+    assert!(summary.reached.contains_key(&Property::OrderRedirected));
 }
 
 #[test]

@@ -21,8 +21,8 @@ impl Board {
                 }
                 news
             }
-            Notice::Flow(stamp, _) => {
-                let news = !matches!(self.flow, Some(Notice::Flow(known, _)) if known >= *stamp);
+            Notice::Flow(version, _) => {
+                let news = !matches!(self.flow, Some(Notice::Flow(known, _)) if known >= *version);
                 if news {
                     self.flow = Some(notice.clone());
                 }

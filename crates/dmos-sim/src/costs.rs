@@ -17,7 +17,7 @@ pub(crate) fn handling(work: &Work, nodes: usize, load: Load, letter: Letter, ma
         Letter::Due(Due::Timer(Timer::Heartbeat)) => {
             work.heartbeat + work.heartbeat_per_neighbour * load.neighbours
         }
-        Letter::Due(Due::Timer(Timer::AwaitNeighbours)) => work.look_for_flow,
+        Letter::Due(Due::Timer(Timer::AwaitNeighbours)) => work.flow_poll,
         Letter::Message { message, .. } => match mail.get(message) {
             Message::Request { .. } => {
                 let per_node = work.request_per_node * nodes as u64;

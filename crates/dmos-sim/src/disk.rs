@@ -82,13 +82,13 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::{Stamp, Term};
+    use dmos_core::{FlowVersion, Term};
     use rand::SeedableRng;
 
     use super::*;
 
     fn record(term: u64) -> LogRecord {
-        LogRecord::Obeyed(Stamp { term: Term(term), version: 0 })
+        LogRecord::Obeyed(FlowVersion { term: Term(term), number: 0 })
     }
 
     #[test]

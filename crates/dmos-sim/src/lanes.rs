@@ -124,7 +124,7 @@ pub(crate) struct Lane {
     pub(crate) waiting: VecDeque<Letter>,
     pub(crate) job: Option<Job>,
     /// Waits for this batch, or this plan, before anything else.
-    pub(crate) held_for: Option<Hold>,
+    pub(crate) delay: Option<Hold>,
 }
 
 /// The lanes of one node, made when one of them is first needed.
@@ -166,12 +166,12 @@ pub(crate) enum Hold {
 impl Lane {
     #[inline]
     fn is_idle(&self) -> bool {
-        self.job.is_none() && self.held_for.is_none() && self.waiting.is_empty()
+        self.job.is_none() && self.delay.is_none() && self.waiting.is_empty()
     }
 
     /// Whether a letter can be worked on now.
     pub(crate) fn takes(&self, letter: Letter) -> bool {
-        let released = match (self.held_for, letter) {
+        let released = match (self.delay, letter) {
             (None, _) => true,
             (Some(Hold::Batch(held)), Letter::Due(Due::Arrived(batch))) => held == batch,
             (Some(Hold::Plan(held)), Letter::Due(Due::Planned(plan))) => held == plan,

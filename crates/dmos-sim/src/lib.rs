@@ -1,7 +1,7 @@
 //! Drives nodes in virtual time: the simulator.
 //!
 //! It owns everything that a node does not: the queue of events, the network between nodes, the roads
-//! that goods travel, the disks, the machine that the nodes share, the faults, and all randomness. The
+//! that material travel, the disks, the machine that the nodes share, the faults, and all randomness. The
 //! same scenario and seed give the same record, to the bit, on every machine.
 //!
 //! Start at [`run`], or at [`run_traced`] to see what happens, event by event.
@@ -11,7 +11,7 @@
 //! | `simulator` | takes one event after the other; below it: what leaves a node, effects, work, faults, the script, the trace |
 //! | [`caught`] | runs something, and says in words how it panicked |
 //! | `twice` | checks that a run is the same when it is run again |
-//! | [`queue`] | events in the order of time, then of insertion, unless ties are shuffled |
+//! | [`queue`] | events in the order of time, then of insertion, unless same_time_order are shuffled |
 //! | `streams` | random numbers, one stream per purpose and node |
 //! | `lanes` | the threads of a node: what each is at, and what waits for it |
 //! | `costs` | how much CPU time an input takes |
@@ -19,16 +19,16 @@
 //! | `mail` | messages that nobody has read yet |
 //! | `disk` | what of a log survives a crash |
 //! | `clock` | clocks that are wrong, or stand still |
-//! | `host` | a machine whose cores all nodes share evenly |
+//! | `shared_cpu` | a machine whose cores all nodes share evenly |
 //! | `board` | what all see at once, in the prototype's way |
-//! | `operator` | the prototype's killer and reviver |
+//! | `op_generator` | the prototype's killer and reviver |
 //! | `tally` | counts faults |
 //!
 //! # Order of events
 //!
 //! Events of the same instant happen in the order in which they were scheduled. With a fixed delay,
 //! messages between two nodes therefore arrive in the order in which they were sent. Under
-//! `ties: shuffled` the order is drawn from the seed, but for faults of the script, which come first.
+//! `same_time_order: shuffled` the order is drawn from the seed, but for faults of the script, which come first.
 //!
 //! Architecture invariant: nothing here knows YAML, a strategy by name, or the live runtime.
 
@@ -37,12 +37,12 @@ pub mod caught;
 mod clock;
 mod costs;
 mod disk;
-mod host;
 mod lanes;
 mod links;
 mod mail;
-mod operator;
+mod op_generator;
 pub mod queue;
+mod shared_cpu;
 mod simulator;
 mod streams;
 mod tally;

@@ -1,7 +1,7 @@
 //! The network between nodes: how long a message takes, whether it arrives, and how often.
 
 use dmos_core::faults::MessageFaults;
-use dmos_core::{FaultKind, Law, NodeId, NodeSet, Scenario, Span};
+use dmos_core::{Distribution, FaultKind, NodeId, NodeSet, Scenario, Span};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -19,7 +19,7 @@ struct Cut {
 /// What loses, doubles and holds back messages.
 struct Mischief {
     faults: MessageFaults,
-    held_for: Sampler,
+    delay: Sampler,
     /// One stream for each sender.
     streams: Vec<ChaCha8Rng>,
 }
@@ -49,10 +49,10 @@ impl Links {
         let (seed, nodes) = (scenario.seed, scenario.network.nodes());
         let faults = &scenario.faults.messages;
         let is_faulty = faults.loss > 0.0 || faults.duplication > 0.0 || faults.reordering > 0.0;
-        let held_for = faults.held_for.clone().unwrap_or(Law::Fixed(Span::from_secs(1)));
+        let delay = faults.delay.clone().unwrap_or(Distribution::Fixed(Span::from_secs(1)));
         let mischief = is_faulty.then(|| Mischief {
             faults: faults.clone(),
-            held_for: Sampler::new(&held_for, seed, Purpose::HeldMessage, nodes.clone()),
+            delay: Sampler::new(&delay, seed, Purpose::HeldMessage, nodes.clone()),
             streams: nodes.clone().map(|node| stream(seed, Purpose::MessageFault, node, 0)).collect(),
         });
         let delays = Sampler::new(&scenario.delays.message, seed, Purpose::Message, nodes);
@@ -138,11 +138,11 @@ impl Mischief {
         }
         let on_time = Fate { arrives: Some(arrives), ..Fate::default() };
         if drawn < loss + duplication {
-            let again = Some(arrives + self.held_for.draw(from));
+            let again = Some(arrives + self.delay.draw(from));
             return Fate { again, befell: Some(FaultKind::DuplicatedMessage), ..on_time };
         }
         if drawn < loss + duplication + reordering {
-            let arrives = Some(arrives + self.held_for.draw(from));
+            let arrives = Some(arrives + self.delay.draw(from));
             return Fate { arrives, befell: Some(FaultKind::HeldMessage), ..on_time };
         }
         on_time

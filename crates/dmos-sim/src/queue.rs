@@ -1,4 +1,4 @@
-//! The queue of events: in the order of time, then of insertion, unless ties are shuffled.
+//! The queue of events: in the order of time, then of insertion, unless same_time_order are shuffled.
 //!
 //! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, those of one instant
 //! in the order of insertion, and only the bucket at hand is sorted. So an event costs the same however many are pending.
@@ -25,7 +25,7 @@ const WIDTH_BITS: u32 = 19;
 /// Bits of an entry's number that count insertions: a million million, more than any run has.
 const COUNT_BITS: u32 = 40;
 
-/// Bits of an entry's number above these, drawn where ties are shuffled.
+/// Bits of an entry's number above these, drawn where same_time_order are shuffled.
 const TIE_BITS: u32 = 13;
 
 /// Bits of a key that are the place in the bucket at hand: the lower half.
@@ -81,7 +81,7 @@ pub struct EventQueue<E> {
     tick: Option<Entry<E>>,
     inserted: u64,
     /// Draws the order of events of the same instant, if it is to be drawn.
-    ties: Option<ChaCha8Rng>,
+    same_time_order: Option<ChaCha8Rng>,
 }
 
 /// A place for several events of one bucket.
@@ -98,7 +98,7 @@ struct Chunk<E> {
 #[derive(Clone, Copy)]
 struct Entry<E> {
     at: Time,
-    /// That of insertion and, above its bits, zero unless ties are shuffled: then anything, but for events that come
+    /// That of insertion and, above its bits, zero unless same_time_order are shuffled: then anything, but for events that come
     /// first of their instant.
     number: u64,
     event: E,
@@ -152,7 +152,7 @@ impl<E> Ord for Entry<E> {
 impl<E: Copy> EventQueue<E> {
     /// An empty queue; with a generator, events of the same instant come in an order that it draws.
     #[must_use]
-    pub fn new(ties: Option<ChaCha8Rng>) -> Self {
+    pub fn new(same_time_order: Option<ChaCha8Rng>) -> Self {
         Self {
             buckets: vec![NONE; BUCKETS as usize].into(),
             occupied: vec![0; BUCKETS as usize / 64].into(),
@@ -167,7 +167,7 @@ impl<E: Copy> EventQueue<E> {
             far_from: u64::MAX,
             tick: None,
             inserted: 0,
-            ties,
+            same_time_order,
         }
     }
 
@@ -192,7 +192,10 @@ impl<E: Copy> EventQueue<E> {
 
     #[inline]
     fn number(&mut self) -> u64 {
-        let tie = self.ties.as_mut().map_or(0, |ties| ties.random_range(1..1 << TIE_BITS));
+        let tie = self
+            .same_time_order
+            .as_mut()
+            .map_or(0, |same_time_order| same_time_order.random_range(1..1 << TIE_BITS));
         self.numbered(tie)
     }
 
@@ -500,16 +503,16 @@ mod tests {
     }
 
     proptest! {
-        /// A plain heap of times, ties and numbers of insertion is what any queue must agree with.
+        /// A plain heap of times, same_time_order and numbers of insertion is what any queue must agree with.
         #[test]
         fn agrees_with_a_plain_heap(
             steps in proptest::collection::vec(step(), 1..400),
             shuffles in proptest::option::of(any::<u64>()),
         ) {
             use rand::SeedableRng;
-            let mut ties = shuffles.map(ChaCha8Rng::seed_from_u64);
+            let mut same_time_order = shuffles.map(ChaCha8Rng::seed_from_u64);
             let mut queue = EventQueue::new(shuffles.map(ChaCha8Rng::seed_from_u64));
-            let mut tie = || ties.as_mut().map_or(0, |ties| ties.random_range(1..1_u64 << TIE_BITS));
+            let mut tie = || same_time_order.as_mut().map_or(0, |same_time_order| same_time_order.random_range(1..1_u64 << TIE_BITS));
             let mut heap = BinaryHeap::new();
             let mut tick = None;
             let (mut now, mut inserted) = (0, 0);

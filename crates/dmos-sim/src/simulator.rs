@@ -13,21 +13,21 @@ mod work;
 use std::sync::Arc;
 
 use dmos_audit::{Auditor, Observation};
-use dmos_core::record::{Office, Outage, PlanRecord, Sample, Strike};
-use dmos_core::scenario::Ties;
+use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
+use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::Mailbox;
-use dmos_core::{FaultKind, Flow, NodeId, RunRecord, Scenario, Stamp, Time};
+use dmos_core::{FaultKind, Flow, FlowVersion, NodeId, RunRecord, Scenario, Time};
 use dmos_node::{Effect, Input, Node, NodeSettings};
 use rand::RngExt;
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::host::Host;
 use crate::lanes::{Due, LaneId, Letter};
 use crate::links::Links;
 use crate::mail::{Mail, MailId};
-use crate::operator::Operator;
+use crate::op_generator::OpGenerator;
 use crate::queue::EventQueue;
+use crate::shared_cpu::SharedCpu;
 use crate::streams::{Purpose, Sampler, stream};
 use crate::tally::Tally;
 use outbox::Outbox;
@@ -55,14 +55,14 @@ enum Event {
     Own { node: NodeId, epoch: u32, due: Due },
     /// A piece of work is done, on a core of its own.
     WorkDone(Piece),
-    /// A piece of work is done on the shared host.
-    HostTick,
-    /// The operator's turn.
+    /// A piece of work is done on the shared shared_cpu.
+    SharedCpuTick,
+    /// The op_generator's turn.
     OperatorTurn,
     /// The scripted fault of this number.
-    Scripted(usize),
-    /// By the law of this number, a node fails.
-    Wear { law: usize, node: NodeId },
+    ScriptedFault(usize),
+    /// By the distribution of this number, a node fails.
+    RandomFailures { distribution: usize, node: NodeId },
     /// A fault has lasted its time.
     Over(Over),
     /// From now on nothing fails any more.
@@ -84,8 +84,8 @@ impl Event {
 /// A fault that lasts ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Over {
-    /// A node comes back, if it is still in the life in which it went down.
-    Down { node: NodeId, life: u32 },
+    /// A node comes back, if it is still in the incarnation in which it went down.
+    Down { node: NodeId, incarnation: u32 },
     /// A node goes on, if it is still frozen by the fault of this number.
     Frozen { node: NodeId, fault: usize },
     /// A node is fast again, if it is still slow by the fault of this number.
@@ -94,12 +94,12 @@ enum Over {
     Cut { fault: usize },
 }
 
-/// A piece of work: who does it, in which lane and in which life.
+/// A piece of work: who does it, in which lane and in which incarnation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Piece {
     node: NodeId,
     lane: LaneId,
-    life: u32,
+    incarnation: u32,
 }
 
 struct Simulator<'a> {
@@ -108,11 +108,11 @@ struct Simulator<'a> {
     queue: EventQueue<Event>,
     mail: Mail,
     /// What nodes call their plans, by number.
-    tickets: Vec<Stamp>,
+    tickets: Vec<FlowVersion>,
     slots: Vec<Slot>,
     board: Board,
     /// The flow put in force last, by whomever, and who that was.
-    in_force: Option<(Arc<Flow>, NodeId)>,
+    active: Option<(Arc<Flow>, NodeId)>,
     /// Who took office last.
     in_office: Option<NodeId>,
     links: Links,
@@ -120,19 +120,19 @@ struct Simulator<'a> {
     work_is_instant: bool,
     /// Whether messages and timers can be let go while a node still acts.
     lets_go: bool,
-    host: Option<Host<Piece>>,
-    operator: Option<Operator>,
+    shared_cpu: Option<SharedCpu<Piece>>,
+    op_generator: Option<OpGenerator>,
     script: Script,
-    /// How long each law's nodes stay down, and how long until they fail again.
-    wear: Vec<(Sampler, Sampler)>,
+    /// How long each distribution's nodes stay down, and how long until they fail again.
+    random_failures: Vec<(Sampler, Sampler)>,
     is_healed: bool,
     tally: Tally,
     auditor: Auditor<'a>,
     series: Vec<Sample>,
     plans: Vec<PlanRecord>,
     outages: Vec<Outage>,
-    offices: Vec<Office>,
-    strikes: Vec<Strike>,
+    leadership_changes: Vec<LeadershipChange>,
+    removals: Vec<Removal>,
     events: u64,
     /// Empty buffers for effects, to be used again.
     buffers: Vec<Vec<Effect>>,
@@ -148,7 +148,7 @@ impl<'a> Simulator<'a> {
             protocol: scenario.protocol.clone(),
             flow: scenario.flow.clone(),
             planning_budget: scenario.planning_budget.get(),
-            pace: scenario.pace(),
+            mean_durations: scenario.mean_durations(),
             seed,
             leader: scenario.leader.build().into(),
             candidates: Arc::clone(&scenario.candidates),
@@ -160,37 +160,53 @@ impl<'a> Simulator<'a> {
             drift => Clock::new(drift * (stream(seed, Purpose::Clock, node, 0).random::<f64>() * 2.0 - 1.0)),
         };
         let slot = |node| Slot::new(Node::new(node, Arc::clone(&settings)), clock(node), scenario);
-        let wear = |(law, wear): (usize, &dmos_core::faults::Wear)| {
-            let sampler = |of, purpose| Sampler::in_life(of, seed, purpose, network.nodes(), law as u32);
-            (sampler(&wear.back_after, Purpose::Repair), sampler(&wear.fails_after, Purpose::Wear))
-        };
-        let ties = (scenario.ties == Ties::Shuffled).then(|| stream(seed, Purpose::Ties, NodeId::new(0), 0));
+        let random_failures =
+            |(distribution, random_failures): (usize, &dmos_core::faults::RandomFailures)| {
+                let sampler =
+                    |of, purpose| Sampler::in_life(of, seed, purpose, network.nodes(), distribution as u32);
+                (
+                    sampler(&random_failures.time_to_repair, Purpose::Repair),
+                    sampler(&random_failures.time_to_failure, Purpose::RandomFailures),
+                )
+            };
+        let same_time_order = (scenario.same_time_order == SameTimeOrder::Shuffled)
+            .then(|| stream(seed, Purpose::SameTimeOrder, NodeId::new(0), 0));
         let mut simulator = Self {
             scenario,
             now: Time::ZERO,
-            queue: EventQueue::new(ties),
+            queue: EventQueue::new(same_time_order),
             mail: Mail::default(),
             tickets: Vec::new(),
             slots: network.nodes().map(slot).collect(),
             board: Board::default(),
-            in_force: None,
+            active: None,
             in_office: None,
             links: Links::new(scenario),
             transits: Sampler::new(&scenario.delays.transit, seed, Purpose::Transit, network.nodes()),
             work_is_instant: scenario.work.is_instant(),
             lets_go: scenario.work.send.is_zero(),
-            host: scenario.work.host.map(|host| Host::new(host.cores.get())),
-            operator: scenario.faults.operator.as_ref().map(|operator| Operator::new(operator, seed)),
+            shared_cpu: scenario.work.shared_cpu.map(|shared_cpu| SharedCpu::new(shared_cpu.cores.get())),
+            op_generator: scenario
+                .faults
+                .op_generator
+                .as_ref()
+                .map(|op_generator| OpGenerator::new(op_generator, seed)),
             script: Script::new(scenario),
-            wear: scenario.faults.wear.iter().enumerate().map(wear).collect(),
+            random_failures: scenario
+                .faults
+                .random_failures
+                .iter()
+                .enumerate()
+                .map(random_failures)
+                .collect(),
             is_healed: false,
             tally: Tally::default(),
             auditor: Auditor::new(scenario),
             series: Vec::new(),
             plans: Vec::new(),
             outages: Vec::new(),
-            offices: Vec::new(),
-            strikes: Vec::new(),
+            leadership_changes: Vec::new(),
+            removals: Vec::new(),
             events: 0,
             buffers: Vec::new(),
             mishaps: Vec::new(),
@@ -210,16 +226,16 @@ impl<'a> Simulator<'a> {
             let at = Time::ZERO + scenario.delays.between_starts * node.index() as u64;
             self.queue.push(at, Event::Start(node));
         }
-        if let Some(operator) = &scenario.faults.operator {
-            self.queue.push(Time::ZERO + operator.pause + operator.turn, Event::OperatorTurn);
+        if let Some(op_generator) = &scenario.faults.op_generator {
+            self.queue.push(Time::ZERO + op_generator.pause + op_generator.turn, Event::OperatorTurn);
         }
         for (at, number) in self.script.timed(scenario) {
-            self.queue.push_first(at, Event::Scripted(number));
+            self.queue.push_first(at, Event::ScriptedFault(number));
         }
-        for (law, wear) in scenario.faults.wear.iter().enumerate() {
-            for &node in &wear.nodes {
-                let at = Time::ZERO + self.wear[law].1.draw(node);
-                self.queue.push(at, Event::Wear { law, node });
+        for (distribution, random_failures) in scenario.faults.random_failures.iter().enumerate() {
+            for &node in &random_failures.nodes {
+                let at = Time::ZERO + self.random_failures[distribution].1.draw(node);
+                self.queue.push(at, Event::RandomFailures { distribution, node });
             }
         }
         if let Some(at) = scenario.faults.heal_at {
@@ -264,10 +280,10 @@ impl<'a> Simulator<'a> {
             Event::Message { to, from, message } => self.arrive(to, from, message),
             Event::Own { node, epoch, due } => self.come_in(node, epoch, due),
             Event::WorkDone(piece) => self.work_done(piece),
-            Event::HostTick => self.host_tick(),
-            Event::OperatorTurn => self.operator_turn(),
-            Event::Scripted(number) => self.scripted(number),
-            Event::Wear { law, node } => self.wear_out(law, node),
+            Event::SharedCpuTick => self.shared_cpu_tick(),
+            Event::OperatorTurn => self.op_generator_turn(),
+            Event::ScriptedFault(number) => self.scripted(number),
+            Event::RandomFailures { distribution, node } => self.random_failure(distribution, node),
             Event::Over(over) => self.end_fault(over),
             Event::HealAll => self.heal_all(),
             Event::Sample => {

@@ -1,6 +1,6 @@
 //! Random numbers: one stream per purpose and node, so that a draw here does not shift a draw there.
 
-use dmos_core::{Law, NodeId, Span};
+use dmos_core::{Distribution, NodeId, Span};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -18,7 +18,7 @@ pub(crate) enum Purpose {
     /// How long they are held back.
     HeldMessage = 5,
     /// When a node fails.
-    Wear = 6,
+    RandomFailures = 6,
     /// What a crash does to a node's disk.
     Crash = 7,
     /// Which appends fail.
@@ -28,47 +28,52 @@ pub(crate) enum Purpose {
     /// Whom a fault of the script hits.
     Script = 10,
     /// In which order events of the same instant happen.
-    Ties = 11,
+    SameTimeOrder = 11,
     /// How long a node is down.
     Repair = 12,
     /// Between which effects a crash comes.
     CrashPoint = 13,
 }
 
-/// The stream of one purpose and node under a run's seed, in one of the node's lives.
-pub(crate) fn stream(seed: u64, purpose: Purpose, node: NodeId, life: u32) -> ChaCha8Rng {
+/// The stream of one purpose and node under a run's seed, in one of the node's incarnations.
+pub(crate) fn stream(seed: u64, purpose: Purpose, node: NodeId, incarnation: u32) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
     key[16..24].copy_from_slice(&(node.index() as u64).to_le_bytes());
-    key[24..28].copy_from_slice(&life.to_le_bytes());
+    key[24..28].copy_from_slice(&incarnation.to_le_bytes());
     ChaCha8Rng::from_seed(key)
 }
 
-/// Draws durations by a law, for each node from its own stream.
+/// Draws durations by a distribution, for each node from its own stream.
 pub(crate) enum Sampler {
     Fixed(Span),
-    Drawn { law: Law, streams: Vec<ChaCha8Rng> },
+    Drawn { distribution: Distribution, streams: Vec<ChaCha8Rng> },
 }
 
 impl Sampler {
-    pub(crate) fn new(law: &Law, seed: u64, purpose: Purpose, nodes: impl Iterator<Item = NodeId>) -> Self {
-        Self::in_life(law, seed, purpose, nodes, 0)
-    }
-
-    /// As [`Sampler::new`], with streams of their own for each of several laws of one purpose.
-    pub(crate) fn in_life(
-        law: &Law,
+    pub(crate) fn new(
+        distribution: &Distribution,
         seed: u64,
         purpose: Purpose,
         nodes: impl Iterator<Item = NodeId>,
-        life: u32,
     ) -> Self {
-        match law {
-            Law::Fixed(span) => Self::Fixed(*span),
-            law => Self::Drawn {
-                law: law.clone(),
-                streams: nodes.map(|node| stream(seed, purpose, node, life)).collect(),
+        Self::in_life(distribution, seed, purpose, nodes, 0)
+    }
+
+    /// As [`Sampler::new`], with streams of their own for each of several distributions of one purpose.
+    pub(crate) fn in_life(
+        distribution: &Distribution,
+        seed: u64,
+        purpose: Purpose,
+        nodes: impl Iterator<Item = NodeId>,
+        incarnation: u32,
+    ) -> Self {
+        match distribution {
+            Distribution::Fixed(span) => Self::Fixed(*span),
+            distribution => Self::Drawn {
+                distribution: distribution.clone(),
+                streams: nodes.map(|node| stream(seed, purpose, node, incarnation)).collect(),
             },
         }
     }
@@ -77,23 +82,25 @@ impl Sampler {
     pub(crate) fn draw(&mut self, node: NodeId) -> Span {
         match self {
             Self::Fixed(span) => *span,
-            Self::Drawn { law, streams } => draw(law, &mut streams[node.index()]),
+            Self::Drawn { distribution, streams } => draw(distribution, &mut streams[node.index()]),
         }
     }
 }
 
-/// Draws a duration by a law. Logarithms and the like are those of `libm`, alike on every machine.
-pub(crate) fn draw(law: &Law, stream: &mut ChaCha8Rng) -> Span {
-    match law {
-        Law::Fixed(span) => *span,
-        Law::Choice(spans) => spans[stream.random_range(0..spans.len() as u64) as usize],
-        Law::Uniform(from, to) => Span::from_nanos(stream.random_range(from.as_nanos()..=to.as_nanos())),
-        Law::Exponential(mean) => times(*mean, exponential(stream)),
-        Law::Weibull { mean, shape } => {
+/// Draws a duration by a distribution. Logarithms and the like are those of `libm`, alike on every machine.
+pub(crate) fn draw(distribution: &Distribution, stream: &mut ChaCha8Rng) -> Span {
+    match distribution {
+        Distribution::Fixed(span) => *span,
+        Distribution::Choice(spans) => spans[stream.random_range(0..spans.len() as u64) as usize],
+        Distribution::Uniform(from, to) => {
+            Span::from_nanos(stream.random_range(from.as_nanos()..=to.as_nanos()))
+        }
+        Distribution::Exponential(mean) => times(*mean, exponential(stream)),
+        Distribution::Weibull { mean, shape } => {
             let scale = 1.0 / libm::tgamma(1.0 + 1.0 / shape);
             times(*mean, scale * libm::pow(exponential(stream), 1.0 / shape))
         }
-        Law::LogNormal { mean, sigma } => {
+        Distribution::LogNormal { mean, sigma } => {
             times(*mean, libm::exp(sigma * normal(stream) - sigma * sigma / 2.0))
         }
     }
@@ -119,9 +126,9 @@ fn times(span: Span, factor: f64) -> Span {
     Span::from_nanos((span.as_nanos() as f64 * factor) as u64)
 }
 
-/// A node's pause before its heartbeats in one of its lives: anything from zero up to `period`.
-pub(crate) fn phase(seed: u64, node: NodeId, life: u32, period: Span) -> Span {
-    let mut stream = stream(seed, Purpose::Phase, node, life);
+/// A node's pause before its heartbeats in one of its incarnations: anything from zero up to `period`.
+pub(crate) fn phase(seed: u64, node: NodeId, incarnation: u32, period: Span) -> Span {
+    let mut stream = stream(seed, Purpose::Phase, node, incarnation);
     Span::from_nanos(stream.random_range(0..period.as_nanos().max(1)))
 }
 
@@ -142,21 +149,26 @@ mod tests {
     #[test]
     fn laws_have_their_means_and_spreads() {
         let mean = Span::from_secs(100);
-        let laws = [
-            (Law::Exponential(mean), 100.0),
-            (Law::Weibull { mean, shape: 2.0 }, 52.3),
-            (Law::Weibull { mean, shape: 0.7 }, 146.2),
-            (Law::LogNormal { mean, sigma: 0.5 }, 53.3),
-            (Law::Uniform(Span::ZERO, mean * 2), 57.7),
+        let distributions = [
+            (Distribution::Exponential(mean), 100.0),
+            (Distribution::Weibull { mean, shape: 2.0 }, 52.3),
+            (Distribution::Weibull { mean, shape: 0.7 }, 146.2),
+            (Distribution::LogNormal { mean, sigma: 0.5 }, 53.3),
+            (Distribution::Uniform(Span::ZERO, mean * 2), 57.7),
         ];
-        for (law, deviation) in laws {
-            let mut stream = stream(7, Purpose::Wear, NodeId::new(0), 0);
-            let drawn: Vec<f64> = (0..40_000).map(|_| draw(&law, &mut stream).as_secs_f64()).collect();
+        for (distribution, deviation) in distributions {
+            let mut stream = stream(7, Purpose::RandomFailures, NodeId::new(0), 0);
+            let drawn: Vec<f64> =
+                (0..40_000).map(|_| draw(&distribution, &mut stream).as_secs_f64()).collect();
             let average = drawn.iter().sum::<f64>() / drawn.len() as f64;
             let variance = drawn.iter().map(|x| (x - average).powi(2)).sum::<f64>() / drawn.len() as f64;
-            assert!((average - 100.0).abs() < 3.0, "{law:?}: {average}");
-            assert!((variance.sqrt() / deviation - 1.0).abs() < 0.05, "{law:?}: {}", variance.sqrt());
-            assert_eq!(law.mean(), mean);
+            assert!((average - 100.0).abs() < 3.0, "{distribution:?}: {average}");
+            assert!(
+                (variance.sqrt() / deviation - 1.0).abs() < 0.05,
+                "{distribution:?}: {}",
+                variance.sqrt()
+            );
+            assert_eq!(distribution.mean(), mean);
         }
     }
 

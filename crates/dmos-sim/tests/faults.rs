@@ -19,7 +19,7 @@ fn chain(lines: &str) -> Scenario {
 #[track_caller]
 fn run(lines: &str) -> RunRecord {
     let record = dmos_sim::run(&chain(lines));
-    assert!(record.is_clean(), "{:#?}", record.findings);
+    assert!(record.is_clean(), "{:#?}", record.violations);
     record
 }
 
@@ -42,7 +42,7 @@ fn cycles(record: &RunRecord, node: usize) -> u64 {
 
 fn finals_after(record: &RunRecord, second: u64) -> u64 {
     let at = |sample: &&dmos_core::record::Sample| sample.at.as_secs_f64() >= second as f64;
-    total(record, Metric::FinalBatchesMade) - record.series.iter().find(at).expect("a sample").final_made
+    total(record, Metric::FinishedGoodsMade) - record.series.iter().find(at).expect("a sample").finished
 }
 
 const FIN: usize = 5;
@@ -82,8 +82,8 @@ fn conditions_come_about_for_the_nth_time() {
 fn targets_are_found_when_the_fault_happens() {
     let record = run(&script(
         "{at: 60s, crash: {item: a}, for: 10s}, {at: 100s, crash: {producer_of: b}, for: 10s}, \
-         {at: 140s, crash: {role: busiest}, for: 10s}, {at: 180s, crash: {role: anyone}, for: 10s}, \
-         {at: 200s, recover: {role: anyone}}",
+         {at: 140s, crash: {role: busiest}, for: 10s}, {at: 180s, crash: {role: any}, for: 10s}, \
+         {at: 200s, recover: {role: any}}",
     ));
     let hit = |second: u64| -> Vec<usize> {
         let at = Time::from_nanos(second * 1_000_000_000);
@@ -129,19 +129,22 @@ fn a_cut_is_one_way_and_a_split_is_not() {
     };
     let (fin, b) = heard("");
     // b-1 and fin are neighbours in the flow; each hears fewer when the other's messages are cut off.
-    let (fin_cut, b_cut) = heard("{at: 60s, cut: {from: [b-1], to: [fin]}, for: 12s}");
+    let (fin_cut, b_cut) = heard("{at: 60s, one_way_partition: {from: [b-1], to: [fin]}, for: 12s}");
     assert!(fin_cut < fin && b_cut == b, "{fin_cut} of {fin}, {b_cut} of {b}");
-    let (fin_split, b_split) = heard("{at: 60s, split: [[b-1], [fin]], for: 12s}");
+    let (fin_split, b_split) = heard("{at: 60s, partition: [[b-1], [fin]], for: 12s}");
     assert!(fin_split < fin && b_split < b, "{fin_split} of {fin}, {b_split} of {b}");
-    let healed = run(&script("{at: 60s, split: [[b-1], [fin]]}, {at: 62s, heal: cuts}"));
-    assert_eq!((count(&healed, FaultKind::Cut), count(&healed, FaultKind::Heal)), ((1, 1), (1, 1)));
-    assert_eq!(count(&run(&script("{at: 60s, cut: {from: [a-2], to: [b-2]}}")), FaultKind::Cut), (1, 0));
+    let healed = run(&script("{at: 60s, partition: [[b-1], [fin]]}, {at: 62s, heal: partitions}"));
+    assert_eq!((count(&healed, FaultKind::Partition), count(&healed, FaultKind::Heal)), ((1, 1), (1, 1)));
+    assert_eq!(
+        count(&run(&script("{at: 60s, one_way_partition: {from: [a-2], to: [b-2]}}")), FaultKind::Partition),
+        (1, 0)
+    );
 }
 
 #[test]
 fn a_leader_that_is_cut_off_is_replaced_and_comes_back() {
     let others = "start, a-1, a-2, b-1, b-2";
-    let record = run(&script(&format!("{{at: 60s, split: [[fin], [{others}]], for: 60s}}")));
+    let record = run(&script(&format!("{{at: 60s, partition: [[fin], [{others}]], for: 60s}}")));
     assert!(record.plans.iter().any(|plan| plan.by.index() != FIN));
     assert!(finals_after(&record, 200) > 20, "fin makes again");
 }
@@ -149,7 +152,7 @@ fn a_leader_that_is_cut_off_is_replaced_and_comes_back() {
 #[test]
 fn messages_are_lost_doubled_and_held_back_in_their_shares() {
     let record = run(
-        "faults: {messages: {loss: 0.1, duplication: 0.05, reordering: 0.2, held_for: {uniform: [0s, 1s]}}}",
+        "faults: {messages: {loss: 0.1, duplication: 0.05, reordering: 0.2, delay: {uniform: [0s, 1s]}}}",
     );
     let sent = total(&record, Metric::SentMessages) as f64;
     for (kind, share) in
@@ -158,7 +161,7 @@ fn messages_are_lost_doubled_and_held_back_in_their_shares() {
         let found = count(&record, kind).0 as f64 / sent;
         assert!((found / share - 1.0).abs() < 0.15, "{kind:?}: {found}");
     }
-    assert!(total(&record, Metric::FinalBatchesMade) > 50, "it produces all the same");
+    assert!(total(&record, Metric::FinishedGoodsMade) > 50, "it produces all the same");
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn a_node_stops_rather_than_go_on_without_its_log() {
     assert_eq!(count(&record, FaultKind::FailedAppend), (1, 1));
     assert!(record.faults.iter().any(|fault| fault.kind == FaultKind::Recover));
     assert!(cycles(&record, FIN) <= 251, "{}", cycles(&record, FIN));
-    let drawn = run("faults: {disks: {append_fails: 0.01, repaired_after: 2s}}");
+    let drawn = run("faults: {disks: {append_failure: 0.01, repair_time: 2s}}");
     let (failed, effective) = count(&drawn, FaultKind::FailedAppend);
     assert!(failed > 10 && failed == effective, "{failed}");
 }
@@ -184,41 +187,41 @@ fn a_node_stops_rather_than_go_on_without_its_log() {
 /// What a crash takes before it is durable was never made, whoever counts.
 #[test]
 fn what_was_never_durable_does_not_count_as_made() {
-    for disks in ["{append_fails: 0.2, repaired_after: 1s}", "{lose_unsynced: true, torn: true}"] {
-        let wear = "wear: [{nodes: all, fails_after: {exponential: 8s}, back_after: 1s, how: crash_midway}]";
-        let record = run(&format!("faults: {{{wear}, disks: {disks}}}"));
+    for disks in ["{append_failure: 0.2, repair_time: 1s}", "{lose_unsynced: true, torn: true}"] {
+        let random_failures = "random_failures: [{nodes: all, time_to_failure: {exponential: 8s}, time_to_repair: 1s, how: crash_midway}]";
+        let record = run(&format!("faults: {{{random_failures}, disks: {disks}}}"));
         let made = total(&record, Metric::SuccessfulManufactureCycles);
-        assert_eq!(made, record.goods.made, "each making yields one batch");
+        assert_eq!(made, record.material.made, "each making yields one batch");
         let last = record.series.last().expect("a sample");
-        assert_eq!((last.made, last.final_made), (made, total(&record, Metric::FinalBatchesMade)));
+        assert_eq!((last.made, last.finished), (made, total(&record, Metric::FinishedGoodsMade)));
         let inputs = made - record.nodes[0].get(Metric::SuccessfulManufactureCycles);
-        assert_eq!(inputs, record.goods.consumed, "and uses up one, but for the source's");
+        assert_eq!(inputs, record.material.consumed, "and uses up one, but for the source's");
     }
 }
 
 #[test]
 fn crashes_in_the_middle_of_an_input_tear_the_log() {
-    let wear = "wear: [{nodes: all, fails_after: {exponential: 20s}, back_after: 1s, how: crash_midway}]";
-    let record = run(&format!("faults: {{{wear}, disks: {{lose_unsynced: true, torn: true}}}}"));
+    let random_failures = "random_failures: [{nodes: all, time_to_failure: {exponential: 20s}, time_to_repair: 1s, how: crash_midway}]";
+    let record = run(&format!("faults: {{{random_failures}, disks: {{lose_unsynced: true, torn: true}}}}"));
     let (crashes, effective) = count(&record, FaultKind::CrashMidway);
     assert!(crashes > 50 && effective > crashes / 2, "{effective} of {crashes}");
     assert!(count(&record, FaultKind::TornAppend).1 > 0);
     let reached = |property| record.reached.iter().any(|(found, _)| *found == property);
-    assert!(reached(Property::TornAppendFound) && reached(Property::PromiseRepeated));
-    assert!(total(&record, Metric::FinalBatchesMade) > 20, "it produces all the same");
+    assert!(reached(Property::TornAppendFound) && reached(Property::ShipmentResumed));
+    assert!(total(&record, Metric::FinishedGoodsMade) > 20, "it produces all the same");
 }
 
 #[test]
 fn scrap_is_counted_and_nothing_is_lost() {
-    let lines = "faults: {goods: {stock: scrapped, dock: scrapped, finished: scrapped}, script: [{at: 100s, crash: {item: a}, for: 5s}, {at: 150s, crash: fin, for: 5s}, {at: 290s, crash: start}]}";
+    let lines = "faults: {material: {outbound: scrapped, inbound: scrapped, finished: scrapped}, script: [{at: 100s, crash: {item: a}, for: 5s}, {at: 150s, crash: fin, for: 5s}, {at: 290s, crash: start}]}";
     let record = run(lines);
-    let goods = &record.goods;
-    assert!(goods.scrapped > 30, "{goods:?}");
+    let material = &record.material;
+    assert!(material.scrapped > 30, "{material:?}");
     assert_eq!(
-        goods.made,
-        goods.in_stock + goods.under_way + goods.received + goods.consumed + goods.scrapped
+        material.made,
+        material.in_stock + material.in_transit + material.received + material.consumed + material.scrapped
     );
-    assert!(total(&record, Metric::BatchesScrapped) < goods.scrapped, "what `start` had is gone as well");
+    assert!(total(&record, Metric::BatchesScrapped) < material.scrapped, "what `start` had is gone as well");
 }
 
 #[test]
@@ -244,7 +247,7 @@ fn nodes_join_and_retire_while_all_runs() {
 #[test]
 fn all_is_healed_but_what_is_down_for_good() {
     let entries = "{at: 10s, crash: a-1}, {at: 20s, crash: b-1, for: 1h}, {at: 30s, freeze: start, for: 1h}, \
-         {at: 40s, split: [[fin], [b-1, b-2]]}, {at: 250s, crash: start}";
+         {at: 40s, partition: [[fin], [b-1, b-2]]}, {at: 250s, crash: start}";
     let record = run(&format!("faults: {{heal_at: 100s, script: [{entries}]}}"));
     let recovered: Vec<_> = record
         .faults
@@ -260,9 +263,9 @@ fn all_is_healed_but_what_is_down_for_good() {
 /// Two strategies on the same seed meet the same faults, whatever they do themselves.
 #[test]
 fn faults_do_not_hang_on_the_strategy() {
-    let wear = "faults: {wear: [{nodes: all, fails_after: {weibull: {mean: 60s, shape: 1.5}}, back_after: {log_normal: {mean: 10s, sigma: 1}}}]}";
+    let random_failures = "faults: {random_failures: [{nodes: all, time_to_failure: {weibull: {mean: 60s, shape: 1.5}}, time_to_repair: {log_normal: {mean: 10s, sigma: 1}}}]}";
     let faults = |leader: &str| {
-        let record = dmos_sim::run(&chain(&format!("{wear}\nleader: {leader}")));
+        let record = dmos_sim::run(&chain(&format!("{random_failures}\nleader: {leader}")));
         (record.faults, record.nodes)
     };
     let ((bully, bully_nodes), (writer, writer_nodes)) = (faults("bully"), faults("last-writer"));
@@ -273,7 +276,9 @@ fn faults_do_not_hang_on_the_strategy() {
 
 #[test]
 fn ties_are_shuffled_by_the_seed() {
-    let run = |seed: u64, ties: &str| dmos_sim::run(&Scenario { seed, ..chain(&format!("ties: {ties}")) });
+    let run = |seed: u64, same_time_order: &str| {
+        dmos_sim::run(&Scenario { seed, ..chain(&format!("same_time_order: {same_time_order}")) })
+    };
     assert_eq!(run(1, "shuffled"), run(1, "shuffled"));
     assert_ne!(run(1, "shuffled"), run(2, "shuffled"));
     assert_ne!(run(1, "shuffled"), run(1, "scheduled"));
@@ -282,9 +287,9 @@ fn ties_are_shuffled_by_the_seed() {
 
 #[test]
 fn a_run_is_the_same_when_it_is_run_again() {
-    let (record, trace) = dmos_sim::run_twice(&chain("ties: shuffled")).expect("the same");
+    let (record, trace) = dmos_sim::run_twice(&chain("same_time_order: shuffled")).expect("the same");
     assert_eq!(trace.len() as u64, record.events);
-    let (_, other) = dmos_sim::run_twice(&chain("ties: scheduled")).expect("the same");
+    let (_, other) = dmos_sim::run_twice(&chain("same_time_order: scheduled")).expect("the same");
     assert_ne!(trace.hash(), other.hash());
 }
 
@@ -320,12 +325,12 @@ fn who_was_down_who_led_and_who_was_struck_is_on_record() {
     assert_eq!(down, [(1, 60.0, Some(160.0)), (FIN, 200.0, Some(205.0)), (4, 250.0, None)]);
     let worked: Vec<_> = record.outages.iter().map(|outage| outage.worked).collect();
     assert_eq!(worked, [true, true, false], "the second b is a spare");
-    let struck: Vec<_> = record.strikes.iter().map(|strike| strike.node.index()).collect();
+    let struck: Vec<_> = record.removals.iter().map(|strike| strike.node.index()).collect();
     assert_eq!(struck, [1], "nobody watches a spare, and five seconds are no death");
-    assert!(record.strikes[0].at.as_secs_f64() > 60.0);
-    assert_eq!(record.offices.len(), 1);
+    assert!(record.removals[0].at.as_secs_f64() > 60.0);
+    assert_eq!(record.leadership_changes.len(), 1);
     let changed: Vec<_> = record.plans.iter().filter_map(|plan| plan.changed).collect();
     assert_eq!(changed.first(), Some(&3), "the first plan is all new");
     assert!(changed[1..].iter().all(|&changed| changed % 2 == 0 && changed <= 6), "{changed:?}");
-    assert!(record.goods.stranded < record.goods.made);
+    assert!(record.material.stranded < record.material.made);
 }

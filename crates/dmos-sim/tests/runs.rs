@@ -42,7 +42,7 @@ fn under_the_default_protocol_no_batch_is_lost_or_used_twice() {
         let scenario = load(name, &["duration=5min"]);
         for seed in 1..=5 {
             let record = with_seed(&scenario, seed);
-            assert!(record.is_clean(), "{name}, seed {seed}: {:#?}", record.findings);
+            assert!(record.is_clean(), "{name}, seed {seed}: {:#?}", record.violations);
             assert!(total(&record, Metric::SuccessfulManufactureCycles) > 0, "{name}, seed {seed}");
         }
     }
@@ -52,14 +52,14 @@ fn under_the_default_protocol_no_batch_is_lost_or_used_twice() {
 fn the_prototypes_networks_run_on_the_default_protocol_as_well() {
     for name in ["small-low-failure", "med-low-fail"] {
         let faults =
-            "faults={operator: {seed: 0, failures: 1/min, recoveries: 1/min, leader_can_fail: true}}";
+            "faults={op_generator: {seed: 0, failures: 1/min, recoveries: 1/min, leader_can_fail: true}}";
         let settings = ["protocol={}", "leader=bully", "flow=memoized", faults];
         let scenario = load(&format!("seed/{name}"), &settings);
         for seed in 1..=10 {
             let record = with_seed(&scenario, seed);
-            assert!(record.is_clean(), "{name}, seed {seed}: {:#?}", record.findings);
+            assert!(record.is_clean(), "{name}, seed {seed}: {:#?}", record.violations);
             assert!(record.faults.len() > 5, "{name}, seed {seed}: hardly anything failed");
-            assert!(total(&record, Metric::FinalBatchesMade) > 0, "{name}, seed {seed}");
+            assert!(total(&record, Metric::FinishedGoodsMade) > 0, "{name}, seed {seed}");
         }
     }
 }
@@ -87,12 +87,12 @@ fn the_shared_host_collapses_and_idle_machines_do_not() {
         let emptied = record
             .plans
             .iter()
-            .any(|plan| plan.in_force && plan.edges.is_none() && plan.at.as_secs_f64() < 120.0);
+            .any(|plan| plan.active && plan.edges.is_none() && plan.at.as_secs_f64() < 120.0);
         let others = record.nodes[1..].iter().map(|node| node.get(Metric::SuccessfulManufactureCycles)).max();
         collapsed += usize::from(reports > 0 && emptied && others < Some(30));
     }
     assert!(collapsed >= 18, "{collapsed} of 20 collapsed");
-    let idle = with_seed(&load("seed/med-large-no-fail", &["work.host=null"]), 1);
+    let idle = with_seed(&load("seed/med-large-no-fail", &["work.shared_cpu=null"]), 1);
     assert_eq!(total(&idle, Metric::InformLeaderOfDeathReqReceived), 0);
     let ours = load("seed/med-large-no-fail", &["work={}", "protocol={}", "leader=bully"]);
     let record = with_seed(&ours, 1);
@@ -104,7 +104,7 @@ fn the_shared_host_collapses_and_idle_machines_do_not() {
 #[test]
 fn the_exhaustive_plan_stalls_the_largest_network() {
     let record = dmos_sim::run(&load("seed/large-no-fail", &[]));
-    let first = record.plans.iter().find(|plan| plan.in_force).expect("the plan gets ready");
+    let first = record.plans.iter().find(|plan| plan.active).expect("the plan gets ready");
     assert!((first.took.as_secs_f64() / 482.0 - 1.0).abs() < 0.05, "{}", first.took);
     let cycles = total(&record, Metric::TotalManufactureCycles) / record.nodes.len() as u64;
     assert!(cycles < 300, "{cycles} cycles per node");
@@ -129,7 +129,7 @@ fn the_operator_kills_when_and_whom_the_prototype_killed() {
 #[test]
 fn a_factory_outlives_its_leader() {
     let text = "
-network: {plant: door-factory}
+network: {named: door-factory}
 duration: 5min
 flow: {name: memoized, stand_ins: false}
 candidates: 3
@@ -140,13 +140,13 @@ faults:
     - {at: 150s, recover: finished_door}
 ";
     let record = dmos_sim::run(&parse(text));
-    assert!(record.is_clean(), "{:#?}", record.findings);
+    assert!(record.is_clean(), "{:#?}", record.violations);
     let planners: Vec<_> = record.plans.iter().map(|plan| plan.by.index()).collect();
     let (first, last) = (planners[0], planners[planners.len() - 1]);
     assert_eq!((first, last), (23, 23), "the highest candidate leads, and again after its return");
     assert!(planners.iter().any(|&planner| planner != 23), "another leads meanwhile: {planners:?}");
     let made_at = |second: u64| {
-        record.series.iter().find(|s| s.at.as_secs_f64() >= second as f64).expect("a sample").final_made
+        record.series.iter().find(|s| s.at.as_secs_f64() >= second as f64).expect("a sample").finished
     };
     assert!(made_at(290) > made_at(180), "doors are made again");
 }
@@ -156,8 +156,10 @@ fn random_scenarios() -> impl Strategy<Value = String> {
     let fault = (1_u32..240, any::<bool>(), 0_u32..64);
     let faults = proptest::collection::vec(fault, 0..12);
     let delays = prop_oneof![Just("1ms"), Just("{uniform: [1ms, 2s]}"), Just("{uniform: [0s, 10ms]}")];
-    let work =
-        prop_oneof![Just("{}"), Just("{cycle: 20ms, message: 2ms, planning_step: 10us, host: {cores: 2}}")];
+    let work = prop_oneof![
+        Just("{}"),
+        Just("{cycle: 20ms, message: 2ms, planning_step: 10us, shared_cpu: {cores: 2}}")
+    ];
     (4_u32..9, 1_u32..4, 0_u64..20, faults, delays, work, 0_u64..1000).prop_map(
         |(types, per_type, network_seed, faults, message, work, seed)| {
             let nodes = (types - 2) * per_type + 2;
@@ -180,12 +182,12 @@ fn random_scenarios() -> impl Strategy<Value = String> {
 /// A `protocol:` section of random choices, the prototype's among them.
 fn random_protocols() -> impl Strategy<Value = String> {
     let choices = [
-        ["knowledge: messages", "knowledge: board"],
-        ["dock: concurrent", "dock: blocking"],
+        ["dissemination: messages", "dissemination: blackboard"],
+        ["receiving: concurrent", "receiving: blocking"],
         ["requests: until_answered", "requests: every_cycle"],
-        ["deaths: once_per_death", "deaths: every_report"],
-        ["planning: beside_messages", "planning: holds_messages"],
-        ["readmission: on_return", "readmission: never"],
+        ["failure_reports: once_per_failure", "failure_reports: every_report"],
+        ["planning: concurrent", "planning: blocking"],
+        ["rejoin: on_return", "rejoin: never"],
         ["log: separate", "log: mixed_up"],
         ["recovery: exact", "recovery: replay"],
         ["mailbox: lost_in_crash", "mailbox: survives_crash"],
@@ -203,7 +205,7 @@ fn random_protocols() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Quirks lose goods; no combination of them may stop the simulator, or make it depend on chance.
+    /// Quirks lose material; no combination of them may stop the simulator, or make it depend on chance.
     #[test]
     fn every_combination_of_quirks_runs(
         text in random_scenarios(),
@@ -217,7 +219,7 @@ proptest! {
     #[test]
     fn goods_are_conserved_whatever_crashes(text in random_scenarios()) {
         let record = dmos_sim::run(&parse(&text));
-        prop_assert!(record.is_clean(), "{}\n{:#?}", text, record.findings);
+        prop_assert!(record.is_clean(), "{}\n{:#?}", text, record.violations);
     }
 }
 
@@ -234,8 +236,8 @@ fn chain(lines: &str) -> Scenario {
     parse(&format!("network: {{nodes: [{nodes}]}}\nduration: 10min\n{lines}\n"))
 }
 
-fn final_batches(scenario: &Scenario) -> u64 {
-    total(&dmos_sim::run(scenario), Metric::FinalBatchesMade)
+fn finished_goods(scenario: &Scenario) -> u64 {
+    total(&dmos_sim::run(scenario), Metric::FinishedGoodsMade)
 }
 
 /// The nodes remember a leader of a later term than the only candidate that is left knows of.
@@ -250,7 +252,7 @@ faults:
     - {at: 61s, recover: a-2}
     - {at: 80s, crash: a-2}
     - {at: 90s, recover: fin}";
-    let made = final_batches(&chain(script));
+    let made = finished_goods(&chain(script));
     assert!(made > 200, "{made} final batches");
 }
 
@@ -271,16 +273,15 @@ faults:
     - {{at: {gone:.1}s, crash: fin}}
     - {{at: 200s, crash: a-1}}"
         );
-        let made = final_batches(&parse(&script));
+        let made = finished_goods(&parse(&script));
         assert!(made > 200, "back at {back}: {made} final batches");
     }
 }
 
 #[test]
 fn parts_that_wait_for_a_blocking_dock_are_offered_again() {
-    let lines =
-        "leader: {name: last-writer, last: b-1}\ndelays: {between_starts: 4s}\nprotocol: {dock: blocking}";
-    let made = final_batches(&chain(lines));
+    let lines = "leader: {name: last-writer, last: b-1}\ndelays: {between_starts: 4s}\nprotocol: {receiving: blocking}";
+    let made = finished_goods(&chain(lines));
     assert!(made > 150, "{made} final batches");
 }
 
@@ -289,7 +290,7 @@ fn a_node_that_is_struck_by_mistake_is_planned_with_again() {
     let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: fin, needs: [a]}";
     for tenths in (410..=480).step_by(5) {
         let (down, up) = (f64::from(tenths) / 10.0, f64::from(tenths) / 10.0 + 1.0);
-        let made = final_batches(&parse(&format!(
+        let made = finished_goods(&parse(&format!(
             "network: {{nodes: [{nodes}]}}\nduration: 400s\ncandidates: 1\nprotocol: {{neighbours_every: 10}}\nfaults:\n  script:
     - {{at: 5s, crash: a-1}}
     - {{at: 40s, recover: a-1}}
@@ -303,13 +304,13 @@ fn a_node_that_is_struck_by_mistake_is_planned_with_again() {
 
 #[test]
 fn a_last_writer_that_is_no_candidate_is_replaced_by_one() {
-    assert!(final_batches(&chain("leader: {name: last-writer, last: start}\ncandidates: 2")) > 200);
+    assert!(finished_goods(&chain("leader: {name: last-writer, last: start}\ncandidates: 2")) > 200);
 }
 
 #[test]
 fn a_making_of_more_than_the_stock_limit_is_made() {
     let text = "network: {nodes: [{makes: {bolt: 20}}, {makes: box, needs: {bolt: 5}}]}\nduration: 60s";
-    assert!(final_batches(&parse(text)) > 20);
+    assert!(finished_goods(&parse(text)) > 20);
 }
 
 #[test]
@@ -317,7 +318,7 @@ fn an_idle_host_does_not_spin_after_a_crash() {
     let text = "
 network: {nodes: [{makes: start}, {makes: fin, needs: [start]}]}
 duration: 20s
-work: {cycle: 47ms, host: {cores: 1}}
+work: {cycle: 47ms, shared_cpu: {cores: 1}}
 delays: {between_starts: 500ms}
 faults:
   script:
@@ -332,15 +333,15 @@ fn the_series_ends_with_the_run() {
     let record = dmos_sim::run(&chain("sample_every: 7s"));
     let last = record.series.last().expect("samples");
     assert_eq!(last.at.as_secs_f64(), 600.0);
-    assert_eq!(last.final_made, total(&record, Metric::FinalBatchesMade));
+    assert_eq!(last.finished, total(&record, Metric::FinishedGoodsMade));
 }
 
 /// What a comparison rests on: the same seed gives every strategy the same faults, however much it plans, sends
 /// or draws.
 #[test]
 fn a_strategy_does_not_change_anothers_faults() {
-    let disasters = "faults={wear: [{nodes: all, fails_after: {exponential: 5min}, back_after: {uniform: [20s, 2min]}}], \
-                     script: [{at: 3min, crash: {role: anyone}, for: 1min}]}";
+    let disasters = "faults={random_failures: [{nodes: all, time_to_failure: {exponential: 5min}, time_to_repair: {uniform: [20s, 2min]}}], \
+                     script: [{at: 3min, crash: {role: any}, for: 1min}]}";
     let outages = |flow: &str, leader: &str, seed| {
         let settings = [disasters, &format!("flow={flow}"), &format!("leader={leader}")];
         let record = with_seed(&load("two-ways", &settings), seed);

@@ -2,12 +2,12 @@
 
 use dmos_conformance::networks::{drawn, drawn_alive, drawn_node, layered};
 use dmos_core::network::Names;
-use dmos_core::strategy::{Change, FlowStrategy, Meter, Pace, PlanRequest, StrategyCall};
+use dmos_core::strategy::{Change, FlowStrategy, MeanDurations, Meter, PlanRequest, StrategyCall};
 use dmos_core::{
     Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Registry, Requirement, Share, Span,
     SupplyEdge,
 };
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 use dmos_strategies as _;
 
 const BUDGET: u64 = 1_000_000_000;
@@ -29,8 +29,8 @@ fn plan(call: &str, network: &Network, alive: &NodeSet) -> Planned {
 /// A plan where transits take so long, and a cycle a second.
 fn plan_with_transits(call: &str, network: &Network, alive: &NodeSet, transit: Span) -> Planned {
     let (mut planner, mut meter) = (planner(call, network), Meter::new(BUDGET));
-    let pace = Pace { transit, ..Pace::default() };
-    let request = PlanRequest { pace, ..PlanRequest::first(network, alive) };
+    let mean_durations = MeanDurations { transit, ..MeanDurations::default() };
+    let request = PlanRequest { mean_durations, ..PlanRequest::first(network, alive) };
     let flow = planner.plan(&request, &mut meter).ok()?;
     Some((flow, planner, meter))
 }
@@ -42,20 +42,20 @@ fn networks(count: u64) -> impl Iterator<Item = (Network, NodeSet)> {
         let alive = drawn_alive(&network, number);
         (network, alive)
     });
-    drawn.filter(|(network, alive)| Makers::of(network, alive).finals(network).is_ok())
+    drawn.filter(|(network, alive)| Feasibility::of(network, alive).finals(network).is_ok())
 }
 
-/// Every way to choose one maker for each item that can be made.
-fn choices(network: &Network, makers: &Makers) -> Vec<Vec<Option<NodeId>>> {
+/// Every way to choose one producer for each item that can be made.
+fn choices(network: &Network, producers: &Feasibility) -> Vec<Vec<Option<NodeId>>> {
     let mut all = vec![vec![None; network.item_count()]];
-    for item in network.items().filter(|&item| makers.can_make(item)) {
+    for item in network.items().filter(|&item| producers.can_make(item)) {
         let with = |choice: &Vec<Option<NodeId>>| {
-            let with = |&maker: &NodeId| {
+            let with = |&producer: &NodeId| {
                 let mut choice = choice.clone();
-                choice[item.index()] = Some(maker);
+                choice[item.index()] = Some(producer);
                 choice
             };
-            makers.of_item(item).iter().map(with).collect::<Vec<_>>()
+            producers.of_item(item).iter().map(with).collect::<Vec<_>>()
         };
         all = all.iter().flat_map(with).collect();
         if all.len() > 20_000 {
@@ -71,22 +71,27 @@ fn tree_cost(network: &Network, choice: &[Option<NodeId>], item: ItemId) -> f64 
     let supplies = network.requirements(node).iter();
     let supplies = supplies
         .map(|required| f64::from(required.quantity) * (1.0 + tree_cost(network, choice, required.item)));
-    (f64::from(network.cost(node)) + supplies.sum::<f64>()) / f64::from(network.quantity_made(node))
+    (f64::from(network.cost(node)) + supplies.sum::<f64>()) / f64::from(network.yield_per_run(node))
 }
 
 fn flow_of(network: &Network, choice: &[Option<NodeId>], finals: &[ItemId]) -> Flow {
-    let maker = |item: ItemId| choice[item.index()].expect("it can be made");
-    Flow::back_from(network, finals.iter().map(|&item| maker(item)).collect(), |_, item| maker(item))
+    let producer = |item: ItemId| choice[item.index()].expect("it can be made");
+    Flow::upstream_of(network, finals.iter().map(|&item| producer(item)).collect(), |_, item| producer(item))
 }
 
-/// What a flow costs if each node and each edge is paid for once. Makers out of nothing stand in no edge.
-fn shared_cost(network: &Network, flow: &Flow, makers: &Makers, finals: &[ItemId]) -> u64 {
-    let nodes: u64 = flow.working().iter().map(|&node| u64::from(network.cost(node))).sum();
-    let alone = finals.iter().filter(|&&item| !makers.of_item(item).iter().any(|&node| flow.works(node)));
+/// What a flow costs if each node and each edge is paid for once. Feasibility out of nothing stand in no edge.
+fn shared_cost(network: &Network, flow: &Flow, producers: &Feasibility, finals: &[ItemId]) -> u64 {
+    let nodes: u64 = flow.assigned_nodes().iter().map(|&node| u64::from(network.cost(node))).sum();
+    let alone =
+        finals.iter().filter(|&&item| !producers.of_item(item).iter().any(|&node| flow.is_assigned(node)));
     let alone: u64 = alone
         .map(|&item| {
-            let makers = makers.of_item(item).iter().filter(|&&node| network.requirements(node).is_empty());
-            makers.map(|&node| u64::from(network.cost(node))).min().expect("somebody makes it out of nothing")
+            let producers =
+                producers.of_item(item).iter().filter(|&&node| network.requirements(node).is_empty());
+            producers
+                .map(|&node| u64::from(network.cost(node)))
+                .min()
+                .expect("somebody makes it out of nothing")
         })
         .sum();
     nodes + alone + flow.edges().len() as u64
@@ -96,14 +101,15 @@ fn shared_cost(network: &Network, flow: &Flow, makers: &Makers, finals: &[ItemId
 fn least_cost_is_the_least_of_all_trees() {
     let mut tried = 0;
     for (network, alive) in networks(400) {
-        let makers = Makers::of(&network, &alive);
+        let producers = Feasibility::of(&network, &alive);
         let (flow, planner, _) = plan("least-cost", &network, &alive).expect("there is a flow");
-        let choices = choices(&network, &makers);
-        for &item in makers.finals(&network).expect("some").iter().filter(|_| !choices.is_empty()) {
+        let choices = choices(&network, &producers);
+        for &item in producers.finals(&network).expect("some").iter().filter(|_| !choices.is_empty()) {
             let least =
                 choices.iter().map(|choice| tree_cost(&network, choice, item)).fold(f64::INFINITY, f64::min);
-            let maker = makers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
-            let found = maker.fold(f64::INFINITY, f64::min);
+            let producer =
+                producers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
+            let found = producer.fold(f64::INFINITY, f64::min);
             assert!((found - least).abs() <= 1e-9 * least, "{found} for {least}");
             tried += 1;
         }
@@ -116,19 +122,22 @@ fn least_cost_is_the_least_of_all_trees() {
 fn least_cost_shared_is_the_least_of_all_plans_and_says_so() {
     let (mut best, mut cheaper_than_tree) = (0, 0);
     for (network, alive) in networks(400) {
-        let makers = Makers::of(&network, &alive);
-        let finals = makers.finals(&network).expect("some");
-        let choices = choices(&network, &makers);
+        let producers = Feasibility::of(&network, &alive);
+        let finals = producers.finals(&network).expect("some");
+        let choices = choices(&network, &producers);
         let flows = choices.iter().map(|choice| flow_of(&network, choice, &finals));
-        let Some(least) = flows.map(|flow| shared_cost(&network, &flow, &makers, &finals)).min() else {
+        let Some(least) = flows.map(|flow| shared_cost(&network, &flow, &producers, &finals)).min() else {
             continue;
         };
         let (flow, _, meter) = plan("least-cost-shared", &network, &alive).expect("there is a flow");
         assert_eq!(meter.counter("is_best"), 1);
-        assert_eq!((shared_cost(&network, &flow, &makers, &finals), meter.counter("cost")), (least, least));
+        assert_eq!(
+            (shared_cost(&network, &flow, &producers, &finals), meter.counter("cost")),
+            (least, least)
+        );
         let (hasty, _, meter) =
             plan("least-cost-shared:effort=0", &network, &alive).expect("there is a flow");
-        assert!(shared_cost(&network, &hasty, &makers, &finals) >= least);
+        assert!(shared_cost(&network, &hasty, &producers, &finals) >= least);
         assert!(meter.counter("is_best") == 0 || meter.counter("cost") == least);
         best += 1;
         cheaper_than_tree += u64::from(meter.counter("cost_at_first") > least);
@@ -151,16 +160,16 @@ fn shortest_lead_time_is_the_shortest() {
         let (mut supplied, mut interval) = (0.0_f64, making);
         for required in network.requirements(node) {
             let (last, next) = ready(network, choice, required.item, required.quantity);
-            let yields = network.quantity_made(choice(required.item, required.quantity));
+            let yields = network.yield_per_run(choice(required.item, required.quantity));
             supplied = supplied.max(last + 1.0);
             interval = interval.max(f64::from(required.quantity) * next / f64::from(yields));
         }
-        let makings = f64::from(batches.div_ceil(network.quantity_made(node)));
+        let makings = f64::from(batches.div_ceil(network.yield_per_run(node)));
         (supplied + making + (makings - 1.0) * interval, interval)
     }
     let mut tried = 0;
     for (network, alive) in networks(300) {
-        let makers = Makers::of(&network, &alive);
+        let producers = Feasibility::of(&network, &alive);
         let (flow, planner, _) =
             plan_with_transits("shortest-lead-time", &network, &alive, Span::from_secs(1))
                 .expect("there is a flow");
@@ -173,13 +182,14 @@ fn shortest_lead_time_is_the_shortest() {
             });
             by_amount.map(|edge| edge.producer).next()
         };
-        for item in makers.finals(&network).expect("some") {
-            let rated = makers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
+        for item in producers.finals(&network).expect("some") {
+            let rated =
+                producers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
             let shortest = rated.fold(f64::INFINITY, f64::min);
             // In single batches nobody can do better, whoever is chosen.
             let nodes = network.nodes().flat_map(|node| network.requirements(node));
             let are_single = nodes.into_iter().all(|required| required.quantity == 1);
-            for choice in choices(&network, &makers).iter().take(2_000).filter(|_| are_single) {
+            for choice in choices(&network, &producers).iter().take(2_000).filter(|_| are_single) {
                 let by_item = |item: ItemId, _| choice[item.index()].expect("it can be made");
                 let (other, _) = ready(&network, &by_item, item, 1);
                 assert!(shortest <= other + 1e-9, "{shortest}, but {other} is possible");
@@ -188,7 +198,7 @@ fn shortest_lead_time_is_the_shortest() {
             // What it says is what its plan takes.
             if network.final_items().len() == 1 {
                 let rating = |node: &NodeId| planner.rating(*node).expect("rated").value;
-                let end = makers.of_item(item).iter().copied().find(|node| rating(node) == shortest);
+                let end = producers.of_item(item).iter().copied().find(|node| rating(node) == shortest);
                 let by_plan = |of: ItemId, batches: u32| {
                     let end = end.filter(|_| of == item);
                     end.or_else(|| planned(of, batches)).expect("what is needed is planned")
@@ -200,20 +210,20 @@ fn shortest_lead_time_is_the_shortest() {
     assert!(tried > 1_000, "{tried}");
 }
 
-/// By node: what it has to make over what it can, if the makers of the final items work at full speed.
-fn loads(network: &Network, makers: &Makers, flow: &Flow) -> Vec<f64> {
-    let capacity = |node: NodeId| f64::from(network.quantity_made(node)) / f64::from(network.cycles(node));
+/// By node: what it has to make over what it can, if the producers of the final items work at full speed.
+fn loads(network: &Network, producers: &Feasibility, flow: &Flow) -> Vec<f64> {
+    let capacity = |node: NodeId| f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
     let mut made = vec![0.0; network.node_count()];
-    for &item in network.making_order().iter().rev() {
-        for &node in makers.of_item(item) {
+    for &item in network.topological_order().iter().rev() {
+        for &node in producers.of_item(item) {
             if network.is_final(node) {
                 made[node.index()] += capacity(node);
             }
             for required in network.requirements(node) {
-                let part = flow.part(node);
+                let part = flow.assignment(node);
                 for supply in part.suppliers_of(required.item) {
                     let share = f64::from(supply.share.millionths()) / 1e6;
-                    let makings = made[node.index()] / f64::from(network.quantity_made(node));
+                    let makings = made[node.index()] / f64::from(network.yield_per_run(node));
                     made[supply.producer.index()] += share * makings * f64::from(required.quantity);
                 }
             }
@@ -229,7 +239,7 @@ fn balanced_loads_are_even() {
         let network = layered(6, producers, 3);
         let (flow, ..) =
             plan("balanced:max_suppliers=1", &network, &NodeSet::all(6 * producers)).expect("a flow");
-        let loads = loads(&network, &Makers::of(&network, &NodeSet::all(6 * producers)), &flow);
+        let loads = loads(&network, &Feasibility::of(&network, &NodeSet::all(6 * producers)), &flow);
         for item in network.items() {
             let of_item = network.producers(item).iter().map(|node| loads[node.index()]);
             let (least, most) =
@@ -242,7 +252,7 @@ fn balanced_loads_are_even() {
         for most in [2, 3] {
             let call = format!("balanced:max_suppliers={most}");
             let (flow, ..) = plan(&call, &network, &alive).expect("there is a flow");
-            let loads = loads(&network, &Makers::of(&network, &alive), &flow);
+            let loads = loads(&network, &Feasibility::of(&network, &alive), &flow);
             // Final items are made by all, whatever else takes of them.
             for item in network.items().filter(|item| !network.final_items().contains(item)) {
                 let of_item =
@@ -257,10 +267,10 @@ fn balanced_loads_are_even() {
     }
 }
 
-/// Rates that follow from a mix of makers by shares, checked against every node's capacity.
+/// Rates that follow from a mix of producers by shares, checked against every node's capacity.
 fn check_rates(network: &Network, flow: &Flow, planner: &dyn FlowStrategy) {
     let made = |node: NodeId| {
-        let capacity = f64::from(network.quantity_made(node)) / f64::from(network.cycles(node));
+        let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
         let used = planner.rating(node).map_or(0.0, |rating| rating.value);
         assert!((0.0..=1.0 + 1e-9).contains(&used), "node {node} uses {used} of its capacity");
         capacity * used
@@ -269,7 +279,7 @@ fn check_rates(network: &Network, flow: &Flow, planner: &dyn FlowStrategy) {
     for (edge, share) in flow.supplies() {
         let required = network.requirements(edge.consumer).iter().find(|required| required.item == edge.item);
         let per_batch =
-            f64::from(required.expect("it fits").quantity) / f64::from(network.quantity_made(edge.consumer));
+            f64::from(required.expect("it fits").quantity) / f64::from(network.yield_per_run(edge.consumer));
         taken[edge.producer.index()] += f64::from(share.millionths()) / 1e6 * made(edge.consumer) * per_batch;
     }
     for node in network.nodes().filter(|&node| taken[node.index()] > 0.0) {
@@ -283,31 +293,31 @@ fn max_throughput_fits_all_capacities_and_no_mix_is_better() {
     let mut dice = 1_u64;
     let mut with_choices = 0;
     for (network, alive) in networks(400) {
-        let makers = Makers::of(&network, &alive);
-        let finals = makers.finals(&network).expect("some");
+        let producers = Feasibility::of(&network, &alive);
+        let finals = producers.finals(&network).expect("some");
         let (flow, planner, meter) = plan("max-throughput", &network, &alive).expect("there is a flow");
         check_rates(&network, &flow, &*planner);
         assert_eq!(meter.counter("is_best"), 1, "{:?}", meter.remarks());
         let rate_of = |node: NodeId| {
-            let capacity = f64::from(network.quantity_made(node)) / f64::from(network.cycles(node));
+            let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
             capacity * planner.rating(node).map_or(0.0, |rating| rating.value)
         };
         // What is made of each final item beyond what others take of it.
         let mut rate = f64::INFINITY;
         for &item in &finals {
-            let made: f64 = makers.of_item(item).iter().map(|&node| rate_of(node)).sum();
+            let made: f64 = producers.of_item(item).iter().map(|&node| rate_of(node)).sum();
             let taken =
                 network.nodes().flat_map(|node| network.requirements(node).iter().map(move |r| (node, r)));
             let taken = taken.filter(|(_, required)| required.item == item).map(|(node, required)| {
-                rate_of(node) * f64::from(required.quantity) / f64::from(network.quantity_made(node))
+                rate_of(node) * f64::from(required.quantity) / f64::from(network.yield_per_run(node))
             });
             rate = rate.min(made - taken.sum::<f64>());
         }
-        // Any other way to share each item among its makers is no better.
+        // Any other way to share each item among its producers is no better.
         for _ in 0..60 {
             let mut parts = vec![0.0; network.node_count()];
-            for item in network.items().filter(|&item| makers.can_make(item)) {
-                let of_item = makers.of_item(item);
+            for item in network.items().filter(|&item| producers.can_make(item)) {
+                let of_item = producers.of_item(item);
                 for &node in of_item {
                     dice =
                         dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -319,15 +329,15 @@ fn max_throughput_fits_all_capacities_and_no_mix_is_better() {
             let mut demand = vec![0.0; network.item_count()];
             finals.iter().for_each(|item| demand[item.index()] += 1.0);
             let mut other = f64::INFINITY;
-            for &item in network.making_order().iter().rev() {
-                for &node in makers.of_item(item) {
+            for &item in network.topological_order().iter().rev() {
+                for &node in producers.of_item(item) {
                     let made = demand[item.index()] * parts[node.index()];
-                    let capacity = f64::from(network.quantity_made(node)) / f64::from(network.cycles(node));
+                    let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
                     if made > 0.0 {
                         other = other.min(capacity / made);
                     }
                     for required in network.requirements(node) {
-                        let per_batch = f64::from(required.quantity) / f64::from(network.quantity_made(node));
+                        let per_batch = f64::from(required.quantity) / f64::from(network.yield_per_run(node));
                         demand[required.item.index()] += made * per_batch;
                     }
                 }
@@ -347,7 +357,7 @@ fn max_throughput_holds_beyond_the_range_of_floats() {
     assert_eq!(meter.counter("is_best"), 1);
     let network = layered(40, 2, 40);
     let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(80)).expect("there is a flow");
-    // Two makers of the first item make two batches a cycle; a final batch takes 2^38.
+    // Two producers of the first item make two batches a cycle; a final batch takes 2^38.
     let used = planner.rating(NodeId::new(79)).expect("rated").value;
     assert!((used * 2.0_f64.powi(38) - 1.0).abs() < 1e-12, "{used}");
     assert_eq!(
@@ -372,7 +382,7 @@ fn recipes(items: usize, nodes: &[Row]) -> Network {
 
 #[test]
 fn max_throughput_names_what_more_of_would_help() {
-    // Parts can be made of one piece of ore or of three; the one maker of ore is what is scarce.
+    // Parts can be made of one piece of ore or of three; the one producer of ore is what is scarce.
     let rows: [Row; 4] = [(0, 1, &[(1, 4)], 1), (1, 1, &[(2, 1)], 1), (1, 1, &[(2, 3)], 1), (2, 1, &[], 1)];
     let network = recipes(3, &rows);
     let (flow, _, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("there is a flow");
@@ -380,12 +390,12 @@ fn max_throughput_names_what_more_of_would_help() {
         meter.remarks(),
         ["at most 0.2500 batches of each final item a cycle; all that make `2` are fully loaded"]
     );
-    assert!(!flow.works(NodeId::new(2)), "who wastes ore does not work");
+    assert!(!flow.is_assigned(NodeId::new(2)), "who wastes ore does not work");
     // If supplies take a cycle to come, every other turn of whoever needs any is lost, and there is ore to waste.
     let (flow, _, meter) =
         plan_with_transits("max-throughput", &network, &NodeSet::all(4), Span::from_secs(1)).expect("a flow");
     assert!(meter.remarks()[0].starts_with("at most 0.1667 "), "{:?}", meter.remarks());
-    assert!(flow.works(NodeId::new(2)));
+    assert!(flow.is_assigned(NodeId::new(2)));
 }
 
 #[test]
@@ -415,16 +425,16 @@ fn max_throughput_is_not_misled_by_a_way_that_is_far_worse() {
 #[test]
 fn a_standby_takes_over_from_any_one_that_dies() {
     for (network, alive) in networks(300) {
-        let makers = Makers::of(&network, &alive);
+        let producers = Feasibility::of(&network, &alive);
         let (flow, ..) = plan("backup", &network, &alive).expect("there is a flow");
-        for dead in flow.working() {
-            if makers.of_item(network.makes(dead)).len() < 2 {
+        for dead in flow.assigned_nodes() {
+            if producers.of_item(network.makes(dead)).len() < 2 {
                 continue;
             }
             // Everybody else still has a supplier that is alive and supplied.
             let mut is_supplied = vec![true; network.node_count()];
             is_supplied[dead.index()] = false;
-            for &item in network.making_order() {
+            for &item in network.topological_order() {
                 for &node in network.producers(item).iter().filter(|&&node| node != dead) {
                     let suppliers = flow.suppliers(node);
                     let mut items = suppliers.chunk_by(|a, b| a.item == b.item);
@@ -432,11 +442,11 @@ fn a_standby_takes_over_from_any_one_that_dies() {
                         items.all(|of_item| of_item.iter().any(|edge| is_supplied[edge.producer.index()]));
                 }
             }
-            let left = flow.working().into_iter().filter(|&node| node != dead);
+            let left = flow.assigned_nodes().into_iter().filter(|&node| node != dead);
             assert!(left.into_iter().all(|node| is_supplied[node.index()]), "{dead} dies");
         }
         let standbys = flow.supplies().filter(|(_, share)| *share == Share::STANDBY).count();
-        let lone = flow.supplies().filter(|(edge, _)| makers.of_item(edge.item).len() == 1).count();
+        let lone = flow.supplies().filter(|(edge, _)| producers.of_item(edge.item).len() == 1).count();
         assert_eq!(flow.edges().len(), 2 * standbys + lone);
     }
 }
@@ -456,13 +466,13 @@ fn through_changes(
         let node = drawn_node(network, number * 100 + step);
         let before = alive.clone();
         let change = if alive.remove(node) {
-            Change::Died(node)
+            Change::Failed(node)
         } else {
             alive.insert(node);
-            Change::Returned(node)
+            Change::Rejoined(node)
         };
         let request =
-            PlanRequest { in_force: Some(&flow), changes: &[change], ..PlanRequest::first(network, &alive) };
+            PlanRequest { active: Some(&flow), changes: &[change], ..PlanRequest::first(network, &alive) };
         let next = match planner.replan(&request, &mut Meter::new(BUDGET)) {
             Ok(change) => {
                 let next = flow.changed(&change);
@@ -477,11 +487,11 @@ fn through_changes(
 
 #[test]
 fn sticky_moves_only_what_a_change_touches() {
-    let mut deaths = 0;
+    let mut failure_reports = 0;
     for number in 0..200 {
         let network = drawn(number);
         through_changes("sticky", &network, number, |before, alive, flow, _, change| {
-            let (old, new) = (Makers::of(&network, before), Makers::of(&network, alive));
+            let (old, new) = (Feasibility::of(&network, before), Feasibility::of(&network, alive));
             let fallen = |node: NodeId| old.contains(&network, node) && !new.contains(&network, node);
             let touches_fallen = |edge: &SupplyEdge| fallen(edge.consumer) || fallen(edge.producer);
             assert!(change.removed.iter().all(touches_fallen), "{change:?}");
@@ -490,13 +500,13 @@ fn sticky_moves_only_what_a_change_touches() {
                 let lost = |old: &SupplyEdge| (old.consumer, old.item) == (edge.consumer, edge.item);
                 assert!(change.removed.iter().any(lost) || flow.suppliers(edge.consumer).is_empty());
             }
-            deaths += u64::from(!change.removed.is_empty());
+            failure_reports += u64::from(!change.removed.is_empty());
             if before.len() < alive.len() && network.final_items().iter().all(|&item| old.can_make(item)) {
                 assert_eq!(*change, FlowChange::default(), "a return that nobody waits for moves nothing");
             }
         });
     }
-    assert!(deaths > 500, "{deaths}");
+    assert!(failure_reports > 500, "{failure_reports}");
 }
 
 #[test]
@@ -509,8 +519,8 @@ fn sticky_takes_time_in_proportion_to_what_moves() {
         alive.remove(dead);
         let mut meter = Meter::new(BUDGET);
         let request = PlanRequest {
-            in_force: Some(&flow),
-            changes: &[Change::Died(dead)],
+            active: Some(&flow),
+            changes: &[Change::Failed(dead)],
             ..PlanRequest::first(&network, &alive)
         };
         let change = planner.replan(&request, &mut meter).expect("there is another producer");
@@ -525,7 +535,7 @@ fn anchored_moves_the_consumers_of_the_dead_alone_and_brings_the_old_plan_back()
     for number in 0..200 {
         let network = drawn(number);
         through_changes("anchored", &network, number, |before, alive, flow, next, change| {
-            let (old, new) = (Makers::of(&network, before), Makers::of(&network, alive));
+            let (old, new) = (Feasibility::of(&network, before), Feasibility::of(&network, alive));
             let works = |flow: &Flow, node| !flow.suppliers(node).is_empty();
             for edge in &change.removed {
                 let is_hit = !new.contains(&network, edge.producer);

@@ -1,4 +1,4 @@
-//! The two flow strategies against the prototype's figures, and against each other.
+//! The two flow strategies against the prototype's metrics, and against each other.
 
 use dmos_core::network::Names;
 use dmos_core::strategy::{Meter, PlanRequest, StrategyCall};
@@ -49,10 +49,10 @@ fn a_dead_base_item_is_worse() {
         alive.remove(node);
     }
     let (flow, meter) = plan("exhaustive", &network, &alive);
-    assert_eq!(flow, Err(NoFlow::Unmakeable(ItemId::new(14))));
+    assert_eq!(flow, Err(NoFlow::Infeasible(ItemId::new(14))));
     assert_eq!(meter.counter("calls"), 54_243);
     let (flow, meter) = plan("memoized", &network, &alive);
-    assert_eq!(flow, Err(NoFlow::Unmakeable(ItemId::new(14))));
+    assert_eq!(flow, Err(NoFlow::Infeasible(ItemId::new(14))));
     assert!(meter.steps() < 300, "{}", meter.steps());
 }
 
@@ -87,7 +87,7 @@ fn stand_ins_are_a_choice() {
             .is_empty()
     );
     for strategy in ["memoized", "exhaustive"] {
-        assert_eq!(plan(strategy, &network, &alive).0, Err(NoFlow::Unmakeable(ItemId::new(4))));
+        assert_eq!(plan(strategy, &network, &alive).0, Err(NoFlow::Infeasible(ItemId::new(4))));
     }
 }
 

@@ -7,8 +7,8 @@ register_leader!(LeaderDescriptor {
     name: "last-appointed",
     summary: "the last candidate leads, whenever it is up",
     source: "an example",
-    guarantee: "at most one leader per term; none while the last candidate is down",
-    promises: |_| &[Promise::OneLeaderPerTerm],
+    notes: "at most one leader per term; none while the last candidate is down",
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm],
     params: &[],
     build: |_| Box::new(Strategy),
 });
@@ -16,12 +16,12 @@ register_leader!(LeaderDescriptor {
 struct Strategy;
 
 impl LeaderStrategy for Strategy {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
-        Box::new(Candidate(seat))
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
+        Box::new(Candidate(config))
     }
 }
 
-struct Candidate(Seat);
+struct Candidate(ElectionConfig);
 
 impl Election for Candidate {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {

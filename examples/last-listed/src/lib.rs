@@ -1,15 +1,17 @@
 //! A flow strategy: of all nodes that can make an item, the one that is listed last supplies everybody.
 
-use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, register_flow};
+use dmos_core::strategy::{
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
+};
 use dmos_core::{Flow, ItemId};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
     name: "last-listed",
     summary: "of all nodes that can make an item, the one that is listed last",
     source: "an example",
-    guarantee: "finds a flow if one exists, in linear time",
-    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    notes: "finds a flow if one exists, in linear time",
+    guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[],
     build: |_| Box::new(Strategy),
 });
@@ -18,11 +20,11 @@ struct Strategy;
 
 impl FlowStrategy for Strategy {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
-        let makers = Makers::of(request.network, request.alive);
-        meter.charge(makers.steps())?;
-        let last = |item: ItemId| *makers.of_item(item).last().expect("what is needed can be made");
-        let ends = makers.finals(request.network)?.into_iter().map(last).collect();
-        let flow = Flow::back_from(request.network, ends, |_consumer, item| last(item));
+        let producers = Feasibility::of(request.network, request.alive);
+        meter.charge(producers.steps())?;
+        let last = |item: ItemId| *producers.of_item(item).last().expect("what is needed can be made");
+        let ends = producers.finals(request.network)?.into_iter().map(last).collect();
+        let flow = Flow::upstream_of(request.network, ends, |_consumer, item| last(item));
         meter.charge(flow.edges().len() as u64)?;
         Ok(flow)
     }

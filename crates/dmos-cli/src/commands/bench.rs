@@ -1,6 +1,6 @@
 //! `dmos bench`: how fast this program is on this machine, in under a minute.
 //!
-//! Each figure is the best of several rounds: what disturbs a round only ever makes it slower.
+//! Each metric is the best of several rounds: what disturbs a round only ever makes it slower.
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -19,21 +19,21 @@ use dmos_scenario::Override;
 use serde_json::{Map, Number, Value};
 
 use crate::args::{BenchArguments, PlanFormat};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, print_json, say};
 
-/// One figure.
-struct Figure {
+/// One metric.
+struct ResultMetric {
     name: String,
     value: f64,
     what: &'static str,
 }
 
-pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(), Failure> {
-    let mut figures = Vec::new();
+pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(), CliError> {
+    let mut metrics = Vec::new();
     let mut note = |name: &str, value: f64, what| {
         say(&format!("{name}: {}", short(value)));
-        figures.push(Figure { name: name.to_owned(), value, what });
+        metrics.push(ResultMetric { name: name.to_owned(), value, what });
     };
     let seed = generate(20, 2, Complexity::High)?;
     for (name, what) in [
@@ -78,25 +78,25 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
     }
     match arguments.format {
         PlanFormat::Table => {
-            let rows = figures.iter().map(|f| vec![f.name.clone(), short(f.value), f.what.to_owned()]);
+            let rows = metrics.iter().map(|f| vec![f.name.clone(), short(f.value), f.what.to_owned()]);
             print(&table::judged(&["", "", ""], rows))
         }
         PlanFormat::Json => {
             let number = |value: f64| Number::from_f64(value).map_or(Value::Null, Value::Number);
-            let pairs = figures.into_iter().map(|figure| (figure.name, number(figure.value)));
+            let pairs = metrics.into_iter().map(|metric| (metric.name, number(metric.value)));
             print_json(&Value::Object(pairs.collect::<Map<_, _>>()))
         }
     }
 }
 
-fn generate(types: u32, nodes_per_type: u32, complexity: Complexity) -> Result<Network, Failure> {
+fn generate(types: u32, nodes_per_type: u32, complexity: Complexity) -> Result<Network, CliError> {
     let network = Generate { types, nodes_per_type, complexity, seed: 0 }.network();
-    network.map_err(|error| Failure::Input(error.to_string()))
+    network.map_err(|error| CliError::Input(error.to_string()))
 }
 
-fn planner(name: &str, network: &Network, registry: &Registry) -> Result<Box<dyn FlowStrategy>, Failure> {
+fn planner(name: &str, network: &Network, registry: &Registry) -> Result<Box<dyn FlowStrategy>, CliError> {
     let call = StrategyCall { name: name.to_owned(), params: Vec::new() };
-    let choice = registry.flow(&call, network).map_err(|error| Failure::Input(error.to_string()))?;
+    let choice = registry.flow(&call, network).map_err(|error| CliError::Input(error.to_string()))?;
     Ok(choice.build())
 }
 
@@ -104,8 +104,11 @@ fn plan(planner: &mut dyn FlowStrategy, request: &PlanRequest<'_>) -> Flow {
     planner.plan(request, &mut Meter::new(u64::MAX)).unwrap_or_default()
 }
 
-/// 10,000 items with 100 makers each: built, planned, and repaired after deaths and returns.
-fn million_nodes(registry: &Registry, note: &mut impl FnMut(&str, f64, &'static str)) -> Result<(), Failure> {
+/// 10,000 items with 100 producers each: built, planned, and repaired after failure_reports and returns.
+fn million_nodes(
+    registry: &Registry,
+    note: &mut impl FnMut(&str, f64, &'static str),
+) -> Result<(), CliError> {
     let millis = |took: Duration| took.as_secs_f64() * 1e3;
     let built = || generate(10_000, 100, Complexity::Low);
     note(
@@ -120,19 +123,19 @@ fn million_nodes(registry: &Registry, note: &mut impl FnMut(&str, f64, &'static 
     let took = best(|| drop(black_box(plan(&mut *memoized, &first))));
     note("million_nodes_plan_ms", millis(took), "a first plan for them");
     let mut sticky = planner("sticky", &network, registry)?;
-    let mut in_force = plan(&mut *sticky, &first);
-    // Every node dies in turn and comes back, the only source and the only final maker among them.
+    let mut active = plan(&mut *sticky, &first);
+    // Every node dies in turn and comes back, the only source and the only final producer among them.
     let (mut took, mut repairs) = (Duration::ZERO, 0_u32);
     let (mut took_of_workers, mut of_workers) = (Duration::ZERO, 0_u32);
     for node in network.nodes() {
-        let works = in_force.works(node);
-        for change in [Change::Died(node), Change::Returned(node)] {
+        let works = active.is_assigned(node);
+        for change in [Change::Failed(node), Change::Rejoined(node)] {
             match change {
-                Change::Died(_) => alive.remove(node),
+                Change::Failed(_) => alive.remove(node),
                 _ => alive.insert(node),
             };
             let request = PlanRequest {
-                in_force: Some(&in_force),
+                active: Some(&active),
                 changes: &[change],
                 ..PlanRequest::first(&network, &alive)
             };
@@ -143,7 +146,7 @@ fn million_nodes(registry: &Registry, note: &mut impl FnMut(&str, f64, &'static 
                 (took_of_workers, of_workers) = (took_of_workers + this, of_workers + 1);
             }
             if let Some(change) = answer.filter(|change| *change != FlowChange::default()) {
-                in_force = in_force.changed(&change);
+                active = active.changed(&change);
             }
         }
     }
@@ -156,7 +159,7 @@ fn million_nodes(registry: &Registry, note: &mut impl FnMut(&str, f64, &'static 
 }
 
 /// The protocol on a network of so many items and nodes for each, in which nothing fails.
-fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Result<Scenario, Failure> {
+fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Result<Scenario, CliError> {
     let text = include_str!("../../../../benches/scenarios/protocol.yaml").to_owned();
     let settings = [
         format!("network.generate.types={types}"),
@@ -164,17 +167,17 @@ fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Res
         format!("duration={seconds}s"),
     ];
     let settings = settings.iter().map(|setting| Override::parse(setting)).collect::<Result<Vec<_>, _>>();
-    let settings = settings.map_err(Failure::Input)?;
+    let settings = settings.map_err(CliError::Input)?;
     Ok(dmos_scenario::parse("protocol.yaml", "protocol", text, &settings, registry)?.scenario)
 }
 
 /// How many runs of the prototype's small experiment are made in a second.
-fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, Failure> {
+fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, CliError> {
     let ready = small(registry)?;
     let pool =
-        threads(Some(jobs)).map_err(|error| Failure::Output(format!("cannot start threads: {error}")))?;
+        threads(Some(jobs)).map_err(|error| CliError::Output(format!("cannot start threads: {error}")))?;
     let all: Vec<usize> = (0..RUNS * jobs.get()).collect();
-    let nothing = |_: RunResult| Ok::<(), Failure>(());
+    let nothing = |_: RunResult| Ok::<(), CliError>(());
     let mut result = Ok(());
     let took = best(|| result = conduct(&ready, &all, &pool, &AtomicBool::new(false), nothing));
     result?;
@@ -184,16 +187,16 @@ fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, Failure> {
 /// Runs for each job.
 const RUNS: usize = 200;
 
-fn small(registry: &Registry) -> Result<Ready, Failure> {
+fn small(registry: &Registry) -> Result<Ready, CliError> {
     let text = include_str!("../../../../scenarios/seed/small-no-fail.yaml");
     let seeds = Some(dmos_scenario::Seeds { first: 1, last: 2 * RUNS as u64 });
-    let own = Some("own".parse().map_err(Failure::Input)?);
+    let own = Some("own".parse().map_err(CliError::Input)?);
     let options = Options { flows: own, seeds, ..Options::default() };
     let texts = vec![("small-no-fail.yaml".to_owned(), text.to_owned())];
     Ok(Experiment::of(texts, options, registry)?.ready)
 }
 
-/// Rounds last about so long, and there are so many at most, for each figure.
+/// Rounds last about so long, and there are so many at most, for each metric.
 const ROUND: Duration = Duration::from_millis(300);
 const ROUNDS: u32 = 5;
 

@@ -8,10 +8,10 @@ use dmos_scenario::{LoadedExperiment, Override};
 
 use crate::args::CheckArguments;
 use crate::commands::{load, warn};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, say};
 
-pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(), CliError> {
     let overrides = arguments.changes.overrides();
     let mut last_failure = None;
     for path in &arguments.scenarios {
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(),
 }
 
 /// What a file comes to, if it is valid.
-fn check(path: &Path, overrides: &[Override], registry: &Registry) -> Result<String, Failure> {
+fn check(path: &Path, overrides: &[Override], registry: &Registry) -> Result<String, CliError> {
     if dmos_scenario::read_text(path).is_ok_and(|text| LoadedExperiment::is_one(&text)) {
         let options = Options { settings: overrides.to_vec(), ..Options::default() };
         let read = Experiment::read(&[path.to_owned()], options, registry)?;

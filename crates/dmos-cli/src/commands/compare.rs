@@ -14,11 +14,11 @@ use serde::Serialize;
 
 use crate::args::{AnswerArguments, AnswerFormat, CompareArguments, ExperimentArguments};
 use crate::commands::warn;
-use crate::conducted::Conductor;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, print_json, say};
+use crate::progress::Conductor;
 
-pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(), CliError> {
     if let Some(earlier) = &arguments.against {
         return against(earlier, arguments, registry);
     }
@@ -33,9 +33,9 @@ pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(
 pub(crate) fn read(
     arguments: &ExperimentArguments,
     registry: &Registry,
-) -> Result<(Experiment, Ready), Failure> {
+) -> Result<(Experiment, Ready), CliError> {
     if arguments.files.is_empty() {
-        return Err(Failure::Input("name scenario files, or an experiment's file".to_owned()));
+        return Err(CliError::Input("name scenario files, or an experiment's file".to_owned()));
     }
     let duration = arguments.duration.as_ref().map(|duration| Override::option("duration", duration));
     let options = Options {
@@ -56,7 +56,7 @@ fn results(
     manifest: Manifest,
     ready: &Ready,
     arguments: &CompareArguments,
-) -> Result<(Merged, bool), Failure> {
+) -> Result<(Merged, bool), CliError> {
     let conductor = Conductor::new(arguments.jobs)?;
     let Some(out) = &arguments.out else {
         let runs: Vec<usize> = (0..manifest.runs()).collect();
@@ -81,10 +81,10 @@ fn results(
 }
 
 /// Prints the answer.
-pub(crate) fn answer(merged: &Merged, ready: &Ready, arguments: &AnswerArguments) -> Result<(), Failure> {
+pub(crate) fn answer(merged: &Merged, ready: &Ready, arguments: &AnswerArguments) -> Result<(), CliError> {
     let grid = merged.grid();
     if arguments.format == AnswerFormat::Runs {
-        let csv = comparison::runs_csv(&grid).map_err(|error| Failure::Output(error.to_string()))?;
+        let csv = comparison::runs_csv(&grid).map_err(|error| CliError::Output(error.to_string()))?;
         return print(&csv);
     }
     let experiment = &merged.manifest.experiment;
@@ -92,13 +92,13 @@ pub(crate) fn answer(merged: &Merged, ready: &Ready, arguments: &AnswerArguments
         merged.failed().map(|(run, why)| FailedRun { run: grid.axes.name(run), why: why.to_owned() });
     let missing = merged.missing().len();
     let mut comparison =
-        Comparison::of(&grid, experiment.baseline, &experiment.figures()?, missing, failed.collect());
+        Comparison::of(&grid, experiment.baseline, &experiment.metrics()?, missing, failed.collect());
     comparison.cautions = ready.cautions();
     match arguments.format {
         AnswerFormat::Table => print(&comparison::text(&comparison, Look::Plain, arguments.top)),
         AnswerFormat::Markdown => print(&comparison::text(&comparison, Look::Markdown, arguments.top)),
         AnswerFormat::Csv => {
-            let csv = comparison::csv(&comparison).map_err(|error| Failure::Output(error.to_string()))?;
+            let csv = comparison::csv(&comparison).map_err(|error| CliError::Output(error.to_string()))?;
             print(&csv)
         }
         AnswerFormat::Json => print_json(&Document {
@@ -119,7 +119,7 @@ struct Document<'a> {
 }
 
 /// Ends as the results are: interrupted, with runs that failed, or well.
-fn end(merged: &Merged, is_stopped: bool, arguments: &CompareArguments) -> Result<(), Failure> {
+fn end(merged: &Merged, is_stopped: bool, arguments: &CompareArguments) -> Result<(), CliError> {
     let missing = merged.missing().len();
     if is_stopped && missing > 0 {
         let runs = merged.results.len();
@@ -129,7 +129,7 @@ fn end(merged: &Merged, is_stopped: bool, arguments: &CompareArguments) -> Resul
             }
             None => "nothing is kept; with `--out DIR` it would be".to_owned(),
         };
-        return Err(Failure::Interrupted(format!(
+        return Err(CliError::Interrupted(format!(
             "interrupted: {missing} of {runs} runs are missing; {kept}"
         )));
     }
@@ -137,19 +137,19 @@ fn end(merged: &Merged, is_stopped: bool, arguments: &CompareArguments) -> Resul
 }
 
 /// An error if runs failed.
-pub(crate) fn failed(merged: &Merged) -> Result<(), Failure> {
+pub(crate) fn failed(merged: &Merged) -> Result<(), CliError> {
     match merged.failed().count() {
         0 => Ok(()),
-        failed => Err(Failure::Found(format!("error: {failed} of {} runs failed", merged.results.len()))),
+        failed => Err(CliError::Found(format!("error: {failed} of {} runs failed", merged.results.len()))),
     }
 }
 
 /// Runs an earlier experiment again, and compares.
-fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) -> Result<(), Failure> {
+fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) -> Result<(), CliError> {
     let then = merge(&[earlier.to_owned()])?;
     let missing = then.missing().len();
     if missing == then.results.len() {
-        return Err(Failure::Input(format!("`{}` holds no results", earlier.display())));
+        return Err(CliError::Input(format!("`{}` holds no results", earlier.display())));
     }
     if missing > 0 {
         say(&format!("warning: {missing} of the earlier runs are missing; the others are compared"));
@@ -170,18 +170,18 @@ fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) ->
         AnswerFormat::Json => print_json(&regression)?,
         AnswerFormat::Csv => {
             let csv = comparison::regression_csv(&regression)
-                .map_err(|error| Failure::Output(error.to_string()))?;
+                .map_err(|error| CliError::Output(error.to_string()))?;
             print(&csv)?;
         }
         AnswerFormat::Runs => {
             let csv =
-                comparison::runs_csv(&now.grid()).map_err(|error| Failure::Output(error.to_string()))?;
+                comparison::runs_csv(&now.grid()).map_err(|error| CliError::Output(error.to_string()))?;
             print(&csv)?;
         }
     }
     end(&now, is_stopped, arguments)?;
     if regression.is_worse() {
-        return Err(Failure::Found("error: something got worse".to_owned()));
+        return Err(CliError::Found("error: something got worse".to_owned()));
     }
     Ok(())
 }

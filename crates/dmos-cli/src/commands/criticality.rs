@@ -1,7 +1,7 @@
 //! `dmos criticality`: which nodes a network cannot do without.
 
 use dmos_core::{ItemId, Network, NodeId, Registry, Scenario, Span, Time};
-use dmos_experiment::criticality::{Criticality, Removal, criticality};
+use dmos_experiment::criticality::{Criticality, NodeImpact, criticality};
 use dmos_report::comparison::short;
 use dmos_report::{csv_text, table};
 use serde::Serialize;
@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use crate::args::{CriticalityArguments, Format};
 use crate::commands::{json_name, load};
-use crate::conducted::Conductor;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, print_json};
+use crate::progress::Conductor;
 
-pub(crate) fn run(arguments: &CriticalityArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &CriticalityArguments, registry: &Registry) -> Result<(), CliError> {
     let loaded = load(&arguments.scenario, &arguments.changes.overrides(), registry)?;
     let seed = arguments.seed.unwrap_or(loaded.scenario.seed);
     let scenario = Scenario { seed, ..loaded.scenario };
     let at = arguments.at.unwrap_or(Span::from_nanos(scenario.duration.as_nanos() / 4));
     if at >= scenario.duration {
-        return Err(Failure::Input(format!("--at {at}: the run lasts {}", scenario.duration)));
+        return Err(CliError::Input(format!("--at {at}: the run lasts {}", scenario.duration)));
     }
     let conductor = Conductor::new(arguments.jobs)?;
     dmos_sim::caught::keep_panics_quiet();
@@ -28,12 +28,12 @@ pub(crate) fn run(arguments: &CriticalityArguments, registry: &Registry) -> Resu
     let network = &*scenario.network;
     match arguments.format {
         Format::Table => print(&text(&scenario, &found, arguments.top))?,
-        Format::Csv => print(&csv(network, &found).map_err(|error| Failure::Output(error.to_string()))?)?,
+        Format::Csv => print(&csv(network, &found).map_err(|error| CliError::Output(error.to_string()))?)?,
         Format::Json => print_json(&Document::of(&scenario, &found))?,
     }
-    let failed = found.nodes.iter().chain(&found.pairs).filter_map(|removal| removal.failed.as_ref());
+    let failed = found.nodes.iter().chain(&found.pairs).filter_map(|impact| impact.failed.as_ref());
     match failed.clone().next() {
-        Some(why) => Err(Failure::Found(format!("error: {} runs failed: {why}", failed.count()))),
+        Some(why) => Err(CliError::Found(format!("error: {} runs failed: {why}", failed.count()))),
         None => Ok(()),
     }
 }
@@ -56,10 +56,10 @@ fn stops(network: &Network, stops: &[ItemId]) -> String {
     words.join(", ")
 }
 
-fn survives(removal: &Removal) -> String {
-    removal.time_to_survive.map_or_else(String::new, |spell| match spell.ended {
-        true => short(spell.lasted),
-        false => format!("over {}", short(spell.lasted)),
+fn survives(impact: &NodeImpact) -> String {
+    impact.time_to_survive.map_or_else(String::new, |episode| match episode.ended {
+        true => short(episode.lasted),
+        false => format!("over {}", short(episode.lasted)),
     })
 }
 
@@ -70,21 +70,18 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
     let mut text = format!(
         "{}, {flow}, {leader}, seed {seed}: {} final batches with all nodes; each is taken out for good at {} s\n\n",
         scenario.name,
-        found.final_batches,
+        found.finished_goods,
         short(found.at.as_secs_f64()),
     );
-    let cells = |removal: &Removal| {
-        let mut cells = vec![
-            names(network, &removal.nodes),
-            format!("{:.3}", removal.exposure),
-            removal.impact.to_string(),
-        ];
-        if let Some(beyond) = removal.beyond {
+    let cells = |impact: &NodeImpact| {
+        let mut cells =
+            vec![names(network, &impact.nodes), format!("{:.3}", impact.exposure), impact.impact.to_string()];
+        if let Some(beyond) = impact.beyond {
             cells.push(beyond.to_string());
         }
-        cells.push(removal.loss.map(short).unwrap_or_default());
-        cells.push(survives(removal));
-        cells.push(stops(network, &removal.stops));
+        cells.push(impact.loss.map(short).unwrap_or_default());
+        cells.push(survives(impact));
+        cells.push(stops(network, &impact.stops));
         cells
     };
     let header =
@@ -127,7 +124,7 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
     writer.write_record([
         "without",
         "risk_exposure",
-        "final_batches",
+        "finished_goods",
         "impact",
         "beyond",
         "loss_s",
@@ -136,18 +133,18 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
         "stops",
     ])?;
     let optional = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    for removal in found.nodes.iter().chain(&found.pairs) {
-        let spell = removal.time_to_survive;
-        let stops: Vec<_> = removal.stops.iter().map(|&item| network.item_name(item)).collect();
+    for impact in found.nodes.iter().chain(&found.pairs) {
+        let episode = impact.time_to_survive;
+        let stops: Vec<_> = impact.stops.iter().map(|&item| network.item_name(item)).collect();
         writer.write_record([
-            names(network, &removal.nodes),
-            removal.exposure.to_string(),
-            removal.final_batches.to_string(),
-            removal.impact.to_string(),
-            removal.beyond.map(|beyond| beyond.to_string()).unwrap_or_default(),
-            optional(removal.loss),
-            optional(spell.map(|spell| spell.lasted)),
-            spell.map(|spell| spell.ended.to_string()).unwrap_or_default(),
+            names(network, &impact.nodes),
+            impact.exposure.to_string(),
+            impact.finished_goods.to_string(),
+            impact.impact.to_string(),
+            impact.beyond.map(|beyond| beyond.to_string()).unwrap_or_default(),
+            optional(impact.loss),
+            optional(episode.map(|episode| episode.lasted)),
+            episode.map(|episode| episode.ended.to_string()).unwrap_or_default(),
             stops.join(" "),
         ])?;
     }
@@ -161,7 +158,7 @@ struct Document<'a> {
     leader: String,
     seed: u64,
     at_s: f64,
-    final_batches: u64,
+    finished_goods: u64,
     nodes: Vec<Entry>,
     pairs: Vec<Entry>,
     /// Item and node.
@@ -172,12 +169,12 @@ struct Document<'a> {
 struct Entry {
     without: Vec<Value>,
     risk_exposure: f64,
-    final_batches: u64,
+    finished_goods: u64,
     impact: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     beyond: Option<i64>,
     loss_s: Option<f64>,
-    /// From the removal until the output falls, or at least so long if it never does.
+    /// From the impact until the output falls, or at least so long if it never does.
     survives_s: Option<f64>,
     falls: Option<bool>,
     stops: Vec<Value>,
@@ -190,17 +187,17 @@ impl<'a> Document<'a> {
         let network = &*scenario.network;
         let node = |node: NodeId| json_name(network.node_names(), network.node_name(node));
         let item = |item: ItemId| json_name(network.node_names(), network.item_name(item));
-        let entry = |removal: &Removal| Entry {
-            without: removal.nodes.iter().map(|&id| node(id)).collect(),
-            risk_exposure: removal.exposure,
-            final_batches: removal.final_batches,
-            impact: removal.impact,
-            beyond: removal.beyond,
-            loss_s: removal.loss,
-            survives_s: removal.time_to_survive.map(|spell| spell.lasted),
-            falls: removal.time_to_survive.map(|spell| spell.ended),
-            stops: removal.stops.iter().map(|&id| item(id)).collect(),
-            failed: removal.failed.clone(),
+        let entry = |impact: &NodeImpact| Entry {
+            without: impact.nodes.iter().map(|&id| node(id)).collect(),
+            risk_exposure: impact.exposure,
+            finished_goods: impact.finished_goods,
+            impact: impact.impact,
+            beyond: impact.beyond,
+            loss_s: impact.loss,
+            survives_s: impact.time_to_survive.map(|episode| episode.lasted),
+            falls: impact.time_to_survive.map(|episode| episode.ended),
+            stops: impact.stops.iter().map(|&id| item(id)).collect(),
+            failed: impact.failed.clone(),
         };
         Self {
             scenario: &scenario.name,
@@ -208,7 +205,7 @@ impl<'a> Document<'a> {
             leader: scenario.leader.to_string(),
             seed: scenario.seed,
             at_s: found.at.as_secs_f64(),
-            final_batches: found.final_batches,
+            finished_goods: found.finished_goods,
             nodes: found.nodes.iter().map(entry).collect(),
             pairs: found.pairs.iter().map(entry).collect(),
             sole_sources: found.sole_sources.iter().map(|&(id, of)| [item(id), node(of)]).collect(),

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dmos_core::{FaultKind, Property, PropertyKind, Registry, Span};
+use dmos_report::atomic_write::write_file;
 use dmos_report::table;
-use dmos_report::whole::write_file;
 use dmos_scenario::Override;
-use dmos_search::{Found, Search, Subject, Summary};
+use dmos_search::{Found, Search, SearchSummary, Subject};
 use serde::Serialize;
 
 use crate::args::{FuzzArguments, PlanFormat};
 use crate::commands::load;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, print_json, say};
 
 #[derive(Serialize)]
@@ -38,12 +38,12 @@ struct FaultRow {
     effective: u64,
 }
 
-pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), CliError> {
     let overrides = arguments.changes.overrides();
     let subject = subject(arguments, &overrides, registry)?;
     if let Some(jobs) = arguments.jobs {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global();
-        pool.map_err(|error| Failure::Output(format!("cannot start {jobs} threads: {error}")))?;
+        pool.map_err(|error| CliError::Output(format!("cannot start {jobs} threads: {error}")))?;
     }
     dmos_sim::caught::keep_panics_quiet();
     let mut progress = Progress::new(arguments);
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), 
     match (&summary.found, path) {
         (Some(found), Some(path)) => {
             let path = path.display();
-            Err(Failure::Found(format!(
+            Err(CliError::Found(format!(
                 "run {} failed: {}\nreplay it:     dmos run {path} --strict\nmake it small: dmos shrink {path}",
                 found.number, found.failure
             )))
@@ -70,7 +70,7 @@ fn subject(
     arguments: &FuzzArguments,
     overrides: &[Override],
     registry: &Registry,
-) -> Result<Subject, Failure> {
+) -> Result<Subject, CliError> {
     match &arguments.scenario {
         Some(path) => {
             let loaded = load(path, overrides, registry)?;
@@ -82,7 +82,7 @@ fn subject(
 }
 
 /// Writes a scenario that failed, with the command that replays it in its head.
-fn write(directory: &Path, found: &Found) -> Result<PathBuf, Failure> {
+fn write(directory: &Path, found: &Found) -> Result<PathBuf, CliError> {
     let name = found.file.name.as_deref().unwrap_or("fuzz");
     let path = directory.join(format!("{name}-{}.yaml", found.failure.name()));
     let comment: String = found.failure.to_string().lines().map(|line| format!("# {line}\n")).collect();
@@ -92,11 +92,11 @@ fn write(directory: &Path, found: &Found) -> Result<PathBuf, Failure> {
         found.file.to_yaml()
     );
     write_file(&path, &text)
-        .map_err(|error| Failure::Output(format!("cannot write `{}`: {error}", path.display())))?;
+        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", path.display())))?;
     Ok(path)
 }
 
-fn show(arguments: &FuzzArguments, summary: &Summary, path: Option<&Path>) -> Result<(), Failure> {
+fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>) -> Result<(), CliError> {
     if arguments.format == PlanFormat::Json {
         let row = |(&kind, &(injected, effective)): (&FaultKind, &(u64, u64))| FaultRow {
             kind,
@@ -127,7 +127,7 @@ fn show(arguments: &FuzzArguments, summary: &Summary, path: Option<&Path>) -> Re
     });
     let reached = table::words(&["sometimes", "runs", "what it says"], reached);
     print(&format!(
-        "{faults}\n{reached}\nseed {}: {} runs without a finding, {} events, {} h simulated, {} batches made\n",
+        "{faults}\n{reached}\nseed {}: {} runs without a violation, {} events, {} h simulated, {} batches made\n",
         arguments.seed,
         summary.runs,
         summary.events,
@@ -152,7 +152,7 @@ impl Progress {
         Self { begun: Instant::now(), limit, runs: arguments.runs, shows: stderr().is_terminal() }
     }
 
-    fn goes_on(&mut self, summary: &Summary) -> bool {
+    fn goes_on(&mut self, summary: &SearchSummary) -> bool {
         let passed = self.begun.elapsed();
         if self.shows {
             let rate = summary.runs as f64 / passed.as_secs_f64();

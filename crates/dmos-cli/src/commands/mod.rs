@@ -20,14 +20,14 @@ use dmos_core::network::Names;
 use dmos_scenario::{Loaded, Override};
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::say;
 
 /// Warnings beyond this many are only counted.
 const WARNINGS: usize = 10;
 
 /// Loads a scenario and says what is odd about it.
-fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, Failure> {
+fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, CliError> {
     let loaded = dmos_scenario::load(path, overrides, registry)?;
     warn(&loaded.warnings.iter().map(|warning| format!("{}: {warning}", path.display())).collect::<Vec<_>>());
     Ok(loaded)

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::args::{NetworkArguments, NetworkFormat};
 use crate::commands::plan::plans;
 use crate::commands::{about, json_name, load};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, print_json};
 
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ struct NetworkDocument {
     supply_edges: u64,
     /// How many paths lead from sources to nodes that make a final item: digits, for they outgrow any integer.
     paths: String,
-    /// How many plans there are with one maker for each item, in digits as well; none if they cannot be counted.
+    /// How many plans there are with one producer for each item, in digits as well; none if they cannot be counted.
     plans: Option<String>,
 }
 
@@ -35,7 +35,7 @@ struct NodeEntry {
     quantities: Vec<u32>,
 }
 
-pub(crate) fn run(arguments: &NetworkArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &NetworkArguments, registry: &Registry) -> Result<(), CliError> {
     let loaded = load(&arguments.scenario, &arguments.changes.overrides(), registry)?;
     let network = &loaded.scenario.network;
     match arguments.format {
@@ -56,7 +56,7 @@ fn document(network: &Network) -> NetworkDocument {
             id: json_name(network.node_names(), network.node_name(node)),
             produces: item_name(network, network.makes(node)),
             requires: requirements.iter().map(|required| item_name(network, required.item)).collect(),
-            quantities: [network.quantity_made(node)].into_iter().chain(quantities).collect(),
+            quantities: [network.yield_per_run(node)].into_iter().chain(quantities).collect(),
         }
     };
     NetworkDocument {
@@ -86,7 +86,7 @@ fn text(network: &Network) -> String {
     let row = |node: NodeId| {
         let needs = network.requirements(node).iter();
         let needs: Vec<_> = needs.map(|required| amount(network, required.item, required.quantity)).collect();
-        let makes = amount(network, network.makes(node), network.quantity_made(node));
+        let makes = amount(network, network.makes(node), network.yield_per_run(node));
         vec![network.node_name(node).into_owned(), makes, needs.join(", ")]
     };
     let finals: Vec<_> = network.final_items().iter().map(|&item| network.item_name(item)).collect();

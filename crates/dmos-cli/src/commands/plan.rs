@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::args::{GraphFormat, PlanArguments};
 use crate::commands::{json_name, load};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, print_json, say};
 use explain::{Explanation, Other, Supplier};
 use plans::PlansDocument;
@@ -33,7 +33,7 @@ struct Planned<'a> {
     took: Span,
     no_flow: Option<NoFlow>,
     comparisons: Vec<Comparison>,
-    /// All plans with one maker for each item.
+    /// All plans with one producer for each item.
     plans: Result<Plans, NotCounted>,
     /// How many of the cheapest are shown.
     best: usize,
@@ -64,7 +64,7 @@ impl Comparison {
     }
 }
 
-pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), CliError> {
     let scenario = load(&arguments.scenario, &arguments.changes.overrides(), registry)?.scenario;
     let network = &*scenario.network;
     let dead = dead(network, &arguments.without)?;
@@ -76,15 +76,17 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     for &node in &dead {
         alive.remove(node);
     }
-    let changes: Vec<_> = dead.iter().map(|&node| Change::Died(node)).collect();
+    let changes: Vec<_> = dead.iter().map(|&node| Change::Failed(node)).collect();
     let started = now();
     let mut meter = Meter::new(scenario.planning_budget.get());
-    let outcome = plan(&scenario, &mut *planner, &alive, plan_before.as_ref(), &changes, &mut meter);
+    let summary = plan(&scenario, &mut *planner, &alive, plan_before.as_ref(), &changes, &mut meter);
     let elapsed = started.elapsed();
-    let (flow, no_flow) = match outcome {
+    let (flow, no_flow) = match summary {
         Ok(flow) => (flow, None),
         // That a program failed says nothing of the network.
-        Err(failed @ NoFlow::PlannerFailed { .. }) => return Err(Failure::Found(format!("error: {failed}"))),
+        Err(failed @ NoFlow::PlannerFailed { .. }) => {
+            return Err(CliError::Found(format!("error: {failed}")));
+        }
         Err(no_flow) => (Flow::default(), Some(no_flow)),
     };
     let mut comparisons = Vec::new();
@@ -130,8 +132,8 @@ fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-fn choose(call: &StrategyCall, network: &Network, registry: &Registry) -> Result<FlowChoice, Failure> {
-    registry.flow(call, network).map_err(|error| Failure::Input(format!("--diff {call}: {error}")))
+fn choose(call: &StrategyCall, network: &Network, registry: &Registry) -> Result<FlowChoice, CliError> {
+    registry.flow(call, network).map_err(|error| CliError::Input(format!("--diff {call}: {error}")))
 }
 
 /// Plans as a leader does: anew, or on from the flow in force.
@@ -139,14 +141,14 @@ fn plan(
     scenario: &Scenario,
     planner: &mut dyn FlowStrategy,
     alive: &NodeSet,
-    in_force: Option<&Flow>,
+    active: Option<&Flow>,
     changes: &[Change],
     meter: &mut Meter,
 ) -> Result<Flow, NoFlow> {
     let network = &*scenario.network;
-    let (pace, seed) = (scenario.pace(), scenario.seed);
-    let request = PlanRequest { network, alive, in_force, changes, pace, seed };
-    match in_force {
+    let (mean_durations, seed) = (scenario.mean_durations(), scenario.seed);
+    let request = PlanRequest { network, alive, active, changes, mean_durations, seed };
+    match active {
         Some(flow) => planner.replan(&request, meter).map(|change| flow.changed(&change)),
         None => planner.plan(&request, meter),
     }
@@ -165,11 +167,11 @@ fn answer(
     }
 }
 
-fn dead(network: &Network, without: &[String]) -> Result<Vec<NodeId>, Failure> {
+fn dead(network: &Network, without: &[String]) -> Result<Vec<NodeId>, CliError> {
     let find = |name: &String| {
         network
             .find_node(name)
-            .ok_or_else(|| Failure::Input(format!("--without: {}", unknown_node(name, network))))
+            .ok_or_else(|| CliError::Input(format!("--without: {}", unknown_node(name, network))))
     };
     let mut dead = without.iter().map(find).collect::<Result<Vec<_>, _>>()?;
     dead.sort_unstable();
@@ -192,7 +194,7 @@ struct PlanDocument<'a> {
     measure: Option<&'static str>,
     nodes: Vec<WorkingEntry>,
     comparisons: Vec<ComparisonEntry<'a>>,
-    /// All plans with one maker for each item, unless they cannot be counted.
+    /// All plans with one producer for each item, unless they cannot be counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     plans: Option<PlansDocument>,
     /// Why there is no flow, if there is none.

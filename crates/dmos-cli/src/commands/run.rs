@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use dmos_core::record::PlanRecord;
 use dmos_core::{Metric, NoFlow, Registry, RunRecord, Scenario};
+use dmos_report::atomic_write::{self, is_free};
 use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
-use dmos_report::whole::{self, is_free};
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
 use dmos_scenario::{Override, Seeds};
 use dmos_sim::Trace;
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::{Format, RunArguments};
 use crate::commands::load;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, print_json, say};
 
 /// A scenario and the runs to make of it.
@@ -25,7 +25,7 @@ struct Job {
     provenance: Provenance,
 }
 
-pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), CliError> {
     let overrides = arguments.changes.overrides();
     // Everything is read and checked before anything is run.
     let jobs = arguments
@@ -34,16 +34,16 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
         .map(|path| prepare(path, &overrides, arguments.seed, registry))
         .collect::<Result<Vec<_>, _>>()?;
     let published = arguments.against.as_deref().map(PublishedTable::read).transpose();
-    let published = published.map_err(|error| Failure::Input(error.to_string()))?;
+    let published = published.map_err(|error| CliError::Input(error.to_string()))?;
     if published.is_some() && jobs.len() > 1 {
-        return Err(Failure::Input("--against takes one scenario, whose table it is".to_owned()));
+        return Err(CliError::Input("--against takes one scenario, whose table it is".to_owned()));
     }
     if let Some(out) = &arguments.out {
         check_directories(out, &jobs)?;
     }
     let is_single = is_single(&jobs);
     if arguments.trace.is_some() && !is_single {
-        return Err(Failure::Input("--trace is for one run: name one scenario and one seed".to_owned()));
+        return Err(CliError::Input("--trace is for one run: name one scenario and one seed".to_owned()));
     }
     let mut failed = 0;
     for job in jobs {
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
             if let Some(out) = &arguments.out {
                 let directory = directory(out, &scenario.name, seed, is_single);
                 run_directory::write(&directory, &scenario, &record, &job.provenance).map_err(|error| {
-                    Failure::Output(format!("cannot write `{}`: {error}", directory.display()))
+                    CliError::Output(format!("cannot write `{}`: {error}", directory.display()))
                 })?;
             }
         }
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
         }
     }
     if arguments.strict && failed > 0 {
-        return Err(Failure::Found(format!(
+        return Err(CliError::Found(format!(
             "error: the auditors found something, or a planner failed, in {failed} runs"
         )));
     }
@@ -89,23 +89,23 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), F
 }
 
 /// Runs a scenario twice; it must be the same both times.
-fn twice(scenario: &Scenario) -> Result<(RunRecord, Trace), Failure> {
+fn twice(scenario: &Scenario) -> Result<(RunRecord, Trace), CliError> {
     let (record, trace) = dmos_sim::run_twice(scenario).map_err(|difference| {
         let (name, seed) = (&scenario.name, scenario.seed);
-        Failure::Found(format!("error: {name}, seed {seed}: {difference}"))
+        CliError::Found(format!("error: {name}, seed {seed}: {difference}"))
     })?;
     say(&format!("twice the same: {} events, trace {:016x}", trace.len(), trace.hash()));
     Ok((record, trace))
 }
 
 /// Writes all events in words.
-fn write_trace(path: &Path, trace: &Trace) -> Result<(), Failure> {
+fn write_trace(path: &Path, trace: &Trace) -> Result<(), CliError> {
     let mut text = String::new();
     for line in trace.lines() {
         let _ = writeln!(text, "{line}");
     }
-    whole::write_file(path, &text)
-        .map_err(|error| Failure::Output(format!("cannot write `{}`: {error}", path.display())))
+    atomic_write::write_file(path, &text)
+        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", path.display())))
 }
 
 fn is_single(jobs: &[Job]) -> bool {
@@ -113,19 +113,19 @@ fn is_single(jobs: &[Job]) -> bool {
 }
 
 /// Refuses, before anything is run, directories that are taken already or would be written twice.
-fn check_directories(out: &Path, jobs: &[Job]) -> Result<(), Failure> {
+fn check_directories(out: &Path, jobs: &[Job]) -> Result<(), CliError> {
     let mut seen = BTreeSet::new();
     for job in jobs {
         for seed in job.seeds.iter() {
             let directory = directory(out, &job.scenario.name, seed, is_single(jobs));
             let shown = directory.display();
             if !is_free(&directory) {
-                return Err(Failure::Input(format!(
+                return Err(CliError::Input(format!(
                     "`{shown}` exists and is not empty; name another place, or remove it"
                 )));
             }
             if !seen.insert(directory.clone()) {
-                return Err(Failure::Input(format!(
+                return Err(CliError::Input(format!(
                     "two runs would be written to `{shown}`; give the scenarios names"
                 )));
             }
@@ -139,7 +139,7 @@ fn prepare(
     overrides: &[Override],
     seeds: Option<Seeds>,
     registry: &Registry,
-) -> Result<Job, Failure> {
+) -> Result<Job, CliError> {
     let loaded = load(path, overrides, registry)?;
     let own = loaded.scenario.seed;
     let digest = Sha256::digest(loaded.text.as_bytes());
@@ -160,7 +160,7 @@ fn directory(out: &Path, name: &str, seed: u64, is_single: bool) -> PathBuf {
 
 /// Says how the run went.
 fn tell(scenario: &Scenario, record: &RunRecord) {
-    let goods = &record.goods;
+    let material = &record.material;
     let total = |metric: Metric| record.nodes.iter().map(|node| node.get(metric)).sum::<u64>();
     say(&format!(
         "{}, seed {}, {}, {}: {} events in {}; {} final batches, {} batches in all",
@@ -170,10 +170,11 @@ fn tell(scenario: &Scenario, record: &RunRecord) {
         scenario.leader,
         record.events,
         scenario.duration,
-        total(Metric::FinalBatchesMade),
-        goods.made,
+        total(Metric::FinishedGoodsMade),
+        material.made,
     ));
-    let given_up = record.plans.iter().filter_map(|plan| plan.no_flow.as_ref()).filter(|why| why.gave_up());
+    let given_up =
+        record.plans.iter().filter_map(|plan| plan.no_flow.as_ref()).filter(|why| why.is_inconclusive());
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     given_up.for_each(|why| *reasons.entry(why.explain(&scenario.network)).or_default() += 1);
     for (reason, count) in reasons {
@@ -184,11 +185,14 @@ fn tell(scenario: &Scenario, record: &RunRecord) {
         (injected + count.injected, effective + count.effective)
     });
     if injected > 0 {
-        let scrapped =
-            if goods.scrapped > 0 { format!("; {} batches scrapped", goods.scrapped) } else { String::new() };
+        let scrapped = if material.scrapped > 0 {
+            format!("; {} batches scrapped", material.scrapped)
+        } else {
+            String::new()
+        };
         say(&format!("  {injected} faults, {effective} of them with effect{scrapped}"));
     }
-    if let Some(reason) = &record.not_checked {
+    if let Some(reason) = &record.liveness_not_checked {
         say(&format!("note: that production resumes after `heal_at` was not checked: {reason}"));
     }
     tell_findings(record);
@@ -199,21 +203,21 @@ fn tell_findings(record: &RunRecord) {
     if record.is_clean() {
         return;
     }
-    let goods = &record.goods;
+    let material = &record.material;
     say(&format!(
         "warning: what should never happen has happened; {} batches lost, {} used twice; among others",
-        goods.lost, goods.consumed_twice
+        material.lost, material.consumed_twice
     ));
     let mut shown = BTreeSet::new();
-    for finding in &record.findings {
-        if shown.insert(finding.property) {
-            let (property, at) = (finding.property.name(), finding.at.as_secs_f64());
-            say(&format!("  {property}, at {at} s: {}", finding.words));
+    for violation in &record.violations {
+        if shown.insert(violation.property) {
+            let (property, at) = (violation.property.name(), violation.at.as_secs_f64());
+            say(&format!("  {property}, at {at} s: {}", violation.words));
         }
     }
 }
 
-fn show(scenario: &Scenario, record: &RunRecord, format: Format) -> Result<(), Failure> {
+fn show(scenario: &Scenario, record: &RunRecord, format: Format) -> Result<(), CliError> {
     match format {
         Format::Table => print(&table::summary(&Summary::of(record))),
         Format::Csv => print(&Summary::of(record).to_csv()),
@@ -221,7 +225,7 @@ fn show(scenario: &Scenario, record: &RunRecord, format: Format) -> Result<(), F
     }
 }
 
-fn compare(published: &PublishedTable, ours: &Summary, format: Format) -> Result<(), Failure> {
+fn compare(published: &PublishedTable, ours: &Summary, format: Format) -> Result<(), CliError> {
     let comparisons = published.compare(ours);
     match format {
         Format::Table => print(&comparison_table(&comparisons)),

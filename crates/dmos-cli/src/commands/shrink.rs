@@ -1,15 +1,15 @@
 //! `dmos shrink`: makes a scenario that fails small.
 
 use dmos_core::Registry;
-use dmos_report::whole::write_file;
+use dmos_report::atomic_write::write_file;
 use dmos_search::shrink;
 
 use crate::args::ShrinkArguments;
 use crate::commands::load;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, say};
 
-pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<(), CliError> {
     let overrides = arguments.changes.overrides();
     let path = &arguments.scenario;
     let loaded = load(path, &overrides, registry)?;
@@ -17,13 +17,13 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
     let out = arguments.out.clone().unwrap_or_else(|| path.with_extension("small.yaml"));
     if out.exists() {
         let shown = out.display();
-        return Err(Failure::Input(format!("`{shown}` exists; name another with --out, or remove it")));
+        return Err(CliError::Input(format!("`{shown}` exists; name another with --out, or remove it")));
     }
     dmos_sim::caught::keep_panics_quiet();
     let small = shrink(&file, arguments.runs, registry);
     let _ = std::panic::take_hook();
     let Some(small) = small else {
-        return Err(Failure::Input(format!(
+        return Err(CliError::Input(format!(
             "`{}` does not fail: the auditors find nothing in it",
             path.display()
         )));
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
     let replay = format!("# Replay it with `dmos run {} --strict`.\n", out.display());
     let text = format!("{replay}{comment}{}", small.file.to_yaml());
     write_file(&out, &text)
-        .map_err(|error| Failure::Output(format!("cannot write `{}`: {error}", out.display())))?;
+        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", out.display())))?;
     if small.runs >= arguments.runs {
         say("stopped at the most runs; with a larger --runs it may get smaller");
     }

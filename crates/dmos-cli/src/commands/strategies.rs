@@ -3,16 +3,16 @@
 
 mod create;
 
-use dmos_conformance::{Check, Outcome};
-use dmos_core::strategy::{Choice, Descriptor, ParamSpec, StrategyCall, StrategyError};
+use dmos_conformance::{Check, CheckOutcome};
+use dmos_core::strategy::{Descriptor, ParamSpec, StrategyCall, StrategyChoice, StrategyError};
 use dmos_core::{Network, Registry};
-use dmos_graph::Plant;
+use dmos_graph::NamedNetwork;
 use dmos_graph::names::nearest;
 use dmos_report::table;
 use serde::Serialize;
 
 use crate::args::{Family, PlanFormat, StrategiesArguments, StrategiesCommand};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, print_json};
 
 /// All that a descriptor says.
@@ -22,9 +22,9 @@ struct StrategyEntry {
     name: &'static str,
     summary: &'static str,
     source: &'static str,
-    guarantee: &'static str,
+    notes: &'static str,
     /// What auditors hold it to in every run, with its parameters as by default.
-    promises: Vec<String>,
+    guarantees: Vec<String>,
     parameters: Vec<ParameterEntry>,
 }
 
@@ -37,26 +37,30 @@ struct ParameterEntry {
 
 impl StrategyEntry {
     /// Of a strategy with its parameters as by default, if it can be had so.
-    fn new<S: ?Sized>(family: &'static str, descriptor: &Descriptor<S>, choice: Option<Choice<S>>) -> Self {
+    fn new<S: ?Sized>(
+        family: &'static str,
+        descriptor: &Descriptor<S>,
+        choice: Option<StrategyChoice<S>>,
+    ) -> Self {
         let parameter = |spec: &ParamSpec| ParameterEntry {
             name: spec.name,
             summary: spec.summary,
             values: spec.kind.to_string(),
         };
-        let promises = choice.map_or(&[][..], |choice| choice.all_promises());
+        let guarantees = choice.map_or(&[][..], |choice| choice.all_guarantees());
         Self {
             family,
             name: descriptor.name,
             summary: descriptor.summary,
             source: descriptor.source,
-            guarantee: descriptor.guarantee,
-            promises: promises.iter().map(ToString::to_string).collect(),
+            notes: descriptor.notes,
+            guarantees: guarantees.iter().map(ToString::to_string).collect(),
             parameters: descriptor.params.iter().map(parameter).collect(),
         }
     }
 }
 
-pub(crate) fn run(arguments: &StrategiesArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &StrategiesArguments, registry: &Registry) -> Result<(), CliError> {
     match &arguments.command {
         None => list(arguments.format, registry),
         Some(StrategiesCommand::Show { name, format }) => show(name, *format, registry),
@@ -80,10 +84,10 @@ fn entries(registry: &Registry) -> Vec<StrategyEntry> {
 
 /// Parameters are checked for use on a network; here any will do.
 fn any_network() -> Network {
-    Plant::ThreeNodes.description().build().expect("a named plant is a network").0
+    NamedNetwork::ThreeNodes.description().build().expect("a named network is a network").0
 }
 
-fn list(format: PlanFormat, registry: &Registry) -> Result<(), Failure> {
+fn list(format: PlanFormat, registry: &Registry) -> Result<(), CliError> {
     let entries = entries(registry);
     match format {
         PlanFormat::Json => print_json(&entries),
@@ -95,7 +99,7 @@ fn list(format: PlanFormat, registry: &Registry) -> Result<(), Failure> {
     }
 }
 
-fn show(name: &str, format: PlanFormat, registry: &Registry) -> Result<(), Failure> {
+fn show(name: &str, format: PlanFormat, registry: &Registry) -> Result<(), CliError> {
     let all = entries(registry);
     let found: Vec<_> = all.iter().filter(|entry| entry.name == name).collect();
     if found.is_empty() {
@@ -107,23 +111,23 @@ fn show(name: &str, format: PlanFormat, registry: &Registry) -> Result<(), Failu
     }
 }
 
-fn unknown(name: &str, all: &[StrategyEntry]) -> Failure {
+fn unknown(name: &str, all: &[StrategyEntry]) -> CliError {
     let hint = match nearest(name, all.iter().map(|entry| entry.name)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`dmos strategies` lists them".to_owned(),
     };
-    Failure::Input(format!("there is no strategy `{name}`; {hint}"))
+    CliError::Input(format!("there is no strategy `{name}`; {hint}"))
 }
 
 fn text(entry: &StrategyEntry) -> String {
-    let StrategyEntry { family, name, summary, source, guarantee, promises, parameters } = entry;
+    let StrategyEntry { family, name, summary, source, notes, guarantees, parameters } = entry;
     let mut text = format!("{name}: {summary}\n\n");
     let mut line = |what: &str, words: &str| text.push_str(&format!("{what:<12}{words}\n"));
     line("family", family);
     line("source", source);
-    line("guarantee", guarantee);
-    let promised = if promises.is_empty() { "nothing".to_owned() } else { promises.join("; ") };
-    line("promises", &promised);
+    line("notes", notes);
+    let guaranteed = if guarantees.is_empty() { "nothing".to_owned() } else { guarantees.join("; ") };
+    line("guarantees", &guaranteed);
     let first = parameters.first().map(|parameter| format!(":{}=...", parameter.name)).unwrap_or_default();
     line("use", &format!("--{family} {name}{first}"));
     let rows = parameters
@@ -136,7 +140,7 @@ fn text(entry: &StrategyEntry) -> String {
     text
 }
 
-fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), Failure> {
+fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), CliError> {
     let of = |family| move |entry: &&StrategyEntry| entry.family == family && entry.name == call.name;
     let all = entries(registry);
     let (is_flow, is_leader) =
@@ -145,12 +149,12 @@ fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), Fail
     // A line as soon as it is known; what cannot be printed ends the command after the checks.
     let mut printed = Ok(());
     let mut show = |check: &Check| {
-        has_passed &= !matches!(check.outcome, Outcome::Failed(_));
+        has_passed &= !matches!(check.outcome, CheckOutcome::Failed(_));
         if printed.is_ok() {
             printed = print(&format!("{check}\n"));
         }
     };
-    let refused = |error: StrategyError| Failure::Input(error.to_string());
+    let refused = |error: StrategyError| CliError::Input(error.to_string());
     if is_flow {
         dmos_conformance::check_flow_watched(registry, call, &mut show).map_err(refused)?;
     }
@@ -162,7 +166,7 @@ fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), Fail
         return Err(unknown(&call.name, &all));
     }
     printed?;
-    if has_passed { Ok(()) } else { Err(Failure::Found(format!("`{call}` does not keep the contract"))) }
+    if has_passed { Ok(()) } else { Err(CliError::Found(format!("`{call}` does not keep the contract"))) }
 }
 
 impl Family {

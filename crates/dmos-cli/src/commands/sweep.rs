@@ -13,15 +13,15 @@ use dmos_experiment::{Store, merge, ranges};
 
 use crate::args::{Shard, SweepCommand};
 use crate::commands::{compare, warn};
-use crate::conducted::Conductor;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{print, say};
+use crate::progress::Conductor;
 
-pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), CliError> {
     match command {
         SweepCommand::Plan { experiment, shards, out } => {
             if shards.get() > SHARDS_MAX {
-                return Err(Failure::Input(format!("at most {SHARDS_MAX} shards")));
+                return Err(CliError::Input(format!("at most {SHARDS_MAX} shards")));
             }
             let (experiment, _) = compare::read(experiment, registry)?;
             plan(Manifest::new(experiment, *shards), *shards, out)
@@ -32,7 +32,7 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Fai
             let merged = merge(dirs)?;
             let missing = merged.missing().len();
             if missing > 0 && !allow_missing {
-                return Err(Failure::Incomplete(format!(
+                return Err(CliError::Incomplete(format!(
                     "error: {missing} of {} runs are missing; `dmos sweep status DIR --missing` says which shards to run, `--allow-missing` answers from what is there",
                     merged.results.len()
                 )));
@@ -48,10 +48,10 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Fai
     }
 }
 
-fn plan(manifest: Manifest, asked: NonZeroUsize, out: &Path) -> Result<(), Failure> {
+fn plan(manifest: Manifest, asked: NonZeroUsize, out: &Path) -> Result<(), CliError> {
     manifest
         .write(out)
-        .map_err(|error| Failure::Output(format!("cannot write `{}`: {error}", out.display())))?;
+        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", out.display())))?;
     let shards = manifest.shards;
     let fewer = if shards < asked { ", one for each run" } else { "" };
     say(&format!("{} runs in {shards} shards{fewer}; the manifest is `{}`", manifest.runs(), out.display()));
@@ -64,7 +64,7 @@ fn run_shard(
     out: &Path,
     jobs: Option<NonZeroUsize>,
     registry: &Registry,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let manifest = Manifest::read_ours(path)?;
     let shard = match shard {
         Shard::Number(number) => number,
@@ -72,7 +72,7 @@ fn run_shard(
     };
     let shards = manifest.shards;
     if shard >= shards.get() {
-        return Err(Failure::Input(format!(
+        return Err(CliError::Input(format!(
             "there is no shard {shard}: `{}` has {shards}, from 0 to {}",
             path.display(),
             shards.get() - 1
@@ -80,7 +80,7 @@ fn run_shard(
     }
     let store = Store::open_or_create(out, manifest)?;
     if store.manifest().shards != shards {
-        return Err(Failure::Input(format!(
+        return Err(CliError::Input(format!(
             "`{}` holds results of the same runs, but cut into {} shards and not {shards}; name another directory",
             out.display(),
             store.manifest().shards
@@ -91,7 +91,7 @@ fn run_shard(
         let attempt = store.attempt(shard)?;
         let failed = attempt.failed();
         attempt.end()?;
-        crate::conducted::ShardResult { made: 0, left: 0, failed }
+        crate::progress::ShardResult { made: 0, left: 0, failed }
     } else {
         let mut warnings = Vec::new();
         let ready = store.manifest().experiment.ready(registry, &mut warnings)?;
@@ -101,10 +101,10 @@ fn run_shard(
     };
     let words = format!("shard {shard} of {shards}: {} runs made", result.made);
     if result.left > 0 {
-        return Err(Failure::Interrupted(format!("{words}, {} left: interrupted", result.left)));
+        return Err(CliError::Interrupted(format!("{words}, {} left: interrupted", result.left)));
     }
     if result.failed > 0 {
-        return Err(Failure::Found(format!("{words}, complete; {} runs failed", result.failed)));
+        return Err(CliError::Found(format!("{words}, complete; {} runs failed", result.failed)));
     }
     say(&format!("{words}, complete"));
     Ok(())
@@ -115,26 +115,26 @@ const TASK_NUMBERS: [&str; 3] = ["SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "JOB_COMPL
 
 /// The number of the batch engine's task. That of shards is never taken from there: with an array of 3,7,9 an engine
 /// says that there are three.
-fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<usize, Failure> {
+fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<usize, CliError> {
     let set: Vec<(&str, String)> =
         TASK_NUMBERS.into_iter().filter_map(|name| Some((name, variable(name)?))).collect();
     match &set[..] {
         [(name, value)] => value.parse().map_err(|_| {
-            Failure::Input(format!("`{name}` is `{value}`, which is not the number of a shard"))
+            CliError::Input(format!("`{name}` is `{value}`, which is not the number of a shard"))
         }),
-        [] => Err(Failure::Input(format!(
+        [] => Err(CliError::Input(format!(
             "`--shard auto` takes the number from {}, and none is set; name a shard",
             TASK_NUMBERS.join(", ")
         ))),
         several => {
             let names: Vec<_> = several.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let names = names.join(" and ");
-            Err(Failure::Input(format!("`--shard auto` cannot choose between {names}; name a shard")))
+            Err(CliError::Input(format!("`--shard auto` cannot choose between {names}; name a shard")))
         }
     }
 }
 
-fn status(dir: &Path, manifest: Option<&Path>, only_missing: bool) -> Result<(), Failure> {
+fn status(dir: &Path, manifest: Option<&Path>, only_missing: bool) -> Result<(), CliError> {
     let store = match manifest {
         Some(manifest) => Store::expected(dir, Manifest::read(manifest)?)?,
         None => Store::open(dir)?,
@@ -157,7 +157,7 @@ fn status(dir: &Path, manifest: Option<&Path>, only_missing: bool) -> Result<(),
     match incomplete.is_empty() {
         true => Ok(()),
         // It was said on stdout.
-        false => Err(Failure::Incomplete(String::new())),
+        false => Err(CliError::Incomplete(String::new())),
     }
 }
 

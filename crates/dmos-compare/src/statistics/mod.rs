@@ -16,7 +16,7 @@
 mod differences;
 pub mod holm;
 pub mod interval;
-pub mod seeds;
+pub mod sample_size;
 pub mod survival;
 pub mod test;
 

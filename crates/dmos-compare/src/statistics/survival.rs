@@ -1,7 +1,7 @@
 //! How long something lasts, where some of it was never seen to end.
 //!
 //! A factory that has not recovered when the run ends takes *at least* so long. To leave that out, or to take it
-//! for the end, would make the slowest strategy look quick. Such spells are censored, and are counted among those
+//! for the end, would make the slowest strategy look quick. Such episodes are censored, and are counted among those
 //! that still last for as long as they were seen to (Kaplan and Meier, "Nonparametric estimation from incomplete
 //! observations", 1958).
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long something lasted, in seconds, or at least lasted.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Spell {
+pub struct Episode {
     /// How long it was seen to last.
     pub lasted: f64,
     /// Whether it was seen to end.
@@ -24,15 +24,15 @@ pub struct Survival {
 }
 
 impl Survival {
-    /// The Kaplan-Meier estimate. O(spells log spells).
+    /// The Kaplan-Meier estimate. O(episodes log episodes).
     #[must_use]
-    pub fn of(spells: &[Spell]) -> Self {
-        let mut sorted = spells.to_vec();
+    pub fn of(episodes: &[Episode]) -> Self {
+        let mut sorted = episodes.to_vec();
         sorted.sort_unstable_by(|a, b| a.lasted.total_cmp(&b.lasted));
         let (mut share, mut left) = (1.0, sorted.len());
         let mut steps = Vec::new();
         for same in sorted.chunk_by(|a, b| a.lasted == b.lasted) {
-            let ended = same.iter().filter(|spell| spell.ended).count();
+            let ended = same.iter().filter(|episode| episode.ended).count();
             if ended > 0 {
                 share *= 1.0 - ended as f64 / left as f64;
                 steps.push((same[0].lasted, share));
@@ -60,21 +60,21 @@ impl Survival {
     }
 }
 
-/// For each group of spells, what it adds to the restricted mean of all: a number per group that stands for its
-/// spells, censored ones included, and that can be averaged and compared as if nothing were censored
-/// (pseudo-observations: Andersen, Klein and Rosthøj 2003). None for a group without spells.
+/// For each group of episodes, what it adds to the restricted mean of all: a number per group that stands for its
+/// episodes, censored ones included, and that can be averaged and compared as if nothing were censored
+/// (pseudo-observations: Andersen, Klein and Rosthøj 2003). None for a group without episodes.
 ///
-/// O(groups times spells).
+/// O(groups times episodes).
 #[must_use]
-pub fn pseudo_observations(groups: &[Vec<Spell>], horizon: f64) -> Vec<Option<f64>> {
+pub fn pseudo_observations(groups: &[Vec<Episode>], horizon: f64) -> Vec<Option<f64>> {
     let with_spells = groups.iter().filter(|group| !group.is_empty()).count() as f64;
     let mean_without = |left_out: Option<usize>| {
         let kept = groups.iter().enumerate().filter(|(index, _)| Some(*index) != left_out);
-        let spells: Vec<Spell> = kept.flat_map(|(_, group)| group.iter().copied()).collect();
-        Survival::of(&spells).restricted_mean(horizon)
+        let episodes: Vec<Episode> = kept.flat_map(|(_, group)| group.iter().copied()).collect();
+        Survival::of(&episodes).restricted_mean(horizon)
     };
     let all = mean_without(None);
-    let of = |(index, group): (usize, &Vec<Spell>)| match group.is_empty() {
+    let of = |(index, group): (usize, &Vec<Episode>)| match group.is_empty() {
         true => None,
         false if with_spells == 1.0 => Some(all),
         false => Some(with_spells * all - (with_spells - 1.0) * mean_without(Some(index))),
@@ -86,16 +86,16 @@ pub fn pseudo_observations(groups: &[Vec<Spell>], horizon: f64) -> Vec<Option<f6
 mod tests {
     use super::*;
 
-    fn spells(lasted: &[f64], censored: &[f64]) -> Vec<Spell> {
-        let ended = lasted.iter().map(|&lasted| Spell { lasted, ended: true });
-        ended.chain(censored.iter().map(|&lasted| Spell { lasted, ended: false })).collect()
+    fn episodes(lasted: &[f64], censored: &[f64]) -> Vec<Episode> {
+        let ended = lasted.iter().map(|&lasted| Episode { lasted, ended: true });
+        ended.chain(censored.iter().map(|&lasted| Episode { lasted, ended: false })).collect()
     }
 
     #[test]
     fn agrees_with_scipy_and_lifelines() {
         // scipy 1.17.1: ecdf(CensoredData(uncensored, right)).sf; lifelines 0.30.3: restricted_mean_survival_time
         let ended = [3.0, 5.0, 5.0, 7.0, 8.0, 12.0, 12.0, 15.0];
-        let survival = Survival::of(&spells(&ended, &[4.0, 6.0, 9.0, 12.0, 20.0]));
+        let survival = Survival::of(&episodes(&ended, &[4.0, 6.0, 9.0, 12.0, 20.0]));
         let expected = [
             (3.0, 0.923_076_92),
             (5.0, 0.755_244_76),
@@ -113,19 +113,19 @@ mod tests {
 
     #[test]
     fn without_censoring_it_is_the_mean() {
-        let survival = Survival::of(&spells(&[1.0, 2.0, 6.0], &[]));
+        let survival = Survival::of(&episodes(&[1.0, 2.0, 6.0], &[]));
         assert!((survival.restricted_mean(10.0) - 3.0).abs() < 1e-12);
         assert_eq!(survival.median(), Some(2.0));
-        let groups: Vec<_> = [1.0, 2.0, 6.0].iter().map(|&lasted| spells(&[lasted], &[])).collect();
+        let groups: Vec<_> = [1.0, 2.0, 6.0].iter().map(|&lasted| episodes(&[lasted], &[])).collect();
         let pseudo: Vec<f64> = pseudo_observations(&groups, 10.0).into_iter().flatten().collect();
         assert!(pseudo.iter().zip([1.0, 2.0, 6.0]).all(|(a, b)| (a - b).abs() < 1e-9), "{pseudo:?}");
     }
 
     #[test]
     fn what_never_ends_is_not_averaged_as_if_it_had() {
-        let survival = Survival::of(&spells(&[1.0], &[100.0, 100.0, 100.0]));
+        let survival = Survival::of(&episodes(&[1.0], &[100.0, 100.0, 100.0]));
         assert_eq!(survival.median(), None);
         assert!((survival.restricted_mean(100.0) - 75.25).abs() < 1e-9);
-        assert_eq!(pseudo_observations(&[vec![], spells(&[3.0], &[])], 9.0), [None, Some(3.0)]);
+        assert_eq!(pseudo_observations(&[vec![], episodes(&[3.0], &[])], 9.0), [None, Some(3.0)]);
     }
 }

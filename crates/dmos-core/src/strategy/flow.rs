@@ -31,8 +31,8 @@ pub trait FlowStrategy: Send {
     /// # Panics
     /// If no flow is in force.
     fn replan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<FlowChange, NoFlow> {
-        let in_force = request.in_force.expect("replanning changes a flow");
-        Ok(in_force.change_to(&self.plan(request, meter)?))
+        let active = request.active.expect("replanning changes a flow");
+        Ok(active.change_to(&self.plan(request, meter)?))
     }
 
     /// By what the last plan judged a node, if it did: for explanations only.
@@ -60,33 +60,33 @@ pub struct PlanRequest<'a> {
     /// The nodes believed alive.
     pub alive: &'a NodeSet,
     /// The flow that this planner put in force before, if any.
-    pub in_force: Option<&'a Flow>,
+    pub active: Option<&'a Flow>,
     /// What has changed since then.
     pub changes: &'a [Change],
     /// How long things take, on average.
-    pub pace: Pace,
+    pub mean_durations: MeanDurations,
     /// The number from which a planner draws whatever it draws; the same for all plans of a run.
     pub seed: u64,
 }
 
 impl<'a> PlanRequest<'a> {
-    /// A first plan, at the pace of one second a cycle and a transit.
+    /// A first plan, at the mean_durations of one second a cycle and a transit.
     #[must_use]
     pub fn first(network: &'a Network, alive: &'a NodeSet) -> Self {
-        Self { network, alive, in_force: None, changes: &[], pace: Pace::default(), seed: 1 }
+        Self { network, alive, active: None, changes: &[], mean_durations: MeanDurations::default(), seed: 1 }
     }
 }
 
 /// How long things take, on average: what a planner may reckon with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pace {
+pub struct MeanDurations {
     /// One manufacture cycle.
     pub cycle: Span,
     /// From a batch's announcement at the consumer to its arrival.
     pub transit: Span,
 }
 
-impl Default for Pace {
+impl Default for MeanDurations {
     fn default() -> Self {
         Self { cycle: Span::from_secs(1), transit: Span::from_secs(1) }
     }
@@ -96,11 +96,11 @@ impl Default for Pace {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
     /// A node was struck from the living, or has retired.
-    Died(NodeId),
+    Failed(NodeId),
     /// A node came back, or joined.
-    Returned(NodeId),
+    Rejoined(NodeId),
     /// A node's recipe was changed: the network of this request is not that of the one before.
-    Recipe(NodeId),
+    RecipeChanged(NodeId),
 }
 
 impl Change {
@@ -108,7 +108,7 @@ impl Change {
     #[must_use]
     pub fn node(self) -> NodeId {
         match self {
-            Self::Died(node) | Self::Returned(node) | Self::Recipe(node) => node,
+            Self::Failed(node) | Self::Rejoined(node) | Self::RecipeChanged(node) => node,
         }
     }
 }
@@ -119,10 +119,10 @@ impl Change {
 pub enum NoFlow {
     /// A final item cannot be made from the nodes alive.
     #[error("item {0} cannot be made from the nodes that are alive")]
-    Unmakeable(ItemId),
+    Infeasible(ItemId),
     /// No node is alive.
     #[error("no node is alive")]
-    NobodyAlive,
+    NoNodeAlive,
     /// The search was given up.
     #[error(
         "the planning budget of {budget} steps ran out; raise `planning_budget` or choose another strategy"
@@ -144,7 +144,7 @@ pub enum NoFlow {
 impl NoFlow {
     /// Whether it says nothing of the network: the search did not come to its end.
     #[must_use]
-    pub fn gave_up(&self) -> bool {
+    pub fn is_inconclusive(&self) -> bool {
         matches!(self, Self::BudgetExhausted { .. } | Self::PlannerFailed { .. })
     }
 
@@ -152,7 +152,7 @@ impl NoFlow {
     #[must_use]
     pub fn explain(&self, network: &Network) -> String {
         match self {
-            Self::Unmakeable(item) => {
+            Self::Infeasible(item) => {
                 format!("item `{}` cannot be made from the nodes that are alive", network.item_name(*item))
             }
             error => error.to_string(),
@@ -195,12 +195,12 @@ impl Meter {
         self.budget - self.steps
     }
 
-    /// Notes a figure of interest under a name, beside the steps.
+    /// Notes a metric of interest under a name, beside the steps.
     pub fn note(&mut self, name: &'static str, value: u64) {
         self.counters.push((name, value));
     }
 
-    /// Says something of the plan that no figure can: what bounds it, whether it is the best.
+    /// Says something of the plan that no metric can: what bounds it, whether it is the best.
     pub fn remark(&mut self, words: String) {
         self.remarks.push(words);
     }
@@ -217,13 +217,13 @@ impl Meter {
         self.steps
     }
 
-    /// The figures noted, in the order in which they were.
+    /// The metrics noted, in the order in which they were.
     #[must_use]
     pub fn counters(&self) -> &[(&'static str, u64)] {
         &self.counters
     }
 
-    /// The figure noted under `name`, zero if there is none.
+    /// The metric noted under `name`, zero if there is none.
     #[must_use]
     pub fn counter(&self, name: &str) -> u64 {
         self.counters.iter().find(|counter| counter.0 == name).map_or(0, |counter| counter.1)

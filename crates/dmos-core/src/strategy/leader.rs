@@ -7,13 +7,13 @@ use crate::time::{Span, Time};
 
 /// Makes the election machine of each candidate.
 pub trait LeaderStrategy: Send + Sync {
-    /// The machine for the candidate that sits at `seat`, before its start.
-    fn machine(&self, seat: Seat) -> Box<dyn Election>;
+    /// The machine for the candidate that sits at `config`, before its start.
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election>;
 }
 
 /// Where a candidate sits.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct ElectionConfig {
     /// The candidate itself.
     pub me: NodeId,
     /// All candidates in ascending order, itself among them.
@@ -22,7 +22,7 @@ pub struct Seat {
     pub seed: u64,
 }
 
-impl Seat {
+impl ElectionConfig {
     /// All other candidates, in ascending order.
     pub fn others(&self) -> impl DoubleEndedIterator<Item = NodeId> + '_ {
         self.candidates.iter().copied().filter(|&node| node != self.me)
@@ -75,12 +75,12 @@ pub enum ElectionInput<'a> {
     /// A timer that the machine set.
     Timer(u32),
     /// A candidate has been silent for too long.
-    Suspect(NodeId),
+    Suspected(NodeId),
     /// A suspected candidate was heard of again.
-    Return(NodeId),
+    Trusted(NodeId),
     /// Somebody who is no machine says who leads, or led: another one under a later term than any known here, or
     /// this very node, which led before it crashed and is believed to lead still.
-    Learned(NodeId, Term),
+    LeaderLearned(NodeId, Term),
 }
 
 /// What an election machine wants done. The durable write is made before anything is sent.

@@ -7,7 +7,7 @@
 //! use dmos_core::strategy::{register_flow, FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest};
 //! use dmos_core::{Flow, SupplyEdge};
 //!
-//! /// Everyone who can supplies everyone who may want it.
+//! /// AllNodes who can supplies everyone who may want it.
 //! struct Everything;
 //!
 //! impl FlowStrategy for Everything {
@@ -28,7 +28,7 @@
 //!     summary: "all live producers supply all live consumers",
 //!     source: "none",
 //!     guarantee: "may plan nodes that cannot make anything",
-//!     promises: |_| &[],
+//!     guarantees: |_| &[],
 //!     params: &[],
 //!     build: |_: &Params| Box::new(Everything),
 //! });
@@ -39,12 +39,12 @@ mod leader;
 mod params;
 mod registry;
 
-pub use flow::{Change, FlowStrategy, Meter, NoFlow, Pace, PlanRequest, Rating};
-pub use leader::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat};
+pub use flow::{Change, FlowStrategy, MeanDurations, Meter, NoFlow, PlanRequest, Rating};
+pub use leader::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use registry::{
-    Choice, Descriptor, FlowChoice, FlowDescriptor, LeaderChoice, LeaderDescriptor, Promise, Registry,
-    RegistryError, StrategyCall, StrategyError,
+    Descriptor, FlowChoice, FlowDescriptor, Guarantee, LeaderChoice, LeaderDescriptor, Registry,
+    RegistryError, StrategyCall, StrategyChoice, StrategyError,
 };
 
 /// Registers a [`FlowDescriptor`] with every program that links the crate it stands in.

@@ -18,9 +18,9 @@ pub struct Descriptor<S: ?Sized + 'static> {
     /// Where it comes from.
     pub source: &'static str,
     /// What may be relied on, and what not, in words.
-    pub guarantee: &'static str,
+    pub notes: &'static str,
     /// What is checked, for these parameters: by auditors in every run, and by the conformance suite.
-    pub promises: fn(&Params) -> &'static [Promise],
+    pub guarantees: fn(&Params) -> &'static [Guarantee],
     /// Its parameters.
     pub params: &'static [ParamSpec],
     /// Builds it from parameters that fit `params`.
@@ -35,9 +35,9 @@ impl<S: ?Sized> Descriptor<S> {
     }
 }
 
-/// What a strategy can promise, and others can check: auditors in every run, and the conformance suite all of it.
+/// What a strategy can guarantee, and others can check: auditors in every run, and the conformance suite all of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Promise {
+pub enum Guarantee {
     /// Flow: a flow is found whenever one exists.
     FindsFlow,
     /// Flow: a plan takes steps in proportion to the recipes' entries, the nodes and the edges chosen.
@@ -50,7 +50,7 @@ pub enum Promise {
     LeaderByMajority,
 }
 
-impl fmt::Display for Promise {
+impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::FindsFlow => "a flow is found whenever one exists",
@@ -183,38 +183,38 @@ fn parameters(names: &[&str]) -> String {
 }
 
 /// A strategy with all its parameters, ready to be built as often as needed.
-pub struct Choice<S: ?Sized + 'static> {
+pub struct StrategyChoice<S: ?Sized + 'static> {
     descriptor: &'static Descriptor<S>,
     params: Params,
     shown: String,
 }
 
 /// A chosen flow strategy.
-pub type FlowChoice = Choice<dyn FlowStrategy>;
+pub type FlowChoice = StrategyChoice<dyn FlowStrategy>;
 
 /// A chosen leader strategy.
-pub type LeaderChoice = Choice<dyn LeaderStrategy>;
+pub type LeaderChoice = StrategyChoice<dyn LeaderStrategy>;
 
-impl<S: ?Sized> Clone for Choice<S> {
+impl<S: ?Sized> Clone for StrategyChoice<S> {
     fn clone(&self) -> Self {
         Self { descriptor: self.descriptor, params: self.params.clone(), shown: self.shown.clone() }
     }
 }
 
-impl<S: ?Sized> fmt::Debug for Choice<S> {
+impl<S: ?Sized> fmt::Debug for StrategyChoice<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Choice({self})")
+        write!(f, "StrategyChoice({self})")
     }
 }
 
-impl<S: ?Sized> fmt::Display for Choice<S> {
+impl<S: ?Sized> fmt::Display for StrategyChoice<S> {
     /// The name with every parameter, as it can be written in a call.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-impl<S: ?Sized> Choice<S> {
+impl<S: ?Sized> StrategyChoice<S> {
     fn new(
         descriptor: &'static Descriptor<S>,
         call: &StrategyCall,
@@ -258,16 +258,16 @@ impl<S: ?Sized> Choice<S> {
         self.descriptor
     }
 
-    /// All that it promises, with its parameters.
+    /// All that it guarantees, with its parameters.
     #[must_use]
-    pub fn all_promises(&self) -> &'static [Promise] {
-        (self.descriptor.promises)(&self.params)
+    pub fn all_guarantees(&self) -> &'static [Guarantee] {
+        (self.descriptor.guarantees)(&self.params)
     }
 
-    /// Whether it promises this, with its parameters.
+    /// Whether it guarantees this, with its parameters.
     #[must_use]
-    pub fn promises(&self, promise: Promise) -> bool {
-        self.all_promises().contains(&promise)
+    pub fn guarantees(&self, guarantee: Guarantee) -> bool {
+        self.all_guarantees().contains(&guarantee)
     }
 
     /// Builds the strategy.
@@ -308,9 +308,9 @@ fn choose<S: ?Sized, O: ?Sized>(
     (all, others): (&[&'static Descriptor<S>], &[&'static Descriptor<O>]),
     call: &StrategyCall,
     network: &Network,
-) -> Result<Choice<S>, StrategyError> {
+) -> Result<StrategyChoice<S>, StrategyError> {
     match all.iter().find(|descriptor| descriptor.name == call.name) {
-        Some(descriptor) => Choice::new(descriptor, call, network),
+        Some(descriptor) => StrategyChoice::new(descriptor, call, network),
         None => Err(StrategyError::UnknownName {
             family,
             name: call.name.clone(),

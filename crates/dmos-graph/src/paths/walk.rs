@@ -33,7 +33,7 @@ impl Walk {
             }
             (from, place(next.len()))
         };
-        for &item in network.making_order() {
+        for &item in network.topological_order() {
             let alike = |a: &NodeId, b: &NodeId| network.requirements(*a) == network.requirements(*b);
             for nodes in paths.of_item(item).chunk_by(alike) {
                 let list = add(paths.choices(Some(nodes[0])));

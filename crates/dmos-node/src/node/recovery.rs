@@ -33,10 +33,10 @@ impl Memory {
 
     /// Takes what the crash destroyed out of what the log says is there. Nothing of it has been used.
     pub(super) fn scrap(&mut self, cx: &mut Context<'_>, state: &mut LogState, scrapped: Scrapped) {
-        let maker = cx.me;
-        let stock = if scrapped.stock { std::mem::take(&mut state.stock) } else { SerialSet::default() };
-        let dock = if scrapped.dock { std::mem::take(&mut state.received) } else { Default::default() };
-        for batch in stock.iter().map(|serial| BatchId { maker, serial }).chain(dock) {
+        let producer = cx.me;
+        let stock = if scrapped.outbound { std::mem::take(&mut state.stock) } else { SerialSet::default() };
+        let dock = if scrapped.inbound { std::mem::take(&mut state.received) } else { Default::default() };
+        for batch in stock.iter().map(|serial| BatchId { producer, serial }).chain(dock) {
             cx.append(LogRecord::Scrapped(batch));
             cx.metrics.count(Metric::BatchesScrapped);
         }
@@ -68,9 +68,9 @@ impl Memory {
     /// The prototype's recovery: each batch by its last state, with today's neighbours.
     pub(super) fn replay(&mut self, cx: &mut Context<'_>, history: &History) {
         cx.metrics.count(Metric::FlowQueries);
-        let part = self.role.part().cloned().unwrap_or_default();
+        let part = self.role.assignment().cloned().unwrap_or_default();
         for (&batch, state) in &history.inbound {
-            let metric = match (state, part.supplier(cx.network.makes(batch.maker))) {
+            let metric = match (state, part.supplier(cx.network.makes(batch.producer))) {
                 (Inbound::Coming, Some(supplier)) => {
                     cx.append(LogRecord::Received(batch));
                     cx.send(supplier, Message::Delivered(batch));

@@ -3,19 +3,19 @@
 use std::num::NonZeroU64;
 
 use dmos_core::Span;
-use dmos_core::faults::{ClockFaults, Condition, DiskFaults, Failure, GoodsInCrash, Operator};
+use dmos_core::faults::{ClockFaults, Condition, DiskFaults, FailureMode, MaterialInCrash, OpGenerator};
 use serde::{Deserialize, Serialize};
 
-use super::forms::{LawField, Needs, NodeName, NodesField, TargetField};
+use super::values::{DistributionField, Needs, NodeName, NodesField, TargetField};
 
 /// What breaks.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultsField {
     /// The prototype's killer and reviver.
-    pub operator: Option<Operator>,
-    /// Nodes that fail and come back by laws.
-    pub wear: Vec<WearField>,
+    pub op_generator: Option<OpGenerator>,
+    /// Nodes that fail and come back by distributions.
+    pub random_failures: Vec<RandomFailuresField>,
     /// Faults at set times, or upon something else.
     pub script: Vec<ScriptField>,
     /// What the network does to messages.
@@ -24,25 +24,25 @@ pub struct FaultsField {
     pub disks: DiskFaults,
     /// How wrong clocks are.
     pub clocks: ClockFaults,
-    /// What becomes of goods in a crash.
-    pub goods: GoodsInCrash,
+    /// What becomes of material in a crash.
+    pub material: MaterialInCrash,
     /// From when on nothing fails any more.
     pub heal_at: Option<Span>,
 }
 
-/// Nodes that fail and come back by laws.
+/// Nodes that fail and come back by distributions.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WearField {
+pub struct RandomFailuresField {
     /// Which.
     pub nodes: NodesField,
     /// From a start or return to the next failure.
-    pub fails_after: LawField,
+    pub time_to_failure: DistributionField,
     /// From a failure to the return.
-    pub back_after: LawField,
+    pub time_to_repair: DistributionField,
     /// What a failure is.
     #[serde(default)]
-    pub how: Failure,
+    pub how: FailureMode,
 }
 
 /// What the network does to messages.
@@ -56,7 +56,7 @@ pub struct MessagesField {
     /// The share that is held back.
     pub reordering: f64,
     /// How long for.
-    pub held_for: Option<LawField>,
+    pub delay: Option<DistributionField>,
 }
 
 /// A fault of the script: exactly one of `at` and `when`, and exactly one fault.
@@ -86,9 +86,9 @@ pub struct ScriptField {
     /// A node that is down starts again.
     pub recover: Option<TargetField>,
     /// No message gets from the one to the others.
-    pub cut: Option<CutField>,
+    pub one_way_partition: Option<PartitionField>,
     /// No message gets from either group to the other.
-    pub split: Option<[Vec<NodeName>; 2]>,
+    pub partition: Option<[Vec<NodeName>; 2]>,
     /// All cuts and splits end.
     pub heal: Option<Heal>,
     /// A node's recipe is changed.
@@ -105,7 +105,7 @@ pub struct ScriptField {
 /// Who does not reach whom.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CutField {
+pub struct PartitionField {
     /// Messages from these
     pub from: Vec<NodeName>,
     /// do not reach those.
@@ -117,7 +117,7 @@ pub struct CutField {
 #[serde(rename_all = "snake_case")]
 pub enum Heal {
     /// All cuts and splits.
-    Cuts,
+    Partitions,
 }
 
 /// A recipe from now on.

@@ -1,14 +1,16 @@
 //! What a file says of faults, checked.
 
 use dmos_core::faults::{
-    Condition, DiskFaults, Failure, Fault, Faults, MessageFaults, Scripted, Target, Trigger, Wear,
+    Condition, DiskFaults, FailureMode, Fault, Faults, MessageFaults, RandomFailures, ScriptedFault, Target,
+    Trigger,
 };
 use dmos_core::{ItemId, Network, NetworkError, NodeId, Requirement, Span, Time};
 
-use super::{PERIOD_MIN, Problems, SUGGESTIONS, at_least, laws, unknown_item, unknown_node};
+use super::{PERIOD_MIN, Problems, SUGGESTIONS, at_least, distributions, unknown_item, unknown_node};
 use crate::document::{Path, steps};
 use crate::file::{
-    FaultsField, LawField, MessagesField, NodeName, NodesField, Role, ScriptField, TargetField, WearField,
+    DistributionField, FaultsField, MessagesField, NodeName, NodesField, RandomFailuresField, Role,
+    ScriptField, TargetField,
 };
 
 /// The most that a clock may be wrong.
@@ -25,14 +27,14 @@ pub(super) fn faults(
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Faults {
-    if field.operator.as_ref().is_some_and(|operator| operator.turn < PERIOD_MIN) {
-        problems.push(at_least(steps!["faults", "operator", "turn"], PERIOD_MIN));
+    if field.op_generator.as_ref().is_some_and(|op_generator| op_generator.turn < PERIOD_MIN) {
+        problems.push(at_least(steps!["faults", "op_generator", "turn"], PERIOD_MIN));
     }
-    let wear: Vec<Wear> = field
-        .wear
+    let random_failures: Vec<RandomFailures> = field
+        .random_failures
         .into_iter()
         .enumerate()
-        .filter_map(|(index, entry)| wear(index, entry, network, problems))
+        .filter_map(|(index, entry)| random_failures(index, entry, network, problems))
         .collect();
     let mut script = Vec::with_capacity(field.script.len());
     for (index, entry) in field.script.into_iter().enumerate() {
@@ -60,18 +62,18 @@ pub(super) fn faults(
     check_disks(&field.disks, problems, warnings);
     share(field.clocks.drift, DRIFT_MAX, steps!["faults", "clocks", "drift"], problems);
     Faults {
-        operator: field.operator,
-        wear,
+        op_generator: field.op_generator,
+        random_failures,
         script,
         messages: messages(field.messages, problems),
         disks: field.disks,
         clocks: field.clocks,
-        goods: field.goods,
+        material: field.material,
         heal_at,
     }
 }
 
-fn comes_after(scripted: &Scripted, end: Time) -> bool {
+fn comes_after(scripted: &ScriptedFault, end: Time) -> bool {
     matches!(scripted.trigger, Trigger::At(at) if at > end)
 }
 
@@ -83,7 +85,7 @@ fn share(value: f64, max: f64, path: Path, problems: &mut Problems) {
 }
 
 fn check_disks(disks: &DiskFaults, problems: &mut Problems, warnings: &mut Vec<String>) {
-    share(disks.append_fails, 0.5, steps!["faults", "disks", "append_fails"], problems);
+    share(disks.append_failure, 0.5, steps!["faults", "disks", "append_failure"], problems);
     if disks.torn && !disks.lose_unsynced {
         warnings.push("`torn` does nothing unless `lose_unsynced` is on".to_owned());
     }
@@ -99,15 +101,20 @@ fn messages(field: MessagesField, problems: &mut Problems) -> MessageFaults {
         let message = "`loss`, `duplication` and `reordering` are more than all messages together";
         problems.push((steps!["faults", "messages"], message.to_owned()));
     }
-    let held_for = field.held_for.map(|LawField(law)| {
-        laws::check(&law, path("held_for"), problems);
-        law
+    let delay = field.delay.map(|DistributionField(distribution)| {
+        distributions::check(&distribution, path("delay"), problems);
+        distribution
     });
-    MessageFaults { loss: field.loss, duplication: field.duplication, reordering: field.reordering, held_for }
+    MessageFaults { loss: field.loss, duplication: field.duplication, reordering: field.reordering, delay }
 }
 
-fn wear(index: usize, field: WearField, network: &Network, problems: &mut Problems) -> Option<Wear> {
-    let path = |key: &str| steps!["faults", "wear", index, key];
+fn random_failures(
+    index: usize,
+    field: RandomFailuresField,
+    network: &Network,
+    problems: &mut Problems,
+) -> Option<RandomFailures> {
+    let path = |key: &str| steps!["faults", "random_failures", index, key];
     let nodes = match field.nodes {
         NodesField::All => network.nodes().collect(),
         NodesField::These(names) => match node_list(&names, network, problems.len() < SUGGESTIONS) {
@@ -118,13 +125,14 @@ fn wear(index: usize, field: WearField, network: &Network, problems: &mut Proble
             }
         },
     };
-    let (LawField(fails_after), LawField(back_after)) = (field.fails_after, field.back_after);
-    laws::check(&fails_after, path("fails_after"), problems);
-    laws::check(&back_after, path("back_after"), problems);
-    if fails_after.mean() + back_after.mean() < PERIOD_MIN {
-        problems.push(at_least(path("fails_after"), PERIOD_MIN));
+    let (DistributionField(time_to_failure), DistributionField(time_to_repair)) =
+        (field.time_to_failure, field.time_to_repair);
+    distributions::check(&time_to_failure, path("time_to_failure"), problems);
+    distributions::check(&time_to_repair, path("time_to_repair"), problems);
+    if time_to_failure.mean() + time_to_repair.mean() < PERIOD_MIN {
+        problems.push(at_least(path("time_to_failure"), PERIOD_MIN));
     }
-    Some(Wear { nodes, fails_after, back_after, how: field.how })
+    Some(RandomFailures { nodes, time_to_failure, time_to_repair, how: field.how })
 }
 
 fn node(name: &str, network: &Network, suggests: bool) -> Result<NodeId, String> {
@@ -152,13 +160,16 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn read(&mut self, entry: ScriptField) -> Result<Scripted, EntryProblem> {
+    fn read(&mut self, entry: ScriptField) -> Result<ScriptedFault, EntryProblem> {
         let trigger = trigger(&entry)?;
         let (lasts, by) = (entry.lasts, entry.by);
         let (key, fault) = self.fault(entry)?;
-        let must_end = matches!(fault, Fault::Fail(_, Failure::Freeze));
+        let must_end = matches!(fault, Fault::Fail(_, FailureMode::Freeze));
         let may_end = must_end
-            || matches!(fault, Fault::Fail(..) | Fault::Slow(..) | Fault::FailAppend(_) | Fault::Cut { .. });
+            || matches!(
+                fault,
+                Fault::Fail(..) | Fault::Slow(..) | Fault::FailAppend(_) | Fault::Partition { .. }
+            );
         match lasts {
             None if must_end => Err((key, format!("`{key}` needs `for`: how long it lasts"))),
             Some(_) if !may_end => Err(("for", format!("`{key}` happens at once; remove `for`"))),
@@ -166,7 +177,7 @@ impl Entry<'_> {
             _ if by.is_some() && !matches!(fault, Fault::Slow(..)) => {
                 Err(("by", "`by` says how slow a node is; it goes with `slow`".to_owned()))
             }
-            _ => Ok(Scripted { trigger, fault, lasts }),
+            _ => Ok(ScriptedFault { trigger, fault, lasts }),
         }
     }
 
@@ -175,9 +186,9 @@ impl Entry<'_> {
             target.map(|target| self.target(key, target).map(|target| (key, Fault::Fail(target, how))))
         };
         let given = [
-            fail("crash", Failure::Crash, entry.crash),
-            fail("crash_midway", Failure::CrashMidway, entry.crash_midway),
-            fail("freeze", Failure::Freeze, entry.freeze),
+            fail("crash", FailureMode::Crash, entry.crash),
+            fail("crash_midway", FailureMode::CrashMidway, entry.crash_midway),
+            fail("freeze", FailureMode::Freeze, entry.freeze),
             entry.slow.map(|target| self.slow(target, entry.by)),
             entry.fail_append.map(|target| {
                 self.target("fail_append", target).map(|t| ("fail_append", Fault::FailAppend(t)))
@@ -185,8 +196,8 @@ impl Entry<'_> {
             entry
                 .recover
                 .map(|target| self.target("recover", target).map(|t| ("recover", Fault::Recover(t)))),
-            entry.cut.map(|cut| self.cut("cut", &cut.from, &cut.to, false)),
-            entry.split.map(|[one, other]| self.cut("split", &one, &other, true)),
+            entry.one_way_partition.map(|cut| self.partition("one_way_partition", &cut.from, &cut.to, false)),
+            entry.partition.map(|[one, other]| self.partition("partition", &one, &other, true)),
             entry.heal.map(|_| Ok(("heal", Fault::Heal))),
             entry.recipe.map(|recipe| self.recipe(&recipe.node, &recipe.needs.0)),
             entry.add.map(|name| self.node("add", &name).map(|node| ("add", Fault::Add(node)))),
@@ -197,7 +208,7 @@ impl Entry<'_> {
             (Some(fault), None) => fault,
             _ => {
                 let message = "give exactly one of `crash`, `crash_midway`, `freeze`, `slow`, `fail_append`, \
-                     `recover`, `cut`, `split`, `heal`, `recipe`, `add` and `retire`";
+                     `recover`, `one_way_partition`, `partition`, `heal`, `recipe`, `add` and `retire`";
                 Err(("at", message.to_owned()))
             }
         }
@@ -227,7 +238,7 @@ impl Entry<'_> {
             TargetField::ProducerOf(item) => Target::ProducerOf(self.item(key, &item)?),
             TargetField::Role(Role::Leader) => Target::Leader,
             TargetField::Role(Role::Busiest) => Target::Busiest,
-            TargetField::Role(Role::Anyone) => Target::Anyone,
+            TargetField::Role(Role::Any) => Target::AnyNode,
         })
     }
 
@@ -237,7 +248,7 @@ impl Entry<'_> {
         Ok(("slow", Fault::Slow(self.target("slow", target)?, by)))
     }
 
-    fn cut(
+    fn partition(
         &self,
         key: &'static str,
         from: &[NodeName],
@@ -250,7 +261,7 @@ impl Entry<'_> {
             }
             node_list(names, self.network, self.suggests).map_err(|message| (key, message))
         };
-        Ok((key, Fault::Cut { from: list(from)?, to: list(to)?, both_ways }))
+        Ok((key, Fault::Partition { from: list(from)?, to: list(to)?, both_ways }))
     }
 
     fn recipe(
@@ -291,7 +302,7 @@ fn when(entry: &ScriptField, condition: Condition) -> Trigger {
 }
 
 /// Recipes must fit the network in whatever order they come, and a node joins only once.
-fn check_orders(script: &[Scripted], network: &Network, problems: &mut Problems) {
+fn check_orders(script: &[ScriptedFault], network: &Network, problems: &mut Problems) {
     let mut added: Vec<NodeId> = Vec::new();
     let mut all: Vec<Vec<Requirement>> =
         network.nodes().map(|node| network.requirements(node).to_vec()).collect();

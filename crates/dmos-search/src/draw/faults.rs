@@ -2,11 +2,13 @@
 
 use std::num::NonZeroU64;
 
-use dmos_core::faults::{ClockFaults, Condition, DiskFaults, Failure, GoodsInCrash, InCrash, Operator};
-use dmos_core::{Law, Network, NodeId, Span};
+use dmos_core::faults::{
+    ClockFaults, Condition, DiskFaults, FailureMode, InCrash, MaterialInCrash, OpGenerator,
+};
+use dmos_core::{Distribution, Network, NodeId, Span};
 use dmos_scenario::file::{
-    CutField, FaultsField, Heal, LawField, MessagesField, Needs, NodeName, NodesField, RecipeField, Role,
-    ScriptField, TargetField, WearField,
+    DistributionField, FaultsField, Heal, MessagesField, Needs, NodeName, NodesField, PartitionField,
+    RandomFailuresField, RecipeField, Role, ScriptField, TargetField,
 };
 
 use super::Dice;
@@ -21,10 +23,10 @@ pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsFie
     }
     faults.script.extend(drawer.orders());
     if drawer.dice.percent(15) {
-        faults.wear.push(drawer.wear());
+        faults.random_failures.push(drawer.random_failures());
     }
     if drawer.dice.percent(10) {
-        faults.operator = Some(operator(drawer.dice));
+        faults.op_generator = Some(op_generator(drawer.dice));
     }
     if drawer.dice.percent(40) {
         faults.messages = messages(drawer.dice);
@@ -34,31 +36,31 @@ pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsFie
         faults.disks = DiskFaults { lose_unsynced: true, torn: dice.percent(50), ..DiskFaults::default() };
     }
     if dice.percent(10) {
-        faults.disks.append_fails = dice.between(1, 20) as f64 / 10_000.0;
-        faults.disks.repaired_after = dice.span(100, 40_000);
+        faults.disks.append_failure = dice.between(1, 20) as f64 / 10_000.0;
+        faults.disks.repair_time = dice.span(100, 40_000);
     }
     if dice.percent(30) {
         faults.clocks = ClockFaults { drift: dice.share(50) };
     }
     if dice.percent(20) {
         let mut fate = || if dice.percent(50) { InCrash::Scrapped } else { InCrash::Kept };
-        faults.goods = GoodsInCrash { stock: fate(), dock: fate(), finished: fate() };
+        faults.material = MaterialInCrash { outbound: fate(), inbound: fate(), finished: fate() };
     }
     faults
 }
 
-fn operator(dice: &mut Dice) -> Operator {
+fn op_generator(dice: &mut Dice) -> OpGenerator {
     let mut rate = |max| format!("{}/min", dice.between(1, max)).parse().expect("a rate");
     let (failures, recoveries) = (rate(6), rate(10));
     let (leader_can_fail, ends_can_fail) = (dice.percent(60), dice.percent(60));
-    Operator { failures, recoveries, leader_can_fail, ends_can_fail, ..Operator::default() }
+    OpGenerator { failures, recoveries, leader_can_fail, ends_can_fail, ..OpGenerator::default() }
 }
 
 fn messages(dice: &mut Dice) -> MessagesField {
     let mut share = |max| if dice.percent(60) { dice.share(max) } else { 0.0 };
     let (loss, duplication, reordering) = (share(300), share(200), share(300));
-    let held_for = dice.percent(60).then(|| Law::Uniform(Span::ZERO, dice.span(100, 20_000)));
-    MessagesField { loss, duplication, reordering, held_for: held_for.map(LawField) }
+    let delay = dice.percent(60).then(|| Distribution::Uniform(Span::ZERO, dice.span(100, 20_000)));
+    MessagesField { loss, duplication, reordering, delay: delay.map(DistributionField) }
 }
 
 struct Drawer<'a> {
@@ -92,7 +94,7 @@ impl Drawer<'_> {
             5 => TargetField::Item(self.item()),
             6 => TargetField::ProducerOf(self.item()),
             7 | 8 => TargetField::Role(Role::Leader),
-            _ => TargetField::Role(*self.dice.one_of(&[Role::Busiest, Role::Anyone])),
+            _ => TargetField::Role(*self.dice.one_of(&[Role::Busiest, Role::Any])),
         }
     }
 
@@ -126,10 +128,13 @@ impl Drawer<'_> {
                 entry.by = Some(self.dice.span(10, 500));
             }
             13 | 14 => entry.fail_append = Some(self.target()),
-            15 | 16 => entry.cut = Some(CutField { from: self.some_nodes(), to: self.some_nodes() }),
-            17 => entry.split = Some([self.some_nodes(), self.some_nodes()]),
+            15 | 16 => {
+                entry.one_way_partition =
+                    Some(PartitionField { from: self.some_nodes(), to: self.some_nodes() })
+            }
+            17 => entry.partition = Some([self.some_nodes(), self.some_nodes()]),
             18 => {
-                entry.heal = Some(Heal::Cuts);
+                entry.heal = Some(Heal::Partitions);
                 entry.lasts = None;
             }
             _ => {
@@ -177,7 +182,7 @@ impl Drawer<'_> {
     /// A node that from now on needs other items: some that come before its own, so that no ring closes.
     fn recipe(&mut self) -> RecipeField {
         let node = NodeId::new(self.dice.between(0, self.network.node_count() as u64 - 1) as usize);
-        let order = self.network.making_order();
+        let order = self.network.topological_order();
         let makes = self.network.makes(node);
         let earlier = &order[..order.iter().position(|item| *item == makes).unwrap_or(0)];
         let mut needs: Vec<(String, u32)> = Vec::new();
@@ -192,17 +197,22 @@ impl Drawer<'_> {
         RecipeField { node: self.name(node), needs: Needs(needs) }
     }
 
-    fn wear(&mut self) -> WearField {
+    fn random_failures(&mut self) -> RandomFailuresField {
         let nodes =
             if self.dice.percent(50) { NodesField::All } else { NodesField::These(self.some_nodes()) };
         let mean = self.dice.span(20_000, 200_000);
-        let fails_after = match self.dice.between(0, 2) {
-            0 => Law::Exponential(mean),
-            1 => Law::Weibull { mean, shape: self.dice.between(5, 30) as f64 / 10.0 },
-            _ => Law::Uniform(mean, mean * 2),
+        let time_to_failure = match self.dice.between(0, 2) {
+            0 => Distribution::Exponential(mean),
+            1 => Distribution::Weibull { mean, shape: self.dice.between(5, 30) as f64 / 10.0 },
+            _ => Distribution::Uniform(mean, mean * 2),
         };
-        let back_after = Law::LogNormal { mean: self.dice.span(500, 30_000), sigma: 1.0 };
-        let how = *self.dice.one_of(&[Failure::Crash, Failure::CrashMidway, Failure::Freeze]);
-        WearField { nodes, fails_after: LawField(fails_after), back_after: LawField(back_after), how }
+        let time_to_repair = Distribution::LogNormal { mean: self.dice.span(500, 30_000), sigma: 1.0 };
+        let how = *self.dice.one_of(&[FailureMode::Crash, FailureMode::CrashMidway, FailureMode::Freeze]);
+        RandomFailuresField {
+            nodes,
+            time_to_failure: DistributionField(time_to_failure),
+            time_to_repair: DistributionField(time_to_repair),
+            how,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use dmos_audit::Observation;
 use dmos_core::faults::Condition;
-use dmos_core::record::{Office, PlanRecord, Strike};
+use dmos_core::record::{LeadershipChange, PlanRecord, Removal};
 use dmos_core::{FaultKind, NodeId, Span};
 use dmos_node::{Effect, Input, LogRecord, LogState, Notice, PlanReport, Report};
 use rand::RngExt;
@@ -29,7 +29,7 @@ impl Simulator<'_> {
 
     fn carry_out_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
         let slot = self.slot(node);
-        let life = slot.life;
+        let incarnation = slot.incarnation;
         let after_crash = match slot.crash_midway {
             None => None,
             Some(_) => self.crash_point(node, effects.len()).map(|before| effects.split_off(before)),
@@ -54,7 +54,7 @@ impl Simulator<'_> {
                     self.effect(node, effect);
                 }
             }
-            if self.slot(node).life != life {
+            if self.slot(node).incarnation != incarnation {
                 left.chain(after_crash.into_iter().flatten())
                     .for_each(|effect| self.never_made(node, effect));
                 return;
@@ -74,14 +74,14 @@ impl Simulator<'_> {
         if effects < 2 {
             return None;
         }
-        let mut stream = stream(self.scenario.seed, Purpose::CrashPoint, node, self.slot(node).life);
+        let mut stream = stream(self.scenario.seed, Purpose::CrashPoint, node, self.slot(node).incarnation);
         Some(stream.random_range(1..effects as u64) as usize)
     }
 
     /// Appends are made when their work begins: nothing leaves the node before it ends. What is left are the
     /// other effects.
     pub(super) fn append_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
-        let life = self.slot(node).life;
+        let incarnation = self.slot(node).incarnation;
         let mut all = std::mem::replace(effects, self.buffers.pop().unwrap_or_default());
         let mut left = all.drain(..);
         for effect in left.by_ref() {
@@ -91,7 +91,7 @@ impl Simulator<'_> {
                 Effect::Compact(state) => self.replace_log(node, state),
                 effect => effects.push(effect),
             }
-            if self.slot(node).life != life {
+            if self.slot(node).incarnation != incarnation {
                 break;
             }
         }
@@ -115,7 +115,7 @@ impl Simulator<'_> {
 
     /// Appends a record, which a crash can still take. A node whose disk refuses it stops.
     fn append(&mut self, node: NodeId, record: LogRecord) {
-        if self.append_fails(node) {
+        if self.append_failure(node) {
             self.lose(node, &record);
             return;
         }
@@ -125,7 +125,7 @@ impl Simulator<'_> {
     /// Puts the state of a log in place of its records. A node whose disk refuses that stops as well.
     fn replace_log(&mut self, node: NodeId, state: Box<LogState>) {
         self.sync(node);
-        if self.append_fails(node) {
+        if self.append_failure(node) {
             return;
         }
         let Self { slots, auditor, now, .. } = self;
@@ -146,20 +146,20 @@ impl Simulator<'_> {
     fn sync_records(&mut self, node: NodeId) {
         let Self { slots, auditor, now, scenario, .. } = self;
         let disk = &mut slots[node.index()].disk;
-        let (mut delivered, mut final_made, mut ordered) = (0, 0, 0);
+        let (mut delivered, mut finished, mut ordered) = (0, 0, 0);
         for record in disk.unsynced() {
             auditor.observe(*now, node, &Observation::Durable(record));
             match record {
                 LogRecord::Received(_) => delivered += 1,
                 LogRecord::Ordered(_) => ordered += 1,
-                LogRecord::Made { count, .. } if scenario.network.is_final(node) => final_made += count,
+                LogRecord::Made { count, .. } if scenario.network.is_final(node) => finished += count,
                 _ => {}
             }
         }
         disk.sync();
         (0..ordered).for_each(|_| self.ordered(node));
         (0..delivered).for_each(|_| self.came_about(Condition::Delivered));
-        (0..final_made).for_each(|_| self.came_about(Condition::FinalMade));
+        (0..finished).for_each(|_| self.came_about(Condition::FinishedGoodMade));
     }
 
     #[inline(always)]
@@ -205,19 +205,19 @@ impl Simulator<'_> {
         self.observe(node, &Observation::Reported(&report));
         match report {
             Report::TookOffice(term) => {
-                self.offices.push(Office { at: self.now, node, term });
+                self.leadership_changes.push(LeadershipChange { at: self.now, node, term });
                 self.in_office = Some(node);
                 self.came_about(Condition::LeaderElected);
             }
             Report::Planned(plan) => self.note_plan(node, *plan),
-            Report::Struck(struck) => self.strikes.push(Strike { at: self.now, node: struck, by: node }),
+            Report::Struck(struck) => self.removals.push(Removal { at: self.now, node: struck, by: node }),
             Report::Adopted(_) => {}
         }
     }
 
     fn note_plan(&mut self, node: NodeId, plan: PlanReport) {
-        let before = self.in_force.as_ref().map(|(flow, _)| &**flow);
-        let changed = plan.in_force.then(|| match (before, &plan.flow) {
+        let before = self.active.as_ref().map(|(flow, _)| &**flow);
+        let changed = plan.active.then(|| match (before, &plan.flow) {
             (Some(before), Ok(flow)) => before.edges_not_in_both(flow),
             (Some(flow), Err(_)) => flow.edges().len() as u64,
             (None, flow) => flow.as_ref().map_or(0, |flow| flow.edges().len() as u64),
@@ -230,15 +230,15 @@ impl Simulator<'_> {
             edges: plan.flow.as_ref().ok().map(|flow| flow.edges().len() as u64),
             changed,
             no_flow: plan.flow.as_ref().err().cloned(),
-            in_force: plan.in_force,
+            active: plan.active,
         });
-        if plan.in_force {
-            self.in_force = Some((plan.flow.unwrap_or_default(), node));
+        if plan.active {
+            self.active = Some((plan.flow.unwrap_or_default(), node));
         }
     }
 
     fn hold(&mut self, node: NodeId, hold: Hold) {
-        self.slot_mut(node).lanes.get_mut(LaneId::Messages).held_for = Some(hold);
+        self.slot_mut(node).lanes.get_mut(LaneId::Messages).delay = Some(hold);
     }
 
     #[inline(always)]
@@ -266,9 +266,9 @@ impl Simulator<'_> {
     }
 
     /// Whether the disk refuses an append; the node has stopped then.
-    fn append_fails(&mut self, node: NodeId) -> bool {
-        let share = self.scenario.faults.disks.append_fails;
-        let armed = self.slot_mut(node).append_fails.take().map(|armed| *armed);
+    fn append_failure(&mut self, node: NodeId) -> bool {
+        let share = self.scenario.faults.disks.append_failure;
+        let armed = self.slot_mut(node).append_failure.take().map(|armed| *armed);
         let drawn = armed.is_none() && share > 0.0 && !self.is_healed && {
             let slot = self.slot_mut(node);
             slot.appends_drawn().random::<f64>() < share
@@ -281,8 +281,8 @@ impl Simulator<'_> {
             |armed| armed.fault,
         );
         self.tally.is_effective(fault);
-        let repaired_after = super::slot::Down::For(self.scenario.faults.disks.repaired_after);
-        self.go_down(node, armed.map_or(repaired_after, |armed| armed.lasts));
+        let repair_time = super::slot::Down::For(self.scenario.faults.disks.repair_time);
+        self.go_down(node, armed.map_or(repair_time, |armed| armed.lasts));
         true
     }
 }

@@ -8,12 +8,12 @@ use super::{Event, Simulator};
 
 impl Simulator<'_> {
     pub(super) fn sample(&mut self) {
-        let mut sample = Sample { at: self.now, nodes_up: 0, made: 0, final_made: 0, stock: 0, messages: 0 };
+        let mut sample = Sample { at: self.now, nodes_up: 0, made: 0, finished: 0, stock: 0, messages: 0 };
         for (node, slot) in self.scenario.network.nodes().zip(&self.slots) {
             let metrics = slot.node.metrics();
-            let made = u64::from(self.scenario.network.quantity_made(node));
+            let made = u64::from(self.scenario.network.yield_per_run(node));
             sample.made += metrics.get(Metric::SuccessfulManufactureCycles) * made;
-            sample.final_made += metrics.get(Metric::FinalBatchesMade);
+            sample.finished += metrics.get(Metric::FinishedGoodsMade);
             sample.messages += metrics.get(Metric::SentMessages);
             if slot.is_up() {
                 sample.nodes_up += 1;
@@ -46,18 +46,18 @@ impl Simulator<'_> {
         let (faults, fault_counts) = self.tally.into_parts();
         RunRecord {
             nodes: slots.iter().map(|slot| slot.node.metrics().clone()).collect(),
-            operator: self.operator.map(|operator| operator.record),
+            op_generator: self.op_generator.map(|op_generator| op_generator.record),
             series: self.series,
             plans: self.plans,
             faults,
             outages: self.outages,
-            offices: self.offices,
-            strikes: self.strikes,
+            leadership_changes: self.leadership_changes,
+            removals: self.removals,
             fault_counts,
-            goods: audit.goods,
-            findings: audit.findings,
+            material: audit.material,
+            violations: audit.violations,
             reached: audit.reached,
-            not_checked: audit.not_checked,
+            liveness_not_checked: audit.liveness_not_checked,
             events: self.events,
         }
     }

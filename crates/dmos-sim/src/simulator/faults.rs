@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 
 use dmos_audit::Observation;
 use dmos_audit::observation::{Crashed, FoundLog};
-use dmos_core::faults::Failure;
+use dmos_core::faults::FailureMode;
 use dmos_core::record::Outage;
-use dmos_core::settings::{Knowledge, Mailbox};
+use dmos_core::settings::{Dissemination, Mailbox};
 use dmos_core::{FaultKind, NodeId, Span};
 use dmos_node::{Input, Order};
 
 use super::slot::{Armed, Down, Frozen, State, nodes};
 use super::{Event, Over, Simulator};
 use crate::lanes::{LaneId, Letter};
-use crate::operator::Orders;
+use crate::op_generator::Orders;
 use crate::streams::{Purpose, phase, stream};
 
 impl Simulator<'_> {
@@ -27,20 +27,20 @@ impl Simulator<'_> {
         self.end_outage(node);
         let slot = self.slot_mut(node);
         let log = FoundLog { torn: slot.disk.cut_off_torn(), compacted: slot.disk.is_compacted() };
-        let life = slot.life;
-        let phase = phase(seed, node, life, period);
+        let incarnation = slot.incarnation;
+        let phase = phase(seed, node, incarnation, period);
         let scrapped = if recovering { slot.scrapped } else { Default::default() };
         let input = Input::Start { records: slot.disk.records(), recovering, phase, scrapped };
         slot.node.handle(slot.clock.shows(now), input, &mut effects);
         self.observe(node, &Observation::Started { recovering, log });
         self.carry_out(node, effects);
         for notice in self.board.notices() {
-            if self.slot(node).life == life {
+            if self.slot(node).incarnation == incarnation {
                 self.handle(node, Input::Notice(&notice));
             }
         }
         // It may have crashed in the middle of its start.
-        if self.slot(node).life == life {
+        if self.slot(node).incarnation == incarnation {
             let holdings = self.slot(node).node.holdings();
             self.observe(node, &Observation::Holds(holdings));
             self.work_off(node, LaneId::Messages);
@@ -48,7 +48,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// The operator's orders reach a node that works; to one that does not they come later, and so they do to
+    /// The op_generator's orders reach a node that works; to one that does not they come later, and so they do to
     /// one that goes down before an order is durable.
     pub(super) fn give_orders(&mut self, node: NodeId) {
         while self.slot(node).is_working()
@@ -76,18 +76,18 @@ impl Simulator<'_> {
     }
 
     /// A node fails, if it is in a state to.
-    pub(super) fn fail(&mut self, node: NodeId, how: Failure, lasts: Down) {
+    pub(super) fn fail(&mut self, node: NodeId, how: FailureMode, lasts: Down) {
         let (now, kind) = (self.now, kind(how));
         let fault = self.tally.record(now, kind, Some(node));
         let slot = self.slot_mut(node);
         let armed = Armed { fault, lasts };
         match (how, lasts) {
-            (Failure::Crash, _) if slot.is_up() => {
+            (FailureMode::Crash, _) if slot.is_up() => {
                 self.tally.is_effective(fault);
                 self.go_down(node, lasts);
             }
-            (Failure::CrashMidway, _) if slot.is_up() => slot.crash_midway = Some(Box::new(armed)),
-            (Failure::Freeze, Down::For(span)) if slot.is_working() => {
+            (FailureMode::CrashMidway, _) if slot.is_up() => slot.crash_midway = Some(Box::new(armed)),
+            (FailureMode::Freeze, Down::For(span)) if slot.is_working() => {
                 slot.frozen = Some(Box::new(Frozen { since: now, fault, held: Vec::new() }));
                 self.queue.push(now + span, Event::Over(Over::Frozen { node, fault }));
                 self.begin_outage(node);
@@ -113,11 +113,11 @@ impl Simulator<'_> {
         let slot = &mut self.slots[node.index()];
         slot.state = State::Down { for_good: lasts == Down::ForGood };
         slot.end_life();
-        let under_way = slot.under_way();
+        let in_transit = slot.in_transit();
         let frozen = slot.frozen.take();
-        (slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None);
+        (slot.slow, slot.crash_midway, slot.append_failure) = (None, None, None);
         let messages = slot.lanes.get_mut(LaneId::Messages);
-        slot.loses_next_message = keeps_mail && messages.held_for.is_none() && messages.job.is_none();
+        slot.loses_next_message = keeps_mail && messages.delay.is_none() && messages.job.is_none();
         let mut kept = VecDeque::new();
         if keeps_mail {
             let is_message = |letter: &Letter| matches!(letter, Letter::Message { .. });
@@ -132,19 +132,19 @@ impl Simulator<'_> {
         let held = frozen.iter().flat_map(|frozen| &frozen.held).filter_map(|(_, event)| event.mail());
         held.for_each(|message| self.mail.throw_away(message));
         if let Down::For(span) = lasts {
-            let life = slot.life;
-            self.queue.push(now + span, Event::Over(Over::Down { node, life }));
+            let incarnation = slot.incarnation;
+            self.queue.push(now + span, Event::Over(Over::Down { node, incarnation }));
         }
-        if let Some(host) = &mut self.host {
-            (0..under_way).for_each(|_| host.give_up(now));
-            self.set_host_tick();
+        if let Some(shared_cpu) = &mut self.shared_cpu {
+            (0..in_transit).for_each(|_| shared_cpu.give_up(now));
+            self.set_shared_cpu_tick();
         }
     }
 
     /// From now on a node does nothing.
     fn begin_outage(&mut self, node: NodeId) {
         if self.slot(node).outage.is_none() {
-            let worked = self.in_force.as_ref().is_some_and(|(flow, _)| flow.works(node));
+            let worked = self.active.as_ref().is_some_and(|(flow, _)| flow.is_assigned(node));
             self.slot_mut(node).outage = Some(self.outages.len());
             self.outages.push(Outage { node, from: self.now, until: None, worked });
         }
@@ -165,7 +165,7 @@ impl Simulator<'_> {
             is_planning: slot.node.is_planning(),
             awaits_batches: slot.node.in_transit() > 0,
         };
-        let mut stream = stream(self.scenario.seed, Purpose::Crash, node, slot.life);
+        let mut stream = stream(self.scenario.seed, Purpose::Crash, node, slot.incarnation);
         let lost = self.slots[node.index()].disk.crash(&self.scenario.faults.disks, &mut stream);
         // What the crash has not taken is there to stay.
         self.sync(node);
@@ -212,7 +212,7 @@ impl Simulator<'_> {
             return;
         };
         slot.stood_still(now.since(frozen.since));
-        let life = slot.life;
+        let incarnation = slot.incarnation;
         self.end_outage(node);
         for (came, event) in frozen.held {
             match event {
@@ -226,7 +226,7 @@ impl Simulator<'_> {
             }
         }
         for notice in self.board.notices() {
-            if self.slot(node).life == life && self.slot(node).is_working() {
+            if self.slot(node).incarnation == incarnation && self.slot(node).is_working() {
                 self.handle(node, Input::Notice(&notice));
             }
         }
@@ -236,8 +236,10 @@ impl Simulator<'_> {
     /// A fault has lasted its time.
     pub(super) fn end_fault(&mut self, over: Over) {
         match over {
-            Over::Down { node, life } => {
-                if self.slot(node).life == life && matches!(self.slot(node).state, State::Down { .. }) {
+            Over::Down { node, incarnation } => {
+                if self.slot(node).incarnation == incarnation
+                    && matches!(self.slot(node).state, State::Down { .. })
+                {
                     self.recover(node);
                 }
             }
@@ -253,16 +255,16 @@ impl Simulator<'_> {
         }
     }
 
-    /// By a law, a node fails; when it will be back, and when it fails next, is drawn as well.
-    pub(super) fn wear_out(&mut self, law: usize, node: NodeId) {
+    /// By a distribution, a node fails; when it will be back, and when it fails next, is drawn as well.
+    pub(super) fn random_failure(&mut self, distribution: usize, node: NodeId) {
         if self.is_healed {
             return;
         }
-        let (back_after, fails_after) = &mut self.wear[law];
-        let down = back_after.draw(node).max(Span::from_millis(1));
-        let next = fails_after.draw(node).max(Span::from_millis(1));
-        self.fail(node, self.scenario.faults.wear[law].how, Down::For(down));
-        self.queue.push(self.now + down + next, Event::Wear { law, node });
+        let (time_to_repair, time_to_failure) = &mut self.random_failures[distribution];
+        let down = time_to_repair.draw(node).max(Span::from_millis(1));
+        let next = time_to_failure.draw(node).max(Span::from_millis(1));
+        self.fail(node, self.scenario.faults.random_failures[distribution].how, Down::For(down));
+        self.queue.push(self.now + down + next, Event::RandomFailures { distribution, node });
     }
 
     /// From now on nothing fails any more, and what is under repair is repaired.
@@ -271,7 +273,7 @@ impl Simulator<'_> {
         self.links.heal();
         for node in self.scenario.network.nodes() {
             let slot = self.slot_mut(node);
-            (slot.slow, slot.crash_midway, slot.append_fails) = (None, None, None);
+            (slot.slow, slot.crash_midway, slot.append_failure) = (None, None, None);
             match slot.state {
                 State::Down { for_good: false } => self.recover(node),
                 State::Up => self.thaw(node),
@@ -280,28 +282,29 @@ impl Simulator<'_> {
         }
     }
 
-    // The prototype's operator
+    // The prototype's op_generator
 
-    pub(super) fn operator_turn(&mut self) {
-        let Some(mut operator) = self.operator.take().filter(|_| !self.is_healed) else {
+    pub(super) fn op_generator_turn(&mut self) {
+        let Some(mut op_generator) = self.op_generator.take().filter(|_| !self.is_healed) else {
             return;
         };
-        let Orders { recover, crash } = operator.turn(|| self.operators_targets());
-        self.operator = Some(operator);
+        let Orders { recover, crash } = op_generator.turn(|| self.op_generator_targets());
+        self.op_generator = Some(op_generator);
         if let Some(node) = recover {
             self.recover(node);
         }
         if let Some(node) = crash {
-            self.fail(node, Failure::Crash, Down::UntilRepaired);
+            self.fail(node, FailureMode::Crash, Down::UntilRepaired);
         }
-        if let Some(settings) = &self.scenario.faults.operator {
+        if let Some(settings) = &self.scenario.faults.op_generator {
             self.queue.push(self.now + settings.turn, Event::OperatorTurn);
         }
     }
 
-    /// Whom the operator may kill: nodes that work in the flow and count as living.
-    fn operators_targets(&self) -> Vec<NodeId> {
-        let (Some(settings), Some((flow, leader))) = (&self.scenario.faults.operator, &self.in_force) else {
+    /// Whom the op_generator may kill: nodes that work in the flow and count as living.
+    fn op_generator_targets(&self) -> Vec<NodeId> {
+        let (Some(settings), Some((flow, leader))) = (&self.scenario.faults.op_generator, &self.active)
+        else {
             return Vec::new();
         };
         let last = self.scenario.network.node_count() - 1;
@@ -310,16 +313,16 @@ impl Simulator<'_> {
                 || (!settings.ends_can_fail && (node.index() == 0 || node.index() == last))
         };
         // On a board, as in the prototype, a dead node that is not struck yet may be drawn, for nothing.
-        let on_board = self.scenario.protocol.knowledge == Knowledge::Board;
+        let on_board = self.scenario.protocol.dissemination == Dissemination::Blackboard;
         let nodes = nodes(&self.slots).filter(|(_, slot)| on_board || slot.is_up()).map(|(node, _)| node);
-        nodes.filter(|&node| !self.board.is_struck(node) && !spared(node) && flow.works(node)).collect()
+        nodes.filter(|&node| !self.board.is_struck(node) && !spared(node) && flow.is_assigned(node)).collect()
     }
 }
 
-fn kind(how: Failure) -> FaultKind {
+fn kind(how: FailureMode) -> FaultKind {
     match how {
-        Failure::Crash => FaultKind::Crash,
-        Failure::CrashMidway => FaultKind::CrashMidway,
-        Failure::Freeze => FaultKind::Freeze,
+        FailureMode::Crash => FaultKind::Crash,
+        FailureMode::CrashMidway => FaultKind::CrashMidway,
+        FailureMode::Freeze => FaultKind::Freeze,
     }
 }

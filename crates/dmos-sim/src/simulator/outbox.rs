@@ -83,18 +83,20 @@ mod tests {
 
     #[test]
     fn what_is_let_go_comes_to_the_same_as_what_is_listed() {
-        let wear = |how| {
-            format!("wear: [{{nodes: all, how: {how}, fails_after: {{exponential: 60s}}, back_after: 10s}}]")
+        let random_failures = |how| {
+            format!(
+                "random_failures: [{{nodes: all, how: {how}, time_to_failure: {{exponential: 60s}}, time_to_repair: 10s}}]"
+            )
         };
         let faults = [
             String::new(),
-            wear("crash"),
-            wear("crash_midway"),
-            wear("freeze"),
-            format!("{}, disks: {{lose_unsynced: true, torn: true, append_fails: 0.01}}", wear("crash")),
+            random_failures("crash"),
+            random_failures("crash_midway"),
+            random_failures("freeze"),
+            format!("{}, disks: {{lose_unsynced: true, torn: true, append_failure: 0.01}}", random_failures("crash")),
             "messages: {loss: 0.1, duplication: 0.05, reordering: 0.2}".to_owned(),
             "clocks: {drift: 0.1}".to_owned(),
-            "script: [{at: 60s, split: [[b-1], [fin]]}, {when: delivered, nth: 3, crash: {role: leader}, for: 60s}]".to_owned(),
+            "script: [{at: 60s, partition: [[b-1], [fin]]}, {when: delivered, nth: 3, crash: {role: leader}, for: 60s}]".to_owned(),
         ];
         for (faults, seed) in faults.iter().flat_map(|faults| (0..3).map(move |seed| (faults, seed))) {
             let scenario = scenario(seed, faults);

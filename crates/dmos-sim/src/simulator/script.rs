@@ -52,7 +52,7 @@ impl Simulator<'_> {
         self.script.waiting.retain(|&(waits_for, nth, wait, number)| {
             let is_due = waits_for == condition && nth == count;
             if is_due {
-                queue.push_first(now + wait, Event::Scripted(number));
+                queue.push_first(now + wait, Event::ScriptedFault(number));
             }
             !is_due
         });
@@ -87,12 +87,12 @@ impl Simulator<'_> {
                 for node in self.targets(number, target, FaultKind::FailedAppend, Slot::is_working) {
                     let fault = self.tally.record(self.now, FaultKind::FailedAppend, Some(node));
                     if self.slot(node).is_up() {
-                        self.slot_mut(node).append_fails = Some(Box::new(Armed { fault, lasts: down }));
+                        self.slot_mut(node).append_failure = Some(Box::new(Armed { fault, lasts: down }));
                     }
                 }
             }
-            Fault::Cut { from, to, both_ways } => {
-                let fault = self.tally.record(self.now, FaultKind::Cut, None);
+            Fault::Partition { from, to, both_ways } => {
+                let fault = self.tally.record(self.now, FaultKind::Partition, None);
                 let nodes = self.scenario.network.node_count();
                 self.links.cut(fault, nodes, (from, to), *both_ways);
                 if let Some(span) = lasts {
@@ -140,15 +140,15 @@ impl Simulator<'_> {
         kind: FaultKind,
         can_be_hit: impl Fn(&Slot) -> bool,
     ) -> Vec<NodeId> {
-        let life = u32::try_from(number).expect("a script has fewer than 2^32 faults");
-        let mut stream = stream(self.scenario.seed, Purpose::Script, NodeId::new(0), life);
+        let incarnation = u32::try_from(number).expect("a script has fewer than 2^32 faults");
+        let mut stream = stream(self.scenario.seed, Purpose::Script, NodeId::new(0), incarnation);
         let hits = |node: &NodeId| can_be_hit(self.slot(*node));
         let network = &self.scenario.network;
         let found = match target {
             Target::Node(node) => vec![*node],
             Target::Item(item) => network.producers(*item).to_vec(),
             Target::ProducerOf(item) => any(&self.producers(*item, hits), &mut stream),
-            Target::Anyone => any(&network.nodes().filter(hits).collect::<Vec<_>>(), &mut stream),
+            Target::AnyNode => any(&network.nodes().filter(hits).collect::<Vec<_>>(), &mut stream),
             Target::Leader => self.in_office.into_iter().collect(),
             Target::Busiest => {
                 let makings = |slot: &Slot| slot.node.metrics().get(Metric::SuccessfulManufactureCycles);

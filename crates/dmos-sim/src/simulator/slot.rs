@@ -38,14 +38,14 @@ impl State {
 pub(super) struct Slot {
     pub(super) state: State,
     /// Counts crashes.
-    pub(super) life: u32,
+    pub(super) incarnation: u32,
     pub(super) lanes: Lanes,
     pub(super) frozen: Option<Box<Frozen>>,
     pub(super) slow: Option<Box<Slow>>,
     /// It is to crash in the middle of the next input.
     pub(super) crash_midway: Option<Box<Armed>>,
     pub(super) clock: Clock,
-    /// The life of each epoch, and for how long the clock had stood still at its beginning. A crash begins an
+    /// The incarnation of each epoch, and for how long the clock had stood still at its beginning. A crash begins an
     /// epoch, so that timers from before it are known to be void, and so does the end of a standstill.
     epochs: Vec<(u32, Span)>,
     pub(super) disk: Disk,
@@ -59,7 +59,7 @@ pub(super) struct Slot {
     /// The number of the outage it is in.
     pub(super) outage: Option<usize>,
     /// Its next append is to fail.
-    pub(super) append_fails: Option<Box<Armed>>,
+    pub(super) append_failure: Option<Box<Armed>>,
     seed: u64,
     /// Made when it is first drawn from.
     appends: Option<Box<ChaCha8Rng>>,
@@ -106,7 +106,7 @@ impl Slot {
             disk: Disk::default(),
             clock,
             state: State::Absent,
-            life: 0,
+            incarnation: 0,
             epochs: vec![(0, Span::ZERO)],
             lanes: Lanes::default(),
             loses_next_message: false,
@@ -116,7 +116,7 @@ impl Slot {
             outage: None,
             slow: None,
             crash_midway: None,
-            append_fails: None,
+            append_failure: None,
             seed: scenario.seed,
             appends: None,
         }
@@ -137,7 +137,7 @@ impl Slot {
     }
 
     /// How many pieces of work are under way. A frozen node may not have seen that one has ended.
-    pub(super) fn under_way(&self) -> usize {
+    pub(super) fn in_transit(&self) -> usize {
         let begun = self.lanes.iter().filter(|lane| lane.job.is_some()).count();
         let held = self.frozen.iter().flat_map(|frozen| &frozen.held);
         begun - held.filter(|(_, event)| matches!(event, Event::WorkDone(_))).count()
@@ -150,13 +150,13 @@ impl Slot {
 
     /// How much later than it was set what was set going in an epoch is to come; none if it is void.
     pub(super) fn behind(&self, epoch: u32) -> Option<Span> {
-        let (life, stopped) = self.epochs[epoch as usize];
-        (life == self.life).then(|| self.clock.stopped() - stopped)
+        let (incarnation, stopped) = self.epochs[epoch as usize];
+        (incarnation == self.incarnation).then(|| self.clock.stopped() - stopped)
     }
 
-    /// Its life ends.
+    /// Its incarnation ends.
     pub(super) fn end_life(&mut self) {
-        self.life += 1;
+        self.incarnation += 1;
         self.begin_epoch();
     }
 
@@ -167,7 +167,7 @@ impl Slot {
     }
 
     fn begin_epoch(&mut self) {
-        self.epochs.push((self.life, self.clock.stopped()));
+        self.epochs.push((self.incarnation, self.clock.stopped()));
     }
 
     /// The stream by which its appends fail.
@@ -183,9 +183,9 @@ impl Slot {
 }
 
 fn scrapped(faults: &Faults, is_final: bool) -> Scrapped {
-    let goods = &faults.goods;
-    let stock = if is_final { goods.finished } else { goods.stock };
-    Scrapped { stock: stock == InCrash::Scrapped, dock: goods.dock == InCrash::Scrapped }
+    let material = &faults.material;
+    let stock = if is_final { material.finished } else { material.outbound };
+    Scrapped { outbound: stock == InCrash::Scrapped, inbound: material.inbound == InCrash::Scrapped }
 }
 
 /// The slots' nodes, for those who pick one.

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use dmos_core::{BatchId, Network, NodeId, RequestId, RunRecord, Scenario, Stamp, Time};
+use dmos_core::{BatchId, FlowVersion, Network, NodeId, RequestId, RunRecord, Scenario, Time};
 use dmos_node::{Message, Timer};
 
 use super::{Event, Over, Piece, Simulator};
@@ -112,7 +112,7 @@ impl Display for Line<'_> {
                     Due::Timer(Timer::Election(timer)) => write!(f, "election timer {timer}"),
                     Due::Timer(timer) => write!(f, "timer {timer:?}"),
                     Due::Arrived(batch) => {
-                        write!(f, "batch {} of {} arrives", batch.serial, name(batch.maker))
+                        write!(f, "batch {} of {} arrives", batch.serial, name(batch.producer))
                     }
                     Due::Planned(plan) => write!(f, "plan {plan} is ready"),
                 }?;
@@ -121,7 +121,7 @@ impl Display for Line<'_> {
                     epoch => write!(f, ", set in epoch {epoch}"),
                 }
             }
-            Event::WorkDone(Piece { node, lane, life }) => {
+            Event::WorkDone(Piece { node, lane, incarnation }) => {
                 let lane = match lane {
                     LaneId::Messages => "messages",
                     LaneId::Stage => "the stage",
@@ -129,14 +129,16 @@ impl Display for Line<'_> {
                     LaneId::Planner => "plans",
                     LaneId::Publisher => "sending",
                 };
-                write!(f, "{}: work on {lane} is done, of life {life}", name(node))
+                write!(f, "{}: work on {lane} is done, of incarnation {incarnation}", name(node))
             }
-            Event::HostTick => f.write_str("the host: a piece of work is done"),
-            Event::OperatorTurn => f.write_str("the operator's turn"),
-            Event::Scripted(number) => write!(f, "fault {number} of the script"),
-            Event::Wear { law, node } => write!(f, "{}: fails by law {law}", name(node)),
-            Event::Over(Over::Down { node, life }) => {
-                write!(f, "{}: is repaired, if in life {life}", name(node))
+            Event::SharedCpuTick => f.write_str("the shared_cpu: a piece of work is done"),
+            Event::OperatorTurn => f.write_str("the op_generator's turn"),
+            Event::ScriptedFault(number) => write!(f, "fault {number} of the script"),
+            Event::RandomFailures { distribution, node } => {
+                write!(f, "{}: fails by distribution {distribution}", name(node))
+            }
+            Event::Over(Over::Down { node, incarnation }) => {
+                write!(f, "{}: is repaired, if in incarnation {incarnation}", name(node))
             }
             Event::Over(Over::Frozen { node, fault }) => {
                 write!(f, "{}: goes on after fault {fault}", name(node))
@@ -154,9 +156,9 @@ impl Display for Line<'_> {
 /// What a message says.
 fn say(f: &mut fmt::Formatter<'_>, network: &Network, message: &Message) -> fmt::Result {
     let name = |node: NodeId| network.node_name(node);
-    let number = |request: RequestId| format!("request {}.{}", request.life, request.number);
-    let batch = |batch: BatchId| format!("batch {} of {}", batch.serial, name(batch.maker));
-    let flow = |stamp: Stamp| format!("flow {}.{}", stamp.term, stamp.version);
+    let number = |request: RequestId| format!("request {}.{}", request.incarnation, request.number);
+    let batch = |batch: BatchId| format!("batch {} of {}", batch.serial, name(batch.producer));
+    let flow = |version: FlowVersion| format!("flow {}.{}", version.term, version.number);
     match message {
         Message::Request { request, item } => {
             write!(f, "{}: a batch of {}, please", number(*request), network.item_name(*item))
@@ -172,10 +174,10 @@ fn say(f: &mut fmt::Formatter<'_>, network: &Network, message: &Message) -> fmt:
         Message::HeartbeatRequest => f.write_str("are you alive?"),
         Message::HeartbeatResponse => f.write_str("I am alive"),
         Message::Suspicion(node) => write!(f, "{} has been silent for too long", name(*node)),
-        Message::Part(stamp, part) => {
-            write!(f, "your part of {}, {} edges", flow(*stamp), part.edge_count())
+        Message::Part(version, part) => {
+            write!(f, "your part of {}, {} edges", flow(*version), part.edge_count())
         }
-        Message::PartAck(stamp) => write!(f, "I have my part of {}", flow(*stamp)),
+        Message::PartAck(version) => write!(f, "I have my part of {}", flow(*version)),
         Message::Return => f.write_str("I am back"),
         Message::Leads(node, term) => write!(f, "{} leads in term {term}", name(*node)),
         Message::Standing(standing) => write!(f, "where my orders leave me: {standing:?}"),

@@ -1,12 +1,12 @@
-//! Lets the time pass that work takes: on a core of its own, or on the shared host.
+//! Lets the time pass that work takes: on a core of its own, or on the shared shared_cpu.
 
 use dmos_core::{Metric, NodeId, Span};
 use dmos_node::{Effect, Input};
 
 use super::{Event, Piece, Simulator};
 use crate::costs::{appending, handling};
-use crate::host::Host;
 use crate::lanes::{Due, Job, LaneId, Letter};
+use crate::shared_cpu::SharedCpu;
 
 impl Simulator<'_> {
     /// Whether a node acts at once on what comes to a lane: mostly nothing takes time and nothing waits, and then
@@ -21,9 +21,9 @@ impl Simulator<'_> {
     pub(super) fn hand_in(&mut self, node: NodeId, letter: Letter) {
         let id = letter.lane();
         let lane = self.slot_mut(node).lanes.get_mut(id);
-        let released = lane.held_for.is_some() && lane.takes(letter);
+        let released = lane.delay.is_some() && lane.takes(letter);
         if released {
-            lane.held_for = None;
+            lane.delay = None;
         }
         if released || (lane.takes(letter) && lane.waiting.is_empty()) {
             self.work_on(node, id, letter);
@@ -62,7 +62,7 @@ impl Simulator<'_> {
             if !slot.state.is_up() || !lane.takes(letter) {
                 return;
             }
-            lane.held_for = None;
+            lane.delay = None;
             lane.waiting.pop_front();
             self.work_on(node, id, letter);
         }
@@ -99,14 +99,14 @@ impl Simulator<'_> {
     /// Lets a node act on an input. What it appends takes time as well, before anything leaves it.
     fn act(&mut self, node: NodeId, id: LaneId, letter: Letter) {
         let mut effects = self.buffers.pop().unwrap_or_default();
-        let life = self.slot(node).life;
+        let incarnation = self.slot(node).incarnation;
         self.hand_over(node, letter, &mut effects);
         if !effects.iter().any(Effect::is_for_the_log) {
             return self.carry_out(node, effects);
         }
         let span = appending(&self.scenario.work, self.slot(node).node.load(), &effects);
         self.append_all(node, &mut effects);
-        if self.slot(node).life == life {
+        if self.slot(node).incarnation == incarnation {
             self.begin_work(node, id, span, Job::CarryOut(effects));
         }
     }
@@ -141,18 +141,18 @@ impl Simulator<'_> {
         let lane = slot.lanes.get_mut(id);
         assert!(lane.job.is_none(), "a lane does one thing after the other");
         lane.job = Some(job);
-        let piece = Piece { node, lane: id, life: slot.life };
-        match &mut self.host {
-            Some(host) => {
-                host.begin(now, span, piece);
-                self.set_host_tick();
+        let piece = Piece { node, lane: id, incarnation: slot.incarnation };
+        match &mut self.shared_cpu {
+            Some(shared_cpu) => {
+                shared_cpu.begin(now, span, piece);
+                self.set_shared_cpu_tick();
             }
             None => self.queue.push(now + span, Event::WorkDone(piece)),
         }
     }
 
     fn is_live(&self, piece: Piece) -> bool {
-        self.slot(piece.node).life == piece.life
+        self.slot(piece.node).incarnation == piece.incarnation
     }
 
     /// A piece of work is done, unless its node has crashed since; a frozen node sees it later.
@@ -178,18 +178,18 @@ impl Simulator<'_> {
         }
     }
 
-    pub(super) fn set_host_tick(&mut self) {
-        let at = self.host.as_ref().and_then(Host::next_end);
-        self.queue.put_tick(at, Event::HostTick);
+    pub(super) fn set_shared_cpu_tick(&mut self) {
+        let at = self.shared_cpu.as_ref().and_then(SharedCpu::next_end);
+        self.queue.put_tick(at, Event::SharedCpuTick);
     }
 
-    pub(super) fn host_tick(&mut self) {
+    pub(super) fn shared_cpu_tick(&mut self) {
         let (now, slots) = (self.now, &self.slots);
-        let is_live = |piece: &Piece| slots[piece.node.index()].life == piece.life;
-        let ended = self.host.as_mut().and_then(|host| host.take_ended(now, is_live));
+        let is_live = |piece: &Piece| slots[piece.node.index()].incarnation == piece.incarnation;
+        let ended = self.shared_cpu.as_mut().and_then(|shared_cpu| shared_cpu.take_ended(now, is_live));
         if let Some(piece) = ended {
             self.work_done(piece);
         }
-        self.set_host_tick();
+        self.set_shared_cpu_tick();
     }
 }

@@ -1,30 +1,30 @@
 //! Suppliers by consistent hashing: who is alive says who supplies whom.
 //!
-//! Each requirement of each consumer walks the makers of its item, dead and alive, in a pseudo-random order of
+//! Each requirement of each consumer walks the producers of its item, dead and alive, in a pseudo-random order of
 //! its own, and takes the first that is alive and can be supplied. Nothing is stored for an edge, any node can
 //! compute its own suppliers from who is alive, a death moves only the consumers of the dead, and when it
 //! returns they return to it. What that gives up is balance: loads scatter as balls in bins, and the plan
 //! notes the largest load beside the even one.
 //!
-//! The fixed set of all makers, dead and alive, is the anchor of AnchorHash (G. Mendelson, S. Vargaftik,
+//! The fixed set of all producers, dead and alive, is the anchor of AnchorHash (G. Mendelson, S. Vargaftik,
 //! K. Barabash, D. H. Lorenz, I. Keslassy and A. Orda, "AnchorHash: a scalable consistent hash", IEEE/ACM
 //! Transactions on Networking 29(2), 2021). Its way of stepping over the dead depends on the order in which they
 //! died, on which nodes would have to agree; so the walk is that of DxHash (C. Dong and F. Wang, "DxHash: a
 //! scalable consistent hashing based on the pseudo-random sequence", 2021), which depends on who is alive alone.
-//! It takes as many steps as there are makers for each one alive, on average, or fewer.
+//! It takes as many steps as there are producers for each one alive, on average, or fewer.
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, Rating, register_flow,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, Rating, register_flow,
 };
 use dmos_core::{Flow, ItemId, NodeId, NodeSet, Requirement, SupplyEdge};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
     name: "anchored",
     summary: "consistent hashing: who is alive says who supplies whom, and a death moves only its own consumers",
     source: "Mendelson et al. 2021, AnchorHash; the walk of Dong and Wang 2021, DxHash",
-    guarantee: "finds a flow if one exists; minimal disruption, and the old plan after recovery; loads are uneven; for an edge as many steps as the square root of an item's makers at most, on average",
-    promises: |_| &[Promise::FindsFlow],
+    notes: "finds a flow if one exists; minimal disruption, and the old plan after recovery; loads are uneven; for an edge as many steps as the square root of an item's producers at most, on average",
+    guarantees: |_| &[Guarantee::FindsFlow],
     params: &[],
     build: |_| Box::new(Anchored { loads: Vec::new() }),
 });
@@ -37,8 +37,8 @@ struct Anchored {
 impl FlowStrategy for Anchored {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let makers = Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
+        let producers = Feasibility::of(network, request.alive);
+        meter.charge(producers.steps())?;
         // A prime number of places, so that a walk comes to every place before it repeats itself.
         let places: Vec<_> =
             network.items().map(|item| next_prime(network.producers(item).len() as u64)).collect();
@@ -46,13 +46,13 @@ impl FlowStrategy for Anchored {
         let mut planned = NodeSet::none(network.node_count());
         let mut edges = Vec::new();
         let mut consumers: Vec<NodeId> =
-            makers.finals(network)?.iter().flat_map(|&item| makers.of_item(item)).copied().collect();
+            producers.finals(network)?.iter().flat_map(|&item| producers.of_item(item)).copied().collect();
         while let Some(consumer) = consumers.pop() {
             if !planned.insert(consumer) {
                 continue;
             }
             for &Requirement { item, .. } in network.requirements(consumer) {
-                let (all, able) = (network.producers(item), makers.of_item(item));
+                let (all, able) = (network.producers(item), producers.of_item(item));
                 let (producer, steps) = first_able(all, places[item.index()], consumer, item, able);
                 meter.charge(steps)?;
                 edges.push(SupplyEdge { consumer, item, producer });
@@ -61,7 +61,7 @@ impl FlowStrategy for Anchored {
             }
         }
         self.loads = loads;
-        self.note_balance(request, &makers, meter);
+        self.note_balance(request, &producers, meter);
         Ok(Flow::new(edges))
     }
 
@@ -73,31 +73,31 @@ impl FlowStrategy for Anchored {
 
 impl Anchored {
     /// Says where a load is the most above that of an even plan.
-    fn note_balance(&self, request: &PlanRequest<'_>, makers: &Makers, meter: &mut Meter) {
+    fn note_balance(&self, request: &PlanRequest<'_>, producers: &Feasibility, meter: &mut Meter) {
         let network = request.network;
         let most_uneven = network.items().filter_map(|item| {
-            let loads = makers.of_item(item).iter().map(|node| u64::from(self.loads[node.index()]));
+            let loads = producers.of_item(item).iter().map(|node| u64::from(self.loads[node.index()]));
             let (largest, total) = (loads.clone().max()?, loads.sum::<u64>());
-            let even = total.div_ceil(makers.of_item(item).len() as u64);
+            let even = total.div_ceil(producers.of_item(item).len() as u64);
             Some((largest - even, largest, even, item))
         });
         if let Some((above, largest, even, item)) = most_uneven.max() {
             meter.note("load_above_even", above);
             let item = network.item_name(item);
             meter.remark(format!(
-                "loads are the most uneven at `{item}`: {largest} consumers at one maker, where {even} would be even"
+                "loads are the most uneven at `{item}`: {largest} consumers at one producer, where {even} would be even"
             ));
         }
     }
 }
 
-/// The first of these makers that is able, in the order of this requirement, and the steps it took to find: by
-/// double hashing over so many places. `able` are those of the makers that are, in ascending order; at least one.
+/// The first of these producers that is able, in the order of this requirement, and the steps it took to find: by
+/// double hashing over so many places. `able` are those of the producers that are, in ascending order; at least one.
 ///
 /// If few are able, each of them is asked for its place in the walk, which is quicker than the walk: it takes as many
-/// steps as the square root of the makers at most, on average.
+/// steps as the square root of the producers at most, on average.
 fn first_able(
-    makers: &[NodeId],
+    producers: &[NodeId],
     places: u64,
     consumer: NodeId,
     item: ItemId,
@@ -109,19 +109,19 @@ fn first_able(
     if count * count < places {
         let back = inverse(stride, places);
         let nth = |node: &NodeId| {
-            let place = makers.binary_search(node).expect("whoever is able is a maker") as u64;
+            let place = producers.binary_search(node).expect("whoever is able is a producer") as u64;
             (place + places - start) % places * back % places
         };
         let first = able.iter().copied().min_by_key(nth);
-        return (first.expect("an item that is needed can be made by one of its makers"), count);
+        return (first.expect("an item that is needed can be made by one of its producers"), count);
     }
     for nth in 0..places {
         let place = (start + nth * stride) % places;
-        if let Some(&node) = makers.get(place as usize).filter(|node| able.binary_search(node).is_ok()) {
+        if let Some(&node) = producers.get(place as usize).filter(|node| able.binary_search(node).is_ok()) {
             return (node, nth + 1);
         }
     }
-    unreachable!("an item that is needed can be made by one of its makers")
+    unreachable!("an item that is needed can be made by one of its producers")
 }
 
 /// What a number is to be multiplied with to come to one, modulo a prime (Fermat's little theorem).
@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn every_maker_is_come_to() {
         for count in 1..40 {
-            let makers: Vec<_> = (0..count).map(NodeId::new).collect();
-            for &alive in &makers {
+            let producers: Vec<_> = (0..count).map(NodeId::new).collect();
+            for &alive in &producers {
                 let places = next_prime(count as u64);
-                assert_eq!(first_able(&makers, places, NodeId::new(7), ItemId::new(3), &[alive]).0, alive);
+                assert_eq!(first_able(&producers, places, NodeId::new(7), ItemId::new(3), &[alive]).0, alive);
             }
         }
         assert_eq!([0, 1, 2, 3, 4, 8, 90, 100].map(next_prime), [2, 2, 2, 3, 5, 11, 97, 101]);
@@ -168,14 +168,14 @@ mod tests {
 
     #[test]
     fn both_ways_to_find_the_first_find_the_same() {
-        let makers: Vec<_> = (0..100).map(|node| NodeId::new(node * 3)).collect();
+        let producers: Vec<_> = (0..100).map(|node| NodeId::new(node * 3)).collect();
         let find = |consumer, able: &[NodeId]| {
-            first_able(&makers, 101, NodeId::new(consumer), ItemId::new(1), able).0
+            first_able(&producers, 101, NodeId::new(consumer), ItemId::new(1), able).0
         };
         for consumer in 0..500 {
             // Of ten the places are computed, of eleven the walk is made: the eleventh is either first or not.
-            let few: Vec<_> = (0..10).map(|nth| makers[nth * 7]).collect();
-            for extra in [1, 30, 99].map(|extra| makers[extra]) {
+            let few: Vec<_> = (0..10).map(|nth| producers[nth * 7]).collect();
+            for extra in [1, 30, 99].map(|extra| producers[extra]) {
                 let mut more = few.clone();
                 more.push(extra);
                 more.sort_unstable();

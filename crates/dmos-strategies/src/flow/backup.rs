@@ -1,8 +1,8 @@
 //! A standby for every supplier, so that nobody has to wait for the leader.
 //!
-//! For each item two makers are chosen, the first two that can make it. The first of each are the primaries
+//! For each item two producers are chosen, the first two that can make it. The first of each are the primaries
 //! and supply each other; the second ones are standbys and supply each other as well, with the primaries of
-//! the other line behind them. So the two lines have no node in common but where an item has a single maker,
+//! the other line behind them. So the two lines have no node in common but where an item has a single producer,
 //! and any one death leaves each consumer with a supplier whose own supplies are whole. A consumer that
 //! suspects its supplier asks the standby at once; the leader's new plan comes later.
 //!
@@ -10,16 +10,18 @@
 //! and Toueg, "The primary-backup approach", 1993) of supplies; two disjoint lines are the node-disjoint pair of
 //! J. W. Suurballe, "Disjoint paths in a network", Networks 4, 1974, item by item.
 
-use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, register_flow};
+use dmos_core::strategy::{
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
+};
 use dmos_core::{Flow, ItemId, NodeId, NodeSet, Share, SupplyEdge};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
     name: "backup",
     summary: "a primary and a standby for each requirement, in two lines without a common node where possible",
     source: "Budhiraja et al. 1993, The primary-backup approach; disjoint pairs after Suurballe 1974",
-    guarantee: "finds a flow if one exists; a standby wherever an item has two makers; linear in the recipes' entries",
-    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    notes: "finds a flow if one exists; a standby wherever an item has two producers; linear in the recipes' entries",
+    guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[],
     build: |_| Box::new(Backup),
 });
@@ -29,12 +31,12 @@ struct Backup;
 impl FlowStrategy for Backup {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let makers = Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
-        let primary = |item: ItemId| makers.of_item(item)[0];
-        let standby = |item: ItemId| makers.of_item(item).get(1).copied();
+        let producers = Feasibility::of(network, request.alive);
+        meter.charge(producers.steps())?;
+        let primary = |item: ItemId| producers.of_item(item)[0];
+        let standby = |item: ItemId| producers.of_item(item).get(1).copied();
         let mut planned = NodeSet::none(network.node_count());
-        let mut consumers: Vec<NodeId> = makers.finals(network)?.into_iter().map(primary).collect();
+        let mut consumers: Vec<NodeId> = producers.finals(network)?.into_iter().map(primary).collect();
         let (mut supplies, mut lone) = (Vec::new(), 0);
         while let Some(consumer) = consumers.pop() {
             if !planned.insert(consumer) {

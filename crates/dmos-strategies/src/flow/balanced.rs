@@ -1,28 +1,28 @@
-//! Every maker of an item carries the same part of what it can do.
+//! Every producer of an item carries the same part of what it can do.
 //!
-//! All makers of the final items work, and item by item, consumers first, those who need the item are spread
-//! over its makers in proportion to capacity. With one supplier each that is list scheduling, largest demand
+//! All producers of the final items work, and item by item, consumers first, those who need the item are spread
+//! over its producers in proportion to capacity. With one supplier each that is list scheduling, largest demand
 //! first; with several it is McNaughton's wrap-around rule, by which loads are exactly even and each consumer
-//! has few suppliers with shares. A consumer's demand follows from its own load, if the makers of the final items
+//! has few suppliers with shares. A consumer's demand follows from its own load, if the producers of the final items
 //! work at full speed; those who make the same item are dealt out far from each other, so that nobody has
 //! all that turn out to work less.
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise, Rating,
-    register_flow,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
+    Rating, register_flow,
 };
 use dmos_core::{Flow, ItemId, Network, NodeId, Share, SupplyEdge};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 use super::spread::{capacity, edges, one_each, usable, weights, wrap_around};
 use super::wide::Wide;
 
 register_flow!(FlowDescriptor {
     name: "balanced",
-    summary: "spreads consumers over all live makers of an item by capacity, with shares where that evens the load",
+    summary: "spreads consumers over all live producers of an item by capacity, with shares where that evens the load",
     source: "Graham 1969, list scheduling; McNaughton 1959, wrap-around rule",
-    guarantee: "finds a flow if one exists; for equal demands and capacities loads differ by at most one; linear in the recipes' entries, but for a logarithm where producers differ",
-    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    notes: "finds a flow if one exists; for equal demands and capacities loads differ by at most one; linear in the recipes' entries, but for a logarithm where producers differ",
+    guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[ParamSpec {
         name: "max_suppliers",
         summary: "the most suppliers of one requirement",
@@ -46,22 +46,22 @@ type Needs = Vec<(NodeId, Wide)>;
 impl FlowStrategy for Balanced {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let makers = Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
+        let producers = Feasibility::of(network, request.alive);
+        meter.charge(producers.steps())?;
         let mut needed: Vec<Needs> = vec![Needs::new(); network.item_count()];
         // By node, what it has to make a cycle, in batches.
         let mut loads = vec![Wide::ZERO; network.node_count()];
-        for &node in makers.finals(network)?.iter().flat_map(|&item| makers.of_item(item)) {
+        for &node in producers.finals(network)?.iter().flat_map(|&item| producers.of_item(item)) {
             loads[node.index()] = capacity(request, node);
         }
         let mut supplies: Vec<(SupplyEdge, Share)> = Vec::new();
-        for &item in network.making_order().iter().rev() {
+        for &item in network.topological_order().iter().rev() {
             let consumers = interleaved(network, std::mem::take(&mut needed[item.index()]));
             if !consumers.is_empty() {
-                self.supply(request, item, (&makers, &consumers), &mut loads, &mut supplies, meter)?;
+                self.supply(request, item, (&producers, &consumers), &mut loads, &mut supplies, meter)?;
             }
-            for &node in makers.of_item(item).iter().filter(|&&node| loads[node.index()] > Wide::ZERO) {
-                let makings = loads[node.index()] / Wide::from(network.quantity_made(node));
+            for &node in producers.of_item(item).iter().filter(|&&node| loads[node.index()] > Wide::ZERO) {
+                let makings = loads[node.index()] / Wide::from(network.yield_per_run(node));
                 for required in network.requirements(node) {
                     needed[required.item.index()].push((node, makings * Wide::from(required.quantity)));
                 }
@@ -91,12 +91,12 @@ fn interleaved(network: &Network, consumers: Needs) -> Needs {
 }
 
 impl Balanced {
-    /// Spreads the consumers of an item over its makers.
+    /// Spreads the consumers of an item over its producers.
     fn supply(
         &self,
         request: &PlanRequest<'_>,
         item: ItemId,
-        (makers, consumers): (&Makers, &Needs),
+        (producers, consumers): (&Feasibility, &Needs),
         loads: &mut [Wide],
         supplies: &mut Vec<(SupplyEdge, Share)>,
         meter: &mut Meter,
@@ -104,7 +104,7 @@ impl Balanced {
         let demands: Vec<Wide> = consumers.iter().map(|consumer| consumer.1).collect();
         let demands = weights(&demands);
         let first = supplies.len();
-        let mut producers = makers.of_item(item).to_vec();
+        let mut producers = producers.of_item(item).to_vec();
         let capacities = |producers: &[NodeId]| -> Vec<u64> {
             weights(&producers.iter().map(|&node| capacity(request, node)).collect::<Vec<_>>())
         };
@@ -116,7 +116,7 @@ impl Balanced {
             });
             return meter.charge(steps);
         }
-        // If there are too many makers for so few suppliers each, the largest take part.
+        // If there are too many producers for so few suppliers each, the largest take part.
         producers.sort_by(|&a, &b| capacity(request, b).total_cmp(&capacity(request, a)));
         let (usable, steps) = usable(&demands, &capacities(&producers), self.max_suppliers);
         producers.truncate(usable);

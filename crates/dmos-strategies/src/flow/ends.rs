@@ -26,7 +26,7 @@ impl Ends {
     pub(crate) fn of(request: &PlanRequest<'_>, stand_ins: bool) -> Result<Self, NoFlow> {
         let (network, alive) = (request.network, request.alive);
         let (Some(first), Some(last)) = (alive.first(), alive.last()) else {
-            return Err(NoFlow::NobodyAlive);
+            return Err(NoFlow::NoNodeAlive);
         };
         let preferred = if stand_ins { 1 } else { usize::MAX };
         let producers = |&item| -> Vec<NodeId> {
@@ -56,7 +56,7 @@ impl Ends {
                 }
             }
         }
-        if supplied.is_empty() { Err(NoFlow::Unmakeable(network.final_items()[0])) } else { Ok(supplied) }
+        if supplied.is_empty() { Err(NoFlow::Infeasible(network.final_items()[0])) } else { Ok(supplied) }
     }
 
     /// Whether `node` can make its item without supplies.
@@ -66,7 +66,7 @@ impl Ends {
 
     /// The flow that supplies `consumers`, those who supply them, and so on back to the sources.
     /// `supplier` says who meets a node's requirement of the given index.
-    pub(crate) fn flow_back_from(
+    pub(crate) fn flow_upstream_of(
         &self,
         network: &Network,
         mut consumers: Vec<NodeId>,

@@ -10,7 +10,7 @@
 //! they would find is known.
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, Promise, register_flow,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, Params, PlanRequest, register_flow,
 };
 use dmos_core::{Flow, NodeId};
 
@@ -20,8 +20,8 @@ register_flow!(FlowDescriptor {
     name: "exhaustive",
     summary: "the prototype's search, which follows every route again and again",
     source: "the published prototype's flow bootstrap",
-    guarantee: "finds a flow if one exists and its budget allows; takes time exponential in the network's depth",
-    promises: |params| if params.flag("stand_ins") { &[] } else { &[Promise::FindsFlow] },
+    notes: "finds a flow if one exists and its budget allows; takes time exponential in the network's depth",
+    guarantees: |params| if params.flag("stand_ins") { &[] } else { &[Guarantee::FindsFlow] },
     params: &[STAND_INS],
     build: |params: &Params| Box::new(Exhaustive { stand_ins: params.flag("stand_ins") }),
 });
@@ -46,7 +46,7 @@ impl FlowStrategy for Exhaustive {
             let suppliers = suppliers[consumer.index()].as_ref().expect("a planned node was searched");
             suppliers[nth].expect("a planned node can be supplied")
         };
-        Ok(ends.flow_back_from(request.network, supplied, supplier))
+        Ok(ends.flow_upstream_of(request.network, supplied, supplier))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The cheapest plan, if every use of a node is paid for.
 //!
 //! A making costs what the network says of its node, and to move a batch what a parameter says. What a batch costs
-//! is the making that it comes from, and all batches that this takes, by the cheapest makers, over what it
+//! is the making that it comes from, and all batches that this takes, by the cheapest producers, over what it
 //! yields: a plan is a tree, unfolded, and every use is paid for. Such costs are superior functions, and their minimum over an AND/OR graph is what
 //! D. E. Knuth, "A generalization of Dijkstra's algorithm", Information Processing Letters 6(1), 1977, finds;
 //! as hyperpaths: G. Gallo, G. Longo, S. Pallottino and S. Nguyen, "Directed hypergraphs and applications",
@@ -12,8 +12,8 @@
 //! see [`least_cost_shared`](super::least_cost_shared).
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise, Rating,
-    register_flow,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
+    Rating, register_flow,
 };
 use dmos_core::{Flow, NodeId};
 
@@ -31,8 +31,8 @@ register_flow!(FlowDescriptor {
     name: "least-cost",
     summary: "the cheapest plan by costs of nodes and edges, every making and every batch moved paid for",
     source: "Knuth 1977, A generalization of Dijkstra's algorithm; B-hyperpaths of Gallo et al. 1993",
-    guarantee: "finds a flow if one exists; no plan costs less, counted as a tree; linear in the recipes' entries",
-    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    notes: "finds a flow if one exists; no plan costs less, counted as a tree; linear in the recipes' entries",
+    guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[EDGE_COST],
     build: |params: &Params| Box::new(LeastCost {
         edge_cost: params.integer("edge_cost"),
@@ -53,7 +53,7 @@ impl FlowStrategy for LeastCost {
             let amounts = network.requirements(node).iter().map(|required| Wide::from(required.quantity));
             let supplies = supplies.zip(amounts).map(|(supply, amount)| amount * (edge + supply));
             let making = supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply);
-            making / Wide::from(network.quantity_made(node))
+            making / Wide::from(network.yield_per_run(node))
         })?;
         let flow = best.flow(request, meter)?;
         self.costs = best.values;

@@ -2,19 +2,19 @@
 //!
 //! Here a plan is what it is in the factory: a node that works for three consumers costs what it costs for
 //! one. To find the cheapest such plan of an AND/OR graph is NP-hard (S. Sahni, "Computationally related
-//! problems", SIAM Journal on Computing 3(4), 1974). It is enough to choose one maker for each item, and of
-//! makers that require the same, the cheapest. If few choices are left, branch and bound finds the best plan;
-//! else the plan that is cheapest as a tree is improved, one item's maker after the other, until no exchange
+//! problems", SIAM Journal on Computing 3(4), 1974). It is enough to choose one producer for each item, and of
+//! producers that require the same, the cheapest. If few choices are left, branch and bound finds the best plan;
+//! else the plan that is cheapest as a tree is improved, one item's producer after the other, until no exchange
 //! makes it cheaper. The plan says which it was.
 
 use std::collections::BTreeSet;
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise, Rating,
-    register_flow,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
+    Rating, register_flow,
 };
 use dmos_core::{Flow, ItemId, Network, NodeId};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 use super::least_cost::EDGE_COST;
 use super::sweep::Best;
@@ -24,8 +24,8 @@ register_flow!(FlowDescriptor {
     name: "least-cost-shared",
     summary: "the cheapest plan by costs of nodes and edges, each paid for once",
     source: "AND/OR graphs with sharing are NP-hard: Sahni 1974; branch and bound, else local improvement",
-    guarantee: "finds a flow if one exists; the cheapest one if the effort allows, and says whether it is",
-    promises: |_| &[Promise::FindsFlow],
+    notes: "finds a flow if one exists; the cheapest one if the effort allows, and says whether it is",
+    guarantees: |_| &[Guarantee::FindsFlow],
     params: &[
         EDGE_COST,
         ParamSpec {
@@ -69,11 +69,12 @@ impl FlowStrategy for LeastCostShared {
             false => format!("a plan of {} was found; there may be a cheaper one", choices.cost()),
         });
         self.costs = choices.costs_of_all(&tree.all);
-        let maker = |item: ItemId| choices.maker(item);
-        let flow =
-            Flow::back_from(network, tree.finals.iter().map(|&item| maker(item)).collect(), |_, item| {
-                maker(item)
-            });
+        let producer = |item: ItemId| choices.producer(item);
+        let flow = Flow::upstream_of(
+            network,
+            tree.finals.iter().map(|&item| producer(item)).collect(),
+            |_, item| producer(item),
+        );
         meter.charge(flow.edges().len() as u64)?;
         Ok(flow)
     }
@@ -88,13 +89,13 @@ impl FlowStrategy for LeastCostShared {
 /// search is as deep.
 const OPEN_MAX: usize = 200;
 
-/// What each maker would cost in the plan is computed if it takes no more steps; it only explains the plan.
+/// What each producer would cost in the plan is computed if it takes no more steps; it only explains the plan.
 const RATED_MAX: usize = 100_000;
 
-/// The most makers of an item that are looked through for one that requires no more and costs no more.
+/// The most producers of an item that are looked through for one that requires no more and costs no more.
 const COMPARED_MAX: usize = 50;
 
-/// A maker that may be the best for its item.
+/// A producer that may be the best for its item.
 #[derive(Clone, Copy)]
 struct Candidate {
     node: NodeId,
@@ -102,7 +103,7 @@ struct Candidate {
     cost: u64,
 }
 
-/// One maker for each item.
+/// One producer for each item.
 struct Choices<'a> {
     network: &'a Network,
     edge_cost: u64,
@@ -127,10 +128,10 @@ impl<'a> Choices<'a> {
         for item in network.items() {
             choices.candidates[item.index()] = choices.candidates_for(tree.all.of_item(item));
             choices.steps += tree.all.of_item(item).len() as u64;
-            let Some(best) = tree.makers[item.index()] else {
+            let Some(best) = tree.producers[item.index()] else {
                 continue;
             };
-            // Another maker of the same requirements may stand for the tree's.
+            // Another producer of the same requirements may stand for the tree's.
             let requires = choices.required(best);
             let candidates = &choices.candidates[item.index()];
             let alike =
@@ -150,9 +151,9 @@ impl<'a> Choices<'a> {
     }
 
     /// Leaves out whoever costs no less than another that requires nothing more.
-    fn candidates_for(&self, makers: &[NodeId]) -> Vec<Candidate> {
+    fn candidates_for(&self, producers: &[NodeId]) -> Vec<Candidate> {
         let mut sorted: Vec<_> =
-            makers.iter().map(|&node| Candidate { node, cost: self.own_cost(node) }).collect();
+            producers.iter().map(|&node| Candidate { node, cost: self.own_cost(node) }).collect();
         sorted.sort_by_key(|candidate| (candidate.cost, candidate.node));
         let mut kept: Vec<(Candidate, BTreeSet<ItemId>)> = Vec::new();
         for candidate in sorted {
@@ -168,11 +169,11 @@ impl<'a> Choices<'a> {
         self.candidates[item.index()][self.chosen[item.index()]]
     }
 
-    fn maker(&self, item: ItemId) -> NodeId {
+    fn producer(&self, item: ItemId) -> NodeId {
         self.candidate(item).node
     }
 
-    /// What the chosen makers of all items that are needed cost, and those items in no order.
+    /// What the chosen producers of all items that are needed cost, and those items in no order.
     fn needed(&self) -> (u64, Vec<ItemId>) {
         let mut is_needed = vec![false; self.network.item_count()];
         let mut needed = self.finals.to_vec();
@@ -195,7 +196,7 @@ impl<'a> Choices<'a> {
         self.needed().0
     }
 
-    /// Exchanges the maker of one item after the other as long as that makes the plan cheaper.
+    /// Exchanges the producer of one item after the other as long as that makes the plan cheaper.
     fn improve(&mut self, effort: u64) {
         let end = self.steps + effort;
         loop {
@@ -232,7 +233,7 @@ impl<'a> Choices<'a> {
         }
         let least = |candidates: &Vec<Candidate>| candidates.first().map_or(0, |candidate| candidate.cost);
         let mut search = Search {
-            order: self.network.making_order().iter().rev().copied().collect(),
+            order: self.network.topological_order().iter().rev().copied().collect(),
             least: self.candidates.iter().map(least).collect(),
             users: vec![0; self.network.item_count()],
             bound: 0,
@@ -254,16 +255,16 @@ impl<'a> Choices<'a> {
     }
 
     /// By node: what the plan would cost if this one made its item and nothing else changed.
-    fn costs_of_all(&mut self, makers: &Makers) -> Vec<Option<f64>> {
+    fn costs_of_all(&mut self, producers: &Feasibility) -> Vec<Option<f64>> {
         let mut costs = vec![None; self.network.node_count()];
         let (cost, needed) = self.needed();
-        let all: usize = needed.iter().map(|item| makers.of_item(*item).len()).sum();
+        let all: usize = needed.iter().map(|item| producers.of_item(*item).len()).sum();
         if all * needed.len() > RATED_MAX {
             return costs;
         }
         for item in needed {
             let chosen = self.candidate(item);
-            for &node in makers.of_item(item) {
+            for &node in producers.of_item(item) {
                 costs[node.index()] = Some(if node == chosen.node {
                     cost as f64
                 } else {
@@ -284,9 +285,9 @@ impl<'a> Choices<'a> {
 struct Search<'b, 'a> {
     choices: &'b Choices<'a>,
     order: Vec<ItemId>,
-    /// By item: the least that any maker costs.
+    /// By item: the least that any producer costs.
     least: Vec<u64>,
-    /// By item: how many makers chosen so far require it.
+    /// By item: how many producers chosen so far require it.
     users: Vec<u32>,
     /// What is chosen costs, and the least that what is needed beside will cost.
     bound: u64,
@@ -311,7 +312,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Chooses a maker, or takes the choice back.
+    /// Chooses a producer, or takes the choice back.
     fn choose(&mut self, item: ItemId, at: usize, is_undone: bool) {
         let candidate = self.choices.candidates[item.index()][at];
         let more = candidate.cost - self.least[item.index()];

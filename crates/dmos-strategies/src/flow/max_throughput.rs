@@ -2,8 +2,8 @@
 //!
 //! In a cycle each node makes what its recipe yields over the cycles of a making, and of the turns that it waits for
 //! supplies if these take longer than that; what a final batch takes of
-//! every item follows from the recipes, and the item whose makers are the first to be fully loaded decides.
-//! Where all makers of an item share a recipe that is a closed form: demand is exploded through the recipes
+//! every item follows from the recipes, and the item whose producers are the first to be fully loaded decides.
+//! Where all producers of an item share a recipe that is a closed form: demand is exploded through the recipes
 //! (the bill-of-materials explosion of J. Orlicky, "Material requirements planning", 1975). Where they differ, how much
 //! of an item is made by which recipe is a linear program (T. C. Koopmans, "Activity analysis of production
 //! and allocation", 1951), one variable for each recipe of each item.
@@ -16,10 +16,10 @@
 use std::collections::BTreeMap;
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, Rating, register_flow,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, Rating, register_flow,
 };
 use dmos_core::{Flow, ItemId, NodeId, Requirement, Share, SupplyEdge};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
 
 use super::spread::{capacity, edges, weights, wrap_around};
@@ -29,8 +29,8 @@ register_flow!(FlowDescriptor {
     name: "max-throughput",
     summary: "the highest rate of final items under the nodes' capacities, and what bounds it",
     source: "Orlicky 1975, Material requirements planning; where recipes differ Koopmans 1951, Activity analysis",
-    guarantee: "finds a flow if one exists; the best rate where the makers of each item share a recipe, in linear time; else the best if the linear program says so, checked; transits are taken to be as long as their mean",
-    promises: |_| &[Promise::FindsFlow],
+    notes: "finds a flow if one exists; the best rate where the producers of each item share a recipe, in linear time; else the best if the linear program says so, checked; transits are taken to be as long as their mean",
+    guarantees: |_| &[Guarantee::FindsFlow],
     params: &[],
     build: |_| Box::new(MaxThroughput { utilisation: Vec::new() }),
 });
@@ -58,11 +58,11 @@ struct MaxThroughput {
 impl FlowStrategy for MaxThroughput {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let makers = Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
-        let finals = makers.finals(network)?;
-        let ways = Ways::of(request, &makers, &finals);
-        meter.charge(makers.steps())?;
+        let producers = Feasibility::of(network, request.alive);
+        meter.charge(producers.steps())?;
+        let finals = producers.finals(network)?;
+        let ways = Ways::of(request, &producers, &finals);
+        meter.charge(producers.steps())?;
         let mut plan = Rates::of(&ways, ways.mix_by_reach());
         let is_best = if ways.have_choices() { improve(&ways, &mut plan, meter)? } else { true };
         meter.note("is_best", u64::from(is_best));
@@ -149,16 +149,16 @@ struct Ways<'a> {
 type Mix = Vec<Vec<f64>>;
 
 impl<'a> Ways<'a> {
-    fn of(request: &'a PlanRequest<'a>, makers: &Makers, finals: &'a [ItemId]) -> Self {
+    fn of(request: &'a PlanRequest<'a>, producers: &Feasibility, finals: &'a [ItemId]) -> Self {
         let network = request.network;
         let mut is_needed = vec![false; network.item_count()];
         finals.iter().for_each(|item| is_needed[item.index()] = true);
         let mut ways = Self { request, finals, items: Vec::new(), of_item: Vec::new() };
         ways.of_item.resize_with(network.item_count(), Vec::new);
-        for &item in network.making_order().iter().rev() {
+        for &item in network.topological_order().iter().rev() {
             if is_needed[item.index()] {
                 ways.items.push(item);
-                ways.of_item[item.index()] = ways_of(request, makers.of_item(item));
+                ways.of_item[item.index()] = ways_of(request, producers.of_item(item));
                 for required in ways.of_item[item.index()].iter().flat_map(|way| way.requires) {
                     is_needed[required.item.index()] = true;
                 }
@@ -258,13 +258,13 @@ fn proportions(numbers: impl Iterator<Item = Wide> + Clone) -> Vec<f64> {
     numbers.map(|number| (number / total).to_f64()).collect()
 }
 
-/// Makers in groups that share a recipe, in the order of their first members.
-fn ways_of<'a>(request: &PlanRequest<'a>, makers: &[NodeId]) -> Vec<Way<'a>> {
+/// Feasibility in groups that share a recipe, in the order of their first members.
+fn ways_of<'a>(request: &PlanRequest<'a>, producers: &[NodeId]) -> Vec<Way<'a>> {
     let network = request.network;
     let mut ways: Vec<Way<'a>> = Vec::new();
     let mut places: BTreeMap<(&[Requirement], u32), usize> = BTreeMap::new();
-    for &node in makers {
-        let (requires, yields) = (network.requirements(node), network.quantity_made(node));
+    for &node in producers {
+        let (requires, yields) = (network.requirements(node), network.yield_per_run(node));
         let is_as_before = ways.last().is_some_and(|way| (way.requires, way.yields) == (requires, yields));
         let place = match is_as_before {
             true => ways.len() - 1,
@@ -316,7 +316,7 @@ impl Rates {
         Self { mix, demand, rate, limit }
     }
 
-    /// The items all of whose makers are fully loaded: more can be made only with more of them. If there is none, an
+    /// The items all of whose producers are fully loaded: more can be made only with more of them. If there is none, an
     /// item of which some are.
     fn bottlenecks(&self, ways: &Ways<'_>) -> Vec<ItemId> {
         let is_full = |item: ItemId| {

@@ -6,7 +6,7 @@
 //! On AND/OR graphs without cycles this is the bottom-up evaluation of Nilsson (1980).
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest, Promise, register_flow,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, Params, PlanRequest, register_flow,
 };
 use dmos_core::{Flow, NodeId};
 
@@ -16,10 +16,10 @@ register_flow!(FlowDescriptor {
     name: "memoized",
     summary: "the same flow as exhaustive, in linear time",
     source: "bottom-up evaluation of an acyclic AND/OR graph (Nilsson 1980, Principles of Artificial Intelligence)",
-    guarantee: "finds a flow if one exists; linear in the recipes' entries",
-    promises: |params| match params.flag("stand_ins") {
-        true => &[Promise::LinearTime],
-        false => &[Promise::FindsFlow, Promise::LinearTime],
+    notes: "finds a flow if one exists; linear in the recipes' entries",
+    guarantees: |params| match params.flag("stand_ins") {
+        true => &[Guarantee::LinearTime],
+        false => &[Guarantee::FindsFlow, Guarantee::LinearTime],
     },
     params: &[STAND_INS],
     build: |params: &Params| Box::new(Memoized { stand_ins: params.flag("stand_ins") }),
@@ -39,7 +39,7 @@ impl FlowStrategy for Memoized {
             ends.is_source(network, node) || needs.all(|required| chosen[required.item.index()].is_some())
         };
         let consumers = ends.supplied(network, |end| Ok(can_be_supplied(end)))?;
-        let flow = ends.flow_back_from(network, consumers, |consumer, nth| {
+        let flow = ends.flow_upstream_of(network, consumers, |consumer, nth| {
             let item = network.requirements(consumer)[nth].item;
             chosen[item.index()].expect("a planned node can be supplied")
         });
@@ -53,7 +53,7 @@ impl FlowStrategy for Memoized {
 fn choose(request: &PlanRequest<'_>, ends: &Ends, meter: &mut Meter) -> Result<Vec<Option<NodeId>>, NoFlow> {
     let network = request.network;
     let mut chosen: Vec<Option<NodeId>> = vec![None; network.item_count()];
-    for &item in network.making_order() {
+    for &item in network.topological_order() {
         for &node in network.producers(item) {
             let requirements = network.requirements(node);
             meter.charge(1 + requirements.len() as u64)?;

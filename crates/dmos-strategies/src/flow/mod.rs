@@ -11,11 +11,11 @@
 //! | [`max_throughput`] | the highest rate of final items, and what bounds it |
 //! | [`backup`] | a standby behind every supplier |
 //! | [`sticky`] | as little change as possible after a death or a return |
-//! | [`anchored`] | consistent hashing over the makers of each item |
+//! | [`anchored`] | consistent hashing over the producers of each item |
 //! | [`random`] | any flow: the baseline |
 //!
 //! What several of them need: `ends` (where the prototype's search begins), `spread` (consumers over suppliers),
-//! `sweep` (the best maker of every item), `wide` (numbers beyond floats).
+//! `sweep` (the best producer of every item), `wide` (numbers beyond floats).
 
 pub mod anchored;
 pub mod backup;

@@ -1,24 +1,24 @@
 //! Any flow: the baseline that every comparison wants.
 //!
-//! Each requirement of each working node gets one of the live makers of its item, all equally likely. What is
+//! Each requirement of each working node gets one of the live producers of its item, all equally likely. What is
 //! drawn comes from the run's seed and a parameter: the same nodes alive give the same plan, and a plan after a
 //! death has little to do with the one before.
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest, Promise,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
     register_flow,
 };
 use dmos_core::{Flow, ItemId};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 register_flow!(FlowDescriptor {
     name: "random",
-    summary: "for each requirement any maker, all equally likely: the baseline",
+    summary: "for each requirement any producer, all equally likely: the baseline",
     source: "none",
-    guarantee: "finds a flow if one exists; linear in the recipes' entries",
-    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    notes: "finds a flow if one exists; linear in the recipes' entries",
+    guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[ParamSpec {
         name: "seed",
         summary: "together with the run's seed, what is drawn",
@@ -34,18 +34,18 @@ struct Random {
 impl FlowStrategy for Random {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let makers = Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
+        let producers = Feasibility::of(network, request.alive);
+        meter.charge(producers.steps())?;
         let mut key = [0; 32];
         key[..8].copy_from_slice(&request.seed.to_le_bytes());
         key[8..16].copy_from_slice(&self.seed.to_le_bytes());
         let mut dice = ChaCha8Rng::from_seed(key);
         let mut any = |item: ItemId| {
-            let makers = makers.of_item(item);
-            makers[dice.random_range(0..makers.len() as u64) as usize]
+            let producers = producers.of_item(item);
+            producers[dice.random_range(0..producers.len() as u64) as usize]
         };
-        let ends = makers.finals(network)?.into_iter().map(&mut any).collect();
-        let flow = Flow::back_from(network, ends, |_, item| any(item));
+        let ends = producers.finals(network)?.into_iter().map(&mut any).collect();
+        let flow = Flow::upstream_of(network, ends, |_, item| any(item));
         meter.charge(flow.edges().len() as u64)?;
         Ok(flow)
     }

@@ -3,7 +3,7 @@
 //! A node is ready one making after the last of its supplies has arrived, so a plan takes as long as its longest
 //! chain of makings and transits: the critical path of J. E. Kelley and M. R. Walker, "Critical-path planning and
 //! scheduling", 1959. Who needs several batches waits until its supplier has made them all, each making after as
-//! long as the supplier's own supplies take. Each node takes the makers that have what it needs first; to be ready is
+//! long as the supplier's own supplies take. Each node takes the producers that have what it needs first; to be ready is
 //! a superior function of the supplies (Knuth 1977) as long as each needs a batch, so the choice requirement by
 //! requirement is the best one; with larger amounts it is a good one. That a supplier may have others to serve as
 //! well is left out.
@@ -11,17 +11,17 @@
 use std::collections::BTreeMap;
 
 use dmos_core::strategy::{
-    FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, Rating, register_flow,
+    FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, Rating, register_flow,
 };
 use dmos_core::{Flow, ItemId, Network, NodeId};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
     name: "shortest-lead-time",
     summary: "the plan whose final item is made first, from empty stocks",
     source: "Kelley and Walker 1959, Critical-path planning and scheduling; on AND/OR graphs Knuth 1977",
-    guarantee: "finds a flow if one exists; in single batches none has a shorter critical path, if nobody has to wait because a supplier serves another; linear in the recipes' entries, times the amounts that an item is needed in",
-    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    notes: "finds a flow if one exists; in single batches none has a shorter critical path, if nobody has to wait because a supplier serves another; linear in the recipes' entries, times the amounts that an item is needed in",
+    guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[],
     build: |_| Box::new(ShortestLeadTime { ready: Vec::new() }),
 });
@@ -48,24 +48,25 @@ impl Course {
 impl FlowStrategy for ShortestLeadTime {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let makers = Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
-        let finals = makers.finals(network)?;
-        let (cycle, transit) = (request.pace.cycle.as_secs_f64(), request.pace.transit.as_secs_f64());
-        let amounts = amounts(network, &makers);
-        meter.charge(makers.steps())?;
+        let producers = Feasibility::of(network, request.alive);
+        meter.charge(producers.steps())?;
+        let finals = producers.finals(network)?;
+        let (cycle, transit) =
+            (request.mean_durations.cycle.as_secs_f64(), request.mean_durations.transit.as_secs_f64());
+        let amounts = amounts(network, &producers);
+        meter.charge(producers.steps())?;
         let mut courses: Vec<Option<Course>> = vec![None; network.node_count()];
-        // The maker that has so many batches of an item first.
+        // The producer that has so many batches of an item first.
         let mut first: BTreeMap<(ItemId, u32), NodeId> = BTreeMap::new();
-        for &item in network.making_order() {
-            let of_item = makers.of_item(item);
+        for &item in network.topological_order() {
+            let of_item = producers.of_item(item);
             for &node in of_item {
                 let making = cycle * f64::from(network.cycles(node));
                 let (mut supplied, mut interval) = (0.0_f64, making);
                 for required in network.requirements(node) {
                     let supplier = first[&(required.item, required.quantity)];
                     let course = courses[supplier.index()].expect("suppliers come first");
-                    let yields = network.quantity_made(supplier);
+                    let yields = network.yield_per_run(supplier);
                     supplied = supplied.max(course.has_made(required.quantity, yields) + transit);
                     interval =
                         interval.max(f64::from(required.quantity) * course.interval / f64::from(yields));
@@ -76,14 +77,14 @@ impl FlowStrategy for ShortestLeadTime {
                 meter.charge(of_item.len() as u64)?;
                 let has_made = |node: &NodeId| {
                     let course = courses[node.index()].expect("it was looked at above");
-                    course.has_made(amount, network.quantity_made(*node))
+                    course.has_made(amount, network.yield_per_run(*node))
                 };
                 let best = of_item.iter().copied().min_by(|a, b| has_made(a).total_cmp(&has_made(b)));
                 first.extend(best.map(|node| ((item, amount), node)));
             }
         }
         let ends = finals.iter().map(|&item| first[&(item, 1)]).collect();
-        let flow = Flow::back_from(network, ends, |consumer, item| {
+        let flow = Flow::upstream_of(network, ends, |consumer, item| {
             let requirements = network.requirements(consumer);
             let at = requirements.binary_search_by_key(&item, |required| required.item);
             first[&(item, requirements[at.expect("it is required")].quantity)]
@@ -100,10 +101,10 @@ impl FlowStrategy for ShortestLeadTime {
 }
 
 /// By item, the amounts in which somebody needs it, in ascending order; of a final item one batch is needed.
-fn amounts(network: &Network, makers: &Makers) -> Vec<Vec<u32>> {
+fn amounts(network: &Network, producers: &Feasibility) -> Vec<Vec<u32>> {
     let mut amounts = vec![Vec::new(); network.item_count()];
     network.final_items().iter().for_each(|item| amounts[item.index()].push(1));
-    for &node in network.items().flat_map(|item| makers.of_item(item)) {
+    for &node in network.items().flat_map(|item| producers.of_item(item)) {
         for required in network.requirements(node) {
             let of_item: &mut Vec<u32> = &mut amounts[required.item.index()];
             if let Err(at) = of_item.binary_search(&required.quantity) {

@@ -13,11 +13,12 @@ use super::wide::Wide;
 /// A node asks for what its next making takes when it begins one, so a making waits for the first turn after a
 /// transit: with supplies that take as long as a cycle, every other turn is lost.
 pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
-    let (network, pace) = (request.network, request.pace);
+    let (network, mean_durations) = (request.network, request.mean_durations);
     let cycles = u64::from(network.cycles(node));
-    let turn = (pace.cycle * cycles).as_nanos().max(1);
-    let turns = if network.requirements(node).is_empty() { 1 } else { 1 + pace.transit.as_nanos() / turn };
-    Wide::from(network.quantity_made(node)) / (Wide::from(cycles) * Wide::from(turns))
+    let turn = (mean_durations.cycle * cycles).as_nanos().max(1);
+    let turns =
+        if network.requirements(node).is_empty() { 1 } else { 1 + mean_durations.transit.as_nanos() / turn };
+    Wide::from(network.yield_per_run(node)) / (Wide::from(cycles) * Wide::from(turns))
 }
 
 /// The same proportions in whole numbers, of which the largest is 2^40 and none is zero.

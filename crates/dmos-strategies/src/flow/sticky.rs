@@ -1,6 +1,6 @@
 //! Keeps the flow in force and moves only what a change touches.
 //!
-//! Every move costs: a node that gets a new supplier waits for its goods. So after a death only the edges of
+//! Every move costs: a node that gets a new supplier waits for its material. So after a death only the edges of
 //! the dead are replaced, and whoever takes over works already, if anybody that can does: then nothing else
 //! moves. A return moves nothing, unless an item could not be made without it. This is plan repair with the
 //! least perturbation (M. Fox, A. Gerevini, D. Long and I. Serina, "Plan stability: replanning versus plan
@@ -11,7 +11,7 @@
 //! so a plan takes time in proportion to what moves, not to the network. The first plan is linear in it.
 
 use dmos_core::strategy::{
-    Change, FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, Promise, register_flow,
+    Change, FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
 };
 use dmos_core::{Flow, FlowChange, ItemId, Network, NodeId, Share, SupplyEdge};
 
@@ -19,8 +19,8 @@ register_flow!(FlowDescriptor {
     name: "sticky",
     summary: "keeps the flow in force: after a death or a return as few edges change as possible",
     source: "Fox et al. 2006, Plan stability: replanning versus plan repair",
-    guarantee: "finds a flow if one exists; replaces the edges of the dead alone if those who work can take over, and lets those work on whom nobody needs any more; the first plan is linear in the recipes' entries, later ones in what changes",
-    promises: |_| &[Promise::FindsFlow, Promise::LinearTime],
+    notes: "finds a flow if one exists; replaces the edges of the dead alone if those who work can take over, and lets those work on whom nobody needs any more; the first plan is linear in the recipes' entries, later ones in what changes",
+    guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[],
     build: |_| Box::new(Sticky { state: None }),
 });
@@ -42,12 +42,11 @@ impl FlowStrategy for Sticky {
     }
 
     fn replan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<FlowChange, NoFlow> {
-        let in_force = request.in_force.expect("replanning changes a flow");
-        let recipes_changed = request.changes.iter().any(|change| matches!(change, Change::Recipe(_)));
-        let known =
-            self.state.take().filter(|state| !recipes_changed && state.edges == in_force.edges().len());
+        let active = request.active.expect("replanning changes a flow");
+        let recipes_changed = request.changes.iter().any(|change| matches!(change, Change::RecipeChanged(_)));
+        let known = self.state.take().filter(|state| !recipes_changed && state.edges == active.edges().len());
         let Some(mut state) = known else {
-            return Ok(in_force.change_to(&self.plan(request, meter)?));
+            return Ok(active.change_to(&self.plan(request, meter)?));
         };
         for change in request.changes {
             let node = change.node();
@@ -115,11 +114,11 @@ impl State {
     fn adopt(request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Self, NoFlow> {
         let network = request.network;
         if request.alive.is_empty() {
-            return Err(NoFlow::NobodyAlive);
+            return Err(NoFlow::NoNodeAlive);
         }
         let mut state = Self::empty(network);
         meter.charge((network.node_count() + state.consumers.len()) as u64)?;
-        for &item in network.making_order() {
+        for &item in network.topological_order() {
             for &node in network.producers(item) {
                 if request.alive.contains(node) {
                     state.is_alive[node.index()] = true;
@@ -133,7 +132,7 @@ impl State {
                 });
             }
         }
-        for edge in request.in_force.map_or(&[][..], Flow::edges) {
+        for edge in request.active.map_or(&[][..], Flow::edges) {
             let requirements = network.requirements(edge.consumer);
             let nth = requirements.binary_search_by_key(&edge.item, |required| required.item);
             let fits = network.makes(edge.producer) == edge.item;
@@ -326,22 +325,22 @@ impl State {
         }
         for (nth, &item) in network.final_items().iter().enumerate() {
             if self.ends[nth].is_none_or(|end| !self.works[end.index()]) {
-                self.ends[nth] = self.maker(item);
+                self.ends[nth] = self.producer(item);
             }
             if let Some(end) = self.ends[nth] {
                 self.start_work(network, end);
             }
         }
         if self.ends.iter().all(Option::is_none) {
-            return Err(NoFlow::Unmakeable(network.final_items()[0]));
+            return Err(NoFlow::Infeasible(network.final_items()[0]));
         }
         while let Some(node) = self.to_supply.pop() {
             for (requirement, required) in self.requirements(node).zip(network.requirements(node)) {
                 meter.charge(1)?;
                 if self.suppliers[requirement as usize].is_none() {
-                    let maker = self.maker(required.item).expect("whoever works can be supplied");
-                    self.start_work(network, maker);
-                    self.connect(network, requirement, maker);
+                    let producer = self.producer(required.item).expect("whoever works can be supplied");
+                    self.start_work(network, producer);
+                    self.connect(network, requirement, producer);
                 }
             }
         }
@@ -349,7 +348,7 @@ impl State {
     }
 
     /// One of those who can make an item: of those who work one after the other, and a spare if none does.
-    fn maker(&mut self, item: ItemId) -> Option<NodeId> {
+    fn producer(&mut self, item: ItemId) -> Option<NodeId> {
         let (ranks, producers) = (&mut self.ranks[item.index()], &self.producers[item.index()]);
         let place = match (ranks.working, ranks.able) {
             (_, 0) => return None,

@@ -1,24 +1,24 @@
-//! The best maker of every item in one sweep over the items, suppliers first.
+//! The best producer of every item in one sweep over the items, suppliers first.
 
 use dmos_core::strategy::{Meter, PlanRequest};
 use dmos_core::{Flow, ItemId, NoFlow, NodeId};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
-/// The best maker of each item, and by what all of them were judged.
+/// The best producer of each item, and by what all of them were judged.
 pub(crate) struct Best<V> {
-    /// By item: the maker with the smallest value, the first of several; none if nobody can make it.
-    pub(crate) makers: Vec<Option<NodeId>>,
+    /// By item: the producer with the smallest value, the first of several; none if nobody can make it.
+    pub(crate) producers: Vec<Option<NodeId>>,
     /// By node: its value, if it can make what it makes.
     pub(crate) values: Vec<Option<V>>,
     /// The final items that can be made.
     pub(crate) finals: Vec<ItemId>,
     /// All that can make each item.
-    pub(crate) all: Makers,
+    pub(crate) all: Feasibility,
 }
 
 impl<V: Copy + PartialOrd> Best<V> {
     /// Judges every node that can make its item by what `judge` says, which is given the values of the best
-    /// makers of what the node requires, in the order of its requirements.
+    /// producers of what the node requires, in the order of its requirements.
     ///
     /// On items without rings, where suppliers can be judged first, this is all that is left of Knuth's
     /// generalisation of Dijkstra's algorithm: no queue is needed. Time is linear in the recipes' entries.
@@ -28,16 +28,16 @@ impl<V: Copy + PartialOrd> Best<V> {
         mut judge: impl FnMut(NodeId, &mut dyn Iterator<Item = V>) -> V,
     ) -> Result<Self, NoFlow> {
         let network = request.network;
-        let makers = Makers::of(network, request.alive);
-        meter.charge(makers.steps())?;
-        let finals = makers.finals(network)?;
+        let producers = Feasibility::of(network, request.alive);
+        meter.charge(producers.steps())?;
+        let finals = producers.finals(network)?;
         let mut best = Self {
-            makers: vec![None; network.item_count()],
+            producers: vec![None; network.item_count()],
             values: vec![None; network.node_count()],
             finals,
-            all: makers,
+            all: producers,
         };
-        for &item in network.making_order() {
+        for &item in network.topological_order() {
             let mut least: Option<V> = None;
             for at in 0..best.all.of_item(item).len() {
                 let node = best.all.of_item(item)[at];
@@ -48,27 +48,27 @@ impl<V: Copy + PartialOrd> Best<V> {
                 best.values[node.index()] = Some(value);
                 if least.is_none_or(|least| value < least) {
                     least = Some(value);
-                    best.makers[item.index()] = Some(node);
+                    best.producers[item.index()] = Some(node);
                 }
             }
         }
         Ok(best)
     }
 
-    /// The maker of an item that can be made.
-    pub(crate) fn maker(&self, item: ItemId) -> NodeId {
-        self.makers[item.index()].expect("an item that is needed can be made")
+    /// The producer of an item that can be made.
+    pub(crate) fn producer(&self, item: ItemId) -> NodeId {
+        self.producers[item.index()].expect("an item that is needed can be made")
     }
 
-    /// The value of the best maker of an item that can be made.
+    /// The value of the best producer of an item that can be made.
     pub(crate) fn value_of(&self, item: ItemId) -> V {
-        self.values[self.maker(item).index()].expect("a maker is judged")
+        self.values[self.producer(item).index()].expect("a producer is judged")
     }
 
-    /// The flow that makes every final item by the best makers.
+    /// The flow that makes every final item by the best producers.
     pub(crate) fn flow(&self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
-        let ends = self.finals.iter().map(|&item| self.maker(item)).collect();
-        let flow = Flow::back_from(request.network, ends, |_, item| self.maker(item));
+        let ends = self.finals.iter().map(|&item| self.producer(item)).collect();
+        let flow = Flow::upstream_of(request.network, ends, |_, item| self.producer(item));
         meter.charge(flow.edges().len() as u64)?;
         Ok(flow)
     }

@@ -13,8 +13,8 @@
 use std::collections::BTreeMap;
 
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
-    Promise, Seat, register_leader,
+    Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
+    ParamKind, ParamSpec, Params, register_leader,
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
@@ -24,8 +24,8 @@ register_leader!(LeaderDescriptor {
     name: "ballot",
     summary: "of the candidates that reach a majority, the one with the highest ballot leads",
     source: "Ng, Haridi and Carbone 2023, Omni-Paxos: ballot leader election",
-    guarantee: "at most one leader per term; one leader once a candidate and a majority hear each other within a round, also where the others do not",
-    promises: |_| &[Promise::OneLeaderPerTerm, Promise::LeaderByMajority],
+    notes: "at most one leader per term; one leader once a candidate and a majority hear each other within a round, also where the others do not",
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::LeaderByMajority],
     params: &[ParamSpec {
         name: "round",
         summary: "how long candidates wait for answers; longer than a message and its answer take",
@@ -39,7 +39,7 @@ struct Ballots {
 }
 
 impl LeaderStrategy for Ballots {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
         Box::new(Candidate {
             round_takes: self.round,
             own: 0,
@@ -47,7 +47,7 @@ impl LeaderStrategy for Ballots {
             reaches_majority: true,
             round: 0,
             answers: BTreeMap::new(),
-            seat,
+            config,
         })
     }
 }
@@ -58,7 +58,7 @@ const ASK: u8 = 0;
 const ANSWER: u8 = 1;
 
 struct Candidate {
-    seat: Seat,
+    config: ElectionConfig,
     round_takes: Span,
     /// The own ballot.
     own: u64,
@@ -77,12 +77,12 @@ impl Election for Candidate {
                 let (own, led) =
                     durable.and_then(wire::read::<3>).map_or((0, 0), |(_, [own, leader, whose])| {
                         let leader = (leader > 0).then_some((leader, NodeId::new(whose as usize)));
-                        self.leader = leader.filter(|leader| leader.1 != self.seat.me);
+                        self.leader = leader.filter(|leader| leader.1 != self.config.me);
                         (own, leader.map_or(0, |leader| leader.0))
                     });
                 let leads_no_more = self.leader.is_none();
-                self.own = if leads_no_more { self.seat.own_term_after(own.max(led)) } else { own };
-                // Answers to an earlier life are not to be taken for those to this one.
+                self.own = if leads_no_more { self.config.own_term_after(own.max(led)) } else { own };
+                // Answers to an earlier incarnation are not to be taken for those to this one.
                 self.round = (now.as_nanos() / 1_000_000) as u32;
                 self.remember(effects);
                 self.begin_round(effects);
@@ -101,16 +101,16 @@ impl Election for Candidate {
                 self.end_round(effects);
                 self.begin_round(effects);
             }
-            ElectionInput::Learned(leader, term)
-                if leader != self.seat.me && self.leader.is_none_or(|(known, _)| term.0 > known) =>
+            ElectionInput::LeaderLearned(leader, term)
+                if leader != self.config.me && self.leader.is_none_or(|(known, _)| term.0 > known) =>
             {
                 self.leader = Some((term.0, leader));
                 self.remember(effects);
             }
             ElectionInput::Timer(_)
-            | ElectionInput::Suspect(_)
-            | ElectionInput::Return(_)
-            | ElectionInput::Learned(..) => {}
+            | ElectionInput::Suspected(_)
+            | ElectionInput::Trusted(_)
+            | ElectionInput::LeaderLearned(..) => {}
         }
     }
 }
@@ -120,9 +120,9 @@ impl Candidate {
         self.answers.clear();
         self.round = self.round.wrapping_add(1);
         let ask = |node| (node, wire::write(ASK, [0, u64::from(self.round), 0]));
-        effects.sends.extend(self.seat.others().map(ask));
+        effects.sends.extend(self.config.others().map(ask));
         // Alone there is nobody to wait for.
-        let takes = if self.seat.candidates.len() == 1 && self.leader.is_none() {
+        let takes = if self.config.candidates.len() == 1 && self.leader.is_none() {
             Span::ZERO
         } else {
             self.round_takes
@@ -131,11 +131,11 @@ impl Candidate {
     }
 
     fn end_round(&mut self, effects: &mut ElectionEffects) {
-        if self.answers.len() + 1 < self.seat.majority() {
+        if self.answers.len() + 1 < self.config.majority() {
             self.reaches_majority = false;
             return;
         }
-        self.answers.insert(self.seat.me, (self.own, self.reaches_majority));
+        self.answers.insert(self.config.me, (self.own, self.reaches_majority));
         self.reaches_majority = true;
         let eligible = self.answers.iter().filter(|(_, (_, reaches))| *reaches);
         let highest = eligible.map(|(&node, &(ballot, _))| (ballot, node)).max();
@@ -149,7 +149,7 @@ impl Candidate {
             Some(highest) if known == Some(highest.0) => {}
             // The leader did not answer, or reaches no majority.
             _ => {
-                self.own = self.seat.own_term_after(known.unwrap_or(0).max(self.own));
+                self.own = self.config.own_term_after(known.unwrap_or(0).max(self.own));
                 self.remember(effects);
             }
         }

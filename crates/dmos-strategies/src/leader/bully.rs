@@ -10,8 +10,8 @@
 //! later term than its own takes office again under a new one.
 
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
-    Promise, Seat, register_leader,
+    Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
+    ParamKind, ParamSpec, Params, register_leader,
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
@@ -21,8 +21,8 @@ register_leader!(LeaderDescriptor {
     name: "bully",
     summary: "the live candidate with the highest number leads",
     source: "Garcia-Molina 1982, Elections in a distributed computing system",
-    guarantee: "at most one leader per term; one leader once messages arrive within the timeout",
-    promises: |_| &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
+    notes: "at most one leader per term; one leader once messages arrive within the timeout",
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
     params: &[ParamSpec {
         name: "timeout",
         summary: "how long to wait for an answer; longer than a message and its answer take",
@@ -36,9 +36,9 @@ struct Bully {
 }
 
 impl LeaderStrategy for Bully {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
         Box::new(Candidate {
-            seat,
+            config,
             timeout: self.timeout,
             state: State::Follows(None),
             known_term: 0,
@@ -81,7 +81,7 @@ fn decode(bytes: &[u8]) -> Option<(Message, u64)> {
 }
 
 struct Candidate {
-    seat: Seat,
+    config: ElectionConfig,
     timeout: Span,
     state: State,
     known_term: u64,
@@ -108,25 +108,25 @@ impl Election for Candidate {
                 State::Follows(_) | State::Leads => {}
             },
             ElectionInput::Timer(_) => {}
-            ElectionInput::Suspect(node) if self.state == State::Follows(Some(node)) => self.ask(effects),
-            ElectionInput::Return(node) if node > self.seat.me || self.state == State::Leads => {
+            ElectionInput::Suspected(node) if self.state == State::Follows(Some(node)) => self.ask(effects),
+            ElectionInput::Trusted(node) if node > self.config.me || self.state == State::Leads => {
                 self.ask(effects)
             }
-            ElectionInput::Suspect(_) | ElectionInput::Return(_) => {}
-            ElectionInput::Learned(leader, term) if term.0 > self.known_term => {
+            ElectionInput::Suspected(_) | ElectionInput::Trusted(_) => {}
+            ElectionInput::LeaderLearned(leader, term) if term.0 > self.known_term => {
                 self.known_term = term.0;
                 match self.state {
                     // A higher one leads, though it may not be heard of here: to outbid it would be to be
                     // outbid again, without end.
-                    State::Leads if leader <= self.seat.me => return self.take_office(effects),
-                    State::Follows(_) | State::Leads if leader != self.seat.me => {
+                    State::Leads if leader <= self.config.me => return self.take_office(effects),
+                    State::Follows(_) | State::Leads if leader != self.config.me => {
                         self.state = State::Follows(Some(leader));
                     }
                     _ => {}
                 }
                 self.remember(effects);
             }
-            ElectionInput::Learned(..) => {}
+            ElectionInput::LeaderLearned(..) => {}
         }
     }
 }
@@ -135,12 +135,12 @@ impl Candidate {
     fn hear(&mut self, from: NodeId, message: Message, term: u64, effects: &mut ElectionEffects) {
         let later = term > self.known_term;
         match message {
-            Message::Coordinator if from > self.seat.me && term >= self.known_term => {
+            Message::Coordinator if from > self.config.me && term >= self.known_term => {
                 self.state = State::Follows(Some(from));
                 effects.leader = Some((from, Term(term)));
             }
             // Its term is old: it hears of ours and takes office again.
-            Message::Coordinator if from > self.seat.me => {
+            Message::Coordinator if from > self.config.me => {
                 effects.sends.push(self.say(from, Message::Answer))
             }
             Message::Coordinator => self.ask(effects),
@@ -184,7 +184,7 @@ impl Candidate {
     }
 
     fn ask(&mut self, effects: &mut ElectionEffects) {
-        let higher = self.seat.candidates.iter().copied().filter(|&node| node > self.seat.me);
+        let higher = self.config.candidates.iter().copied().filter(|&node| node > self.config.me);
         let before = effects.sends.len();
         effects.sends.extend(higher.map(|node| self.say(node, Message::Election)));
         if effects.sends.len() == before {
@@ -196,11 +196,11 @@ impl Candidate {
     }
 
     fn take_office(&mut self, effects: &mut ElectionEffects) {
-        self.known_term = self.seat.own_term_after(self.known_term);
+        self.known_term = self.config.own_term_after(self.known_term);
         self.state = State::Leads;
         self.remember(effects);
-        effects.leader = Some((self.seat.me, Term(self.known_term)));
-        let lower = self.seat.candidates.iter().copied().filter(|&node| node < self.seat.me);
+        effects.leader = Some((self.config.me, Term(self.known_term)));
+        let lower = self.config.candidates.iter().copied().filter(|&node| node < self.config.me);
         effects.sends.extend(lower.map(|node| self.say(node, Message::Coordinator)));
     }
 }

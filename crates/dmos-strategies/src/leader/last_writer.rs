@@ -7,8 +7,8 @@
 //! and so is how many find themselves.
 
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
-    Promise, Seat, register_leader,
+    Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
+    ParamKind, ParamSpec, Params, register_leader,
 };
 use dmos_core::{NodeId, Term, Time};
 
@@ -16,8 +16,8 @@ register_leader!(LeaderDescriptor {
     name: "last-writer",
     summary: "the prototype's race: the node that writes its name last leads for ever",
     source: "the published prototype",
-    guarantee: "none: a leader that dies is not replaced until it returns",
-    promises: |_| &[Promise::OneLeaderPerTerm],
+    notes: "none: a leader that dies is not replaced until it returns",
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm],
     params: &[
         ParamSpec {
             name: "last",
@@ -42,17 +42,17 @@ struct LastWriter {
 }
 
 impl LeaderStrategy for LastWriter {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
-        let is_candidate = seat.candidates.binary_search(&self.last).is_ok();
-        let last = if is_candidate { self.last } else { seat.candidates[seat.candidates.len() - 1] };
-        let others = seat.candidates.iter().filter(|&&node| node != last);
-        let place = others.clone().position(|&node| node == seat.me).map(|place| place as u64);
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
+        let is_candidate = config.candidates.binary_search(&self.last).is_ok();
+        let last = if is_candidate { self.last } else { config.candidates[config.candidates.len() - 1] };
+        let others = config.candidates.iter().filter(|&&node| node != last);
+        let place = others.clone().position(|&node| node == config.me).map(|place| place as u64);
         let count = others.count() as u64;
         let rank = match place {
             Some(place) => is_spread(place, count, self.planners - 1).then_some(place + 1),
             None => Some(count + 1),
         };
-        Box::new(Writer { me: seat.me, rank, ranks: count + 2 })
+        Box::new(Writer { me: config.me, rank, ranks: count + 2 })
     }
 }
 
@@ -95,8 +95,12 @@ mod tests {
         let candidates: std::sync::Arc<[_]> = (0..nodes).map(NodeId::new).collect();
         let start = |me: &NodeId| {
             let mut effects = ElectionEffects::default();
-            let seat = Seat { me: *me, candidates: candidates.clone(), seed: 1 };
-            strategy.machine(seat).handle(Time::ZERO, ElectionInput::Start { durable: None }, &mut effects);
+            let config = ElectionConfig { me: *me, candidates: candidates.clone(), seed: 1 };
+            strategy.election(config).handle(
+                Time::ZERO,
+                ElectionInput::Start { durable: None },
+                &mut effects,
+            );
             effects.leader.map(|(node, term)| (node.index(), term.0))
         };
         candidates.iter().filter_map(start).collect()
@@ -108,10 +112,10 @@ mod tests {
         let candidates: std::sync::Arc<[_]> = (0..3).map(NodeId::new).collect();
         let again = |me: usize| {
             let mut effects = ElectionEffects::default();
-            let seat = Seat { me: NodeId::new(me), candidates: candidates.clone(), seed: 1 };
+            let config = ElectionConfig { me: NodeId::new(me), candidates: candidates.clone(), seed: 1 };
             let durable = 1_u64.to_le_bytes();
             let input = ElectionInput::Start { durable: Some(&durable) };
-            strategy.machine(seat).handle(Time::ZERO, input, &mut effects);
+            strategy.election(config).handle(Time::ZERO, input, &mut effects);
             effects.leader.map(|leader| leader.1)
         };
         assert_eq!([0, 1, 2].map(again), [None, None, Some(Term(4 + 3))]);

@@ -11,8 +11,8 @@
 //! leads and hears of a later term takes office again.
 
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
-    Promise, Seat, register_leader,
+    Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
+    ParamKind, ParamSpec, Params, register_leader,
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
@@ -22,11 +22,11 @@ register_leader!(LeaderDescriptor {
     name: "lowest-id",
     summary: "the live candidate with the lowest number leads, and says so by heartbeats",
     source: "Chandra, Hadzilacos and Toueg 1996, The weakest failure detector (Ω); Larrea et al. 2000",
-    guarantee: "at most one leader per term; one leader once messages arrive within some bound",
+    notes: "at most one leader per term; one leader once messages arrive within some bound",
     // Who hears of its leader less often than it waits for it has none for long.
-    promises: |params| match params.duration("every") * 2 <= params.duration("timeout") {
-        true => &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
-        false => &[Promise::OneLeaderPerTerm],
+    guarantees: |params| match params.duration("every") * 2 <= params.duration("timeout") {
+        true => &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
+        false => &[Guarantee::OneLeaderPerTerm],
     },
     params: &[
         ParamSpec {
@@ -60,12 +60,12 @@ struct LowestId {
 }
 
 impl LeaderStrategy for LowestId {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
-        let lower = seat.candidates.iter().filter(|&&node| node < seat.me).count() as u64;
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
+        let lower = config.candidates.iter().filter(|&&node| node < config.me).count() as u64;
         Box::new(Candidate {
             settings: *self,
             patience: self.timeout + self.step * lower,
-            seat,
+            config,
             leads: false,
             known_term: 0,
             timer: 0,
@@ -80,7 +80,7 @@ const KNOWN: u8 = 1;
 
 struct Candidate {
     settings: LowestId,
-    seat: Seat,
+    config: ElectionConfig,
     /// How long lower ones may be silent.
     patience: Span,
     leads: bool,
@@ -98,7 +98,7 @@ impl Election for Candidate {
                 self.wait(effects);
             }
             ElectionInput::Message { from, bytes } => match wire::read::<1>(bytes) {
-                Some((ALIVE, [term])) if from < self.seat.me => self.hear_lower(from, term, effects),
+                Some((ALIVE, [term])) if from < self.config.me => self.hear_lower(from, term, effects),
                 Some((ALIVE, [term])) => self.hear_higher(from, term, effects),
                 Some((KNOWN, [term])) => self.hear_of(term, effects),
                 _ => {}
@@ -110,18 +110,20 @@ impl Election for Candidate {
                     self.take_office(effects)
                 }
             }
-            ElectionInput::Learned(leader, term) if leader != self.seat.me && term.0 > self.known_term => {
+            ElectionInput::LeaderLearned(leader, term)
+                if leader != self.config.me && term.0 > self.known_term =>
+            {
                 // A lower one leads, though it may not be heard of here: to outbid it would be to be outbid
                 // again, and again.
-                if self.leads && leader < self.seat.me {
+                if self.leads && leader < self.config.me {
                     self.step_back(effects);
                 }
                 self.hear_of(term.0, effects);
             }
             ElectionInput::Timer(_)
-            | ElectionInput::Suspect(_)
-            | ElectionInput::Return(_)
-            | ElectionInput::Learned(..) => {}
+            | ElectionInput::Suspected(_)
+            | ElectionInput::Trusted(_)
+            | ElectionInput::LeaderLearned(..) => {}
         }
     }
 }
@@ -179,16 +181,16 @@ impl Candidate {
     }
 
     fn take_office(&mut self, effects: &mut ElectionEffects) {
-        self.known_term = self.seat.own_term_after(self.known_term);
+        self.known_term = self.config.own_term_after(self.known_term);
         self.leads = true;
         effects.durable = Some(wire::write(KNOWN, [self.known_term]));
-        effects.leader = Some((self.seat.me, Term(self.known_term)));
+        effects.leader = Some((self.config.me, Term(self.known_term)));
         self.say_alive(effects);
     }
 
     fn say_alive(&mut self, effects: &mut ElectionEffects) {
         let alive = |node| (node, wire::write(ALIVE, [self.known_term]));
-        effects.sends.extend(self.seat.others().map(alive));
+        effects.sends.extend(self.config.others().map(alive));
         self.set_timer(self.settings.every, effects);
     }
 }

@@ -13,8 +13,8 @@
 use std::collections::BTreeSet;
 
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
-    Promise, Seat, register_leader,
+    Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
+    ParamKind, ParamSpec, Params, register_leader,
 };
 use dmos_core::{NodeId, Span, Term, Time};
 use rand::rngs::ChaCha8Rng;
@@ -26,11 +26,11 @@ register_leader!(LeaderDescriptor {
     name: "raft",
     summary: "whoever a majority of the candidates votes for leads",
     source: "Ongaro and Ousterhout 2014, In search of an understandable consensus algorithm; with pre-vote",
-    guarantee: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
+    notes: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
     // Who hears of its leader less often than it waits for it has none for long.
-    promises: |params| match params.duration("heartbeat") * 2 <= params.duration("timeout") {
-        true => &[Promise::OneLeaderPerTerm, Promise::LeaderByMajority],
-        false => &[Promise::OneLeaderPerTerm],
+    guarantees: |params| match params.duration("heartbeat") * 2 <= params.duration("timeout") {
+        true => &[Guarantee::OneLeaderPerTerm, Guarantee::LeaderByMajority],
+        false => &[Guarantee::OneLeaderPerTerm],
     },
     params: &[
         ParamSpec {
@@ -57,10 +57,10 @@ struct Raft {
 }
 
 impl LeaderStrategy for Raft {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
         Box::new(Candidate {
             settings: *self,
-            seat,
+            config,
             role: Role::Follows,
             term: 0,
             voted_for: None,
@@ -97,7 +97,7 @@ const NO: u8 = 5;
 
 struct Candidate {
     settings: Raft,
-    seat: Seat,
+    config: ElectionConfig,
     role: Role,
     term: u64,
     voted_for: Option<NodeId>,
@@ -129,11 +129,11 @@ impl Election for Candidate {
                 Role::Leads => self.say_alive(effects),
                 Role::Follows | Role::Sounds | Role::Stands => self.sound(effects),
             },
-            ElectionInput::Learned(_, term) if term.0 > self.term => self.follow(term.0, effects),
+            ElectionInput::LeaderLearned(_, term) if term.0 > self.term => self.follow(term.0, effects),
             ElectionInput::Timer(_)
-            | ElectionInput::Suspect(_)
-            | ElectionInput::Return(_)
-            | ElectionInput::Learned(..) => {}
+            | ElectionInput::Suspected(_)
+            | ElectionInput::Trusted(_)
+            | ElectionInput::LeaderLearned(..) => {}
         }
     }
 }
@@ -142,8 +142,8 @@ impl Candidate {
     /// What is drawn depends on the run, the candidate and the term in which it starts.
     fn seed(&mut self) {
         let mut key = [0; 32];
-        key[..8].copy_from_slice(&self.seat.seed.to_le_bytes());
-        key[8..16].copy_from_slice(&(self.seat.me.index() as u64).to_le_bytes());
+        key[..8].copy_from_slice(&self.config.seed.to_le_bytes());
+        key[8..16].copy_from_slice(&(self.config.me.index() as u64).to_le_bytes());
         key[16..24].copy_from_slice(&self.term.to_le_bytes());
         self.dice = ChaCha8Rng::from_seed(key);
     }
@@ -196,20 +196,20 @@ impl Candidate {
     /// Asks whether it would get votes.
     fn sound(&mut self, effects: &mut ElectionEffects) {
         self.role = Role::Sounds;
-        self.votes = BTreeSet::from([self.seat.me]);
+        self.votes = BTreeSet::from([self.config.me]);
         self.send_all(PRE_VOTE, self.term + 1, effects);
         self.wait(effects);
         self.stand_if_sounded(effects);
     }
 
     fn stand_if_sounded(&mut self, effects: &mut ElectionEffects) {
-        if self.votes.len() < self.seat.majority() {
+        if self.votes.len() < self.config.majority() {
             return;
         }
         self.role = Role::Stands;
         self.term += 1;
-        self.voted_for = Some(self.seat.me);
-        self.votes = BTreeSet::from([self.seat.me]);
+        self.voted_for = Some(self.config.me);
+        self.votes = BTreeSet::from([self.config.me]);
         self.remember(effects);
         self.send_all(VOTE, self.term, effects);
         self.wait(effects);
@@ -217,9 +217,9 @@ impl Candidate {
     }
 
     fn lead_if_elected(&mut self, effects: &mut ElectionEffects) {
-        if self.votes.len() >= self.seat.majority() {
+        if self.votes.len() >= self.config.majority() {
             self.role = Role::Leads;
-            effects.leader = Some((self.seat.me, Term(self.term)));
+            effects.leader = Some((self.config.me, Term(self.term)));
             self.say_alive(effects);
         }
     }
@@ -239,7 +239,7 @@ impl Candidate {
     }
 
     fn send_all(&self, kind: u8, term: u64, effects: &mut ElectionEffects) {
-        self.seat.others().for_each(|node| self.send(node, kind, term, effects));
+        self.config.others().for_each(|node| self.send(node, kind, term, effects));
     }
 
     /// Waits for a time drawn anew: two candidates rarely stand at the same time, and not again and again.

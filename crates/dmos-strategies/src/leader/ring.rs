@@ -1,6 +1,6 @@
 //! The election on a ring: the highest number that goes all the way round leads.
 //!
-//! After E. Chang and R. Roberts, "An improved algorithm for decentralized extrema-finding in circular
+//! After E. Chang and R. Roberts, "An improved algorithm for decentralized extrema-violation in circular
 //! configurations of processes", Communications of the ACM 22(5), 1979. Candidates form a ring in the order of
 //! their numbers. Who misses a leader sends its number to the next one. A number is passed on by lower ones, and
 //! stopped by higher ones, who send their own instead; whose number comes back leads, and sends word round.
@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dmos_core::strategy::{
-    Election, ElectionEffects, ElectionInput, LeaderDescriptor, LeaderStrategy, ParamKind, ParamSpec, Params,
-    Promise, Seat, register_leader,
+    Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
+    ParamKind, ParamSpec, Params, register_leader,
 };
 use dmos_core::{NodeId, Span, Term, Time};
 
@@ -22,9 +22,9 @@ use super::wire;
 register_leader!(LeaderDescriptor {
     name: "ring",
     summary: "the highest number that goes round the ring of candidates leads",
-    source: "Chang and Roberts 1979, An improved algorithm for decentralized extrema-finding",
-    guarantee: "at most one leader per term; one leader once messages are acknowledged within the timeout",
-    promises: |_| &[Promise::OneLeaderPerTerm, Promise::OneLeaderEventually],
+    source: "Chang and Roberts 1979, An improved algorithm for decentralized extrema-violation",
+    notes: "at most one leader per term; one leader once messages are acknowledged within the timeout",
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
     params: &[ParamSpec {
         name: "timeout",
         summary: "how long to wait for an acknowledgement; longer than a message and its answer take",
@@ -38,15 +38,15 @@ struct Ring {
 }
 
 impl LeaderStrategy for Ring {
-    fn machine(&self, seat: Seat) -> Box<dyn Election> {
+    fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
         Box::new(Candidate {
             timeout: self.timeout,
-            seat,
+            config,
             takes_part: false,
             leader: None,
             known_term: 0,
             silent: BTreeSet::new(),
-            under_way: Vec::new(),
+            in_transit: Vec::new(),
             next_message: 0,
             seen: BTreeMap::new(),
             passed_on: None,
@@ -78,14 +78,14 @@ struct UnderWay {
 }
 
 struct Candidate {
-    seat: Seat,
+    config: ElectionConfig,
     timeout: Span,
     takes_part: bool,
     leader: Option<NodeId>,
     known_term: u64,
     /// Those who did not acknowledge; the ring goes past them.
     silent: BTreeSet<NodeId>,
-    under_way: Vec<UnderWay>,
+    in_transit: Vec<UnderWay>,
     next_message: u32,
     /// By sender: the last message that came, for it may come again.
     seen: BTreeMap<NodeId, u64>,
@@ -103,7 +103,7 @@ impl Election for Candidate {
             ElectionInput::Start { durable } => {
                 let known = durable.and_then(wire::read::<1>);
                 self.known_term = known.map_or(0, |(_, [term])| term);
-                // Messages of an earlier life are not to be taken for those of this one.
+                // Messages of an earlier incarnation are not to be taken for those of this one.
                 self.next_message = (now.as_nanos() / 1_000 % u64::from(ELECTION_TIMER)) as u32;
                 match known {
                     // After a crash there may be a leader, of whom it will hear soon.
@@ -123,20 +123,20 @@ impl Election for Candidate {
                 }
             }
             ElectionInput::Timer(number) => self.miss(number, effects),
-            ElectionInput::Suspect(node) if self.leader == Some(node) => {
+            ElectionInput::Suspected(node) if self.leader == Some(node) => {
                 self.leader = None;
                 self.begin(effects);
                 self.silent.insert(node);
             }
-            ElectionInput::Return(node) => drop(self.silent.remove(&node)),
+            ElectionInput::Trusted(node) => drop(self.silent.remove(&node)),
             // It led before it crashed, and the others believe that it still does.
-            ElectionInput::Learned(leader, _) if leader == self.seat.me => {
+            ElectionInput::LeaderLearned(leader, _) if leader == self.config.me => {
                 if self.leader.is_none() && !self.takes_part {
                     self.begin(effects);
                 }
             }
-            ElectionInput::Learned(leader, term) if term.0 > self.known_term => {
-                let led = self.leader == Some(self.seat.me);
+            ElectionInput::LeaderLearned(leader, term) if term.0 > self.known_term => {
+                let led = self.leader == Some(self.config.me);
                 self.know(term.0, effects);
                 if led {
                     // Two have led, each in a part of the ring: the whole ring decides.
@@ -146,7 +146,7 @@ impl Election for Candidate {
                     self.leader = Some(leader);
                 }
             }
-            ElectionInput::Suspect(_) | ElectionInput::Learned(..) => {}
+            ElectionInput::Suspected(_) | ElectionInput::LeaderLearned(..) => {}
         }
     }
 }
@@ -155,21 +155,21 @@ impl Candidate {
     fn hear(&mut self, from: NodeId, kind: u8, numbers: [u64; 4], effects: &mut ElectionEffects) {
         let [term, whose, number, hops] = numbers;
         if kind == ACK {
-            self.under_way.retain(|sent| u64::from(sent.number) != number);
+            self.in_transit.retain(|sent| u64::from(sent.number) != number);
             return;
         }
-        let Some(whose) = self.seat.candidates.iter().copied().find(|node| node.index() as u64 == whose)
+        let Some(whose) = self.config.candidates.iter().copied().find(|node| node.index() as u64 == whose)
         else {
             return;
         };
         effects.sends.push((from, wire::write(ACK, [0, 0, number, 0])));
         let has_come_before = self.seen.insert(from, number) == Some(number);
-        if has_come_before || hops > self.seat.candidates.len() as u64 {
+        if has_come_before || hops > self.config.candidates.len() as u64 {
             return;
         }
         match kind {
             NUMBER => self.pass_on(whose, term, hops, effects),
-            LEADER if whose != self.seat.me && term >= self.known_term && self.word != Some(term) => {
+            LEADER if whose != self.config.me && term >= self.known_term && self.word != Some(term) => {
                 (self.takes_part, self.leader, self.word) = (false, Some(whose), Some(term));
                 self.know(term, effects);
                 effects.leader = Some((whose, Term(term)));
@@ -181,16 +181,16 @@ impl Candidate {
 
     fn pass_on(&mut self, whose: NodeId, term: u64, hops: u64, effects: &mut ElectionEffects) {
         self.know(term, effects);
-        if whose > self.seat.me {
+        if whose > self.config.me {
             self.take_part(effects);
             if self.passed_on.is_some_and(|passed| passed >= whose) {
                 return;
             }
             self.passed_on = Some(whose);
             self.send(NUMBER, self.known_term, whose, hops + 1, effects);
-        } else if whose < self.seat.me && !self.takes_part {
+        } else if whose < self.config.me && !self.takes_part {
             self.begin(effects);
-        } else if whose == self.seat.me && self.takes_part {
+        } else if whose == self.config.me && self.takes_part {
             self.take_office(effects);
         }
     }
@@ -205,7 +205,7 @@ impl Candidate {
     fn begin(&mut self, effects: &mut ElectionEffects) {
         self.takes_part = false;
         self.take_part(effects);
-        self.send(NUMBER, self.known_term, self.seat.me, 1, effects);
+        self.send(NUMBER, self.known_term, self.config.me, 1, effects);
     }
 
     fn take_part(&mut self, effects: &mut ElectionEffects) {
@@ -220,25 +220,25 @@ impl Candidate {
     /// Comes back when an election should be over: when everybody could have been waited for twice.
     fn watch_election(&mut self, effects: &mut ElectionEffects) {
         self.election = (self.election + 1) % ELECTION_TIMER;
-        let places = self.seat.candidates.len() as u64;
+        let places = self.config.candidates.len() as u64;
         effects.timers.push((self.timeout * (2 * places + 2), ELECTION_TIMER + self.election));
     }
 
     fn take_office(&mut self, effects: &mut ElectionEffects) {
         self.takes_part = false;
-        self.known_term = self.seat.own_term_after(self.known_term);
-        self.leader = Some(self.seat.me);
+        self.known_term = self.config.own_term_after(self.known_term);
+        self.leader = Some(self.config.me);
         effects.durable = Some(wire::write(LEADER, [self.known_term]));
-        effects.leader = Some((self.seat.me, Term(self.known_term)));
+        effects.leader = Some((self.config.me, Term(self.known_term)));
         if self.next().is_some() {
-            self.send(LEADER, self.known_term, self.seat.me, 1, effects);
+            self.send(LEADER, self.known_term, self.config.me, 1, effects);
         }
     }
 
     /// The next one on the ring that is not silent.
     fn next(&self) -> Option<NodeId> {
-        let after = self.seat.others().filter(|&node| node > self.seat.me);
-        let before = self.seat.others().filter(|&node| node < self.seat.me);
+        let after = self.config.others().filter(|&node| node > self.config.me);
+        let before = self.config.others().filter(|&node| node < self.config.me);
         after.chain(before).find(|node| !self.silent.contains(node))
     }
 
@@ -247,8 +247,8 @@ impl Candidate {
             Some(to) => {
                 let number = self.next_message;
                 self.next_message = (number + 1) % ELECTION_TIMER;
-                self.under_way.push(UnderWay { number, to, kind, term, whose, hops, tries: 0 });
-                self.say(self.under_way.len() - 1, effects);
+                self.in_transit.push(UnderWay { number, to, kind, term, whose, hops, tries: 0 });
+                self.say(self.in_transit.len() - 1, effects);
             }
             // Alone on the ring: every number has gone round.
             None if kind == NUMBER => self.take_office(effects),
@@ -257,7 +257,7 @@ impl Candidate {
     }
 
     fn say(&self, at: usize, effects: &mut ElectionEffects) {
-        let UnderWay { number, to, kind, term, whose, hops, .. } = self.under_way[at];
+        let UnderWay { number, to, kind, term, whose, hops, .. } = self.in_transit[at];
         let numbers = [term, whose.index() as u64, u64::from(number), hops];
         effects.sends.push((to, wire::write(kind, numbers)));
         effects.timers.push((self.timeout, number));
@@ -265,15 +265,15 @@ impl Candidate {
 
     /// A message was not acknowledged in time: says it once more, then to the one after.
     fn miss(&mut self, number: u32, effects: &mut ElectionEffects) {
-        let Some(at) = self.under_way.iter().position(|sent| sent.number == number) else {
+        let Some(at) = self.in_transit.iter().position(|sent| sent.number == number) else {
             return;
         };
-        if self.under_way[at].tries == 0 {
-            self.under_way[at].tries = 1;
+        if self.in_transit[at].tries == 0 {
+            self.in_transit[at].tries = 1;
             self.say(at, effects);
             return;
         }
-        let UnderWay { to, kind, term, whose, hops, .. } = self.under_way.swap_remove(at);
+        let UnderWay { to, kind, term, whose, hops, .. } = self.in_transit.swap_remove(at);
         self.silent.insert(to);
         // Whose number it is may be the one that is left out: then it has nowhere to return.
         if kind != NUMBER || whose != to {

@@ -30,9 +30,9 @@ fn all_who_start_together_agree_on_one() {
             room.run(SETTLED);
             let agreed = room.agreed(&everybody(candidates));
             assert!(agreed.is_some() && !room.two_in_one_term(), "{strategy}, {candidates}, {seed}");
-            let offices = room.offices.len();
+            let leadership_changes = room.leadership_changes.len();
             room.run(SETTLED);
-            assert_eq!(room.offices.len(), offices, "{strategy} keeps its leader");
+            assert_eq!(room.leadership_changes.len(), leadership_changes, "{strategy} keeps its leader");
         }
     }
 }
@@ -116,7 +116,7 @@ fn a_leader_that_is_cut_off_is_replaced_and_gives_way_when_it_is_back() {
             assert!(term > before, "{strategy}, {seed}");
             if needs_majority {
                 let minority = room
-                    .offices
+                    .leadership_changes
                     .iter()
                     .filter(|(term, node)| *term > before && [leader, others[0]].contains(node));
                 assert_eq!(minority.count(), 0, "{strategy} elects without a majority");
@@ -179,9 +179,13 @@ fn a_link_that_failed_in_one_direction_is_used_again() {
             room.heal();
             room.run(SETTLED);
             assert!(room.agreed(&everybody(4)).is_some(), "{strategy}, {from} to {to}");
-            let offices = room.offices.len();
+            let leadership_changes = room.leadership_changes.len();
             room.run(SETTLED);
-            assert_eq!(room.offices.len(), offices, "{strategy}, {from} to {to}: it keeps its leader");
+            assert_eq!(
+                room.leadership_changes.len(),
+                leadership_changes,
+                "{strategy}, {from} to {to}: it keeps its leader"
+            );
         }
     }
 }
@@ -194,7 +198,7 @@ fn two_who_stand_at_once_do_not_both_win() {
         let mut room = Room::started("raft:timeout=100ms,heartbeat=30ms", 2, seed);
         room.run(SETTLED);
         assert!(room.agreed(&everybody(2)).is_some() && !room.two_in_one_term(), "{seed}");
-        split += u64::from(room.offices.first().is_some_and(|office| office.0 > 1));
+        split += u64::from(room.leadership_changes.first().is_some_and(|office| office.0 > 1));
     }
     assert!(split > 10, "votes were split in {split} rooms");
     // Two islands each elect their own; when they meet, one is left.
@@ -219,7 +223,7 @@ fn a_vote_survives_a_restart_and_without_a_disk_it_does_not() {
         room.start(0);
         room.start(1);
         room.run(Span::from_millis(400));
-        let first = room.offices.clone();
+        let first = room.leadership_changes.clone();
         room.crash(1);
         room.crash(0);
         if forgets {

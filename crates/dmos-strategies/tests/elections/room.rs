@@ -7,9 +7,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use dmos_core::strategy::{Election, ElectionEffects, ElectionInput, LeaderStrategy, Seat, StrategyCall};
+use dmos_core::strategy::{
+    Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy, StrategyCall,
+};
 use dmos_core::{NodeId, Registry, Span, Term, Time};
-use dmos_graph::Plant;
+use dmos_graph::NamedNetwork;
 use dmos_strategies as _;
 
 /// A candidate watches its leader this often, and suspects it after so much silence.
@@ -20,7 +22,7 @@ const MESSAGE: Span = Span::from_millis(10);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Message { from: usize, to: usize, bytes: Box<[u8]> },
-    Timer { node: usize, life: u32, timer: u32 },
+    Timer { node: usize, incarnation: u32, timer: u32 },
     Watch,
 }
 
@@ -28,7 +30,7 @@ enum Event {
 #[derive(Default)]
 struct Place {
     machine: Option<Box<dyn Election>>,
-    life: u32,
+    incarnation: u32,
     durable: Option<Box<[u8]>>,
     leader: Option<(usize, u64)>,
     heard: Time,
@@ -43,7 +45,7 @@ pub(crate) struct Room {
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
     scheduled: u64,
     /// Who took office in which term, in the order of time.
-    pub(crate) offices: Vec<(u64, usize)>,
+    pub(crate) leadership_changes: Vec<(u64, usize)>,
     pub(crate) messages: u64,
     seed: u64,
 }
@@ -53,7 +55,7 @@ impl Room {
     pub(crate) fn new(call: &str, candidates: usize, seed: u64) -> Self {
         let registry = Registry::collect().expect("no two strategies of one name");
         let call: StrategyCall = call.parse().expect("a call");
-        let (network, _) = Plant::DoorFactory.description().build().expect("a network");
+        let (network, _) = NamedNetwork::DoorFactory.description().build().expect("a network");
         let mut room = Self {
             strategy: registry.leader(&call, &network).expect("it is registered").build(),
             places: Vec::new(),
@@ -61,7 +63,7 @@ impl Room {
             now: Time::ZERO,
             events: BinaryHeap::new(),
             scheduled: 0,
-            offices: Vec::new(),
+            leadership_changes: Vec::new(),
             messages: 0,
             seed,
         };
@@ -79,9 +81,10 @@ impl Room {
 
     pub(crate) fn start(&mut self, node: usize) {
         let candidates: Arc<[NodeId]> = (0..self.places.len()).map(NodeId::new).collect();
-        let machine = self.strategy.machine(Seat { me: NodeId::new(node), candidates, seed: self.seed });
+        let machine =
+            self.strategy.election(ElectionConfig { me: NodeId::new(node), candidates, seed: self.seed });
         let place = &mut self.places[node];
-        (place.machine, place.life, place.leader) = (Some(machine), place.life + 1, None);
+        (place.machine, place.incarnation, place.leader) = (Some(machine), place.incarnation + 1, None);
         (place.heard, place.suspects) = (self.now, false);
         let durable = place.durable.clone();
         self.give(node, ElectionInput::Start { durable: durable.as_deref() });
@@ -126,7 +129,7 @@ impl Room {
                     self.messages += 1;
                     self.give(to, ElectionInput::Message { from: NodeId::new(from), bytes: &bytes });
                 }
-                Event::Timer { node, life, timer } if self.places[node].life == life => {
+                Event::Timer { node, incarnation, timer } if self.places[node].incarnation == incarnation => {
                     self.give(node, ElectionInput::Timer(timer));
                 }
                 Event::Timer { .. } => {}
@@ -166,18 +169,18 @@ impl Room {
             } else if self.reaches(node, leader) && self.reaches(leader, node) {
                 self.places[node].heard = self.now;
                 if std::mem::take(&mut self.places[node].suspects) {
-                    self.give(node, ElectionInput::Return(NodeId::new(leader)));
+                    self.give(node, ElectionInput::Trusted(NodeId::new(leader)));
                 }
             } else if self.now.since(self.places[node].heard) > SILENCE {
                 self.places[node].suspects = true;
-                self.give(node, ElectionInput::Suspect(NodeId::new(leader)));
+                self.give(node, ElectionInput::Suspected(NodeId::new(leader)));
             }
         }
     }
 
     fn learn(&mut self, node: usize, leader: (usize, u64)) {
         if self.adopt(node, leader) {
-            self.give(node, ElectionInput::Learned(NodeId::new(leader.0), Term(leader.1)));
+            self.give(node, ElectionInput::LeaderLearned(NodeId::new(leader.0), Term(leader.1)));
         }
     }
 
@@ -205,14 +208,14 @@ impl Room {
                 self.schedule(MESSAGE, Event::Message { from: node, to, bytes });
             }
         }
-        let life = self.places[node].life;
+        let incarnation = self.places[node].incarnation;
         for (after, timer) in effects.timers {
-            self.schedule(after, Event::Timer { node, life, timer });
+            self.schedule(after, Event::Timer { node, incarnation, timer });
         }
         if let Some((leader, term)) = effects.leader {
             let leader = (leader.index(), term.0);
             if self.adopt(node, leader) && leader.0 == node {
-                self.offices.push((leader.1, node));
+                self.leadership_changes.push((leader.1, node));
             }
         }
     }
@@ -236,6 +239,6 @@ impl Room {
     /// Whether two have taken office in one term.
     pub(crate) fn two_in_one_term(&self) -> bool {
         let mut of_term = BTreeMap::new();
-        self.offices.iter().any(|&(term, node)| *of_term.entry(term).or_insert(node) != node)
+        self.leadership_changes.iter().any(|&(term, node)| *of_term.entry(term).or_insert(node) != node)
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn dot(planned: &Planned<'_>) -> String {
     let network = planned.network;
     let mut text = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
     let removed = || planned.comparisons.iter().flat_map(|comparison| &comparison.removed);
-    let mut nodes = planned.flow.working();
+    let mut nodes = planned.flow.assigned_nodes();
     nodes.extend(removed().flat_map(|edge| [edge.producer, edge.consumer]));
     nodes.sort_unstable();
     nodes.dedup();

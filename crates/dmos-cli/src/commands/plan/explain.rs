@@ -2,7 +2,7 @@
 
 use dmos_core::strategy::{FlowStrategy, Rating};
 use dmos_core::{Flow, ItemId, Network, NodeId, NodeSet, Share};
-use dmos_graph::Makers;
+use dmos_graph::Feasibility;
 
 /// A plan, node by node.
 pub(super) struct Explanation {
@@ -41,10 +41,10 @@ pub(super) struct Other {
 impl Explanation {
     /// Explains the flow that `planner` planned last.
     pub(super) fn of(network: &Network, alive: &NodeSet, planner: &dyn FlowStrategy, flow: &Flow) -> Self {
-        let makers = Makers::of(network, alive);
+        let producers = Feasibility::of(network, alive);
         let rating = |node| planner.rating(node).map(|rating| rating.value);
         let working = |node: NodeId| {
-            let part = flow.part(node);
+            let part = flow.assignment(node);
             let met = |required: &dmos_core::Requirement| {
                 let item = required.item;
                 let supplier = |supply: &dmos_core::Supply| Supplier {
@@ -54,14 +54,14 @@ impl Explanation {
                 };
                 let mut suppliers: Vec<_> = part.suppliers_of(item).iter().map(supplier).collect();
                 suppliers.sort_by_key(|supplier| std::cmp::Reverse(supplier.share));
-                let why = Why { network, alive, makers: &makers, planner, flow };
+                let why = Why { network, alive, producers: &producers, planner, flow };
                 let others = why.others(item, &suppliers);
                 Met { item, suppliers, others }
             };
             let requirements = network.requirements(node).iter().map(met).collect();
             Working { node, rating: rating(node), requirements }
         };
-        let nodes: Vec<_> = flow.working().into_iter().map(working).collect();
+        let nodes: Vec<_> = flow.assigned_nodes().into_iter().map(working).collect();
         let measure = nodes.iter().find_map(|working| planner.rating(working.node));
         Self { measure: measure.map(|rating| rating.measure), nodes }
     }
@@ -71,7 +71,7 @@ impl Explanation {
 struct Why<'a> {
     network: &'a Network,
     alive: &'a NodeSet,
-    makers: &'a Makers,
+    producers: &'a Feasibility,
     planner: &'a dyn FlowStrategy,
     flow: &'a Flow,
 }
@@ -81,9 +81,9 @@ impl Why<'_> {
     fn why(&self, node: NodeId, rating: Option<Rating>, chosen: f64) -> &'static str {
         match rating {
             _ if !self.alive.contains(node) => "dead",
-            _ if !self.makers.contains(self.network, node) => "unable",
+            _ if !self.producers.contains(self.network, node) => "unable",
             Some(rating) if rating.value > chosen => rating.more,
-            _ if self.flow.works(node) => "as good",
+            _ if self.flow.is_assigned(node) => "as good",
             _ => "spare",
         }
     }

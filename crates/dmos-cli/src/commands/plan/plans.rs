@@ -17,9 +17,9 @@ const NAMED_MAX: usize = 20;
 pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> String {
     match plans {
         Ok(plans) => {
-            let power = |(makers, items): (usize, usize)| match items {
-                1 => makers.to_string(),
-                items => format!("{makers}^{items}"),
+            let power = |(producers, items): (usize, usize)| match items {
+                1 => producers.to_string(),
+                items => format!("{producers}^{items}"),
             };
             let factors: Vec<_> = plans.factors().map(power).collect();
             let factors = if factors.len() > 1 || factors.iter().any(|factor| factor.contains('^')) {
@@ -27,11 +27,11 @@ pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> Str
             } else {
                 String::new()
             };
-            format!("{}{factors} plans with one maker for each item", about(&plans.count().to_string()))
+            format!("{}{factors} plans with one producer for each item", about(&plans.count().to_string()))
         }
         Err(NotCounted::NoFlow(_)) => "no plan".to_owned(),
         Err(NotCounted::UnlikeMakers(item)) => {
-            format!("plans not counted: makers of `{}` have unlike recipes", network.item_name(*item))
+            format!("plans not counted: producers of `{}` have unlike recipes", network.item_name(*item))
         }
     }
 }
@@ -39,9 +39,9 @@ pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> Str
 /// The cheapest plans: what each costs, and where it differs from the first.
 pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
     let best: Vec<Plan> = plans.best().take(times).collect();
-    let mut text = String::from("\ncheapest plans with one maker for each item, every making paid for:\n");
+    let mut text = String::from("\ncheapest plans with one producer for each item, every making paid for:\n");
     for plan in &best {
-        let changes = plan.makers.iter().zip(&best[0].makers).filter(|(this, first)| this != first);
+        let changes = plan.producers.iter().zip(&best[0].producers).filter(|(this, first)| this != first);
         let mut changes: Vec<_> = changes
             .map(|((_, this), (_, first))| {
                 format!("{} for {}", network.node_name(*this), network.node_name(*first))
@@ -53,7 +53,7 @@ pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
             changes.push(format!("{more} more"));
         }
         let changes = match changes.is_empty() {
-            true => "makers that cost least".to_owned(),
+            true => "producers that cost least".to_owned(),
             false => changes.join(", "),
         };
         let _ = writeln!(text, "{}: {changes}", cost(plan, plans));
@@ -74,9 +74,9 @@ fn cost(plan: &Plan, plans: &Plans) -> String {
 
 #[derive(Serialize)]
 pub(super) struct PlansDocument {
-    /// How many plans there are with one maker for each item: digits, for they outgrow any integer.
+    /// How many plans there are with one producer for each item: digits, for they outgrow any integer.
     count: String,
-    /// The same as factors: how many makers an item has, and how many items have so many.
+    /// The same as factors: how many producers an item has, and how many items have so many.
     factors: Vec<(usize, usize)>,
     /// The cheapest, if they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -88,7 +88,7 @@ struct BestEntry {
     /// For one batch of each final item.
     cost: String,
     /// Item, node.
-    makers: Vec<[Value; 2]>,
+    producers: Vec<[Value; 2]>,
 }
 
 impl PlansDocument {
@@ -96,8 +96,8 @@ impl PlansDocument {
         let names = network.node_names();
         let entry = |plan: Plan| BestEntry {
             cost: cost(&plan, plans),
-            makers: plan
-                .makers
+            producers: plan
+                .producers
                 .iter()
                 .map(|&(item, node)| [network.item_name(item), network.node_name(node)])
                 .map(|both| both.map(|name| json_name(names, name)))

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use dmos_core::Registry;
-use dmos_report::whole::{is_free, write_directory};
+use dmos_report::atomic_write::{is_free, write_directory};
 
 use crate::args::{Family, NewArguments};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::say;
 
 /// The files of an example crate, which is built and tested with the project, and the name in it.
@@ -95,14 +95,14 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
-pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), CliError> {
     let (name, family) = (&arguments.name, arguments.kind);
     check_name(name, family, registry)?;
     let sources = sources(arguments.sources.as_deref())?;
     let place = arguments.out.join(name);
     if !is_free(&place) {
         let problem = format!("`{}` is there already; choose another name or --out", place.display());
-        return Err(Failure::Input(problem));
+        return Err(CliError::Input(problem));
     }
     let example = match family {
         Family::Flow => &FLOW,
@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), F
         files.push(("Cargo.lock", lock));
     }
     write_directory(&place, &files)
-        .map_err(|error| Failure::Output(format!("`{}` cannot be written: {error}", place.display())))?;
+        .map_err(|error| CliError::Output(format!("`{}` cannot be written: {error}", place.display())))?;
     say(&format!(
         "`{0}` is written: `cd {0}`, then `cargo test` checks it, and `cargo run -- strategies` lists it",
         place.display()
@@ -128,7 +128,7 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), F
 }
 
 /// A crate's name that no strategy has.
-fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Failure> {
+fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), CliError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_good = (1..=64).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -137,13 +137,13 @@ fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Fai
         && !name.contains("--");
     if !is_good || RESERVED.contains(&name) {
         let words = "a name has small letters, digits and single `-`, begins with a letter, and is no word of Rust's own";
-        return Err(Failure::Input(format!("`{name}` cannot be the name of a strategy: {words}")));
+        return Err(CliError::Input(format!("`{name}` cannot be the name of a strategy: {words}")));
     }
     let flows = registry.flows().iter().map(|flow| flow.name);
     let mut known = flows.chain(registry.leaders().iter().map(|leader| leader.name));
     if known.any(|known| known == name) || name.starts_with("dmos") {
         let family = family.name();
-        return Err(Failure::Input(format!(
+        return Err(CliError::Input(format!(
             "`{name}` is taken; choose another name for your {family} strategy"
         )));
     }
@@ -151,13 +151,13 @@ fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Fai
 }
 
 /// Where the crates of this project are: as given, or where this program was built from.
-fn sources(given: Option<&Path>) -> Result<PathBuf, Failure> {
+fn sources(given: Option<&Path>) -> Result<PathBuf, CliError> {
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let place = given.map_or(built_from, |given| given.join("crates"));
     let is_there = CRATES.iter().all(|name| place.join(name).join("Cargo.toml").is_file());
     match place.canonicalize() {
         Ok(place) if is_there => Ok(place),
-        _ => Err(Failure::Input(
+        _ => Err(CliError::Input(
             "the sources of DMOS, which a strategy is built with, are not where this program was built from; say \
              where they are with `--sources`, the directory that has `crates` in it"
                 .to_owned(),

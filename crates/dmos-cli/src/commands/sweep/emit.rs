@@ -93,7 +93,7 @@ spec:
     rules:
       # Some runs failed, or the input is bad: trying again would not help.
       - action: FailIndex
-        onExitCodes: {containerName: dmos, operator: In, values: [1, 2]}
+        onExitCodes: {containerName: dmos, op_generator: In, values: [1, 2]}
       # The node was drained or lost: that is nobody's failure.
       - action: Ignore
         onPodConditions: [{type: DisruptionTarget}]

@@ -12,7 +12,7 @@ use dmos_sim::caught::keep_panics_quiet;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rayon::ThreadPool;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Threads, and a wish to end that may come from outside.
 pub(crate) struct Conductor {
@@ -22,14 +22,14 @@ pub(crate) struct Conductor {
 
 impl Conductor {
     /// From here on signals end the work cleanly; a second one ends it at once.
-    pub(crate) fn new(jobs: Option<NonZeroUsize>) -> Result<Self, Failure> {
+    pub(crate) fn new(jobs: Option<NonZeroUsize>) -> Result<Self, CliError> {
         let pool =
-            threads(jobs).map_err(|error| Failure::Output(format!("cannot start threads: {error}")))?;
+            threads(jobs).map_err(|error| CliError::Output(format!("cannot start threads: {error}")))?;
         let stop = Arc::new(AtomicBool::new(false));
         for &signal in SIGNALS {
             let listens = signal_hook::flag::register_conditional_shutdown(signal, 75, Arc::clone(&stop))
                 .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)));
-            listens.map_err(|error| Failure::Output(format!("cannot listen to signals: {error}")))?;
+            listens.map_err(|error| CliError::Output(format!("cannot listen to signals: {error}")))?;
         }
         Ok(Self { pool, stop })
     }
@@ -49,8 +49,8 @@ impl Conductor {
         &self,
         ready: &Ready,
         runs: &[usize],
-        mut take: impl FnMut(RunResult) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        mut take: impl FnMut(RunResult) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
         if runs.is_empty() {
             return Ok(());
         }
@@ -82,7 +82,7 @@ impl Conductor {
         store: &Store,
         shard: usize,
         ready: &Ready,
-    ) -> Result<ShardResult, Failure> {
+    ) -> Result<ShardResult, CliError> {
         let mut attempt = store.attempt(shard)?;
         let remaining = attempt.remaining();
         self.conduct(ready, &remaining, |result| Ok(attempt.keep(&result)?))?;

@@ -10,7 +10,7 @@ use crate::node_set::NodeSet;
 /// Something that makes a flow invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
-pub enum FlowFault {
+pub enum FlowViolation {
     /// An edge names a node or an item that is not in the network.
     #[error("the edge [{}, {}, {}] (producer, consumer, item) names what is not in the network", .0.producer, .0.consumer, .0.item)]
     Unknown(SupplyEdge),
@@ -46,35 +46,37 @@ impl Flow {
     ///
     /// With `stand_ins`, a node without any supplier may work, whatever it requires.
     #[must_use]
-    pub fn faults(&self, network: &Network, alive: &NodeSet, stand_ins: bool) -> Vec<FlowFault> {
+    pub fn violations(&self, network: &Network, alive: &NodeSet, stand_ins: bool) -> Vec<FlowViolation> {
         let is_known = |edge: &SupplyEdge| {
             let nodes = network.node_count();
             edge.producer.index() < nodes
                 && edge.consumer.index() < nodes
                 && edge.item.index() < network.item_count()
         };
-        let unknown = self.edges.iter().filter(|edge| !is_known(edge)).map(|&edge| FlowFault::Unknown(edge));
-        let mut faults: Vec<_> = unknown.collect();
-        if !faults.is_empty() {
-            return faults;
+        let unknown =
+            self.edges.iter().filter(|edge| !is_known(edge)).map(|&edge| FlowViolation::Unknown(edge));
+        let mut violations: Vec<_> = unknown.collect();
+        if !violations.is_empty() {
+            return violations;
         }
         let fits = |edge: &SupplyEdge| {
             let requirements = network.requirements(edge.consumer);
             let requires = requirements.binary_search_by_key(&edge.item, |required| required.item).is_ok();
             network.makes(edge.producer) == edge.item && requires
         };
-        faults.extend(self.edges.iter().filter(|edge| !fits(edge)).map(|&edge| FlowFault::Misfit(edge)));
+        violations
+            .extend(self.edges.iter().filter(|edge| !fits(edge)).map(|&edge| FlowViolation::Misfit(edge)));
         let supplies: Vec<_> = self.supplies().collect();
         for suppliers in supplies.chunk_by(|(a, _), (b, _)| (a.consumer, a.item) == (b.consumer, b.item)) {
             let total = suppliers.iter().map(|(_, share)| u64::from(share.millionths())).sum();
             if total != u64::from(Share::WHOLE.millionths()) {
                 let (node, item) = (suppliers[0].0.consumer, suppliers[0].0.item);
-                faults.push(FlowFault::Shares { node, item, total });
+                violations.push(FlowViolation::Shares { node, item, total });
             }
         }
-        for node in self.working() {
+        for node in self.assigned_nodes() {
             if !alive.contains(node) {
-                faults.push(FlowFault::Dead(node));
+                violations.push(FlowViolation::Dead(node));
             }
             let suppliers = self.suppliers(node);
             if stand_ins && suppliers.is_empty() {
@@ -82,13 +84,13 @@ impl Flow {
             }
             let lacks = |item: &ItemId| suppliers.binary_search_by_key(item, |edge| edge.item).is_err();
             let lacking = network.requirements(node).iter().map(|required| required.item).filter(lacks);
-            faults.extend(lacking.map(|item| FlowFault::Unsupplied { node, item }));
+            violations.extend(lacking.map(|item| FlowViolation::Unsupplied { node, item }));
         }
-        faults
+        violations
     }
 }
 
-impl FlowFault {
+impl FlowViolation {
     /// The same in words, with nodes and items by their names.
     #[must_use]
     pub fn explain(&self, network: &Network) -> String {

@@ -3,17 +3,17 @@
 use dmos_core::faults::InCrash;
 use dmos_core::{BatchId, NodeId, Property};
 
-use super::Goods;
-use crate::findings::Findings;
+use super::Material;
+use crate::violations::Violations;
 
-impl Goods<'_> {
+impl Material<'_> {
     /// A node starts. A making that was cut off has used nothing, and what the crash destroyed is to be found.
     pub(crate) fn started(&mut self, node: NodeId, recovering: bool) {
         let (destroys_stock, destroys_dock) = self.crash_destroys(node);
         let account = self.account(node);
         account.going_in.clear();
         if recovering {
-            let own = account.stock.iter().map(|serial| BatchId { maker: node, serial });
+            let own = account.stock.iter().map(|serial| BatchId { producer: node, serial });
             let stock = own.filter(|_| destroys_stock);
             let dock = account.received.iter().copied().filter(|_| destroys_dock);
             account.destroyed = stock.chain(dock).collect();
@@ -22,23 +22,23 @@ impl Goods<'_> {
 
     /// Whether a crash of a node destroys its stock, and what is in its dock.
     pub(super) fn crash_destroys(&self, node: NodeId) -> (bool, bool) {
-        let fate = &self.scenario.faults.goods;
-        let stock = if self.network.is_final(node) { fate.finished } else { fate.stock };
-        (stock == InCrash::Scrapped, fate.dock == InCrash::Scrapped)
+        let fate = &self.scenario.faults.material;
+        let stock = if self.network.is_final(node) { fate.finished } else { fate.outbound };
+        (stock == InCrash::Scrapped, fate.inbound == InCrash::Scrapped)
     }
 
     /// A batch is entered as scrap.
-    pub(super) fn scrapped(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId) {
+    pub(super) fn scrapped(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
         let account = self.account(node);
         let is_destroyed = account.destroyed.remove(&batch);
-        let own = batch.maker == node && account.stock.remove(batch.serial);
+        let own = batch.producer == node && account.stock.remove(batch.serial);
         if own || account.received.remove(&batch) {
             self.audit.scrapped += 1;
         } else {
-            self.misplaced(findings, node, batch, "scrap");
+            self.misplaced(violations, node, batch, "scrap");
         }
         if !is_destroyed {
-            findings.add(Property::ScrapIsFound, || {
+            violations.add(Property::ScrapRecorded, || {
                 let name = self.network.node_name(node);
                 format!("`{name}` enters batch {batch} as scrap, which no crash has destroyed")
             });
@@ -46,16 +46,16 @@ impl Goods<'_> {
     }
 
     /// What was destroyed is to be entered before anything is made of it, or promised.
-    pub(super) fn check_work(&self, findings: &mut Findings, node: NodeId, what: &str) {
+    pub(super) fn check_work(&self, violations: &mut Violations, node: NodeId, what: &str) {
         let account = &self.accounts[node.index()];
         if account.has_retired {
-            findings.add(Property::RetiredMakesNothing, || {
+            violations.add(Property::RetiredNodeIdle, || {
                 format!("`{}` {what}, though it has retired", self.network.node_name(node))
             });
         }
         if !account.destroyed.is_empty() {
             let count = account.destroyed.len();
-            findings.add(Property::ScrapIsFound, || {
+            violations.add(Property::ScrapRecorded, || {
                 format!(
                     "`{}` {what} before it enters {count} batches as scrap that a crash has destroyed",
                     self.network.node_name(node)

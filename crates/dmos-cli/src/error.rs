@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// Why a command did not do its work.
 #[derive(Debug, Error)]
-pub(crate) enum Failure {
+pub(crate) enum CliError {
     /// The input is wrong; nothing was run.
     #[error("error: {0}")]
     Input(String),
@@ -34,7 +34,7 @@ pub(crate) enum Failure {
     Output(String),
 }
 
-impl From<ExperimentError> for Failure {
+impl From<ExperimentError> for CliError {
     fn from(error: ExperimentError) -> Self {
         match error {
             ExperimentError::File(error) => Self::Scenario(error),
@@ -43,20 +43,20 @@ impl From<ExperimentError> for Failure {
     }
 }
 
-impl From<ManifestError> for Failure {
+impl From<ManifestError> for CliError {
     fn from(error: ManifestError) -> Self {
         Self::Input(error.to_string())
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
         if error.is_input() { Self::Input(message) } else { Self::Output(message) }
     }
 }
 
-impl Failure {
+impl CliError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::ReaderGone => ExitCode::SUCCESS,

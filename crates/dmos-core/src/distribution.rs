@@ -7,7 +7,7 @@ use crate::time::Span;
 /// How a duration is drawn, anew each time.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Law {
+pub enum Distribution {
     /// Always the same.
     Fixed(Span),
     /// One of these, each as likely; at least one.
@@ -32,7 +32,7 @@ pub enum Law {
     },
 }
 
-impl Law {
+impl Distribution {
     /// The mean of what is drawn.
     #[must_use]
     pub fn mean(&self) -> Span {

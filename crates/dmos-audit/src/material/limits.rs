@@ -2,24 +2,24 @@
 
 use dmos_core::{NodeId, Property};
 
-use super::Goods;
-use crate::findings::Findings;
+use super::Material;
+use crate::violations::Violations;
 
-impl Goods<'_> {
+impl Material<'_> {
     /// One more record. Logs that are compacted are never much longer than what they hold.
-    pub(super) fn check_length(&mut self, findings: &mut Findings, node: NodeId) {
+    pub(super) fn check_length(&mut self, violations: &mut Violations, node: NodeId) {
         let protocol = &self.scenario.protocol;
         let Some(after) = protocol.compact_after.filter(|_| protocol.has_exact_logs()) else {
             return;
         };
         let account = &mut self.accounts[node.index()];
-        let held = account.stock.runs().len() + account.received.len() + account.under_way.len();
+        let held = account.stock.runs().len() + account.received.len() + account.in_transit.len();
         account.log_length += 1;
         account.held_at_most = account.held_at_most.max(held as u64);
         // The numbers that a node has seen count as well; they are few for each of its suppliers.
         let (length, held) = (account.log_length, account.held_at_most);
         if length > 1_000 + 2 * u64::from(after.get()) + 20 * held {
-            findings.add(Property::WithinLimits, || {
+            violations.add(Property::WithinLimits, || {
                 format!(
                     "the log of node {node} has {length} records, though the node held {held} batches at most"
                 )
@@ -28,12 +28,12 @@ impl Goods<'_> {
     }
 
     /// A batch was promised: not too many of a node's are under way to one consumer.
-    pub(super) fn check_promises_to(&self, findings: &mut Findings, node: NodeId, to: Option<NodeId>) {
+    pub(super) fn check_promises_to(&self, violations: &mut Violations, node: NodeId, to: Option<NodeId>) {
         let limit = self.scenario.protocol.promise_limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
         let promised =
-            self.accounts[node.index()].under_way.values().filter(|promise| promise.0 == to).count();
+            self.accounts[node.index()].in_transit.values().filter(|promise| promise.0 == to).count();
         if promised as u64 > limit {
-            findings.add(Property::WithinLimits, || {
+            violations.add(Property::WithinLimits, || {
                 let name = self.network.node_name(node);
                 format!("`{name}` has promised {promised} batches to one consumer; {limit} is the limit")
             });

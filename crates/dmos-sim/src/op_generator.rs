@@ -2,21 +2,21 @@
 
 use std::collections::VecDeque;
 
-use dmos_core::faults::Operator as Settings;
-use dmos_core::record::OperatorRecord;
+use dmos_core::faults::OpGenerator as Settings;
+use dmos_core::record::OpGeneratorRecord;
 use dmos_core::{NodeId, Span};
 use dmos_graph::PythonRandom;
 
-/// The operator between two turns.
-pub(crate) struct Operator {
+/// The op_generator between two turns.
+pub(crate) struct OpGenerator {
     settings: Settings,
     random: PythonRandom,
     /// Killed and not revived, longest dead first.
     dead: VecDeque<NodeId>,
-    pub(crate) record: OperatorRecord,
+    pub(crate) record: OpGeneratorRecord,
 }
 
-/// What the operator orders in a turn, in this order.
+/// What the op_generator orders in a turn, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Orders {
     pub(crate) recover: Option<NodeId>,
@@ -26,10 +26,15 @@ pub(crate) struct Orders {
 /// Rates are per turn of nominally one second, whatever a turn really takes.
 const NOMINAL_TURN: Span = Span::from_secs(1);
 
-impl Operator {
+impl OpGenerator {
     pub(crate) fn new(settings: &Settings, run_seed: u64) -> Self {
         let random = PythonRandom::new(settings.seed.unwrap_or(run_seed));
-        Self { settings: settings.clone(), random, dead: VecDeque::new(), record: OperatorRecord::default() }
+        Self {
+            settings: settings.clone(),
+            random,
+            dead: VecDeque::new(),
+            record: OpGeneratorRecord::default(),
+        }
     }
 
     /// Takes a turn. `targets` says who may be killed, and is asked only when somebody is to be.
@@ -66,18 +71,18 @@ mod tests {
             recoveries: "1/min".parse().expect("a rate"),
             ..Settings::default()
         };
-        let mut operator = Operator::new(&settings, 0);
+        let mut op_generator = OpGenerator::new(&settings, 0);
         let mut killed = None;
         while killed.is_none() {
-            killed = operator.turn(|| [1, 3].map(NodeId::new).to_vec()).crash;
+            killed = op_generator.turn(|| [1, 3].map(NodeId::new).to_vec()).crash;
         }
-        assert_eq!((operator.record.cycles, killed), (16, Some(NodeId::new(3))));
+        assert_eq!((op_generator.record.cycles, killed), (16, Some(NodeId::new(3))));
     }
 
     #[test]
     fn nobody_to_kill_takes_no_draw() {
         let settings = Settings { failures: "60/min".parse().expect("a rate"), ..Settings::default() };
-        let mut without = Operator::new(&settings, 7);
+        let mut without = OpGenerator::new(&settings, 7);
         assert_eq!(without.turn(Vec::new), Orders::default());
         let mut expected = PythonRandom::new(7);
         let _ = (expected.random(), expected.random());

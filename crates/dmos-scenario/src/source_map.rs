@@ -13,7 +13,7 @@ pub const DEPTH_MAX: usize = 64;
 
 /// A value of the document and where it stands, in bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Outline {
+pub struct SourceMap {
     /// From its first byte to after its last.
     pub span: Range<usize>,
     /// What it consists of.
@@ -26,7 +26,7 @@ pub enum Shape {
     /// Nothing more.
     Scalar,
     /// Values in a row.
-    List(Vec<Outline>),
+    List(Vec<SourceMap>),
     /// Values under keys.
     Map(Vec<Entry>),
 }
@@ -39,7 +39,7 @@ pub struct Entry {
     /// Where the key stands.
     pub key_span: Range<usize>,
     /// Its value.
-    pub value: Outline,
+    pub value: SourceMap,
 }
 
 /// Why a document is refused, and where, in bytes.
@@ -56,7 +56,7 @@ pub struct Refusal {
 /// # Errors
 /// If it is not exactly one YAML document, uses aliases or tags, has a key twice in one map or a key
 /// that is not plain text, or is nested deeper than [`DEPTH_MAX`].
-pub fn outline(text: &str) -> Result<Outline, Refusal> {
+pub fn source_map(text: &str) -> Result<SourceMap, Refusal> {
     let mut reader = Reader { text, parser: Parser::new_from_str(text), offsets: Offsets::new(text) };
     let mut event = reader.next()?;
     while matches!(event.0, Event::StreamStart | Event::DocumentStart(_)) {
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         Refusal { message: format!("this is not YAML: {}", error.info()), span: at..at }
     }
 
-    fn value(&mut self, (event, span): Spanned<'a>, depth: usize) -> Result<Outline, Refusal> {
+    fn value(&mut self, (event, span): Spanned<'a>, depth: usize) -> Result<SourceMap, Refusal> {
         let refuse =
             |message: &str| Err(Refusal { message: message.to_owned(), span: span.start..span.start });
         if depth > DEPTH_MAX {
@@ -131,32 +131,32 @@ impl<'a> Reader<'a> {
             | Event::SequenceStart(_, Some(_))
             | Event::MappingStart(_, Some(_)) => refuse("tags are not supported; write the plain value"),
             Event::Alias(_) => refuse("aliases are not supported; write the value out"),
-            Event::Scalar(..) => Ok(Outline { span, shape: Shape::Scalar }),
+            Event::Scalar(..) => Ok(SourceMap { span, shape: Shape::Scalar }),
             Event::SequenceStart(..) => self.list(span.start, depth),
             Event::MappingStart(..) => self.map(span.start, depth),
             _ => refuse("a value is missing here"),
         }
     }
 
-    fn list(&mut self, start: usize, depth: usize) -> Result<Outline, Refusal> {
+    fn list(&mut self, start: usize, depth: usize) -> Result<SourceMap, Refusal> {
         let mut values = Vec::new();
         loop {
             match self.next()? {
                 (Event::SequenceEnd, span) => {
-                    return Ok(Outline { span: start..span.end.max(start), shape: Shape::List(values) });
+                    return Ok(SourceMap { span: start..span.end.max(start), shape: Shape::List(values) });
                 }
                 event => values.push(self.value(event, depth + 1)?),
             }
         }
     }
 
-    fn map(&mut self, start: usize, depth: usize) -> Result<Outline, Refusal> {
+    fn map(&mut self, start: usize, depth: usize) -> Result<SourceMap, Refusal> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut keys = std::collections::BTreeSet::new();
         loop {
             let (key, key_span) = match self.next()? {
                 (Event::MappingEnd, span) => {
-                    return Ok(Outline { span: start..span.end.max(start), shape: Shape::Map(entries) });
+                    return Ok(SourceMap { span: start..span.end.max(start), shape: Shape::Map(entries) });
                 }
                 (Event::Scalar(key, ..), span) => (key.into_owned(), span),
                 (_, span) => {
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Outline {
+impl SourceMap {
     /// The entry under `key`, if this is a map that has one.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
@@ -201,7 +201,7 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, part: &str, at: usize) {
-        let refusal = outline(text).expect_err("it is refused");
+        let refusal = source_map(text).expect_err("it is refused");
         assert!(refusal.message.contains(part), "{refusal:?}");
         assert_eq!(refusal.span.start, at, "{refusal:?}");
     }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn knows_where_values_stand() {
         let text = "größe: 1\nlist: [a, {b: 2s}]\n";
-        let root = outline(text).expect("a document");
+        let root = source_map(text).expect("a document");
         let list = &root.entry("list").expect("a list").value;
         let inner = list.nth(1).and_then(|map| map.entry("b")).expect("a map");
         assert_eq!((&text[inner.key_span.clone()], &text[inner.value.span.clone()]), ("b", "2s"));
@@ -230,12 +230,12 @@ mod tests {
     #[test]
     fn refuses_bombs_at_once() {
         for deep in ["[", "{a: ", "- "] {
-            let refusal = outline(&deep.repeat(100_000)).expect_err("it is refused");
+            let refusal = source_map(&deep.repeat(100_000)).expect_err("it is refused");
             let deep_or_malformed =
                 ["nested too deeply", "not YAML"].iter().any(|part| refusal.message.contains(part));
             assert!(deep_or_malformed, "{deep}: {refusal:?}");
         }
         let bomb = "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n";
-        assert!(outline(bomb).is_err());
+        assert!(source_map(bomb).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Goods are conserved: every batch ever made is in one place, is used up at most once, and was made out of
+//! Material are conserved: every batch ever made is in one place, is used up at most once, and was made out of
 //! what its recipe says. What else is checked in these books has a file of its own.
 //!
 //! The books are kept from the records that became durable, and take space in proportion to what is held.
@@ -10,12 +10,12 @@ mod scrap;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dmos_core::record::GoodsAudit;
+use dmos_core::record::MaterialBalance;
 use dmos_core::{BatchId, ItemId, Network, NodeId, Property, Requirement, Scenario, SerialSet, Time};
 use dmos_node::{LogRecord, Order};
 
 use crate::NodeAtEnd;
-use crate::findings::Findings;
+use crate::violations::Violations;
 use recovery::Lacking;
 
 /// What the books say of one node.
@@ -25,7 +25,7 @@ struct Account {
     made: u32,
     stock: SerialSet,
     /// Own batches that left the stock and that nobody has received, with whom they were promised to, and when.
-    under_way: BTreeMap<u32, (Option<NodeId>, Time)>,
+    in_transit: BTreeMap<u32, (Option<NodeId>, Time)>,
     /// Own batches that somebody used up.
     used: SerialSet,
     /// Batches in the dock.
@@ -44,20 +44,20 @@ struct Account {
 }
 
 /// The books.
-pub(crate) struct Goods<'a> {
+pub(crate) struct Material<'a> {
     scenario: &'a Scenario,
     network: &'a Network,
     accounts: Vec<Account>,
-    audit: GoodsAudit,
+    audit: MaterialBalance,
     /// The items that went into a making, one for each batch.
     items: Vec<ItemId>,
 }
 
-impl<'a> Goods<'a> {
+impl<'a> Material<'a> {
     pub(crate) fn new(scenario: &'a Scenario) -> Self {
         let network = &*scenario.network;
         let accounts = network.nodes().map(|_| Account::default()).collect();
-        Self { scenario, network, accounts, audit: GoodsAudit::default(), items: Vec::new() }
+        Self { scenario, network, accounts, audit: MaterialBalance::default(), items: Vec::new() }
     }
 
     pub(crate) fn network(&self) -> &'a Network {
@@ -70,51 +70,53 @@ impl<'a> Goods<'a> {
 
     /// Where a batch is, in words.
     fn place(&self, batch: BatchId) -> String {
-        let maker = &self.accounts[batch.maker.index()];
-        if maker.stock.contains(batch.serial) {
+        let producer = &self.accounts[batch.producer.index()];
+        if producer.stock.contains(batch.serial) {
             return "in stock".to_owned();
         }
-        match maker.under_way.get(&batch.serial) {
+        match producer.in_transit.get(&batch.serial) {
             Some((Some(to), _)) => return format!("under way to `{}`", self.network.node_name(*to)),
             Some((None, _)) => return "under way".to_owned(),
             None => {}
         }
-        if maker.used.contains(batch.serial) {
+        if producer.used.contains(batch.serial) {
             return "used up".to_owned();
         }
         let docks = self.network.nodes().zip(&self.accounts);
         match docks.into_iter().find(|(_, account)| account.received.contains(&batch)) {
             Some((node, _)) => format!("in the dock of `{}`", self.network.node_name(node)),
-            None if batch.serial >= maker.made => "never made".to_owned(),
+            None if batch.serial >= producer.made => "never made".to_owned(),
             None => "gone".to_owned(),
         }
     }
 
-    fn misplaced(&self, findings: &mut Findings, node: NodeId, batch: BatchId, says: &str) {
-        findings.add(Property::BatchInOnePlace, || {
+    fn misplaced(&self, violations: &mut Violations, node: NodeId, batch: BatchId, says: &str) {
+        violations.add(Property::BatchInOnePlace, || {
             let name = self.network.node_name(node);
             format!("`{name}` says that batch {batch} is {says}, but it was {}", self.place(batch))
         });
     }
 
     /// A record became durable.
-    pub(crate) fn appended(&mut self, findings: &mut Findings, node: NodeId, record: &LogRecord) {
+    pub(crate) fn appended(&mut self, violations: &mut Violations, node: NodeId, record: &LogRecord) {
         // Scrap is entered batch by batch, as much as there was, before the log can be compacted.
         if !matches!(record, LogRecord::Scrapped(_)) {
-            self.check_length(findings, node);
+            self.check_length(violations, node);
         }
         match record {
-            LogRecord::Made { first, count, inputs } => self.made(findings, node, (*first, *count, *inputs)),
-            LogRecord::Promised { batch, to, .. } => self.sent_off(findings, node, *batch, Some(*to)),
-            LogRecord::SentOff(batch) => self.sent_off(findings, node, *batch, None),
-            LogRecord::Received(batch) => self.received(findings, node, *batch),
+            LogRecord::Made { first, count, inputs } => {
+                self.made(violations, node, (*first, *count, *inputs))
+            }
+            LogRecord::Promised { batch, to, .. } => self.sent_off(violations, node, *batch, Some(*to)),
+            LogRecord::SentOff(batch) => self.sent_off(violations, node, *batch, None),
+            LogRecord::Received(batch) => self.received(violations, node, *batch),
             LogRecord::Delivered(batch) => {
-                if self.accounts[batch.maker.index()].under_way.contains_key(&batch.serial) {
-                    self.misplaced(findings, node, *batch, "delivered");
+                if self.accounts[batch.producer.index()].in_transit.contains_key(&batch.serial) {
+                    self.misplaced(violations, node, *batch, "delivered");
                 }
             }
             LogRecord::Consumed(batch) => self.account(node).going_in.push(*batch),
-            LogRecord::Scrapped(batch) => self.scrapped(findings, node, *batch),
+            LogRecord::Scrapped(batch) => self.scrapped(violations, node, *batch),
             LogRecord::Ordered(Order::Recipe(requires)) => {
                 self.account(node).requires = Some(requires.clone());
             }
@@ -128,39 +130,44 @@ impl<'a> Goods<'a> {
         }
     }
 
-    fn sent_off(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId, to: Option<NodeId>) {
-        self.check_work(findings, node, "promises a batch");
-        let now = findings.now;
-        if batch.maker == node && self.account(node).stock.remove(batch.serial) {
-            self.account(node).under_way.insert(batch.serial, (to, now));
+    fn sent_off(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId, to: Option<NodeId>) {
+        self.check_work(violations, node, "promises a batch");
+        let now = violations.now;
+        if batch.producer == node && self.account(node).stock.remove(batch.serial) {
+            self.account(node).in_transit.insert(batch.serial, (to, now));
         } else {
-            self.misplaced(findings, node, batch, "sent off");
+            self.misplaced(violations, node, batch, "sent off");
         }
         if to.is_some() {
-            self.check_promises_to(findings, node, to);
+            self.check_promises_to(violations, node, to);
         }
     }
 
-    fn received(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId) {
-        let under_way = &mut self.accounts[batch.maker.index()].under_way;
-        let is_its_own = under_way.get(&batch.serial).is_some_and(|(to, _)| to.is_none_or(|to| to == node));
+    fn received(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
+        let in_transit = &mut self.accounts[batch.producer.index()].in_transit;
+        let is_its_own = in_transit.get(&batch.serial).is_some_and(|(to, _)| to.is_none_or(|to| to == node));
         if is_its_own {
-            under_way.remove(&batch.serial);
+            in_transit.remove(&batch.serial);
             self.account(node).received.insert(batch);
         } else {
-            self.misplaced(findings, node, batch, "received");
+            self.misplaced(violations, node, batch, "received");
         }
     }
 
-    fn made(&mut self, findings: &mut Findings, node: NodeId, (first, count, inputs): (BatchId, u32, u32)) {
-        self.check_work(findings, node, "makes a batch");
+    fn made(
+        &mut self,
+        violations: &mut Violations,
+        node: NodeId,
+        (first, count, inputs): (BatchId, u32, u32),
+    ) {
+        self.check_work(violations, node, "makes a batch");
         // Both lists are kept for the next making, so that none allocates anything.
         let mut going_in = std::mem::take(&mut self.account(node).going_in);
         let mut items = std::mem::take(&mut self.items);
         let cut_off = going_in.len().saturating_sub(inputs as usize);
         for &batch in &going_in[cut_off..] {
-            items.push(self.network.makes(batch.maker));
-            self.use_up(findings, node, batch);
+            items.push(self.network.makes(batch.producer));
+            self.use_up(violations, node, batch);
         }
         items.sort_unstable();
         let account = &self.accounts[node.index()];
@@ -170,9 +177,9 @@ impl<'a> Goods<'a> {
         };
         let is_by_recipe = requires.len() == items.chunk_by(ItemId::eq).count()
             && requires.iter().all(|required| used(required.item) == required.quantity as usize);
-        let is_next = first.maker == node && first.serial == account.made;
-        if !is_by_recipe || !is_next || count != self.network.quantity_made(node) {
-            findings.add(Property::MadeByRecipe, || {
+        let is_next = first.producer == node && first.serial == account.made;
+        if !is_by_recipe || !is_next || count != self.network.yield_per_run(node) {
+            violations.add(Property::MadeByRecipe, || {
                 let name = self.network.node_name(node);
                 let by_item: BTreeMap<_, _> = items.iter().map(|&item| (item, used(item))).collect();
                 format!("`{name}` makes {count} from batch {first} on, out of {by_item:?}, not {requires:?}")
@@ -188,47 +195,47 @@ impl<'a> Goods<'a> {
         self.audit.made += u64::from(count);
     }
 
-    fn use_up(&mut self, findings: &mut Findings, node: NodeId, batch: BatchId) {
+    fn use_up(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
         let is_there = self.account(node).received.remove(&batch);
-        let is_first = self.account(batch.maker).used.insert(batch.serial);
+        let is_first = self.account(batch.producer).used.insert(batch.serial);
         self.audit.consumed += u64::from(is_first);
         if !is_first {
             self.audit.consumed_twice += 1;
-            findings.add(Property::BatchUsedOnce, || {
+            violations.add(Property::BatchConsumedOnce, || {
                 format!("`{}` uses batch {batch}, which was used up before", self.network.node_name(node))
             });
         } else if !is_there {
-            self.misplaced(findings, node, batch, "at hand");
+            self.misplaced(violations, node, batch, "at hand");
         }
     }
 
     /// Ends the audit: counts every batch where it is. Of a node that is down, its log is all there is.
     pub(crate) fn finish(
         mut self,
-        findings: &mut Findings,
+        violations: &mut Violations,
         end: Time,
         nodes: &[NodeAtEnd<'_>],
-    ) -> GoodsAudit {
-        self.check_promises(findings, end, nodes);
+    ) -> MaterialBalance {
+        self.check_promises(violations, end, nodes);
         for (node, end) in self.network.nodes().zip(nodes) {
             let lacking = match &end.holdings {
-                Some(holdings) => self.compare(findings, Property::BatchInOnePlace, node, holdings),
+                Some(holdings) => self.compare(violations, Property::BatchInOnePlace, node, holdings),
                 None => Lacking::default(),
             };
             let (destroys_stock, destroys_dock) = self.crash_destroys(node);
             let account = &self.accounts[node.index()];
             let (stock, dock) = (account.stock.len(), account.received.len() as u64);
-            let under_way = account.under_way.len() as u64;
+            let in_transit = account.in_transit.len() as u64;
             let is_gone = |flag: bool| end.holdings.is_none() && flag;
             self.audit.lost += lacking.total();
-            self.audit.under_way += under_way - lacking.under_way;
+            self.audit.in_transit += in_transit - lacking.in_transit;
             let (in_stock, gone) = if is_gone(destroys_stock) { (0, stock) } else { (stock, 0) };
             self.audit.in_stock += in_stock - lacking.stock;
             self.audit.scrapped += gone;
             let (in_dock, gone) = if is_gone(destroys_dock) { (0, dock) } else { (dock, 0) };
             self.audit.received += in_dock - lacking.received;
             if end.holdings.is_none() {
-                self.audit.stranded += in_stock + under_way + in_dock;
+                self.audit.stranded += in_stock + in_transit + in_dock;
             }
             self.audit.scrapped += gone;
         }
@@ -238,7 +245,7 @@ impl<'a> Goods<'a> {
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::record::Finding;
+    use dmos_core::record::Violation;
     use dmos_core::{NodeMetrics, RequestId};
     use dmos_node::{Holdings, LogState};
     use dmos_strategies as _;
@@ -248,18 +255,18 @@ mod tests {
     /// Node 0 makes what node 1 needs; a crash destroys what is in stock.
     fn scenario() -> Scenario {
         let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1s\n\
-                    faults: {goods: {stock: scrapped}}\nprotocol: {promise_limit: 1}\n";
+                    faults: {material: {stock: scrapped}}\nprotocol: {promise_limit: 1}\n";
         let registry = dmos_core::Registry::collect().expect("no two strategies of one name");
         let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
         loaded.unwrap_or_else(|error| panic!("{error}")).scenario
     }
 
-    fn batch(maker: usize) -> BatchId {
-        BatchId { maker: NodeId::new(maker), serial: 0 }
+    fn batch(producer: usize) -> BatchId {
+        BatchId { producer: NodeId::new(producer), serial: 0 }
     }
 
-    fn made(maker: usize, inputs: u32) -> (usize, LogRecord) {
-        (maker, LogRecord::Made { first: batch(maker), count: 1, inputs })
+    fn made(producer: usize, inputs: u32) -> (usize, LogRecord) {
+        (producer, LogRecord::Made { first: batch(producer), count: 1, inputs })
     }
 
     fn promised(to: usize) -> (usize, LogRecord) {
@@ -278,41 +285,41 @@ mod tests {
     fn audit(
         records: &[(usize, LogRecord)],
         holdings: impl Fn(usize) -> Option<Holdings>,
-    ) -> (GoodsAudit, Vec<Finding>) {
+    ) -> (MaterialBalance, Vec<Violation>) {
         let (scenario, metrics) = (scenario(), NodeMetrics::default());
-        let (mut goods, mut findings) = (Goods::new(&scenario), Findings::default());
+        let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
         for (node, record) in records {
-            goods.appended(&mut findings, NodeId::new(*node), record);
+            material.appended(&mut violations, NodeId::new(*node), record);
         }
         let end = |node| NodeAtEnd { holdings: holdings(node), metrics: &metrics };
-        (goods.finish(&mut findings, Time::ZERO, &[end(0), end(1)]), findings.into_vec())
+        (material.finish(&mut violations, Time::ZERO, &[end(0), end(1)]), violations.into_vec())
     }
 
     #[track_caller]
     fn finds(records: &[(usize, LogRecord)], property: Property) {
-        let (_, findings) = audit(records, |_| None);
-        assert_eq!(findings.iter().map(|finding| finding.property).collect::<Vec<_>>(), [property]);
+        let (_, violations) = audit(records, |_| None);
+        assert_eq!(violations.iter().map(|violation| violation.property).collect::<Vec<_>>(), [property]);
     }
 
     fn nothing(_: usize) -> Option<Holdings> {
-        Some(Holdings { stock: SerialSet::default(), under_way: vec![], received: vec![] })
+        Some(Holdings { stock: SerialSet::default(), in_transit: vec![], received: vec![] })
     }
 
     #[test]
     fn a_clean_life_of_a_batch() {
         let records = [made(0, 0), promised(1), received(), consumed(), made(1, 1)];
-        let (audit, findings) = audit(&records, |_| None);
-        assert_eq!(findings, []);
+        let (audit, violations) = audit(&records, |_| None);
+        assert_eq!(violations, []);
         assert_eq!((audit.made, audit.consumed, audit.in_stock), (2, 1, 1));
         assert_eq!(audit.stranded, 1, "nobody is up at the end");
     }
 
     #[test]
     fn finds_what_is_lost() {
-        let (audit, findings) = audit(&[made(0, 0)], nothing);
-        assert_eq!((audit.lost, audit.in_stock, findings.len()), (1, 0, 1));
-        let under_way = [made(0, 0), promised(1)];
-        assert_eq!(self::audit(&under_way, nothing).0.lost, 1, "nobody announces it again");
+        let (audit, violations) = audit(&[made(0, 0)], nothing);
+        assert_eq!((audit.lost, audit.in_stock, violations.len()), (1, 0, 1));
+        let in_transit = [made(0, 0), promised(1)];
+        assert_eq!(self::audit(&in_transit, nothing).0.lost, 1, "nobody announces it again");
         let received = [made(0, 0), promised(1), received()];
         assert_eq!(self::audit(&received, nothing).0.lost, 1);
     }
@@ -321,7 +328,7 @@ mod tests {
     fn finds_what_is_used_twice_or_for_nothing() {
         let again = LogRecord::Made { first: BatchId { serial: 1, ..batch(1) }, count: 1, inputs: 1 };
         let twice = [made(0, 0), promised(1), received(), consumed(), made(1, 1), consumed(), (1, again)];
-        finds(&twice, Property::BatchUsedOnce);
+        finds(&twice, Property::BatchConsumedOnce);
         finds(&[made(1, 0)], Property::MadeByRecipe);
         finds(&[made(0, 0), consumed(), made(1, 1)], Property::BatchInOnePlace);
     }
@@ -340,20 +347,20 @@ mod tests {
         let both = |node: usize| {
             let received = if node == 1 { vec![batch(0)] } else { vec![] };
             let stock = SerialSet::from(if node == 0 { vec![(0, 1)] } else { vec![] });
-            Some(Holdings { stock, under_way: vec![], received })
+            Some(Holdings { stock, in_transit: vec![], received })
         };
         assert_eq!(audit(&[made(0, 0)], both).1.len(), 1);
     }
 
-    /// What is found in a life of node 0 with a crash after it has made a batch.
-    fn after_a_crash(records: &[LogRecord]) -> (GoodsAudit, Vec<Property>) {
+    /// What is found in a incarnation of node 0 with a crash after it has made a batch.
+    fn after_a_crash(records: &[LogRecord]) -> (MaterialBalance, Vec<Property>) {
         let scenario = scenario();
-        let (mut goods, mut findings) = (Goods::new(&scenario), Findings::default());
-        goods.appended(&mut findings, NodeId::new(0), &made(0, 0).1);
-        goods.started(NodeId::new(0), true);
-        records.iter().for_each(|record| goods.appended(&mut findings, NodeId::new(0), record));
-        let properties = findings.into_vec().iter().map(|finding| finding.property).collect();
-        (goods.audit, properties)
+        let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
+        material.appended(&mut violations, NodeId::new(0), &made(0, 0).1);
+        material.started(NodeId::new(0), true);
+        records.iter().for_each(|record| material.appended(&mut violations, NodeId::new(0), record));
+        let properties = violations.into_vec().iter().map(|violation| violation.property).collect();
+        (material.audit, properties)
     }
 
     #[test]
@@ -362,24 +369,28 @@ mod tests {
         let next = LogRecord::Made { first: BatchId { serial: 1, ..batch(0) }, count: 1, inputs: 0 };
         let (audit, found) = after_a_crash(&[scrap.clone(), next.clone()]);
         assert_eq!((audit.scrapped, found), (1, vec![]));
-        assert_eq!(after_a_crash(std::slice::from_ref(&next)).1, [Property::ScrapIsFound], "it is not found");
-        assert_eq!(after_a_crash(&[promised(1).1]).1, [Property::ScrapIsFound], "it is promised");
+        assert_eq!(
+            after_a_crash(std::slice::from_ref(&next)).1,
+            [Property::ScrapRecorded],
+            "it is not found"
+        );
+        assert_eq!(after_a_crash(&[promised(1).1]).1, [Property::ScrapRecorded], "it is promised");
         assert_eq!(
             audit_of(&[made(0, 0), (0, scrap)]),
-            [Property::ScrapIsFound],
+            [Property::ScrapRecorded],
             "without a crash there is no scrap"
         );
     }
 
     fn audit_of(records: &[(usize, LogRecord)]) -> Vec<Property> {
-        audit(records, |_| None).1.iter().map(|finding| finding.property).collect()
+        audit(records, |_| None).1.iter().map(|violation| violation.property).collect()
     }
 
     #[test]
     fn retired_nodes_make_and_promise_nothing() {
         let retire = (0, LogRecord::Ordered(Order::Retire));
-        finds(&[retire.clone(), made(0, 0)], Property::RetiredMakesNothing);
-        finds(&[made(0, 0), retire, promised(1)], Property::RetiredMakesNothing);
+        finds(&[retire.clone(), made(0, 0)], Property::RetiredNodeIdle);
+        finds(&[made(0, 0), retire, promised(1)], Property::RetiredNodeIdle);
     }
 
     #[test]
@@ -399,11 +410,11 @@ mod tests {
     fn a_compacted_log_must_add_up() {
         let compacted = |state: LogState| {
             let scenario = scenario();
-            let (mut goods, mut findings) = (Goods::new(&scenario), Findings::default());
+            let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
             let log = [made(0, 0).1];
-            goods.appended(&mut findings, NodeId::new(0), &log[0]);
-            goods.compacted(&mut findings, NodeId::new(0), &log, &state);
-            findings.into_vec().iter().map(|finding| finding.property).collect::<Vec<_>>()
+            material.appended(&mut violations, NodeId::new(0), &log[0]);
+            material.compacted(&mut violations, NodeId::new(0), &log, &state);
+            violations.into_vec().iter().map(|violation| violation.property).collect::<Vec<_>>()
         };
         let kept = LogState { made: 1, stock: SerialSet::from(vec![(0, 1)]), ..LogState::default() };
         assert_eq!(compacted(kept.clone()), []);

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// A set of serial numbers, kept as runs of neighbours: it takes space in proportion to the runs, however
 /// many numbers are in them.
 ///
-/// A maker's stock is one, since stock leaves in the order in which it came, and so are the batches that a
-/// consumer has seen of one maker.
+/// A producer's stock is one, since stock leaves in the order in which it came, and so are the batches that a
+/// consumer has seen of one producer.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(u32, u32)>", into = "Vec<(u32, u32)>")]
 pub struct SerialSet {

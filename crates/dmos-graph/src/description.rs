@@ -53,7 +53,7 @@ pub struct NodeDescription {
 
 /// Where in a description a problem is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Place {
+pub enum DescriptionPlace {
     /// The list of nodes.
     Nodes,
     /// The node at this index.
@@ -120,7 +120,7 @@ fn ring(items: &[String]) -> String {
 }
 
 /// All that is wrong with a description, each with its place.
-pub type Problems = Vec<(Place, Problem)>;
+pub type Problems = Vec<(DescriptionPlace, Problem)>;
 
 /// Something odd in a network that works all the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -206,25 +206,25 @@ impl NetworkDescription {
         })
     }
 
-    fn local_problems(&self) -> Vec<(Place, Problem)> {
+    fn local_problems(&self) -> Vec<(DescriptionPlace, Problem)> {
         let total: u64 = self.nodes.iter().map(|node| u64::from(node.count)).sum();
         if self.nodes.is_empty() {
-            return vec![(Place::Nodes, Problem::Empty)];
+            return vec![(DescriptionPlace::Nodes, Problem::Empty)];
         }
         if total > NODES_MAX {
-            return vec![(Place::Nodes, Problem::TooLarge(total))];
+            return vec![(DescriptionPlace::Nodes, Problem::TooLarge(total))];
         }
         let mut problems = Vec::new();
         let mut final_items = BTreeSet::new();
         for (nth, item) in self.final_items.iter().enumerate() {
             if !final_items.insert(item) {
-                problems.push((Place::FinalItem(nth), Problem::FinalTwice(item.clone())));
+                problems.push((DescriptionPlace::FinalItem(nth), Problem::FinalTwice(item.clone())));
             }
         }
         for (index, node) in self.nodes.iter().enumerate() {
             let names = [&node.name, &node.makes].into_iter();
             if names.into_iter().any(|name| name.is_empty() || name.len() > NAME_MAX) {
-                problems.push((Place::Node(index), Problem::NameLength));
+                problems.push((DescriptionPlace::Node(index), Problem::NameLength));
             }
         }
         if !problems.is_empty() {
@@ -233,7 +233,7 @@ impl NetworkDescription {
         let mut seen = BTreeSet::new();
         for (index, name) in self.node_names() {
             if !seen.insert(name.clone()) {
-                problems.push((Place::Node(index), Problem::DuplicateName(name)));
+                problems.push((DescriptionPlace::Node(index), Problem::DuplicateName(name)));
             }
         }
         for (index, node) in self.nodes.iter().enumerate() {
@@ -241,36 +241,40 @@ impl NetworkDescription {
                 [("count", node.count), ("quantity made", node.quantity), ("number of cycles", node.cycles)]
                     .into_iter()
                     .filter(|part| part.1 == 0);
-            problems.extend(zero.map(|(what, _)| (Place::Node(index), Problem::Zero(what))));
+            problems.extend(zero.map(|(what, _)| (DescriptionPlace::Node(index), Problem::Zero(what))));
             if node.cycles > CYCLES_MAX {
-                problems.push((Place::Node(index), Problem::TooSlow(node.cycles)));
+                problems.push((DescriptionPlace::Node(index), Problem::TooSlow(node.cycles)));
             }
             if node.quantity > QUANTITY_MAX {
-                problems.push((Place::Node(index), Problem::TooMany(node.quantity)));
+                problems.push((DescriptionPlace::Node(index), Problem::TooMany(node.quantity)));
             }
             let mut needed = BTreeSet::new();
             for (nth, (item, quantity)) in node.needs.iter().enumerate() {
                 if *quantity == 0 {
-                    problems.push((Place::Need(index, nth), Problem::Zero("quantity needed")));
+                    problems.push((DescriptionPlace::Need(index, nth), Problem::Zero("quantity needed")));
                 }
                 if *quantity > QUANTITY_MAX {
-                    problems.push((Place::Need(index, nth), Problem::TooMany(*quantity)));
+                    problems.push((DescriptionPlace::Need(index, nth), Problem::TooMany(*quantity)));
                 }
                 if !needed.insert(item) {
-                    problems.push((Place::Need(index, nth), Problem::NeededTwice(item.clone())));
+                    problems.push((DescriptionPlace::Need(index, nth), Problem::NeededTwice(item.clone())));
                 }
             }
         }
         problems
     }
 
-    fn missing_producers(&self, items: &Items<'_>) -> Vec<(Place, Problem)> {
+    fn missing_producers(&self, items: &Items<'_>) -> Vec<(DescriptionPlace, Problem)> {
         let needs = self.nodes.iter().enumerate().flat_map(|(index, node)| {
-            node.needs.iter().enumerate().map(move |(nth, (item, _))| (Place::Need(index, nth), item))
+            node.needs
+                .iter()
+                .enumerate()
+                .map(move |(nth, (item, _))| (DescriptionPlace::Need(index, nth), item))
         });
-        let finals = self.final_items.iter().enumerate().map(|(nth, item)| (Place::FinalItem(nth), item));
+        let finals =
+            self.final_items.iter().enumerate().map(|(nth, item)| (DescriptionPlace::FinalItem(nth), item));
         let missing = needs.chain(finals).filter(|(_, item)| !items.is_made(item));
-        let problem = |(nth, (place, item)): (usize, (Place, &String))| {
+        let problem = |(nth, (place, item)): (usize, (DescriptionPlace, &String))| {
             let made = if nth < SUGGESTIONS { &items.names[..items.made] } else { &[] };
             let nearest = nearest(item, made.iter().copied()).map(str::to_owned);
             (place, Problem::NoProducer { item: item.clone(), nearest })
@@ -279,7 +283,7 @@ impl NetworkDescription {
     }
 
     /// Each ring of items, at the first node that makes one of them.
-    fn cycles(&self, items: &Items<'_>) -> Vec<(Place, Problem)> {
+    fn cycles(&self, items: &Items<'_>) -> Vec<(DescriptionPlace, Problem)> {
         let mut graph = DiGraph::<(), ()>::with_capacity(items.names.len(), 0);
         for _ in &items.names {
             graph.add_node(());
@@ -298,7 +302,7 @@ impl NetworkDescription {
                 let ring = shortest_ring(&graph, &component);
                 let names: Vec<_> = ring.iter().map(|item| items.names[item.index()].to_owned()).collect();
                 let first = self.nodes.iter().position(|node| node.makes == names[0]);
-                (Place::Node(first.expect("items in a ring are made")), Problem::Cycle(names))
+                (DescriptionPlace::Node(first.expect("items in a ring are made")), Problem::Cycle(names))
             })
             .collect()
     }
@@ -382,7 +386,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(description: &NetworkDescription, expected: &[(Place, &str)]) {
+    fn check(description: &NetworkDescription, expected: &[(DescriptionPlace, &str)]) {
         let problems = description.build().expect_err("it is no network");
         let shown: Vec<_> = problems.iter().map(|(place, problem)| (*place, problem.to_string())).collect();
         assert_eq!(shown.len(), expected.len(), "{shown:?}");
@@ -404,33 +408,39 @@ mod tests {
 
     #[test]
     fn says_all_that_is_wrong() {
-        check(&description(&[]), &[(Place::Nodes, "no nodes")]);
+        check(&description(&[]), &[(DescriptionPlace::Nodes, "no nodes")]);
         let twice = description(&[node("wood", &[]), node("wood", &[])]);
-        check(&twice, &[(Place::Node(1), "another node called `wood`")]);
+        check(&twice, &[(DescriptionPlace::Node(1), "another node called `wood`")]);
         let unknown = description(&[node("wood", &[]), node("door", &["Wod", "wood", "wood"])]);
-        check(&unknown, &[(Place::Need(1, 0), "did you mean `wood`"), (Place::Need(1, 2), "needed twice")]);
+        check(
+            &unknown,
+            &[
+                (DescriptionPlace::Need(1, 0), "did you mean `wood`"),
+                (DescriptionPlace::Need(1, 2), "needed twice"),
+            ],
+        );
         let mut final_item = description(&[node("wood", &[])]);
         final_item.final_items.push("house".to_owned());
-        check(&final_item, &[(Place::FinalItem(0), "no node makes `house`")]);
+        check(&final_item, &[(DescriptionPlace::FinalItem(0), "no node makes `house`")]);
         let mut twice = description(&[node("wood", &[])]);
         twice.final_items = vec!["wood".to_owned(), "wood".to_owned()];
-        check(&twice, &[(Place::FinalItem(1), "final already")]);
-        check(&description(&[node("", &[])]), &[(Place::Node(0), "from 1 to 200 letters")]);
+        check(&twice, &[(DescriptionPlace::FinalItem(1), "final already")]);
+        check(&description(&[node("", &[])]), &[(DescriptionPlace::Node(0), "from 1 to 200 letters")]);
         let mut none = node("wood", &[]);
         none.count = 0;
-        check(&description(&[none, node("door", &[])]), &[(Place::Node(0), "count of zero")]);
+        check(&description(&[none, node("door", &[])]), &[(DescriptionPlace::Node(0), "count of zero")]);
         let mut many = node("wood", &[]);
         (many.count, many.quantity) = (u32::MAX, u32::MAX);
-        check(&description(&[many.clone(), many.clone()]), &[(Place::Nodes, "8589934590 nodes")]);
+        check(&description(&[many.clone(), many.clone()]), &[(DescriptionPlace::Nodes, "8589934590 nodes")]);
         many.count = 1;
-        check(&description(&[many]), &[(Place::Node(0), "at most 1000 batches")]);
+        check(&description(&[many]), &[(DescriptionPlace::Node(0), "at most 1000 batches")]);
     }
 
     #[test]
     fn names_the_ring() {
         let ring = [node("a", &["b"]), node("b", &["d", "c"]), node("c", &["a"]), node("d", &["c"])];
-        check(&description(&ring), &[(Place::Node(0), "`a` needs `b` needs `c` needs `a`")]);
-        check(&description(&[node("a", &["a"])]), &[(Place::Node(0), "`a` needs `a`")]);
+        check(&description(&ring), &[(DescriptionPlace::Node(0), "`a` needs `b` needs `c` needs `a`")]);
+        check(&description(&[node("a", &["a"])]), &[(DescriptionPlace::Node(0), "`a` needs `a`")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_yaml::{Mapping, Value};
 
 use crate::error::Place;
-use crate::outline::outline;
+use crate::source_map::source_map;
 
 /// A setting from the command line, or from an experiment's file, that takes the place of the scenario file's.
 #[derive(Clone, PartialEq, Debug)]
@@ -60,7 +60,7 @@ impl Override {
             text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form path=value"))?;
         let path = parts(path)?;
         if !value.trim().is_empty() {
-            outline(value).map_err(|refusal| refusal.message)?;
+            source_map(value).map_err(|refusal| refusal.message)?;
         }
         let value = serde_yaml::from_str(value).map_err(|error| format!("`{value}` is not YAML: {error}"))?;
         Ok(Self { path, value, given: format!("--set {text}"), origin: COMMAND_LINE.to_owned() })

@@ -2,22 +2,22 @@
 
 use dmos_core::{NodeId, Property, Time};
 
-use super::Goods;
-use crate::findings::Findings;
+use super::Material;
+use crate::violations::Violations;
 use crate::{NodeAtEnd, resume_bound};
 
-impl Goods<'_> {
+impl Material<'_> {
     /// Whether what was promised between nodes that are up has come in, long after the last fault.
-    pub(super) fn check_promises(&self, findings: &mut Findings, end: Time, nodes: &[NodeAtEnd<'_>]) {
+    pub(super) fn check_promises(&self, violations: &mut Violations, end: Time, nodes: &[NodeAtEnd<'_>]) {
         let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
             return;
         };
         let is_up = |node: NodeId| nodes[node.index()].holdings.is_some();
         for (node, account) in self.network.nodes().zip(&self.accounts).filter(|(node, _)| is_up(*node)) {
-            for (serial, (to, since)) in &account.under_way {
+            for (serial, (to, since)) in &account.in_transit {
                 let waits = end.since((*since).max(healed));
                 if to.is_some_and(is_up) && waits > bound {
-                    findings.add(Property::PromisesKept, || {
+                    violations.add(Property::ShipmentsDelivered, || {
                         let (name, waits) = (self.network.node_name(node), waits.as_secs_f64());
                         format!("batch {serial} of `{name}` has been under way for {waits:.0} s since all was healed")
                     });

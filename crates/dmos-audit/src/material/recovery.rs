@@ -5,24 +5,24 @@ use std::collections::BTreeSet;
 use dmos_core::{BatchId, NodeId, Property, SerialSet};
 use dmos_node::{Holdings, LogRecord, LogState};
 
-use super::Goods;
-use crate::findings::Findings;
+use super::Material;
+use crate::violations::Violations;
 
-impl Goods<'_> {
+impl Material<'_> {
     /// A log was compacted: it must add up to what it was, and to what the books say.
     pub(crate) fn compacted(
         &mut self,
-        findings: &mut Findings,
+        violations: &mut Violations,
         node: NodeId,
         before: &[LogRecord],
         state: &LogState,
     ) {
         let holdings = Holdings {
             stock: state.stock.clone(),
-            under_way: state.promised.keys().copied().collect(),
+            in_transit: state.promised.keys().copied().collect(),
             received: state.received.iter().copied().collect(),
         };
-        self.compare(findings, Property::LogRecovers, node, &holdings);
+        self.compare(violations, Property::LogRecovers, node, &holdings);
         let whole = LogState::of(before);
         // What is settled is remembered as one run: more numbers, but never fewer.
         let forgotten = !state.seen.contains_all(&whole.seen);
@@ -33,7 +33,7 @@ impl Goods<'_> {
             ..state.clone()
         };
         if compacted != whole || forgotten {
-            findings.add(Property::LogRecovers, || {
+            violations.add(Property::LogRecovers, || {
                 let name = self.network.node_name(node);
                 format!("the compacted log of `{name}` does not add up to what the log was")
             });
@@ -43,35 +43,36 @@ impl Goods<'_> {
     }
 
     /// A node has recovered: it must hold what its log held.
-    pub(crate) fn recovered(&self, findings: &mut Findings, node: NodeId, holdings: &Holdings) {
-        self.compare(findings, Property::LogRecovers, node, holdings);
+    pub(crate) fn recovered(&self, violations: &mut Violations, node: NodeId, holdings: &Holdings) {
+        self.compare(violations, Property::LogRecovers, node, holdings);
     }
 
     /// Compares what a node holds with what the books say; says how many batches it lacks. Batches that have
-    /// arrived and were not confirmed are still under way for their maker.
+    /// arrived and were not confirmed are still under way for their producer.
     pub(super) fn compare(
         &self,
-        findings: &mut Findings,
+        violations: &mut Violations,
         property: Property,
         node: NodeId,
         holdings: &Holdings,
     ) -> Lacking {
         let account = &self.accounts[node.index()];
         let received: BTreeSet<BatchId> = holdings.received.iter().copied().collect();
-        let under_way: BTreeSet<u32> = holdings.under_way.iter().map(|batch| batch.serial).collect();
+        let in_transit: BTreeSet<u32> = holdings.in_transit.iter().map(|batch| batch.serial).collect();
         let lacking = Lacking {
             stock: surplus(&account.stock, &holdings.stock),
-            under_way: account.under_way.keys().filter(|serial| !under_way.contains(serial)).count() as u64,
+            in_transit: account.in_transit.keys().filter(|serial| !in_transit.contains(serial)).count()
+                as u64,
             received: account.received.difference(&received).count() as u64,
         };
         let doubled = holdings.received.len() - received.len();
         let elsewhere = surplus(&holdings.stock, &account.stock)
             + (received.difference(&account.received).count() + doubled) as u64;
         if lacking.total() > 0 || elsewhere > 0 {
-            findings.add(property, || {
+            violations.add(property, || {
                 let parts = [
                     (lacking.stock, "in stock that its log has are missing"),
-                    (lacking.under_way, "under way that its log has are missing"),
+                    (lacking.in_transit, "under way that its log has are missing"),
                     (lacking.received, "in its dock that its log has are missing"),
                     (elsewhere, "that it has are elsewhere by its log"),
                 ];
@@ -93,12 +94,12 @@ fn surplus(of: &SerialSet, over: &SerialSet) -> u64 {
 #[derive(Default)]
 pub(super) struct Lacking {
     pub(super) stock: u64,
-    pub(super) under_way: u64,
+    pub(super) in_transit: u64,
     pub(super) received: u64,
 }
 
 impl Lacking {
     pub(super) fn total(&self) -> u64 {
-        self.stock + self.under_way + self.received
+        self.stock + self.in_transit + self.received
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dmos_core::strategy::StrategyCall;
-use dmos_core::{Law, Span};
+use dmos_core::{Distribution, Span};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -191,13 +191,13 @@ impl<'de> Deserialize<'de> for StrategyField {
     }
 }
 
-/// A law: a duration, or a map of a law's name and its figures.
+/// A distribution: a duration, or a map of a distribution's name and its metrics.
 #[derive(Clone, PartialEq, Debug)]
-pub struct LawField(pub Law);
+pub struct DistributionField(pub Distribution);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum LawMap {
+enum DistributionMap {
     Choice(Vec<Span>),
     Uniform([Span; 2]),
     Exponential(Span),
@@ -205,17 +205,17 @@ enum LawMap {
     LogNormal { mean: Span, sigma: f64 },
 }
 
-impl Serialize for LawField {
+impl Serialize for DistributionField {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // A map of one entry, not a tagged value: YAML's tags are refused when read.
         match &self.0 {
-            Law::Fixed(span) => serializer.collect_str(span),
-            Law::Choice(spans) => serializer.collect_map([("choice", spans)]),
-            Law::Uniform(from, to) => serializer.collect_map([("uniform", [from, to])]),
-            Law::Exponential(mean) => serializer.collect_map([("exponential", mean)]),
-            Law::Weibull { mean, shape } => serializer
+            Distribution::Fixed(span) => serializer.collect_str(span),
+            Distribution::Choice(spans) => serializer.collect_map([("choice", spans)]),
+            Distribution::Uniform(from, to) => serializer.collect_map([("uniform", [from, to])]),
+            Distribution::Exponential(mean) => serializer.collect_map([("exponential", mean)]),
+            Distribution::Weibull { mean, shape } => serializer
                 .collect_map([("weibull", Shaped { mean: *mean, shape: Some(*shape), sigma: None })]),
-            Law::LogNormal { mean, sigma } => serializer
+            Distribution::LogNormal { mean, sigma } => serializer
                 .collect_map([("log_normal", Shaped { mean: *mean, shape: None, sigma: Some(*sigma) })]),
         }
     }
@@ -230,43 +230,43 @@ struct Shaped {
     sigma: Option<f64>,
 }
 
-impl<'de> Deserialize<'de> for LawField {
+impl<'de> Deserialize<'de> for DistributionField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LawVisitor;
+        struct DistributionVisitor;
 
-        impl<'de> Visitor<'de> for LawVisitor {
-            type Value = LawField;
+        impl<'de> Visitor<'de> for DistributionVisitor {
+            type Value = DistributionField;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "a duration, as `1s`, or a law, as `{uniform: [500ms, 1s]}` or `{exponential: 10min}`",
+                    "a duration, as `1s`, or a distribution, as `{uniform: [500ms, 1s]}` or `{exponential: 10min}`",
                 )
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<LawField, E> {
-                text.parse().map(|span| LawField(Law::Fixed(span))).map_err(E::custom)
+            fn visit_str<E: Error>(self, text: &str) -> Result<DistributionField, E> {
+                text.parse().map(|span| DistributionField(Distribution::Fixed(span))).map_err(E::custom)
             }
 
-            fn visit_u64<E: Error>(self, number: u64) -> Result<LawField, E> {
+            fn visit_u64<E: Error>(self, number: u64) -> Result<DistributionField, E> {
                 self.visit_str(&number.to_string())
             }
 
-            fn visit_i64<E: Error>(self, number: i64) -> Result<LawField, E> {
+            fn visit_i64<E: Error>(self, number: i64) -> Result<DistributionField, E> {
                 self.visit_str(&number.to_string())
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LawField, A::Error> {
-                Ok(LawField(match LawMap::deserialize(MapAccessDeserializer::new(map))? {
-                    LawMap::Choice(spans) => Law::Choice(spans),
-                    LawMap::Uniform([from, to]) => Law::Uniform(from, to),
-                    LawMap::Exponential(mean) => Law::Exponential(mean),
-                    LawMap::Weibull { mean, shape } => Law::Weibull { mean, shape },
-                    LawMap::LogNormal { mean, sigma } => Law::LogNormal { mean, sigma },
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DistributionField, A::Error> {
+                Ok(DistributionField(match DistributionMap::deserialize(MapAccessDeserializer::new(map))? {
+                    DistributionMap::Choice(spans) => Distribution::Choice(spans),
+                    DistributionMap::Uniform([from, to]) => Distribution::Uniform(from, to),
+                    DistributionMap::Exponential(mean) => Distribution::Exponential(mean),
+                    DistributionMap::Weibull { mean, shape } => Distribution::Weibull { mean, shape },
+                    DistributionMap::LogNormal { mean, sigma } => Distribution::LogNormal { mean, sigma },
                 }))
             }
         }
 
-        deserializer.deserialize_any(LawVisitor)
+        deserializer.deserialize_any(DistributionVisitor)
     }
 }
 
@@ -353,7 +353,7 @@ pub enum Role {
     /// Who has made most.
     Busiest,
     /// One of all, drawn.
-    Anyone,
+    Any,
 }
 
 #[derive(Deserialize)]

@@ -1,32 +1,32 @@
 //! The answer: which strategy wins, by how much, and how sure that is.
 //!
-//! A [`Table`] ranks by one figure, in one case or over all of them. Each row is compared with the baseline, seed by
-//! seed. Over all cases, figures are given in per cent of the largest mean of their case, so that each case counts
+//! A [`Table`] ranks by one metric, in one case or over all of them. Each row is compared with the baseline, seed by
+//! seed. Over all cases, metrics are given in per cent of the largest mean of their case, so that each case counts
 //! alike.
 
 use dmos_core::Metric;
 use serde::Serialize;
 
 use crate::grid::{By, Grid, Group};
-use crate::run_metric::{Better, Figure, RunMetric};
+use crate::run_metric::{Better, ResultMetric, RunMetric};
 use crate::statistics::interval::{Interval, Resamples};
 use crate::statistics::{Differences, holm, test};
 use crate::verdict::Verdict;
 
-/// A ranking by one figure.
+/// A ranking by one metric.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Table {
     /// The case; none if it is over all of them.
     pub case: Option<String>,
     /// What is ranked.
     pub by: By,
-    /// By which figure.
-    pub figure: Figure,
-    /// In which unit: the figure's, or per cent of the largest mean.
+    /// By which metric.
+    pub metric: ResultMetric,
+    /// In which unit: the metric's, or per cent of the largest mean.
     pub unit: &'static str,
     /// Which is better.
     pub better: Better,
-    /// Up to how many seconds spells are counted, where the figure is one of spells.
+    /// Up to how many seconds episodes are counted, where the metric is one of episodes.
     pub horizon_s: Option<f64>,
     /// How many cases it is over.
     pub cases: usize,
@@ -50,9 +50,9 @@ pub struct Row {
     /// What it comes to.
     pub verdict: Verdict,
     /// Messages sent for each final batch, over all seeds; over several cases, in per cent of the largest.
-    pub messages_per_final: Option<f64>,
+    pub messages_per_finished: Option<f64>,
     /// Planning steps for each final batch, likewise.
-    pub planning_steps_per_final: Option<f64>,
+    pub planning_steps_per_finished: Option<f64>,
 }
 
 /// A comparison with the baseline, seed by seed.
@@ -67,7 +67,7 @@ pub struct Compared {
     /// On how many pairs it was better.
     pub wins: usize,
     /// On how many there was no difference.
-    pub ties: usize,
+    pub same_time_order: usize,
     /// On how many it was worse.
     pub losses: usize,
     /// The p value.
@@ -84,9 +84,9 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    pub(crate) fn of(grid: &Grid, case: usize, groups: &[Group], figure: Figure) -> Self {
-        let horizon = grid.horizon(case, groups, figure);
-        let values = |group| grid.values(case, group, figure, horizon.unwrap_or(0.0));
+    pub(crate) fn of(grid: &Grid, case: usize, groups: &[Group], metric: ResultMetric) -> Self {
+        let horizon = grid.horizon(case, groups, metric);
+        let values = |group| grid.values(case, group, metric, horizon.unwrap_or(0.0));
         Self { values: groups.iter().map(values).collect(), horizon }
     }
 
@@ -134,18 +134,18 @@ impl Drawn {
     }
 }
 
-/// Ranks in one case, or over all, by a figure. `baseline` is the place of the baseline among the grid's groups.
+/// Ranks in one case, or over all, by a metric. `baseline` is the cell of the baseline among the grid's groups.
 ///
 /// # Panics
 /// If there is no such group.
 #[must_use]
-pub fn rank(grid: &Grid, case: Option<usize>, by: By, figure: Figure, baseline: usize) -> Table {
+pub fn rank(grid: &Grid, case: Option<usize>, by: By, metric: ResultMetric, baseline: usize) -> Table {
     let groups = grid.groups(by);
     let cases: Vec<usize> = case.map_or_else(|| (0..grid.axes.cases.len()).collect(), |case| vec![case]);
     let scale = |column: Column| if case.is_some() { Some(column) } else { column.scaled() };
     let columns: Vec<(usize, Column)> = cases
         .iter()
-        .filter_map(|&case| Some((case, scale(Column::of(grid, case, &groups, figure))?)))
+        .filter_map(|&case| Some((case, scale(Column::of(grid, case, &groups, metric))?)))
         .collect();
     let mut drawn = Drawn::default();
     let mut rows: Vec<Row> = (0..groups.len())
@@ -154,11 +154,16 @@ pub fn rank(grid: &Grid, case: Option<usize>, by: By, figure: Figure, baseline: 
             values: columns.iter().map(|(_, column)| column.values[group].iter().flatten().count()).sum(),
             mean: mean(columns.iter().filter_map(|(_, column)| column.mean(group))),
             compared: (group != baseline)
-                .then(|| compare(&columns, group, baseline, figure.better(), &mut drawn))
+                .then(|| compare(&columns, group, baseline, metric.better(), &mut drawn))
                 .flatten(),
             verdict: if group == baseline { Verdict::Baseline } else { Verdict::Nothing },
-            messages_per_final: cost(grid, (case, &columns), (&groups, group), Metric::SentMessages),
-            planning_steps_per_final: cost(grid, (case, &columns), (&groups, group), Metric::PlanningSteps),
+            messages_per_finished: cost(grid, (case, &columns), (&groups, group), Metric::SentMessages),
+            planning_steps_per_finished: cost(
+                grid,
+                (case, &columns),
+                (&groups, group),
+                Metric::PlanningSteps,
+            ),
         })
         .collect();
     let comparisons = correct(&mut rows);
@@ -170,20 +175,20 @@ pub fn rank(grid: &Grid, case: Option<usize>, by: By, figure: Figure, baseline: 
             row.verdict = Verdict::on(
                 &differences,
                 (compared.interval, compared.p_corrected),
-                figure.better(),
+                metric.better(),
                 of_baseline,
                 comparisons,
                 seeds,
             );
         }
     }
-    sort(&mut rows, figure.better());
+    sort(&mut rows, metric.better());
     Table {
         case: case.map(|case| grid.axes.cases[case].clone()),
         by,
-        figure,
-        unit: if case.is_some() { figure.unit() } else { "% of the largest mean" },
-        better: figure.better(),
+        metric,
+        unit: if case.is_some() { metric.unit() } else { "% of the largest mean" },
+        better: metric.better(),
         horizon_s: case.and(columns.first()).and_then(|(_, column)| column.horizon),
         cases: columns.len(),
         comparisons,
@@ -218,7 +223,7 @@ impl Compared {
             difference: differences.mean(),
             interval: drawn.interval(differences),
             wins,
-            ties: differences.count() - wins - losses,
+            same_time_order: differences.count() - wins - losses,
             losses,
             p,
             p_corrected: p,
@@ -265,10 +270,10 @@ fn cost(
 fn cost_in_case(grid: &Grid, case: usize, group: &Group, metric: Metric) -> Option<f64> {
     let (mut cost, mut finals) = (0.0, 0.0);
     for seed in 0..grid.axes.seeds.len() {
-        for outcome in grid.members(case, group, seed).into_iter().flatten() {
-            let made = outcome.number(Figure::Run(RunMetric::FinalBatches)).unwrap_or(0.0);
+        for summary in grid.members(case, group, seed).into_iter().flatten() {
+            let made = summary.number(ResultMetric::Run(RunMetric::FinishedGoods)).unwrap_or(0.0);
             finals += made;
-            cost += outcome.number(Figure::Nodes(metric)).unwrap_or(0.0);
+            cost += summary.number(ResultMetric::Nodes(metric)).unwrap_or(0.0);
         }
     }
     (finals > 0.0).then(|| cost / finals)
@@ -277,11 +282,11 @@ fn cost_in_case(grid: &Grid, case: usize, group: &Group, metric: Metric) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::{Axes, Place};
-    use crate::outcome::{Outcome, Spells};
+    use crate::grid::{Axes, Cell};
     use crate::profile::{Typical, profile};
     use crate::regression::against;
-    use crate::statistics::survival::Spell;
+    use crate::run_summary::{Episodes, RunSummary};
+    use crate::statistics::survival::Episode;
 
     /// Three flow strategies in two cases: the second makes three more on every seed, the third makes what the first
     /// does, give or take one; in the second case everything is tenfold.
@@ -293,21 +298,24 @@ mod tests {
             leaders: names(&["bully"]),
             seeds: (1..=seeds as u64).collect(),
         };
-        let outcome = |run: usize| {
-            let Place { seed, case, flow, .. } = axes.place(run);
+        let summary = |run: usize| {
+            let Cell { seed, case, flow, .. } = axes.cell(run);
             let base = 100.0 + (seed % 7) as f64;
             let made = base + [0.0, 30.0, if seed % 2 == 0 { 1.0 } else { -1.0 }][flow];
-            let mut numbers = vec![None; Figure::all().count()];
-            numbers[Figure::Run(RunMetric::FinalBatches).index()] = Some(made * [1.0, 10.0][case]);
-            numbers[Figure::Nodes(Metric::SentMessages).index()] = Some(made * 5.0);
-            let recover = Spell { lasted: 10.0 + flow as f64, ended: seed > 0 };
-            Some(Outcome { numbers, spells: Spells { time_to_recover: vec![recover], ..Spells::default() } })
+            let mut numbers = vec![None; ResultMetric::all().count()];
+            numbers[ResultMetric::Run(RunMetric::FinishedGoods).index()] = Some(made * [1.0, 10.0][case]);
+            numbers[ResultMetric::Nodes(Metric::SentMessages).index()] = Some(made * 5.0);
+            let recover = Episode { lasted: 10.0 + flow as f64, ended: seed > 0 };
+            Some(RunSummary {
+                numbers,
+                episodes: Episodes { time_to_recover: vec![recover], ..Episodes::default() },
+            })
         };
-        let outcomes = (0..axes.runs()).map(outcome).collect();
-        Grid::new(axes, outcomes)
+        let summaries = (0..axes.runs()).map(summary).collect();
+        Grid::new(axes, summaries)
     }
 
-    const FINALS: Figure = Figure::Run(RunMetric::FinalBatches);
+    const FINALS: ResultMetric = ResultMetric::Run(RunMetric::FinishedGoods);
 
     #[test]
     fn ranks_by_the_paired_difference() {
@@ -318,11 +326,11 @@ mod tests {
         assert_eq!(by_name("plain/bully").verdict, Verdict::Baseline);
         assert_eq!(by_name("alike/bully").verdict, Verdict::NoDifference);
         let good = by_name("good/bully").compared.as_ref().expect("it is compared");
-        assert_eq!((good.wins, good.ties, good.losses), (20, 0, 0));
+        assert_eq!((good.wins, good.same_time_order, good.losses), (20, 0, 0));
         assert_eq!((good.difference, good.interval), (30.0, Some(Interval { low: 30.0, high: 30.0 })));
         assert!(good.p < good.p_corrected && good.p_corrected < 0.001);
-        assert!((by_name("good/bully").messages_per_final.expect("some") - 5.0).abs() < 1e-9);
-        assert_eq!(by_name("good/bully").planning_steps_per_final, Some(0.0));
+        assert!((by_name("good/bully").messages_per_finished.expect("some") - 5.0).abs() < 1e-9);
+        assert_eq!(by_name("good/bully").planning_steps_per_finished, Some(0.0));
     }
 
     #[test]
@@ -344,7 +352,9 @@ mod tests {
     fn what_did_not_recover_is_counted_as_such() {
         let profile = profile(&grid(20), 0, By::Flow);
         let typical = profile.rows[1].get(RunMetric::TimeToRecover);
-        let Some(Typical::Spells { median_s, ended, censored, .. }) = typical else { panic!("{typical:?}") };
+        let Some(Typical::Episodes { median_s, ended, censored, .. }) = typical else {
+            panic!("{typical:?}")
+        };
         assert_eq!((median_s, ended, censored), (Some(11.0), 19, 1));
         assert_eq!(profile.rows[1].get(RunMetric::Loss), None);
     }
@@ -355,17 +365,17 @@ mod tests {
         let same = against(&then, &then);
         assert_eq!((same.differing, same.changes.len(), same.is_worse()), (0, 0, false));
         let worse: Vec<_> = then
-            .outcomes()
+            .summaries()
             .iter()
             .enumerate()
-            .map(|(run, outcome)| {
-                let mut outcome = outcome.clone();
-                if then.axes.place(run).flow == 1
-                    && let Some(outcome) = &mut outcome
+            .map(|(run, summary)| {
+                let mut summary = summary.clone();
+                if then.axes.cell(run).flow == 1
+                    && let Some(summary) = &mut summary
                 {
-                    outcome.numbers[FINALS.index()] = outcome.number(FINALS).map(|made| made - 5.0);
+                    summary.numbers[FINALS.index()] = summary.number(FINALS).map(|made| made - 5.0);
                 }
-                outcome
+                summary
             })
             .collect();
         let now = Grid::new(then.axes.clone(), worse);

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::describe::{NetworkDescription, NodeDescription};
+use crate::description::{NetworkDescription, NodeDescription};
 
 /// A network that the prototype has under a name. Every quantity is 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Plant {
+pub enum NamedNetwork {
     /// Wood, door, house: a chain.
     ThreeNodes,
     /// A house over doors and two kinds of timber.
@@ -51,7 +51,7 @@ const DOOR_FACTORY: &[Row] = &[
     ("finished_door", 1, &["hinge", "casing", "raw_door"]),
 ];
 
-impl Plant {
+impl NamedNetwork {
     /// Its description.
     #[must_use]
     pub fn description(self) -> NetworkDescription {
@@ -80,14 +80,14 @@ mod tests {
 
     #[test]
     fn each_is_a_network_of_its_size() {
-        for (plant, nodes, warnings) in [
-            (Plant::ThreeNodes, 3, 0),
-            (Plant::SixNodes, 6, 0),
-            (Plant::SevenNodes, 7, 0),
-            (Plant::DoorFactory, 24, 1),
+        for (named, nodes, warnings) in [
+            (NamedNetwork::ThreeNodes, 3, 0),
+            (NamedNetwork::SixNodes, 6, 0),
+            (NamedNetwork::SevenNodes, 7, 0),
+            (NamedNetwork::DoorFactory, 24, 1),
         ] {
-            let (network, odd) = plant.description().build().expect("a network");
-            assert_eq!((network.node_count(), odd.len()), (nodes, warnings), "{plant:?}");
+            let (network, odd) = named.description().build().expect("a network");
+            assert_eq!((network.node_count(), odd.len()), (nodes, warnings), "{named:?}");
         }
     }
 }

@@ -8,51 +8,51 @@ use dmos_core::{ItemId, Network, NoFlow, NodeId, NodeSet};
 ///
 /// ```
 /// use dmos_core::NodeSet;
-/// use dmos_graph::{Makers, Plant};
+/// use dmos_graph::{Feasibility, NamedNetwork};
 ///
-/// let (network, _) = Plant::SevenNodes.description().build().unwrap();
+/// let (network, _) = NamedNetwork::SevenNodes.description().build().unwrap();
 /// let mut alive = NodeSet::all(network.node_count());
 /// alive.remove(network.find_node("wood-2").unwrap());
-/// let makers = Makers::of(&network, &alive);
+/// let producers = Feasibility::of(&network, &alive);
 /// let wood = network.find_item("wood").unwrap();
-/// assert_eq!(makers.of_item(wood).len(), 2);
-/// assert_eq!(makers.finals(&network), Ok(network.final_items().to_vec()));
+/// assert_eq!(producers.of_item(wood).len(), 2);
+/// assert_eq!(producers.finals(&network), Ok(network.final_items().to_vec()));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Makers {
-    /// Where an item's makers begin and end in `nodes`.
+pub struct Feasibility {
+    /// Where an item's producers begin and end in `nodes`.
     ranges: Vec<(u32, u32)>,
     nodes: Vec<NodeId>,
     steps: u64,
     is_anybody_alive: bool,
 }
 
-impl Makers {
-    /// The makers of each item, if only these nodes are alive.
+impl Feasibility {
+    /// The producers of each item, if only these nodes are alive.
     ///
     /// # Panics
     /// If the set is not one of this network's nodes.
     #[must_use]
     pub fn of(network: &Network, alive: &NodeSet) -> Self {
-        let mut makers = Self {
+        let mut producers = Self {
             ranges: vec![(0, 0); network.item_count()],
             nodes: Vec::new(),
             steps: 0,
             is_anybody_alive: !alive.is_empty(),
         };
-        for &item in network.making_order() {
-            let from = makers.nodes.len();
+        for &item in network.topological_order() {
+            let from = producers.nodes.len();
             for &node in network.producers(item) {
                 let requirements = network.requirements(node);
-                makers.steps += 1 + requirements.len() as u64;
-                let is_supplied = || requirements.iter().all(|required| makers.can_make(required.item));
+                producers.steps += 1 + requirements.len() as u64;
+                let is_supplied = || requirements.iter().all(|required| producers.can_make(required.item));
                 if alive.contains(node) && is_supplied() {
-                    makers.nodes.push(node);
+                    producers.nodes.push(node);
                 }
             }
-            makers.ranges[item.index()] = (offset(from), offset(makers.nodes.len()));
+            producers.ranges[item.index()] = (offset(from), offset(producers.nodes.len()));
         }
-        makers
+        producers
     }
 
     /// Those who can make `item`, in ascending order.
@@ -68,7 +68,7 @@ impl Makers {
         !self.of_item(item).is_empty()
     }
 
-    /// Whether `node` can make what it makes. O(log makers).
+    /// Whether `node` can make what it makes. O(log producers).
     #[must_use]
     pub fn contains(&self, network: &Network, node: NodeId) -> bool {
         self.of_item(network.makes(node)).binary_search(&node).is_ok()
@@ -82,8 +82,8 @@ impl Makers {
         let finals: Vec<_> =
             network.final_items().iter().copied().filter(|&item| self.can_make(item)).collect();
         match finals.is_empty() {
-            true if self.is_anybody_alive => Err(NoFlow::Unmakeable(network.final_items()[0])),
-            true => Err(NoFlow::NobodyAlive),
+            true if self.is_anybody_alive => Err(NoFlow::Infeasible(network.final_items()[0])),
+            true => Err(NoFlow::NoNodeAlive),
             false => Ok(finals),
         }
     }

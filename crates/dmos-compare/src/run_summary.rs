@@ -1,0 +1,108 @@
+//! What is kept of a run for comparison: its metrics.
+
+use dmos_core::{Metric, RunRecord, Scenario, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::resilience::{
+    Output, leaderless_time, nodes_degraded, plan_nervousness, time_to_detect, time_to_replan,
+};
+use crate::run_metric::{ResultMetric, RunMetric, total};
+use crate::statistics::survival::Episode;
+
+/// The metrics of one run.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The value of each metric, in the order of [`ResultMetric::all`]; none where the run has nothing to say.
+    pub numbers: Vec<Option<f64>>,
+    /// Those metrics of runs that come as episodes.
+    pub episodes: Episodes,
+}
+
+/// The metrics of runs that come as episodes.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Episodes {
+    /// See [`RunMetric::TimeToDetect`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub time_to_detect: Vec<Episode>,
+    /// See [`RunMetric::TimeToReplan`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub time_to_replan: Vec<Episode>,
+    /// See [`RunMetric::TimeToSurvive`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub time_to_survive: Vec<Episode>,
+    /// See [`RunMetric::TimeToRecover`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub time_to_recover: Vec<Episode>,
+}
+
+impl RunSummary {
+    /// The metrics of a run of `scenario`. `fault_free` is its twin in which nothing fails: the run itself if nothing can.
+    #[must_use]
+    pub fn of(scenario: &Scenario, record: &RunRecord, fault_free: &RunRecord) -> Self {
+        let end = Time::ZERO + scenario.duration;
+        let output = Output::of(scenario, record, fault_free);
+        let number = |metric| match metric {
+            ResultMetric::Run(metric) => number(record, fault_free, output.as_ref(), metric, end),
+            ResultMetric::Nodes(metric) => total(record, metric),
+        };
+        let episodes = Episodes {
+            time_to_detect: time_to_detect(record, end),
+            time_to_replan: time_to_replan(record, end),
+            time_to_survive: output.iter().map(Output::time_to_survive).collect(),
+            time_to_recover: output.as_ref().map(Output::time_to_recover).unwrap_or_default(),
+        };
+        Self { numbers: ResultMetric::all().map(number).collect(), episodes }
+    }
+
+    /// The value of a metric that is a number.
+    #[must_use]
+    pub fn number(&self, metric: ResultMetric) -> Option<f64> {
+        self.numbers.get(metric.index()).copied().flatten()
+    }
+
+    /// The episodes of a metric that comes as such; none for the others.
+    #[must_use]
+    pub fn episodes(&self, metric: RunMetric) -> &[Episode] {
+        match metric {
+            RunMetric::TimeToDetect => &self.episodes.time_to_detect,
+            RunMetric::TimeToReplan => &self.episodes.time_to_replan,
+            RunMetric::TimeToSurvive => &self.episodes.time_to_survive,
+            RunMetric::TimeToRecover => &self.episodes.time_to_recover,
+            _ => &[],
+        }
+    }
+}
+
+fn number(
+    record: &RunRecord,
+    fault_free: &RunRecord,
+    output: Option<&Output>,
+    metric: RunMetric,
+    end: Time,
+) -> Option<f64> {
+    let of_nodes = |metric| total(record, metric).unwrap_or(0.0);
+    let finals = of_nodes(Metric::FinishedGoodsMade);
+    let per_final = |number: f64| (finals > 0.0).then(|| number / finals);
+    let count = |number: u64| Some(number as f64);
+    match metric {
+        RunMetric::FinishedGoods => Some(finals),
+        RunMetric::MessagesPerFinished => per_final(of_nodes(Metric::SentMessages)),
+        RunMetric::PlanningStepsPerFinished => per_final(of_nodes(Metric::PlanningSteps)),
+        RunMetric::PlanningTime => Some(record.plans.iter().map(|plan| plan.took.as_secs_f64()).sum()),
+        RunMetric::LeaderlessTime => Some(leaderless_time(record, end)),
+        RunMetric::LeadershipChanges => count(record.leadership_changes.len() as u64),
+        RunMetric::Loss => output.map(Output::loss),
+        RunMetric::NodesDegraded => count(nodes_degraded(record, fault_free)),
+        RunMetric::PlanNervousness => plan_nervousness(record),
+        RunMetric::BatchesLost => count(record.material.lost),
+        RunMetric::BatchesConsumedTwice => count(record.material.consumed_twice),
+        RunMetric::BatchesStranded => count(record.material.stranded),
+        RunMetric::BatchesInDoubt => count(record.material.in_transit),
+        RunMetric::Violations => count(record.violations.len() as u64),
+        RunMetric::TimeToDetect
+        | RunMetric::TimeToReplan
+        | RunMetric::TimeToSurvive
+        | RunMetric::TimeToRecover => None,
+    }
+}
