@@ -46,7 +46,8 @@ impl Bench {
             item: network.makes(me),
         };
         bench.start();
-        let part = Message::Part(FlowVersion { term: Term(1), number: 1 }, Arc::new(flow.assignment(me)));
+        let part =
+            Message::Assignment(FlowVersion { term: Term(1), number: 1 }, Arc::new(flow.assignment(me)));
         bench.give(Input::Message { from: consumer, message: &part });
         bench
     }
@@ -77,13 +78,13 @@ impl Bench {
     fn turn(&mut self, serial: u32) {
         let (supplier, consumer) = (self.supplier, self.consumer);
         let batch = BatchId { producer: supplier, serial };
-        self.hear(supplier, &Message::Sent { request: None, batch, settled: serial });
+        self.hear(supplier, &Message::Announcement { request: None, batch, settled: serial });
         self.give(Input::Arrived(batch));
-        self.give(Input::Timer(Timer::Stage));
+        self.give(Input::Timer(Timer::ProductionCycle));
         let request = RequestId { incarnation: 0, number: serial };
         self.hear(consumer, &Message::Request { request, item: self.item });
         let made = BatchId { producer: self.node.id(), serial };
-        self.hear(consumer, &Message::Waiting(made));
+        self.hear(consumer, &Message::TransitStarted(made));
         self.hear(consumer, &Message::Delivered(made));
     }
 }
@@ -124,7 +125,7 @@ fn inputs(criterion: &mut Criterion) {
         });
     });
     group.bench_function("manufacture cycle, nothing there", |bencher| {
-        bencher.iter(|| bench.give(Input::Timer(black_box(Timer::Stage))));
+        bencher.iter(|| bench.give(Input::Timer(black_box(Timer::ProductionCycle))));
     });
     let (consumer, item) = (bench.consumer, bench.item);
     group.bench_function("request, nothing there", |bencher| {

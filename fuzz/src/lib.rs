@@ -74,7 +74,14 @@ pub fn messages(mut bytes: &[u8]) {
     let mut effects = Vec::new();
     let start = Input::Start { records: &[], recovering: false, phase, scrapped };
     node.handle(Time::ZERO, start, &mut effects);
-    let timers = [Timer::Stage, Timer::Heartbeat, Timer::Resend, Timer::Offer, Timer::Return, Timer::Tell];
+    let timers = [
+        Timer::ProductionCycle,
+        Timer::Heartbeat,
+        Timer::RetransmitBatches,
+        Timer::RetransmitAssignments,
+        Timer::AnnounceRejoin,
+        Timer::SendNodeConfig,
+    ];
     let mut turn = 0;
     while let Some((&[from, length], rest)) = bytes.split_first_chunk::<2>() {
         let (body, rest) = rest.split_at(rest.len().min(usize::from(length)));
@@ -89,7 +96,7 @@ pub fn messages(mut bytes: &[u8]) {
         for effect in std::mem::take(&mut effects) {
             match effect {
                 Effect::Transport { batch, .. } => node.handle(now, Input::Arrived(batch), &mut effects),
-                Effect::Plan { ticket, .. } => node.handle(now, Input::Planned(ticket), &mut effects),
+                Effect::Plan { plan_id, .. } => node.handle(now, Input::Planned(plan_id), &mut effects),
                 Effect::SetTimer { timer: Timer::Election(timer), .. } => {
                     node.handle(now, Input::Timer(Timer::Election(timer)), &mut effects);
                 }

@@ -8,8 +8,8 @@ use dmos_core::{
     Assignment, BatchId, FlowVersion, ItemId, NodeId, RequestId, Requirement, SerialSet, Share, Supply, Term,
 };
 use dmos_node::codec::{write_message, write_record};
-use dmos_node::log::Promise;
-use dmos_node::{LogRecord, LogState, Message, Order, Standing};
+use dmos_node::log::Commitment;
+use dmos_node::{Command, LogRecord, LogState, Message, NodeConfig};
 
 fn batch(producer: usize, serial: u32) -> BatchId {
     BatchId { producer: NodeId::new(producer), serial }
@@ -25,10 +25,10 @@ fn version(version: u32) -> FlowVersion {
 
 /// Node 1 of the six makes wood of what node 0 starts, for nodes 2 and 3.
 fn logs() -> Vec<(&'static str, Vec<u8>)> {
-    let promised = LogRecord::Promised { batch: batch(1, 0), to: NodeId::new(3), request: request(4) };
+    let promised = LogRecord::Committed { batch: batch(1, 0), to: NodeId::new(3), request: request(4) };
     let incarnation = vec![
-        LogRecord::Obeyed(version(1)),
-        LogRecord::Coming(batch(0, 0)),
+        LogRecord::FlowAccepted(version(1)),
+        LogRecord::TransitStarted(batch(0, 0)),
         LogRecord::Received(batch(0, 0)),
         LogRecord::Consumed(batch(0, 0)),
         LogRecord::Made { first: batch(1, 0), count: 1, inputs: 1 },
@@ -37,24 +37,24 @@ fn logs() -> Vec<(&'static str, Vec<u8>)> {
         LogRecord::Election(Box::new([9, 0, 0, 0, 0, 0, 0, 0])),
         LogRecord::Received(batch(0, 1)),
         LogRecord::Scrapped(batch(0, 1)),
-        LogRecord::Returned,
+        LogRecord::Restarted,
     ];
     let state = LogState {
         made: 40,
         consumed: 40,
         stock: SerialSet::from(vec![(30, 32), (35, 40)]),
-        promised: [(batch(1, 29), Promise { to: NodeId::new(2), request: request(7) })].into(),
+        committed: [(batch(1, 29), Commitment { to: NodeId::new(2), request: request(7) })].into(),
         received: [batch(0, 40), batch(0, 41)].into(),
-        obeyed: version(3),
+        accepted_flow: version(3),
         ..LogState::default()
     };
     let requires = Requirement { item: ItemId::new(0), quantity: 2 };
     let compacted = vec![
         LogRecord::Compacted(Box::new(state)),
-        LogRecord::Ordered(Order::Recipe(Box::new([requires]))),
-        LogRecord::Ordered(Order::Retire),
-        LogRecord::OnItsWay(batch(1, 29)),
-        LogRecord::SentOff(batch(1, 30)),
+        LogRecord::Commanded(Command::Recipe(Box::new([requires]))),
+        LogRecord::Commanded(Command::Retire),
+        LogRecord::InTransit(batch(1, 29)),
+        LogRecord::OwnBatchSent(batch(1, 30)),
     ];
     let bytes = |records: &[LogRecord]| {
         let mut bytes = Vec::new();
@@ -73,31 +73,31 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
     };
     let (part, idle) = (Arc::new(part), Arc::new(Assignment::default()));
     let request = |number| Message::Request { request: request(number), item: ItemId::new(1) };
-    let sent = |serial, settled| Message::Sent { request: None, batch: batch(0, serial), settled };
-    let standing = Standing { orders: 1, requires: None, retired: true };
+    let sent = |serial, settled| Message::Announcement { request: None, batch: batch(0, serial), settled };
+    let standing = NodeConfig { commands: 1, requires: None, retired: true };
     let work = [
-        (5, Message::Part(version(1), part)),
+        (5, Message::Assignment(version(1), part)),
         (0, sent(0, 0)),
         (0, sent(1, 1)),
         (0, sent(0, 0)),
         (2, request(0)),
         (3, request(1)),
         (2, request(0)),
-        (2, Message::Waiting(batch(1, 0))),
+        (2, Message::TransitStarted(batch(1, 0))),
         (2, Message::Delivered(batch(1, 0))),
         (0, Message::Unavailable { request: RequestId { incarnation: 0, number: 1 } }),
         (0, Message::HeartbeatRequest),
         (0, Message::HeartbeatResponse),
-        (5, Message::Part(FlowVersion::default(), idle)),
+        (5, Message::Assignment(FlowVersion::default(), idle)),
     ];
     let office = [
-        (5, Message::Leads(NodeId::new(5), Term(17))),
-        (4, Message::Leads(NodeId::new(1), Term(19))),
+        (5, Message::Leader(NodeId::new(5), Term(17))),
+        (4, Message::Leader(NodeId::new(1), Term(19))),
         (2, Message::Suspicion(NodeId::new(3))),
-        (3, Message::Return),
-        (3, Message::PartAck(version(2))),
-        (3, Message::Standing(Arc::new(standing))),
-        (3, Message::StandingAck(Term(19), 1)),
+        (3, Message::Rejoin),
+        (3, Message::AssignmentAck(version(2))),
+        (3, Message::NodeConfig(Arc::new(standing))),
+        (3, Message::NodeConfigAck(Term(19), 1)),
         (5, Message::Election(Box::new([2, 23, 0, 0, 0, 0, 0, 0, 0]))),
         (0, Message::Election(Box::new([0, 1, 0, 0, 0, 0, 0, 0, 0]))),
     ];

@@ -19,7 +19,7 @@ impl<'a> Flows<'a> {
         Self { network: &scenario.network, is_guaranteed: scenario.flow.guarantees(Guarantee::FindsFlow) }
     }
 
-    pub(crate) fn planned(&self, violations: &mut Violations, planner: NodeId, plan: &PlanReport) {
+    pub(crate) fn on_planned(&self, violations: &mut Violations, planner: NodeId, plan: &PlanReport) {
         match &plan.flow {
             Ok(flow) => self.check(violations, planner, plan, flow),
             Err(NoFlow::BudgetExhausted { budget }) if plan.steps < *budget => {
@@ -46,13 +46,13 @@ impl<'a> Flows<'a> {
 
     fn check(&self, violations: &mut Violations, planner: NodeId, plan: &PlanReport, flow: &Flow) {
         // A supplier without suppliers needs none, unless others may stand in for sources.
-        for fault in flow.violations(&plan.network, &plan.alive, !self.is_guaranteed) {
-            match fault {
+        for violation in flow.violations(&plan.network, &plan.alive, !self.is_guaranteed) {
+            match violation {
                 FlowViolation::Dead(node) => violations.add(Property::PlanUsesLiveNodes, || {
                     let name = self.network.node_name(node);
                     format!("node {planner} plans with `{name}`, which it takes for dead")
                 }),
-                fault => violations.add(Property::FlowMatchesRecipes, || fault.explain(self.network)),
+                violation => violations.add(Property::FlowMatchesRecipes, || violation.explain(self.network)),
             }
         }
     }

@@ -7,13 +7,13 @@ use dmos_core::{FlowVersion, NodeId, Property, Scenario, Term};
 
 use crate::violations::Violations;
 
-/// Who led when, and whom nodes obeyed.
+/// Who led when, and whom nodes accepted.
 pub(crate) struct Leadership {
     /// Whether the strategy guarantees one leader per term.
     is_guaranteed: bool,
     leaders: BTreeMap<Term, NodeId>,
     /// The latest flow of which each node took over a part.
-    obeyed: Vec<FlowVersion>,
+    accepted: Vec<FlowVersion>,
 }
 
 impl Leadership {
@@ -21,31 +21,31 @@ impl Leadership {
         Self {
             is_guaranteed: scenario.leader.guarantees(Guarantee::OneLeaderPerTerm),
             leaders: BTreeMap::new(),
-            obeyed: vec![FlowVersion::default(); scenario.network.node_count()],
+            accepted: vec![FlowVersion::default(); scenario.network.node_count()],
         }
     }
 
-    pub(crate) fn took_office(&mut self, violations: &mut Violations, node: NodeId, term: Term) {
+    pub(crate) fn on_became_leader(&mut self, violations: &mut Violations, node: NodeId, term: Term) {
         if !self.is_guaranteed {
             return;
         }
         let leader = *self.leaders.entry(term).or_insert(node);
         if leader != node {
             violations.add(Property::OneLeaderPerTerm, || {
-                format!("node {node} takes office in term {term}, in which node {leader} led")
+                format!("node {node} takes change in term {term}, in which node {leader} led")
             });
         }
     }
 
-    pub(crate) fn adopted(&mut self, violations: &mut Violations, node: NodeId, version: FlowVersion) {
-        let obeyed = &mut self.obeyed[node.index()];
-        if version < *obeyed {
+    pub(crate) fn on_adopted(&mut self, violations: &mut Violations, node: NodeId, version: FlowVersion) {
+        let accepted = &mut self.accepted[node.index()];
+        if version < *accepted {
             let (before, words) =
-                (*obeyed, |version: FlowVersion| format!("{} of term {}", version.number, version.term));
+                (*accepted, |version: FlowVersion| format!("{} of term {}", version.number, version.term));
             violations.add(Property::NewerFlowWins, || {
                 format!("node {node} takes over flow {}, after flow {}", words(version), words(before))
             });
         }
-        *obeyed = (*obeyed).max(version);
+        *accepted = (*accepted).max(version);
     }
 }

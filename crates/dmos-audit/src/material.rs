@@ -4,19 +4,19 @@
 //! The books are kept from the records that became durable, and take space in proportion to what is held.
 
 mod limits;
-mod promises;
 mod recovery;
 mod scrap;
+mod shipments;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use dmos_core::record::MaterialBalance;
 use dmos_core::{BatchId, ItemId, Network, NodeId, Property, Requirement, Scenario, SerialSet, Time};
-use dmos_node::{LogRecord, Order};
+use dmos_node::{Command, LogRecord};
 
 use crate::NodeAtEnd;
 use crate::violations::Violations;
-use recovery::Lacking;
+use recovery::Shortage;
 
 /// What the books say of one node.
 #[derive(Default)]
@@ -24,15 +24,15 @@ struct Account {
     /// How many batches it made.
     made: u32,
     stock: SerialSet,
-    /// Own batches that left the stock and that nobody has received, with whom they were promised to, and when.
+    /// Own batches that left the stock and that nobody has received, with whom they were committed to, and when.
     in_transit: BTreeMap<u32, (Option<NodeId>, Time)>,
     /// Own batches that somebody used up.
     used: SerialSet,
     /// Batches in the dock.
     received: BTreeSet<BatchId>,
-    /// Batches entered as going into the next making.
-    going_in: Vec<BatchId>,
-    /// What one making takes, if that was changed.
+    /// Batches entered as going into the next run_time.
+    pending_inputs: Vec<BatchId>,
+    /// What one run_time takes, if that was changed.
     requires: Option<Box<[Requirement]>>,
     has_retired: bool,
     /// Batches that a crash destroyed, and that the node has not entered as scrap yet.
@@ -49,7 +49,7 @@ pub(crate) struct Material<'a> {
     network: &'a Network,
     accounts: Vec<Account>,
     audit: MaterialBalance,
-    /// The items that went into a making, one for each batch.
+    /// The items that went into a run_time, one for each batch.
     items: Vec<ItemId>,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Material<'a> {
     }
 
     /// Where a batch is, in words.
-    fn place(&self, batch: BatchId) -> String {
+    fn location(&self, batch: BatchId) -> String {
         let producer = &self.accounts[batch.producer.index()];
         if producer.stock.contains(batch.serial) {
             return "in stock".to_owned();
@@ -90,84 +90,90 @@ impl<'a> Material<'a> {
         }
     }
 
-    fn misplaced(&self, violations: &mut Violations, node: NodeId, batch: BatchId, says: &str) {
+    fn report_misplaced(&self, violations: &mut Violations, node: NodeId, batch: BatchId, says: &str) {
         violations.add(Property::BatchInOnePlace, || {
             let name = self.network.node_name(node);
-            format!("`{name}` says that batch {batch} is {says}, but it was {}", self.place(batch))
+            format!("`{name}` says that batch {batch} is {says}, but it was {}", self.location(batch))
         });
     }
 
     /// A record became durable.
-    pub(crate) fn appended(&mut self, violations: &mut Violations, node: NodeId, record: &LogRecord) {
+    pub(crate) fn on_durable(&mut self, violations: &mut Violations, node: NodeId, record: &LogRecord) {
         // Scrap is entered batch by batch, as much as there was, before the log can be compacted.
         if !matches!(record, LogRecord::Scrapped(_)) {
             self.check_length(violations, node);
         }
         match record {
             LogRecord::Made { first, count, inputs } => {
-                self.made(violations, node, (*first, *count, *inputs))
+                self.on_made(violations, node, (*first, *count, *inputs))
             }
-            LogRecord::Promised { batch, to, .. } => self.sent_off(violations, node, *batch, Some(*to)),
-            LogRecord::SentOff(batch) => self.sent_off(violations, node, *batch, None),
-            LogRecord::Received(batch) => self.received(violations, node, *batch),
+            LogRecord::Committed { batch, to, .. } => self.on_committed(violations, node, *batch, Some(*to)),
+            LogRecord::OwnBatchSent(batch) => self.on_committed(violations, node, *batch, None),
+            LogRecord::Received(batch) => self.on_received(violations, node, *batch),
             LogRecord::Delivered(batch) => {
                 if self.accounts[batch.producer.index()].in_transit.contains_key(&batch.serial) {
-                    self.misplaced(violations, node, *batch, "delivered");
+                    self.report_misplaced(violations, node, *batch, "delivered");
                 }
             }
-            LogRecord::Consumed(batch) => self.account(node).going_in.push(*batch),
-            LogRecord::Scrapped(batch) => self.scrapped(violations, node, *batch),
-            LogRecord::Ordered(Order::Recipe(requires)) => {
+            LogRecord::Consumed(batch) => self.account(node).pending_inputs.push(*batch),
+            LogRecord::Scrapped(batch) => self.on_scrapped(violations, node, *batch),
+            LogRecord::Commanded(Command::Recipe(requires)) => {
                 self.account(node).requires = Some(requires.clone());
             }
-            LogRecord::Ordered(Order::Retire) => self.account(node).has_retired = true,
-            LogRecord::Returned
-            | LogRecord::OnItsWay(_)
-            | LogRecord::Coming(_)
-            | LogRecord::Obeyed(_)
+            LogRecord::Commanded(Command::Retire) => self.account(node).has_retired = true,
+            LogRecord::Restarted
+            | LogRecord::InTransit(_)
+            | LogRecord::TransitStarted(_)
+            | LogRecord::FlowAccepted(_)
             | LogRecord::Election(_)
             | LogRecord::Compacted(_) => {}
         }
     }
 
-    fn sent_off(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId, to: Option<NodeId>) {
+    fn on_committed(
+        &mut self,
+        violations: &mut Violations,
+        node: NodeId,
+        batch: BatchId,
+        to: Option<NodeId>,
+    ) {
         self.check_work(violations, node, "promises a batch");
         let now = violations.now;
         if batch.producer == node && self.account(node).stock.remove(batch.serial) {
             self.account(node).in_transit.insert(batch.serial, (to, now));
         } else {
-            self.misplaced(violations, node, batch, "sent off");
+            self.report_misplaced(violations, node, batch, "sent off");
         }
         if to.is_some() {
-            self.check_promises_to(violations, node, to);
+            self.check_commitments_to(violations, node, to);
         }
     }
 
-    fn received(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
+    fn on_received(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
         let in_transit = &mut self.accounts[batch.producer.index()].in_transit;
         let is_its_own = in_transit.get(&batch.serial).is_some_and(|(to, _)| to.is_none_or(|to| to == node));
         if is_its_own {
             in_transit.remove(&batch.serial);
             self.account(node).received.insert(batch);
         } else {
-            self.misplaced(violations, node, batch, "received");
+            self.report_misplaced(violations, node, batch, "received");
         }
     }
 
-    fn made(
+    fn on_made(
         &mut self,
         violations: &mut Violations,
         node: NodeId,
         (first, count, inputs): (BatchId, u32, u32),
     ) {
         self.check_work(violations, node, "makes a batch");
-        // Both lists are kept for the next making, so that none allocates anything.
-        let mut going_in = std::mem::take(&mut self.account(node).going_in);
+        // Both lists are kept for the next run_time, so that none allocates anything.
+        let mut pending_inputs = std::mem::take(&mut self.account(node).pending_inputs);
         let mut items = std::mem::take(&mut self.items);
-        let cut_off = going_in.len().saturating_sub(inputs as usize);
-        for &batch in &going_in[cut_off..] {
+        let interrupted = pending_inputs.len().saturating_sub(inputs as usize);
+        for &batch in &pending_inputs[interrupted..] {
             items.push(self.network.makes(batch.producer));
-            self.use_up(violations, node, batch);
+            self.consume(violations, node, batch);
         }
         items.sort_unstable();
         let account = &self.accounts[node.index()];
@@ -187,15 +193,15 @@ impl<'a> Material<'a> {
         }
         items.clear();
         self.items = items;
-        going_in.clear();
+        pending_inputs.clear();
         let account = self.account(node);
-        account.going_in = going_in;
+        account.pending_inputs = pending_inputs;
         account.made = first.serial.saturating_add(count);
         account.stock.insert_run(first.serial..account.made);
         self.audit.made += u64::from(count);
     }
 
-    fn use_up(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
+    fn consume(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
         let is_there = self.account(node).received.remove(&batch);
         let is_first = self.account(batch.producer).used.insert(batch.serial);
         self.audit.consumed += u64::from(is_first);
@@ -205,7 +211,7 @@ impl<'a> Material<'a> {
                 format!("`{}` uses batch {batch}, which was used up before", self.network.node_name(node))
             });
         } else if !is_there {
-            self.misplaced(violations, node, batch, "at hand");
+            self.report_misplaced(violations, node, batch, "at hand");
         }
     }
 
@@ -216,26 +222,26 @@ impl<'a> Material<'a> {
         end: Time,
         nodes: &[NodeAtEnd<'_>],
     ) -> MaterialBalance {
-        self.check_promises(violations, end, nodes);
+        self.check_shipments(violations, end, nodes);
         for (node, end) in self.network.nodes().zip(nodes) {
-            let lacking = match &end.holdings {
+            let shortage = match &end.holdings {
                 Some(holdings) => self.compare(violations, Property::BatchInOnePlace, node, holdings),
-                None => Lacking::default(),
+                None => Shortage::default(),
             };
-            let (destroys_stock, destroys_dock) = self.crash_destroys(node);
+            let (destroys_outbound, destroys_inbound) = self.scrapped_by_crash(node);
             let account = &self.accounts[node.index()];
             let (stock, dock) = (account.stock.len(), account.received.len() as u64);
             let in_transit = account.in_transit.len() as u64;
             let is_gone = |flag: bool| end.holdings.is_none() && flag;
-            self.audit.lost += lacking.total();
-            self.audit.in_transit += in_transit - lacking.in_transit;
-            let (in_stock, gone) = if is_gone(destroys_stock) { (0, stock) } else { (stock, 0) };
-            self.audit.in_stock += in_stock - lacking.stock;
+            self.audit.lost += shortage.total();
+            self.audit.in_transit += in_transit - shortage.in_transit;
+            let (in_stock, gone) = if is_gone(destroys_outbound) { (0, stock) } else { (stock, 0) };
+            self.audit.in_stock += in_stock - shortage.stock;
             self.audit.scrapped += gone;
-            let (in_dock, gone) = if is_gone(destroys_dock) { (0, dock) } else { (dock, 0) };
-            self.audit.received += in_dock - lacking.received;
+            let (in_inbound, gone) = if is_gone(destroys_inbound) { (0, dock) } else { (dock, 0) };
+            self.audit.received += in_inbound - shortage.received;
             if end.holdings.is_none() {
-                self.audit.stranded += in_stock + in_transit + in_dock;
+                self.audit.stranded += in_stock + in_transit + in_inbound;
             }
             self.audit.scrapped += gone;
         }
@@ -269,9 +275,9 @@ mod tests {
         (producer, LogRecord::Made { first: batch(producer), count: 1, inputs })
     }
 
-    fn promised(to: usize) -> (usize, LogRecord) {
+    fn committed(to: usize) -> (usize, LogRecord) {
         let request = RequestId::default();
-        (0, LogRecord::Promised { batch: batch(0), to: NodeId::new(to), request })
+        (0, LogRecord::Committed { batch: batch(0), to: NodeId::new(to), request })
     }
 
     fn received() -> (usize, LogRecord) {
@@ -289,7 +295,7 @@ mod tests {
         let (scenario, metrics) = (scenario(), NodeMetrics::default());
         let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
         for (node, record) in records {
-            material.appended(&mut violations, NodeId::new(*node), record);
+            material.on_durable(&mut violations, NodeId::new(*node), record);
         }
         let end = |node| NodeAtEnd { holdings: holdings(node), metrics: &metrics };
         (material.finish(&mut violations, Time::ZERO, &[end(0), end(1)]), violations.into_vec())
@@ -307,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_clean_life_of_a_batch() {
-        let records = [made(0, 0), promised(1), received(), consumed(), made(1, 1)];
+        let records = [made(0, 0), committed(1), received(), consumed(), made(1, 1)];
         let (audit, violations) = audit(&records, |_| None);
         assert_eq!(violations, []);
         assert_eq!((audit.made, audit.consumed, audit.in_stock), (2, 1, 1));
@@ -318,16 +324,16 @@ mod tests {
     fn finds_what_is_lost() {
         let (audit, violations) = audit(&[made(0, 0)], nothing);
         assert_eq!((audit.lost, audit.in_stock, violations.len()), (1, 0, 1));
-        let in_transit = [made(0, 0), promised(1)];
+        let in_transit = [made(0, 0), committed(1)];
         assert_eq!(self::audit(&in_transit, nothing).0.lost, 1, "nobody announces it again");
-        let received = [made(0, 0), promised(1), received()];
+        let received = [made(0, 0), committed(1), received()];
         assert_eq!(self::audit(&received, nothing).0.lost, 1);
     }
 
     #[test]
     fn finds_what_is_used_twice_or_for_nothing() {
         let again = LogRecord::Made { first: BatchId { serial: 1, ..batch(1) }, count: 1, inputs: 1 };
-        let twice = [made(0, 0), promised(1), received(), consumed(), made(1, 1), consumed(), (1, again)];
+        let twice = [made(0, 0), committed(1), received(), consumed(), made(1, 1), consumed(), (1, again)];
         finds(&twice, Property::BatchConsumedOnce);
         finds(&[made(1, 0)], Property::MadeByRecipe);
         finds(&[made(0, 0), consumed(), made(1, 1)], Property::BatchInOnePlace);
@@ -335,14 +341,14 @@ mod tests {
 
     #[test]
     fn a_making_that_was_cut_off_uses_nothing() {
-        let records = [made(0, 0), promised(1), received(), consumed(), consumed(), made(1, 1)];
+        let records = [made(0, 0), committed(1), received(), consumed(), consumed(), made(1, 1)];
         assert_eq!(audit(&records, |_| None).1, []);
     }
 
     #[test]
     fn finds_what_is_in_the_wrong_place() {
-        finds(&[made(0, 0), promised(0), received()], Property::BatchInOnePlace);
-        finds(&[made(0, 0), promised(1), (0, LogRecord::Delivered(batch(0)))], Property::BatchInOnePlace);
+        finds(&[made(0, 0), committed(0), received()], Property::BatchInOnePlace);
+        finds(&[made(0, 0), committed(1), (0, LogRecord::Delivered(batch(0)))], Property::BatchInOnePlace);
         finds(&[made(0, 0), received()], Property::BatchInOnePlace);
         let both = |node: usize| {
             let received = if node == 1 { vec![batch(0)] } else { vec![] };
@@ -356,9 +362,9 @@ mod tests {
     fn after_a_crash(records: &[LogRecord]) -> (MaterialBalance, Vec<Property>) {
         let scenario = scenario();
         let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
-        material.appended(&mut violations, NodeId::new(0), &made(0, 0).1);
-        material.started(NodeId::new(0), true);
-        records.iter().for_each(|record| material.appended(&mut violations, NodeId::new(0), record));
+        material.on_durable(&mut violations, NodeId::new(0), &made(0, 0).1);
+        material.on_started(NodeId::new(0), true);
+        records.iter().for_each(|record| material.on_durable(&mut violations, NodeId::new(0), record));
         let properties = violations.into_vec().iter().map(|violation| violation.property).collect();
         (material.audit, properties)
     }
@@ -374,7 +380,7 @@ mod tests {
             [Property::ScrapRecorded],
             "it is not found"
         );
-        assert_eq!(after_a_crash(&[promised(1).1]).1, [Property::ScrapRecorded], "it is promised");
+        assert_eq!(after_a_crash(&[committed(1).1]).1, [Property::ScrapRecorded], "it is committed");
         assert_eq!(
             audit_of(&[made(0, 0), (0, scrap)]),
             [Property::ScrapRecorded],
@@ -388,21 +394,21 @@ mod tests {
 
     #[test]
     fn retired_nodes_make_and_promise_nothing() {
-        let retire = (0, LogRecord::Ordered(Order::Retire));
+        let retire = (0, LogRecord::Commanded(Command::Retire));
         finds(&[retire.clone(), made(0, 0)], Property::RetiredNodeIdle);
-        finds(&[made(0, 0), retire, promised(1)], Property::RetiredNodeIdle);
+        finds(&[made(0, 0), retire, committed(1)], Property::RetiredNodeIdle);
     }
 
     #[test]
     fn limits_are_kept() {
         let next = LogRecord::Made { first: BatchId { serial: 1, ..batch(0) }, count: 1, inputs: 0 };
-        let second = LogRecord::Promised {
+        let second = LogRecord::Committed {
             batch: BatchId { serial: 1, ..batch(0) },
             to: NodeId::new(1),
             request: RequestId::default(),
         };
-        finds(&[made(0, 0), promised(1), (0, next), (0, second)], Property::WithinLimits);
-        let much = vec![(0, LogRecord::Returned); 4_000];
+        finds(&[made(0, 0), committed(1), (0, next), (0, second)], Property::WithinLimits);
+        let much = vec![(0, LogRecord::Restarted); 4_000];
         assert!(audit_of(&much).contains(&Property::WithinLimits), "the log is never compacted");
     }
 
@@ -412,13 +418,13 @@ mod tests {
             let scenario = scenario();
             let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
             let log = [made(0, 0).1];
-            material.appended(&mut violations, NodeId::new(0), &log[0]);
-            material.compacted(&mut violations, NodeId::new(0), &log, &state);
+            material.on_durable(&mut violations, NodeId::new(0), &log[0]);
+            material.on_compacted(&mut violations, NodeId::new(0), &log, &state);
             violations.into_vec().iter().map(|violation| violation.property).collect::<Vec<_>>()
         };
         let kept = LogState { made: 1, stock: SerialSet::from(vec![(0, 1)]), ..LogState::default() };
         assert_eq!(compacted(kept.clone()), []);
-        assert_eq!(compacted(LogState { returns: 1, ..kept.clone() }), [Property::LogRecovers]);
+        assert_eq!(compacted(LogState { restarts: 1, ..kept.clone() }), [Property::LogRecovers]);
         assert!(compacted(LogState { stock: SerialSet::default(), ..kept }).contains(&Property::LogRecovers));
     }
 }

@@ -7,7 +7,7 @@ use dmos_core::settings::{Receiving, Requests};
 use dmos_core::strategy::Guarantee;
 use dmos_core::{Distribution, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Term, Time};
 use dmos_graph::Feasibility;
-use dmos_node::{LogRecord, Order};
+use dmos_node::{Command, LogRecord};
 
 use crate::violations::Violations;
 
@@ -20,8 +20,8 @@ pub(crate) struct Progress<'a> {
     /// For each final item, when a batch was last made, and the longest time without one since the last fault
     /// was healed.
     finals: Vec<(Option<Time>, Span)>,
-    /// Who took office last.
-    last_office: Option<(Time, NodeId, Term)>,
+    /// Who took change last.
+    last_leadership_change: Option<(Time, NodeId, Term)>,
 }
 
 impl<'a> Progress<'a> {
@@ -33,39 +33,41 @@ impl<'a> Progress<'a> {
             retired: NodeSet::none(nodes),
             recipes: BTreeMap::new(),
             finals: vec![(None, Span::ZERO); scenario.network.final_items().len()],
-            last_office: None,
+            last_leadership_change: None,
         }
     }
 
-    pub(crate) fn started(&mut self, node: NodeId) {
+    pub(crate) fn on_started(&mut self, node: NodeId) {
         self.up.insert(node);
     }
 
-    pub(crate) fn crashed(&mut self, node: NodeId) {
+    pub(crate) fn on_crashed(&mut self, node: NodeId) {
         self.up.remove(node);
     }
 
-    pub(crate) fn took_office(&mut self, at: Time, node: NodeId, term: Term) {
-        self.last_office = Some((at, node, term));
+    pub(crate) fn on_became_leader(&mut self, at: Time, node: NodeId, term: Term) {
+        self.last_leadership_change = Some((at, node, term));
     }
 
-    pub(crate) fn appended(&mut self, at: Time, node: NodeId, record: &LogRecord) {
+    pub(crate) fn on_durable(&mut self, at: Time, node: NodeId, record: &LogRecord) {
         match record {
             LogRecord::Made { .. } => {
                 let network = &self.scenario.network;
                 let makes = network.makes(node);
                 if let Some(index) = network.final_items().iter().position(|item| *item == makes) {
-                    self.made(at, index);
+                    self.on_made(at, index);
                 }
             }
-            LogRecord::Ordered(Order::Retire) => drop(self.retired.insert(node)),
-            LogRecord::Ordered(Order::Recipe(requires)) => drop(self.recipes.insert(node, requires.clone())),
+            LogRecord::Commanded(Command::Retire) => drop(self.retired.insert(node)),
+            LogRecord::Commanded(Command::Recipe(requires)) => {
+                drop(self.recipes.insert(node, requires.clone()))
+            }
             _ => {}
         }
     }
 
     /// A batch of a final item is made, or the run ends.
-    fn made(&mut self, at: Time, index: usize) {
+    fn on_made(&mut self, at: Time, index: usize) {
         let (last, longest) = &mut self.finals[index];
         if let Some(healed) = self.scenario.faults.heal_at.filter(|healed| *healed <= at) {
             let since = last.map_or(healed, |last| last.max(healed));
@@ -86,12 +88,12 @@ impl<'a> Progress<'a> {
             let (needed, there) = (bound.as_secs_f64(), end.since(healed).as_secs_f64());
             return Err(format!("it takes {needed:.0} s after `heal_at`, and there are {there:.0} s"));
         }
-        self.leader_is_promised()?;
+        self.leader_is_guaranteed()?;
         self.check_leadership(violations, healed, bound);
         let can = self.can_resume()?;
         let mut is_there = true;
         for index in (0..can.len()).filter(|&index| can[index]) {
-            self.made(end, index);
+            self.on_made(end, index);
             let longest = self.finals[index].1;
             if longest > bound {
                 is_there = false;
@@ -110,12 +112,13 @@ impl<'a> Progress<'a> {
     }
 
     fn check_leadership(&self, violations: &mut Violations, healed: Time, bound: Span) {
-        if let Some((at, node, term)) = self.last_office.filter(|office| office.0 > healed + bound) {
+        if let Some((at, node, term)) = self.last_leadership_change.filter(|change| change.0 > healed + bound)
+        {
             violations.add(Property::LeadershipSettles, || {
                 let (name, since) = (self.scenario.network.node_name(node), at.since(healed).as_secs_f64());
                 let bound = bound.as_secs_f64();
                 format!(
-                    "`{name}` takes office in term {term}, {since:.0} s after the last fault was healed; {bound:.0} s \
+                    "`{name}` takes change in term {term}, {since:.0} s after the last fault was healed; {bound:.0} s \
                      is the bound"
                 )
             });
@@ -123,7 +126,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Whether there is to be a leader, with those that are up.
-    fn leader_is_promised(&self) -> Result<(), &'static str> {
+    fn leader_is_guaranteed(&self) -> Result<(), &'static str> {
         let scenario = self.scenario;
         let up = scenario.candidates.iter().filter(|&&node| self.up.contains(node)).count();
         let has_majority = up > scenario.candidates.len() / 2;
@@ -173,10 +176,10 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
     let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
     let settle = (protocol.suspect_after + rounds) * 3 + retry * 4 + message * 20;
-    let making = protocol.cycle * u64::from(scenario.network.cycles_max());
-    let period = making * 2 + transit + message * 4;
+    let run_time = protocol.cycle * u64::from(scenario.network.cycles_max());
+    let period = run_time * 2 + transit + message * 4;
     let limit = u64::from(protocol.stock_limit?.get());
-    Some(settle + period * makings(scenario, limit))
+    Some(settle + period * runs_to_fill(scenario, limit))
 }
 
 /// The longest that a distribution draws; of those without an end five times their mean, unless they go far beyond it.
@@ -191,8 +194,8 @@ fn longest(distribution: &Distribution) -> Option<Span> {
     }
 }
 
-/// How many makings it takes at most, one after the other, to fill every stock and make one final batch.
-fn makings(scenario: &Scenario, limit: u64) -> u64 {
+/// How many runs it takes at most, one after the other, to fill every stock and make one final batch.
+fn runs_to_fill(scenario: &Scenario, limit: u64) -> u64 {
     let network = &*scenario.network;
     let mut needed = vec![0_u64; network.item_count()];
     let mut total = 0_u64;
@@ -202,30 +205,30 @@ fn makings(scenario: &Scenario, limit: u64) -> u64 {
         let batches = needed[item.index()] + if is_final { 1 } else { limit };
         let producers = network.producers(item);
         let yields = producers.iter().map(|&node| u64::from(network.yield_per_run(node))).min().unwrap_or(1);
-        let makings = batches.div_ceil(yields);
-        total = total.saturating_add(makings);
-        for (required, quantity) in dearest(network, &changed, producers) {
-            let more = makings.saturating_mul(quantity);
+        let runs = batches.div_ceil(yields);
+        total = total.saturating_add(runs);
+        for (required, quantity) in largest_requirements(network, &changed, producers) {
+            let more = runs.saturating_mul(quantity);
             needed[required] = needed[required].saturating_add(more);
         }
     }
     total
 }
 
-/// What one making of any of the producers takes at most, by item.
-fn dearest(
+/// What one run_time of any of the producers takes at most, by item.
+fn largest_requirements(
     network: &Network,
     changed: &[(NodeId, &[Requirement])],
     producers: &[NodeId],
 ) -> BTreeMap<usize, u64> {
-    let mut dearest = BTreeMap::new();
+    let mut largest_requirements = BTreeMap::new();
     let later = changed.iter().filter(|(node, _)| producers.contains(node)).map(|(_, requires)| *requires);
     let recipes = producers.iter().map(|&node| network.requirements(node)).chain(later);
     for required in recipes.flatten() {
-        let most = dearest.entry(required.item.index()).or_insert(0);
+        let most = largest_requirements.entry(required.item.index()).or_insert(0);
         *most = u64::from(required.quantity).max(*most);
     }
-    dearest
+    largest_requirements
 }
 
 fn changed_recipes(scenario: &Scenario) -> Vec<(NodeId, &[Requirement])> {

@@ -15,9 +15,9 @@ pub(crate) struct Violations {
 
 impl Violations {
     /// A property does not hold.
-    pub(crate) fn add(&mut self, property: Property, words: impl FnOnce() -> String) {
+    pub(crate) fn add(&mut self, property: Property, describe: impl FnOnce() -> String) {
         if self.found.iter().filter(|violation| violation.property == property).count() < SHOWN {
-            self.found.push(Violation { property, at: self.now, words: words() });
+            self.found.push(Violation { property, at: self.now, description: describe() });
         }
     }
 

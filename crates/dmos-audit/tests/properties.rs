@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dmos_audit::observation::{Crashed, FoundLog};
-use dmos_audit::{Auditor, NodeAtEnd, Observation, resume_bound};
+use dmos_audit::{InvariantChecker, NodeAtEnd, Observation, resume_bound};
 use dmos_core::{
     BatchId, Flow, FlowVersion, ItemId, NodeId, NodeMetrics, NodeSet, Property, Registry, Scenario,
     SerialSet, Span, SupplyEdge, Term, Time,
@@ -26,7 +26,7 @@ faults: {heal_at: 10s}";
 type Event<'a> = (u64, usize, Observation<'a>);
 
 fn audit(scenario: &Scenario, events: &[Event<'_>]) -> Vec<Property> {
-    let mut auditor = Auditor::new(scenario);
+    let mut auditor = InvariantChecker::new(scenario);
     for (second, node, observation) in events {
         auditor.observe(at(*second), NodeId::new(*node), observation);
     }
@@ -70,7 +70,7 @@ fn plan(scenario: &Scenario, alive: &[usize], edges: Option<&[(usize, usize, usi
 #[test]
 fn two_leaders_of_one_term_are_found() {
     let scenario = scenario();
-    let (first, second) = (Report::TookOffice(Term(3)), Report::TookOffice(Term(4)));
+    let (first, second) = (Report::BecameLeader(Term(3)), Report::BecameLeader(Term(4)));
     let fine = [report(1, 2, &first), report(2, 2, &first), report(3, 1, &second)];
     assert_eq!(audit(&scenario, &fine), []);
     let two = [report(1, 2, &first), report(2, 1, &first)];

@@ -497,7 +497,7 @@ fn a_search_without_a_finding_says_where_it_came_to() {
     let (one, two) = (search("1"), search("2"));
     assert_eq!(one, two, "the number of jobs does not matter");
     assert_eq!((&one["runs"], &one["failure"]), (&Value::from(60), &Value::Null));
-    assert!(one["reached"].as_array().expect("a list").len() > 5);
+    assert!(one["coverage"].as_array().expect("a list").len() > 5);
     let given = json(&["fuzz", DOORS, "--runs", "5", "--format", "json"]);
     assert_eq!(given["runs"], 5);
     let fault_free = json(&["fuzz", "--runs", "20", "--set", "faults={}", "--format", "json"]);

@@ -37,7 +37,8 @@ pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
 pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Episode> {
     let active = || record.plans.iter().filter(|plan| plan.active);
     let of = |strike: &dmos_core::record::Removal| {
-        let begun_later = active().find(|plan| plan.at.since(strike.at) >= plan.took && plan.at >= strike.at);
+        let begun_later =
+            active().find(|plan| plan.at.since(strike.at) >= plan.duration && plan.at >= strike.at);
         episode(strike.at, begun_later.map(|plan| plan.at), end)
     };
     record.removals.iter().map(of).collect()

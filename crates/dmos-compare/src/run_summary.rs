@@ -89,7 +89,7 @@ fn number(
         RunMetric::FinishedGoods => Some(finals),
         RunMetric::MessagesPerFinished => per_final(of_nodes(Metric::SentMessages)),
         RunMetric::PlanningStepsPerFinished => per_final(of_nodes(Metric::PlanningSteps)),
-        RunMetric::PlanningTime => Some(record.plans.iter().map(|plan| plan.took.as_secs_f64()).sum()),
+        RunMetric::PlanningTime => Some(record.plans.iter().map(|plan| plan.duration.as_secs_f64()).sum()),
         RunMetric::LeaderlessTime => Some(leaderless_time(record, end)),
         RunMetric::LeadershipChanges => count(record.leadership_changes.len() as u64),
         RunMetric::Loss => output.map(Output::loss),

@@ -35,7 +35,7 @@ pub struct RunRecord {
     /// What should never have happened, in the order of time: the first few of each property.
     pub violations: Vec<Violation>,
     /// The states that were come to, and how often.
-    pub reached: Vec<(Property, u64)>,
+    pub coverage: Vec<(Property, u64)>,
     /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
     pub liveness_not_checked: Option<String>,
     /// How many events the driver handled.
@@ -78,7 +78,7 @@ pub struct PlanRecord {
     /// Who planned.
     pub by: NodeId,
     /// How long it took.
-    pub took: Span,
+    pub duration: Span,
     /// The elementary steps it took.
     pub steps: u64,
     /// The number of supply edges chosen; none if there was no flow to be found.
@@ -159,7 +159,7 @@ pub struct Violation {
     /// When that was seen.
     pub at: Time,
     /// What was seen, in words.
-    pub words: String,
+    pub description: String,
 }
 
 /// Where all batches were at the end.

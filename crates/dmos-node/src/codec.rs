@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
-use crate::standing::Order;
+use crate::node_config::Command;
 
 /// Bytes before a record: its length and its checksum.
 const HEADER: usize = 8;
@@ -37,7 +37,7 @@ pub enum CodecError {
     },
     /// The bytes are no message, or there is more than one message in them.
     #[error("the bytes are no message of this version")]
-    NoMessage,
+    InvalidMessage,
     /// The message speaks of nodes or items that the network does not have.
     #[error("the message is of another network")]
     ForeignMessage,
@@ -82,7 +82,7 @@ pub fn read_log(bytes: &[u8]) -> Result<(Vec<LogRecord>, LogEnd), CodecError> {
             return Ok((records, LogEnd::Torn(at)));
         };
         let is_last = at + HEADER + length == bytes.len();
-        match whole(body, checksum) {
+        match decode_body(body, checksum) {
             Some(record) => records.push(record),
             None if is_last => return Ok((records, LogEnd::Torn(at))),
             None => return Err(CodecError::BrokenLog { at }),
@@ -98,7 +98,7 @@ fn header(bytes: &[u8]) -> Option<(usize, u32)> {
     Some((u32::from_le_bytes(*length) as usize, u32::from_le_bytes(*checksum)))
 }
 
-fn whole(body: &[u8], checksum: u32) -> Option<LogRecord> {
+fn decode_body(body: &[u8], checksum: u32) -> Option<LogRecord> {
     if body.len() > RECORD_MAX || crc32fast::hash(body) != checksum {
         return None;
     }
@@ -117,12 +117,12 @@ pub fn write_message(message: &Message) -> Vec<u8> {
 /// The message in these bytes, between nodes of `network`.
 ///
 /// # Errors
-/// [`CodecError::NoMessage`] if they are none, [`CodecError::ForeignMessage`] if it is of another network.
+/// [`CodecError::InvalidMessage`] if they are none, [`CodecError::ForeignMessage`] if it is of another network.
 pub fn read_message(bytes: &[u8], network: &Network) -> Result<Message, CodecError> {
     match postcard::take_from_bytes(bytes) {
-        Ok((message, [])) if Fit(network).message(&message) => Ok(message),
+        Ok((message, [])) if NetworkCheck(network).message(&message) => Ok(message),
         Ok((_, [])) => Err(CodecError::ForeignMessage),
-        _ => Err(CodecError::NoMessage),
+        _ => Err(CodecError::InvalidMessage),
     }
 }
 
@@ -131,7 +131,7 @@ pub fn read_message(bytes: &[u8], network: &Network) -> Result<Message, CodecErr
 /// # Errors
 /// [`CodecError::ForeignLog`] if it is not.
 pub fn check_log(records: &[LogRecord], network: &Network, me: NodeId) -> Result<(), CodecError> {
-    let fit = Fit(network);
+    let fit = NetworkCheck(network);
     for (index, record) in records.iter().enumerate() {
         if !fit.record(record, me) {
             return Err(CodecError::ForeignLog { number: index + 1 });
@@ -141,9 +141,9 @@ pub fn check_log(records: &[LogRecord], network: &Network, me: NodeId) -> Result
 }
 
 /// Whether things fit a network.
-struct Fit<'a>(&'a Network);
+struct NetworkCheck<'a>(&'a Network);
 
-impl Fit<'_> {
+impl NetworkCheck<'_> {
     fn node(&self, node: NodeId) -> bool {
         node.index() < self.0.node_count()
     }
@@ -167,23 +167,24 @@ impl Fit<'_> {
     fn message(&self, message: &Message) -> bool {
         match message {
             Message::Request { item, .. } => item.index() < self.0.item_count(),
-            Message::Sent { batch, .. } | Message::Waiting(batch) | Message::Delivered(batch) => {
-                self.batch(*batch)
-            }
+            Message::Announcement { batch, .. }
+            | Message::TransitStarted(batch)
+            | Message::Delivered(batch) => self.batch(*batch),
             Message::Suspicion(node) => self.node(*node),
-            Message::Part(version, part) => {
-                let items = part.suppliers.iter().all(|supply| supply.item.index() < self.0.item_count());
-                self.version(*version) && items && part.neighbours().all(|node| self.node(node))
+            Message::Assignment(version, assignment) => {
+                let items =
+                    assignment.suppliers.iter().all(|supply| supply.item.index() < self.0.item_count());
+                self.version(*version) && items && assignment.neighbours().all(|node| self.node(node))
             }
-            Message::PartAck(version) => self.version(*version),
-            Message::Leads(leader, term) => self.node(*leader) && self.term(*term),
-            Message::StandingAck(term, _) => self.term(*term),
+            Message::AssignmentAck(version) => self.version(*version),
+            Message::Leader(leader, term) => self.node(*leader) && self.term(*term),
+            Message::NodeConfigAck(term, _) => self.term(*term),
             // Whether a recipe fits is for the leader to see, who knows the others.
-            Message::Standing(_)
+            Message::NodeConfig(_)
             | Message::Unavailable { .. }
             | Message::HeartbeatRequest
             | Message::HeartbeatResponse
-            | Message::Return
+            | Message::Rejoin
             | Message::Election(_) => true,
         }
     }
@@ -193,19 +194,19 @@ impl Fit<'_> {
             LogRecord::Made { first, count, .. } => {
                 first.producer == me && first.serial.checked_add(*count).is_some_and(|end| end < u32::MAX)
             }
-            LogRecord::Promised { batch, to, .. } => {
+            LogRecord::Committed { batch, to, .. } => {
                 batch.producer == me && self.batch(*batch) && self.node(*to)
             }
-            LogRecord::OnItsWay(batch) | LogRecord::Delivered(batch) | LogRecord::SentOff(batch) => {
+            LogRecord::InTransit(batch) | LogRecord::Delivered(batch) | LogRecord::OwnBatchSent(batch) => {
                 batch.producer == me && self.batch(*batch)
             }
-            LogRecord::Coming(batch)
+            LogRecord::TransitStarted(batch)
             | LogRecord::Received(batch)
             | LogRecord::Consumed(batch)
             | LogRecord::Scrapped(batch) => self.batch(*batch),
-            LogRecord::Obeyed(version) => self.version(*version),
-            LogRecord::Ordered(Order::Recipe(requires)) => self.recipe(me, requires),
-            LogRecord::Ordered(Order::Retire) | LogRecord::Returned | LogRecord::Election(_) => true,
+            LogRecord::FlowAccepted(version) => self.version(*version),
+            LogRecord::Commanded(Command::Recipe(requires)) => self.recipe(me, requires),
+            LogRecord::Commanded(Command::Retire) | LogRecord::Restarted | LogRecord::Election(_) => true,
             LogRecord::Compacted(state) => self.state(state, me),
         }
     }
@@ -213,18 +214,18 @@ impl Fit<'_> {
     fn state(&self, state: &LogState, me: NodeId) -> bool {
         let own = |batch: &BatchId| batch.producer == me && self.batch(*batch);
         state.made < u32::MAX
-            && state.returns < u32::MAX
+            && state.restarts < u32::MAX
             && state.consumed < NUMBER_MAX
             && state.inbound_entries < NUMBER_MAX
             && state.outbound_entries < NUMBER_MAX
-            && state.standing.orders < u32::MAX
+            && state.node_config.commands < u32::MAX
             && state.stock.runs().last().is_none_or(|run| run.1 <= state.made)
-            && state.promised.iter().all(|(batch, promise)| own(batch) && self.node(promise.to))
-            && state.on_their_way.iter().all(own)
+            && state.committed.iter().all(|(batch, commitment)| own(batch) && self.node(commitment.to))
+            && state.in_transit.iter().all(own)
             && state.received.iter().all(|batch| self.batch(*batch))
             && state.seen.producers().all(|producer| self.node(producer))
-            && state.standing.requires.as_ref().is_none_or(|requires| self.recipe(me, requires))
-            && self.version(state.obeyed)
+            && state.node_config.requires.as_ref().is_none_or(|requires| self.recipe(me, requires))
+            && self.version(state.accepted_flow)
     }
 }
 
@@ -237,19 +238,19 @@ mod tests {
 
     use super::*;
     use crate::log::LogState;
-    use crate::standing::Order;
+    use crate::node_config::Command;
 
     fn records() -> Vec<LogRecord> {
         let batch = BatchId { producer: NodeId::new(3), serial: 70_000 };
         let requires = Requirement { item: ItemId::new(2), quantity: 4 };
         vec![
             LogRecord::Made { first: batch, count: 2, inputs: 7 },
-            LogRecord::Promised {
+            LogRecord::Committed {
                 batch,
                 to: NodeId::new(9),
                 request: RequestId { incarnation: 1, number: 300 },
             },
-            LogRecord::Ordered(Order::Recipe(Box::new([requires]))),
+            LogRecord::Commanded(Command::Recipe(Box::new([requires]))),
             LogRecord::Election(Box::new([1, 2, 3])),
             LogRecord::Compacted(Box::new(LogState { made: 5, ..LogState::default() })),
         ]
@@ -295,17 +296,17 @@ mod tests {
     fn messages_are_read_as_they_were_written() {
         let network = network();
         let supply = Supply { item: ItemId::new(1), producer: NodeId::new(2), share: Share::WHOLE };
-        let part = Assignment { suppliers: Box::new([supply]), consumers: Box::new([]) };
+        let assignment = Assignment { suppliers: Box::new([supply]), consumers: Box::new([]) };
         let messages = [
             Message::HeartbeatRequest,
-            Message::Part(FlowVersion { term: Term(3), number: 1 }, Arc::new(part)),
+            Message::Assignment(FlowVersion { term: Term(3), number: 1 }, Arc::new(assignment)),
             Message::Election(Box::new([7; 9])),
         ];
         for message in messages {
             let bytes = write_message(&message);
             assert_eq!(read_message(&bytes, &network), Ok(message));
-            assert_eq!(read_message(&bytes[..bytes.len() - 1], &network), Err(CodecError::NoMessage));
-            assert_eq!(read_message(&[&bytes[..], &[0]].concat(), &network), Err(CodecError::NoMessage));
+            assert_eq!(read_message(&bytes[..bytes.len() - 1], &network), Err(CodecError::InvalidMessage));
+            assert_eq!(read_message(&[&bytes[..], &[0]].concat(), &network), Err(CodecError::InvalidMessage));
         }
     }
 
@@ -314,8 +315,8 @@ mod tests {
         let network = network();
         let foreign = [
             Message::Suspicion(NodeId::new(3)),
-            Message::Waiting(BatchId { producer: NodeId::new(0), serial: u32::MAX }),
-            Message::Leads(NodeId::new(0), Term(u64::MAX)),
+            Message::TransitStarted(BatchId { producer: NodeId::new(0), serial: u32::MAX }),
+            Message::Leader(NodeId::new(0), Term(u64::MAX)),
         ];
         for message in foreign {
             let read = read_message(&write_message(&message), &network);

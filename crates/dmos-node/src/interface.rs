@@ -6,7 +6,7 @@ use dmos_core::{BatchId, Flow, FlowVersion, Network, NoFlow, NodeId, NodeSet, Sp
 
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
-use crate::standing::Order;
+use crate::node_config::Command;
 
 /// What reaches a node.
 #[derive(Clone, Copy, Debug)]
@@ -32,14 +32,14 @@ pub enum Input<'a> {
     },
     /// A timer that it set has run out.
     Timer(Timer),
-    /// A batch whose transport it asked for is at the dock.
+    /// A batch whose transport it asked for is at the inbound.
     Arrived(BatchId),
-    /// The time that a plan takes is over: the plan of this ticket.
+    /// The time that a plan takes is over: the plan of this plan_id.
     Planned(FlowVersion),
     /// Something new on the board.
     Notice(&'a Notice),
     /// The op_generator orders something.
-    Order(&'a Order),
+    Command(&'a Command),
 }
 
 /// What a crash destroyed.
@@ -47,7 +47,7 @@ pub enum Input<'a> {
 pub struct Scrapped {
     /// All own batches in stock.
     pub outbound: bool,
-    /// All batches of others in the dock.
+    /// All batches of others in the inbound.
     pub inbound: bool,
 }
 
@@ -73,7 +73,7 @@ pub enum Effect {
         /// Which timer.
         timer: Timer,
     },
-    /// Bring a batch to the dock and come back with [`Input::Arrived`].
+    /// Bring a batch to the inbound and come back with [`Input::Arrived`].
     Transport {
         /// The batch.
         batch: BatchId,
@@ -83,7 +83,7 @@ pub enum Effect {
     /// A plan is made; let the time pass that its work takes, then come back with [`Input::Planned`].
     Plan {
         /// The term it belongs to, and its number in it.
-        ticket: FlowVersion,
+        plan_id: FlowVersion,
         /// Its elementary steps.
         steps: u64,
         /// Whether messages wait meanwhile.
@@ -98,7 +98,7 @@ pub enum Effect {
 impl Effect {
     /// Whether it changes the log.
     #[must_use]
-    pub fn is_for_the_log(&self) -> bool {
+    pub fn changes_log(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Compact(_))
     }
 }
@@ -130,21 +130,21 @@ impl Effects for Vec<Effect> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Timer {
     /// The next manufacture cycle.
-    Stage,
+    ProductionCycle,
     /// Look whether there is anybody to watch yet.
     AwaitNeighbours,
     /// The next round of heartbeats.
     Heartbeat,
     /// Look for batches whose arrival was not confirmed.
-    Resend,
+    RetransmitBatches,
     /// Look for parts of a flow that were not acknowledged.
-    Offer,
+    RetransmitAssignments,
     /// Plan again, because a planner failed.
-    PlanAgain,
+    RetryPlan,
     /// Say again that it is back.
-    Return,
+    AnnounceRejoin,
     /// Tell the leader of the orders again.
-    Tell,
+    SendNodeConfig,
     /// One of the election machine's own.
     Election(u32),
 }
@@ -157,20 +157,20 @@ pub enum Notice {
     /// The flow in force.
     Flow(FlowVersion, Arc<Flow>),
     /// A node is struck from the living.
-    Struck(NodeId),
+    Removed(NodeId),
     /// A node is among the living again.
-    Readmitted(NodeId),
+    Rejoined(NodeId),
 }
 
 /// For the record: what happened inside a node.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Report {
     /// It took office.
-    TookOffice(Term),
+    BecameLeader(Term),
     /// It took over a part of the flow of this version.
     Adopted(FlowVersion),
     /// As leader, it struck a node from the living.
-    Struck(NodeId),
+    Removed(NodeId),
     /// A plan is ready.
     Planned(Box<PlanReport>),
 }
@@ -179,7 +179,7 @@ pub enum Report {
 #[derive(Clone, PartialEq, Debug)]
 pub struct PlanReport {
     /// How long it took.
-    pub took: Span,
+    pub duration: Span,
     /// Its elementary steps.
     pub steps: u64,
     /// The network that was planned for, with all recipes as the planner knew them.

@@ -9,32 +9,32 @@ use dmos_core::settings::Dissemination;
 use dmos_core::strategy::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
 use dmos_core::{FlowVersion, NodeId, Term};
 
+use crate::assignment::ActiveAssignment;
 use crate::context::Context;
 use crate::interface::{Effect, Notice, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
-use crate::role::Role;
 
-/// What liveness may change its mind about.
+/// What failure_detector may change its mind about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum PeerEvent {
     Suspected(NodeId),
-    HeardAgain(NodeId),
+    Trusted(NodeId),
 }
 
-/// Who leads, and this node's part in violation out.
+/// Who leads, and this node's assignment in violation out.
 pub(crate) struct Leadership {
     machine: Option<Box<dyn Election>>,
     leader: Option<(NodeId, Term)>,
-    /// The latest flow that the node ever obeyed: an earlier one is void, also after a crash.
-    obeyed: FlowVersion,
+    /// The latest flow that the node ever accepted_flow: an earlier one is void, also after a crash.
+    accepted_flow: FlowVersion,
     /// What the election machine wrote last.
     durable: Option<Box<[u8]>>,
     me: NodeId,
-    is_on_board: bool,
+    uses_blackboard: bool,
     candidates: Arc<[NodeId]>,
     /// How often the node has said that it is back.
-    returns_said: usize,
+    rejoins_sent: usize,
     /// Whether it has said so to the leader itself.
     told_leader: bool,
 }
@@ -51,12 +51,12 @@ impl Leadership {
         Self {
             machine,
             leader: None,
-            obeyed: FlowVersion::default(),
+            accepted_flow: FlowVersion::default(),
             durable: None,
             me,
-            is_on_board: dissemination == Dissemination::Blackboard,
+            uses_blackboard: dissemination == Dissemination::Blackboard,
             candidates,
-            returns_said: 0,
+            rejoins_sent: 0,
             told_leader: false,
         }
     }
@@ -66,18 +66,18 @@ impl Leadership {
     }
 
     /// Who leads, and in which term, as far as this node knows.
-    pub(crate) fn in_office(&self) -> Option<(NodeId, Term)> {
+    pub(crate) fn current(&self) -> Option<(NodeId, Term)> {
         self.leader
     }
 
-    /// The latest flow that the node ever obeyed.
-    pub(crate) fn obeyed(&self) -> FlowVersion {
-        self.obeyed
+    /// The latest flow that the node ever accepted_flow.
+    pub(crate) fn accepted_flow(&self) -> FlowVersion {
+        self.accepted_flow
     }
 
-    /// After a crash: the latest flow that the log says the node obeyed, and what the machine wrote last.
-    pub(crate) fn restore(&mut self, obeyed: FlowVersion, durable: Option<Box<[u8]>>) {
-        (self.obeyed, self.durable) = (obeyed, durable);
+    /// After a crash: the latest flow that the log says the node accepted_flow, and what the machine wrote last.
+    pub(crate) fn restore(&mut self, accepted_flow: FlowVersion, durable: Option<Box<[u8]>>) {
+        (self.accepted_flow, self.durable) = (accepted_flow, durable);
     }
 
     /// What the election machine wrote last.
@@ -85,12 +85,12 @@ impl Leadership {
         self.durable.as_deref()
     }
 
-    /// From now on no earlier flow is obeyed. That must survive a crash: an old leader could come back, or a
+    /// From now on no earlier flow is accepted_flow. That must survive a crash: an old leader could come back, or a
     /// message that was long under way.
-    pub(crate) fn obey(&mut self, cx: &mut Context<'_>, version: FlowVersion) {
-        if version > self.obeyed && !self.is_on_board {
-            self.obeyed = version;
-            cx.append(LogRecord::Obeyed(version));
+    pub(crate) fn accept_flow(&mut self, cx: &mut Context<'_>, version: FlowVersion) {
+        if version > self.accepted_flow && !self.uses_blackboard {
+            self.accepted_flow = version;
+            cx.append(LogRecord::FlowAccepted(version));
         }
     }
 
@@ -105,13 +105,13 @@ impl Leadership {
     }
 
     /// The leader, if this node has to watch it.
-    pub(crate) fn watches(&self) -> Option<NodeId> {
-        self.machine.as_ref().filter(|_| !self.is_on_board).and(self.leader())
+    pub(crate) fn watched_leader(&self) -> Option<NodeId> {
+        self.machine.as_ref().filter(|_| !self.uses_blackboard).and(self.leader())
     }
 
     /// Somebody says who leads; true if that is news.
-    pub(crate) fn learn(&mut self, leader: NodeId, term: Term) -> bool {
-        let news = term >= self.obeyed.term && self.leader.is_none_or(|known| known.1 < term);
+    pub(crate) fn on_leader_learned(&mut self, leader: NodeId, term: Term) -> bool {
+        let news = term >= self.accepted_flow.term && self.leader.is_none_or(|known| known.1 < term);
         if news {
             self.leader = Some((leader, term));
         }
@@ -119,7 +119,7 @@ impl Leadership {
     }
 
     /// Gives the election machine its input; a term if this node takes office.
-    pub(crate) fn elect(&mut self, cx: &mut Context<'_>, input: ElectionInput<'_>) -> Option<Term> {
+    pub(crate) fn run_election(&mut self, cx: &mut Context<'_>, input: ElectionInput<'_>) -> Option<Term> {
         let machine = self.machine.as_mut()?;
         let mut effects = ElectionEffects::default();
         machine.handle(cx.now, input, &mut effects);
@@ -134,49 +134,49 @@ impl Leadership {
             cx.set_timer(after, Timer::Election(timer));
         }
         let (leader, term) = effects.leader?;
-        if !self.learn(leader, term) || leader != self.me {
+        if !self.on_leader_learned(leader, term) || leader != self.me {
             return None;
         }
-        self.obey(cx, FlowVersion { term, number: 0 });
-        if self.is_on_board {
+        self.accept_flow(cx, FlowVersion { term, number: 0 });
+        if self.uses_blackboard {
             cx.effects.push(Effect::Post(Notice::Leader(leader, term)));
         }
-        cx.report(Report::TookOffice(term));
+        cx.report(Report::BecameLeader(term));
         Some(term)
     }
 
-    /// What the election machine is told of what liveness has found; nothing of who is no candidate.
-    pub(crate) fn input_of(&self, verdict: Verdict) -> Option<ElectionInput<'static>> {
-        let (input, node) = match verdict {
-            Verdict::Suspected(node) => (ElectionInput::Suspected(node), node),
-            Verdict::HeardAgain(node) => (ElectionInput::Trusted(node), node),
+    /// What the election machine is told of what failure_detector has found; nothing of who is no candidate.
+    pub(crate) fn election_input(&self, event: PeerEvent) -> Option<ElectionInput<'static>> {
+        let (input, node) = match event {
+            PeerEvent::Suspected(node) => (ElectionInput::Suspected(node), node),
+            PeerEvent::Trusted(node) => (ElectionInput::Trusted(node), node),
         };
         self.candidates.binary_search(&node).is_ok().then_some(input)
     }
 
     /// Whether the leader has heard that this node is back: on a board it is enough to have told it, else
-    /// it has answered with a part of the flow.
-    pub(crate) fn knows_of_return(&self, role: &Role) -> bool {
-        self.leads() || if self.is_on_board { self.told_leader } else { role.assignment().is_some() }
+    /// it has answered with a assignment of the flow.
+    pub(crate) fn rejoin_is_known(&self, active: &ActiveAssignment) -> bool {
+        self.leads() || if self.uses_blackboard { self.told_leader } else { active.assignment().is_some() }
     }
 
     /// Says that the node is back: to the leader, or to one candidate after the other, who may know it.
-    pub(crate) fn say_return(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn announce_rejoin(&mut self, cx: &mut Context<'_>) {
         let others = self.candidates.iter().filter(|&&node| node != self.me).count();
-        let nth = self.me.index().wrapping_add(self.returns_said) % others.max(1);
+        let nth = self.me.index().wrapping_add(self.rejoins_sent) % others.max(1);
         let candidate = self.candidates.iter().copied().filter(|&node| node != self.me).nth(nth);
-        self.returns_said = self.returns_said.wrapping_add(1);
+        self.rejoins_sent = self.rejoins_sent.wrapping_add(1);
         self.told_leader = self.leader.is_some();
         if let Some(to) = self.leader().or(candidate) {
-            cx.send(to, Message::Return);
+            cx.send(to, Message::Rejoin);
         }
-        cx.set_timer(cx.protocol.heartbeat, Timer::Return);
+        cx.set_timer(cx.protocol.heartbeat, Timer::AnnounceRejoin);
     }
 
     /// Tells a node who leads, if that is known.
-    pub(crate) fn tell_leader(&self, cx: &mut Context<'_>, to: NodeId) {
+    pub(crate) fn send_leader(&self, cx: &mut Context<'_>, to: NodeId) {
         if let Some((leader, term)) = self.leader {
-            cx.send(to, Message::Leads(leader, term));
+            cx.send(to, Message::Leader(leader, term));
         }
     }
 }

@@ -15,37 +15,37 @@
 //! | [`log`] | the log's records and what they add up to after a crash |
 //! | [`standing`] | what an op_generator may order, and where that leaves a node |
 //! | [`node`] | hands each input to the part whose job it is |
-//! | `stage` | makes batches, once per manufacture cycle |
-//! | `dock` | asks for batches and receives them |
-//! | `shipping` | keeps the stock and sends batches off |
-//! | `role` | what the node knows of the flow |
+//! | `production` | makes batches, once per manufacture cycle |
+//! | `inbound` | asks for batches and receives them |
+//! | `outbound` | keeps the stock and sends batches off |
+//! | `active` | what the node knows of the flow |
 //! | [`batch_set`] | which batches have been seen |
-//! | `liveness` | watches neighbours by heartbeats |
+//! | `failure_detector` | watches neighbours by heartbeats |
 //! | `leadership` | hosts the election machine, knows who leads |
 //! | `orders` | follows orders, and tells the leader |
 //! | `planning` | plans the flow, if this node leads, and tells the others |
 //!
 //! Architecture invariant: nothing here knows who drives it, or any strategy by name.
 
+mod assignment;
 pub mod batch_set;
 pub mod codec;
+mod commands;
 mod context;
-mod dock;
+mod failure_detector;
+mod inbound;
 pub mod interface;
 mod leadership;
-mod liveness;
 pub mod log;
 pub mod message;
 pub mod node;
-mod orders;
+pub mod node_config;
+mod outbound;
 mod planning;
-mod role;
-mod shipping;
-mod stage;
-pub mod standing;
+mod production;
 
 pub use interface::{Effect, Effects, Input, Notice, PlanReport, Report, Scrapped, Timer};
 pub use log::{LogRecord, LogState};
 pub use message::Message;
 pub use node::{Holdings, Load, Node, NodeSettings};
-pub use standing::{Order, Standing};
+pub use node_config::{Command, NodeConfig};

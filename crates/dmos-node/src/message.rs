@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId, RequestId, Term};
 use serde::{Deserialize, Serialize};
 
-use crate::standing::Standing;
+use crate::node_config::NodeConfig;
 
 /// A message between two nodes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub enum Message {
         item: ItemId,
     },
     /// Producer to consumer: this batch is yours.
-    Sent {
+    Announcement {
         /// The request it answers; none if it is sent again after the producer's crash by replay.
         request: Option<RequestId>,
         /// The batch.
@@ -33,8 +33,8 @@ pub enum Message {
         request: RequestId,
     },
     /// Consumer to producer: I know of the batch, it is in transit.
-    Waiting(BatchId),
-    /// Consumer to producer: the batch is in my dock, and in my log.
+    TransitStarted(BatchId),
+    /// Consumer to producer: the batch is in my inbound, and in my log.
     Delivered(BatchId),
     /// Are you alive?
     HeartbeatRequest,
@@ -42,18 +42,18 @@ pub enum Message {
     HeartbeatResponse,
     /// To the leader: this node has been silent for too long.
     Suspicion(NodeId),
-    /// Leader to node: your part of the flow.
-    Part(FlowVersion, Arc<Assignment>),
-    /// Node to leader: I have the part of this version, or a newer one.
-    PartAck(FlowVersion),
+    /// Leader to node: your assignment of the flow.
+    Assignment(FlowVersion, Arc<Assignment>),
+    /// Node to leader: I have the assignment of this version, or a newer one.
+    AssignmentAck(FlowVersion),
     /// To the leader, or to somebody who may know it: I am back from a crash.
-    Return,
+    Rejoin,
     /// This node leads, in this term.
-    Leads(NodeId, Term),
+    Leader(NodeId, Term),
     /// Node to leader: this is where my orders leave me.
-    Standing(Arc<Standing>),
+    NodeConfig(Arc<NodeConfig>),
     /// Leader of a term to node: I know of so many of your orders.
-    StandingAck(Term, u32),
+    NodeConfigAck(Term, u32),
     /// Between election machines.
     Election(Box<[u8]>),
 }
@@ -63,19 +63,19 @@ impl Message {
     pub(crate) fn sent_metric(&self) -> Metric {
         match self {
             Self::Request { .. } => Metric::BatchRequestSent,
-            Self::Sent { .. } => Metric::BatchSentResponseSent,
+            Self::Announcement { .. } => Metric::BatchSentResponseSent,
             Self::Unavailable { .. } => Metric::BatchUnavailableResponseSent,
-            Self::Waiting(_) => Metric::WaitingForBatchResponseSent,
+            Self::TransitStarted(_) => Metric::WaitingForBatchResponseSent,
             Self::Delivered(_) => Metric::BatchDeliveryConfirmResponseSent,
             Self::HeartbeatRequest => Metric::HeartbeatReqSent,
             Self::HeartbeatResponse => Metric::HeartbeatRespSent,
             Self::Suspicion(_) => Metric::InformLeaderOfDeathReqSent,
-            Self::Part(..) => Metric::AssignmentSent,
-            Self::PartAck(_) => Metric::AssignmentAckSent,
-            Self::Return => Metric::RejoinNoticeSent,
-            Self::Leads(..) => Metric::LeaderNoticeSent,
-            Self::Standing(_) => Metric::NodeConfigSent,
-            Self::StandingAck(..) => Metric::NodeConfigAckSent,
+            Self::Assignment(..) => Metric::AssignmentSent,
+            Self::AssignmentAck(_) => Metric::AssignmentAckSent,
+            Self::Rejoin => Metric::RejoinNoticeSent,
+            Self::Leader(..) => Metric::LeaderNoticeSent,
+            Self::NodeConfig(_) => Metric::NodeConfigSent,
+            Self::NodeConfigAck(..) => Metric::NodeConfigAckSent,
             Self::Election(_) => Metric::ElectionMessageSent,
         }
     }
@@ -84,19 +84,19 @@ impl Message {
     pub(crate) fn received_metric(&self) -> Metric {
         match self {
             Self::Request { .. } => Metric::BatchRequestReceived,
-            Self::Sent { .. } => Metric::BatchSentResponseReceived,
+            Self::Announcement { .. } => Metric::BatchSentResponseReceived,
             Self::Unavailable { .. } => Metric::BatchUnavailableResponseReceived,
-            Self::Waiting(_) => Metric::WaitingForBatchResponseReceived,
+            Self::TransitStarted(_) => Metric::WaitingForBatchResponseReceived,
             Self::Delivered(_) => Metric::BatchDeliveryConfirmResponseReceived,
             Self::HeartbeatRequest => Metric::HeartbeatReqReceived,
             Self::HeartbeatResponse => Metric::HeartbeatRespReceived,
             Self::Suspicion(_) => Metric::InformLeaderOfDeathReqReceived,
-            Self::Part(..) => Metric::AssignmentReceived,
-            Self::PartAck(_) => Metric::AssignmentAckReceived,
-            Self::Return => Metric::RejoinNoticeReceived,
-            Self::Leads(..) => Metric::LeaderNoticeReceived,
-            Self::Standing(_) => Metric::NodeConfigReceived,
-            Self::StandingAck(..) => Metric::NodeConfigAckReceived,
+            Self::Assignment(..) => Metric::AssignmentReceived,
+            Self::AssignmentAck(_) => Metric::AssignmentAckReceived,
+            Self::Rejoin => Metric::RejoinNoticeReceived,
+            Self::Leader(..) => Metric::LeaderNoticeReceived,
+            Self::NodeConfig(_) => Metric::NodeConfigReceived,
+            Self::NodeConfigAck(..) => Metric::NodeConfigAckReceived,
             Self::Election(_) => Metric::ElectionMessageReceived,
         }
     }

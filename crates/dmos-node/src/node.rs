@@ -1,4 +1,4 @@
-//! The node itself: it hands each input to the part whose job it is.
+//! The node itself: it hands each input to the assignment whose job it is.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use dmos_core::{
     BatchId, FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Term, Time,
 };
 
+use crate::assignment::ActiveAssignment;
+use crate::commands::Commands;
 use crate::context::Context;
-use crate::dock::Dock;
+use crate::failure_detector::FailureDetector;
+use crate::inbound::Inbound;
 use crate::interface::{Effect, Effects, Input, Notice, Report, Scrapped, Timer};
-use crate::leadership::{Leadership, Verdict};
-use crate::liveness::Liveness;
+use crate::leadership::{Leadership, PeerEvent};
 use crate::log::{History, LogRecord, LogState};
 use crate::message::Message;
-use crate::orders::Orders;
-use crate::planning::{Beginning, Planning};
-use crate::role::Role;
-use crate::shipping::Shipping;
-use crate::stage::Stage;
-use crate::standing::Order;
+use crate::node_config::Command;
+use crate::outbound::Outbound;
+use crate::planning::{LeadershipStart, Planning};
+use crate::production::Production;
 
 mod recovery;
 
@@ -43,7 +43,7 @@ pub struct NodeSettings {
     pub leader: Arc<dyn LeaderStrategy>,
     /// Who may lead, in ascending order.
     pub candidates: Arc<[NodeId]>,
-    /// Nodes that are not there from the beginning, but will be added.
+    /// Nodes that are not there from the start, but will be added.
     pub added_later: Arc<[NodeId]>,
 }
 
@@ -54,22 +54,22 @@ pub struct Node {
     /// The network as this node knows it: with its own recipe as it is now.
     network: Arc<Network>,
     metrics: NodeMetrics,
-    memory: Memory,
+    volatile: VolatileState,
     /// How many records the log has, and from how many on it is compacted.
     log_length: u64,
     compact_at: u64,
 }
 
 /// What a crash wipes out.
-struct Memory {
-    role: Role,
-    stage: Stage,
-    dock: Dock,
-    shipping: Shipping,
-    liveness: Liveness,
+struct VolatileState {
+    active: ActiveAssignment,
+    production: Production,
+    inbound: Inbound,
+    outbound: Outbound,
+    failure_detector: FailureDetector,
     leadership: Leadership,
     planning: Option<Box<Planning>>,
-    orders: Orders,
+    commands: Commands,
     /// What is to be replayed once there is a flow, under `recovery: replay`.
     replay: Option<Box<History>>,
 }
@@ -94,26 +94,26 @@ pub struct Holdings {
     pub stock: SerialSet,
     /// Own batches announced to a consumer and not confirmed.
     pub in_transit: Vec<BatchId>,
-    /// Batches of others in the dock.
+    /// Batches of others in the inbound.
     pub received: Vec<BatchId>,
 }
 
-impl Memory {
+impl VolatileState {
     fn new(me: NodeId, settings: &NodeSettings, network: &Network, phase: Span) -> Self {
         let dissemination = settings.protocol.dissemination;
         Self {
-            role: Role::default(),
-            stage: Stage::default(),
-            dock: Dock::new(network.requirements(me)),
-            shipping: Shipping::new(me),
-            liveness: Liveness::new(phase),
+            active: ActiveAssignment::default(),
+            production: Production::default(),
+            inbound: Inbound::new(network.requirements(me)),
+            outbound: Outbound::new(me),
+            failure_detector: FailureDetector::new(phase),
             leadership: Leadership::new(
                 ElectionConfig { me, candidates: Arc::clone(&settings.candidates), seed: settings.seed },
                 &*settings.leader,
                 dissemination,
             ),
             planning: None,
-            orders: Orders::default(),
+            commands: Commands::default(),
             replay: None,
         }
     }
@@ -123,9 +123,9 @@ impl Node {
     /// A node that waits for its [`Input::Start`].
     #[must_use]
     pub fn new(me: NodeId, settings: Arc<NodeSettings>) -> Self {
-        let memory = Memory::new(me, &settings, &settings.network, Span::ZERO);
+        let volatile = VolatileState::new(me, &settings, &settings.network, Span::ZERO);
         let (network, metrics) = (Arc::clone(&settings.network), NodeMetrics::default());
-        Self { me, settings, network, metrics, memory, log_length: 0, compact_at: u64::MAX }
+        Self { me, settings, network, metrics, volatile, log_length: 0, compact_at: u64::MAX }
     }
 
     /// Which node it is.
@@ -144,17 +144,17 @@ impl Node {
     #[must_use]
     pub fn load(&self) -> Load {
         Load {
-            inbound_entries: self.memory.dock.log_entries(),
-            outbound_entries: self.memory.shipping.log_entries(),
-            flow_edges: self.memory.role.edges() as u64,
-            neighbours: self.memory.liveness.neighbours() as u64,
+            inbound_entries: self.volatile.inbound.log_entries(),
+            outbound_entries: self.volatile.outbound.log_entries(),
+            flow_edges: self.volatile.active.edges() as u64,
+            neighbours: self.volatile.failure_detector.neighbours() as u64,
         }
     }
 
     /// How many batches are in stock.
     #[must_use]
     pub fn stock(&self) -> u64 {
-        self.memory.shipping.stock().len()
+        self.volatile.outbound.stock().len()
     }
 
     /// Counts something that happened to the node without its doing.
@@ -163,7 +163,7 @@ impl Node {
     }
 
     /// Takes back the count of a making of so many batches: a crash took it before it was durable.
-    pub fn unmake(&mut self, count: u32) {
+    pub fn undo_run(&mut self, count: u32) {
         self.metrics.subtract(Metric::SuccessfulManufactureCycles, 1);
         if self.network.is_final(self.me) {
             self.metrics.subtract(Metric::FinishedGoodsMade, u64::from(count));
@@ -173,28 +173,28 @@ impl Node {
     /// Whether a plan of this node is under way.
     #[must_use]
     pub fn is_planning(&self) -> bool {
-        self.memory.planning.as_ref().is_some_and(|planning| planning.is_under_way())
+        self.volatile.planning.as_ref().is_some_and(|planning| planning.is_planning())
     }
 
     /// How many batches are in transit to this node.
     #[must_use]
     pub fn in_transit(&self) -> usize {
-        self.memory.dock.in_transit()
+        self.volatile.inbound.in_transit()
     }
 
     /// Whether this node believes that it leads.
     #[must_use]
     pub fn leads(&self) -> bool {
-        self.memory.leadership.leads()
+        self.volatile.leadership.leads()
     }
 
     /// Every batch that the node holds.
     #[must_use]
     pub fn holdings(&self) -> Holdings {
         Holdings {
-            stock: self.memory.shipping.stock().clone(),
-            in_transit: self.memory.shipping.in_transit().collect(),
-            received: self.memory.dock.batches().collect(),
+            stock: self.volatile.outbound.stock().clone(),
+            in_transit: self.volatile.outbound.in_transit().collect(),
+            received: self.volatile.inbound.batches().collect(),
         }
     }
 
@@ -206,17 +206,17 @@ impl Node {
     /// # Panics
     /// If an input breaks that contract.
     pub fn handle(&mut self, now: Time, input: Input<'_>, effects: &mut dyn Effects) {
-        let (memory, settings, mut cx) = self.parts(now, effects);
+        let (volatile, settings, mut cx) = self.split(now, effects);
         match input {
-            Input::Message { from, message } => memory.receive(&mut cx, settings, from, message),
-            Input::Timer(timer) => memory.wake(&mut cx, settings, timer),
-            Input::Arrived(batch) => memory.dock.arrived(&mut cx, batch),
-            Input::Planned(ticket) => memory.planned(&mut cx, settings, ticket),
-            Input::Notice(notice) => memory.read(&mut cx, notice),
+            Input::Message { from, message } => volatile.on_message(&mut cx, settings, from, message),
+            Input::Timer(timer) => volatile.on_timer(&mut cx, settings, timer),
+            Input::Arrived(batch) => volatile.inbound.on_arrived(&mut cx, batch),
+            Input::Planned(plan_id) => volatile.on_plan_ready(&mut cx, settings, plan_id),
+            Input::Notice(notice) => volatile.on_notice(&mut cx, notice),
             Input::Start { records, recovering, phase, scrapped } => {
                 self.start(now, effects, (records, recovering, phase, scrapped));
             }
-            Input::Order(order) => self.follow(now, effects, order),
+            Input::Command(command) => self.on_command(now, effects, command),
         }
         if self.log_length >= self.compact_at {
             self.compact(effects);
@@ -224,11 +224,11 @@ impl Node {
     }
 
     #[inline(always)]
-    fn parts<'a>(
+    fn split<'a>(
         &'a mut self,
         now: Time,
         effects: &'a mut dyn Effects,
-    ) -> (&'a mut Memory, &'a NodeSettings, Context<'a>) {
+    ) -> (&'a mut VolatileState, &'a NodeSettings, Context<'a>) {
         let cx = Context {
             now,
             me: self.me,
@@ -238,7 +238,7 @@ impl Node {
             effects,
             log_length: &mut self.log_length,
         };
-        (&mut self.memory, &self.settings, cx)
+        (&mut self.volatile, &self.settings, cx)
     }
 
     fn start(
@@ -250,17 +250,17 @@ impl Node {
         let state = LogState::of(records);
         self.log_length = records.len() as u64;
         self.compact_at = self.compaction_point(state.size());
-        self.network = match &state.standing.requires {
+        self.network = match &state.node_config.requires {
             Some(requires) => self.changed_network(requires),
             None => Arc::clone(&self.settings.network),
         };
-        let memory = Memory::new(self.me, &self.settings, &self.network, phase);
-        let before = std::mem::replace(&mut self.memory, memory);
+        let volatile = VolatileState::new(self.me, &self.settings, &self.network, phase);
+        let before = std::mem::replace(&mut self.volatile, volatile);
         if self.settings.protocol.recovery == Recovery::Replay {
-            self.memory.dock.live_on(before.dock);
+            self.volatile.inbound.keep_requests(before.inbound);
         }
-        let (memory, settings, mut cx) = self.parts(now, effects);
-        memory.start(&mut cx, settings, (records, state), recovering, scrapped);
+        let (volatile, settings, mut cx) = self.split(now, effects);
+        volatile.start(&mut cx, settings, (records, state), recovering, scrapped);
     }
 
     /// The network with this node's recipe changed.
@@ -269,13 +269,13 @@ impl Node {
         Arc::new(network.expect("whoever orders a recipe has checked that it fits the network"))
     }
 
-    fn follow(&mut self, now: Time, effects: &mut dyn Effects, order: &Order) {
-        if let Order::Recipe(requires) = order {
+    fn on_command(&mut self, now: Time, effects: &mut dyn Effects, command: &Command) {
+        if let Command::Recipe(requires) = command {
             self.network = self.changed_network(requires);
         }
-        let (memory, settings, mut cx) = self.parts(now, effects);
-        memory.orders.follow(&mut cx, order);
-        memory.tell_leader_of_orders(&mut cx, settings);
+        let (volatile, settings, mut cx) = self.split(now, effects);
+        volatile.commands.on_command(&mut cx, command);
+        volatile.send_node_config(&mut cx, settings);
     }
 
     /// From how many records on the log is to be compacted, if it holds so much.
@@ -288,9 +288,9 @@ impl Node {
     }
 
     fn compact(&mut self, effects: &mut dyn Effects) {
-        self.memory.dock.compacted();
-        self.memory.shipping.compacted();
-        let state = self.memory.log_state();
+        self.volatile.inbound.on_compacted();
+        self.volatile.outbound.on_compacted();
+        let state = self.volatile.log_state();
         self.metrics.count(Metric::LogCompactions);
         self.log_length = 1;
         self.compact_at = self.compaction_point(state.size());
@@ -298,7 +298,7 @@ impl Node {
     }
 }
 
-impl Memory {
+impl VolatileState {
     fn start(
         &mut self,
         cx: &mut Context<'_>,
@@ -310,9 +310,9 @@ impl Memory {
         let protocol = cx.protocol;
         let start_delay = if recovering { Span::ZERO } else { protocol.start_delay };
         let production_delay = if recovering { Span::ZERO } else { protocol.production_delay };
-        self.orders = Orders::new(std::mem::take(&mut state.standing));
+        self.commands = Commands::new(std::mem::take(&mut state.node_config));
         let election = state.election.take();
-        self.leadership.restore(state.obeyed, election.clone());
+        self.leadership.restore(state.accepted_flow, election.clone());
         match protocol.recovery {
             Recovery::Exact => {
                 self.scrap(cx, &mut state, scrapped);
@@ -320,215 +320,241 @@ impl Memory {
             }
             Recovery::Replay => self.prepare_replay(cx, History::of(records), recovering),
         }
-        cx.set_timer(start_delay + production_delay + protocol.cycle, Timer::Stage);
+        cx.set_timer(start_delay + production_delay + protocol.cycle, Timer::ProductionCycle);
         cx.set_timer(start_delay, Timer::AwaitNeighbours);
-        self.elect(cx, settings, ElectionInput::Start { durable: election.as_deref() });
+        self.run_election(cx, settings, ElectionInput::Start { durable: election.as_deref() });
         let is_new_here = settings.added_later.contains(&cx.me);
         if (recovering || is_new_here) && protocol.rejoin == Rejoin::OnReturn {
             // Not at once: a board, if there is one, tells who leads right after the start.
-            cx.set_timer(Span::ZERO, Timer::Return);
+            cx.set_timer(Span::ZERO, Timer::AnnounceRejoin);
         }
-        self.tell_leader_of_orders(cx, settings);
+        self.send_node_config(cx, settings);
     }
 
     /// All that the log adds up to, by what the node remembers.
     fn log_state(&self) -> LogState {
         LogState {
-            returns: self.dock.incarnation(),
-            made: self.shipping.next_serial(),
-            consumed: self.stage.consumed,
-            stock: self.shipping.stock().clone(),
-            promised: self.shipping.promised(),
-            on_their_way: Default::default(),
-            received: self.dock.batches().collect(),
-            seen: self.dock.seen().clone(),
-            inbound_entries: self.dock.batches().count() as u64,
-            outbound_entries: self.shipping.log_entries(),
-            standing: (**self.orders.standing()).clone(),
-            obeyed: self.leadership.obeyed(),
+            restarts: self.inbound.incarnation(),
+            made: self.outbound.next_serial(),
+            consumed: self.production.consumed,
+            stock: self.outbound.stock().clone(),
+            committed: self.outbound.commitments(),
+            in_transit: Default::default(),
+            received: self.inbound.batches().collect(),
+            seen: self.inbound.seen().clone(),
+            inbound_entries: self.inbound.batches().count() as u64,
+            outbound_entries: self.outbound.log_entries(),
+            node_config: (**self.commands.config()).clone(),
+            accepted_flow: self.leadership.accepted_flow(),
             election: self.leadership.durable().map(Into::into),
         }
     }
 
-    /// Gives the election machine an input; takes office if that is what comes of it.
-    fn elect(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, input: ElectionInput<'_>) {
-        let office = self.leadership.elect(cx, input);
-        self.take_office(cx, settings, office);
+    /// Gives the election machine an input; takes new_term if that is what comes of it.
+    fn run_election(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, input: ElectionInput<'_>) {
+        let new_term = self.leadership.run_election(cx, input);
+        self.start_planning(cx, settings, new_term);
         // A new leader, however it was found, has not heard of this node's orders.
-        self.orders.tell(cx, self.leadership.in_office());
+        self.commands.send_config(cx, self.leadership.current());
     }
 
-    fn take_office(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, office: Option<Term>) {
-        if let Some(term) = office {
-            let beginning = Beginning {
+    fn start_planning(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, new_term: Option<Term>) {
+        if let Some(term) = new_term {
+            let start = LeadershipStart {
                 term,
                 flow: &settings.flow,
                 budget: settings.planning_budget,
                 mean_durations: settings.mean_durations,
                 seed: settings.seed,
                 network: &settings.network,
-                dead: self.liveness.dead().chain(settings.added_later.iter().copied()),
-                standing: self.orders.standing(),
+                presumed_failed: self
+                    .failure_detector
+                    .presumed_failed()
+                    .chain(settings.added_later.iter().copied()),
+                node_config: self.commands.config(),
             };
-            self.planning = Some(Box::new(Planning::begin(cx, beginning)));
+            self.planning = Some(Box::new(Planning::start(cx, start)));
         }
     }
 
     /// The leader hears of this node's orders; if that is this node, it plans with them.
-    fn tell_leader_of_orders(&mut self, cx: &mut Context<'_>, settings: &NodeSettings) {
-        let standing = Arc::clone(self.orders.standing());
-        match self.office() {
-            Some(planning) if standing.orders > 0 => {
-                planning.told(cx, cx.me, &standing, settings.planning_budget);
+    fn send_node_config(&mut self, cx: &mut Context<'_>, settings: &NodeSettings) {
+        let node_config = Arc::clone(self.commands.config());
+        match self.leader_planning() {
+            Some(planning) if node_config.commands > 0 => {
+                planning.on_node_config(cx, cx.me, &node_config, settings.planning_budget);
             }
-            _ => self.orders.tell(cx, self.leadership.in_office()),
+            _ => self.commands.send_config(cx, self.leadership.current()),
         }
     }
 
-    fn receive(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, from: NodeId, message: &Message) {
+    fn on_message(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, from: NodeId, message: &Message) {
         cx.metrics.count(Metric::ReceivedMessages);
         cx.metrics.count(message.received_metric());
         let budget = settings.planning_budget;
         match *message {
             Message::Request { request, item } => {
-                if self.orders.retired() {
-                    self.shipping.refuse(cx, from, request);
+                if self.commands.retired() {
+                    self.outbound.refuse(cx, from, request);
                 } else {
-                    self.shipping.serve(cx, &self.role, &mut self.dock, from, (request, item));
+                    self.outbound.on_request(cx, &self.active, &mut self.inbound, from, (request, item));
                 }
             }
-            Message::Sent { request, batch, settled } => {
-                self.dock.announced(cx, from, request, (batch, settled));
+            Message::Announcement { request, batch, settled } => {
+                self.inbound.on_announced(cx, from, request, (batch, settled));
             }
-            Message::Unavailable { request } => self.dock.refused(cx, self.role.assignment(), request),
-            Message::Waiting(batch) => self.shipping.waited_for(cx, from, batch),
-            Message::Delivered(batch) => self.shipping.delivered(cx, from, batch),
+            Message::Unavailable { request } => {
+                self.inbound.on_refused(cx, self.active.assignment(), request)
+            }
+            Message::TransitStarted(batch) => self.outbound.on_transit_started(cx, from, batch),
+            Message::Delivered(batch) => self.outbound.on_delivered(cx, from, batch),
             Message::HeartbeatRequest => cx.send(from, Message::HeartbeatResponse),
             Message::HeartbeatResponse => {
-                let verdict = self.liveness.heard(cx.now, from);
-                self.consider(cx, settings, verdict);
+                let event = self.failure_detector.on_heartbeat_response(cx.now, from);
+                self.on_peer_event(cx, settings, event);
             }
-            Message::Suspicion(node) => match self.office() {
-                Some(planning) => planning.report(cx, node, budget),
-                None => self.leadership.tell_leader(cx, from),
+            Message::Suspicion(node) => match self.leader_planning() {
+                Some(planning) => planning.on_failure_report(cx, node, budget),
+                None => self.leadership.send_leader(cx, from),
             },
-            Message::Part(version, ref part) => {
-                self.learn(cx, settings, from, version.term);
-                if version < self.role.version() || version < self.leadership.obeyed() {
+            Message::Assignment(version, ref assignment) => {
+                self.on_leader_learned(cx, settings, from, version.term);
+                if version < self.active.version() || version < self.leadership.accepted_flow() {
                     cx.metrics.count(Metric::AssignmentsRefused);
-                    self.leadership.tell_leader(cx, from);
+                    self.leadership.send_leader(cx, from);
                 } else {
-                    let edges = part.edge_count();
-                    self.adopt(cx, version, Arc::clone(part), edges);
-                    cx.send(from, Message::PartAck(version));
+                    let edges = assignment.edge_count();
+                    self.adopt(cx, version, Arc::clone(assignment), edges);
+                    cx.send(from, Message::AssignmentAck(version));
                 }
             }
-            Message::PartAck(version) => {
-                if let Some(planning) = self.office() {
-                    planning.acknowledged(cx, from, version, budget);
+            Message::AssignmentAck(version) => {
+                if let Some(planning) = self.leader_planning() {
+                    planning.on_acknowledged(cx, from, version, budget);
                 }
             }
-            Message::Return => match self.office() {
-                Some(planning) => planning.returned(cx, from, budget),
-                None => self.leadership.tell_leader(cx, from),
+            Message::Rejoin => match self.leader_planning() {
+                Some(planning) => planning.on_rejoin(cx, from, budget),
+                None => self.leadership.send_leader(cx, from),
             },
-            Message::Leads(leader, term) => {
-                if self.learn(cx, settings, leader, term)
-                    && self.role.assignment().is_none()
+            Message::Leader(leader, term) => {
+                if self.on_leader_learned(cx, settings, leader, term)
+                    && self.active.assignment().is_none()
                     && leader != cx.me
                 {
-                    cx.send(leader, Message::Return);
+                    cx.send(leader, Message::Rejoin);
                 }
             }
-            Message::Standing(ref standing) => match self.office() {
-                Some(planning) => planning.told(cx, from, standing, budget),
-                None => self.leadership.tell_leader(cx, from),
+            Message::NodeConfig(ref node_config) => match self.leader_planning() {
+                Some(planning) => planning.on_node_config(cx, from, node_config, budget),
+                None => self.leadership.send_leader(cx, from),
             },
-            Message::StandingAck(term, orders) => self.orders.acknowledge(term, orders),
+            Message::NodeConfigAck(term, commands) => self.commands.on_acknowledged(term, commands),
             Message::Election(ref bytes) => {
-                self.elect(cx, settings, ElectionInput::Message { from, bytes });
+                self.run_election(cx, settings, ElectionInput::Message { from, bytes });
             }
         }
     }
 
     /// The plan of a node that leads.
-    fn office(&mut self) -> Option<&mut Planning> {
+    fn leader_planning(&mut self) -> Option<&mut Planning> {
         self.planning.as_deref_mut().filter(|_| self.leadership.leads())
     }
 
     /// Somebody says who leads; true if that is news. A candidate's election machine hears of it as well:
     /// it may lead under an earlier term, which is void now.
-    fn learn(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, leader: NodeId, term: Term) -> bool {
+    fn on_leader_learned(
+        &mut self,
+        cx: &mut Context<'_>,
+        settings: &NodeSettings,
+        leader: NodeId,
+        term: Term,
+    ) -> bool {
         // Only its own machine makes a node lead: what it led before a crash is over.
-        let news = leader != cx.me && self.leadership.learn(leader, term);
+        let news = leader != cx.me && self.leadership.on_leader_learned(leader, term);
         if news || leader == cx.me {
-            self.elect(cx, settings, ElectionInput::LeaderLearned(leader, term));
+            self.run_election(cx, settings, ElectionInput::LeaderLearned(leader, term));
         }
         news
     }
 
-    fn wake(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, timer: Timer) {
+    fn on_timer(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, timer: Timer) {
         match timer {
-            Timer::Stage if self.orders.retired() => {}
-            Timer::Stage => {
-                self.stage.cycle(cx, &self.role, &mut self.dock, &mut self.shipping, &self.liveness);
+            Timer::ProductionCycle if self.commands.retired() => {}
+            Timer::ProductionCycle => {
+                self.production.run_cycle(
+                    cx,
+                    &self.active,
+                    &mut self.inbound,
+                    &mut self.outbound,
+                    &self.failure_detector,
+                );
             }
-            Timer::AwaitNeighbours => self.liveness.await_neighbours(cx, &self.role, &self.leadership),
+            Timer::AwaitNeighbours => {
+                self.failure_detector.await_neighbours(cx, &self.active, &self.leadership)
+            }
             Timer::Heartbeat => {
                 let planning = self.planning.as_ref().filter(|_| self.leadership.leads());
-                let ends = planning.map_or(&[][..], |planning| planning.ends());
-                for verdict in self.liveness.round(cx, &self.role, &self.leadership, ends) {
-                    self.consider(cx, settings, Some(verdict));
+                let watched_producers = planning.map_or(&[][..], |planning| planning.watched_producers());
+                for event in self.failure_detector.heartbeat_round(
+                    cx,
+                    &self.active,
+                    &self.leadership,
+                    watched_producers,
+                ) {
+                    self.on_peer_event(cx, settings, Some(event));
                 }
             }
-            Timer::Resend => self.shipping.resend(cx),
-            Timer::Offer => {
-                if let Some(planning) = self.office() {
-                    planning.offer_again(cx, settings.planning_budget);
+            Timer::RetransmitBatches => self.outbound.retransmit_overdue(cx),
+            Timer::RetransmitAssignments => {
+                if let Some(planning) = self.leader_planning() {
+                    planning.retransmit_assignments(cx, settings.planning_budget);
                 }
             }
-            Timer::PlanAgain => {
-                if let Some(planning) = self.office() {
+            Timer::RetryPlan => {
+                if let Some(planning) = self.leader_planning() {
                     planning.plan_after_failure(cx, settings.planning_budget);
                 }
             }
-            Timer::Return => {
-                if !self.leadership.knows_of_return(&self.role) {
-                    self.leadership.say_return(cx);
+            Timer::AnnounceRejoin => {
+                if !self.leadership.rejoin_is_known(&self.active) {
+                    self.leadership.announce_rejoin(cx);
                 }
             }
-            Timer::Tell => self.orders.wake(cx, self.leadership.in_office()),
-            Timer::Election(timer) => self.elect(cx, settings, ElectionInput::Timer(timer)),
+            Timer::SendNodeConfig => self.commands.on_timer(cx, self.leadership.current()),
+            Timer::Election(timer) => self.run_election(cx, settings, ElectionInput::Timer(timer)),
         }
     }
 
-    fn consider(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, verdict: Option<Verdict>) {
-        if let Some(input) = verdict.and_then(|verdict| self.leadership.input_of(verdict)) {
-            self.elect(cx, settings, input);
+    fn on_peer_event(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, event: Option<PeerEvent>) {
+        if let Some(input) = event.and_then(|event| self.leadership.election_input(event)) {
+            self.run_election(cx, settings, input);
         }
     }
 
-    fn planned(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, ticket: FlowVersion) {
+    fn on_plan_ready(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, plan_id: FlowVersion) {
         let planning = self.planning.as_mut().expect("a plan is ready, so this node plans");
         let still_leads = self.leadership.leads_in(planning.term());
-        if let Some((version, part)) = planning.planned(cx, ticket, still_leads, settings.planning_budget) {
-            let edges = part.edge_count();
-            self.adopt(cx, version, Arc::new(part), edges);
+        if let Some((version, assignment)) =
+            planning.on_plan_ready(cx, plan_id, still_leads, settings.planning_budget)
+        {
+            let edges = assignment.edge_count();
+            self.adopt(cx, version, Arc::new(assignment), edges);
         }
     }
 
-    fn read(&mut self, cx: &mut Context<'_>, notice: &Notice) {
+    fn on_notice(&mut self, cx: &mut Context<'_>, notice: &Notice) {
         match notice {
             Notice::Leader(leader, term) => {
-                if self.leadership.learn(*leader, *term) {
-                    self.orders.tell(cx, self.leadership.in_office());
+                if self.leadership.on_leader_learned(*leader, *term) {
+                    self.commands.send_config(cx, self.leadership.current());
                 }
             }
             Notice::Flow(version, flow) => {
                 self.adopt(cx, *version, Arc::new(flow.assignment(cx.me)), flow.edges().len());
             }
-            Notice::Struck(node) => self.liveness.set_struck(*node, true),
-            Notice::Readmitted(node) => self.liveness.set_struck(*node, false),
+            Notice::Removed(node) => self.failure_detector.set_removed(*node, true),
+            Notice::Rejoined(node) => self.failure_detector.set_removed(*node, false),
         }
     }
 
@@ -536,17 +562,19 @@ impl Memory {
         &mut self,
         cx: &mut Context<'_>,
         version: FlowVersion,
-        part: Arc<dmos_core::Assignment>,
+        assignment: Arc<dmos_core::Assignment>,
         edges: usize,
     ) {
-        if !self.role.adopt(version, part, edges) {
+        if !self.active.adopt(version, assignment, edges) {
             return;
         }
-        self.dock.begin_shares();
-        self.leadership.obey(cx, version);
+        self.inbound.reset_shares();
+        self.leadership.accept_flow(cx, version);
         cx.report(Report::Adopted(version));
-        if let (Dissemination::Messages, Some(part)) = (cx.protocol.dissemination, self.role.assignment()) {
-            self.liveness.trust_again(cx.now, part);
+        if let (Dissemination::Messages, Some(assignment)) =
+            (cx.protocol.dissemination, self.active.assignment())
+        {
+            self.failure_detector.trust_members(cx.now, assignment);
         }
         if let Some(history) = self.replay.take() {
             self.replay(cx, &history);

@@ -1,8 +1,8 @@
-//! Planning: a leader plans the flow, and tells every node its part.
+//! Planning: a leader plans the flow, and tells every node its assignment.
 //!
-//! A plan is computed at once but takes effect when the time has passed that its steps take. Each part
-//! is offered to its node again and again until it is acknowledged; who does not acknowledge for as
-//! long as silence is tolerated is taken for dead. Nodes that were struck are offered an idle part as
+//! A plan is computed at once but takes effect when the time has passed that its steps take. Each assignment
+//! is unacknowledged to its node again and again until it is acknowledged; who does not acknowledge for as
+//! long as silence is tolerated is taken for dead. Nodes that were struck are unacknowledged an idle assignment as
 //! well: if one acknowledges, it is alive, and is planned with again.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use dmos_core::{
 use crate::context::Context;
 use crate::interface::{Effect, Notice, PlanReport, Report, Timer};
 use crate::message::Message;
-use crate::standing::Standing;
+use crate::node_config::NodeConfig;
 
 /// What a leader keeps; nodes that do not lead have none.
 pub(crate) struct Planning {
@@ -29,47 +29,47 @@ pub(crate) struct Planning {
     /// With every recipe as this leader knows it.
     network: Arc<Network>,
     /// What was ordered, of the nodes that told.
-    standings: BTreeMap<NodeId, Arc<Standing>>,
+    node_configs: BTreeMap<NodeId, Arc<NodeConfig>>,
     alive: NodeSet,
     active: Option<Arc<Flow>>,
     changes: Vec<Change>,
-    in_transit: Option<Plan>,
+    current_plan: Option<Plan>,
     /// Whether something has changed since the plan under way was begun.
     plan_again: bool,
     /// How many plans were begun in this term.
-    begun: u32,
+    plans_started: u32,
     /// How often in a row the planner itself has failed, and when it is asked again.
-    failures: u32,
-    failed_until: Option<Time>,
+    planner_failures: u32,
+    retry_plan_at: Option<Time>,
     /// Feasibility of final items in the flow in force: nobody else watches them from downstream.
-    ends: Vec<NodeId>,
+    watched_producers: Vec<NodeId>,
     /// Parts not acknowledged. At a start there is one for every node.
-    offered: BTreeMap<NodeId, Offer>,
+    unacknowledged: BTreeMap<NodeId, PendingAssignment>,
     /// When they are looked at next.
-    offers_due: Option<Time>,
+    retransmit_at: Option<Time>,
 }
 
 /// A plan whose time is not over.
 struct Plan {
-    ticket: FlowVersion,
+    plan_id: FlowVersion,
     flow: Result<Arc<Flow>, NoFlow>,
     network: Arc<Network>,
     alive: NodeSet,
     steps: u64,
     listing_steps: u64,
-    begun: Time,
+    started: Time,
 }
 
-struct Offer {
+struct PendingAssignment {
     version: FlowVersion,
-    part: Arc<Assignment>,
+    assignment: Arc<Assignment>,
     first: Time,
     last: Time,
     tries: u32,
 }
 
 /// What a leader starts from.
-pub(crate) struct Beginning<'a, D> {
+pub(crate) struct LeadershipStart<'a, D> {
     pub(crate) term: Term,
     pub(crate) flow: &'a FlowChoice,
     pub(crate) budget: u64,
@@ -78,17 +78,20 @@ pub(crate) struct Beginning<'a, D> {
     /// The network as all know it at first.
     pub(crate) network: &'a Arc<Network>,
     /// The nodes that are taken for dead.
-    pub(crate) dead: D,
+    pub(crate) presumed_failed: D,
     /// Where the leader itself stands.
-    pub(crate) standing: &'a Arc<Standing>,
+    pub(crate) node_config: &'a Arc<NodeConfig>,
 }
 
 impl Planning {
     /// Takes office and begins the first plan, without the nodes that are taken for dead. If one of them
-    /// is alive, it will acknowledge its part.
-    pub(crate) fn begin(cx: &mut Context<'_>, from: Beginning<'_, impl Iterator<Item = NodeId>>) -> Self {
+    /// is alive, it will acknowledge its assignment.
+    pub(crate) fn start(
+        cx: &mut Context<'_>,
+        from: LeadershipStart<'_, impl Iterator<Item = NodeId>>,
+    ) -> Self {
         let mut alive = NodeSet::all(cx.network.node_count());
-        for node in from.dead {
+        for node in from.presumed_failed {
             alive.remove(node);
         }
         alive.insert(cx.me);
@@ -99,21 +102,21 @@ impl Planning {
             mean_durations: from.mean_durations,
             seed: from.seed,
             network: Arc::clone(from.network),
-            standings: BTreeMap::new(),
+            node_configs: BTreeMap::new(),
             alive,
             active: None,
             changes: Vec::new(),
-            in_transit: None,
+            current_plan: None,
             plan_again: false,
-            begun: 0,
-            failures: 0,
-            failed_until: None,
-            ends: Vec::new(),
-            offered: BTreeMap::new(),
-            offers_due: None,
+            plans_started: 0,
+            planner_failures: 0,
+            retry_plan_at: None,
+            watched_producers: Vec::new(),
+            unacknowledged: BTreeMap::new(),
+            retransmit_at: None,
         };
-        if from.standing.orders > 0 {
-            planning.take_note(cx.me, from.standing);
+        if from.node_config.commands > 0 {
+            planning.apply_node_config(cx.me, from.node_config);
         }
         planning.plan(cx, from.budget, false);
         planning
@@ -124,12 +127,12 @@ impl Planning {
     }
 
     /// Whether a plan is being made.
-    pub(crate) fn is_under_way(&self) -> bool {
-        self.in_transit.is_some()
+    pub(crate) fn is_planning(&self) -> bool {
+        self.current_plan.is_some()
     }
 
     fn plan(&mut self, cx: &mut Context<'_>, budget: u64, blocking: bool) {
-        if self.in_transit.is_some() {
+        if self.current_plan.is_some() {
             self.plan_again = true;
             return;
         }
@@ -152,38 +155,39 @@ impl Planning {
             self.changes.clear();
         }
         let steps = meter.steps();
-        self.begun += 1;
-        let ticket = FlowVersion { term: self.term, number: self.begun };
+        self.plans_started += 1;
+        let plan_id = FlowVersion { term: self.term, number: self.plans_started };
         let listing_steps = meter.counter("possible_edges").min(steps);
         let (network, alive) = (Arc::clone(&self.network), self.alive.clone());
-        self.in_transit = Some(Plan { ticket, flow, network, alive, steps, listing_steps, begun: cx.now });
-        cx.effects.push(Effect::Plan { ticket, steps, blocking });
+        self.current_plan =
+            Some(Plan { plan_id, flow, network, alive, steps, listing_steps, started: cx.now });
+        cx.effects.push(Effect::Plan { plan_id, steps, blocking });
     }
 
     /// The time of a plan is over: puts it in force if this node still leads.
     ///
-    /// Returns the version and the node's own part, if there is a new one. Plans of an earlier term are
+    /// Returns the version and the node's own assignment, if there is a new one. Plans of an earlier term are
     /// void.
-    pub(crate) fn planned(
+    pub(crate) fn on_plan_ready(
         &mut self,
         cx: &mut Context<'_>,
-        ticket: FlowVersion,
+        plan_id: FlowVersion,
         still_leads: bool,
         budget: u64,
     ) -> Option<(FlowVersion, Assignment)> {
-        let plan = self.in_transit.take_if(|plan| plan.ticket == ticket)?;
-        let took = cx.now.since(plan.begun);
-        self.count(cx, &plan, took);
+        let plan = self.current_plan.take_if(|plan| plan.plan_id == plan_id)?;
+        let duration = cx.now.since(plan.started);
+        self.count(cx, &plan, duration);
         // That nothing can be made is an answer; that the search was given up is none.
         let is_inconclusive = plan.flow.as_ref().is_err_and(NoFlow::is_inconclusive);
         if is_inconclusive {
             cx.metrics.count(Metric::FailedFlowUpdate);
         }
-        self.note_failure(cx, matches!(plan.flow, Err(NoFlow::PlannerFailed { .. })));
+        self.note_planner_outcome(cx, matches!(plan.flow, Err(NoFlow::PlannerFailed { .. })));
         let active = still_leads && !is_inconclusive;
         let flow = plan.flow.as_ref().ok().cloned();
         let report = PlanReport {
-            took,
+            duration,
             steps: plan.steps,
             network: plan.network,
             alive: plan.alive,
@@ -199,32 +203,32 @@ impl Planning {
     }
 
     /// A planner that is a program of its own may do better the next time; a budget is as small the next time.
-    fn note_failure(&mut self, cx: &mut Context<'_>, has_failed: bool) {
-        self.failures = if has_failed { self.failures + 1 } else { 0 };
-        self.failed_until = None;
-        if let Some(patience) = self.failures.checked_sub(1).and_then(|tries| cx.patience(tries)) {
-            self.failed_until = Some(cx.now + patience);
-            cx.set_timer(patience, Timer::PlanAgain);
+    fn note_planner_outcome(&mut self, cx: &mut Context<'_>, has_failed: bool) {
+        self.planner_failures = if has_failed { self.planner_failures + 1 } else { 0 };
+        self.retry_plan_at = None;
+        if let Some(patience) = self.planner_failures.checked_sub(1).and_then(|tries| cx.patience(tries)) {
+            self.retry_plan_at = Some(cx.now + patience);
+            cx.set_timer(patience, Timer::RetryPlan);
         }
     }
 
     /// Asks a planner again that has failed.
     pub(crate) fn plan_after_failure(&mut self, cx: &mut Context<'_>, budget: u64) {
-        if self.failed_until.take_if(|until| *until <= cx.now).is_some() {
+        if self.retry_plan_at.take_if(|until| *until <= cx.now).is_some() {
             self.plan(cx, budget, blocking(cx));
         }
     }
 
-    fn count(&self, cx: &mut Context<'_>, plan: &Plan, took: Span) {
+    fn count(&self, cx: &mut Context<'_>, plan: &Plan, duration: Span) {
         cx.metrics.count(Metric::PlansComputed);
         cx.metrics.add(Metric::PlanningSteps, plan.steps);
-        cx.metrics.set(Metric::FullFlowBootstrapTimeSec, took.as_nanos());
+        cx.metrics.set(Metric::FullFlowBootstrapTimeSec, duration.as_nanos());
         let share =
-            u128::from(took.as_nanos()) * u128::from(plan.listing_steps) / u128::from(plan.steps.max(1));
+            u128::from(duration.as_nanos()) * u128::from(plan.listing_steps) / u128::from(plan.steps.max(1));
         cx.metrics.set(Metric::BootstrapAllPathsTimeSec, u64::try_from(share).unwrap_or(u64::MAX));
     }
 
-    /// Puts a flow in force. Returns the node's own part, unless a board tells the node as it tells all.
+    /// Puts a flow in force. Returns the node's own assignment, unless a board tells the node as it tells all.
     fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> Option<(FlowVersion, Assignment)> {
         self.number += 1;
         let version = FlowVersion { term: self.term, number: self.number };
@@ -233,8 +237,8 @@ impl Planning {
             cx.effects.push(Effect::Post(Notice::Flow(version, flow)));
             return None;
         }
-        self.ends = self.ends_of(&flow);
-        // At first nobody knows anything; later, only those whose part has changed need to hear.
+        self.watched_producers = self.final_producers(&flow);
+        // At first nobody knows anything; later, only those whose assignment has changed need to hear.
         let nodes = match before {
             Some(before) => before.change_to(&flow).nodes(),
             None => cx.network.nodes().collect(),
@@ -243,108 +247,115 @@ impl Planning {
         // Spares are many: all of them share what they do not have.
         let idle = Arc::new(Assignment::default());
         for node in nodes.into_iter().filter(|&node| node != me) {
-            let part = flow.assignment(node);
-            let part = if part.is_idle() { Arc::clone(&idle) } else { Arc::new(part) };
-            self.offer(cx, node, version, part);
+            let assignment = flow.assignment(node);
+            let assignment = if assignment.is_idle() { Arc::clone(&idle) } else { Arc::new(assignment) };
+            self.send_assignment(cx, node, version, assignment);
         }
         Some((version, flow.assignment(me)))
     }
 
-    /// Whom the leader watches, so that no part of the flow can die unnoticed: all others that work are
+    /// Whom the leader watches, so that no assignment of the flow can die unnoticed: all others that work are
     /// watched by those whom they supply.
-    pub(crate) fn ends(&self) -> &[NodeId] {
-        &self.ends
+    pub(crate) fn watched_producers(&self) -> &[NodeId] {
+        &self.watched_producers
     }
 
-    fn ends_of(&self, flow: &Flow) -> Vec<NodeId> {
+    fn final_producers(&self, flow: &Flow) -> Vec<NodeId> {
         let network = &self.network;
-        let mut ends = Vec::new();
+        let mut watched_producers = Vec::new();
         for &item in network.final_items() {
-            let before = ends.len();
+            let before = watched_producers.len();
             let producers = network.producers(item).iter().copied();
-            ends.extend(producers.clone().filter(|&node| flow.is_assigned(node)));
-            if ends.len() == before {
+            watched_producers.extend(producers.clone().filter(|&node| flow.is_assigned(node)));
+            if watched_producers.len() == before {
                 // Whoever makes it out of nothing stands in no edge.
                 let needs_nothing = |&node: &NodeId| network.requirements(node).is_empty();
-                ends.extend(producers.filter(|&node| self.alive.contains(node)).filter(needs_nothing));
+                watched_producers
+                    .extend(producers.filter(|&node| self.alive.contains(node)).filter(needs_nothing));
             }
         }
-        ends
+        watched_producers
     }
 
-    fn offer(&mut self, cx: &mut Context<'_>, node: NodeId, version: FlowVersion, part: Arc<Assignment>) {
-        cx.send(node, Message::Part(version, Arc::clone(&part)));
-        let offer = Offer { version, part, first: cx.now, last: cx.now, tries: 0 };
-        self.offered.insert(node, offer);
-        self.set_offer_timer(cx);
+    fn send_assignment(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: NodeId,
+        version: FlowVersion,
+        assignment: Arc<Assignment>,
+    ) {
+        cx.send(node, Message::Assignment(version, Arc::clone(&assignment)));
+        let pending = PendingAssignment { version, assignment, first: cx.now, last: cx.now, tries: 0 };
+        self.unacknowledged.insert(node, pending);
+        self.set_retransmit_timer(cx);
     }
 
-    /// Offers a node its part of the flow in force.
-    fn offer_current(&mut self, cx: &mut Context<'_>, node: NodeId) {
+    /// Offers a node its assignment of the flow in force.
+    fn send_current_assignment(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if let Some(flow) = self.active.as_ref().filter(|_| node != cx.me) {
             let version = FlowVersion { term: self.term, number: self.number };
-            let part = Arc::new(flow.assignment(node));
-            self.offer(cx, node, version, part);
+            let assignment = Arc::new(flow.assignment(node));
+            self.send_assignment(cx, node, version, assignment);
         }
     }
 
-    fn set_offer_timer(&mut self, cx: &mut Context<'_>) {
-        if let (None, Some(span)) = (self.offers_due, cx.protocol.retry_after) {
-            self.offers_due = Some(cx.now + span);
-            cx.set_timer(span, Timer::Offer);
+    fn set_retransmit_timer(&mut self, cx: &mut Context<'_>) {
+        if let (None, Some(span)) = (self.retransmit_at, cx.protocol.retry_after) {
+            self.retransmit_at = Some(cx.now + span);
+            cx.set_timer(span, Timer::RetransmitAssignments);
         }
     }
 
     /// Offers once more what was not acknowledged.
-    pub(crate) fn offer_again(&mut self, cx: &mut Context<'_>, budget: u64) {
+    pub(crate) fn retransmit_assignments(&mut self, cx: &mut Context<'_>, budget: u64) {
         // A timer that an earlier term set is not ours.
-        if self.offers_due.take_if(|due| *due <= cx.now).is_none() {
+        if self.retransmit_at.take_if(|due| *due <= cx.now).is_none() {
             return;
         }
         let mut silent = Vec::new();
-        for (&node, offer) in &mut self.offered {
-            if cx.is_overdue(offer.last, offer.tries) {
-                (offer.last, offer.tries) = (cx.now, offer.tries + 1);
-                cx.send(node, Message::Part(offer.version, Arc::clone(&offer.part)));
+        for (&node, pending) in &mut self.unacknowledged {
+            if cx.is_overdue(pending.last, pending.tries) {
+                (pending.last, pending.tries) = (cx.now, pending.tries + 1);
+                cx.send(node, Message::Assignment(pending.version, Arc::clone(&pending.assignment)));
             }
-            if cx.now.since(offer.first) > cx.protocol.suspect_after && self.alive.contains(node) {
+            if cx.now.since(pending.first) > cx.protocol.suspect_after && self.alive.contains(node) {
                 silent.push(node);
             }
         }
-        if !self.offered.is_empty() {
-            self.set_offer_timer(cx);
+        if !self.unacknowledged.is_empty() {
+            self.set_retransmit_timer(cx);
         }
         for node in silent {
-            self.report(cx, node, budget);
+            self.on_failure_report(cx, node, budget);
         }
     }
 
-    /// A node has its part: it is alive.
-    pub(crate) fn acknowledged(
+    /// A node has its assignment: it is alive.
+    pub(crate) fn on_acknowledged(
         &mut self,
         cx: &mut Context<'_>,
         from: NodeId,
         version: FlowVersion,
         budget: u64,
     ) {
-        if self.offered.get(&from).is_some_and(|offer| offer.version <= version) {
-            self.offered.remove(&from);
+        if self.unacknowledged.get(&from).is_some_and(|pending| pending.version <= version) {
+            self.unacknowledged.remove(&from);
         }
-        self.readmit(cx, from, budget);
+        self.rejoin(cx, from, budget);
     }
 
-    /// A node is back from a crash and has forgotten its part.
-    pub(crate) fn returned(&mut self, cx: &mut Context<'_>, from: NodeId, budget: u64) {
+    /// A node is back from a crash and has forgotten its assignment.
+    pub(crate) fn on_rejoin(&mut self, cx: &mut Context<'_>, from: NodeId, budget: u64) {
         if cx.protocol.dissemination == Dissemination::Messages {
-            self.offer_current(cx, from);
+            self.send_current_assignment(cx, from);
         }
-        self.readmit(cx, from, budget);
+        self.rejoin(cx, from, budget);
     }
 
-    fn readmit(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
+    fn rejoin(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
         if cx.protocol.rejoin == Rejoin::OnReturn && !self.has_retired(node) && self.alive.insert(node) {
             if cx.protocol.dissemination == Dissemination::Blackboard {
-                cx.effects.push(Effect::Post(Notice::Readmitted(node)));
+                cx.effects.push(Effect::Post(Notice::Rejoined(node)));
             }
             self.note_change(node, Change::Rejoined(node));
             self.plan(cx, budget, blocking(cx));
@@ -352,7 +363,7 @@ impl Planning {
     }
 
     fn has_retired(&self, node: NodeId) -> bool {
-        self.standings.get(&node).is_some_and(|standing| standing.retired)
+        self.node_configs.get(&node).is_some_and(|node_config| node_config.retired)
     }
 
     /// The last change of a node counts: while a plan takes long, others do not pile up.
@@ -364,26 +375,32 @@ impl Planning {
     }
 
     /// A node says where its orders leave it.
-    pub(crate) fn told(&mut self, cx: &mut Context<'_>, from: NodeId, standing: &Arc<Standing>, budget: u64) {
-        let known = self.standings.get(&from).map_or(0, |known| known.orders);
-        if standing.orders > known {
-            if !self.take_note(from, standing) {
+    pub(crate) fn on_node_config(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: NodeId,
+        node_config: &Arc<NodeConfig>,
+        budget: u64,
+    ) {
+        let known = self.node_configs.get(&from).map_or(0, |known| known.commands);
+        if node_config.commands > known {
+            if !self.apply_node_config(from, node_config) {
                 return;
             }
             self.plan(cx, budget, blocking(cx));
         }
         if from != cx.me {
-            cx.send(from, Message::StandingAck(self.term, standing.orders.max(known)));
+            cx.send(from, Message::NodeConfigAck(self.term, node_config.commands.max(known)));
         }
     }
 
     /// Plans with a node's orders from now on; false if they make no sense in this network.
-    fn take_note(&mut self, node: NodeId, standing: &Arc<Standing>) -> bool {
-        let mut standings = self.standings.clone();
-        standings.insert(node, Arc::clone(standing));
-        let changed = standings
+    fn apply_node_config(&mut self, node: NodeId, node_config: &Arc<NodeConfig>) -> bool {
+        let mut node_configs = self.node_configs.clone();
+        node_configs.insert(node, Arc::clone(node_config));
+        let changed = node_configs
             .iter()
-            .filter_map(|(&node, standing)| Some((node, standing.requires.as_deref()?)))
+            .filter_map(|(&node, node_config)| Some((node, node_config.requires.as_deref()?)))
             .collect::<Vec<(NodeId, &[Requirement])>>();
         if !changed.is_empty() {
             match self.network.with_requirements(changed) {
@@ -392,15 +409,15 @@ impl Planning {
             }
             self.note_change(node, Change::RecipeChanged(node));
         }
-        if standing.retired && self.alive.remove(node) {
+        if node_config.retired && self.alive.remove(node) {
             self.note_change(node, Change::Failed(node));
         }
-        self.standings = standings;
+        self.node_configs = node_configs;
         true
     }
 
     /// A node is reported dead.
-    pub(crate) fn report(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
+    pub(crate) fn on_failure_report(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
         let plans = match cx.protocol.failure_reports {
             FailureReports::OncePerFailure => {
                 let news = node != cx.me && self.alive.remove(node);
@@ -413,11 +430,11 @@ impl Planning {
             }
         };
         if plans {
-            cx.report(Report::Struck(node));
+            cx.report(Report::Removed(node));
             match cx.protocol.dissemination {
-                Dissemination::Blackboard => cx.effects.push(Effect::Post(Notice::Struck(node))),
+                Dissemination::Blackboard => cx.effects.push(Effect::Post(Notice::Removed(node))),
                 // If it is alive after all, it acknowledges and is planned with again.
-                Dissemination::Messages => self.offer_current(cx, node),
+                Dissemination::Messages => self.send_current_assignment(cx, node),
             }
             self.note_change(node, Change::Failed(node));
             self.plan(cx, budget, blocking(cx));

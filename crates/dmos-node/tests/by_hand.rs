@@ -9,7 +9,7 @@ use dmos_core::settings::{
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, register_flow};
 use dmos_core::{BatchId, Flow, FlowVersion, ItemId, Metric, NodeId, Registry, RequestId, Span, Time};
 use dmos_graph::NamedNetwork;
-use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Order, Scrapped, Timer};
+use dmos_node::{Command, Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Scrapped, Timer};
 use dmos_strategies as _;
 
 /// Some nodes of the chain wood, door, house; time passes when the test says so.
@@ -55,14 +55,14 @@ impl Bench {
         bench.start(WOOD);
         bench.start(DOOR);
         bench.read_posts(&offers);
-        let ticket = ticket(&offers);
-        let effects = bench.give(HOUSE, Input::Planned(ticket));
+        let plan_id = plan_id(&offers);
+        let effects = bench.give(HOUSE, Input::Planned(plan_id));
         match sends(&effects)[..] {
             [] => bench.read_posts(&effects),
             ref parts => {
                 for (to, part) in parts {
                     let acks = bench.say(HOUSE, *to, part.clone());
-                    assert!(matches!(sends(&acks)[..], [(HOUSE, Message::PartAck(_))]), "{acks:?}");
+                    assert!(matches!(sends(&acks)[..], [(HOUSE, Message::AssignmentAck(_))]), "{acks:?}");
                     bench.say(*to, HOUSE, sends(&acks)[0].1.clone());
                 }
             }
@@ -111,7 +111,7 @@ impl Bench {
 
     /// A manufacture cycle; what the node sends.
     fn cycle(&mut self, node: usize) -> Vec<(usize, Message)> {
-        sends(&self.give(node, Input::Timer(Timer::Stage)))
+        sends(&self.give(node, Input::Timer(Timer::ProductionCycle)))
     }
 
     fn wait(&mut self, seconds: u64) {
@@ -133,12 +133,12 @@ impl Bench {
 
 /// The plan among the effects.
 #[track_caller]
-fn ticket(effects: &[Effect]) -> FlowVersion {
-    let ticket = |effect: &Effect| match effect {
-        Effect::Plan { ticket, .. } => Some(*ticket),
+fn plan_id(effects: &[Effect]) -> FlowVersion {
+    let plan_id = |effect: &Effect| match effect {
+        Effect::Plan { plan_id, .. } => Some(*plan_id),
         _ => None,
     };
-    effects.iter().find_map(ticket).unwrap_or_else(|| panic!("no plan is begun: {effects:?}"))
+    effects.iter().find_map(plan_id).unwrap_or_else(|| panic!("no plan is begun: {effects:?}"))
 }
 
 fn sends(effects: &[Effect]) -> Vec<(usize, Message)> {
@@ -184,15 +184,15 @@ fn a_batch_goes_from_maker_to_consumer() {
     let sent = bench.announce();
     let first = batch(WOOD, 0);
     let request = Some(request(0));
-    assert_eq!(sent, Message::Sent { request, batch: first, settled: 0 });
-    let promised = LogRecord::Promised { batch: first, to: NodeId::new(DOOR), request: self::request(0) };
+    assert_eq!(sent, Message::Announcement { request, batch: first, settled: 0 });
+    let promised = LogRecord::Committed { batch: first, to: NodeId::new(DOOR), request: self::request(0) };
     assert_eq!(bench.logs[WOOD].last(), Some(&promised), "promised before it is announced");
     let effects = bench.say(WOOD, DOOR, sent);
     assert!(
         matches!(effects[1], Effect::Transport { batch, blocking: false } if batch == first),
         "{effects:?}"
     );
-    assert_eq!(sends(&effects), [(WOOD, Message::Waiting(first))]);
+    assert_eq!(sends(&effects), [(WOOD, Message::TransitStarted(first))]);
     let effects = bench.give(DOOR, Input::Arrived(first));
     assert_eq!(bench.logs[DOOR].last(), Some(&LogRecord::Received(first)));
     assert_eq!(sends(&effects), [(WOOD, Message::Delivered(first))]);
@@ -244,7 +244,10 @@ fn a_duplicate_is_confirmed_and_not_taken_in() {
     let mut bench = Bench::at_work(Protocol::default());
     let sent = bench.announce();
     bench.say(WOOD, DOOR, sent.clone());
-    assert_eq!(sends(&bench.say(WOOD, DOOR, sent.clone())), [(WOOD, Message::Waiting(batch(WOOD, 0)))]);
+    assert_eq!(
+        sends(&bench.say(WOOD, DOOR, sent.clone())),
+        [(WOOD, Message::TransitStarted(batch(WOOD, 0)))]
+    );
     bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
     bench.cycle(DOOR);
     assert_eq!(sends(&bench.say(WOOD, DOOR, sent.clone())), [(WOOD, Message::Delivered(batch(WOOD, 0)))]);
@@ -264,8 +267,8 @@ fn a_maker_that_recovers_announces_again_what_it_promised() {
     assert_eq!(sends(&bench.start(WOOD)), [(DOOR, sent)]);
     assert_eq!(bench.nodes[WOOD].holdings().stock.runs(), [(1, 2)]);
     assert_eq!(bench.count(WOOD, Metric::WalRecoveredOutboundBatches), 2);
-    let said = sends(&bench.give(WOOD, Input::Timer(Timer::Return)));
-    assert!(matches!(said[..], [(_, Message::Return)]), "it says that it is back: {said:?}");
+    let said = sends(&bench.give(WOOD, Input::Timer(Timer::AnnounceRejoin)));
+    assert!(matches!(said[..], [(_, Message::Rejoin)]), "it says that it is back: {said:?}");
 }
 
 #[test]
@@ -273,9 +276,9 @@ fn what_is_not_confirmed_is_announced_again() {
     let mut bench = Bench::at_work(Protocol::default());
     let sent = bench.announce();
     bench.wait(4);
-    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Resend))), []);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::RetransmitBatches))), []);
     bench.wait(1);
-    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Resend))), [(DOOR, sent)]);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::RetransmitBatches))), [(DOOR, sent)]);
 }
 
 #[test]
@@ -293,25 +296,28 @@ fn silence_is_reported_planned_for_once_and_a_return_is_planned_with() {
     assert!(sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat))).contains(&report));
     let plan = bench.say(DOOR, HOUSE, report.1.clone());
     assert!(matches!(plan[..], [Effect::Send { .. }, Effect::Plan { blocking: false, .. }]), "{plan:?}");
-    assert!(matches!(&sends(&plan)[..], [(WOOD, Message::Part(..))]), "if it is alive it answers: {plan:?}");
+    assert!(
+        matches!(&sends(&plan)[..], [(WOOD, Message::Assignment(..))]),
+        "if it is alive it answers: {plan:?}"
+    );
     assert!(bench.say(DOOR, HOUSE, report.1).is_empty(), "an unchanged death is planned once");
     assert_eq!(bench.count(HOUSE, Metric::NodesDeterminedCrashed), 1);
-    let parts = sends(&bench.give(HOUSE, Input::Planned(ticket(&plan))));
+    let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&plan))));
     assert!(
-        matches!(&parts[1], (DOOR, Message::Part(_, part)) if part.is_idle()),
+        matches!(&parts[1], (DOOR, Message::Assignment(_, part)) if part.is_idle()),
         "without wood nothing is made"
     );
-    let effects = bench.say(WOOD, HOUSE, Message::Return);
-    ticket(&effects);
+    let effects = bench.say(WOOD, HOUSE, Message::Rejoin);
+    plan_id(&effects);
 }
 
 #[test]
 fn a_part_of_an_older_term_is_ignored() {
     let mut bench = Bench::at_work(Protocol::default());
-    let stale = Message::Part(FlowVersion::default(), Arc::default());
+    let stale = Message::Assignment(FlowVersion::default(), Arc::default());
     let answer = sends(&bench.say(DOOR, WOOD, stale));
     assert!(
-        matches!(answer[..], [(DOOR, Message::Leads(leader, _))] if leader.index() == HOUSE),
+        matches!(answer[..], [(DOOR, Message::Leader(leader, _))] if leader.index() == HOUSE),
         "{answer:?}"
     );
     bench.cycle(WOOD);
@@ -364,7 +370,7 @@ fn silence_is_met_with_ever_longer_waits() {
     // Sent at 0 s; again after 5, 10, 20 and then 30 s each.
     for (wait, is_due) in [(5, true), (5, false), (5, true), (15, false), (5, true), (30, true), (30, true)] {
         bench.wait(wait);
-        let again = sends(&bench.give(WOOD, Input::Timer(Timer::Resend)));
+        let again = sends(&bench.give(WOOD, Input::Timer(Timer::RetransmitBatches)));
         let expected = if is_due { vec![(DOOR, sent.clone())] } else { vec![] };
         assert_eq!(again, expected, "at {:?}", bench.now);
     }
@@ -373,7 +379,7 @@ fn silence_is_met_with_ever_longer_waits() {
     let asks = Message::Request { request: request(9), item: dmos_core::ItemId::new(0) };
     assert_eq!(sends(&bench.say(DOOR, WOOD, asks))[0], (DOOR, sent.clone()));
     bench.wait(5);
-    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Resend))), [(DOOR, sent)]);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::RetransmitBatches))), [(DOOR, sent)]);
 }
 
 #[test]
@@ -384,23 +390,23 @@ fn a_consumer_that_confirms_nothing_gets_no_more() {
     let ask = |number| Message::Request { request: request(number), item: dmos_core::ItemId::new(0) };
     for number in 0..2 {
         let answer = sends(&bench.say(DOOR, WOOD, ask(number)));
-        assert!(matches!(answer[..], [(DOOR, Message::Sent { .. })]), "{answer:?}");
+        assert!(matches!(answer[..], [(DOOR, Message::Announcement { .. })]), "{answer:?}");
     }
     let refused = sends(&bench.say(DOOR, WOOD, ask(2)));
     assert_eq!(refused, [(DOOR, Message::Unavailable { request: request(2) })]);
     assert_eq!((bench.nodes[WOOD].stock(), bench.count(WOOD, Metric::RequestsOverLimit)), (3, 1));
     let others = sends(&bench.say(HOUSE, WOOD, ask(0)));
-    assert!(matches!(others[..], [(HOUSE, Message::Sent { .. })]), "others are served: {others:?}");
+    assert!(matches!(others[..], [(HOUSE, Message::Announcement { .. })]), "others are served: {others:?}");
     bench.say(DOOR, WOOD, Message::Delivered(batch(WOOD, 0)));
     let answer = sends(&bench.say(DOOR, WOOD, ask(3)));
-    assert!(matches!(answer[..], [(DOOR, Message::Sent { .. })]), "{answer:?}");
+    assert!(matches!(answer[..], [(DOOR, Message::Announcement { .. })]), "{answer:?}");
 }
 
 #[test]
 fn who_was_refused_first_is_served_first() {
     let mut bench = Bench::at_work(Protocol::default());
     let ask = |number| Message::Request { request: request(number), item: dmos_core::ItemId::new(0) };
-    let is_served = |effects: &[Effect]| matches!(sends(effects)[..], [(_, Message::Sent { .. })]);
+    let is_served = |effects: &[Effect]| matches!(sends(effects)[..], [(_, Message::Announcement { .. })]);
     assert!(!is_served(&bench.say(HOUSE, WOOD, ask(0))), "there is none");
     bench.cycle(WOOD);
     assert!(!is_served(&bench.say(DOOR, WOOD, ask(0))), "the batch is kept for the house");
@@ -419,7 +425,7 @@ fn who_gives_up_waiting_begins_anew_at_the_end() {
     let mut asks = |bench: &mut Bench, from: usize| {
         number += 1;
         let request = Message::Request { request: request(number), item: wood };
-        matches!(sends(&bench.say(from, WOOD, request))[0].1, Message::Sent { .. })
+        matches!(sends(&bench.say(from, WOOD, request))[0].1, Message::Announcement { .. })
     };
     assert!(!asks(&mut bench, HOUSE), "there is none yet");
     assert!(!asks(&mut bench, DOOR));
@@ -446,7 +452,7 @@ fn two_suppliers(version: u32) -> Message {
         })),
         consumers: Box::new([]),
     };
-    Message::Part(FlowVersion { term: dmos_core::Term(100), number: version }, Arc::new(part))
+    Message::Assignment(FlowVersion { term: dmos_core::Term(100), number: version }, Arc::new(part))
 }
 
 #[test]
@@ -466,7 +472,7 @@ fn a_request_that_is_not_answered_goes_to_another_supplier() {
     bench.say(HOUSE, DOOR, Message::Unavailable { request: request(1) });
     assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
     // The first supplier answers late: its batch is as good as any.
-    let late = Message::Sent { request: Some(request(0)), batch: batch(WOOD, 0), settled: 0 };
+    let late = Message::Announcement { request: Some(request(0)), batch: batch(WOOD, 0), settled: 0 };
     let effects = bench.say(WOOD, DOOR, late);
     assert!(matches!(effects[1], Effect::Transport { .. }), "{effects:?}");
 }
@@ -480,7 +486,7 @@ fn shares(of_wood: u32, of_house: u32) -> Message {
     };
     let suppliers = [(WOOD, of_wood), (HOUSE, of_house)].map(supply);
     let part = dmos_core::Assignment { suppliers: Box::new(suppliers), consumers: Box::new([]) };
-    Message::Part(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::new(part))
+    Message::Assignment(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::new(part))
 }
 
 /// Lets the door producer ask so often, each request refused by nobody, and counts who was asked.
@@ -497,7 +503,7 @@ fn asked_from(bench: &mut Bench, first: u32, times: u32) -> [usize; 2] {
         counts[usize::from(to == HOUSE)] += 1;
         // The batch comes at once, and the next cycle uses it up.
         let batch = batch(WOOD, serial);
-        bench.say(WOOD, DOOR, Message::Sent { request: Some(request), batch, settled: serial });
+        bench.say(WOOD, DOOR, Message::Announcement { request: Some(request), batch, settled: serial });
         bench.give(DOOR, Input::Arrived(batch));
     }
     counts
@@ -546,17 +552,17 @@ fn a_planner_that_failed_is_asked_again() {
     let mut begun = bench.start(HOUSE);
     // Five seconds after the first failure, ten after the second.
     for pause in [5, 10] {
-        let nothing = bench.give(HOUSE, Input::Planned(ticket(&begun)));
+        let nothing = bench.give(HOUSE, Input::Planned(plan_id(&begun)));
         assert!(nothing.is_empty(), "there is nothing to offer: {nothing:?}");
         bench.wait(pause - 1);
-        assert!(bench.give(HOUSE, Input::Timer(Timer::PlanAgain)).is_empty(), "not yet");
+        assert!(bench.give(HOUSE, Input::Timer(Timer::RetryPlan)).is_empty(), "not yet");
         bench.wait(1);
-        begun = bench.give(HOUSE, Input::Timer(Timer::PlanAgain));
+        begun = bench.give(HOUSE, Input::Timer(Timer::RetryPlan));
     }
-    let parts = sends(&bench.give(HOUSE, Input::Planned(ticket(&begun))));
+    let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&begun))));
     assert_eq!(parts.len(), 2, "the third plan is good: {parts:?}");
     bench.wait(60);
-    assert!(bench.give(HOUSE, Input::Timer(Timer::PlanAgain)).is_empty(), "and stays in force");
+    assert!(bench.give(HOUSE, Input::Timer(Timer::RetryPlan)).is_empty(), "and stays in force");
 }
 
 /// A planner of its own that is of no use at first.
@@ -626,10 +632,13 @@ fn an_old_leader_is_not_obeyed_after_a_crash_either() {
     bench.say(HOUSE, DOOR, two_suppliers(2));
     bench.wait(1);
     bench.start(DOOR);
-    let old = Message::Part(FlowVersion { term: dmos_core::Term(7), number: 9 }, Arc::default());
+    let old = Message::Assignment(FlowVersion { term: dmos_core::Term(7), number: 9 }, Arc::default());
     for late in [old, two_suppliers(1)] {
         let answer = sends(&bench.say(WOOD, DOOR, late));
-        assert!(!answer.iter().any(|(_, message)| matches!(message, Message::PartAck(_))), "{answer:?}");
+        assert!(
+            !answer.iter().any(|(_, message)| matches!(message, Message::AssignmentAck(_))),
+            "{answer:?}"
+        );
     }
     assert_eq!(bench.count(DOOR, Metric::AssignmentsRefused), 2);
     assert_eq!(bench.cycle(DOOR), [], "it has no part, and asks nobody");
@@ -644,7 +653,7 @@ fn a_log_is_compacted_and_recovery_knows_what_it_knew() {
     for _ in 0..500 {
         let sent = bench.announce();
         bench.say(WOOD, DOOR, sent.clone());
-        let Message::Sent { batch, .. } = sent else { panic!("a batch is sent: {sent:?}") };
+        let Message::Announcement { batch, .. } = sent else { panic!("a batch is sent: {sent:?}") };
         bench.give(DOOR, Input::Arrived(batch));
         bench.say(DOOR, WOOD, Message::Delivered(batch));
         bench.wait(1);
@@ -658,7 +667,7 @@ fn a_log_is_compacted_and_recovery_knows_what_it_knew() {
     assert_eq!(bench.nodes[DOOR].holdings(), holdings);
     // The oldest batch and the newest come again: both are known, though only one is in the log.
     for serial in [0, 499] {
-        let again = Message::Sent { request: None, batch: batch(WOOD, serial), settled: serial };
+        let again = Message::Announcement { request: None, batch: batch(WOOD, serial), settled: serial };
         assert_eq!(sends(&bench.say(WOOD, DOOR, again)), [(WOOD, Message::Delivered(batch(WOOD, serial)))]);
     }
     bench.say(HOUSE, DOOR, two_suppliers(1));
@@ -688,7 +697,7 @@ fn what_a_crash_destroyed_is_entered_as_scrap() {
     bench.say(
         HOUSE,
         WOOD,
-        Message::Part(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::default()),
+        Message::Assignment(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::default()),
     );
     bench.cycle(WOOD);
     assert_eq!(bench.nodes[WOOD].holdings().stock.runs(), [(4, 5)]);
@@ -699,19 +708,19 @@ fn a_changed_recipe_is_made_by_and_planned_with() {
     let mut bench = Bench::at_work(Protocol::default());
     let wood = dmos_core::Requirement { item: dmos_core::ItemId::new(0), quantity: 2 };
     // The house is made of wood from now on, and no door.
-    let effects = bench.give(HOUSE, Input::Order(&Order::Recipe(Box::new([wood]))));
-    assert!(matches!(bench.logs[HOUSE].last(), Some(LogRecord::Ordered(_))));
-    let parts = sends(&bench.give(HOUSE, Input::Planned(ticket(&effects))));
+    let effects = bench.give(HOUSE, Input::Command(&Command::Recipe(Box::new([wood]))));
+    assert!(matches!(bench.logs[HOUSE].last(), Some(LogRecord::Commanded(_))));
+    let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&effects))));
     let to_wood = parts.iter().find(|(to, _)| *to == WOOD).expect("wood has another consumer");
     assert!(
-        matches!(&to_wood.1, Message::Part(_, part) if *part.consumers == [NodeId::new(HOUSE)]),
+        matches!(&to_wood.1, Message::Assignment(_, part) if *part.consumers == [NodeId::new(HOUSE)]),
         "{parts:?}"
     );
     let asked = bench.cycle(HOUSE);
     assert_eq!(asked.iter().filter(|(to, _)| *to == WOOD).count(), 2, "two batches of wood: {asked:?}");
     bench.wait(1);
     bench.start(HOUSE);
-    bench.give(HOUSE, Input::Timer(Timer::Stage));
+    bench.give(HOUSE, Input::Timer(Timer::ProductionCycle));
     assert!(bench.cycle(HOUSE).iter().all(|(to, _)| *to != DOOR), "also after a crash");
 }
 
@@ -720,27 +729,33 @@ fn a_node_that_retires_delivers_and_makes_no_more() {
     let mut bench = Bench::at_work(Protocol::default());
     let sent = bench.announce();
     bench.cycle(WOOD);
-    let told = sends(&bench.give(WOOD, Input::Order(&Order::Retire)));
-    assert!(matches!(&told[..], [(HOUSE, Message::Standing(standing))] if standing.retired), "{told:?}");
+    let told = sends(&bench.give(WOOD, Input::Command(&Command::Retire)));
+    assert!(matches!(&told[..], [(HOUSE, Message::NodeConfig(standing))] if standing.retired), "{told:?}");
     let answer = bench.say(WOOD, HOUSE, told[0].1.clone());
     assert!(
-        sends(&answer).iter().any(|(to, message)| *to == WOOD && matches!(message, Message::StandingAck(..)))
+        sends(&answer)
+            .iter()
+            .any(|(to, message)| *to == WOOD && matches!(message, Message::NodeConfigAck(..)))
     );
-    ticket(&answer);
+    plan_id(&answer);
     assert_eq!(bench.cycle(WOOD), []);
     assert_eq!(bench.nodes[WOOD].stock(), 1, "it makes no more");
     let ask = Message::Request { request: request(5), item: dmos_core::ItemId::new(0) };
     assert_eq!(sends(&bench.say(DOOR, WOOD, ask)), [(DOOR, Message::Unavailable { request: request(5) })]);
     bench.wait(5);
-    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Resend))), [(DOOR, sent)], "promised is promised");
+    assert_eq!(
+        sends(&bench.give(WOOD, Input::Timer(Timer::RetransmitBatches))),
+        [(DOOR, sent)],
+        "promised is promised"
+    );
     // The leader hears of it again until it says that it knows.
-    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Tell))).len(), 1);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::SendNodeConfig))).len(), 1);
     let ack = sends(&answer)
         .into_iter()
-        .find(|(to, message)| *to == WOOD && matches!(message, Message::StandingAck(..)));
+        .find(|(to, message)| *to == WOOD && matches!(message, Message::NodeConfigAck(..)));
     bench.say(HOUSE, WOOD, ack.expect("an acknowledgement").1);
     bench.wait(60);
-    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::Tell))), []);
+    assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::SendNodeConfig))), []);
 }
 
 // The prototype's quirks, switch by switch.
@@ -791,11 +806,11 @@ fn the_prototype_asks_in_every_cycle_and_never_in_one_that_makes() {
 fn mixed_up_logs_enter_own_batches_among_the_received() {
     let mut bench = Bench::at_work(seed_protocol());
     let sent = bench.announce();
-    assert_eq!(bench.logs[WOOD].last(), Some(&LogRecord::SentOff(batch(WOOD, 0))));
+    assert_eq!(bench.logs[WOOD].last(), Some(&LogRecord::OwnBatchSent(batch(WOOD, 0))));
     assert_eq!(bench.nodes[WOOD].load().inbound_entries, 1);
     bench.say(WOOD, DOOR, sent);
-    bench.say(DOOR, WOOD, Message::Waiting(batch(WOOD, 0)));
-    assert_eq!(bench.logs[WOOD].last(), Some(&LogRecord::OnItsWay(batch(WOOD, 0))));
+    bench.say(DOOR, WOOD, Message::TransitStarted(batch(WOOD, 0)));
+    assert_eq!(bench.logs[WOOD].last(), Some(&LogRecord::InTransit(batch(WOOD, 0))));
 }
 
 #[test]
@@ -840,10 +855,10 @@ fn the_prototype_plans_at_every_report_and_readmits_nobody() {
     for _ in 0..2 {
         let effects = bench.say(DOOR, HOUSE, report.clone());
         assert!(
-            matches!(effects[..], [Effect::Post(Notice::Struck(_)), Effect::Plan { blocking: true, .. }]),
+            matches!(effects[..], [Effect::Post(Notice::Removed(_)), Effect::Plan { blocking: true, .. }]),
             "{effects:?}"
         );
-        bench.give(HOUSE, Input::Planned(ticket(&effects)));
+        bench.give(HOUSE, Input::Planned(plan_id(&effects)));
     }
     assert_eq!(bench.count(HOUSE, Metric::PlansComputed), 3);
     bench.wait(1);

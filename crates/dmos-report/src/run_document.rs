@@ -66,7 +66,7 @@ pub struct RunDocument {
     /// What should never have happened.
     pub violations: Vec<Violation>,
     /// States that were come to, and how often.
-    pub reached: BTreeMap<&'static str, u64>,
+    pub coverage: BTreeMap<&'static str, u64>,
     /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
     pub liveness_not_checked: Option<String>,
 }
@@ -206,7 +206,7 @@ impl RunDocument {
             material: record.material.clone(),
             violations: record.violations.clone(),
             liveness_not_checked: record.liveness_not_checked.clone(),
-            reached: record.reached.iter().map(|(property, count)| (property.name(), *count)).collect(),
+            coverage: record.coverage.iter().map(|(property, count)| (property.name(), *count)).collect(),
         }
     }
 }
@@ -223,7 +223,7 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
     let entry = |plan: &PlanRecord| PlanEntry {
         at_s: plan.at.as_secs_f64(),
         by: network.node_name(plan.by).into_owned(),
-        took_s: plan.took.as_secs_f64(),
+        took_s: plan.duration.as_secs_f64(),
         steps: plan.steps,
         edges: plan.edges,
         changed: plan.changed,

@@ -140,6 +140,6 @@ mod tests {
         assert_eq!(Statistics::of(vec![]), None);
         let single = Statistics::of(vec![7.0]).expect("one value");
         assert!(single.std.is_nan() && single.median == 7.0);
-        assert_eq!(metric(single.var), "NaN");
+        assert_eq!(two_decimals(single.var), "NaN");
     }
 }

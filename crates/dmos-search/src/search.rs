@@ -53,7 +53,7 @@ pub struct SearchSummary {
     /// Faults by kind: injected and effective.
     pub faults: BTreeMap<FaultKind, (u64, u64)>,
     /// In how many runs each state was come to.
-    pub reached: BTreeMap<Property, u64>,
+    pub coverage: BTreeMap<Property, u64>,
     /// The first run that failed, by number.
     pub found: Option<Found>,
 }
@@ -61,9 +61,9 @@ pub struct SearchSummary {
 impl SearchSummary {
     /// The states that no run came to.
     #[must_use]
-    pub fn never_reached(&self) -> Vec<Property> {
-        let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Sometimes);
-        sometimes.copied().filter(|property| !self.reached.contains_key(property)).collect()
+    pub fn not_covered(&self) -> Vec<Property> {
+        let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Coverage);
+        sometimes.copied().filter(|property| !self.coverage.contains_key(property)).collect()
     }
 
     fn add(&mut self, record: &RunRecord, duration: Span) {
@@ -76,8 +76,8 @@ impl SearchSummary {
             count.0 += injected;
             count.1 += effective;
         }
-        for (property, _) in &record.reached {
-            *self.reached.entry(*property).or_default() += 1;
+        for (property, _) in &record.coverage {
+            *self.coverage.entry(*property).or_default() += 1;
         }
     }
 }

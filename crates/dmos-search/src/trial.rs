@@ -5,7 +5,7 @@ use std::fmt;
 use dmos_core::record::Violation;
 use dmos_core::{Registry, RunRecord, Scenario};
 use dmos_scenario::{ScenarioError, ScenarioFile};
-use dmos_sim::caught::caught;
+use dmos_sim::panics::caught;
 
 /// A scenario that was run.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl fmt::Display for TrialFailure {
             Self::Violations(violations) => {
                 let violation = &violations[0];
                 let (property, at) = (violation.property.name(), violation.at.as_secs_f64());
-                write!(f, "{property}, at {at} s: {}", violation.words)
+                write!(f, "{property}, at {at} s: {}", violation.description)
             }
             Self::Panic(message) => write!(f, "an assertion failed: {message}"),
             Self::NotRepeatable(difference) => f.write_str(difference),

@@ -43,7 +43,7 @@ fn is_found(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool
     let subject = Subject::Anything(set);
     let is_wanted = |failure: &TrialFailure| match failure {
         TrialFailure::Violations(all) => {
-            all.iter().any(|violation| is_wanted(violation.property, &violation.words))
+            all.iter().any(|violation| is_wanted(violation.property, &violation.description))
         }
         TrialFailure::Panic(_) | TrialFailure::NotRepeatable(_) => false,
     };

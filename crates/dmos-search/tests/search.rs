@@ -48,7 +48,7 @@ fn search(set: &[&str], seed: u64, runs: u64) -> SearchSummary {
 #[test]
 fn nothing_is_found_and_every_state_is_come_to() {
     let summary = search(&[], 11, 1_500);
-    assert_eq!((summary.runs, summary.never_reached()), (1_500, Vec::<Property>::new()));
+    assert_eq!((summary.runs, summary.not_covered()), (1_500, Vec::<Property>::new()));
     let idle: Vec<_> = summary.faults.iter().filter(|(_, count)| count.1 == 0).collect();
     assert!(idle.is_empty(), "faults that never change anything: {idle:?}");
     assert_eq!(summary.faults.len(), dmos_core::FaultKind::ALL.len(), "every kind is injected");
@@ -57,7 +57,7 @@ fn nothing_is_found_and_every_state_is_come_to() {
 #[test]
 fn flows_with_several_suppliers_are_searched_as_well() {
     let summary = search(&["flow=everybody"], 12, 300);
-    assert!(summary.reached.contains_key(&Property::OrderRedirected));
+    assert!(summary.coverage.contains_key(&Property::OrderRedirected));
 }
 
 #[test]

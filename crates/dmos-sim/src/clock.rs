@@ -39,7 +39,7 @@ impl Clock {
     }
 
     /// It stood still so long.
-    pub(crate) fn stand_still(&mut self, span: Span) {
+    pub(crate) fn add_stopped_time(&mut self, span: Span) {
         self.stopped += span;
     }
 
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn time_that_it_stands_still_is_not_shown() {
         let mut clock = Clock::new(0.0);
-        clock.stand_still(Span::from_secs(30));
+        clock.add_stopped_time(Span::from_secs(30));
         assert_eq!(clock.shows(at(100)), at(70));
     }
 }

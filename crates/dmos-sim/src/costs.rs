@@ -4,29 +4,35 @@ use dmos_core::Span;
 use dmos_core::settings::Work;
 use dmos_node::{Effect, Load, LogRecord, Message, Timer};
 
-use crate::lanes::{Due, Letter};
-use crate::mail::Mail;
+use crate::message_store::MessageStore;
+use crate::workers::{Completion, WorkItem};
 
-/// The work of handling `letter`, whose message is in `mail`, for a node with `load` in a network of `nodes`.
-pub(crate) fn handling(work: &Work, nodes: usize, load: Load, letter: Letter, mail: &Mail) -> Span {
-    match letter {
-        Letter::Due(Due::Timer(Timer::Stage)) => {
+/// The work of handling `work_item`, whose message is in `message_store`, for a node with `load` in a network of `nodes`.
+pub(crate) fn handling(
+    work: &Work,
+    nodes: usize,
+    load: Load,
+    work_item: WorkItem,
+    mail: &MessageStore,
+) -> Span {
+    match work_item {
+        WorkItem::Completion(Completion::Timer(Timer::ProductionCycle)) => {
             let entries = load.inbound_entries + load.outbound_entries;
             work.cycle + work.cycle_per_log_entry * entries + work.cycle_per_flow_edge * load.flow_edges
         }
-        Letter::Due(Due::Timer(Timer::Heartbeat)) => {
+        WorkItem::Completion(Completion::Timer(Timer::Heartbeat)) => {
             work.heartbeat + work.heartbeat_per_neighbour * load.neighbours
         }
-        Letter::Due(Due::Timer(Timer::AwaitNeighbours)) => work.flow_poll,
-        Letter::Message { message, .. } => match mail.get(message) {
+        WorkItem::Completion(Completion::Timer(Timer::AwaitNeighbours)) => work.flow_poll,
+        WorkItem::Message { message, .. } => match mail.get(message) {
             Message::Request { .. } => {
                 let per_node = work.request_per_node * nodes as u64;
                 work.request + per_node + work.request_per_flow_edge * load.flow_edges
             }
             _ => work.message,
         },
-        Letter::Due(_) => Span::ZERO,
-        Letter::Outgoing { .. } | Letter::Think { .. } => Span::ZERO,
+        WorkItem::Completion(_) => Span::ZERO,
+        WorkItem::Outgoing { .. } | WorkItem::Think { .. } => Span::ZERO,
     }
 }
 
@@ -43,16 +49,17 @@ pub(crate) fn appending(work: &Work, load: Load, effects: &[Effect]) -> Span {
 fn entries(record: &LogRecord, load: Load) -> u64 {
     match record {
         LogRecord::Made { .. }
-        | LogRecord::Promised { .. }
-        | LogRecord::OnItsWay(_)
+        | LogRecord::Committed { .. }
+        | LogRecord::InTransit(_)
         | LogRecord::Delivered(_) => load.outbound_entries,
-        LogRecord::Coming(_) | LogRecord::Received(_) | LogRecord::Consumed(_) | LogRecord::SentOff(_) => {
-            load.inbound_entries
-        }
+        LogRecord::TransitStarted(_)
+        | LogRecord::Received(_)
+        | LogRecord::Consumed(_)
+        | LogRecord::OwnBatchSent(_) => load.inbound_entries,
         LogRecord::Scrapped(_)
-        | LogRecord::Returned
-        | LogRecord::Obeyed(_)
-        | LogRecord::Ordered(_)
+        | LogRecord::Restarted
+        | LogRecord::FlowAccepted(_)
+        | LogRecord::Commanded(_)
         | LogRecord::Election(_)
         | LogRecord::Compacted(_) => 1,
     }

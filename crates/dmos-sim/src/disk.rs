@@ -64,7 +64,7 @@ impl Disk {
         lost
     }
 
-    /// Reads the log's end at a start; true if its last record is torn, which is cut off.
+    /// Reads the log's end at a start; true if its last record is torn, which is partition off.
     pub(crate) fn cut_off_torn(&mut self) -> bool {
         let torn = std::mem::take(&mut self.torn);
         match read_log(&torn) {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn record(term: u64) -> LogRecord {
-        LogRecord::Obeyed(FlowVersion { term: Term(term), number: 0 })
+        LogRecord::FlowAccepted(FlowVersion { term: Term(term), number: 0 })
     }
 
     #[test]

@@ -9,20 +9,20 @@
 //! | module | its job |
 //! |---|---|
 //! | `simulator` | takes one event after the other; below it: what leaves a node, effects, work, faults, the script, the trace |
-//! | [`caught`] | runs something, and says in words how it panicked |
-//! | `twice` | checks that a run is the same when it is run again |
+//! | [`panics`] | runs something, and says in words how it panicked |
+//! | `determinism` | checks that a run is the same when it is run again |
 //! | [`queue`] | events in the order of time, then of insertion, unless same_time_order are shuffled |
-//! | `streams` | random numbers, one stream per purpose and node |
-//! | `lanes` | the threads of a node: what each is at, and what waits for it |
+//! | `rng` | random numbers, one stream per purpose and node |
+//! | `workers` | the threads of a node: what each is at, and what waits for it |
 //! | `costs` | how much CPU time an input takes |
 //! | `links` | the network between nodes |
-//! | `mail` | messages that nobody has read yet |
+//! | `message_store` | messages that nobody has read yet |
 //! | `disk` | what of a log survives a crash |
 //! | `clock` | clocks that are wrong, or stand still |
 //! | `shared_cpu` | a machine whose cores all nodes share evenly |
-//! | `board` | what all see at once, in the prototype's way |
+//! | `blackboard` | what all see at once, in the prototype's way |
 //! | `op_generator` | the prototype's killer and reviver |
-//! | `tally` | counts faults |
+//! | `fault_counts` | counts faults |
 //!
 //! # Order of events
 //!
@@ -32,21 +32,21 @@
 //!
 //! Architecture invariant: nothing here knows YAML, a strategy by name, or the live runtime.
 
-mod board;
-pub mod caught;
+mod blackboard;
 mod clock;
 mod costs;
+mod determinism;
 mod disk;
-mod lanes;
+mod fault_counts;
 mod links;
-mod mail;
+mod message_store;
 mod op_generator;
+pub mod panics;
 pub mod queue;
+mod rng;
 mod shared_cpu;
 mod simulator;
-mod streams;
-mod tally;
-mod twice;
+mod workers;
 
+pub use determinism::{Difference, run_twice};
 pub use simulator::{Line, Trace, run, run_traced};
-pub use twice::{Difference, run_twice};

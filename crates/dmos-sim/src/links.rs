@@ -5,10 +5,10 @@ use dmos_core::{Distribution, FaultKind, NodeId, NodeSet, Scenario, Span};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use crate::streams::{Purpose, Sampler, stream};
+use crate::rng::{Purpose, Sampler, stream};
 
 /// No message gets from the one nodes to the others.
-struct Cut {
+struct Partition {
     /// The number of the fault that it came of.
     fault: usize,
     from: NodeSet,
@@ -17,7 +17,7 @@ struct Cut {
 }
 
 /// What loses, doubles and holds back messages.
-struct Mischief {
+struct MessageFaultInjector {
     faults: MessageFaults,
     delay: Sampler,
     /// One stream for each sender.
@@ -27,21 +27,21 @@ struct Mischief {
 /// All links.
 pub(crate) struct Links {
     delays: Sampler,
-    mischief: Option<Mischief>,
-    cuts: Vec<Cut>,
+    injector: Option<MessageFaultInjector>,
+    partitions: Vec<Partition>,
 }
 
 /// What becomes of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Fate {
+pub(crate) struct Transmission {
     /// How long it takes; none if it never arrives.
     pub(crate) arrives: Option<Span>,
     /// How long its double takes, if it has one.
     pub(crate) again: Option<Span>,
-    /// The cut that it ran into.
-    pub(crate) cut: Option<usize>,
-    /// What else befell it.
-    pub(crate) befell: Option<FaultKind>,
+    /// The partition that it ran into.
+    pub(crate) partition: Option<usize>,
+    /// What else fault it.
+    pub(crate) fault: Option<FaultKind>,
 }
 
 impl Links {
@@ -50,19 +50,19 @@ impl Links {
         let faults = &scenario.faults.messages;
         let is_faulty = faults.loss > 0.0 || faults.duplication > 0.0 || faults.reordering > 0.0;
         let delay = faults.delay.clone().unwrap_or(Distribution::Fixed(Span::from_secs(1)));
-        let mischief = is_faulty.then(|| Mischief {
+        let injector = is_faulty.then(|| MessageFaultInjector {
             faults: faults.clone(),
             delay: Sampler::new(&delay, seed, Purpose::HeldMessage, nodes.clone()),
             streams: nodes.clone().map(|node| stream(seed, Purpose::MessageFault, node, 0)).collect(),
         });
         let delays = Sampler::new(&scenario.delays.message, seed, Purpose::Message, nodes);
-        Self { delays, mischief, cuts: Vec::new() }
+        Self { delays, injector, partitions: Vec::new() }
     }
 
     /// Whether nothing stands in the way of any message.
     #[inline]
-    pub(crate) fn are_undisturbed(&self) -> bool {
-        self.mischief.is_none() && self.cuts.is_empty()
+    pub(crate) fn have_no_faults(&self) -> bool {
+        self.injector.is_none() && self.partitions.is_empty()
     }
 
     /// How long a message takes which nothing befalls.
@@ -71,23 +71,23 @@ impl Links {
         self.delays.draw(from)
     }
 
-    /// A message sets out, whatever may befall it. What a node says to itself always arrives.
-    pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Fate {
+    /// A message sets out, whatever may inject it. What a node says to itself always arrives.
+    pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Transmission {
         let arrives = self.delays.draw(from);
         if from == to {
-            return Fate { arrives: Some(arrives), ..Fate::default() };
+            return Transmission { arrives: Some(arrives), ..Transmission::default() };
         }
-        if let Some(cut) = self.cuts.iter().find(|cut| cut.stops(from, to)) {
-            return Fate { cut: Some(cut.fault), ..Fate::default() };
+        if let Some(partition) = self.partitions.iter().find(|partition| partition.stops(from, to)) {
+            return Transmission { partition: Some(partition.fault), ..Transmission::default() };
         }
-        match &mut self.mischief {
-            Some(mischief) => mischief.befall(from, arrives),
-            None => Fate { arrives: Some(arrives), ..Fate::default() },
+        match &mut self.injector {
+            Some(injector) => injector.inject(from, arrives),
+            None => Transmission { arrives: Some(arrives), ..Transmission::default() },
         }
     }
 
-    /// From now on messages are cut off.
-    pub(crate) fn cut(
+    /// From now on messages are partition off.
+    pub(crate) fn partition(
         &mut self,
         fault: usize,
         nodes: usize,
@@ -101,49 +101,49 @@ impl Links {
             });
             set
         };
-        self.cuts.push(Cut { fault, from: set(from), to: set(to), both_ways });
+        self.partitions.push(Partition { fault, from: set(from), to: set(to), both_ways });
     }
 
-    /// A cut ends, if it has not ended before.
-    pub(crate) fn mend(&mut self, fault: usize) {
-        self.cuts.retain(|cut| cut.fault != fault);
+    /// A partition ends, if it has not ended before.
+    pub(crate) fn heal_partition(&mut self, fault: usize) {
+        self.partitions.retain(|partition| partition.fault != fault);
     }
 
-    /// All cuts end; true if there were any.
-    pub(crate) fn mend_all(&mut self) -> bool {
-        !std::mem::take(&mut self.cuts).is_empty()
+    /// All partitions end; true if there were any.
+    pub(crate) fn heal_partitions(&mut self) -> bool {
+        !std::mem::take(&mut self.partitions).is_empty()
     }
 
     /// From now on messages come to no harm.
     pub(crate) fn heal(&mut self) {
-        self.mend_all();
-        self.mischief = None;
+        self.heal_partitions();
+        self.injector = None;
     }
 }
 
-impl Cut {
+impl Partition {
     fn stops(&self, from: NodeId, to: NodeId) -> bool {
         (self.from.contains(from) && self.to.contains(to))
             || (self.both_ways && self.from.contains(to) && self.to.contains(from))
     }
 }
 
-impl Mischief {
+impl MessageFaultInjector {
     /// At most one thing befalls a message.
-    fn befall(&mut self, from: NodeId, arrives: Span) -> Fate {
+    fn inject(&mut self, from: NodeId, arrives: Span) -> Transmission {
         let drawn: f64 = self.streams[from.index()].random();
         let MessageFaults { loss, duplication, reordering, .. } = self.faults;
         if drawn < loss {
-            return Fate { befell: Some(FaultKind::LostMessage), ..Fate::default() };
+            return Transmission { fault: Some(FaultKind::LostMessage), ..Transmission::default() };
         }
-        let on_time = Fate { arrives: Some(arrives), ..Fate::default() };
+        let on_time = Transmission { arrives: Some(arrives), ..Transmission::default() };
         if drawn < loss + duplication {
             let again = Some(arrives + self.delay.draw(from));
-            return Fate { again, befell: Some(FaultKind::DuplicatedMessage), ..on_time };
+            return Transmission { again, fault: Some(FaultKind::DuplicatedMessage), ..on_time };
         }
         if drawn < loss + duplication + reordering {
             let arrives = Some(arrives + self.delay.draw(from));
-            return Fate { arrives, befell: Some(FaultKind::HeldMessage), ..on_time };
+            return Transmission { arrives, fault: Some(FaultKind::HeldMessage), ..on_time };
         }
         on_time
     }

@@ -16,9 +16,9 @@ pub(crate) struct OpGenerator {
     pub(crate) record: OpGeneratorRecord,
 }
 
-/// What the op_generator orders in a turn, in this order.
+/// What the op_generator commands in a turn, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Orders {
+pub(crate) struct Actions {
     pub(crate) recover: Option<NodeId>,
     pub(crate) crash: Option<NodeId>,
 }
@@ -38,25 +38,25 @@ impl OpGenerator {
     }
 
     /// Takes a turn. `targets` says who may be killed, and is asked only when somebody is to be.
-    pub(crate) fn turn(&mut self, targets: impl FnOnce() -> Vec<NodeId>) -> Orders {
+    pub(crate) fn turn(&mut self, targets: impl FnOnce() -> Vec<NodeId>) -> Actions {
         self.record.cycles += 1;
-        let mut orders = Orders::default();
+        let mut commands = Actions::default();
         if self.record.cycles.is_multiple_of(4) {
             let chance = self.settings.recoveries.times_in(NOMINAL_TURN).min(1.0) * 4.0;
             if self.random.random() < chance {
-                orders.recover = self.dead.pop_front();
+                commands.recover = self.dead.pop_front();
             }
         }
         // The prototype also draws whether to change a recipe; its rate is zero in all experiments.
         let _change_recipe = self.random.random();
         if self.random.random() < self.settings.failures.times_in(NOMINAL_TURN).min(1.0) {
             let target = self.random.choose(&targets()).copied();
-            orders.crash = target.filter(|node| !self.dead.contains(node));
+            commands.crash = target.filter(|node| !self.dead.contains(node));
         }
-        self.dead.extend(orders.crash);
-        self.record.recoveries += u64::from(orders.recover.is_some());
-        self.record.crashes += u64::from(orders.crash.is_some());
-        orders
+        self.dead.extend(commands.crash);
+        self.record.recoveries += u64::from(commands.recover.is_some());
+        self.record.crashes += u64::from(commands.crash.is_some());
+        commands
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
     fn nobody_to_kill_takes_no_draw() {
         let settings = Settings { failures: "60/min".parse().expect("a rate"), ..Settings::default() };
         let mut without = OpGenerator::new(&settings, 7);
-        assert_eq!(without.turn(Vec::new), Orders::default());
+        assert_eq!(without.turn(Vec::new), Actions::default());
         let mut expected = PythonRandom::new(7);
         let _ = (expected.random(), expected.random());
         assert_eq!(without.random.random(), expected.random());

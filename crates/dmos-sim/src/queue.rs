@@ -38,7 +38,7 @@ const CHUNK: usize = 6;
 /// No chunk.
 const NONE: u32 = u32::MAX;
 
-/// What orders the events of the bucket at hand: the bits of the time within it, those of the tie, and the place. Of one
+/// What commands the events of the bucket at hand: the bits of the time within it, those of the tie, and the place. Of one
 /// instant and tie, what was inserted first has the first place.
 type Key = u64;
 
@@ -231,7 +231,7 @@ impl<E: Copy> EventQueue<E> {
     /// Puts an event into its bucket, which is within reach.
     #[inline]
     fn put_into_bucket(&mut self, entry: Entry<E>) {
-        let last = &mut self.buckets[slot(entry.bucket())];
+        let last = &mut self.buckets[sim_node(entry.bucket())];
         match self.chunks.get_mut(*last as usize) {
             Some(chunk) if chunk.len < CHUNK as u32 => {
                 chunk.entries[chunk.len as usize] = entry;
@@ -243,10 +243,10 @@ impl<E: Copy> EventQueue<E> {
 
     #[inline(never)]
     fn put_into_new_chunk(&mut self, entry: Entry<E>) {
-        let slot = slot(entry.bucket());
+        let sim_node = sim_node(entry.bucket());
         let new = self.chunk_with(entry);
-        let last = std::mem::replace(&mut self.buckets[slot], new);
-        self.occupied[slot / 64] |= 1 << (slot % 64);
+        let last = std::mem::replace(&mut self.buckets[sim_node], new);
+        self.occupied[sim_node / 64] |= 1 << (sim_node % 64);
         let first = match self.chunks.get_mut(last as usize) {
             Some(last) => std::mem::replace(&mut last.next, new),
             None => new,
@@ -350,9 +350,9 @@ impl<E: Copy> EventQueue<E> {
         self.current.clear();
         self.sorted.clear();
         self.taken = 0;
-        let slot = slot(bucket);
-        let last = std::mem::replace(&mut self.buckets[slot], NONE);
-        self.occupied[slot / 64] &= !(1 << (slot % 64));
+        let sim_node = sim_node(bucket);
+        let last = std::mem::replace(&mut self.buckets[sim_node], NONE);
+        self.occupied[sim_node / 64] &= !(1 << (sim_node % 64));
         for chunk in ring(&self.chunks, last) {
             for entry in chunk.held() {
                 self.sorted.push(entry.key(place(self.current.len())));
@@ -421,7 +421,7 @@ fn ring<E>(chunks: &[Chunk<E>], last: u32) -> impl Iterator<Item = &Chunk<E>> {
 
 /// Where a bucket is.
 #[inline]
-fn slot(bucket: u64) -> usize {
+fn sim_node(bucket: u64) -> usize {
     (bucket % BUCKETS) as usize
 }
 

@@ -1,18 +1,18 @@
 //! Takes one event after the other: the simulation itself.
 
 mod effects;
-mod ending;
 mod faults;
 mod outbox;
-mod road;
+mod recorder;
 mod script;
-mod slot;
+mod sim_node;
 mod trace;
+mod transmit;
 mod work;
 
 use std::sync::Arc;
 
-use dmos_audit::{Auditor, Observation};
+use dmos_audit::{InvariantChecker, Observation};
 use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::Mailbox;
@@ -20,21 +20,21 @@ use dmos_core::{FaultKind, Flow, FlowVersion, NodeId, RunRecord, Scenario, Time}
 use dmos_node::{Effect, Input, Node, NodeSettings};
 use rand::RngExt;
 
-use crate::board::Board;
+use crate::blackboard::Blackboard;
 use crate::clock::Clock;
-use crate::lanes::{Due, LaneId, Letter};
+use crate::fault_counts::FaultCounts;
 use crate::links::Links;
-use crate::mail::{Mail, MailId};
+use crate::message_store::{MessageId, MessageStore};
 use crate::op_generator::OpGenerator;
 use crate::queue::EventQueue;
+use crate::rng::{Purpose, Sampler, stream};
 use crate::shared_cpu::SharedCpu;
-use crate::streams::{Purpose, Sampler, stream};
-use crate::tally::Tally;
+use crate::workers::{Completion, WorkItem, WorkerId};
 use outbox::Outbox;
-use road::{Mishap, Road};
 use script::Script;
-use slot::{Slot, State};
+use sim_node::{SimNode, State};
 pub use trace::{Line, Trace, run_traced};
+use transmit::{MessageEffect, Transmitter};
 
 /// Simulates a scenario from beginning to end.
 ///
@@ -50,21 +50,21 @@ enum Event {
     /// A node starts for the first time.
     Start(NodeId),
     /// A message reaches a node.
-    Message { to: NodeId, from: NodeId, message: MailId },
+    Message { to: NodeId, from: NodeId, message: MessageId },
     /// Something that a node set going, in this epoch of its own.
-    Own { node: NodeId, epoch: u32, due: Due },
+    Own { node: NodeId, epoch: u32, completion: Completion },
     /// A piece of work is done, on a core of its own.
     WorkDone(Piece),
     /// A piece of work is done on the shared shared_cpu.
     SharedCpuTick,
     /// The op_generator's turn.
-    OperatorTurn,
+    OpGeneratorTurn,
     /// The scripted fault of this number.
     ScriptedFault(usize),
     /// By the distribution of this number, a node fails.
     RandomFailures { distribution: usize, node: NodeId },
     /// A fault has lasted its time.
-    Over(Over),
+    FaultEnd(FaultEnd),
     /// From now on nothing fails any more.
     HealAll,
     /// A look at the whole network.
@@ -73,7 +73,7 @@ enum Event {
 
 impl Event {
     /// The message that it carries.
-    fn mail(self) -> Option<MailId> {
+    fn mail(self) -> Option<MessageId> {
         match self {
             Self::Message { message, .. } => Some(message),
             _ => None,
@@ -83,7 +83,7 @@ impl Event {
 
 /// A fault that lasts ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Over {
+enum FaultEnd {
     /// A node comes back, if it is still in the incarnation in which it went down.
     Down { node: NodeId, incarnation: u32 },
     /// A node goes on, if it is still frozen by the fault of this number.
@@ -91,14 +91,14 @@ enum Over {
     /// A node is fast again, if it is still slow by the fault of this number.
     Slow { node: NodeId, fault: usize },
     /// Messages get through again.
-    Cut { fault: usize },
+    Partition { fault: usize },
 }
 
-/// A piece of work: who does it, in which lane and in which incarnation.
+/// A piece of work: who does it, in which worker and in which incarnation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Piece {
     node: NodeId,
-    lane: LaneId,
+    worker: WorkerId,
     incarnation: u32,
 }
 
@@ -106,28 +106,28 @@ struct Simulator<'a> {
     scenario: &'a Scenario,
     now: Time,
     queue: EventQueue<Event>,
-    mail: Mail,
+    mail: MessageStore,
     /// What nodes call their plans, by number.
-    tickets: Vec<FlowVersion>,
-    slots: Vec<Slot>,
-    board: Board,
+    plan_ids: Vec<FlowVersion>,
+    nodes: Vec<SimNode>,
+    blackboard: Blackboard,
     /// The flow put in force last, by whomever, and who that was.
     active: Option<(Arc<Flow>, NodeId)>,
     /// Who took office last.
-    in_office: Option<NodeId>,
+    last_leader: Option<NodeId>,
     links: Links,
     transits: Sampler,
     work_is_instant: bool,
     /// Whether messages and timers can be let go while a node still acts.
-    lets_go: bool,
+    dispatches_early: bool,
     shared_cpu: Option<SharedCpu<Piece>>,
     op_generator: Option<OpGenerator>,
     script: Script,
     /// How long each distribution's nodes stay down, and how long until they fail again.
     random_failures: Vec<(Sampler, Sampler)>,
     is_healed: bool,
-    tally: Tally,
-    auditor: Auditor<'a>,
+    fault_counts: FaultCounts,
+    checker: InvariantChecker<'a>,
     series: Vec<Sample>,
     plans: Vec<PlanRecord>,
     outages: Vec<Outage>,
@@ -136,8 +136,8 @@ struct Simulator<'a> {
     events: u64,
     /// Empty buffers for effects, to be used again.
     buffers: Vec<Vec<Effect>>,
-    /// What befell messages and is yet to be counted.
-    mishaps: Vec<Mishap>,
+    /// What fault messages and is yet to be counted.
+    message_effects: Vec<MessageEffect>,
 }
 
 impl<'a> Simulator<'a> {
@@ -159,11 +159,12 @@ impl<'a> Simulator<'a> {
             0.0 => Clock::new(0.0),
             drift => Clock::new(drift * (stream(seed, Purpose::Clock, node, 0).random::<f64>() * 2.0 - 1.0)),
         };
-        let slot = |node| Slot::new(Node::new(node, Arc::clone(&settings)), clock(node), scenario);
+        let sim_node = |node| SimNode::new(Node::new(node, Arc::clone(&settings)), clock(node), scenario);
         let random_failures =
             |(distribution, random_failures): (usize, &dmos_core::faults::RandomFailures)| {
-                let sampler =
-                    |of, purpose| Sampler::in_life(of, seed, purpose, network.nodes(), distribution as u32);
+                let sampler = |of, purpose| {
+                    Sampler::with_index(of, seed, purpose, network.nodes(), distribution as u32)
+                };
                 (
                     sampler(&random_failures.time_to_repair, Purpose::Repair),
                     sampler(&random_failures.time_to_failure, Purpose::RandomFailures),
@@ -175,16 +176,16 @@ impl<'a> Simulator<'a> {
             scenario,
             now: Time::ZERO,
             queue: EventQueue::new(same_time_order),
-            mail: Mail::default(),
-            tickets: Vec::new(),
-            slots: network.nodes().map(slot).collect(),
-            board: Board::default(),
+            mail: MessageStore::default(),
+            plan_ids: Vec::new(),
+            nodes: network.nodes().map(sim_node).collect(),
+            blackboard: Blackboard::default(),
             active: None,
-            in_office: None,
+            last_leader: None,
             links: Links::new(scenario),
             transits: Sampler::new(&scenario.delays.transit, seed, Purpose::Transit, network.nodes()),
             work_is_instant: scenario.work.is_instant(),
-            lets_go: scenario.work.send.is_zero(),
+            dispatches_early: scenario.work.send.is_zero(),
             shared_cpu: scenario.work.shared_cpu.map(|shared_cpu| SharedCpu::new(shared_cpu.cores.get())),
             op_generator: scenario
                 .faults
@@ -200,8 +201,8 @@ impl<'a> Simulator<'a> {
                 .map(random_failures)
                 .collect(),
             is_healed: false,
-            tally: Tally::default(),
-            auditor: Auditor::new(scenario),
+            fault_counts: FaultCounts::default(),
+            checker: InvariantChecker::new(scenario),
             series: Vec::new(),
             plans: Vec::new(),
             outages: Vec::new(),
@@ -209,11 +210,11 @@ impl<'a> Simulator<'a> {
             removals: Vec::new(),
             events: 0,
             buffers: Vec::new(),
-            mishaps: Vec::new(),
+            message_effects: Vec::new(),
         };
         if drift != 0.0 {
-            let wrong = simulator.slots.iter().filter(|slot| !slot.clock.is_right()).count() as u64;
-            simulator.tally.count(FaultKind::Drift, network.node_count() as u64, wrong);
+            let wrong = simulator.nodes.iter().filter(|sim_node| !sim_node.clock.is_right()).count() as u64;
+            simulator.fault_counts.count(FaultKind::Drift, network.node_count() as u64, wrong);
         }
         simulator.schedule_beginnings();
         simulator
@@ -227,7 +228,7 @@ impl<'a> Simulator<'a> {
             self.queue.push(at, Event::Start(node));
         }
         if let Some(op_generator) = &scenario.faults.op_generator {
-            self.queue.push(Time::ZERO + op_generator.pause + op_generator.turn, Event::OperatorTurn);
+            self.queue.push(Time::ZERO + op_generator.pause + op_generator.turn, Event::OpGeneratorTurn);
         }
         for (at, number) in self.script.timed(scenario) {
             self.queue.push_first(at, Event::ScriptedFault(number));
@@ -245,7 +246,7 @@ impl<'a> Simulator<'a> {
     }
 
     /// Runs to the end, and shows every event to `watch` before it happens, with its time and where its message is.
-    fn run(mut self, mut watch: impl FnMut(Time, Event, &Mail)) -> RunRecord {
+    fn run(mut self, mut watch: impl FnMut(Time, Event, &MessageStore)) -> RunRecord {
         let end = Time::ZERO + self.scenario.duration;
         let (mut at_this_instant, instant_max) = (0, self.instant_max());
         while let Some(next) = self.queue.next_until(end) {
@@ -257,7 +258,7 @@ impl<'a> Simulator<'a> {
             watch(now, event, &self.mail);
             self.happen(event);
             if at_this_instant > instant_max {
-                self.auditor.time_stands_still(now, at_this_instant);
+                self.checker.on_endless_instant(now, at_this_instant);
                 break;
             }
         }
@@ -269,22 +270,22 @@ impl<'a> Simulator<'a> {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Start(node) => {
-                if self.slot(node).state == State::Absent {
+                if self.node(node).state == State::Absent {
                     self.start(node);
                 }
             }
-            Event::Message { to, from, message } if self.acts_at_once(to, LaneId::Messages) => {
+            Event::Message { to, from, message } if self.acts_at_once(to, WorkerId::Messages) => {
                 let message = &self.mail.take(message);
                 self.handle(to, Input::Message { from, message });
             }
             Event::Message { to, from, message } => self.arrive(to, from, message),
-            Event::Own { node, epoch, due } => self.come_in(node, epoch, due),
+            Event::Own { node, epoch, completion } => self.complete(node, epoch, completion),
             Event::WorkDone(piece) => self.work_done(piece),
             Event::SharedCpuTick => self.shared_cpu_tick(),
-            Event::OperatorTurn => self.op_generator_turn(),
+            Event::OpGeneratorTurn => self.op_generator_turn(),
             Event::ScriptedFault(number) => self.scripted(number),
             Event::RandomFailures { distribution, node } => self.random_failure(distribution, node),
-            Event::Over(over) => self.end_fault(over),
+            Event::FaultEnd(over) => self.end_fault(over),
             Event::HealAll => self.heal_all(),
             Event::Sample => {
                 self.sample();
@@ -295,19 +296,19 @@ impl<'a> Simulator<'a> {
 
     /// More events at one instant than this are taken for events without end: some thousands for each node.
     fn instant_max(&self) -> u64 {
-        100_000 + 10_000 * self.slots.len() as u64
+        100_000 + 10_000 * self.nodes.len() as u64
     }
 
-    fn slot(&self, node: NodeId) -> &Slot {
-        &self.slots[node.index()]
+    fn node(&self, node: NodeId) -> &SimNode {
+        &self.nodes[node.index()]
     }
 
-    fn slot_mut(&mut self, node: NodeId) -> &mut Slot {
-        &mut self.slots[node.index()]
+    fn node_mut(&mut self, node: NodeId) -> &mut SimNode {
+        &mut self.nodes[node.index()]
     }
 
     fn observe(&mut self, node: NodeId, observation: &Observation<'_>) {
-        self.auditor.observe(self.now, node, observation);
+        self.checker.observe(self.now, node, observation);
     }
 
     // Inputs
@@ -315,70 +316,71 @@ impl<'a> Simulator<'a> {
     /// Something that a node set going comes in: unless the node has crashed since, is frozen, or its clock
     /// has stood still meanwhile.
     #[inline]
-    fn come_in(&mut self, node: NodeId, epoch: u32, due: Due) {
-        if self.slot(node).epoch() == epoch && self.acts_at_once(node, due.lane()) {
-            self.handle(node, self.input_of(due));
+    fn complete(&mut self, node: NodeId, epoch: u32, completion: Completion) {
+        if self.node(node).epoch() == epoch && self.acts_at_once(node, completion.worker()) {
+            self.handle(node, self.input_of(completion));
         } else {
-            self.come_in_for_work(node, epoch, due);
+            self.complete_later(node, epoch, completion);
         }
     }
 
     #[inline(never)]
-    fn come_in_for_work(&mut self, node: NodeId, epoch: u32, due: Due) {
-        let slot = self.slot(node);
-        match slot.behind(epoch) {
+    fn complete_later(&mut self, node: NodeId, epoch: u32, completion: Completion) {
+        let sim_node = self.node(node);
+        match sim_node.time_lost(epoch) {
             None => {}
-            Some(_) if slot.is_frozen() => self.hold_event(node, Event::Own { node, epoch, due }),
-            Some(behind) if slot.epoch() != epoch && due.waits_for_the_clock() => {
-                self.come_back(node, behind, due);
+            Some(_) if sim_node.is_frozen() => self.hold_event(node, Event::Own { node, epoch, completion }),
+            Some(time_lost) if sim_node.epoch() != epoch && completion.follows_node_clock() => {
+                self.schedule(node, time_lost, completion);
             }
-            Some(_) => self.hand_in(node, Letter::Due(due)),
+            Some(_) => self.enqueue(node, WorkItem::Completion(completion)),
         }
     }
 
     /// A message reaches a node that has other things to do, or what is left of it.
     #[inline(never)]
-    fn arrive(&mut self, to: NodeId, from: NodeId, message: MailId) {
-        if self.slot(to).is_working() {
-            self.hand_in(to, Letter::Message { from, message });
-        } else if self.slot(to).is_frozen() {
+    fn arrive(&mut self, to: NodeId, from: NodeId, message: MessageId) {
+        if self.node(to).is_working() {
+            self.enqueue(to, WorkItem::Message { from, message });
+        } else if self.node(to).is_frozen() {
             self.hold_event(to, Event::Message { to, from, message });
-        } else if std::mem::take(&mut self.slot_mut(to).loses_next_message) {
+        } else if std::mem::take(&mut self.node_mut(to).loses_next_message) {
             // The prototype's idle node was waiting for a message when it went down: it takes and drops it.
-            self.mail.throw_away(message);
+            self.mail.discard(message);
         } else if self.scenario.protocol.mailbox == Mailbox::SurvivesCrash {
-            self.wait(to, LaneId::Messages, Letter::Message { from, message });
+            self.wait(to, WorkerId::Messages, WorkItem::Message { from, message });
         } else {
-            self.mail.throw_away(message);
+            self.mail.discard(message);
         }
     }
 
     /// What a node is handed when that which it set going comes back.
     #[inline]
-    fn input_of(&self, due: Due) -> Input<'static> {
-        match due {
-            Due::Timer(timer) => Input::Timer(timer),
-            Due::Arrived(batch) => Input::Arrived(batch),
-            Due::Planned(plan) => Input::Planned(self.tickets[plan as usize]),
+    fn input_of(&self, completion: Completion) -> Input<'static> {
+        match completion {
+            Completion::Timer(timer) => Input::Timer(timer),
+            Completion::Arrived(batch) => Input::Arrived(batch),
+            Completion::Planned(plan) => Input::Planned(self.plan_ids[plan as usize]),
         }
     }
 
     /// Hands an input to a node and carries out at once what it wants.
     #[inline(always)]
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
-        let Self { slots, links, mail, queue, buffers, mishaps, .. } = self;
-        let (now, slot) = (self.now, &mut slots[node.index()]);
-        let is_open = self.lets_go && slot.crash_midway.is_none() && slot.disk.unsynced().is_empty();
-        let (epoch, clock, left) = (slot.epoch(), slot.clock, Vec::new());
-        let road = Road { now, links, mail, queue };
-        let mut outbox = Outbox { road, node, epoch, clock, is_open, left, buffers, mishaps };
-        slot.hand(now, input, &mut outbox);
+        let Self { nodes, links, mail, queue, buffers, message_effects, .. } = self;
+        let (now, sim_node) = (self.now, &mut nodes[node.index()]);
+        let is_open =
+            self.dispatches_early && sim_node.crash_midway.is_none() && sim_node.disk.unsynced().is_empty();
+        let (epoch, clock, left) = (sim_node.epoch(), sim_node.clock, Vec::new());
+        let transmitter = Transmitter { now, links, mail, queue };
+        let mut outbox = Outbox { transmitter, node, epoch, clock, is_open, left, buffers, message_effects };
+        sim_node.deliver(now, input, &mut outbox);
         let left = outbox.left;
-        while let Some(mishap) = self.mishaps.pop() {
-            self.count_mishap(mishap);
+        while let Some(message_effect) = self.message_effects.pop() {
+            self.count_message_effect(message_effect);
         }
         if !(is_open && left.is_empty()) {
-            self.carry_out(node, left);
+            self.execute(node, left);
         }
     }
 }

@@ -206,8 +206,8 @@ fn crashes_in_the_middle_of_an_input_tear_the_log() {
     let (crashes, effective) = count(&record, FaultKind::CrashMidway);
     assert!(crashes > 50 && effective > crashes / 2, "{effective} of {crashes}");
     assert!(count(&record, FaultKind::TornAppend).1 > 0);
-    let reached = |property| record.reached.iter().any(|(found, _)| *found == property);
-    assert!(reached(Property::TornAppendFound) && reached(Property::ShipmentResumed));
+    let coverage = |property| record.coverage.iter().any(|(found, _)| *found == property);
+    assert!(coverage(Property::TornAppendFound) && coverage(Property::ShipmentResumed));
     assert!(total(&record, Metric::FinishedGoodsMade) > 20, "it produces all the same");
 }
 
@@ -230,7 +230,7 @@ fn a_recipe_is_changed_while_all_runs() {
     assert!(finals_after(&record, 150) > 20, "fin is made of a now");
     let idle = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
     assert!(idle(3) < 120 && idle(4) == 0, "nobody needs b any more");
-    assert!(record.reached.iter().any(|(property, _)| *property == Property::RecipePlanned));
+    assert!(record.coverage.iter().any(|(property, _)| *property == Property::RecipePlanned));
 }
 
 #[test]

@@ -27,15 +27,15 @@ impl Material<'_> {
         }
     }
 
-    /// A batch was promised: not too many of a node's are under way to one consumer.
-    pub(super) fn check_promises_to(&self, violations: &mut Violations, node: NodeId, to: Option<NodeId>) {
+    /// A batch was committed: not too many of a node's are under way to one consumer.
+    pub(super) fn check_commitments_to(&self, violations: &mut Violations, node: NodeId, to: Option<NodeId>) {
         let limit = self.scenario.protocol.promise_limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
-        let promised =
+        let committed =
             self.accounts[node.index()].in_transit.values().filter(|promise| promise.0 == to).count();
-        if promised as u64 > limit {
+        if committed as u64 > limit {
             violations.add(Property::WithinLimits, || {
                 let name = self.network.node_name(node);
-                format!("`{name}` has promised {promised} batches to one consumer; {limit} is the limit")
+                format!("`{name}` has committed {committed} batches to one consumer; {limit} is the limit")
             });
         }
     }

@@ -10,7 +10,7 @@ use crate::violations::Violations;
 
 impl Material<'_> {
     /// A log was compacted: it must add up to what it was, and to what the books say.
-    pub(crate) fn compacted(
+    pub(crate) fn on_compacted(
         &mut self,
         violations: &mut Violations,
         node: NodeId,
@@ -19,7 +19,7 @@ impl Material<'_> {
     ) {
         let holdings = Holdings {
             stock: state.stock.clone(),
-            in_transit: state.promised.keys().copied().collect(),
+            in_transit: state.committed.keys().copied().collect(),
             received: state.received.iter().copied().collect(),
         };
         self.compare(violations, Property::LogRecovers, node, &holdings);
@@ -43,7 +43,7 @@ impl Material<'_> {
     }
 
     /// A node has recovered: it must hold what its log held.
-    pub(crate) fn recovered(&self, violations: &mut Violations, node: NodeId, holdings: &Holdings) {
+    pub(crate) fn on_recovered(&self, violations: &mut Violations, node: NodeId, holdings: &Holdings) {
         self.compare(violations, Property::LogRecovers, node, holdings);
     }
 
@@ -55,11 +55,11 @@ impl Material<'_> {
         property: Property,
         node: NodeId,
         holdings: &Holdings,
-    ) -> Lacking {
+    ) -> Shortage {
         let account = &self.accounts[node.index()];
         let received: BTreeSet<BatchId> = holdings.received.iter().copied().collect();
         let in_transit: BTreeSet<u32> = holdings.in_transit.iter().map(|batch| batch.serial).collect();
-        let lacking = Lacking {
+        let shortage = Shortage {
             stock: surplus(&account.stock, &holdings.stock),
             in_transit: account.in_transit.keys().filter(|serial| !in_transit.contains(serial)).count()
                 as u64,
@@ -68,12 +68,12 @@ impl Material<'_> {
         let doubled = holdings.received.len() - received.len();
         let elsewhere = surplus(&holdings.stock, &account.stock)
             + (received.difference(&account.received).count() + doubled) as u64;
-        if lacking.total() > 0 || elsewhere > 0 {
+        if shortage.total() > 0 || elsewhere > 0 {
             violations.add(property, || {
                 let parts = [
-                    (lacking.stock, "in stock that its log has are missing"),
-                    (lacking.in_transit, "under way that its log has are missing"),
-                    (lacking.received, "in its dock that its log has are missing"),
+                    (shortage.stock, "in stock that its log has are missing"),
+                    (shortage.in_transit, "under way that its log has are missing"),
+                    (shortage.received, "in its dock that its log has are missing"),
                     (elsewhere, "that it has are elsewhere by its log"),
                 ];
                 let parts = parts.iter().filter(|(count, _)| *count > 0);
@@ -81,7 +81,7 @@ impl Material<'_> {
                 format!("at `{}`: {}", self.network.node_name(node), words.join(", "))
             });
         }
-        lacking
+        shortage
     }
 }
 
@@ -92,13 +92,13 @@ fn surplus(of: &SerialSet, over: &SerialSet) -> u64 {
 
 /// How many batches a node lacks, by where the books have them.
 #[derive(Default)]
-pub(super) struct Lacking {
+pub(super) struct Shortage {
     pub(super) stock: u64,
     pub(super) in_transit: u64,
     pub(super) received: u64,
 }
 
-impl Lacking {
+impl Shortage {
     pub(super) fn total(&self) -> u64 {
         self.stock + self.in_transit + self.received
     }

@@ -7,35 +7,35 @@ use super::Material;
 use crate::violations::Violations;
 
 impl Material<'_> {
-    /// A node starts. A making that was cut off has used nothing, and what the crash destroyed is to be found.
-    pub(crate) fn started(&mut self, node: NodeId, recovering: bool) {
-        let (destroys_stock, destroys_dock) = self.crash_destroys(node);
+    /// A node starts. A run_time that was cut off has used nothing, and what the crash destroyed is to be found.
+    pub(crate) fn on_started(&mut self, node: NodeId, recovering: bool) {
+        let (destroys_outbound, destroys_inbound) = self.scrapped_by_crash(node);
         let account = self.account(node);
-        account.going_in.clear();
+        account.pending_inputs.clear();
         if recovering {
             let own = account.stock.iter().map(|serial| BatchId { producer: node, serial });
-            let stock = own.filter(|_| destroys_stock);
-            let dock = account.received.iter().copied().filter(|_| destroys_dock);
+            let stock = own.filter(|_| destroys_outbound);
+            let dock = account.received.iter().copied().filter(|_| destroys_inbound);
             account.destroyed = stock.chain(dock).collect();
         }
     }
 
     /// Whether a crash of a node destroys its stock, and what is in its dock.
-    pub(super) fn crash_destroys(&self, node: NodeId) -> (bool, bool) {
+    pub(super) fn scrapped_by_crash(&self, node: NodeId) -> (bool, bool) {
         let fate = &self.scenario.faults.material;
         let stock = if self.network.is_final(node) { fate.finished } else { fate.outbound };
         (stock == InCrash::Scrapped, fate.inbound == InCrash::Scrapped)
     }
 
     /// A batch is entered as scrap.
-    pub(super) fn scrapped(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
+    pub(super) fn on_scrapped(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
         let account = self.account(node);
         let is_destroyed = account.destroyed.remove(&batch);
         let own = batch.producer == node && account.stock.remove(batch.serial);
         if own || account.received.remove(&batch) {
             self.audit.scrapped += 1;
         } else {
-            self.misplaced(violations, node, batch, "scrap");
+            self.report_misplaced(violations, node, batch, "scrap");
         }
         if !is_destroyed {
             violations.add(Property::ScrapRecorded, || {
@@ -45,7 +45,7 @@ impl Material<'_> {
         }
     }
 
-    /// What was destroyed is to be entered before anything is made of it, or promised.
+    /// What was destroyed is to be entered before anything is made of it, or committed.
     pub(super) fn check_work(&self, violations: &mut Violations, node: NodeId, what: &str) {
         let account = &self.accounts[node.index()];
         if account.has_retired {

@@ -24,8 +24,8 @@ struct FuzzDocument<'a> {
     simulated_s: f64,
     batches: u64,
     faults: Vec<FaultRow>,
-    reached: Vec<(&'static str, u64)>,
-    never_reached: Vec<&'static str>,
+    coverage: Vec<(&'static str, u64)>,
+    not_covered: Vec<&'static str>,
     /// How the first run failed that did.
     failure: Option<String>,
     scenario: Option<&'a Path>,
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), 
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global();
         pool.map_err(|error| CliError::Output(format!("cannot start {jobs} threads: {error}")))?;
     }
-    dmos_sim::caught::keep_panics_quiet();
+    dmos_sim::panics::keep_panics_quiet();
     let mut progress = Progress::new(arguments);
     let search = Search { subject: &subject, seed: arguments.seed, first: arguments.first, registry };
     let summary = search.run(arguments.runs, |summary| progress.goes_on(summary));
@@ -110,8 +110,8 @@ fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>)
             simulated_s: summary.simulated.as_secs_f64(),
             batches: summary.batches,
             faults: summary.faults.iter().map(row).collect(),
-            reached: summary.reached.iter().map(|(property, runs)| (property.name(), *runs)).collect(),
-            never_reached: summary.never_reached().iter().map(|property| property.name()).collect(),
+            coverage: summary.coverage.iter().map(|(property, runs)| (property.name(), *runs)).collect(),
+            not_covered: summary.not_covered().iter().map(|property| property.name()).collect(),
             failure: summary.found.as_ref().map(|found| found.failure.to_string()),
             scenario: path,
         });
@@ -120,14 +120,14 @@ fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>)
         vec![kind.name().to_owned(), injected.to_string(), effective.to_string()]
     });
     let faults = table::words(&["fault", "injected", "effective"], faults);
-    let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Sometimes);
-    let reached = sometimes.map(|property| {
-        let runs = summary.reached.get(property).copied().unwrap_or(0);
+    let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Coverage);
+    let coverage = sometimes.map(|property| {
+        let runs = summary.coverage.get(property).copied().unwrap_or(0);
         vec![property.name().to_owned(), runs.to_string(), property.definition().to_owned()]
     });
-    let reached = table::words(&["sometimes", "runs", "what it says"], reached);
+    let coverage = table::words(&["sometimes", "runs", "what it says"], coverage);
     print(&format!(
-        "{faults}\n{reached}\nseed {}: {} runs without a violation, {} events, {} h simulated, {} batches made\n",
+        "{faults}\n{coverage}\nseed {}: {} runs without a violation, {} events, {} h simulated, {} batches made\n",
         arguments.seed,
         summary.runs,
         summary.events,

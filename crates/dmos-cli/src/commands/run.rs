@@ -212,7 +212,7 @@ fn tell_findings(record: &RunRecord) {
     for violation in &record.violations {
         if shown.insert(violation.property) {
             let (property, at) = (violation.property.name(), violation.at.as_secs_f64());
-            say(&format!("  {property}, at {at} s: {}", violation.words));
+            say(&format!("  {property}, at {at} s: {}", violation.description));
         }
     }
 }

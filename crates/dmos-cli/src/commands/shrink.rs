@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
         let shown = out.display();
         return Err(CliError::Input(format!("`{shown}` exists; name another with --out, or remove it")));
     }
-    dmos_sim::caught::keep_panics_quiet();
+    dmos_sim::panics::keep_panics_quiet();
     let small = shrink(&file, arguments.runs, registry);
     let _ = std::panic::take_hook();
     let Some(small) = small else {

@@ -2,41 +2,41 @@
 
 use dmos_core::{BatchId, Metric, SerialSet};
 
-use super::Memory;
+use super::VolatileState;
 use crate::context::Context;
 use crate::interface::Scrapped;
-use crate::log::{History, Inbound, LogRecord, LogState, Outbound};
+use crate::log::{History, InboundState, LogRecord, LogState, OutboundState};
 use crate::message::Message;
 
-impl Memory {
+impl VolatileState {
     /// Restores the state of the last durable point. What is under way is announced again.
     pub(super) fn restore(&mut self, cx: &mut Context<'_>, mut state: LogState, recovering: bool) {
         if recovering {
-            cx.append(LogRecord::Returned);
-            state.returns += 1;
+            cx.append(LogRecord::Restarted);
+            state.restarts += 1;
         }
         let inbound = state.inbound_entries;
         cx.metrics.add(Metric::WalRecoveredInboundBatches, inbound);
-        let ghosts = state.on_their_way.len() as u64;
+        let ghosts = state.in_transit.len() as u64;
         cx.metrics.add(Metric::WalRecoveredOutboundBatches, state.outbound_entries.saturating_sub(ghosts));
         cx.metrics.add(Metric::WalGhostOutboundBatches, ghosts);
         for &batch in &state.received {
-            self.dock.take_in(cx.network, batch);
+            self.inbound.store(cx.network, batch);
         }
-        self.dock.restore(state.returns, state.seen, inbound);
-        self.shipping.restore(state.made, state.stock, state.outbound_entries);
-        for (batch, promise) in state.promised {
-            self.shipping.announce(cx, batch, promise.to, Some(promise.request));
+        self.inbound.restore(state.restarts, state.seen, inbound);
+        self.outbound.restore(state.made, state.stock, state.outbound_entries);
+        for (batch, commitment) in state.committed {
+            self.outbound.ship(cx, batch, commitment.to, Some(commitment.request));
         }
-        (self.stage.produced, self.stage.consumed) = (u64::from(state.made), state.consumed);
+        (self.production.produced, self.production.consumed) = (u64::from(state.made), state.consumed);
     }
 
     /// Takes what the crash destroyed out of what the log says is there. Nothing of it has been used.
     pub(super) fn scrap(&mut self, cx: &mut Context<'_>, state: &mut LogState, scrapped: Scrapped) {
         let producer = cx.me;
         let stock = if scrapped.outbound { std::mem::take(&mut state.stock) } else { SerialSet::default() };
-        let dock = if scrapped.inbound { std::mem::take(&mut state.received) } else { Default::default() };
-        for batch in stock.iter().map(|serial| BatchId { producer, serial }).chain(dock) {
+        let inbound = if scrapped.inbound { std::mem::take(&mut state.received) } else { Default::default() };
+        for batch in stock.iter().map(|serial| BatchId { producer, serial }).chain(inbound) {
             cx.append(LogRecord::Scrapped(batch));
             cx.metrics.count(Metric::BatchesScrapped);
         }
@@ -45,20 +45,20 @@ impl Memory {
     /// The prototype's recovery waits until a flow is known.
     pub(super) fn prepare_replay(&mut self, cx: &mut Context<'_>, mut history: History, recovering: bool) {
         if recovering {
-            // The stage was asleep when the node went down, and counts that turn before it sees the crash.
+            // The production was asleep when the node went down, and counts that turn before it sees the crash.
             cx.metrics.count(Metric::TotalManufactureCycles);
         }
-        let arrived = self.dock.end_transits(cx).into_iter();
-        history.inbound.extend(arrived.map(|batch| (batch, Inbound::Received)));
+        let arrived = self.inbound.complete_transits(cx).into_iter();
+        history.inbound.extend(arrived.map(|batch| (batch, InboundState::Received)));
         for (&batch, state) in &history.outbound {
-            if *state == Outbound::Delivered {
-                self.shipping.remember_delivered(batch);
+            if *state == OutboundState::Delivered {
+                self.outbound.remember_delivered(batch);
             }
         }
-        self.dock.set_log_entries(history.inbound.len());
-        self.shipping.set_made(history.outbound.len());
+        self.inbound.set_log_entries(history.inbound.len());
+        self.outbound.set_made(history.outbound.len());
         for &batch in history.inbound.keys() {
-            self.dock.remember(batch);
+            self.inbound.mark_seen(batch);
         }
         if !history.inbound.is_empty() || !history.outbound.is_empty() {
             self.replay = Some(Box::new(history));
@@ -68,40 +68,42 @@ impl Memory {
     /// The prototype's recovery: each batch by its last state, with today's neighbours.
     pub(super) fn replay(&mut self, cx: &mut Context<'_>, history: &History) {
         cx.metrics.count(Metric::FlowQueries);
-        let part = self.role.assignment().cloned().unwrap_or_default();
+        let assignment = self.active.assignment().cloned().unwrap_or_default();
         for (&batch, state) in &history.inbound {
-            let metric = match (state, part.supplier(cx.network.makes(batch.producer))) {
-                (Inbound::Coming, Some(supplier)) => {
+            let metric = match (state, assignment.supplier(cx.network.makes(batch.producer))) {
+                (InboundState::InTransit, Some(supplier)) => {
                     cx.append(LogRecord::Received(batch));
                     cx.send(supplier, Message::Delivered(batch));
-                    self.dock.take_in(cx.network, batch);
+                    self.inbound.store(cx.network, batch);
                     continue;
                 }
-                (Inbound::Received, _) => {
-                    self.dock.take_in(cx.network, batch);
+                (InboundState::Received, _) => {
+                    self.inbound.store(cx.network, batch);
                     Metric::WalRecoveredInboundBatches
                 }
-                (Inbound::Consumed, _) => {
-                    self.stage.consumed += 1;
+                (InboundState::Consumed, _) => {
+                    self.production.consumed += 1;
                     Metric::WalRecoveredInboundBatches
                 }
-                (Inbound::SentOff | Inbound::Coming, _) => Metric::WalGhostInboundBatches,
+                (InboundState::OwnBatchSent | InboundState::InTransit, _) => Metric::WalGhostInboundBatches,
             };
             cx.metrics.count(metric);
         }
         for (&batch, state) in &history.outbound {
-            let metric = match (state, part.consumers.last()) {
-                (Outbound::OnItsWay | Outbound::Promised, Some(&consumer)) => {
-                    self.shipping.announce(cx, batch, consumer, None);
+            let metric = match (state, assignment.consumers.last()) {
+                (OutboundState::InTransit | OutboundState::Committed, Some(&consumer)) => {
+                    self.outbound.ship(cx, batch, consumer, None);
                     continue;
                 }
-                (Outbound::OnItsWay | Outbound::Promised, None) => Metric::WalGhostOutboundBatches,
-                (Outbound::InStock, _) => {
-                    self.shipping.restock(batch);
+                (OutboundState::InTransit | OutboundState::Committed, None) => {
+                    Metric::WalGhostOutboundBatches
+                }
+                (OutboundState::InStock, _) => {
+                    self.outbound.restock(batch);
                     Metric::WalRecoveredOutboundBatches
                 }
-                (Outbound::Delivered, _) => {
-                    self.stage.produced += 1;
+                (OutboundState::Delivered, _) => {
+                    self.production.produced += 1;
                     Metric::WalRecoveredOutboundBatches
                 }
             };

@@ -8,18 +8,18 @@ use dmos_node::{Effect, Input, LogRecord, LogState, Notice, PlanReport, Report};
 use rand::RngExt;
 
 use super::{Event, Simulator};
-use crate::lanes::{Due, Hold, LaneId, Letter};
-use crate::mail::MailId;
-use crate::streams::{Purpose, stream};
+use crate::message_store::MessageId;
+use crate::rng::{Purpose, stream};
+use crate::workers::{Completion, Hold, WorkItem, WorkerId};
 
 impl Simulator<'_> {
     /// Carries out effects, unless the node goes down in the middle of them.
     #[inline]
-    pub(super) fn carry_out(&mut self, node: NodeId, mut effects: Vec<Effect>) {
+    pub(super) fn execute(&mut self, node: NodeId, mut effects: Vec<Effect>) {
         // What was appended before, where that took time.
         self.sync(node);
         if !effects.is_empty() {
-            self.carry_out_all(node, &mut effects);
+            self.execute_all(node, &mut effects);
         }
         // One that was never filled is no buffer: whoever took it would have to allocate.
         if effects.capacity() > 0 {
@@ -27,10 +27,10 @@ impl Simulator<'_> {
         }
     }
 
-    fn carry_out_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
-        let slot = self.slot(node);
-        let incarnation = slot.incarnation;
-        let after_crash = match slot.crash_midway {
+    fn execute_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        let sim_node = self.node(node);
+        let incarnation = sim_node.incarnation;
+        let after_crash = match sim_node.crash_midway {
             None => None,
             Some(_) => self.crash_point(node, effects.len()).map(|before| effects.split_off(before)),
         };
@@ -54,15 +54,15 @@ impl Simulator<'_> {
                     self.effect(node, effect);
                 }
             }
-            if self.slot(node).incarnation != incarnation {
+            if self.node(node).incarnation != incarnation {
                 left.chain(after_crash.into_iter().flatten())
-                    .for_each(|effect| self.never_made(node, effect));
+                    .for_each(|effect| self.discard_effect(node, effect));
                 return;
             }
         }
         drop(left);
         if let Some(effects) = after_crash {
-            effects.into_iter().for_each(|effect| self.never_made(node, effect));
+            effects.into_iter().for_each(|effect| self.discard_effect(node, effect));
             self.crash_midway(node);
         } else if !is_synced {
             self.sync(node);
@@ -74,14 +74,14 @@ impl Simulator<'_> {
         if effects < 2 {
             return None;
         }
-        let mut stream = stream(self.scenario.seed, Purpose::CrashPoint, node, self.slot(node).incarnation);
+        let mut stream = stream(self.scenario.seed, Purpose::CrashPoint, node, self.node(node).incarnation);
         Some(stream.random_range(1..effects as u64) as usize)
     }
 
     /// Appends are made when their work begins: nothing leaves the node before it ends. What is left are the
     /// other effects.
     pub(super) fn append_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
-        let incarnation = self.slot(node).incarnation;
+        let incarnation = self.node(node).incarnation;
         let mut all = std::mem::replace(effects, self.buffers.pop().unwrap_or_default());
         let mut left = all.drain(..);
         for effect in left.by_ref() {
@@ -91,16 +91,16 @@ impl Simulator<'_> {
                 Effect::Compact(state) => self.replace_log(node, state),
                 effect => effects.push(effect),
             }
-            if self.slot(node).incarnation != incarnation {
+            if self.node(node).incarnation != incarnation {
                 break;
             }
         }
-        left.for_each(|effect| self.never_made(node, effect));
+        left.for_each(|effect| self.discard_effect(node, effect));
         self.buffers.push(all);
     }
 
     /// An effect is not carried out because the node went down. What it would have entered as made was not.
-    fn never_made(&mut self, node: NodeId, effect: Effect) {
+    fn discard_effect(&mut self, node: NodeId, effect: Effect) {
         if let Effect::Append(record) = effect {
             self.lose(node, &record);
         }
@@ -109,7 +109,7 @@ impl Simulator<'_> {
     /// A record did not become durable. The node has counted what it makes before it was sure of it.
     pub(super) fn lose(&mut self, node: NodeId, record: &LogRecord) {
         if let LogRecord::Made { count, .. } = record {
-            self.slot_mut(node).node.unmake(*count);
+            self.node_mut(node).node.undo_run(*count);
         }
     }
 
@@ -119,7 +119,7 @@ impl Simulator<'_> {
             self.lose(node, &record);
             return;
         }
-        self.slot_mut(node).disk.append(record);
+        self.node_mut(node).disk.append(record);
     }
 
     /// Puts the state of a log in place of its records. A node whose disk refuses that stops as well.
@@ -128,38 +128,38 @@ impl Simulator<'_> {
         if self.append_failure(node) {
             return;
         }
-        let Self { slots, auditor, now, .. } = self;
-        let disk = &mut slots[node.index()].disk;
-        auditor.observe(*now, node, &Observation::Compacted { before: disk.records(), state: &state });
+        let Self { nodes, checker, now, .. } = self;
+        let disk = &mut nodes[node.index()].disk;
+        checker.observe(*now, node, &Observation::Compacted { before: disk.records(), state: &state });
         disk.replace(LogRecord::Compacted(state));
     }
 
     /// Makes durable what the node has appended.
     #[inline(always)]
     pub(super) fn sync(&mut self, node: NodeId) {
-        if !self.slot(node).disk.unsynced().is_empty() {
+        if !self.node(node).disk.unsynced().is_empty() {
             self.sync_records(node);
         }
     }
 
     #[inline(never)]
     fn sync_records(&mut self, node: NodeId) {
-        let Self { slots, auditor, now, scenario, .. } = self;
-        let disk = &mut slots[node.index()].disk;
+        let Self { nodes, checker, now, scenario, .. } = self;
+        let disk = &mut nodes[node.index()].disk;
         let (mut delivered, mut finished, mut ordered) = (0, 0, 0);
         for record in disk.unsynced() {
-            auditor.observe(*now, node, &Observation::Durable(record));
+            checker.observe(*now, node, &Observation::Durable(record));
             match record {
                 LogRecord::Received(_) => delivered += 1,
-                LogRecord::Ordered(_) => ordered += 1,
+                LogRecord::Commanded(_) => ordered += 1,
                 LogRecord::Made { count, .. } if scenario.network.is_final(node) => finished += count,
                 _ => {}
             }
         }
         disk.sync();
-        (0..ordered).for_each(|_| self.ordered(node));
-        (0..delivered).for_each(|_| self.came_about(Condition::Delivered));
-        (0..finished).for_each(|_| self.came_about(Condition::FinishedGoodMade));
+        (0..ordered).for_each(|_| self.on_command_logged(node));
+        (0..delivered).for_each(|_| self.on_condition(Condition::Delivered));
+        (0..finished).for_each(|_| self.on_condition(Condition::FinishedGoodMade));
     }
 
     #[inline(always)]
@@ -171,30 +171,30 @@ impl Simulator<'_> {
                 if self.scenario.work.send.is_zero() {
                     self.release(node, to, message);
                 } else {
-                    self.hand_in(node, Letter::Outgoing { to, message });
+                    self.enqueue(node, WorkItem::Outgoing { to, message });
                 }
             }
             Effect::SetTimer { after, timer } => {
-                let after = self.slot(node).clock.takes(after);
-                self.come_back(node, after, Due::Timer(timer));
+                let after = self.node(node).clock.takes(after);
+                self.schedule(node, after, Completion::Timer(timer));
             }
             Effect::Transport { batch, blocking } => {
                 if blocking {
                     self.hold(node, Hold::Batch(batch));
                 }
                 let span = self.transits.draw(node);
-                self.come_back(node, span, Due::Arrived(batch));
-                self.came_about(Condition::BatchInTransit);
+                self.schedule(node, span, Completion::Arrived(batch));
+                self.on_condition(Condition::BatchInTransit);
             }
-            Effect::Plan { ticket, steps, blocking } => {
+            Effect::Plan { plan_id, steps, blocking } => {
                 let span = self.scenario.work.planning_step.of(steps);
-                let plan = self.tickets.len() as u32;
-                self.tickets.push(ticket);
+                let plan = self.plan_ids.len() as u32;
+                self.plan_ids.push(plan_id);
                 if blocking {
                     self.hold(node, Hold::Plan(plan));
                 }
-                self.came_about(Condition::PlanStarted);
-                self.hand_in(node, Letter::Think { plan, span });
+                self.on_condition(Condition::PlanStarted);
+                self.enqueue(node, WorkItem::Think { plan, span });
             }
             Effect::Post(notice) => self.post(&notice),
             Effect::Report(report) => self.report(node, report),
@@ -204,13 +204,13 @@ impl Simulator<'_> {
     fn report(&mut self, node: NodeId, report: Report) {
         self.observe(node, &Observation::Reported(&report));
         match report {
-            Report::TookOffice(term) => {
+            Report::BecameLeader(term) => {
                 self.leadership_changes.push(LeadershipChange { at: self.now, node, term });
-                self.in_office = Some(node);
-                self.came_about(Condition::LeaderElected);
+                self.last_leader = Some(node);
+                self.on_condition(Condition::LeaderElected);
             }
             Report::Planned(plan) => self.note_plan(node, *plan),
-            Report::Struck(struck) => self.removals.push(Removal { at: self.now, node: struck, by: node }),
+            Report::Removed(removed) => self.removals.push(Removal { at: self.now, node: removed, by: node }),
             Report::Adopted(_) => {}
         }
     }
@@ -225,7 +225,7 @@ impl Simulator<'_> {
         self.plans.push(PlanRecord {
             at: self.now,
             by: node,
-            took: plan.took,
+            duration: plan.duration,
             steps: plan.steps,
             edges: plan.flow.as_ref().ok().map(|flow| flow.edges().len() as u64),
             changed,
@@ -238,27 +238,27 @@ impl Simulator<'_> {
     }
 
     fn hold(&mut self, node: NodeId, hold: Hold) {
-        self.slot_mut(node).lanes.get_mut(LaneId::Messages).delay = Some(hold);
+        self.node_mut(node).workers.get_mut(WorkerId::Messages).delay = Some(hold);
     }
 
     #[inline(always)]
-    pub(super) fn come_back(&mut self, node: NodeId, after: Span, due: Due) {
-        let epoch = self.slot(node).epoch();
-        self.queue.push(self.now + after, Event::Own { node, epoch, due });
+    pub(super) fn schedule(&mut self, node: NodeId, after: Span, completion: Completion) {
+        let epoch = self.node(node).epoch();
+        self.queue.push(self.now + after, Event::Own { node, epoch, completion });
     }
 
     /// A message sets out.
     #[inline(always)]
-    pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: MailId) {
-        if let Some(mishap) = self.road().set_out(from, to, message) {
-            self.count_mishap(mishap);
+    pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: MessageId) {
+        if let Some(message_effect) = self.transmitter().transmit(from, to, message) {
+            self.count_message_effect(message_effect);
         }
     }
 
     fn post(&mut self, notice: &Notice) {
-        if self.board.post(notice) {
+        if self.blackboard.post(notice) {
             for node in self.scenario.network.nodes() {
-                if self.slot(node).is_working() {
+                if self.node(node).is_working() {
                     self.handle(node, Input::Notice(notice));
                 }
             }
@@ -268,20 +268,20 @@ impl Simulator<'_> {
     /// Whether the disk refuses an append; the node has stopped then.
     fn append_failure(&mut self, node: NodeId) -> bool {
         let share = self.scenario.faults.disks.append_failure;
-        let armed = self.slot_mut(node).append_failure.take().map(|armed| *armed);
+        let armed = self.node_mut(node).append_failure.take().map(|armed| *armed);
         let drawn = armed.is_none() && share > 0.0 && !self.is_healed && {
-            let slot = self.slot_mut(node);
-            slot.appends_drawn().random::<f64>() < share
+            let sim_node = self.node_mut(node);
+            sim_node.appends_drawn().random::<f64>() < share
         };
         if armed.is_none() && !drawn {
             return false;
         }
         let fault = armed.map_or_else(
-            || self.tally.record(self.now, FaultKind::FailedAppend, Some(node)),
+            || self.fault_counts.record(self.now, FaultKind::FailedAppend, Some(node)),
             |armed| armed.fault,
         );
-        self.tally.is_effective(fault);
-        let repair_time = super::slot::Down::For(self.scenario.faults.disks.repair_time);
+        self.fault_counts.mark_effective(fault);
+        let repair_time = super::sim_node::Down::For(self.scenario.faults.disks.repair_time);
         self.go_down(node, armed.map_or(repair_time, |armed| armed.lasts));
         true
     }

@@ -4,14 +4,14 @@ use dmos_core::{NodeId, Span};
 use dmos_node::{Effect, Effects, Message, Timer};
 
 use super::Event;
-use super::road::{Mishap, Road};
+use super::transmit::{MessageEffect, Transmitter};
 use crate::clock::Clock;
-use crate::lanes::Due;
+use crate::workers::Completion;
 
 /// Takes what a node wants done on one input. Messages and timers are let go at once, as long as nothing stands before
 /// them that must be durable first, or that may change what becomes of them.
 pub(super) struct Outbox<'a> {
-    pub(super) road: Road<'a>,
+    pub(super) transmitter: Transmitter<'a>,
     pub(super) node: NodeId,
     pub(super) epoch: u32,
     pub(super) clock: Clock,
@@ -21,12 +21,12 @@ pub(super) struct Outbox<'a> {
     pub(super) left: Vec<Effect>,
     /// Empty buffers.
     pub(super) buffers: &'a mut Vec<Vec<Effect>>,
-    /// What befell the messages that were let go.
-    pub(super) mishaps: &'a mut Vec<Mishap>,
+    /// What fault the messages that were let go.
+    pub(super) message_effects: &'a mut Vec<MessageEffect>,
 }
 
 impl Outbox<'_> {
-    fn lets_go(&self) -> bool {
+    fn dispatches_early(&self) -> bool {
         self.is_open && self.left.is_empty()
     }
 }
@@ -40,21 +40,21 @@ impl Effects for Outbox<'_> {
     }
 
     fn send(&mut self, to: NodeId, message: Message) {
-        if !self.lets_go() {
+        if !self.dispatches_early() {
             return self.push(Effect::Send { to, message });
         }
-        if let Some(mishap) = self.road.send(self.node, to, message) {
-            self.mishaps.push(mishap);
+        if let Some(message_effect) = self.transmitter.send(self.node, to, message) {
+            self.message_effects.push(message_effect);
         }
     }
 
     fn set_timer(&mut self, after: Span, timer: Timer) {
-        if !self.lets_go() {
+        if !self.dispatches_early() {
             return self.push(Effect::SetTimer { after, timer });
         }
         let Self { node, epoch, .. } = *self;
-        let at = self.road.now + self.clock.takes(after);
-        self.road.queue.push(at, Event::Own { node, epoch, due: Due::Timer(timer) });
+        let at = self.transmitter.now + self.clock.takes(after);
+        self.transmitter.queue.push(at, Event::Own { node, epoch, completion: Completion::Timer(timer) });
     }
 }
 
@@ -75,9 +75,9 @@ mod tests {
         loaded.unwrap_or_else(|error| panic!("{error}")).scenario
     }
 
-    fn run(scenario: &Scenario, lets_go: bool) -> (RunRecord, Trace) {
+    fn run(scenario: &Scenario, dispatches_early: bool) -> (RunRecord, Trace) {
         let mut simulator = Simulator::new(scenario);
-        simulator.lets_go = lets_go;
+        simulator.dispatches_early = dispatches_early;
         simulator.run_traced()
     }
 

@@ -2,13 +2,13 @@
 
 use dmos_core::faults::{Condition, Fault, Target, Trigger};
 use dmos_core::{FaultKind, ItemId, Metric, NodeId, Scenario, Span, Time};
-use dmos_node::Order;
+use dmos_node::Command;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::slot::{Armed, Down, Slot, Slow, State, nodes};
-use super::{Event, Over, Simulator};
-use crate::streams::{Purpose, stream};
+use super::sim_node::{Down, PendingFailure, SimNode, Slow, State, nodes};
+use super::{Event, FaultEnd, Simulator};
+use crate::rng::{Purpose, stream};
 
 /// What has come about so far, and what waits for more.
 pub(super) struct Script {
@@ -40,7 +40,7 @@ impl Script {
 
 impl Simulator<'_> {
     /// Something has come about that faults may wait for.
-    pub(super) fn came_about(&mut self, condition: Condition) {
+    pub(super) fn on_condition(&mut self, condition: Condition) {
         if self.script.waiting.is_empty() {
             return;
         }
@@ -68,53 +68,54 @@ impl Simulator<'_> {
         let down = lasts.map_or(Down::ForGood, Down::For);
         match &scripted.fault {
             Fault::Fail(target, how) => {
-                for node in self.targets(number, target, FaultKind::Crash, Slot::is_working) {
+                for node in self.targets(number, target, FaultKind::Crash, SimNode::is_working) {
                     self.fail(node, *how, down);
                 }
             }
             Fault::Recover(target) => {
-                let is_down = |slot: &Slot| matches!(slot.state, State::Down { .. });
+                let is_down = |sim_node: &SimNode| matches!(sim_node.state, State::Down { .. });
                 for node in self.targets(number, target, FaultKind::Recover, is_down) {
                     self.recover(node);
                 }
             }
             Fault::Slow(target, by) => {
-                for node in self.targets(number, target, FaultKind::Slow, Slot::is_working) {
+                for node in self.targets(number, target, FaultKind::Slow, SimNode::is_working) {
                     self.slow_down(node, *by, lasts);
                 }
             }
             Fault::FailAppend(target) => {
-                for node in self.targets(number, target, FaultKind::FailedAppend, Slot::is_working) {
-                    let fault = self.tally.record(self.now, FaultKind::FailedAppend, Some(node));
-                    if self.slot(node).is_up() {
-                        self.slot_mut(node).append_failure = Some(Box::new(Armed { fault, lasts: down }));
+                for node in self.targets(number, target, FaultKind::FailedAppend, SimNode::is_working) {
+                    let fault = self.fault_counts.record(self.now, FaultKind::FailedAppend, Some(node));
+                    if self.node(node).is_up() {
+                        self.node_mut(node).append_failure =
+                            Some(Box::new(PendingFailure { fault, lasts: down }));
                     }
                 }
             }
             Fault::Partition { from, to, both_ways } => {
-                let fault = self.tally.record(self.now, FaultKind::Partition, None);
+                let fault = self.fault_counts.record(self.now, FaultKind::Partition, None);
                 let nodes = self.scenario.network.node_count();
-                self.links.cut(fault, nodes, (from, to), *both_ways);
+                self.links.partition(fault, nodes, (from, to), *both_ways);
                 if let Some(span) = lasts {
-                    self.queue.push(self.now + span, Event::Over(Over::Cut { fault }));
+                    self.queue.push(self.now + span, Event::FaultEnd(FaultEnd::Partition { fault }));
                 }
             }
             Fault::Heal => {
-                let fault = self.tally.record(self.now, FaultKind::Heal, None);
-                if self.links.mend_all() {
-                    self.tally.is_effective(fault);
+                let fault = self.fault_counts.record(self.now, FaultKind::Heal, None);
+                if self.links.heal_partitions() {
+                    self.fault_counts.mark_effective(fault);
                 }
             }
             Fault::Recipe(node, requires) => {
-                self.order(*node, FaultKind::Recipe, Order::Recipe(requires.clone().into()));
+                self.command(*node, FaultKind::Recipe, Command::Recipe(requires.clone().into()));
             }
             Fault::Retire(node) => {
-                self.order(*node, FaultKind::Retire, Order::Retire);
+                self.command(*node, FaultKind::Retire, Command::Retire);
             }
             Fault::Add(node) => {
-                let fault = self.tally.record(self.now, FaultKind::Add, Some(*node));
-                if self.slot(*node).state == State::Absent {
-                    self.tally.is_effective(fault);
+                let fault = self.fault_counts.record(self.now, FaultKind::Add, Some(*node));
+                if self.node(*node).state == State::Absent {
+                    self.fault_counts.mark_effective(fault);
                     self.start(*node);
                 }
             }
@@ -122,13 +123,13 @@ impl Simulator<'_> {
     }
 
     fn slow_down(&mut self, node: NodeId, by: Span, lasts: Option<Span>) {
-        let fault = self.tally.record(self.now, FaultKind::Slow, Some(node));
-        if !self.slot(node).is_up() {
+        let fault = self.fault_counts.record(self.now, FaultKind::Slow, Some(node));
+        if !self.node(node).is_up() {
             return;
         }
-        self.slot_mut(node).slow = Some(Box::new(Slow { by, fault }));
+        self.node_mut(node).slow = Some(Box::new(Slow { by, fault }));
         if let Some(span) = lasts {
-            self.queue.push(self.now + span, Event::Over(Over::Slow { node, fault }));
+            self.queue.push(self.now + span, Event::FaultEnd(FaultEnd::Slow { node, fault }));
         }
     }
 
@@ -138,28 +139,29 @@ impl Simulator<'_> {
         number: usize,
         target: &Target,
         kind: FaultKind,
-        can_be_hit: impl Fn(&Slot) -> bool,
+        can_be_hit: impl Fn(&SimNode) -> bool,
     ) -> Vec<NodeId> {
         let incarnation = u32::try_from(number).expect("a script has fewer than 2^32 faults");
         let mut stream = stream(self.scenario.seed, Purpose::Script, NodeId::new(0), incarnation);
-        let hits = |node: &NodeId| can_be_hit(self.slot(*node));
+        let hits = |node: &NodeId| can_be_hit(self.node(*node));
         let network = &self.scenario.network;
         let found = match target {
             Target::Node(node) => vec![*node],
             Target::Item(item) => network.producers(*item).to_vec(),
             Target::ProducerOf(item) => any(&self.producers(*item, hits), &mut stream),
             Target::AnyNode => any(&network.nodes().filter(hits).collect::<Vec<_>>(), &mut stream),
-            Target::Leader => self.in_office.into_iter().collect(),
+            Target::Leader => self.last_leader.into_iter().collect(),
             Target::Busiest => {
-                let makings = |slot: &Slot| slot.node.metrics().get(Metric::SuccessfulManufactureCycles);
-                let busiest = nodes(&self.slots)
-                    .filter(|(_, slot)| can_be_hit(slot))
-                    .max_by_key(|(node, slot)| (makings(slot), std::cmp::Reverse(*node)));
+                let makings =
+                    |sim_node: &SimNode| sim_node.node.metrics().get(Metric::SuccessfulManufactureCycles);
+                let busiest = nodes(&self.nodes)
+                    .filter(|(_, sim_node)| can_be_hit(sim_node))
+                    .max_by_key(|(node, sim_node)| (makings(sim_node), std::cmp::Reverse(*node)));
                 busiest.map(|(node, _)| node).into_iter().collect()
             }
         };
         if found.is_empty() {
-            self.tally.record(self.now, kind, None);
+            self.fault_counts.record(self.now, kind, None);
         }
         found
     }

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use dmos_core::{BatchId, FlowVersion, Network, NodeId, RequestId, RunRecord, Scenario, Time};
 use dmos_node::{Message, Timer};
 
-use super::{Event, Over, Piece, Simulator};
-use crate::lanes::{Due, LaneId};
-use crate::mail::Mail;
+use super::{Event, FaultEnd, Piece, Simulator};
+use crate::message_store::MessageStore;
+use crate::workers::{Completion, WorkerId};
 
 /// All events of a run, in order: 32 bytes each, and what their messages say.
 pub struct Trace {
     network: Arc<Network>,
     events: Vec<(Time, Event)>,
     /// The messages of all of them.
-    mail: Mail,
+    mail: MessageStore,
 }
 
 /// Simulates a scenario from beginning to end, and notes its events.
@@ -28,7 +28,7 @@ pub fn run_traced(scenario: &Scenario) -> (RunRecord, Trace) {
 impl Simulator<'_> {
     pub(super) fn run_traced(self) -> (RunRecord, Trace) {
         let network = Arc::clone(&self.scenario.network);
-        let mut trace = Trace { network, events: Vec::new(), mail: Mail::default() };
+        let mut trace = Trace { network, events: Vec::new(), mail: MessageStore::default() };
         let record = self.run(|at, event, mail| {
             let event = match event {
                 Event::Message { to, from, message } => {
@@ -106,47 +106,49 @@ impl Display for Line<'_> {
                 write!(f, "{}: from {}: ", name(to), name(from))?;
                 say(f, &self.trace.network, self.trace.mail.get(message))
             }
-            Event::Own { node, epoch, due } => {
+            Event::Own { node, epoch, completion } => {
                 write!(f, "{}: ", name(node))?;
-                match due {
-                    Due::Timer(Timer::Election(timer)) => write!(f, "election timer {timer}"),
-                    Due::Timer(timer) => write!(f, "timer {timer:?}"),
-                    Due::Arrived(batch) => {
+                match completion {
+                    Completion::Timer(Timer::Election(timer)) => write!(f, "election timer {timer}"),
+                    Completion::Timer(timer) => write!(f, "timer {timer:?}"),
+                    Completion::Arrived(batch) => {
                         write!(f, "batch {} of {} arrives", batch.serial, name(batch.producer))
                     }
-                    Due::Planned(plan) => write!(f, "plan {plan} is ready"),
+                    Completion::Planned(plan) => write!(f, "plan {plan} is ready"),
                 }?;
                 match epoch {
                     0 => Ok(()),
                     epoch => write!(f, ", set in epoch {epoch}"),
                 }
             }
-            Event::WorkDone(Piece { node, lane, incarnation }) => {
-                let lane = match lane {
-                    LaneId::Messages => "messages",
-                    LaneId::Stage => "the stage",
-                    LaneId::Heartbeats => "heartbeats",
-                    LaneId::Planner => "plans",
-                    LaneId::Publisher => "sending",
+            Event::WorkDone(Piece { node, worker, incarnation }) => {
+                let worker = match worker {
+                    WorkerId::Messages => "messages",
+                    WorkerId::Stage => "the stage",
+                    WorkerId::Heartbeats => "heartbeats",
+                    WorkerId::Planner => "plans",
+                    WorkerId::Publisher => "sending",
                 };
-                write!(f, "{}: work on {lane} is done, of incarnation {incarnation}", name(node))
+                write!(f, "{}: work on {worker} is done, of incarnation {incarnation}", name(node))
             }
             Event::SharedCpuTick => f.write_str("the shared_cpu: a piece of work is done"),
-            Event::OperatorTurn => f.write_str("the op_generator's turn"),
+            Event::OpGeneratorTurn => f.write_str("the op_generator's turn"),
             Event::ScriptedFault(number) => write!(f, "fault {number} of the script"),
             Event::RandomFailures { distribution, node } => {
                 write!(f, "{}: fails by distribution {distribution}", name(node))
             }
-            Event::Over(Over::Down { node, incarnation }) => {
+            Event::FaultEnd(FaultEnd::Down { node, incarnation }) => {
                 write!(f, "{}: is repaired, if in incarnation {incarnation}", name(node))
             }
-            Event::Over(Over::Frozen { node, fault }) => {
+            Event::FaultEnd(FaultEnd::Frozen { node, fault }) => {
                 write!(f, "{}: goes on after fault {fault}", name(node))
             }
-            Event::Over(Over::Slow { node, fault }) => {
+            Event::FaultEnd(FaultEnd::Slow { node, fault }) => {
                 write!(f, "{}: is fast again after fault {fault}", name(node))
             }
-            Event::Over(Over::Cut { fault }) => write!(f, "the cut of fault {fault} is over"),
+            Event::FaultEnd(FaultEnd::Partition { fault }) => {
+                write!(f, "the partition of fault {fault} is over")
+            }
             Event::HealAll => f.write_str("nothing fails any more"),
             Event::Sample => f.write_str("a look at the whole network"),
         }
@@ -163,25 +165,25 @@ fn say(f: &mut fmt::Formatter<'_>, network: &Network, message: &Message) -> fmt:
         Message::Request { request, item } => {
             write!(f, "{}: a batch of {}, please", number(*request), network.item_name(*item))
         }
-        Message::Sent { request, batch: sent, settled } => {
+        Message::Announcement { request, batch: sent, settled } => {
             write!(f, "{} is yours", batch(*sent))?;
             request.map_or(Ok(()), |request| write!(f, ", for {}", number(request)))?;
             write!(f, "; all before {settled} are settled")
         }
         Message::Unavailable { request } => write!(f, "{}: there is none", number(*request)),
-        Message::Waiting(sent) => write!(f, "{} is in transit", batch(*sent)),
+        Message::TransitStarted(sent) => write!(f, "{} is in transit", batch(*sent)),
         Message::Delivered(sent) => write!(f, "{} is here", batch(*sent)),
         Message::HeartbeatRequest => f.write_str("are you alive?"),
         Message::HeartbeatResponse => f.write_str("I am alive"),
         Message::Suspicion(node) => write!(f, "{} has been silent for too long", name(*node)),
-        Message::Part(version, part) => {
+        Message::Assignment(version, part) => {
             write!(f, "your part of {}, {} edges", flow(*version), part.edge_count())
         }
-        Message::PartAck(version) => write!(f, "I have my part of {}", flow(*version)),
-        Message::Return => f.write_str("I am back"),
-        Message::Leads(node, term) => write!(f, "{} leads in term {term}", name(*node)),
-        Message::Standing(standing) => write!(f, "where my orders leave me: {standing:?}"),
-        Message::StandingAck(term, orders) => write!(f, "I know of {orders} orders, in term {term}"),
+        Message::AssignmentAck(version) => write!(f, "I have my part of {}", flow(*version)),
+        Message::Rejoin => f.write_str("I am back"),
+        Message::Leader(node, term) => write!(f, "{} leads in term {term}", name(*node)),
+        Message::NodeConfig(standing) => write!(f, "where my commands leave me: {standing:?}"),
+        Message::NodeConfigAck(term, commands) => write!(f, "I know of {commands} commands, in term {term}"),
         Message::Election(bytes) => {
             f.write_str("for the election: ")?;
             bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use dmos_core::faults::{Faults, InCrash};
 use dmos_core::{NodeId, Scenario, Span, Time};
-use dmos_node::{Effects, Input, Node, Order, Scrapped};
+use dmos_node::{Command, Effects, Input, Node, Scrapped};
 use rand::rngs::ChaCha8Rng;
 
 use super::Event;
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::lanes::Lanes;
-use crate::streams::{Purpose, stream};
+use crate::rng::{Purpose, stream};
+use crate::workers::Workers;
 
 /// Whether a node is up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,15 +35,15 @@ impl State {
 ///
 /// What every event looks at comes first, in two cache lines: where nodes are many, an event mostly waits for memory.
 #[repr(C, align(64))]
-pub(super) struct Slot {
+pub(super) struct SimNode {
     pub(super) state: State,
     /// Counts crashes.
     pub(super) incarnation: u32,
-    pub(super) lanes: Lanes,
+    pub(super) workers: Workers,
     pub(super) frozen: Option<Box<Frozen>>,
     pub(super) slow: Option<Box<Slow>>,
     /// It is to crash in the middle of the next input.
-    pub(super) crash_midway: Option<Box<Armed>>,
+    pub(super) crash_midway: Option<Box<PendingFailure>>,
     pub(super) clock: Clock,
     /// The incarnation of each epoch, and for how long the clock had stood still at its beginning. A crash begins an
     /// epoch, so that timers from before it are known to be void, and so does the end of a standstill.
@@ -52,14 +52,14 @@ pub(super) struct Slot {
     pub(super) node: Node,
     /// Under `mailbox: survives_crash`, whether the node was idle at its crash.
     pub(super) loses_next_message: bool,
-    /// Orders that it has not entered in its log yet, with the numbers of their faults.
-    pub(super) orders: VecDeque<(Order, usize)>,
+    /// Actions that it has not entered in its log yet, with the numbers of their faults.
+    pub(super) commands: VecDeque<(Command, usize)>,
     /// What a crash destroys.
     pub(super) scrapped: Scrapped,
     /// The number of the outage it is in.
     pub(super) outage: Option<usize>,
     /// Its next append is to fail.
-    pub(super) append_failure: Option<Box<Armed>>,
+    pub(super) append_failure: Option<Box<PendingFailure>>,
     seed: u64,
     /// Made when it is first drawn from.
     appends: Option<Box<ChaCha8Rng>>,
@@ -81,7 +81,7 @@ pub(super) struct Slow {
 
 /// A failure that waits for its moment.
 #[derive(Clone, Copy)]
-pub(super) struct Armed {
+pub(super) struct PendingFailure {
     pub(super) fault: usize,
     /// How long the node is down then.
     pub(super) lasts: Down,
@@ -98,7 +98,7 @@ pub(super) enum Down {
     ForGood,
 }
 
-impl Slot {
+impl SimNode {
     pub(super) fn new(node: Node, clock: Clock, scenario: &Scenario) -> Self {
         let scrapped = scrapped(&scenario.faults, scenario.network.is_final(node.id()));
         Self {
@@ -108,9 +108,9 @@ impl Slot {
             state: State::Absent,
             incarnation: 0,
             epochs: vec![(0, Span::ZERO)],
-            lanes: Lanes::default(),
+            workers: Workers::default(),
             loses_next_message: false,
-            orders: VecDeque::new(),
+            commands: VecDeque::new(),
             scrapped,
             frozen: None,
             outage: None,
@@ -124,7 +124,7 @@ impl Slot {
 
     /// Hands the node an input, at the time that its clock shows.
     #[inline(always)]
-    pub(super) fn hand(&mut self, now: Time, input: Input<'_>, effects: &mut dyn Effects) {
+    pub(super) fn deliver(&mut self, now: Time, input: Input<'_>, effects: &mut dyn Effects) {
         self.node.handle(self.clock.shows(now), input, effects);
     }
 
@@ -138,7 +138,7 @@ impl Slot {
 
     /// How many pieces of work are under way. A frozen node may not have seen that one has ended.
     pub(super) fn in_transit(&self) -> usize {
-        let begun = self.lanes.iter().filter(|lane| lane.job.is_some()).count();
+        let begun = self.workers.iter().filter(|worker| worker.job.is_some()).count();
         let held = self.frozen.iter().flat_map(|frozen| &frozen.held);
         begun - held.filter(|(_, event)| matches!(event, Event::WorkDone(_))).count()
     }
@@ -149,20 +149,20 @@ impl Slot {
     }
 
     /// How much later than it was set what was set going in an epoch is to come; none if it is void.
-    pub(super) fn behind(&self, epoch: u32) -> Option<Span> {
+    pub(super) fn time_lost(&self, epoch: u32) -> Option<Span> {
         let (incarnation, stopped) = self.epochs[epoch as usize];
         (incarnation == self.incarnation).then(|| self.clock.stopped() - stopped)
     }
 
     /// Its incarnation ends.
-    pub(super) fn end_life(&mut self) {
+    pub(super) fn end_incarnation(&mut self) {
         self.incarnation += 1;
         self.begin_epoch();
     }
 
     /// Its clock has stood still so long.
-    pub(super) fn stood_still(&mut self, span: Span) {
-        self.clock.stand_still(span);
+    pub(super) fn end_freeze(&mut self, span: Span) {
+        self.clock.add_stopped_time(span);
         self.begin_epoch();
     }
 
@@ -188,9 +188,9 @@ fn scrapped(faults: &Faults, is_final: bool) -> Scrapped {
     Scrapped { outbound: stock == InCrash::Scrapped, inbound: material.inbound == InCrash::Scrapped }
 }
 
-/// The slots' nodes, for those who pick one.
-pub(super) fn nodes(slots: &[Slot]) -> impl Iterator<Item = (NodeId, &Slot)> {
-    slots.iter().enumerate().map(|(index, slot)| (NodeId::new(index), slot))
+/// The nodes' nodes, for those who pick one.
+pub(super) fn nodes(nodes: &[SimNode]) -> impl Iterator<Item = (NodeId, &SimNode)> {
+    nodes.iter().enumerate().map(|(index, sim_node)| (NodeId::new(index), sim_node))
 }
 
 #[cfg(test)]
@@ -200,13 +200,13 @@ mod tests {
     /// What every event asks of a node is in its first two cache lines; of the disk, its first half line.
     #[test]
     fn what_every_event_looks_at_comes_first() {
-        assert!(std::mem::offset_of!(Slot, disk) + 32 <= 128);
+        assert!(std::mem::offset_of!(SimNode, disk) + 32 <= 128);
     }
 
     /// A million nodes are to fit the memory of a small machine, and pending events a processor's caches.
     #[test]
     fn nodes_and_events_stay_small() {
-        assert!(size_of::<Slot>() <= 1_536, "{} bytes for a node", size_of::<Slot>());
+        assert!(size_of::<SimNode>() <= 1_536, "{} bytes for a node", size_of::<SimNode>());
         assert!(size_of::<Event>() <= 24, "{} bytes for an event", size_of::<Event>());
     }
 }

@@ -9,18 +9,18 @@ use super::{Event, Simulator};
 impl Simulator<'_> {
     pub(super) fn sample(&mut self) {
         let mut sample = Sample { at: self.now, nodes_up: 0, made: 0, finished: 0, stock: 0, messages: 0 };
-        for (node, slot) in self.scenario.network.nodes().zip(&self.slots) {
-            let metrics = slot.node.metrics();
+        for (node, sim_node) in self.scenario.network.nodes().zip(&self.nodes) {
+            let metrics = sim_node.node.metrics();
             let made = u64::from(self.scenario.network.yield_per_run(node));
             sample.made += metrics.get(Metric::SuccessfulManufactureCycles) * made;
             sample.finished += metrics.get(Metric::FinishedGoodsMade);
             sample.messages += metrics.get(Metric::SentMessages);
-            if slot.is_up() {
+            if sim_node.is_up() {
                 sample.nodes_up += 1;
-                sample.stock += slot.node.stock();
+                sample.stock += sim_node.node.stock();
             }
         }
-        // The last look is at the end, where one may be due anyway.
+        // The last look is at the end, where one may be completion anyway.
         if self.series.last().is_none_or(|last| last.at < sample.at) {
             self.series.push(sample);
         }
@@ -28,9 +28,9 @@ impl Simulator<'_> {
 
     /// How many messages somebody still has to read.
     fn unread(&self) -> usize {
-        let held = self.slots.iter().flat_map(|slot| &slot.frozen).flat_map(|frozen| &frozen.held);
+        let held = self.nodes.iter().flat_map(|sim_node| &sim_node.frozen).flat_map(|frozen| &frozen.held);
         let events = self.queue.pending().chain(held.map(|(_, event)| *event));
-        let in_lanes = self.slots.iter().map(|slot| slot.lanes.mail().count()).sum::<usize>();
+        let in_lanes = self.nodes.iter().map(|sim_node| sim_node.workers.mail().count()).sum::<usize>();
         events.filter_map(Event::mail).count() + in_lanes
     }
 
@@ -38,14 +38,17 @@ impl Simulator<'_> {
         debug_assert_eq!(self.mail.len(), self.unread(), "a message is read once, or thrown away");
         // Where appending takes time, the run may end in the middle of it.
         self.scenario.network.nodes().for_each(|node| self.sync(node));
-        let slots = &self.slots;
-        let audit = self.auditor.finish(self.now, |node: NodeId| {
-            let slot = &slots[node.index()];
-            NodeAtEnd { holdings: slot.is_up().then(|| slot.node.holdings()), metrics: slot.node.metrics() }
+        let nodes = &self.nodes;
+        let audit = self.checker.finish(self.now, |node: NodeId| {
+            let sim_node = &nodes[node.index()];
+            NodeAtEnd {
+                holdings: sim_node.is_up().then(|| sim_node.node.holdings()),
+                metrics: sim_node.node.metrics(),
+            }
         });
-        let (faults, fault_counts) = self.tally.into_parts();
+        let (faults, fault_counts) = self.fault_counts.into_parts();
         RunRecord {
-            nodes: slots.iter().map(|slot| slot.node.metrics().clone()).collect(),
+            nodes: nodes.iter().map(|sim_node| sim_node.node.metrics().clone()).collect(),
             op_generator: self.op_generator.map(|op_generator| op_generator.record),
             series: self.series,
             plans: self.plans,
@@ -56,7 +59,7 @@ impl Simulator<'_> {
             fault_counts,
             material: audit.material,
             violations: audit.violations,
-            reached: audit.reached,
+            coverage: audit.coverage,
             liveness_not_checked: audit.liveness_not_checked,
             events: self.events,
         }

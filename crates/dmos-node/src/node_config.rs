@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an op_generator may order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Order {
+pub enum Command {
     /// From now on one making requires this. It must not close a ring of items.
     Recipe(Box<[Requirement]>),
     /// Make no more; deliver what was promised.
@@ -14,21 +14,21 @@ pub enum Order {
 
 /// Where a node stands after its orders.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Standing {
+pub struct NodeConfig {
     /// How many orders it has followed.
-    pub orders: u32,
+    pub commands: u32,
     /// What one making requires, if that was ever changed.
     pub requires: Option<Box<[Requirement]>>,
     /// Whether it has retired.
     pub retired: bool,
 }
 
-impl Standing {
-    pub(crate) fn follow(&mut self, order: &Order) {
-        self.orders += 1;
-        match order {
-            Order::Recipe(requires) => self.requires = Some(requires.clone()),
-            Order::Retire => self.retired = true,
+impl NodeConfig {
+    pub(crate) fn apply(&mut self, command: &Command) {
+        self.commands += 1;
+        match command {
+            Command::Recipe(requires) => self.requires = Some(requires.clone()),
+            Command::Retire => self.retired = true,
         }
     }
 }

@@ -4,13 +4,13 @@ use dmos_node::Notice;
 
 /// The newest of each kind of notice. It survives every crash.
 #[derive(Default)]
-pub(crate) struct Board {
+pub(crate) struct Blackboard {
     leader: Option<Notice>,
     flow: Option<Notice>,
-    struck: Vec<Notice>,
+    removed: Vec<Notice>,
 }
 
-impl Board {
+impl Blackboard {
     /// Puts up a notice; true if it is news.
     pub(crate) fn post(&mut self, notice: &Notice) -> bool {
         match notice {
@@ -28,28 +28,28 @@ impl Board {
                 }
                 news
             }
-            Notice::Struck(_) => {
-                let news = !self.struck.contains(notice);
+            Notice::Removed(_) => {
+                let news = !self.removed.contains(notice);
                 if news {
-                    self.struck.push(notice.clone());
+                    self.removed.push(notice.clone());
                 }
                 news
             }
-            Notice::Readmitted(node) => {
-                let before = self.struck.len();
-                self.struck.retain(|struck| *struck != Notice::Struck(*node));
-                self.struck.len() < before
+            Notice::Rejoined(node) => {
+                let before = self.removed.len();
+                self.removed.retain(|removed| *removed != Notice::Removed(*node));
+                self.removed.len() < before
             }
         }
     }
 
     /// Everything that is up.
     pub(crate) fn notices(&self) -> Vec<Notice> {
-        self.leader.iter().chain(&self.struck).chain(&self.flow).cloned().collect()
+        self.leader.iter().chain(&self.removed).chain(&self.flow).cloned().collect()
     }
 
-    /// Whether a node is struck from the living.
-    pub(crate) fn is_struck(&self, node: dmos_core::NodeId) -> bool {
-        self.struck.contains(&Notice::Struck(node))
+    /// Whether a node is removed from the living.
+    pub(crate) fn is_removed(&self, node: dmos_core::NodeId) -> bool {
+        self.removed.contains(&Notice::Removed(node))
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, node: NodeId, incarnation: u32
 /// Draws durations by a distribution, for each node from its own stream.
 pub(crate) enum Sampler {
     Fixed(Span),
-    Drawn { distribution: Distribution, streams: Vec<ChaCha8Rng> },
+    Random { distribution: Distribution, streams: Vec<ChaCha8Rng> },
 }
 
 impl Sampler {
@@ -58,11 +58,11 @@ impl Sampler {
         purpose: Purpose,
         nodes: impl Iterator<Item = NodeId>,
     ) -> Self {
-        Self::in_life(distribution, seed, purpose, nodes, 0)
+        Self::with_index(distribution, seed, purpose, nodes, 0)
     }
 
     /// As [`Sampler::new`], with streams of their own for each of several distributions of one purpose.
-    pub(crate) fn in_life(
+    pub(crate) fn with_index(
         distribution: &Distribution,
         seed: u64,
         purpose: Purpose,
@@ -71,7 +71,7 @@ impl Sampler {
     ) -> Self {
         match distribution {
             Distribution::Fixed(span) => Self::Fixed(*span),
-            distribution => Self::Drawn {
+            distribution => Self::Random {
                 distribution: distribution.clone(),
                 streams: nodes.map(|node| stream(seed, purpose, node, incarnation)).collect(),
             },
@@ -82,7 +82,7 @@ impl Sampler {
     pub(crate) fn draw(&mut self, node: NodeId) -> Span {
         match self {
             Self::Fixed(span) => *span,
-            Self::Drawn { distribution, streams } => draw(distribution, &mut streams[node.index()]),
+            Self::Random { distribution, streams } => draw(distribution, &mut streams[node.index()]),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Shipping keeps the stock and sends batches off to those who ask.
+//! Outbound keeps the stock and sends batches off to those who ask.
 //!
 //! A batch is promised to one consumer in the log before it is announced, and announced to that
 //! consumer again until it confirms: it can come late, but never to two. Where several want what is scarce, whoever
@@ -10,17 +10,17 @@ use std::collections::BTreeMap;
 use dmos_core::settings::{LogKeeping, Recovery, Serving};
 use dmos_core::{BatchId, ItemId, Metric, NodeId, RequestId, SerialSet, Time};
 
+use crate::assignment::ActiveAssignment;
 use crate::batch_set::BatchSet;
 use crate::context::Context;
-use crate::dock::Dock;
+use crate::inbound::Inbound;
 use crate::interface::Timer;
-use crate::log::{LogRecord, Promise};
+use crate::log::{Commitment, LogRecord};
 use crate::message::Message;
-use crate::role::Role;
 
 /// A batch announced and not confirmed.
 #[derive(Clone, Copy)]
-struct UnderWay {
+struct Shipment {
     request: Option<RequestId>,
     since: Time,
     tries: u32,
@@ -28,7 +28,7 @@ struct UnderWay {
 
 /// A consumer that was refused.
 #[derive(Clone, Copy)]
-struct Waiting {
+struct WaitingConsumer {
     node: NodeId,
     /// Whoever was refused first has the lowest one, and is served first.
     turn: u64,
@@ -36,7 +36,7 @@ struct Waiting {
     asked: Time,
 }
 
-impl Waiting {
+impl WaitingConsumer {
     fn still_waits(&self, cx: &Context<'_>) -> bool {
         let patience = cx.patience(0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
         cx.now.since(self.asked) <= patience
@@ -44,33 +44,33 @@ impl Waiting {
 }
 
 /// What the node has made and not delivered.
-pub(crate) struct Shipping {
+pub(crate) struct Outbound {
     me: NodeId,
     stock: SerialSet,
     /// By consumer, then batch.
-    in_transit: BTreeMap<(NodeId, BatchId), UnderWay>,
+    shipments: BTreeMap<(NodeId, BatchId), Shipment>,
     /// How many batches the node has made in all its incarnation.
     made: u32,
     log_entries: u64,
     /// Consumers that were refused, and may have given up since; sorted by node.
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingConsumer>,
     next_turn: u64,
-    resend_is_set: bool,
+    timer_is_set: bool,
     /// Under `recovery: replay`: batches whose last state in the log is delivered, whoever has them now.
     delivered: BatchSet,
 }
 
-impl Shipping {
+impl Outbound {
     pub(crate) fn new(me: NodeId) -> Self {
         Self {
             me,
             stock: SerialSet::default(),
-            in_transit: BTreeMap::new(),
+            shipments: BTreeMap::new(),
             made: 0,
             log_entries: 0,
             waiting: Vec::new(),
             next_turn: 0,
-            resend_is_set: false,
+            timer_is_set: false,
             delivered: BatchSet::default(),
         }
     }
@@ -82,15 +82,15 @@ impl Shipping {
 
     /// Batches announced and not confirmed.
     pub(crate) fn in_transit(&self) -> impl Iterator<Item = BatchId> + '_ {
-        self.in_transit.keys().map(|(_, batch)| *batch)
+        self.shipments.keys().map(|(_, batch)| *batch)
     }
 
     /// The promises that are not kept yet.
-    pub(crate) fn promised(&self) -> BTreeMap<BatchId, Promise> {
-        let promise = |(&(to, batch), sent): (&(NodeId, BatchId), &UnderWay)| {
-            Some((batch, Promise { to, request: sent.request? }))
+    pub(crate) fn commitments(&self) -> BTreeMap<BatchId, Commitment> {
+        let commitment = |(&(to, batch), sent): (&(NodeId, BatchId), &Shipment)| {
+            Some((batch, Commitment { to, request: sent.request? }))
         };
-        self.in_transit.iter().filter_map(promise).collect()
+        self.shipments.iter().filter_map(commitment).collect()
     }
 
     /// Batches in the outbound log.
@@ -110,7 +110,7 @@ impl Shipping {
         cx.protocol.stock_limit.is_none_or(|limit| self.stock.len() < u64::from(limit.get()))
     }
 
-    pub(crate) fn put_in_stock(&mut self, count: u32) {
+    pub(crate) fn add_to_stock(&mut self, count: u32) {
         let next = self.made.checked_add(count).expect("a node makes fewer than 2^32 batches");
         self.stock.insert_run(self.made..next);
         self.log_entries += u64::from(count);
@@ -118,28 +118,28 @@ impl Shipping {
     }
 
     /// A consumer asks for a batch.
-    pub(crate) fn serve(
+    pub(crate) fn on_request(
         &mut self,
         cx: &mut Context<'_>,
-        role: &Role,
-        dock: &mut Dock,
+        active: &ActiveAssignment,
+        inbound: &mut Inbound,
         from: NodeId,
         (request, item): (RequestId, ItemId),
     ) {
         cx.metrics.count(Metric::FlowQueries);
-        if role.assignment().is_none() {
+        if active.assignment().is_none() {
             return;
         }
-        if cx.protocol.recovery == Recovery::Exact && self.promised_before(cx, from, request) {
+        if cx.protocol.recovery == Recovery::Exact && self.repeat_shipments(cx, from, request) {
             return;
         }
         let has_any = item == cx.network.makes(cx.me);
         let is_trusted = self.is_within_limit(cx, from);
-        let may_have = has_any && is_trusted && self.is_its_turn(cx, from);
+        let may_have = has_any && is_trusted && self.is_next(cx, from);
         let in_stock = if may_have { self.stock.pop_first() } else { None };
         let Some(serial) = in_stock else {
             if has_any && is_trusted {
-                self.let_wait(cx, from);
+                self.enqueue(cx, from);
             }
             if is_trusted {
                 cx.metrics.count(Metric::EmptyOutboundInventoryOccurrences);
@@ -149,36 +149,36 @@ impl Shipping {
             self.refuse(cx, from, request);
             return;
         };
-        if let Ok(at) = self.waits(from) {
+        if let Ok(at) = self.position_of(from) {
             self.waiting.remove(at);
         }
         let batch = BatchId { producer: self.me, serial };
         match cx.protocol.log {
-            LogKeeping::Separate => cx.append(LogRecord::Promised { batch, to: from, request }),
-            LogKeeping::MixedUp => dock.mix_up(cx, batch),
+            LogKeeping::Separate => cx.append(LogRecord::Committed { batch, to: from, request }),
+            LogKeeping::MixedUp => inbound.log_own_batch(cx, batch),
         }
-        self.announce(cx, batch, from, Some(request));
+        self.ship(cx, batch, from, Some(request));
     }
 
     /// Where a consumer is among those that wait, or would be.
-    fn waits(&self, node: NodeId) -> Result<usize, usize> {
+    fn position_of(&self, node: NodeId) -> Result<usize, usize> {
         self.waiting.binary_search_by_key(&node, |waits| waits.node)
     }
 
     /// Whether there is a batch for a consumer beside those kept for others that were refused before it.
-    fn is_its_turn(&self, cx: &Context<'_>, from: NodeId) -> bool {
-        let own = self.waits(from).map(|at| &self.waiting[at]).ok();
+    fn is_next(&self, cx: &Context<'_>, from: NodeId) -> bool {
+        let own = self.position_of(from).map(|at| &self.waiting[at]).ok();
         let turn = own.filter(|own| own.still_waits(cx)).map_or(u64::MAX, |own| own.turn);
         let stock = self.stock.len() as usize;
         let ahead = self.waiting.iter().filter(|other| other.turn < turn && other.still_waits(cx));
         ahead.take(stock).count() < stock
     }
 
-    fn let_wait(&mut self, cx: &Context<'_>, from: NodeId) {
+    fn enqueue(&mut self, cx: &Context<'_>, from: NodeId) {
         if cx.protocol.serving != Serving::InTurn {
             return;
         }
-        if let Ok(at) = self.waits(from)
+        if let Ok(at) = self.position_of(from)
             && self.waiting[at].still_waits(cx)
         {
             self.waiting[at].asked = cx.now;
@@ -186,8 +186,8 @@ impl Shipping {
         }
         // Who has given up, this one among them, makes room for those who come.
         self.waiting.retain(|other| other.still_waits(cx));
-        let at = self.waits(from).unwrap_or_else(|at| at);
-        self.waiting.insert(at, Waiting { node: from, turn: self.next_turn, asked: cx.now });
+        let at = self.position_of(from).unwrap_or_else(|at| at);
+        self.waiting.insert(at, WaitingConsumer { node: from, turn: self.next_turn, asked: cx.now });
         self.next_turn += 1;
     }
 
@@ -199,21 +199,21 @@ impl Shipping {
 
     /// Whether not too much is promised to a consumer already.
     fn is_within_limit(&self, cx: &Context<'_>, to: NodeId) -> bool {
-        cx.protocol.promise_limit.is_none_or(|limit| self.promised_to(to).count() < limit.get() as usize)
+        cx.protocol.promise_limit.is_none_or(|limit| self.shipments_to(to).count() < limit.get() as usize)
     }
 
-    fn promised_to(&self, to: NodeId) -> impl Iterator<Item = (BatchId, &UnderWay)> {
+    fn shipments_to(&self, to: NodeId) -> impl Iterator<Item = (BatchId, &Shipment)> {
         let first = BatchId { producer: NodeId::new(0), serial: 0 };
-        let all = self.in_transit.range((to, first)..).take_while(move |((node, _), _)| *node == to);
+        let all = self.shipments.range((to, first)..).take_while(move |((node, _), _)| *node == to);
         all.map(|((_, batch), sent)| (*batch, sent))
     }
 
     /// A consumer that asks is alive: what it was sent in vain is sent again at once. True if its request
-    /// has been answered with a promise already.
-    fn promised_before(&mut self, cx: &mut Context<'_>, from: NodeId, request: RequestId) -> bool {
+    /// has been answered with a commitment already.
+    fn repeat_shipments(&mut self, cx: &mut Context<'_>, from: NodeId, request: RequestId) -> bool {
         let mut is_answered = false;
         let mut due = Vec::new();
-        for (batch, sent) in self.promised_to(from) {
+        for (batch, sent) in self.shipments_to(from) {
             let answers = sent.request == Some(request);
             is_answered |= answers;
             if answers || sent.tries > 0 {
@@ -221,81 +221,81 @@ impl Shipping {
             }
         }
         for batch in due {
-            self.send_again(cx, (from, batch), 0);
+            self.retransmit(cx, (from, batch), 0);
         }
         is_answered
     }
 
-    fn send_again(&mut self, cx: &mut Context<'_>, key: (NodeId, BatchId), tries: u32) {
-        let settled = self.settled(key.0);
-        let sent = self.in_transit.get_mut(&key).expect("it is under way");
+    fn retransmit(&mut self, cx: &mut Context<'_>, key: (NodeId, BatchId), tries: u32) {
+        let settled = self.settled_before(key.0);
+        let sent = self.shipments.get_mut(&key).expect("it is under way");
         (sent.since, sent.tries) = (cx.now, tries);
-        let message = Message::Sent { request: sent.request, batch: key.1, settled };
+        let message = Message::Announcement { request: sent.request, batch: key.1, settled };
         cx.metrics.count(Metric::BatchesRetransmitted);
         cx.send(key.0, message);
     }
 
     /// Up to which number all is settled with a consumer: nothing before it is under way to it.
-    fn settled(&self, to: NodeId) -> u32 {
-        self.promised_to(to).next().map_or(0, |(batch, _)| batch.serial)
+    fn settled_before(&self, to: NodeId) -> u32 {
+        self.shipments_to(to).next().map_or(0, |(batch, _)| batch.serial)
     }
 
     /// Tells a consumer that a batch is its own, and keeps an eye on it.
-    pub(crate) fn announce(
+    pub(crate) fn ship(
         &mut self,
         cx: &mut Context<'_>,
         batch: BatchId,
         to: NodeId,
         request: Option<RequestId>,
     ) {
-        self.in_transit.insert((to, batch), UnderWay { request, since: cx.now, tries: 0 });
-        let settled = self.settled(to);
-        cx.send(to, Message::Sent { request, batch, settled });
-        self.set_resend(cx);
+        self.shipments.insert((to, batch), Shipment { request, since: cx.now, tries: 0 });
+        let settled = self.settled_before(to);
+        cx.send(to, Message::Announcement { request, batch, settled });
+        self.set_retransmit_timer(cx);
     }
 
-    fn set_resend(&mut self, cx: &mut Context<'_>) {
-        if let (Some(span), false) = (cx.protocol.retry_after, self.resend_is_set) {
-            self.resend_is_set = true;
-            cx.set_timer(span, Timer::Resend);
+    fn set_retransmit_timer(&mut self, cx: &mut Context<'_>) {
+        if let (Some(span), false) = (cx.protocol.retry_after, self.timer_is_set) {
+            self.timer_is_set = true;
+            cx.set_timer(span, Timer::RetransmitBatches);
         }
     }
 
     /// Announces once more what was announced too long ago.
-    pub(crate) fn resend(&mut self, cx: &mut Context<'_>) {
-        self.resend_is_set = false;
-        let overdue = |(key, sent): (&(NodeId, BatchId), &UnderWay)| {
+    pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
+        self.timer_is_set = false;
+        let overdue = |(key, sent): (&(NodeId, BatchId), &Shipment)| {
             cx.is_overdue(sent.since, sent.tries).then_some((*key, sent.tries + 1))
         };
-        let overdue: Vec<_> = self.in_transit.iter().filter_map(overdue).collect();
+        let overdue: Vec<_> = self.shipments.iter().filter_map(overdue).collect();
         for (key, tries) in overdue {
-            self.send_again(cx, key, tries);
+            self.retransmit(cx, key, tries);
         }
-        if !self.in_transit.is_empty() {
-            self.set_resend(cx);
+        if !self.shipments.is_empty() {
+            self.set_retransmit_timer(cx);
         }
     }
 
     /// The consumer knows of the batch: its transit has begun.
-    pub(crate) fn waited_for(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
-        if let Some(sent) = self.in_transit.get_mut(&(from, batch)) {
+    pub(crate) fn on_transit_started(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
+        if let Some(sent) = self.shipments.get_mut(&(from, batch)) {
             sent.since = cx.now;
         }
         if cx.protocol.log == LogKeeping::MixedUp {
             self.delivered.remove(batch);
-            cx.append(LogRecord::OnItsWay(batch));
+            cx.append(LogRecord::InTransit(batch));
         }
     }
 
     /// The consumer has the batch.
-    pub(crate) fn delivered(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
+    pub(crate) fn on_delivered(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
         // A replay confirms to whoever is the supplier now, and may have put back in stock what is delivered
         // now; the prototype goes by its log alone, and counts what is not yet delivered there.
         let counts = match cx.protocol.recovery {
-            Recovery::Exact => self.in_transit.remove(&(from, batch)).is_some(),
+            Recovery::Exact => self.shipments.remove(&(from, batch)).is_some(),
             Recovery::Replay => {
-                let to = self.in_transit.keys().find(|(_, sent)| *sent == batch).copied();
-                to.map(|key| self.in_transit.remove(&key));
+                let to = self.shipments.keys().find(|(_, sent)| *sent == batch).copied();
+                to.map(|key| self.shipments.remove(&key));
                 self.delivered.insert(batch)
             }
         };
@@ -313,8 +313,8 @@ impl Shipping {
     }
 
     /// The log was compacted: it has entries only of what is here, or under way.
-    pub(crate) fn compacted(&mut self) {
-        self.log_entries = self.stock.len() + self.in_transit.len() as u64;
+    pub(crate) fn on_compacted(&mut self) {
+        self.log_entries = self.stock.len() + self.shipments.len() as u64;
     }
 
     /// After a crash, under `recovery: replay`: the log says that the batch is delivered.

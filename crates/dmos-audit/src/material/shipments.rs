@@ -1,4 +1,4 @@
-//! After the last fault what was promised comes in.
+//! After the last fault what was committed comes in.
 
 use dmos_core::{NodeId, Property, Time};
 
@@ -7,8 +7,8 @@ use crate::violations::Violations;
 use crate::{NodeAtEnd, resume_bound};
 
 impl Material<'_> {
-    /// Whether what was promised between nodes that are up has come in, long after the last fault.
-    pub(super) fn check_promises(&self, violations: &mut Violations, end: Time, nodes: &[NodeAtEnd<'_>]) {
+    /// Whether what was committed between nodes that are up has come in, long after the last fault.
+    pub(super) fn check_shipments(&self, violations: &mut Violations, end: Time, nodes: &[NodeAtEnd<'_>]) {
         let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
             return;
         };

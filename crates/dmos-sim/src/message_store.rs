@@ -5,20 +5,20 @@ use dmos_node::Message;
 
 /// The number of a message that waits to be read. Whoever has it takes the message, or throws it away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct MailId(u32);
+pub(crate) struct MessageId(u32);
 
 /// All messages that wait to be read.
 #[derive(Default)]
-pub(crate) struct Mail {
+pub(crate) struct MessageStore {
     places: Vec<Option<Message>>,
     /// Places without a message.
-    free: Vec<MailId>,
+    free: Vec<MessageId>,
 }
 
-impl Mail {
+impl MessageStore {
     /// Keeps a message until it is taken.
     #[inline]
-    pub(crate) fn put(&mut self, message: Message) -> MailId {
+    pub(crate) fn put(&mut self, message: Message) -> MessageId {
         match self.free.pop() {
             Some(id) => {
                 self.places[id.0 as usize] = Some(message);
@@ -26,26 +26,28 @@ impl Mail {
             }
             None => {
                 self.places.push(Some(message));
-                MailId(u32::try_from(self.places.len() - 1).expect("fewer messages than 2^32 are under way"))
+                MessageId(
+                    u32::try_from(self.places.len() - 1).expect("fewer messages than 2^32 are under way"),
+                )
             }
         }
     }
 
     /// The message of a number.
     #[inline]
-    pub(crate) fn get(&self, id: MailId) -> &Message {
+    pub(crate) fn get(&self, id: MessageId) -> &Message {
         self.places[id.0 as usize].as_ref().expect("a message is read once")
     }
 
     /// Takes a message; its number is void from now on.
     #[inline]
-    pub(crate) fn take(&mut self, id: MailId) -> Message {
+    pub(crate) fn take(&mut self, id: MessageId) -> Message {
         self.free.push(id);
         self.places[id.0 as usize].take().expect("a message is read once")
     }
 
     /// Nobody will read the message.
-    pub(crate) fn throw_away(&mut self, id: MailId) {
+    pub(crate) fn discard(&mut self, id: MessageId) {
         drop(self.take(id));
     }
 

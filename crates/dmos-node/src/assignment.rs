@@ -6,17 +6,17 @@ use dmos_core::{Assignment, FlowVersion};
 
 /// The node's part of the newest flow it has heard of.
 #[derive(Default)]
-pub(crate) struct Role {
-    part: Option<Arc<Assignment>>,
+pub(crate) struct ActiveAssignment {
+    assignment: Option<Arc<Assignment>>,
     version: FlowVersion,
     /// How many edges of the flow the node knows: all on a board, else those of its part.
     edges: usize,
 }
 
-impl Role {
+impl ActiveAssignment {
     /// The part in force; none if the node has never heard of a flow.
     pub(crate) fn assignment(&self) -> Option<&Assignment> {
-        self.part.as_deref()
+        self.assignment.as_deref()
     }
 
     pub(crate) fn version(&self) -> FlowVersion {
@@ -28,11 +28,11 @@ impl Role {
     }
 
     /// Takes over a part unless the one in force is newer; true if it is news.
-    pub(crate) fn adopt(&mut self, version: FlowVersion, part: Arc<Assignment>, edges: usize) -> bool {
-        if self.part.is_some() && version <= self.version {
+    pub(crate) fn adopt(&mut self, version: FlowVersion, assignment: Arc<Assignment>, edges: usize) -> bool {
+        if self.assignment.is_some() && version <= self.version {
             return false;
         }
-        (self.part, self.version, self.edges) = (Some(part), version, edges);
+        (self.assignment, self.version, self.edges) = (Some(assignment), version, edges);
         true
     }
 }

@@ -5,14 +5,14 @@ use dmos_core::{FaultKind, NodeId, Time};
 
 /// The faults of a run.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct FaultCounts {
     /// Those that happened to nodes, each on its own.
     records: Vec<FaultRecord>,
     /// The others, by kind: injected and effective.
     counts: [(u64, u64); FaultKind::ALL.len()],
 }
 
-impl Tally {
+impl FaultCounts {
     /// A fault happens; the number by which to say later that it changed something.
     pub(crate) fn record(&mut self, at: Time, kind: FaultKind, node: Option<NodeId>) -> usize {
         self.records.push(FaultRecord { at, kind, node, effective: false });
@@ -20,7 +20,7 @@ impl Tally {
     }
 
     /// The fault of that number has changed something.
-    pub(crate) fn is_effective(&mut self, number: usize) {
+    pub(crate) fn mark_effective(&mut self, number: usize) {
         self.records[number].effective = true;
     }
 

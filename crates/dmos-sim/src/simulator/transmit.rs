@@ -1,0 +1,81 @@
+//! The transmitter by which messages set out, and what befalls them there.
+
+use dmos_core::{NodeId, Time};
+use dmos_node::Message;
+
+use super::{Event, Simulator};
+use crate::links::{Links, Transmission};
+use crate::message_store::{MessageId, MessageStore};
+use crate::queue::EventQueue;
+
+/// All that a message needs to set out.
+pub(super) struct Transmitter<'a> {
+    pub(super) now: Time,
+    pub(super) links: &'a mut Links,
+    pub(super) mail: &'a mut MessageStore,
+    pub(super) queue: &'a mut EventQueue<Event>,
+}
+
+/// A message did not get through as it should.
+#[derive(Clone, Copy)]
+pub(super) struct MessageEffect {
+    to: NodeId,
+    transmission: Transmission,
+}
+
+impl Transmitter<'_> {
+    /// A message is written down and sets out.
+    #[inline(always)]
+    pub(super) fn send(&mut self, from: NodeId, to: NodeId, message: Message) -> Option<MessageEffect> {
+        let message = self.mail.put(message);
+        self.transmit(from, to, message)
+    }
+
+    /// A message sets out.
+    #[inline(always)]
+    pub(super) fn transmit(&mut self, from: NodeId, to: NodeId, message: MessageId) -> Option<MessageEffect> {
+        if !self.links.have_no_faults() {
+            return self.transmit_with_faults(from, to, message);
+        }
+        self.queue.push(self.now + self.links.draw(from), Event::Message { to, from, message });
+        None
+    }
+
+    #[inline(never)]
+    fn transmit_with_faults(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        message: MessageId,
+    ) -> Option<MessageEffect> {
+        let transmission = self.links.send(from, to);
+        if let Some(span) = transmission.again {
+            let message = self.mail.put(self.mail.get(message).clone());
+            self.queue.push(self.now + span, Event::Message { to, from, message });
+        }
+        match transmission.arrives {
+            Some(span) => self.queue.push(self.now + span, Event::Message { to, from, message }),
+            None => self.mail.discard(message),
+        }
+        (transmission.partition.is_some() || transmission.fault.is_some())
+            .then_some(MessageEffect { to, transmission })
+    }
+}
+
+impl Simulator<'_> {
+    pub(super) fn transmitter(&mut self) -> Transmitter<'_> {
+        let Self { now, links, mail, queue, .. } = self;
+        Transmitter { now: *now, links, mail, queue }
+    }
+
+    /// Counts what fault a message.
+    pub(super) fn count_message_effect(&mut self, MessageEffect { to, transmission }: MessageEffect) {
+        if let Some(partition) = transmission.partition {
+            self.fault_counts.mark_effective(partition);
+        }
+        if let Some(kind) = transmission.fault {
+            let reaches_somebody = self.node(to).is_up();
+            self.fault_counts.count(kind, 1, u64::from(reaches_somebody));
+        }
+    }
+}
