@@ -56,7 +56,7 @@ fn plan(scenario: &Scenario, alive: &[usize], edges: Option<&[(usize, usize, usi
         item: ItemId::new(item),
     };
     Report::Planned(Box::new(PlanReport {
-        took: Span::ZERO,
+        duration: Span::ZERO,
         steps: 1,
         network: Arc::clone(&scenario.network),
         alive: set,

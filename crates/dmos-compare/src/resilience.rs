@@ -167,13 +167,13 @@ mod tests {
         Outage { node: NodeId::new(node), from: at(from), until: until.map(at), worked: true }
     }
 
-    fn plan(ready: u64, took: u64, edges: Option<u64>, changed: u64) -> PlanRecord {
-        let took = Span::from_secs(took);
+    fn plan(ready: u64, duration: u64, edges: Option<u64>, changed: u64) -> PlanRecord {
+        let duration = Span::from_secs(duration);
         let by = NodeId::new(0);
         PlanRecord {
             at: at(ready),
             by,
-            took,
+            duration,
             steps: 1,
             edges,
             changed: Some(changed),
