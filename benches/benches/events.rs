@@ -109,7 +109,7 @@ impl Node {
     }
 }
 
-/// The ring in nexosim, on one thread.
+/// Returns the ring in nexosim, on one thread.
 fn ring(nodes: u32) -> Simulation {
     let mailboxes: Vec<Mailbox<Node>> = (0..nodes).map(|_| Mailbox::new()).collect();
     let mut init = SimInit::with_num_threads(1);

@@ -34,7 +34,7 @@ fn sparse_task(call: &str) -> Task {
     task(call, sparse_network(200, 3))
 }
 
-/// A planner with its first plan in force.
+/// A planner with its first plan active.
 fn planned(call: &str) -> (Task, Flow) {
     let mut task = sparse_task(call);
     let flow = first_plan(&mut task);
@@ -46,7 +46,7 @@ fn first_plan(task: &mut Task) -> Flow {
     task.planner.plan(&request, &mut Meter::new(u64::MAX)).expect("a flow")
 }
 
-/// The most instructions that a benchmark may take: the committed metric, and 3 % for another libc or processor.
+/// Returns the most instructions that a benchmark may take: the committed metric, and 3 % for another libc or processor.
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     let limit = instructions + instructions * 3 / 100;
     let mut config = LibraryBenchmarkConfig::default();

@@ -27,7 +27,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// The node in the middle of a chain of three, with its part of the flow.
+    /// Returns the node in the middle of a chain of three, with its part of the flow.
     fn new() -> Self {
         let network: Arc<Network> =
             Arc::new(NamedNetwork::ThreeNodes.description().build().expect("a network").0);
@@ -74,7 +74,7 @@ impl Bench {
         self.give(Input::Message { from, message });
     }
 
-    /// A batch comes in, is used up in a making, and what is made is asked for, sent and confirmed.
+    /// A batch comes in, is consumed in a production run, and what is made is asked for, sent and confirmed.
     fn turn(&mut self, serial: u32) {
         let (supplier, consumer) = (self.supplier, self.consumer);
         let batch = BatchId { producer: supplier, serial };

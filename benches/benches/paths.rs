@@ -67,7 +67,7 @@ fn paths(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The possible supply edges from consumers to producers, the sources, and the final nodes.
+/// Returns the possible supply edges from consumers to producers, the sources, and the final nodes.
 fn graph(network: &Network) -> (DiGraph<(), ()>, Vec<NodeIndex>, Vec<NodeIndex>) {
     let mut graph = DiGraph::new();
     let nodes: Vec<_> = network.nodes().map(|_| graph.add_node(())).collect();

@@ -37,7 +37,7 @@ fn measure(bencher: &mut criterion::Bencher<'_>, name: &str, network: &Network) 
             };
             let first = PlanRequest::first(network, &alive);
             let request = PlanRequest { active: Some(&active), changes: &[change], ..first };
-            // A flow stays in force where no other is found: the only source has died.
+            // A flow stays active where no other is found: the only source has died.
             if let Ok(change) = planner.replan(&request, &mut Meter::new(u64::MAX)) {
                 active = active.changed(&change);
             }

@@ -3,7 +3,7 @@
 //!
 //! Nodes stand in a ring. Each asks its four nearest neighbours for a sign of incarnation once a second and notes when it was
 //! last heard, and makes something twice a second. A message takes a millisecond. The first round of each node is drawn
-//! out evenly over a second. So eleven events a second for each node: a round, four requests, four answers, two makings.
+//! out evenly over a second. So eleven events a second for each node: a round, four requests, four answers, two production runs.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -16,7 +16,7 @@ pub const NEIGHBOURS: [(i64, usize); 4] = [(1, 1), (-1, 0), (2, 3), (-2, 2)];
 
 /// Nanoseconds between rounds.
 pub const ROUND: u64 = 1_000_000_000;
-/// Nanoseconds between makings.
+/// Nanoseconds between production runs.
 pub const MAKING: u64 = 500_000_000;
 /// Nanoseconds that a message takes.
 pub const TRANSIT: u64 = 1_000_000;
@@ -38,7 +38,7 @@ pub enum Event {
 pub trait Pending {
     /// An event to come.
     fn put(&mut self, at: u64, event: Event);
-    /// The next event up to `end`.
+    /// Returns the next event up to `end`.
     fn next(&mut self, end: u64) -> Option<(u64, Event)>;
 }
 
@@ -65,7 +65,7 @@ impl Pending for Heap {
 /// delays are few and fixed, and nowhere else.
 #[derive(Default)]
 pub struct Lanes {
-    /// For rounds, makings and messages.
+    /// For rounds, production runs and messages.
     lanes: [VecDeque<(u64, u64, Event)>; 3],
     inserted: u64,
 }
@@ -117,7 +117,7 @@ struct Node {
 /// What is left of a run, to see that all ways of carrying events come to the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RunSummary {
-    /// How many events there were.
+    /// Number of events.
     pub events: u64,
     /// When neighbours were last heard, over all nodes.
     pub heard: u64,

@@ -13,7 +13,7 @@ use dmos_graph::{Complexity, Generate};
 use dmos_scenario::Override;
 use dmos_strategies as _;
 
-/// The prototype's network of this many items: complexity high, two nodes for each inner item, seed 0.
+/// Returns the prototype's network of this many items: complexity high, two nodes for each inner item, seed 0.
 ///
 /// # Panics
 /// If there is no such network.
@@ -33,7 +33,7 @@ pub fn sparse_network(types: u32, nodes_per_type: u32) -> Network {
     generate.network().expect("from 3 items on there is one")
 }
 
-/// The names of all flow strategies that need no parameter.
+/// Returns the names of all flow strategies that need no parameter.
 ///
 /// # Panics
 /// If two have the same.
@@ -44,7 +44,7 @@ pub fn planners() -> Vec<String> {
     alone.map(|flow| flow.name.to_owned()).collect()
 }
 
-/// The flow strategy that a call names.
+/// Returns the flow strategy that a call names.
 ///
 /// # Panics
 /// If there is none.
@@ -55,7 +55,7 @@ pub fn strategy(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
     registry.flow(&call, network).expect("a registered strategy").build()
 }
 
-/// The whole protocol at work, for so many seconds, on a network of so many items and nodes for each; with `faults`,
+/// Returns the whole protocol at work, for so many seconds, on a network of so many items and nodes for each; with `faults`,
 /// nodes fail and come back, and messages are lost.
 ///
 /// # Panics

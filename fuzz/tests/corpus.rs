@@ -129,7 +129,7 @@ delays: {message: {uniform: [1ms, 5ms]}, transit: {log_normal: {mean: 1s, sigma:
 work: {planning_step: 16.5ns, shared_cpu: {cores: 2}}
 faults:
   op_generator: {failures: 1/min}
-  random_failures: [{nodes: all, time_to_failure: {exponential: 10min}, time_to_repair: 3s, how: freeze}]
+  random_failures: [{nodes: all, time_to_failure: {exponential: 10min}, time_to_repair: 3s, mode: freeze}]
   script:
     - {at: 1s, crash: joiner-1, for: 2s}
     - {when: leader_elected, nth: 2, wait: 1s, crash_midway: {role: leader}}

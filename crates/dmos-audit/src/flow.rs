@@ -1,4 +1,4 @@
-//! Plans use only nodes taken for living, fit the recipes, and are found if there are any.
+//! Plans use only nodes believed alive, fit the recipes, and are found if there are any.
 
 use dmos_core::strategy::Guarantee;
 use dmos_core::{Flow, FlowViolation, Network, NoFlow, NodeId, Property, Scenario};
@@ -10,7 +10,7 @@ use crate::violations::Violations;
 /// Checks plan after plan.
 pub(crate) struct Flows<'a> {
     network: &'a Network,
-    /// Whether the strategy guarantees to find a flow whenever there is one. Then all suppliers are supplied.
+    /// True if the strategy guarantees to find a flow whenever there is one. Then all suppliers are supplied.
     is_guaranteed: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::violations::Violations;
 
 /// Who led when, and whom nodes accepted.
 pub(crate) struct Leadership {
-    /// Whether the strategy guarantees one leader per term.
+    /// True if the strategy guarantees one leader per term.
     is_guaranteed: bool,
     leaders: BTreeMap<Term, NodeId>,
     /// The latest flow of which each node took over a part.

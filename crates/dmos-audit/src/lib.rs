@@ -6,8 +6,8 @@
 //!
 //! | module | its properties |
 //! |---|---|
-//! | [`observation`] | none: what auditors are told |
-//! | `material` | each batch is in one place, used up once at most, and made by its recipe |
+//! | [`observation`] | none: what the invariant checker are told |
+//! | `material` | each batch is in one place, consumed once at most, and made by its recipe |
 //! | `material/recovery` | logs recover, and add up when they are compacted |
 //! | `material/scrap` | what a crash destroyed is found, and nothing else; who has retired makes nothing |
 //! | `material/limits` | promises and logs stay within their limits |
@@ -37,7 +37,7 @@ pub use progress::resume_bound;
 
 use violations::Violations;
 
-/// All auditors of one run.
+/// All the invariant checker of one run.
 pub struct InvariantChecker<'a> {
     violations: Violations,
     material: material::Material<'a>,
@@ -55,7 +55,7 @@ pub struct NodeAtEnd<'a> {
     pub metrics: &'a NodeMetrics,
 }
 
-/// What auditors have to say at the end.
+/// What the invariant checker have to say at the end.
 pub struct AuditReport {
     /// Where all batches are.
     pub material: MaterialBalance,

@@ -1,4 +1,4 @@
-//! Material are conserved: every batch ever made is in one place, is used up at most once, and was made out of
+//! Material are conserved: every batch ever made is in one place, is consumed at most once, and was made out of
 //! what its recipe says. What else is checked in these books has a file of its own.
 //!
 //! The books are kept from the records that became durable, and take space in proportion to what is held.
@@ -21,14 +21,14 @@ use recovery::Shortage;
 /// What the books say of one node.
 #[derive(Default)]
 struct Account {
-    /// How many batches it made.
+    /// Number of batches it made.
     made: u32,
     stock: SerialSet,
     /// Own batches that left the stock and that nobody has received, with whom they were committed to, and when.
     in_transit: BTreeMap<u32, (Option<NodeId>, Time)>,
-    /// Own batches that somebody used up.
+    /// Own batches that somebody consumed.
     used: SerialSet,
-    /// Batches in the dock.
+    /// Batches in the input buffer.
     received: BTreeSet<BatchId>,
     /// Batches entered as going into the next run_time.
     pending_inputs: Vec<BatchId>,

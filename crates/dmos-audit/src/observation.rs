@@ -1,4 +1,4 @@
-//! What auditors are told.
+//! What the invariant checker are told.
 
 use dmos_node::{Holdings, LogRecord, LogState, Report};
 
@@ -7,7 +7,7 @@ use dmos_node::{Holdings, LogRecord, LogState, Report};
 pub enum Observation<'a> {
     /// It starts, for the first time or after a crash.
     Started {
-        /// Whether it was up before.
+        /// True if it was up before.
         recovering: bool,
         /// What it finds in its log.
         log: FoundLog,

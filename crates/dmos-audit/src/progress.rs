@@ -125,7 +125,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Whether there is to be a leader, with those that are up.
+    /// Returns whether there is to be a leader, with those that are up.
     fn leader_is_guaranteed(&self) -> Result<(), &'static str> {
         let scenario = self.scenario;
         let up = scenario.candidates.iter().filter(|&&node| self.up.contains(node)).count();
@@ -161,7 +161,7 @@ impl<'a> Progress<'a> {
 
 /// Within what time a batch of each final item must be made, whatever happened before; none where there is no
 /// saying: if work takes time, nothing is sent again, stock has no limit, a distribution draws very long times, or
-/// messages may pile up because the dock blocks or everything is asked for in every cycle.
+/// messages may pile up because the input buffer blocks or everything is asked for in every cycle.
 ///
 /// It allows for violation out who is dead, electing a leader and telling everybody, and then for every stock to
 /// be filled before the final node gets anything.
@@ -182,7 +182,7 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     Some(settle + period * runs_to_fill(scenario, limit))
 }
 
-/// The longest that a distribution draws; of those without an end five times their mean, unless they go far beyond it.
+/// Returns the longest that a distribution draws; of those without an end five times their mean, unless they go far beyond it.
 fn longest(distribution: &Distribution) -> Option<Span> {
     match distribution {
         Distribution::Fixed(span) => Some(*span),

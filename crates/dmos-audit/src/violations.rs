@@ -1,4 +1,4 @@
-//! Collects what auditors find.
+//! Collects what the invariant checker find.
 
 use dmos_core::record::Violation;
 use dmos_core::{Property, Time};

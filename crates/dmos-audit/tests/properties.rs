@@ -1,4 +1,4 @@
-//! Every property can fail: auditors told of what should never happen say so, and of what may, nothing.
+//! Every property can fail: the invariant checker told of what should never happen say so, and of what may, nothing.
 
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ fn production_that_does_not_resume_is_found() {
     let house =
         |serial| LogRecord::Made { first: BatchId { producer: NodeId::new(3), serial }, count: 1, inputs: 0 };
     let houses: Vec<LogRecord> = (0..1_000).map(house).collect();
-    // Houses are made out of nothing here, which other auditors find.
+    // Houses are made out of nothing here, which other the invariant checker find.
     let resumes = |down: &[usize], until: u64| {
         let mut events: Vec<_> = (0..4).map(started).collect();
         events.extend(down.iter().map(|&node| (5, node, Observation::Crashed(Crashed::default()))));

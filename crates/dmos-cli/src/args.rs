@@ -93,7 +93,7 @@ pub(crate) struct RunArguments {
     /// Make each run twice, and compare them event by event.
     #[arg(long)]
     pub(crate) twice: bool,
-    /// Exit with 1 if the auditors find anything, or a planner failed.
+    /// Exit with 1 if the invariant checker find anything, or a planner failed.
     #[arg(long)]
     pub(crate) strict: bool,
 }
@@ -247,7 +247,7 @@ pub(crate) enum SweepCommand {
         /// Where tasks keep results.
         #[arg(long, default_value = "results", value_name = "DIR")]
         out: PathBuf,
-        /// How many runs at once in a task, and so many cores for it.
+        /// Number of runs at once in a task, and so many cores for it.
         #[arg(long, default_value = "1", value_name = "N")]
         jobs: NonZeroUsize,
     },
@@ -366,7 +366,7 @@ pub(crate) enum StrategiesCommand {
         /// The strategy: `name` or `name:parameter=value,...`.
         #[arg(value_name = "NAME")]
         call: StrategyCall,
-        /// How many runs to make with a leader strategy.
+        /// Number of runs to make with a leader strategy.
         #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         runs: u64,
     },

@@ -34,12 +34,12 @@ impl Conductor {
         Ok(Self { pool, stop })
     }
 
-    /// The threads.
+    /// Returns the threads.
     pub(crate) fn pool(&self) -> &ThreadPool {
         &self.pool
     }
 
-    /// Whether a signal came.
+    /// Returns whether a signal came.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }

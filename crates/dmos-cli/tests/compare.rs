@@ -20,7 +20,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// The exit code, stdout and stderr of the binary, run from the repository's root.
+/// Returns the exit code, stdout and stderr of the binary, run from the repository's root.
 fn dmos(arguments: &[&str]) -> (i32, String, String) {
     outcome(command(arguments).output().expect("the binary runs"))
 }

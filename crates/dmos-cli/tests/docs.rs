@@ -78,7 +78,7 @@ fn every_property_is_defined() {
 /// One variant of a scenario: its name in the table, and what is set for it.
 type Variant = (String, Vec<String>);
 
-/// The runs of a variant, over twenty seeds.
+/// Returns the runs of a variant, over twenty seeds.
 fn runs(scenario: &str, variant: &Variant) -> Vec<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dmos"));
     command

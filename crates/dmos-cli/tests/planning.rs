@@ -11,7 +11,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.expect("the binary runs").stdout).expect("JSON")
 }
 
-/// All flow strategies but the prototype's search, and those that need a parameter.
+/// Returns all flow strategies but the prototype's search, and those that need a parameter.
 fn others() -> Vec<String> {
     let strategies = json(&["strategies", "--format", "json"]);
     let flows = strategies.as_array().expect("a list").iter().filter(|strategy| strategy["family"] == "flow");
@@ -19,7 +19,7 @@ fn others() -> Vec<String> {
     names.filter(|name| !["exhaustive", "exec"].contains(&&name[..])).collect()
 }
 
-/// The longest plan, and when the first flow was in force after `since`, in seconds.
+/// Returns the longest plan, and when the first flow was active after `since`, in seconds.
 fn planning(scenario: &str, flow: &str, since: f64) -> (f64, f64) {
     let run = json(&["run", scenario, "--flow", flow, "--format", "json"]);
     let plans = run["plans"].as_array().expect("plans");

@@ -19,7 +19,7 @@ pub struct Comparison {
     pub baseline_leader: String,
     /// Runs there should be.
     pub runs: usize,
-    /// How many of them are not there.
+    /// Number of of them not there.
     pub missing: usize,
     /// Those that failed.
     pub failed: Vec<FailedRun>,

@@ -33,7 +33,7 @@ pub struct Cell {
 }
 
 impl Axes {
-    /// How many runs there are.
+    /// Returns the number of runs.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.seeds.len() * self.cases.len() * self.flows.len() * self.leaders.len()
@@ -48,14 +48,14 @@ impl Axes {
         Cell { seed: rest / self.cases.len(), case: rest % self.cases.len(), flow, leader }
     }
 
-    /// The number of the run at a cell.
+    /// Returns the number of the run at a cell.
     #[must_use]
     pub fn run(&self, cell: Cell) -> usize {
         let flow = (cell.seed * self.cases.len() + cell.case) * self.flows.len() + cell.flow;
         flow * self.leaders.len() + cell.leader
     }
 
-    /// The name of a run, for messages.
+    /// Returns the name of a run, for messages.
     #[must_use]
     pub fn name(&self, run: usize) -> String {
         let Cell { seed, case, flow, leader } = self.cell(run);
@@ -94,7 +94,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A grid of these summaries, in the order of runs.
+    /// Returns a grid of these summaries, in the order of runs.
     ///
     /// # Panics
     /// If they are not as many as there are runs.
@@ -104,19 +104,19 @@ impl Grid {
         Self { axes, summaries }
     }
 
-    /// The summary at a cell.
+    /// Returns the summary at a cell.
     #[must_use]
     pub fn summary(&self, cell: Cell) -> Option<&RunSummary> {
         self.summaries[self.axes.run(cell)].as_ref()
     }
 
-    /// The summaries in the order of runs.
+    /// Returns the summaries in the order of runs.
     #[must_use]
     pub fn summaries(&self) -> &[Option<RunSummary>] {
         &self.summaries
     }
 
-    /// The rows of a comparison, in the order of the axes.
+    /// Returns the rows of a comparison, in the order of the axes.
     #[must_use]
     pub fn groups(&self, by: By) -> Vec<Group> {
         let (flows, leaders) = (&self.axes.flows, &self.axes.leaders);

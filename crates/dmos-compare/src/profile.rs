@@ -52,14 +52,14 @@ pub enum Typical {
         median_s: Option<f64>,
         /// The mean up to the longest that was seen.
         restricted_mean_s: f64,
-        /// How many were seen to end.
+        /// Number of were seen to end.
         ended: usize,
-        /// How many were not.
+        /// Number of were not.
         censored: usize,
     },
 }
 
-/// The profile of a case.
+/// Returns the profile of a case.
 #[must_use]
 pub fn profile(grid: &Grid, case: usize, by: By) -> Profile {
     let rows = grid.groups(by).into_iter().map(|group| {
@@ -72,7 +72,7 @@ pub fn profile(grid: &Grid, case: usize, by: By) -> Profile {
 }
 
 impl Profile {
-    /// Whether anything failed in any of its runs.
+    /// Returns whether anything failed in any of its runs.
     #[must_use]
     pub fn has_failures(&self) -> bool {
         let fails = |row: &ProfileRow| {

@@ -28,9 +28,9 @@ pub struct Table {
     pub better: Better,
     /// Up to how many seconds episodes are counted, where the metric is one of episodes.
     pub horizon_s: Option<f64>,
-    /// How many cases it is over.
+    /// Number of cases it over.
     pub cases: usize,
-    /// How many rows are compared with the baseline: p values are corrected for so many.
+    /// Number of rows compared with the baseline: p values are corrected for so many.
     pub comparisons: usize,
     /// The rows, best first.
     pub rows: Vec<Row>,
@@ -94,7 +94,7 @@ impl Column {
         mean(self.values[group].iter().flatten().copied())
     }
 
-    /// The same in per cent of the largest mean; none if all means are zero.
+    /// Returns the same in per cent of the largest mean; none if all means are zero.
     fn scaled(mut self) -> Option<Self> {
         let means = (0..self.values.len()).filter_map(|group| self.mean(group));
         let largest = means.map(f64::abs).max_by(f64::total_cmp).filter(|&largest| largest > 0.0)?;
@@ -266,7 +266,7 @@ fn cost(
     }))
 }
 
-/// All messages, or planning steps, by all final batches.
+/// Returns all messages, or planning steps, by all final batches.
 fn cost_in_case(grid: &Grid, case: usize, group: &Group, metric: Metric) -> Option<f64> {
     let (mut cost, mut finals) = (0.0, 0.0);
     for seed in 0..grid.axes.seeds.len() {

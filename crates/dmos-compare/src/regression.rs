@@ -16,9 +16,9 @@ use crate::verdict::Verdict;
 pub struct Regression {
     /// Runs that both have.
     pub runs: usize,
-    /// How many of them differ in any metric at all.
+    /// Number of of them differ in any metric at all.
     pub differing: usize,
-    /// How many comparisons were made: of each metric, in each case, for each combination.
+    /// Number of comparisons made: of each metric, in each case, for each combination.
     pub comparisons: usize,
     /// Those that differ in some run, the surest first.
     pub changes: Vec<MetricChange>,
@@ -39,12 +39,12 @@ pub struct MetricChange {
     pub now: f64,
     /// Now against then.
     pub compared: Compared,
-    /// Whether it got better or worse.
+    /// True if it got better or worse.
     pub verdict: Verdict,
 }
 
 impl Regression {
-    /// Whether anything got worse.
+    /// Returns whether anything got worse.
     #[must_use]
     pub fn is_worse(&self) -> bool {
         self.changes.iter().any(|change| change.verdict == Verdict::Worse)

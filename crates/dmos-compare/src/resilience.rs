@@ -23,7 +23,7 @@ fn episode(from: Time, until: Option<Time>, end: Time) -> Episode {
 
 /// How long it takes until a leader removals a node that is down.
 pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
-    let working = record.outages.iter().filter(|outage| outage.worked);
+    let working = record.outages.iter().filter(|outage| outage.was_assigned);
     let of = |outage: &dmos_core::record::Outage| {
         let back = outage.until.unwrap_or(end);
         let removals = record.removals.iter().filter(|strike| strike.node == outage.node);
@@ -33,7 +33,7 @@ pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
     working.map(of).collect()
 }
 
-/// How long it takes from there until a plan without it is in force.
+/// How long it takes from there until a plan without it is active.
 pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Episode> {
     let active = || record.plans.iter().filter(|plan| plan.active);
     let of = |strike: &dmos_core::record::Removal| {
@@ -110,7 +110,7 @@ impl Output {
         Some(Self { shares: shares.collect(), first_failure, end })
     }
 
-    /// The falls below the threshold after the first failure: from when until when.
+    /// Returns the falls below the threshold after the first failure: from when until when.
     fn falls(&self) -> Vec<(Time, Option<Time>)> {
         let mut falls: Vec<(Time, Option<Time>)> = Vec::new();
         let mut is_below = false;
@@ -136,7 +136,7 @@ impl Output {
         episode(self.first_failure, fall, self.end)
     }
 
-    /// The seconds of full output that were lost.
+    /// Returns the seconds of full output that were lost.
     pub(crate) fn loss(&self) -> f64 {
         self.shares.iter().map(|(_, share, stands_for)| (1.0 - share).max(0.0) * stands_for).sum()
     }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn outage(node: usize, from: u64, until: Option<u64>) -> Outage {
-        Outage { node: NodeId::new(node), from: at(from), until: until.map(at), worked: true }
+        Outage { node: NodeId::new(node), from: at(from), until: until.map(at), was_assigned: true }
     }
 
     fn plan(ready: u64, duration: u64, edges: Option<u64>, changed: u64) -> PlanRecord {
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn detection_is_censored_where_nobody_noticed() {
         let strike = |node, second| Removal { at: at(second), node: NodeId::new(node), by: NodeId::new(0) };
-        let spare = Outage { worked: false, ..outage(9, 5, None) };
+        let spare = Outage { was_assigned: false, ..outage(9, 5, None) };
         let record = RunRecord {
             outages: vec![
                 outage(1, 10, Some(100)),
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(plan_nervousness(&RunRecord::default()), None);
     }
 
-    /// Every second a sample, with so many final batches made in it.
+    /// Returns every second a sample, with so many final batches made in it.
     fn producing(rate: impl Fn(u64) -> u64, outages: Vec<Outage>) -> RunRecord {
         let mut finished = 0;
         let series = (0..=END).map(|second| {

@@ -40,7 +40,7 @@ macro_rules! run_metrics {
             /// All there are, in the order of their table.
             pub const ALL: &'static [Self] = &[$(Self::$id,)*];
 
-            /// The name in every output.
+            /// Returns the name in every output.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$id => $name,)* }
@@ -146,13 +146,13 @@ pub enum ResultMetric {
 }
 
 impl ResultMetric {
-    /// All there are: the metrics of runs, then those of nodes. A name that both have, a run's has.
+    /// Returns all there are: the metrics of runs, then those of nodes. A name that both have, a run's has.
     pub fn all() -> impl Iterator<Item = Self> {
         let runs = RunMetric::ALL.iter().copied().map(Self::Run);
         runs.chain(Metric::ALL.iter().copied().map(Self::Nodes))
     }
 
-    /// The metric of a name.
+    /// Returns the metric of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|metric| metric.name() == name)
@@ -167,7 +167,7 @@ impl ResultMetric {
         }
     }
 
-    /// The name in every output.
+    /// Returns the name in every output.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -37,7 +37,7 @@ pub struct Episodes {
 }
 
 impl RunSummary {
-    /// The metrics of a run of `scenario`. `fault_free` is its twin in which nothing fails: the run itself if nothing can.
+    /// Returns the metrics of a run of `scenario`. `fault_free` is its twin in which nothing fails: the run itself if nothing can.
     #[must_use]
     pub fn of(scenario: &Scenario, record: &RunRecord, fault_free: &RunRecord) -> Self {
         let end = Time::ZERO + scenario.duration;
@@ -55,13 +55,13 @@ impl RunSummary {
         Self { numbers: ResultMetric::all().map(number).collect(), episodes }
     }
 
-    /// The value of a metric that is a number.
+    /// Returns the value of a metric that is a number.
     #[must_use]
     pub fn number(&self, metric: ResultMetric) -> Option<f64> {
         self.numbers.get(metric.index()).copied().flatten()
     }
 
-    /// The episodes of a metric that comes as such; none for the others.
+    /// Returns the episodes of a metric that comes as such; none for the others.
     #[must_use]
     pub fn episodes(&self, metric: RunMetric) -> &[Episode] {
         match metric {

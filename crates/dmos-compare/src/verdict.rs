@@ -40,7 +40,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict on differences with their interval and corrected p value.
+    /// Returns the verdict on differences with their interval and corrected p value.
     ///
     /// `baseline` is the baseline's mean, `comparisons` how many stand in the table, `seeds` how many were run.
     pub(crate) fn on(

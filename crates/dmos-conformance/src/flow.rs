@@ -27,7 +27,7 @@ pub fn check_flow(registry: &Registry, call: &StrategyCall) -> Result<Report, St
     check_flow_watched(registry, call, |_| {})
 }
 
-/// The same, and `watch` sees each check as soon as it is made: a program of its own may take its time.
+/// Returns the same, and `watch` sees each check as soon as it is made: a program of its own may take its time.
 ///
 /// # Errors
 /// As [`check_flow`].
@@ -112,7 +112,7 @@ fn valid(on: &Chooser<'_>, number: u64) -> Verdict {
 /// A network of so few nodes no planner that guarantees a flow may give up on.
 const SMALL: usize = 100;
 
-/// Whether an answer is right, after the steps on the meter.
+/// Returns whether an answer is right, after the steps on the meter.
 ///
 /// # Errors
 /// What is wrong with it, in words.

@@ -99,7 +99,7 @@ pub fn varied(items: usize, producers: usize) -> Network {
     network(items, all.map(recipe).collect(), vec![ItemId::new(items - 1)])
 }
 
-/// All nodes but the producers of the first item.
+/// Returns all nodes but the producers of the first item.
 #[must_use]
 pub fn without_source(network: &Network) -> NodeSet {
     let mut alive = NodeSet::all(network.node_count());

@@ -16,7 +16,7 @@ pub struct Report {
 pub struct Check {
     /// What must hold.
     pub demand: &'static str,
-    /// Whether it does.
+    /// True if it does.
     pub outcome: CheckOutcome,
 }
 
@@ -32,7 +32,7 @@ pub enum CheckOutcome {
 }
 
 impl Report {
-    /// Whether no check has failed.
+    /// Returns whether no check has failed.
     #[must_use]
     pub fn has_passed(&self) -> bool {
         !self.checks.iter().any(|check| matches!(check.outcome, CheckOutcome::Failed(_)))

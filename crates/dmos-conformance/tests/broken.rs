@@ -11,7 +11,7 @@ use dmos_core::strategy::{
 use dmos_core::{Flow, NodeSet, Registry, Share, Span, Term, Time};
 use dmos_graph::Feasibility;
 
-/// The flow by the producers at one place among those who can make each item, if these nodes are alive.
+/// Returns the flow by the producers at one place among those who can make each item, if these nodes are alive.
 fn flow(request: &PlanRequest<'_>, alive: &NodeSet, place: usize) -> Result<Flow, NoFlow> {
     let producers = Feasibility::of(request.network, alive);
     let producer = |item| producers.of_item(item)[place % producers.of_item(item).len()];
@@ -161,7 +161,7 @@ impl Election for OnlyIfLast {
     }
 }
 
-/// The last candidate leads, and takes office again and again.
+/// The last candidate leads, and becomes leader again and again.
 struct Restless;
 
 impl LeaderStrategy for Restless {

@@ -1,29 +1,29 @@
-//! Laws by which durations are drawn.
+//! Probability distributions of durations.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Span;
 
-/// How a duration is drawn, anew each time.
+/// Distribution of a duration that is sampled independently each time.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {
-    /// Always the same.
+    /// A constant.
     Fixed(Span),
-    /// One of these, each as likely; at least one.
+    /// One of these values, with equal probability; at least one.
     Choice(Vec<Span>),
-    /// Anything between these two, each as likely; the first is not above the second.
+    /// Uniform between two bounds, both included; the first is not above the second.
     Uniform(Span, Span),
-    /// Exponential with this mean: what happens at any moment alike.
+    /// Exponential with this mean: memoryless.
     Exponential(Span),
-    /// Weibull: with a shape above 1 what is old fails sooner, below 1 what is young.
+    /// Weibull. With a shape above 1 the failure rate increases with age, below 1 it decreases.
     Weibull {
         /// The mean.
         mean: Span,
         /// The shape, from 0.1 to 10.
         shape: f64,
     },
-    /// Log-normal: mostly short, now and then very long, as repairs are.
+    /// Log-normal: mostly short with a long tail, typical of repair times.
     LogNormal {
         /// The mean.
         mean: Span,
@@ -33,7 +33,7 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// The mean of what is drawn.
+    /// Returns the mean.
     #[must_use]
     pub fn mean(&self) -> Span {
         match self {

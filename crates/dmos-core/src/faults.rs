@@ -1,4 +1,4 @@
-//! What breaks, as data: nodes, messages, disks, clocks, and orders while the factory runs.
+//! The faults of a scenario, as data: of nodes, messages, disks and clocks; and commands to running nodes.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,31 +7,31 @@ use crate::ids::{ItemId, NodeId};
 use crate::network::Requirement;
 use crate::time::{Rate, Span, Time};
 
-/// What breaks in a run. Everything is optional, and whatever is random is drawn from the run's seed.
+/// The faults of a scenario. Everything is optional; what is random is sampled from the run's seed.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Faults {
-    /// Someone who kills and revives nodes at random.
+    /// The prototype's random crashes and recoveries.
     pub op_generator: Option<OpGenerator>,
-    /// Nodes that fail and come back by distributions.
+    /// Random failures and repairs by distributions.
     pub random_failures: Vec<RandomFailures>,
-    /// What happens at a set time, or upon something else, in any order.
+    /// Faults at a set time or on a condition, in any order.
     pub script: Vec<ScriptedFault>,
-    /// What the network does to messages.
+    /// Faults of messages.
     pub messages: MessageFaults,
-    /// What disks do at a crash, and in between.
+    /// Faults of disks.
     pub disks: DiskFaults,
-    /// How wrong clocks are.
+    /// Faults of clocks.
     pub clocks: ClockFaults,
-    /// What becomes of a node's material when it crashes.
+    /// Effect of a crash on the material of a node.
     pub material: MaterialInCrash,
-    /// From this moment on nothing fails any more, and what is under repair is repaired: partitions end,
-    /// frozen and slow nodes go on, and nodes that are down come back unless they are down for good.
+    /// Time from which on nothing fails any more and everything is repaired: partitions heal, frozen and slow
+    /// nodes continue, and nodes that are down recover unless they are down permanently.
     pub heal_at: Option<Time>,
 }
 
 impl Faults {
-    /// Only what is planned: recipes that are changed, nodes that join or retire at a set time. What fails, or what
-    /// waits for something that may not come about, is taken out.
+    /// Returns the fault-free counterpart: only planned changes remain, that is recipe changes, additions and
+    /// retirements at set times. Failures and faults on a condition are removed.
     #[must_use]
     pub fn fault_free(&self) -> Self {
         let is_planned = |scripted: &&ScriptedFault| {
@@ -41,7 +41,7 @@ impl Faults {
         Self { script: self.script.iter().filter(is_planned).cloned().collect(), ..Self::default() }
     }
 
-    /// Whether nothing can fail. Disks and material that would suffer from a crash do not make one.
+    /// Returns whether nothing can fail. Settings that only matter after a crash are not faults.
     #[must_use]
     pub fn is_fault_free(&self) -> bool {
         let op_generator = self.op_generator.as_ref();
@@ -54,27 +54,27 @@ impl Faults {
     }
 }
 
-/// The prototype's op_generator: it takes turns, and in each draws whether to kill a node, and in every
-/// fourth whether to revive the one that has been dead longest.
+/// The prototype's op generator: in each cycle it may crash a node, and in every fourth it may recover the
+/// node that has been down longest.
 ///
-/// Its draws are those of Python's `random` under its own seed, so that it kills when and whom the
-/// prototype's kills.
+/// It samples with Python's `random` under its own seed, so that it crashes the same nodes at the same times
+/// as the prototype.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OpGenerator {
-    /// How often a node is killed, on average. At most one per turn.
+    /// Average rate of crashes; at most one per cycle.
     pub failures: Rate,
-    /// How often a node is revived, on average.
+    /// Average rate of recoveries.
     pub recoveries: Rate,
-    /// The seed of the draws; the run's own seed if none is given.
+    /// Seed of the op generator, or `None` for the run's seed.
     pub seed: Option<u64>,
-    /// Before the first turn.
+    /// Delay before the first cycle.
     pub pause: Span,
-    /// The length of a turn.
-    pub turn: Span,
-    /// Whether the leader may be killed.
+    /// Length of a cycle.
+    pub cycle: Span,
+    /// True if the leader may be crashed.
     pub leader_can_fail: bool,
-    /// Whether the first and the last node may be killed.
+    /// True if the first and the last node may be crashed.
     pub ends_can_fail: bool,
 }
 
@@ -85,85 +85,85 @@ impl Default for OpGenerator {
             recoveries: Rate::NEVER,
             seed: None,
             pause: Span::from_secs(2),
-            turn: Span::from_millis(1010),
+            cycle: Span::from_millis(1010),
             leader_can_fail: false,
             ends_can_fail: false,
         }
     }
 }
 
-/// Nodes that fail and come back, each on its own, for ever.
+/// Nodes that fail and are repaired repeatedly, each independently.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct RandomFailures {
-    /// Which nodes, in ascending order.
+    /// Affected nodes, in ascending order.
     pub nodes: Vec<NodeId>,
-    /// From a node's start or return to its next failure.
+    /// Time from a node's start or recovery to its next failure.
     pub time_to_failure: Distribution,
-    /// From a failure to the return.
+    /// Time from a failure to the recovery.
     pub time_to_repair: Distribution,
-    /// What a failure is.
-    pub how: FailureMode,
+    /// Failure mode.
+    pub mode: FailureMode,
 }
 
-/// How a node fails.
+/// Failure mode of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureMode {
-    /// It stops and forgets all but its log.
+    /// The node stops and loses all state but its log.
     #[default]
     Crash,
-    /// It does so in the middle of the next input that it handles, between two effects.
+    /// The node crashes while it handles its next input, between two effects.
     CrashMidway,
-    /// It stands still and then goes on as if no time had passed.
+    /// The node stops for a while and then continues as if no time had passed.
     Freeze,
 }
 
-/// A fault of the script.
+/// A scripted fault.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ScriptedFault {
-    /// When it happens.
+    /// Trigger of the fault.
     pub trigger: Trigger,
-    /// What happens.
+    /// The fault.
     pub fault: Fault,
-    /// How long it lasts; for ever if none is given.
-    pub lasts: Option<Span>,
+    /// Duration of the fault, or `None` for a permanent one.
+    pub duration: Option<Span>,
 }
 
-/// When a fault of the script happens.
+/// Trigger of a scripted fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// At a set time.
     At(Time),
-    /// When something has come about for the `nth` time, and then after a wait.
+    /// On the `nth` occurrence of a condition, after a delay.
     When {
-        /// What.
+        /// The condition.
         condition: Condition,
-        /// The how-manieth time, from 1.
+        /// Occurrence that triggers the fault, counting from 1.
         nth: u64,
-        /// How long after that.
+        /// Delay after the occurrence.
         wait: Span,
     },
 }
 
-/// What a fault may wait for.
+/// Condition that can trigger a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// A node takes office as leader.
+    /// A node becomes leader.
     LeaderElected,
-    /// A leader begins a plan.
+    /// A leader starts a plan.
     PlanStarted,
-    /// A batch sets out for its consumer.
+    /// A batch starts its transit to its consumer.
     BatchInTransit,
-    /// A batch has come in at its consumer.
+    /// A batch is received by its consumer.
     Delivered,
     /// A batch of a final item is made.
     FinishedGoodMade,
 }
 
 impl Condition {
-    /// All there are.
+    /// All conditions.
     pub const ALL: [Self; 5] = [
         Self::LeaderElected,
         Self::PlanStarted,
@@ -173,7 +173,7 @@ impl Condition {
     ];
 }
 
-/// Whom a fault hits, decided when it happens.
+/// Target of a fault, resolved when the fault occurs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -181,71 +181,71 @@ pub enum Target {
     Node(NodeId),
     /// All producers of an item.
     Item(ItemId),
-    /// One producer of an item, drawn from those that can be hit.
+    /// One producer of an item, chosen at random among the eligible ones.
     ProducerOf(ItemId),
-    /// Whoever put the flow in force, or took office last if there is none.
+    /// The node that activated the flow, or else the latest leader.
     Leader,
-    /// The node that has made most of those that can be hit.
+    /// The eligible node that has made the most batches.
     Busiest,
-    /// A node drawn from all that can be hit.
+    /// One of all eligible nodes, chosen at random.
     AnyNode,
 }
 
-/// What can happen by script.
+/// A fault, or another scripted change.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// Nodes fail. A crash without a duration is for good.
+    /// Nodes fail. A crash without a duration is permanent.
     Fail(Target, FailureMode),
-    /// Nodes that are down start again from their logs.
+    /// Nodes that are down recover from their logs.
     Recover(Target),
-    /// Each input of the nodes takes this much longer.
+    /// Every input takes the nodes this much longer.
     Slow(Target, Span),
-    /// The next append of the nodes fails: they stop rather than go on without their log.
+    /// The next append of the nodes fails; they stop, because they cannot continue without their log.
     FailAppend(Target),
-    /// No message gets from the one nodes to the others.
+    /// Messages from some nodes to others are lost.
     Partition {
-        /// From these.
+        /// Senders.
         from: Vec<NodeId>,
-        /// To those.
+        /// Receivers.
         to: Vec<NodeId>,
-        /// Nor back.
+        /// True if messages in the other direction are lost as well.
         both_ways: bool,
     },
-    /// All cuts end.
+    /// All partitions heal.
     Heal,
-    /// A node's recipe is changed: from now on it requires this.
+    /// A node's recipe changes: from now on it requires these inputs.
     Recipe(NodeId, Vec<Requirement>),
-    /// A node that was not there before joins. It does not start at the beginning of the run.
+    /// A node joins that was not part of the start of the run.
     Add(NodeId),
-    /// A node retires: it makes no more, and delivers what it has promised.
+    /// A node retires: it makes no more batches, and delivers those that are committed.
     Retire(NodeId),
 }
 
-/// What the network does to messages, each on its own.
+/// Faults of messages, sampled independently for each message.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct MessageFaults {
-    /// The share that is lost; from 0 up to 1.
+    /// Fraction of messages that are lost; from 0 to 1.
     pub loss: f64,
-    /// The share that arrives twice.
+    /// Fraction of messages that are delivered twice.
     pub duplication: f64,
-    /// The share that is held back, so that later ones overtake it.
+    /// Fraction of messages that are delayed, so that later ones overtake them.
     pub reordering: f64,
-    /// How long a message is held back, and how much later than the first a duplicate comes.
+    /// Additional delay of a reordered message or of a duplicate.
     pub delay: Option<Distribution>,
 }
 
-/// What disks do at a crash, and in between.
+/// Faults of disks.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiskFaults {
-    /// At a crash, appends that were not yet synced are lost from a random one on.
+    /// True if a crash loses unsynced appends, starting with a random one.
     pub lose_unsynced: bool,
-    /// At a crash, the first append that is lost leaves a part of itself behind.
+    /// True if a crash leaves the first lost append torn.
     pub torn: bool,
-    /// The share of appends that fail; from 0 up to 1. The node then stops.
+    /// Fraction of appends that fail; from 0 to 1. The node then stops.
     pub append_failure: f64,
-    /// How long a node is down whose append failed so.
+    /// Downtime of a node after a failed append.
     pub repair_time: Span,
 }
 
@@ -255,56 +255,57 @@ impl Default for DiskFaults {
     }
 }
 
-/// How wrong clocks are.
+/// Faults of clocks.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClockFaults {
-    /// Each node's clock runs at a rate of its own, wrong by up to this much either way: 0.01 is up to 1 %.
+    /// Maximum relative error of a clock's rate in either direction: 0.01 is 1 %. Each node's clock has a
+    /// rate of its own.
     pub drift: f64,
 }
 
-/// What becomes of a node's material when it crashes.
+/// Effect of a crash on the material of the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaterialInCrash {
-    /// Own batches in stock that are no final item.
-    pub outbound: InCrash,
-    /// Batches of others in the inbound.
-    pub inbound: InCrash,
-    /// Batches of final items.
-    pub finished: InCrash,
+    /// Effect on its own batches in the output buffer, unless they are of a final item.
+    pub outbound: CrashEffect,
+    /// Effect on the batches in its input buffers.
+    pub inbound: CrashEffect,
+    /// Effect on batches of final items.
+    pub finished: CrashEffect,
 }
 
-/// What becomes of material in a crash.
+/// Effect of a crash on material.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum InCrash {
-    /// They are there when the node returns.
+pub enum CrashEffect {
+    /// The material is still there after recovery.
     #[default]
     Kept,
-    /// They are scrap. That is counted; they are not lost.
+    /// The material is scrapped. Scrap is counted and does not count as lost.
     Scrapped,
 }
 
-/// The classes of faults, by which they are counted.
+/// Kind of a fault, by which faults are counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// A node stopped and forgot all but its log.
+    /// A node crashed and lost all state but its log.
     Crash,
-    /// It did so between two effects of one input.
+    /// A node crashed between two effects of one input.
     CrashMidway,
-    /// A node started again from its log.
+    /// A node recovered from its log.
     Recover,
-    /// A node stood still.
+    /// A node froze.
     Freeze,
-    /// A node was slow.
+    /// A node was slowed down.
     Slow,
     /// An append failed, and the node stopped.
     FailedAppend,
-    /// Messages between some nodes were cut off.
+    /// Messages between some nodes were lost by a partition.
     Partition,
-    /// All cuts ended.
+    /// All partitions healed.
     Heal,
     /// A recipe was changed.
     Recipe,
@@ -314,20 +315,20 @@ pub enum FaultKind {
     Retire,
     /// A message was lost.
     LostMessage,
-    /// A message came twice.
+    /// A message was delivered twice.
     DuplicatedMessage,
-    /// A message was held back.
+    /// A message was delayed.
     HeldMessage,
-    /// An append that was not synced was lost in a crash.
+    /// An unsynced append was lost in a crash.
     LostAppend,
-    /// An append was left torn by a crash.
+    /// A crash left an append torn.
     TornAppend,
-    /// A clock ran at the wrong rate.
+    /// A clock ran at a wrong rate.
     Drift,
 }
 
 impl FaultKind {
-    /// All kinds.
+    /// All kinds, in the order of their declaration.
     pub const ALL: [Self; 17] = [
         Self::Crash,
         Self::CrashMidway,
@@ -348,7 +349,7 @@ impl FaultKind {
         Self::Drift,
     ];
 
-    /// The word for it in every output.
+    /// Returns the name used in every output.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -379,7 +380,7 @@ mod tests {
 
     #[test]
     fn what_is_planned_is_no_failure() {
-        let at = |fault| ScriptedFault { trigger: Trigger::At(Time::ZERO), fault, lasts: None };
+        let at = |fault| ScriptedFault { trigger: Trigger::At(Time::ZERO), fault, duration: None };
         let retire = at(Fault::Retire(NodeId::new(0)));
         let crash = at(Fault::Fail(Target::AnyNode, FailureMode::Crash));
         let mut faults = Faults { script: vec![retire.clone(), crash], ..Faults::default() };

@@ -1,4 +1,4 @@
-//! The flow: which producers supply which consumers.
+//! The flow: the assignment of suppliers to consumers.
 
 mod share;
 mod violations;
@@ -14,10 +14,18 @@ use crate::node_set::NodeSet;
 pub use share::Share;
 pub use violations::FlowViolation;
 
-/// The chosen suppliers of every working node.
+/// A flow: the chosen suppliers of every assigned node.
 ///
-/// A node works if it stands in an edge, as producer or as consumer; the others are spares. A flow
+/// A node is assigned if it is the producer or the consumer of an edge; all others are idle spares. A flow
 /// without edges is a valid plan to make nothing.
+///
+/// ```
+/// use dmos_core::{Flow, ItemId, NodeId, SupplyEdge};
+/// let (wood, door) = (NodeId::new(0), NodeId::new(1));
+/// let flow = Flow::new(vec![SupplyEdge { consumer: door, item: ItemId::new(0), producer: wood }]);
+/// assert!(flow.is_assigned(wood));
+/// assert_eq!(flow.assignment(door).supplier(ItemId::new(0)), Some(wood));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Flow {
     /// Sorted by consumer, item, producer; no edge twice.
@@ -29,8 +37,8 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// A flow of these edges, in any order; an edge given twice counts once. Where a requirement has several
-    /// suppliers, their shares are equal.
+    /// Returns a flow of these edges, in any order; duplicates count once. Where a requirement has several
+    /// suppliers, they have equal shares.
     #[must_use]
     pub fn new(mut edges: Vec<SupplyEdge>) -> Self {
         edges.sort_unstable();
@@ -45,7 +53,7 @@ impl Flow {
         Self::of_sorted(edges, shares)
     }
 
-    /// A flow of these edges with their shares, in any order.
+    /// Returns a flow of these edges with their shares, in any order.
     ///
     /// # Panics
     /// If an edge is given twice.
@@ -57,8 +65,9 @@ impl Flow {
         Self::of_sorted(edges, shares)
     }
 
-    /// The flow that supplies `consumers`, those who supply them, and so on back to those who need nothing:
-    /// `supplier` says who meets each requirement. Time is linear in the edges chosen.
+    /// Returns the flow that supplies `consumers`, their suppliers, and so on upstream to the nodes that
+    /// require nothing; `supplier` chooses the producer for each requirement. Time is linear in the chosen
+    /// edges.
     #[must_use]
     pub fn upstream_of(
         network: &Network,
@@ -86,24 +95,24 @@ impl Flow {
         Self { edges, shares, by_producer }
     }
 
-    /// All edges, sorted by consumer, item, producer.
+    /// Returns all edges, sorted by consumer, item, producer.
     #[must_use]
     pub fn edges(&self) -> &[SupplyEdge] {
         &self.edges
     }
 
-    /// All edges with their shares, sorted by consumer, item, producer.
+    /// Returns all edges with their shares, sorted by consumer, item, producer.
     pub fn supplies(&self) -> impl Iterator<Item = (SupplyEdge, Share)> + '_ {
         self.edges.iter().copied().zip(self.shares.iter().copied())
     }
 
-    /// Whether nobody supplies anybody.
+    /// Returns whether the flow has no edges.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.edges.is_empty()
     }
 
-    /// The edges that supply `node`, sorted by item, then producer. O(log edges).
+    /// Returns the edges that supply `node`, sorted by item, then producer. O(log edges).
     #[must_use]
     pub fn suppliers(&self, node: NodeId) -> &[SupplyEdge] {
         &self.edges[self.suppliers_range(node)]
@@ -114,7 +123,7 @@ impl Flow {
         from..from + self.edges[from..].partition_point(|edge| edge.consumer == node)
     }
 
-    /// Those whom `node` supplies, as (node, consumer), sorted. O(log edges).
+    /// Returns the consumers of `node` as sorted pairs (node, consumer). O(log edges).
     #[must_use]
     pub fn consumers(&self, node: NodeId) -> &[(NodeId, NodeId)] {
         let from = self.by_producer.partition_point(|edge| edge.0 < node);
@@ -122,13 +131,13 @@ impl Flow {
         &self.by_producer[from..to]
     }
 
-    /// Whether `node` supplies anybody or is supplied.
+    /// Returns whether `node` is the producer or the consumer of an edge.
     #[must_use]
     pub fn is_assigned(&self, node: NodeId) -> bool {
         !self.suppliers(node).is_empty() || !self.consumers(node).is_empty()
     }
 
-    /// The nodes that stand in an edge, in ascending order. O(edges log edges).
+    /// Returns the producers and consumers of all edges, in ascending order. O(edges log edges).
     #[must_use]
     pub fn assigned_nodes(&self) -> Vec<NodeId> {
         let mut nodes: Vec<_> = self.edges.iter().flat_map(|edge| [edge.consumer, edge.producer]).collect();
@@ -137,7 +146,7 @@ impl Flow {
         nodes
     }
 
-    /// What is to be taken from this flow and added to it to come to the other. O(edges).
+    /// Returns the difference that leads from this flow to the other. O(edges).
     #[must_use]
     pub fn change_to(&self, other: &Self) -> FlowChange {
         let mut change = FlowChange::default();
@@ -162,7 +171,7 @@ impl Flow {
         }
     }
 
-    /// How many edges only one of the two flows has, whatever their shares. O(edges).
+    /// Returns the number of edges that only one of the two flows has, regardless of shares. O(edges).
     #[must_use]
     pub fn edges_not_in_both(&self, other: &Self) -> u64 {
         let (mut ours, mut theirs) = (self.edges.iter().peekable(), other.edges.iter().peekable());
@@ -180,10 +189,10 @@ impl Flow {
         (self.edges.len() + other.edges.len()) as u64 - 2 * both
     }
 
-    /// This flow, changed. O(edges).
+    /// Returns this flow with a change applied. O(edges).
     ///
     /// # Panics
-    /// If an edge is to be removed that is not there, or added that is.
+    /// If a removed edge does not exist, or an added one does.
     #[must_use]
     pub fn changed(&self, change: &FlowChange) -> Self {
         let mut removed = change.removed.clone();
@@ -208,7 +217,7 @@ impl Flow {
         Self::of_sorted(edges, shares)
     }
 
-    /// What `node` needs to know of the flow.
+    /// Returns the assignment of `node`: its suppliers and consumers.
     #[must_use]
     pub fn assignment(&self, node: NodeId) -> Assignment {
         let range = self.suppliers_range(node);
@@ -225,17 +234,18 @@ impl Flow {
     }
 }
 
-/// What is taken from a flow and added to it. A share that changes is removed and added.
+/// A difference between two flows. A changed share is a removal and an addition.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FlowChange {
-    /// Edges that are no longer there.
+    /// Edges to be removed.
     pub removed: Vec<SupplyEdge>,
-    /// Edges that are new, with their shares.
+    /// Edges to be added, with their shares.
     pub added: Vec<(SupplyEdge, Share)>,
 }
 
 impl FlowChange {
-    /// The nodes whose part of the flow may differ, in ascending order: no other node's does.
+    /// Returns the nodes whose assignment may differ, in ascending order; that of all other nodes is
+    /// unchanged.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeId> {
         let edges = self.removed.iter().chain(self.added.iter().map(|(edge, _)| edge));
@@ -246,18 +256,18 @@ impl FlowChange {
     }
 }
 
-/// Who supplies a node with an item, and with how much of it.
+/// A supplier of a node for one item, with its share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Supply {
     /// The item.
     pub item: ItemId,
     /// The supplier.
     pub producer: NodeId,
-    /// How much of what the node takes.
+    /// Share of the node's consumption.
     pub share: Share,
 }
 
-/// One node's part of a flow: who supplies it and whom it supplies.
+/// One node's fragment of a flow: its suppliers and its consumers.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Assignment {
     /// Its suppliers, sorted by item, then producer.
@@ -267,25 +277,25 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// How many edges the node stands in.
+    /// Returns the number of edges of the node.
     #[must_use]
     pub fn edge_count(&self) -> usize {
         self.suppliers.len() + self.consumers.len()
     }
 
-    /// Whether the node has no role: it is a spare.
+    /// Returns whether the node is an idle spare.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.edge_count() == 0
     }
 
-    /// The chosen supplier of `item`, the first if there are several.
+    /// Returns the chosen supplier of `item`, the first if there are several.
     #[must_use]
     pub fn supplier(&self, item: ItemId) -> Option<NodeId> {
         self.suppliers_of(item).first().map(|supply| supply.producer)
     }
 
-    /// All chosen suppliers of `item`, in ascending order.
+    /// Returns all chosen suppliers of `item`, in ascending order.
     #[must_use]
     pub fn suppliers_of(&self, item: ItemId) -> &[Supply] {
         let from = self.suppliers.partition_point(|supply| supply.item < item);
@@ -293,7 +303,7 @@ impl Assignment {
         &self.suppliers[from..to]
     }
 
-    /// All nodes that the node exchanges material with; one may come up twice.
+    /// Returns all nodes with which the node exchanges material; one may occur twice.
     pub fn neighbours(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.suppliers.iter().map(|supply| supply.producer).chain(self.consumers.iter().copied())
     }

@@ -1,4 +1,4 @@
-//! Names of things as small integers: they index flat tables and cost nothing to copy.
+//! Identifiers as small integers: they index flat tables and are cheap to copy.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ macro_rules! index {
         pub struct $name(u32);
 
         impl $name {
-            /// The id at `index`.
+            /// Returns the identifier with this index.
             ///
             /// # Panics
-            /// If `index` does not fit 32 bits: no network is that large.
+            /// If `index` does not fit 32 bits.
             #[must_use]
             pub fn new(index: usize) -> Self {
                 Self(u32::try_from(index).expect("an index fits 32 bits"))
             }
 
-            /// Its place in tables.
+            /// Returns the index into tables.
             #[must_use]
             pub fn index(self) -> usize {
                 self.0 as usize
@@ -36,24 +36,24 @@ macro_rules! index {
 }
 
 index! {
-    /// A node of the network: nodes are numbered from 0 in the order in which they are declared.
+    /// Identifies a node. Nodes are numbered from 0 in the order in which they are declared.
     NodeId
 }
 
 index! {
-    /// An item: items are numbered from 0 in the order in which they first appear.
+    /// Identifies an item. Items are numbered from 0 in the order in which they first appear.
     ItemId
 }
 
-/// A batch: the unit of material, made once, consumed at most once.
+/// Identifies a batch: the unit of material, made once and consumed at most once.
 ///
-/// Batches are named by who made them and how many that node had made before, so a name is never
-/// used again as long as the producer keeps its log.
+/// A batch is named by its producer and a serial number, so a name is never reused as long as the producer
+/// keeps its log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct BatchId {
     /// The node that made the batch.
     pub producer: NodeId,
-    /// How many batches the producer had made before this one.
+    /// Number of batches that the producer had made before this one.
     pub serial: u32,
 }
 
@@ -63,18 +63,18 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// A request for one batch, numbered by the node that asks: never twice, also across crashes.
+/// Identifies a request for one batch. The requesting node never reuses a number, not even after a crash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct RequestId {
-    /// How often the node had returned from a crash.
+    /// Number of times that the node had recovered from a crash.
     pub incarnation: u32,
-    /// How many requests it had made in this incarnation.
+    /// Number of requests that the node had sent in this incarnation.
     pub number: u32,
 }
 
-/// A term of office: the number under which a node leads. Later terms are larger.
+/// A term of leadership: the number under which a node leads. Later terms are larger.
 ///
-/// Leader strategies that promise at most one leader per term make their terms unique.
+/// Leader strategies that guarantee at most one leader per term make their terms unique.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Term(pub u64);
 
@@ -84,11 +84,11 @@ impl fmt::Display for Term {
     }
 }
 
-/// Orders flows: a node keeps the newest and ignores older ones.
+/// Version of a flow: a node keeps the newest and ignores older ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct FlowVersion {
     /// The term of the leader that planned the flow.
     pub term: Term,
-    /// The number of the plan within the term.
+    /// Sequence number of the plan within the term.
     pub number: u32,
 }

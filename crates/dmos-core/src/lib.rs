@@ -1,29 +1,29 @@
-//! The contract of DMOS: the words that every other crate speaks.
+//! The contract of DMOS: the types that all other crates share.
 //!
-//! A factory [`Network`] of nodes makes items out of items; a [`Flow`] says who supplies whom. A
-//! [`FlowStrategy`] plans flows and a [`LeaderStrategy`] elects the node that plans. A
-//! [`Scenario`] is one experiment, and a [`RunRecord`] is what came of it.
+//! A factory [`Network`] of nodes makes items from items; a [`Flow`] assigns suppliers to consumers. A
+//! [`FlowStrategy`] plans flows, and a [`LeaderStrategy`] elects the node that plans. A [`Scenario`]
+//! describes one experiment, and a [`RunRecord`] holds its results.
 //!
 //! Start at [`network`], then [`flow`], then [`strategy`].
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
 //! | [`ids`] | nodes, items, batches, terms |
 //! | [`time`] | virtual time in whole nanoseconds, and durations and rates with units |
-//! | [`network`] | items, nodes and recipes, and with them every possible supply edge |
+//! | [`network`] | items, nodes, recipes, and with them every possible supply edge |
 //! | [`node_set`], [`serial_set`] | sets of nodes, and of serial numbers |
-//! | [`flow`] | the chosen suppliers of every working node |
-//! | [`strategy`] | the two plugin families, their parameters and their registry |
-//! | [`distribution`] | distributions by which durations are drawn |
-//! | [`settings`] | what a scenario may set about protocol, world and work |
-//! | [`faults`] | what breaks, as data |
-//! | [`scenario`] | a whole, valid experiment |
-//! | [`metrics`] | the fixed set of metrics and the arrays that hold them |
-//! | [`property`] | what auditors check |
-//! | [`record`] | what a run leaves behind |
+//! | [`flow`] | the chosen suppliers of every assigned node |
+//! | [`strategy`] | the two plugin families, their parameters and the registry |
+//! | [`distribution`] | probability distributions of durations |
+//! | [`settings`] | the settings of protocol, delays and CPU costs |
+//! | [`faults`] | the faults of a scenario, as data |
+//! | [`scenario`] | a complete, valid experiment |
+//! | [`metrics`] | the fixed set of node metrics and their values |
+//! | [`property`] | the properties that the invariant checker verifies |
+//! | [`record`] | the results of a run |
 //!
-//! Architecture invariant: this crate does no I/O, reads no clock, starts no thread, knows no file
-//! format, and uses no other crate of the project.
+//! Architecture invariant: this crate does no I/O, reads no clock, starts no thread, knows no file format,
+//! and uses no other crate of the project.
 
 pub mod distribution;
 pub mod faults;

@@ -1,21 +1,21 @@
-//! The fixed set of metrics, and the arrays that hold one node's values.
+//! The fixed set of node metrics, and the values of one node.
 //!
-//! A metric is a small integer on the hot path; its name, unit and definition stand once, in the
-//! table below, from which the documentation page is made as well.
+//! A metric is a small integer on the hot path. Its name, unit and definition are in the table below, from
+//! which the documentation page is generated.
 
-/// In what a metric is counted.
+/// Unit of a metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
-    /// Whole things.
+    /// A count.
     Count,
-    /// A number of things at one moment, as of the last manufacture cycle.
+    /// A level at one moment, as of the last production cycle.
     Gauge,
-    /// Virtual time, held in nanoseconds and shown in seconds.
+    /// Virtual time, stored in nanoseconds and shown in seconds.
     Seconds,
 }
 
 impl Unit {
-    /// The word for it.
+    /// Returns the unit's name.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -26,32 +26,32 @@ impl Unit {
     }
 }
 
-/// Which nodes report a metric.
+/// Set of nodes that report a metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReportedBy {
-    /// All, even at zero.
+    /// All nodes, even at zero.
     AllNodes,
-    /// Those for which it was counted or set at least once.
+    /// Nodes that counted or set it at least once.
     CountingNodes,
-    /// The op_generator that injects faults, who is no node.
+    /// The op generator, which is not a node.
     OpGenerator,
 }
 
 impl ReportedBy {
-    /// The words for it.
+    /// Returns a description.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::AllNodes => "all nodes",
             Self::CountingNodes => "nodes that counted it",
-            Self::OpGenerator => "the op_generator",
+            Self::OpGenerator => "the op generator",
         }
     }
 }
 
 macro_rules! metrics {
     ($($id:ident $name:literal $unit:ident $by:ident $doc:literal;)*) => {
-        /// A metric of a node, or of the op_generator.
+        /// A metric of a node, or of the op generator.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Metric {
             $(#[doc = $doc] $id,)*
@@ -61,25 +61,25 @@ macro_rules! metrics {
             /// All metrics, in the order of their table.
             pub const ALL: &'static [Self] = &[$(Self::$id,)*];
 
-            /// The name in every output.
+            /// Returns the name in every output.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$id => $name,)* }
             }
 
-            /// What it is counted in.
+            /// Returns the unit.
             #[must_use]
             pub fn unit(self) -> Unit {
                 match self { $(Self::$id => Unit::$unit,)* }
             }
 
-            /// Which nodes report it.
+            /// Returns the set of nodes that report the metric.
             #[must_use]
             pub fn reported_by(self) -> ReportedBy {
                 match self { $(Self::$id => ReportedBy::$by,)* }
             }
 
-            /// What it counts, and when.
+            /// Returns the definition.
             #[must_use]
             pub fn definition(self) -> &'static str {
                 match self { $(Self::$id => $doc,)* }
@@ -90,120 +90,120 @@ macro_rules! metrics {
 
 metrics! {
     TotalManufactureCycles "total_manufacture_cycles" Count AllNodes
-        "Turns of the stage, also before a flow exists and also of spares.";
+        "Production cycles, including those before a flow exists and those of idle spares.";
     SuccessfulManufactureCycles "successful_manufacture_cycles" Count AllNodes
-        "Cycles that made something. Never reset; a making that a crash takes before it is durable does not count.";
+        "Production runs completed. Never reset; a run that a crash interrupts before it is durable does not count.";
     SkippedManufactureCycles "skipped_manufacture_cycles" Count AllNodes
-        "Cycles that made nothing because there was no flow, an item was missing, or the stock was full. A node without suppliers in the flow does not count its idle cycles.";
+        "Cycles without a production run because there was no flow, an input was missing, or the output buffer was full. A node without suppliers in the flow does not count its idle cycles.";
     BatchesProducedTotal "batches_produced_total" Gauge AllNodes
-        "Batches made, as the node knows it at the head of a cycle. Under `recovery: replay` a crash resets it and recovery counts only delivered batches.";
+        "Batches made, as the node knows it at the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts only delivered batches.";
     BatchesConsumedTotal "batches_consumed_total" Gauge AllNodes
-        "Batches used up, as the node knows it at the head of a cycle. Under `recovery: replay` a crash resets it and recovery counts the consumed entries of the log.";
+        "Batches consumed, as the node knows it at the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts the consumed entries of the log.";
     OutboundMaterialBuildup "outbound_material_buildup" Gauge AllNodes
-        "Batches in stock, at the head of a cycle.";
+        "Batches in the output buffer at the start of a cycle.";
     InboundWalSize "inbound_wal_size" Gauge AllNodes
-        "Batches in the inbound log at the head of a cycle: received ones and, under `log: mixed_up`, own ones that were sent. Compaction leaves those in the dock.";
+        "Batches in the inbound log at the start of a cycle: received ones and, under `log: mixed_up`, own ones that were shipped. Compaction leaves those in the input buffers.";
     OutboundWalSize "outbound_wal_size" Gauge AllNodes
-        "Batches in the outbound log at the head of a cycle: all that the node made. Compaction leaves those in stock and under way.";
+        "Batches in the outbound log at the start of a cycle: all that the node made. Compaction leaves those in stock and in transit.";
     UnansweredBatchRequestsCurrent "unanswered_batch_requests_current" Gauge AllNodes
-        "Requests sent and not answered, at the head of a cycle. Under `dock: blocking` a delivery answers only when its transit ends.";
+        "Requests sent and not answered, at the start of a cycle. Under `receiving: blocking` a shipment answers only when its transit ends.";
     FlowQueries "flow_queries" Count AllNodes
-        "Times the flow was looked up: once per manufacture cycle, once per request served, once per recovery.";
+        "Number of flow look-ups: one per production cycle, one per request handled, one per recovery.";
     FailedFlowQueries "failed_flow_queries" Count AllNodes
-        "Look-ups by a cycle or a recovery that found no flow. An empty flow is a flow.";
+        "Look-ups by a cycle or a recovery that found no flow. An empty flow counts as a flow.";
     FailedFlowUpdate "failed_flow_update" Count AllNodes
-        "Plans that ended without an answer because the planning budget ran out.";
+        "Plans without a result because the planning budget ran out.";
     EmptyInboundInventoryOccurrences "empty_inbound_inventory_occurrences" Count AllNodes
-        "Items found missing by a manufacture cycle and asked for.";
+        "Inputs that a production cycle found missing.";
     EmptyOutboundInventoryOccurrences "empty_outbound_inventory_occurrences" Count AllNodes
-        "Requests refused because the stock was empty.";
+        "Requests refused because the output buffer was empty.";
     BatchUnavailableMessagesSent "batch_unavailable_messages_sent" Count AllNodes
         "Refusals sent.";
     BatchesDelivered "batches_delivered" Count AllNodes
-        "Own batches whose arrival was confirmed, each once.";
+        "Own batches whose arrival was confirmed, each counted once.";
     WalRecoveredInboundBatches "wal_recovered_inbound_batches" Count AllNodes
-        "Received batches found in the log at a recovery: in the dock or consumed. Adds up over recoveries.";
+        "Received batches found in the log at a recovery: in an input buffer or consumed. Cumulative over recoveries.";
     WalRecoveredOutboundBatches "wal_recovered_outbound_batches" Count AllNodes
-        "Own batches found in the log at a recovery: in stock or delivered. Adds up over recoveries.";
+        "Own batches found in the log at a recovery: in stock or delivered. Cumulative over recoveries.";
     WalGhostInboundBatches "wal_ghost_inbound_batches" Count AllNodes
-        "Inbound entries that a recovery could do nothing with. Adds up over recoveries.";
+        "Inbound entries that a recovery could not assign. Cumulative over recoveries.";
     WalGhostOutboundBatches "wal_ghost_outbound_batches" Count AllNodes
-        "Own batches on their way to nobody known at a recovery. Adds up over recoveries.";
+        "Own batches in transit to an unknown consumer at a recovery. Cumulative over recoveries.";
     SentMessages "sent_messages" Count AllNodes
         "Messages of every class that the node sent.";
     ReceivedMessages "received_messages" Count AllNodes
-        "Messages of every class that the node began to handle.";
+        "Messages of every class that the node started to handle.";
     NodesDeterminedCrashed "nodes_determined_crashed" Count AllNodes
-        "Nodes that this node, as leader, struck from the living. Under `failure_reports: every_report` it stays 0, as in the prototype.";
+        "Nodes that this node, as leader, removed from the membership. Under `failure_reports: every_report` it stays 0, as in the prototype.";
     BatchRequestSent "BatchRequest_sent" Count CountingNodes "Requests for a batch sent.";
     BatchRequestReceived "BatchRequest_received" Count CountingNodes "Requests for a batch handled.";
-    BatchSentResponseSent "BatchSentResponse_sent" Count CountingNodes "Batches sent off.";
-    BatchSentResponseReceived "BatchSentResponse_received" Count CountingNodes "Batches that came in, duplicates included.";
+    BatchSentResponseSent "BatchSentResponse_sent" Count CountingNodes "Batches announced to consumers.";
+    BatchSentResponseReceived "BatchSentResponse_received" Count CountingNodes "Batch announcements handled, including duplicates.";
     BatchUnavailableResponseSent "BatchUnavailableResponse_sent" Count CountingNodes "Refusals sent, counted per message.";
     BatchUnavailableResponseReceived "BatchUnavailableResponse_received" Count CountingNodes "Refusals handled, counted per message.";
-    WaitingForBatchResponseSent "WaitingForBatchResponse_sent" Count CountingNodes "Notices sent that a batch is in transit.";
-    WaitingForBatchResponseReceived "WaitingForBatchResponse_received" Count CountingNodes "Notices handled that a batch is in transit.";
+    WaitingForBatchResponseSent "WaitingForBatchResponse_sent" Count CountingNodes "Notices sent that a transit has started.";
+    WaitingForBatchResponseReceived "WaitingForBatchResponse_received" Count CountingNodes "Notices handled that a transit has started.";
     BatchDeliveryConfirmResponseSent "BatchDeliveryConfirmResponse_sent" Count CountingNodes "Confirmations of arrival sent.";
     BatchDeliveryConfirmResponseReceived "BatchDeliveryConfirmResponse_received" Count CountingNodes "Confirmations of arrival handled.";
     HeartbeatReqSent "HeartbeatReq_sent" Count CountingNodes "Heartbeat requests sent.";
     HeartbeatReqReceived "HeartbeatReq_received" Count CountingNodes "Heartbeat requests handled.";
     HeartbeatRespSent "HeartbeatResp_sent" Count CountingNodes "Heartbeat answers sent.";
     HeartbeatRespReceived "HeartbeatResp_received" Count CountingNodes "Heartbeat answers handled.";
-    InformLeaderOfDeathReqSent "InformLeaderOfDeathReq_sent" Count CountingNodes "Reports of a suspected death sent.";
-    InformLeaderOfDeathReqReceived "InformLeaderOfDeathReq_received" Count CountingNodes "Reports of a suspected death handled.";
+    InformLeaderOfDeathReqSent "InformLeaderOfDeathReq_sent" Count CountingNodes "Reports of a suspected failure sent.";
+    InformLeaderOfDeathReqReceived "InformLeaderOfDeathReq_received" Count CountingNodes "Reports of a suspected failure handled.";
     HeartbeatsSent "heartbeats_sent" Count CountingNodes
-        "Heartbeat requests sent; reported by every node that ever had a neighbour to watch.";
-    BatchesRequested "batches_requested" Count CountingNodes "Requests for a batch sent, by consumers in the flow.";
+        "Heartbeat requests sent; reported by every node that ever monitored a neighbour.";
+    BatchesRequested "batches_requested" Count CountingNodes "Requests for a batch, excluding retransmissions.";
     BatchesReceived "batches_received" Count CountingNodes
-        "First deliveries completed, after the transit.";
+        "Batches received after their transit, excluding duplicates.";
     BatchUnavailableMessagesReceived "batch_unavailable_messages_received" Count CountingNodes "Refusals handled.";
     BootstrapAllPathsTimeSec "bootstrap_all_paths_time_sec" Seconds CountingNodes
-        "Virtual time that listing all possible supply edges took, as part of the last plan; 0 for strategies that list none.";
+        "Virtual time spent on listing all possible supply edges in the last plan; 0 for strategies that list none.";
     FullFlowBootstrapTimeSec "full_flow_bootstrap_time_sec" Seconds CountingNodes
-        "Virtual time that the node's last plan took, from its beginning to its end.";
+        "Virtual time of the node's last plan, from its start to its end.";
     OpGeneratorCycles "op_generator_cycles" Count OpGenerator
-        "Turns of the op_generator.";
+        "Cycles of the op generator.";
     CrashSignalsSent "crash_signals_sent" Count OpGenerator
-        "Crashes that the op_generator ordered.";
+        "Crash signals sent by the op generator.";
     RecoverSignalsSent "recover_signals_sent" Count OpGenerator
-        "Recoveries that the op_generator ordered.";
-    AssignmentSent "Assignment_sent" Count CountingNodes "Parts of a flow sent, repeats included. Ours; 0 where a board stands in.";
-    AssignmentReceived "Assignment_received" Count CountingNodes "Parts of a flow handled. Ours.";
-    AssignmentAckSent "AssignmentAck_sent" Count CountingNodes "Acknowledgements of a part sent. Ours.";
-    AssignmentAckReceived "AssignmentAck_received" Count CountingNodes "Acknowledgements of a part handled. Ours.";
-    RejoinNoticeSent "RejoinNotice_sent" Count CountingNodes "Notices of a return from a crash sent. Ours.";
-    RejoinNoticeReceived "RejoinNotice_received" Count CountingNodes "Notices of a return from a crash handled. Ours.";
-    LeaderNoticeSent "LeaderNotice_sent" Count CountingNodes "Notices of who leads sent. Ours.";
-    LeaderNoticeReceived "LeaderNotice_received" Count CountingNodes "Notices of who leads handled. Ours.";
-    ElectionMessageSent "ElectionMessage_sent" Count CountingNodes "Messages of the leader strategy sent. Ours.";
-    ElectionMessageReceived "ElectionMessage_received" Count CountingNodes "Messages of the leader strategy handled. Ours.";
-    PlansComputed "plans_computed" Count CountingNodes "Plans this node computed, kept or not. Ours.";
-    PlanningSteps "planning_steps" Count CountingNodes "Elementary steps of all plans this node computed. Ours.";
-    RequestsRetransmitted "requests_retransmitted" Count CountingNodes "Requests sent again because no answer came. Ours.";
-    BatchesRetransmitted "batches_retransmitted" Count CountingNodes "Batches announced again because no confirmation came. Ours.";
-    DuplicatesRecognised "duplicates_recognised" Count CountingNodes "Announcements of a batch that had come before. Ours.";
-    NodeConfigSent "NodeConfig_sent" Count CountingNodes "Notices to the leader of what was ordered sent. Ours.";
-    NodeConfigReceived "NodeConfig_received" Count CountingNodes "Notices of what was ordered handled. Ours.";
-    NodeConfigAckSent "NodeConfigAck_sent" Count CountingNodes "Acknowledgements of such a notice sent. Ours.";
-    NodeConfigAckReceived "NodeConfigAck_received" Count CountingNodes "Acknowledgements of such a notice handled. Ours.";
-    RequestsRedirected "requests_redirected" Count CountingNodes "Requests that went to another supplier of the flow because no answer came, or their supplier was suspected. Ours.";
-    RequestsOverLimit "requests_over_limit" Count CountingNodes "Requests refused because too much promised to the consumer was not confirmed. Ours.";
-    AssignmentsRefused "assignments_refused" Count CountingNodes "Parts of a flow refused because they were older than the node's own. Ours.";
-    MessagesDropped "messages_dropped" Count CountingNodes "Messages dropped because too many were waiting. Ours.";
-    BatchesScrapped "batches_scrapped" Count CountingNodes "Batches that a crash destroyed, found at recovery. Ours.";
-    LogCompactions "log_compactions" Count CountingNodes "Times the log was compacted. Ours.";
-    FinishedGoodsMade "finished_goods_made" Count CountingNodes "Batches of a final item made. Ours.";
+        "Recovery signals sent by the op generator.";
+    AssignmentSent "Assignment_sent" Count CountingNodes "Assignments sent, including retransmissions. 0 under `dissemination: blackboard`. Not in the prototype.";
+    AssignmentReceived "Assignment_received" Count CountingNodes "Assignments handled. Not in the prototype.";
+    AssignmentAckSent "AssignmentAck_sent" Count CountingNodes "Acknowledgements of an assignment sent. Not in the prototype.";
+    AssignmentAckReceived "AssignmentAck_received" Count CountingNodes "Acknowledgements of an assignment handled. Not in the prototype.";
+    RejoinNoticeSent "RejoinNotice_sent" Count CountingNodes "Notices of a recovery sent. Not in the prototype.";
+    RejoinNoticeReceived "RejoinNotice_received" Count CountingNodes "Notices of a recovery handled. Not in the prototype.";
+    LeaderNoticeSent "LeaderNotice_sent" Count CountingNodes "Notices of the current leader sent. Not in the prototype.";
+    LeaderNoticeReceived "LeaderNotice_received" Count CountingNodes "Notices of the current leader handled. Not in the prototype.";
+    ElectionMessageSent "ElectionMessage_sent" Count CountingNodes "Messages of the leader strategy sent. Not in the prototype.";
+    ElectionMessageReceived "ElectionMessage_received" Count CountingNodes "Messages of the leader strategy handled. Not in the prototype.";
+    PlansComputed "plans_computed" Count CountingNodes "Plans that the node computed, activated or not. Not in the prototype.";
+    PlanningSteps "planning_steps" Count CountingNodes "Elementary steps of all plans that the node computed. Not in the prototype.";
+    RequestsRetransmitted "requests_retransmitted" Count CountingNodes "Requests retransmitted after a timeout. Not in the prototype.";
+    BatchesRetransmitted "batches_retransmitted" Count CountingNodes "Batch announcements retransmitted after a timeout. Not in the prototype.";
+    DuplicatesRecognised "duplicates_recognised" Count CountingNodes "Announcements of a batch that had been announced before. Not in the prototype.";
+    NodeConfigSent "NodeConfig_sent" Count CountingNodes "Node configurations sent to the leader after commands. Not in the prototype.";
+    NodeConfigReceived "NodeConfig_received" Count CountingNodes "Node configurations handled. Not in the prototype.";
+    NodeConfigAckSent "NodeConfigAck_sent" Count CountingNodes "Acknowledgements of a node configuration sent. Not in the prototype.";
+    NodeConfigAckReceived "NodeConfigAck_received" Count CountingNodes "Acknowledgements of a node configuration handled. Not in the prototype.";
+    RequestsRedirected "requests_redirected" Count CountingNodes "Requests redirected to another supplier of the flow after a timeout or because their supplier was suspected. Not in the prototype.";
+    RequestsOverLimit "requests_over_limit" Count CountingNodes "Requests refused because of `promise_limit`. Not in the prototype.";
+    AssignmentsRefused "assignments_refused" Count CountingNodes "Assignments refused because they were older than the node's own. Not in the prototype.";
+    MessagesDropped "messages_dropped" Count CountingNodes "Messages dropped because of `mailbox_limit`. Not in the prototype.";
+    BatchesScrapped "batches_scrapped" Count CountingNodes "Batches destroyed by a crash, counted at recovery. Not in the prototype.";
+    LogCompactions "log_compactions" Count CountingNodes "Log compactions. Not in the prototype.";
+    FinishedGoodsMade "finished_goods_made" Count CountingNodes "Batches of a final item made. Not in the prototype.";
 }
 
-/// How many metrics there are.
+/// Number of metrics.
 const COUNT: usize = Metric::ALL.len();
 
-/// The metrics of one node. They belong to who watches the node: a crash does not touch them.
+/// Metrics of one node. They belong to the observer, so a crash does not reset them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeMetrics {
     values: [u64; COUNT],
-    /// Those that have a value although it is zero, one bit each. It is asked for, and kept, where only nodes that
-    /// touched a metric report it.
+    /// One bit for each metric that was set although its value is zero. Only kept for metrics that are
+    /// reported by counting nodes.
     zero: u128,
 }
 
@@ -215,18 +215,18 @@ impl Default for NodeMetrics {
 }
 
 impl NodeMetrics {
-    /// Counts one more.
+    /// Counts one occurrence.
     #[inline]
     pub fn count(&mut self, metric: Metric) {
         self.values[metric as usize] += 1;
     }
 
-    /// Counts `more`; none still marks the metric as reported.
+    /// Adds `more`; zero still marks the metric as reported.
     pub fn add(&mut self, metric: Metric, more: u64) {
         self.set(metric, self.get(metric) + more);
     }
 
-    /// Counts so many fewer: they had been counted before it was sure that they happened.
+    /// Subtracts occurrences that turned out not to have happened.
     ///
     /// # Panics
     /// If fewer had been counted.
@@ -243,13 +243,13 @@ impl NodeMetrics {
         }
     }
 
-    /// The value, zero if it was never counted.
+    /// Returns the value, or zero if it was never counted.
     #[must_use]
     pub fn get(&self, metric: Metric) -> u64 {
         self.values[metric as usize]
     }
 
-    /// The value as it is shown, if this node reports the metric.
+    /// Returns the value in the unit in which it is shown, if this node reports the metric.
     #[must_use]
     pub fn reported(&self, metric: Metric) -> Option<f64> {
         let reports = match metric.reported_by() {
@@ -261,7 +261,7 @@ impl NodeMetrics {
     }
 }
 
-/// A metric's value in the unit in which it is shown.
+/// Converts a metric's value to the unit in which it is shown.
 #[must_use]
 pub fn shown(metric: Metric, value: u64) -> f64 {
     match metric.unit() {

@@ -1,8 +1,8 @@
 //! The supply network: items, nodes, recipes, and with them every possible supply edge.
 //!
-//! A network is immutable and flat. For a node it lists the items it requires, for an item the
-//! nodes that make it; those two tables *are* the graph of all possible supply edges, without one
-//! entry per pair of producer and consumer. A million nodes fit in tens of megabytes.
+//! A network is immutable and flat. It lists the required items of each node and the producers of each item;
+//! these two tables *are* the graph of all possible supply edges, without one entry per pair of producer and
+//! consumer. A million nodes take tens of megabytes.
 
 use std::borrow::Cow;
 
@@ -11,32 +11,33 @@ use thiserror::Error;
 
 use crate::ids::{ItemId, NodeId};
 
-/// An item that a recipe uses up, and how many batches of it for one making.
+/// An item that a recipe consumes, with its quantity per production run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Requirement {
     /// The item.
     pub item: ItemId,
-    /// How many batches of it one making uses up; at least 1.
+    /// Number of batches that one production run consumes; at least 1.
     pub quantity: u32,
 }
 
-/// What one node makes, out of what.
+/// The recipe of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recipe {
     /// The item that the node makes.
     pub makes: ItemId,
-    /// How many batches one making yields; at least 1.
+    /// Number of batches that one production run yields; at least 1.
     pub quantity: u32,
-    /// What one making uses up, each item once, in any order.
+    /// Inputs of one production run, each item once, in any order.
     pub requires: Vec<Requirement>,
-    /// How many manufacture cycles one making takes; at least 1.
+    /// Number of production cycles that one production run takes; at least 1.
     pub cycles: u32,
-    /// What it costs to have the node work, in a unit of the user's choice: some planners go by it.
+    /// Cost of the node in a unit of the user's choice, for cost-driven planners.
     pub cost: u32,
 }
 
 impl Recipe {
-    /// A recipe that makes one batch in one cycle, out of one batch of each of these, at a cost of 1.
+    /// Returns a recipe that makes one batch in one cycle from one batch of each of these items, at a cost of
+    /// 1.
     #[must_use]
     pub fn of(makes: ItemId, requires: impl IntoIterator<Item = ItemId>) -> Self {
         let requires = requires.into_iter().map(|item| Requirement { item, quantity: 1 }).collect();
@@ -44,30 +45,30 @@ impl Recipe {
     }
 }
 
-/// One producer supplies one consumer with an item.
+/// An edge of supply: one producer supplies one consumer with an item.
 ///
 /// Edges are ordered by consumer, then item, then producer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SupplyEdge {
-    /// Who is supplied.
+    /// The consumer.
     pub consumer: NodeId,
-    /// With what.
+    /// The supplied item.
     pub item: ItemId,
-    /// By whom.
+    /// The producer.
     pub producer: NodeId,
 }
 
-/// The names of all items or all nodes.
+/// Names of all items or of all nodes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Names {
-    /// Each is named by its number, as generated networks are: this many.
+    /// This many names, each of which is its number, as in generated networks.
     Numbers(usize),
-    /// Each has a name of its own.
+    /// Individual names.
     Words(Vec<String>),
 }
 
 impl Names {
-    /// How many there are.
+    /// Returns the number of names.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -76,13 +77,13 @@ impl Names {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no names.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The name at `index`.
+    /// Returns the name at `index`.
     fn name(&self, index: usize) -> Cow<'_, str> {
         match self {
             Self::Numbers(_) => Cow::Owned(index.to_string()),
@@ -90,7 +91,7 @@ impl Names {
         }
     }
 
-    /// Where `name` stands. O(1) for numbers, O(n) for words.
+    /// Returns the index of `name`. O(1) for numbers, O(n) for words.
     fn find(&self, name: &str) -> Option<usize> {
         match self {
             Self::Numbers(count) => name.parse().ok().filter(|index| index < count),
@@ -99,36 +100,36 @@ impl Names {
     }
 }
 
-/// Why recipes do not make a network.
+/// Error of building a network from recipes.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// There is nothing in it.
+    /// The network has no nodes.
     #[error("a network needs at least one node")]
     Empty,
-    /// There are more or fewer recipes than node names.
+    /// The numbers of recipes and node names differ.
     #[error("{names} node names for {recipes} recipes")]
     NamesAndRecipes {
-        /// How many names.
+        /// Number of names.
         names: usize,
-        /// How many recipes.
+        /// Number of recipes.
         recipes: usize,
     },
-    /// An item number beyond the last.
+    /// An item number is out of range.
     #[error("node {node} uses item {item}, which does not exist")]
     NoSuchItem {
         /// The node with the recipe.
         node: NodeId,
-        /// The number that is too large.
+        /// The item number.
         item: ItemId,
     },
-    /// A quantity of zero.
+    /// A quantity is zero.
     #[error("node {0} has a quantity of zero in its recipe")]
     ZeroQuantity(NodeId),
-    /// A making that takes no time.
-    #[error("node {0} takes zero cycles for a making")]
+    /// A production run takes zero cycles.
+    #[error("a production run of node {0} takes zero cycles")]
     ZeroCycles(NodeId),
-    /// One item stands twice among a recipe's requirements.
+    /// A recipe requires an item twice.
     #[error("node {node} requires item {item} twice")]
     RequiredTwice {
         /// The node with the recipe.
@@ -136,11 +137,11 @@ pub enum NetworkError {
         /// The item.
         item: ItemId,
     },
-    /// Items require each other in a ring.
-    #[error("item {0} is made, over other items, out of itself")]
+    /// Items require each other in a cycle.
+    #[error("item {0} requires itself through other items")]
     Cycle(ItemId),
-    /// Nothing is to be made in the end.
-    #[error("a network needs at least one final item, one that some node makes")]
+    /// There is no final item, or no node makes it.
+    #[error("a network needs at least one final item that a node makes")]
     NoFinalItem,
 }
 
@@ -153,10 +154,10 @@ pub struct Network {
     quantities: Vec<u32>,
     cycles: Vec<u32>,
     costs: Vec<u32>,
-    /// Where a node's requirements begin in `requirements`; one more entry than nodes.
+    /// Start of a node's requirements in `requirements`; one more entry than nodes.
     requirements_from: Vec<u32>,
     requirements: Vec<Requirement>,
-    /// Where an item's producers begin in `producers`; one more entry than items.
+    /// Start of an item's producers in `producers`; one more entry than items.
     producers_from: Vec<u32>,
     producers: Vec<NodeId>,
     final_items: Vec<ItemId>,
@@ -164,13 +165,13 @@ pub struct Network {
 }
 
 impl Network {
-    /// Checks recipes, one per node, and lays them out.
+    /// Builds a network from recipes, one per node.
     ///
     /// Time and space are linear in the recipes' entries.
     ///
     /// # Errors
-    /// What [`NetworkError`] lists. That an item has no producer is no error here: such an item
-    /// cannot be made, and that is for the reader of a description to judge.
+    /// See [`NetworkError`]. An item without a producer is no error here: it cannot be made, and the reader
+    /// of a description judges that.
     pub fn new(
         item_names: Names,
         node_names: Names,
@@ -211,7 +212,7 @@ impl Network {
         Ok(network)
     }
 
-    /// The same network, but that each of these nodes requires something else.
+    /// Returns the same network with other requirements for the given nodes.
     ///
     /// Time and space are linear in the recipes' entries.
     ///
@@ -261,7 +262,7 @@ impl Network {
         Ok(())
     }
 
-    /// Lists each item's producers in ascending order, by counting sort.
+    /// Lists the producers of each item in ascending order, by counting sort.
     fn index_producers(&mut self) {
         let mut from = vec![0_u32; self.item_count() + 1];
         for item in &self.makes {
@@ -280,7 +281,8 @@ impl Network {
         self.producers = producers;
     }
 
-    /// Orders the items so that each comes after all that any of its recipes requires (Kahn 1962).
+    /// Sorts the items topologically, so that each comes after all items that its recipes require (Kahn
+    /// 1962).
     fn sort_items(&self) -> Result<Vec<ItemId>, NetworkError> {
         let mut edges: Vec<(ItemId, ItemId)> = self
             .nodes()
@@ -312,59 +314,59 @@ impl Network {
         }
     }
 
-    /// How many nodes there are; at least one.
+    /// Returns the number of nodes; at least one.
     #[must_use]
     pub fn node_count(&self) -> usize {
         self.makes.len()
     }
 
-    /// How many items there are.
+    /// Returns the number of items.
     #[must_use]
     pub fn item_count(&self) -> usize {
         self.item_names.len()
     }
 
-    /// All nodes in ascending order.
+    /// Returns all nodes in ascending order.
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + Clone + use<> {
         (0..self.node_count()).map(NodeId::new)
     }
 
-    /// All items in ascending order.
+    /// Returns all items in ascending order.
     pub fn items(&self) -> impl DoubleEndedIterator<Item = ItemId> + ExactSizeIterator + Clone + use<> {
         (0..self.item_count()).map(ItemId::new)
     }
 
-    /// The item that `node` makes.
+    /// Returns the item that `node` makes.
     #[must_use]
     pub fn makes(&self, node: NodeId) -> ItemId {
         self.makes[node.index()]
     }
 
-    /// How many batches one making at `node` yields; at least 1.
+    /// Returns the number of batches that one production run at `node` yields; at least 1.
     #[must_use]
     pub fn yield_per_run(&self, node: NodeId) -> u32 {
         self.quantities[node.index()]
     }
 
-    /// How many manufacture cycles one making at `node` takes; at least 1.
+    /// Returns the number of production cycles that one production run at `node` takes; at least 1.
     #[must_use]
     pub fn cycles(&self, node: NodeId) -> u32 {
         self.cycles[node.index()]
     }
 
-    /// The longest that a making takes anywhere, in manufacture cycles. O(n).
+    /// Returns the maximum number of production cycles of a production run at any node. O(n).
     #[must_use]
     pub fn cycles_max(&self) -> u32 {
         self.cycles.iter().copied().max().unwrap_or(1)
     }
 
-    /// What it costs to have `node` work, in a unit of the user's choice.
+    /// Returns the cost of `node` in a unit of the user's choice.
     #[must_use]
     pub fn cost(&self, node: NodeId) -> u32 {
         self.costs[node.index()]
     }
 
-    /// What one making at `node` uses up, in ascending order of items.
+    /// Returns the inputs of one production run at `node`, in ascending order of items.
     #[must_use]
     pub fn requirements(&self, node: NodeId) -> &[Requirement] {
         let from = self.requirements_from[node.index()] as usize;
@@ -372,7 +374,7 @@ impl Network {
         &self.requirements[from..to]
     }
 
-    /// The nodes that make `item`, in ascending order.
+    /// Returns the nodes that make `item`, in ascending order.
     #[must_use]
     pub fn producers(&self, item: ItemId) -> &[NodeId] {
         let from = self.producers_from[item.index()] as usize;
@@ -380,27 +382,27 @@ impl Network {
         &self.producers[from..to]
     }
 
-    /// The items that the network exists to make; at least one.
+    /// Returns the items that the network exists to make; at least one.
     #[must_use]
     pub fn final_items(&self) -> &[ItemId] {
         &self.final_items
     }
 
-    /// Whether `node` makes a final item.
+    /// Returns whether `node` makes a final item.
     #[must_use]
     pub fn is_final(&self, node: NodeId) -> bool {
         self.final_items.contains(&self.makes(node))
     }
 
-    /// All items, each after everything that any of its recipes requires.
+    /// Returns all items in topological order: each after all items that any of its recipes requires.
     #[must_use]
     pub fn topological_order(&self) -> &[ItemId] {
         &self.topological_order
     }
 
-    /// Every possible supply edge: for each requirement of each node, each producer of the item.
+    /// Returns every possible supply edge: for each requirement of each node, each producer of the item.
     ///
-    /// In the order of consumers, then items, then producers. There can be very many.
+    /// Edges come in the order of consumers, then items, then producers. There can be very many.
     pub fn supply_edges(&self) -> impl Iterator<Item = SupplyEdge> + '_ {
         self.nodes().flat_map(move |consumer| {
             self.requirements(consumer).iter().flat_map(move |required| {
@@ -410,31 +412,31 @@ impl Network {
         })
     }
 
-    /// The name of `node`.
+    /// Returns the name of `node`.
     #[must_use]
     pub fn node_name(&self, node: NodeId) -> Cow<'_, str> {
         self.node_names.name(node.index())
     }
 
-    /// The name of `item`.
+    /// Returns the name of `item`.
     #[must_use]
     pub fn item_name(&self, item: ItemId) -> Cow<'_, str> {
         self.item_names.name(item.index())
     }
 
-    /// The node of that name. O(n) where nodes have names of their own.
+    /// Returns the node with this name. O(n) where nodes have individual names.
     #[must_use]
     pub fn find_node(&self, name: &str) -> Option<NodeId> {
         self.node_names.find(name).map(NodeId::new)
     }
 
-    /// The item of that name. O(n) where items have names of their own.
+    /// Returns the item with this name. O(n) where items have individual names.
     #[must_use]
     pub fn find_item(&self, name: &str) -> Option<ItemId> {
         self.item_names.find(name).map(ItemId::new)
     }
 
-    /// The names of the nodes.
+    /// Returns the names of the nodes.
     #[must_use]
     pub fn node_names(&self) -> &Names {
         &self.node_names

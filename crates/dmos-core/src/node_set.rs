@@ -1,8 +1,8 @@
-//! A set of nodes as one bit each.
+//! Sets of nodes, stored as bits.
 
 use crate::ids::NodeId;
 
-/// A set of the nodes of one network, as one bit each.
+/// A set of nodes of one network, with one bit per node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeSet {
     words: Box<[u64]>,
@@ -11,13 +11,13 @@ pub struct NodeSet {
 }
 
 impl NodeSet {
-    /// No node of a network of `nodes`.
+    /// Returns the empty set, for a network of `nodes` nodes.
     #[must_use]
     pub fn none(nodes: usize) -> Self {
         Self { words: vec![0; nodes.div_ceil(64)].into(), nodes, members: 0 }
     }
 
-    /// Every node of a network of `nodes`.
+    /// Returns the set of all `nodes` nodes of a network.
     #[must_use]
     pub fn all(nodes: usize) -> Self {
         let mut words = vec![u64::MAX; nodes.div_ceil(64)];
@@ -27,13 +27,13 @@ impl NodeSet {
         Self { words: words.into(), nodes, members: nodes }
     }
 
-    /// Whether `node` is in the set.
+    /// Returns whether the set contains `node`.
     #[must_use]
     pub fn contains(&self, node: NodeId) -> bool {
         self.words[node.index() / 64] & (1 << (node.index() % 64)) != 0
     }
 
-    /// Puts `node` into the set; true if it was not in it.
+    /// Adds `node` and returns whether it was new.
     pub fn insert(&mut self, node: NodeId) -> bool {
         let new = !self.contains(node);
         self.words[node.index() / 64] |= 1 << (node.index() % 64);
@@ -41,7 +41,7 @@ impl NodeSet {
         new
     }
 
-    /// Takes `node` out of the set; true if it was in it.
+    /// Removes `node` and returns whether it was present.
     pub fn remove(&mut self, node: NodeId) -> bool {
         let old = self.contains(node);
         self.words[node.index() / 64] &= !(1 << (node.index() % 64));
@@ -49,31 +49,31 @@ impl NodeSet {
         old
     }
 
-    /// How many nodes are in the set.
+    /// Returns the number of nodes in the set.
     #[must_use]
     pub fn len(&self) -> usize {
         self.members
     }
 
-    /// Whether no node is in the set.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members == 0
     }
 
-    /// The nodes of the set in ascending order.
+    /// Returns the nodes of the set in ascending order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = NodeId> + '_ {
         (0..self.nodes).map(NodeId::new).filter(|&node| self.contains(node))
     }
 
-    /// The first node of the set.
+    /// Returns the lowest node of the set.
     #[must_use]
     pub fn first(&self) -> Option<NodeId> {
         let word = self.words.iter().position(|&word| word != 0)?;
         Some(NodeId::new(word * 64 + self.words[word].trailing_zeros() as usize))
     }
 
-    /// The last node of the set.
+    /// Returns the highest node of the set.
     #[must_use]
     pub fn last(&self) -> Option<NodeId> {
         let word = self.words.iter().rposition(|&word| word != 0)?;

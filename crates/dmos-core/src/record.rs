@@ -1,4 +1,4 @@
-//! What a run leaves behind: metrics by node, over time, and what the auditor found.
+//! The results of a run: metrics by node, time series, events of interest, and violated invariants.
 
 use serde::Serialize;
 
@@ -12,183 +12,185 @@ use crate::time::{Span, Time};
 /// The record of one run.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct RunRecord {
-    /// The metrics of every node, by node.
+    /// Metrics of every node, indexed by node.
     pub nodes: Vec<NodeMetrics>,
-    /// What the op_generator did, if the scenario has one.
+    /// Actions of the op generator, if the scenario has one.
     pub op_generator: Option<OpGeneratorRecord>,
     /// Production, stock and messages over time.
     pub series: Vec<Sample>,
-    /// Every plan that was computed, in the order in which they were ready.
+    /// All computed plans, in the order in which they became ready.
     pub plans: Vec<PlanRecord>,
-    /// Every fault that happened to nodes, in the order of time.
+    /// All faults that were injected into nodes, in order of time.
     pub faults: Vec<FaultRecord>,
-    /// Every time that a node was down or stood still, in the order in which they began.
+    /// All outages of nodes, in the order in which they began.
     pub outages: Vec<Outage>,
-    /// Every office that was taken, in the order of time.
+    /// All changes of leadership, in order of time.
     pub leadership_changes: Vec<LeadershipChange>,
-    /// Every time that a leader struck a node from the living, in the order of time.
+    /// All removals of nodes from the membership, in order of time.
     pub removals: Vec<Removal>,
-    /// How often each kind of fault was injected, in the order of kinds; those that never were are left out.
+    /// Number of injected faults of each kind, in the order of [`FaultKind::ALL`]; kinds that never occurred
+    /// are left out.
     pub fault_counts: Vec<FaultCount>,
-    /// Where all batches were at the end.
+    /// Location of all batches at the end of the run.
     pub material: MaterialBalance,
-    /// What should never have happened, in the order of time: the first few of each property.
+    /// Violated invariants, in order of time: the first few of each property.
     pub violations: Vec<Violation>,
-    /// The states that were come to, and how often.
+    /// Coverage properties that were reached, and how often.
     pub coverage: Vec<(Property, u64)>,
-    /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
+    /// Reason why the liveness properties were not checked; `None` if they were, or if the scenario has no
+    /// `heal_at`.
     pub liveness_not_checked: Option<String>,
-    /// How many events the driver handled.
+    /// Number of events that the driver handled.
     pub events: u64,
 }
 
-/// What the op_generator did.
+/// Actions of the prototype's op generator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OpGeneratorRecord {
-    /// Turns taken.
+    /// Number of its cycles.
     pub cycles: u64,
-    /// Crashes ordered.
+    /// Number of crash signals sent.
     pub crashes: u64,
-    /// Recoveries ordered.
+    /// Number of recovery signals sent.
     pub recoveries: u64,
 }
 
-/// A look at the whole network at one moment.
+/// A snapshot of the whole network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sample {
-    /// When.
+    /// Time of the snapshot.
     pub at: Time,
-    /// Nodes that are up.
+    /// Number of nodes that are up.
     pub nodes_up: u64,
-    /// Batches made so far.
+    /// Batches made so far, of all items.
     pub made: u64,
-    /// Batches of final items made so far.
+    /// Finished goods made so far.
     pub finished: u64,
-    /// Batches in stock at nodes that are up.
+    /// Batches in the output buffers of nodes that are up.
     pub stock: u64,
     /// Messages sent so far.
     pub messages: u64,
 }
 
-/// One plan.
+/// A computed plan.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PlanRecord {
-    /// When it was ready.
+    /// Time at which the plan became ready.
     pub at: Time,
-    /// Who planned.
+    /// Node that planned.
     pub by: NodeId,
-    /// How long it took.
+    /// Virtual time that planning took.
     pub duration: Span,
-    /// The elementary steps it took.
+    /// Elementary planning steps.
     pub steps: u64,
-    /// The number of supply edges chosen; none if there was no flow to be found.
+    /// Number of supply edges chosen, or `None` if no flow was found.
     pub edges: Option<u64>,
-    /// The supply edges that are in one of this flow and the one in force before, and not in the other; none if
-    /// it was not put in force. An edge whose share alone is another does not count.
+    /// Number of supply edges in which this flow and the previously active one differ, or `None` if the plan
+    /// was not activated. A change of share alone does not count.
     pub changed: Option<u64>,
-    /// Why there was none.
+    /// Reason why no flow was found.
     pub no_flow: Option<NoFlow>,
-    /// Whether it was put in force: the planner still led when it was ready.
+    /// True if the plan was activated: the planner still led when the plan became ready.
     pub active: bool,
 }
 
-/// A fault that happened.
+/// An injected fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FaultRecord {
-    /// When.
+    /// Time of the fault.
     pub at: Time,
-    /// Of which kind.
+    /// Kind of the fault.
     pub kind: FaultKind,
-    /// To which node; none if it was no node alone.
+    /// Affected node, or `None` if the fault does not affect one particular node.
     pub node: Option<NodeId>,
-    /// Whether it changed anything: a crash of a node that is down does not.
+    /// True if the fault changed anything. A crash of a node that is already down does not.
     pub effective: bool,
 }
 
-/// A time in which a node did nothing.
+/// A period in which a node did nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outage {
-    /// Which node.
+    /// Affected node.
     pub node: NodeId,
-    /// When it went down, or stood still.
+    /// Time at which the node went down or froze.
     pub from: Time,
-    /// When it came back, or went on; none if it did not before the run ended.
+    /// Time at which it recovered or thawed, or `None` if it did not before the end of the run.
     pub until: Option<Time>,
-    /// Whether it worked in the flow in force when it went down.
-    pub worked: bool,
+    /// True if the node had an assignment in the active flow when it went down.
+    pub was_assigned: bool,
 }
 
-/// A node took office as leader.
+/// A node became leader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LeadershipChange {
-    /// When.
+    /// Time of the change.
     pub at: Time,
-    /// Which node.
+    /// The new leader.
     pub node: NodeId,
-    /// In which term.
+    /// Term of the new leader.
     pub term: Term,
 }
 
-/// A leader struck a node from the living: from then on it plans without it.
+/// A leader removed a node from the membership; it plans without that node from then on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Removal {
-    /// When.
+    /// Time of the removal.
     pub at: Time,
-    /// The node that was struck.
+    /// The removed node.
     pub node: NodeId,
-    /// The leader.
+    /// The leader that removed it.
     pub by: NodeId,
 }
 
-/// How often a kind of fault was injected.
+/// Number of injected faults of one kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct FaultCount {
-    /// The kind.
+    /// Kind of the faults.
     pub kind: FaultKind,
-    /// How often it was injected.
+    /// Number of faults injected.
     pub injected: u64,
-    /// How often it changed anything.
+    /// Number of faults that changed anything.
     pub effective: u64,
 }
 
-/// Something that should never have happened.
+/// A violated invariant.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Violation {
-    /// Which property does not hold.
+    /// The property that does not hold.
     pub property: Property,
-    /// When that was seen.
+    /// Time at which the violation was detected.
     pub at: Time,
-    /// What was seen, in words.
+    /// Description for readers.
     pub description: String,
 }
 
-/// Where all batches were at the end.
+/// Location of all batches at the end of a run: the material balance.
 ///
 /// `made = in_stock + in_transit + received + consumed + scrapped + lost` holds by construction.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct MaterialBalance {
     /// Batches made.
     pub made: u64,
-    /// Batches in stock at their producer.
+    /// Batches in the output buffer of their producer.
     pub in_stock: u64,
-    /// Batches on their way to a consumer.
+    /// Batches in transit to a consumer.
     pub in_transit: u64,
-    /// Batches in a consumer's dock.
+    /// Batches in a consumer's input buffer.
     pub received: u64,
-    /// Batches used up.
+    /// Batches consumed.
     pub consumed: u64,
-    /// Batches that a crash destroyed where the scenario says so.
+    /// Batches destroyed by a crash, where the scenario says that crashes scrap material.
     pub scrapped: u64,
-    /// Batches that no living node has, though its log says it should.
+    /// Batches that no live node holds although a log says that it should.
     pub lost: u64,
-    /// Batches used up more than once.
+    /// Batches consumed more than once.
     pub consumed_twice: u64,
-    /// Those of the batches in stock, under way and received whose holder is down.
+    /// Those of the batches in stock, in transit and received whose holder is down.
     pub stranded: u64,
 }
 
 impl RunRecord {
-    /// Whether nothing happened that never should.
+    /// Returns whether no invariant was violated.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty()

@@ -1,4 +1,4 @@
-//! A whole experiment, valid by construction.
+//! A complete experiment, valid by construction.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -12,63 +12,63 @@ use crate::settings::{Delays, Protocol, Work};
 use crate::strategy::{FlowChoice, LeaderChoice, MeanDurations};
 use crate::time::Span;
 
-/// One experiment: a network, how its nodes behave, in which world, and what breaks.
+/// One experiment: a network, the behaviour of its nodes, their environment, and its faults.
 ///
-/// Whoever makes one has checked that every node it names is in the network, that periods are not
-/// zero and that the recipes ordered by script fit the network; drivers rely on it.
+/// The constructor of a scenario has checked that every node it names is in the network, that periods are not
+/// zero, and that scripted recipes fit the network; drivers rely on it.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// A short name, for output.
+    /// Short name, for output.
     pub name: String,
-    /// What the scenario shows.
+    /// Purpose of the scenario.
     pub about: String,
-    /// Who can make what out of what.
+    /// The supply network.
     pub network: Arc<Network>,
-    /// How long the run lasts.
+    /// Duration of the run.
     pub duration: Span,
-    /// The seed of everything drawn.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// How flows are planned.
+    /// Flow strategy.
     pub flow: FlowChoice,
-    /// The most steps a plan may take.
+    /// Maximum number of steps of a plan.
     pub planning_budget: NonZeroU64,
-    /// How the leader is found.
+    /// Leader strategy.
     pub leader: LeaderChoice,
-    /// The nodes that may lead, in ascending order; at least one.
+    /// Nodes that may lead, in ascending order; at least one.
     pub candidates: Arc<[NodeId]>,
-    /// How the nodes behave.
+    /// Protocol of the nodes.
     pub protocol: Protocol,
-    /// How long things take on their way.
+    /// Delays of starts, messages and transits.
     pub delays: Delays,
-    /// How much CPU time work takes.
+    /// CPU costs.
     pub work: Work,
-    /// What breaks.
+    /// Faults.
     pub faults: Faults,
-    /// In which order events of the same instant happen.
+    /// Order of events at the same time.
     pub same_time_order: SameTimeOrder,
-    /// The time between two samples of the series.
+    /// Interval between two samples of the time series.
     pub sample_every: Span,
 }
 
-/// In which order events of the same instant happen.
+/// Order of events at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SameTimeOrder {
-    /// As they were scheduled.
+    /// The order in which they were scheduled.
     #[default]
     Scheduled,
-    /// In an order drawn from the seed, so that no result hangs on the order of scheduling.
+    /// A random order from the seed, so that no result depends on the order of scheduling.
     Shuffled,
 }
 
 impl Scenario {
-    /// How long things take on average: what planners reckon with.
+    /// Returns the mean durations that planners use.
     #[must_use]
     pub fn mean_durations(&self) -> MeanDurations {
         MeanDurations { cycle: self.protocol.cycle, transit: self.delays.transit.mean() }
     }
 
-    /// The nodes that are not there at the beginning: they are added by script.
+    /// Returns the nodes that are added by the script and do not start at the beginning.
     pub fn added_later(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.faults.script.iter().filter_map(|scripted| match scripted.fault {
             Fault::Add(node) => Some(node),
@@ -77,7 +77,7 @@ impl Scenario {
     }
 }
 
-/// Spreads `count` candidates evenly over `nodes` nodes, the last node among them.
+/// Returns `count` candidates spread evenly over `nodes` nodes, including the last node.
 #[must_use]
 pub fn spread_candidates(nodes: usize, count: usize) -> Arc<[NodeId]> {
     let count = count.clamp(1, nodes);

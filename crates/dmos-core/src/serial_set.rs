@@ -1,24 +1,24 @@
-//! A set of serial numbers as runs of neighbours.
+//! Sets of serial numbers, stored as ranges.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// A set of serial numbers, kept as runs of neighbours: it takes space in proportion to the runs, however
-/// many numbers are in them.
+/// A set of serial numbers, stored as ranges: its size is proportional to the number of ranges, not of serial
+/// numbers.
 ///
-/// A producer's stock is one, since stock leaves in the order in which it came, and so are the batches that a
-/// consumer has seen of one producer.
+/// A producer's stock is such a set, because stock leaves in the order in which it was made; so are the
+/// batches that a consumer has seen from one producer.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(u32, u32)>", into = "Vec<(u32, u32)>")]
 pub struct SerialSet {
-    /// First and past-the-last of each run: ascending, never touching.
+    /// Start and end (exclusive) of each range: ascending, never adjacent.
     runs: Vec<(u32, u32)>,
     len: u64,
 }
 
 impl From<Vec<(u32, u32)>> for SerialSet {
-    /// The set of these runs, in any order; runs without a number add nothing.
+    /// Builds a set from ranges in any order; empty ranges add nothing.
     fn from(mut runs: Vec<(u32, u32)>) -> Self {
         runs.sort_unstable();
         let mut set = Self::default();
@@ -34,26 +34,26 @@ impl From<SerialSet> for Vec<(u32, u32)> {
 }
 
 impl SerialSet {
-    /// How many numbers are in the set.
+    /// Returns the number of serial numbers in the set.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether `serial` is in the set. O(log runs).
+    /// Returns whether the set contains `serial`. O(log ranges).
     #[must_use]
     pub fn contains(&self, serial: u32) -> bool {
         let after = self.runs.partition_point(|run| run.0 <= serial);
         after > 0 && serial < self.runs[after - 1].1
     }
 
-    /// Whether every number of another set is in this one. O(runs of the other × log runs).
+    /// Returns whether the set contains every number of another set. O(ranges of the other × log ranges).
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
         other.runs.iter().all(|run| {
@@ -62,7 +62,7 @@ impl SerialSet {
         })
     }
 
-    /// Puts `serial` in; true if it was not in. O(1) at the end, else O(runs).
+    /// Adds `serial` and returns whether it was new. O(1) at the end, else O(ranges).
     pub fn insert(&mut self, serial: u32) -> bool {
         let new = !self.contains(serial);
         if new {
@@ -71,12 +71,12 @@ impl SerialSet {
         new
     }
 
-    /// Puts all of a run in.
+    /// Adds a range of serial numbers.
     pub fn insert_run(&mut self, run: Range<u32>) {
         if run.is_empty() {
             return;
         }
-        // Every run that touches the new one becomes part of it.
+        // Every range that touches the new one is merged with it.
         let from = self.runs.partition_point(|known| known.1 < run.start);
         let to = from + self.runs[from..].partition_point(|known| known.0 <= run.end);
         let first = self.runs[from..to].first().map_or(run.start, |known| known.0.min(run.start));
@@ -90,7 +90,7 @@ impl SerialSet {
         }
     }
 
-    /// Takes `serial` out; true if it was in. O(runs).
+    /// Removes `serial` and returns whether it was present. O(ranges).
     pub fn remove(&mut self, serial: u32) -> bool {
         let after = self.runs.partition_point(|run| run.0 <= serial);
         if after == 0 || serial >= self.runs[after - 1].1 {
@@ -108,25 +108,25 @@ impl SerialSet {
         true
     }
 
-    /// The smallest number.
+    /// Returns the smallest serial number.
     #[must_use]
     pub fn first(&self) -> Option<u32> {
         self.runs.first().map(|run| run.0)
     }
 
-    /// Takes out the smallest number.
+    /// Removes and returns the smallest serial number.
     pub fn pop_first(&mut self) -> Option<u32> {
         let first = self.first()?;
         self.remove(first);
         Some(first)
     }
 
-    /// All numbers in ascending order.
+    /// Returns all serial numbers in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.runs.iter().flat_map(|run| run.0..run.1)
     }
 
-    /// The runs, as first and past-the-last, in ascending order.
+    /// Returns the ranges as (start, exclusive end), in ascending order.
     #[must_use]
     pub fn runs(&self) -> &[(u32, u32)] {
         &self.runs

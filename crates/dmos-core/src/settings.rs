@@ -1,7 +1,7 @@
-//! What a scenario may set about the protocol, the world and the work.
+//! Settings of a scenario: the node protocol, delays, and CPU costs.
 //!
-//! Each field's default is the right protocol in a world of instant work without faults. The
-//! prototype's quirks are values of the same fields: nothing is hidden behind a mode.
+//! Each field's default is the correct protocol, with instant work and without faults. The prototype's quirks
+//! are values of the same fields; there is no separate mode.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -10,58 +10,56 @@ use serde::{Deserialize, Serialize};
 use crate::distribution::Distribution;
 use crate::time::{Span, StepCost};
 
-/// How the nodes behave. See the fields for each choice; the first value of a choice is right, the
-/// second is the prototype's.
+/// The protocol of the nodes. The first value of each enum is the correct one, the second is the prototype's.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Protocol {
-    /// From a node's start until its stage and its heartbeats begin.
+    /// Delay from a node's start to its first production cycle and heartbeats.
     pub start_delay: Span,
-    /// The stage's pause before its first cycle.
+    /// Additional delay before the first production cycle.
     pub production_delay: Span,
-    /// The stage's pause before each manufacture cycle.
+    /// Pause before each production cycle.
     pub cycle: Span,
-    /// The pause between two rounds of heartbeats.
+    /// Interval between two rounds of heartbeats.
     pub heartbeat: Span,
-    /// The silence after which a neighbour is suspected.
+    /// Silence after which a neighbour is suspected.
     pub suspect_after: Span,
-    /// The silence after which an unanswered message is sent again; none for never. It doubles with each
-    /// time.
+    /// Initial retransmission timeout, or `None` for no retransmission. It doubles with each retransmission.
     pub retry_after: Option<Span>,
-    /// The longest such silence.
+    /// Maximum retransmission timeout.
     pub retry_max: Span,
-    /// Batches in stock from which on a node makes no more; none for no limit. Final items have no limit:
+    /// Maximum number of batches in the output buffer; unlimited if unset. Final items have no limit, because
     /// they leave the factory.
     pub stock_limit: Option<NonZeroU32>,
-    /// Batches promised to one consumer and not confirmed from which on its requests are refused; none for
-    /// no limit.
+    /// Maximum number of unconfirmed batches committed to one consumer, beyond which its requests are
+    /// refused; unlimited if unset.
     pub promise_limit: Option<NonZeroU32>,
-    /// Messages that wait at one node from which on more of them are dropped; none for no limit.
+    /// Maximum number of messages waiting at one node, beyond which messages are dropped; unlimited if unset.
     pub mailbox_limit: Option<NonZeroU32>,
-    /// Records in the log, beyond twice those that it held after it was last compacted, from which on it is
-    /// compacted again; none for never. Only an exact recovery from separate logs can do with a compacted one.
+    /// Number of log records, beyond twice those left by the last compaction, at which the log is compacted;
+    /// never if unset. Compaction requires exact recovery from separate logs.
     pub compact_after: Option<NonZeroU32>,
-    /// Every how many rounds of heartbeats the set of neighbours is looked up again.
+    /// Number of heartbeat rounds between two refreshes of the set of neighbours.
     pub neighbours_every: NonZeroU32,
-    /// How a leader, a flow and a death become known.
+    /// Distribution of leadership, flows and failures.
     pub dissemination: Dissemination,
-    /// Whether a batch in transit keeps the consumer from handling messages.
+    /// Handling of messages during a transit.
     pub receiving: Receiving,
-    /// When a missing item is asked for.
+    /// Timing of requests for missing inputs.
     pub requests: Requests,
-    /// Who gets a batch that several want.
+    /// Order in which competing consumers are served.
     pub serving: Serving,
-    /// What a leader does with reports of a death.
+    /// Handling of failure reports by the leader.
     pub failure_reports: FailureReports,
-    /// Whether planning after a death keeps the leader from handling messages.
+    /// Handling of messages while the leader replans.
     pub planning: PlanningMode,
-    /// Whether a node that returns from a crash gets a role again.
+    /// Handling of nodes that recover.
     pub rejoin: Rejoin,
-    /// In which log a batch that is sent off is entered.
+    /// Log in which a shipped batch is recorded.
     pub log: LogKeeping,
-    /// What a node makes of its log after a crash.
+    /// Recovery of a node from its log.
     pub recovery: Recovery,
-    /// What becomes of messages that reach a crashed node.
+    /// Handling of messages to a crashed node.
     pub mailbox: Mailbox,
 }
 
@@ -95,123 +93,127 @@ impl Default for Protocol {
 }
 
 impl Protocol {
-    /// Whether a log says exactly what its node holds. Only such a log can be compacted, and only then do
-    /// batches leave a stock in the order of their numbers for good, so that numbers can be settled.
+    /// Returns whether the log determines exactly what its node holds. Only such a log can be compacted, and
+    /// only then do batches leave the stock for good in the order of their serial numbers, so that ranges of
+    /// serial numbers can be settled.
     #[must_use]
     pub fn has_exact_logs(&self) -> bool {
         self.recovery == Recovery::Exact && self.log == LogKeeping::Separate
     }
 }
 
-/// How a leader, a flow and a death become known.
+/// Distribution of leadership, flows and failures among nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dissemination {
-    /// The leader sends each node its part of the flow.
+    /// The leader sends each node its assignment.
     Messages,
-    /// A board that all see at once stands in for those messages, as the prototype's shared files.
+    /// A shared blackboard that all nodes see at once replaces the messages, like the prototype's shared
+    /// files.
     Blackboard,
 }
 
-/// Whether a batch in transit keeps the consumer from handling messages.
+/// Handling of messages during a transit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Receiving {
     /// Any number of batches are in transit while messages are handled.
     Concurrent,
-    /// One batch at a time, and no message is handled until it is in.
+    /// One batch at a time is in transit, and no message is handled until it has arrived.
     Blocking,
 }
 
-/// When a missing item is asked for.
+/// Timing of requests for missing inputs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Requests {
-    /// As soon as it is missing, also for the next making, and once until it is answered.
+    /// As soon as an input of the next production run is missing, and once until answered.
     UntilAnswered,
-    /// In every cycle that lacks it, whatever was asked before, and in no cycle that makes.
+    /// In every cycle that lacks an input, whatever was requested before, and in no cycle that makes
+    /// something.
     EveryCycle,
 }
 
-/// Who gets a batch that several want.
+/// Order in which competing consumers are served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Serving {
-    /// Whoever was refused first, as long as it goes on asking.
+    /// The consumer that was refused first comes first, as long as it keeps requesting.
     InTurn,
-    /// Whoever asks when there is one.
+    /// The first consumer that requests when stock is available.
     FirstCome,
 }
 
-/// What a leader does with reports of a death.
+/// Handling of failure reports by the leader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureReports {
-    /// It plans anew at the first report of each death.
+    /// The leader replans at the first report of each failure.
     OncePerFailure,
-    /// It plans anew at every report.
+    /// The leader replans at every report.
     EveryReport,
 }
 
-/// Whether planning after a death keeps the leader from handling messages.
+/// Handling of messages while the leader replans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanningMode {
-    /// Messages are handled meanwhile.
+    /// Messages are handled while the plan is computed.
     Concurrent,
-    /// Messages wait until the plan is there. The first plan holds none back.
+    /// Messages wait until the plan is ready. The first plan blocks no messages.
     Blocking,
 }
 
-/// Whether a node that returns from a crash gets a role again.
+/// Handling of nodes that recover.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejoin {
-    /// It says that it is back, and the leader plans with it.
+    /// The node announces its return, and the leader plans with it again.
     OnReturn,
-    /// Who was struck from the living stays struck.
+    /// A removed node is never planned with again.
     Never,
 }
 
-/// In which log a batch that is sent off is entered.
+/// Log in which a shipped batch is recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogKeeping {
-    /// In the outbound log, with the consumer it was promised to, before it is sent.
+    /// In the outbound log, with its consumer, before it is announced.
     Separate,
-    /// In the inbound log; the outbound one learns of it only from the consumer.
+    /// In the inbound log; the outbound log learns of it only from the consumer.
     MixedUp,
 }
 
-/// What a node makes of its log after a crash.
+/// Recovery of a node from its log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recovery {
-    /// The state of the last durable point; what is under way is sent again to whom it was promised.
+    /// Restores the state of the last durable point; committed batches are announced again to their
+    /// consumers.
     Exact,
-    /// The prototype's rules: each entry is replayed by its last state, to whoever is a neighbour
-    /// now, and totals count only what is settled.
+    /// The prototype's rules: each entry is replayed by its last state, to the current neighbours, and totals
+    /// count only settled batches.
     Replay,
 }
 
-/// What becomes of messages that reach a crashed node.
+/// Handling of messages to a crashed node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mailbox {
-    /// They are lost, as are those that it had not handled.
+    /// They are lost, as are messages that the node had not handled.
     LostInCrash,
-    /// They wait and are handled after recovery; if the node was idle at the crash, the first is lost.
+    /// They wait until recovery; if the node was idle at the crash, the first is lost.
     SurvivesCrash,
 }
 
-/// How long things take on their way.
+/// Delays of starts, messages and transits.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Delays {
-    /// Between the starts of two nodes, in the order of their numbers.
+    /// Delay between the starts of two consecutive nodes.
     pub between_starts: Span,
-    /// From a message's sending to its arrival.
+    /// Delay of a message from sending to arrival.
     pub message: Distribution,
-    /// From a batch's announcement at the consumer to its arrival in the receiving.
+    /// Transit time of a batch, from its announcement at the consumer to its arrival in the input buffer.
     pub transit: Distribution,
 }
 
@@ -225,57 +227,56 @@ impl Default for Delays {
     }
 }
 
-/// How much CPU time work takes. All zero by default: work is instant, and costs nothing to simulate.
+/// CPU time of work. All zero by default: work is then instant and costs nothing to simulate.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Work {
-    /// A manufacture cycle.
+    /// Production cycle.
     pub cycle: Span,
-    /// A manufacture cycle, more per batch in both logs.
+    /// Production cycle: additional time per batch in both logs.
     pub cycle_per_log_entry: Span,
-    /// A manufacture cycle, more per edge of the flow that the node knows.
+    /// Production cycle: additional time per flow edge that the node knows.
     pub cycle_per_flow_edge: Span,
-    /// A round of heartbeats.
+    /// Round of heartbeats.
     pub heartbeat: Span,
-    /// A round of heartbeats, more per neighbour.
+    /// Round of heartbeats: additional time per neighbour.
     pub heartbeat_per_neighbour: Span,
-    /// A look whether there is a flow yet, every half second until there is one.
+    /// Check for a first flow, made every half second until there is one.
     pub flow_poll: Span,
-    /// Handling a message.
+    /// Handling of a message.
     pub message: Span,
-    /// Serving a request for a batch, instead of `message`.
+    /// Handling of a request for a batch, in place of `message`.
     pub request: Span,
-    /// Serving a request, more per node of the network.
+    /// Handling of a request: additional time per node of the network.
     pub request_per_node: Span,
-    /// Serving a request, more per edge of the flow that the node knows.
+    /// Handling of a request: additional time per flow edge that the node knows.
     pub request_per_flow_edge: Span,
-    /// Appending to a log, per batch that is in it.
+    /// Append to a log, per batch in that log.
     pub append_per_log_entry: Span,
-    /// Sending a message.
+    /// Sending of a message.
     pub send: Span,
-    /// One elementary step of planning, as counted on the planner's meter.
+    /// Elementary planning step, as counted by the planner's meter.
     pub planning_step: StepCost,
-    /// The machine that all nodes share, its cores evenly; none if each thread of each node has a
-    /// core of its own.
+    /// CPU shared by all nodes, or `None` if each thread of each node has a core of its own.
     pub shared_cpu: Option<SharedCpu>,
 }
 
 impl Work {
-    /// Whether no work takes any time, so that nothing need be queued.
+    /// Returns whether all work is instant, so that nothing needs to be queued.
     #[must_use]
     pub fn is_instant(&self) -> bool {
         *self == Self { shared_cpu: self.shared_cpu, ..Self::default() }
     }
 }
 
-/// A machine on which all nodes run.
+/// A CPU shared by all nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SharedCpu {
-    /// How many cores it has. A single piece of work uses at most one.
+    /// Number of cores. A single piece of work uses at most one.
     pub cores: NonZeroU32,
 }
 
-/// The most steps a plan may take, unless the scenario says otherwise: two thousand million, some four
-/// times what the prototype's search needs for its largest published network.
+/// Default maximum number of planning steps: 2,000 million, about four times the requirement of the
+/// prototype's search on its largest published network.
 pub const PLANNING_BUDGET: NonZeroU64 = NonZeroU64::new(2_000_000_000).expect("more than none");

@@ -1,6 +1,6 @@
-//! Virtual time in whole nanoseconds, and durations and rates written with their units.
+//! Virtual time in whole nanoseconds, and durations and rates written with units.
 //!
-//! Time is an integer so that the order of events never hangs on rounding.
+//! Time is an integer, so the order of events never depends on rounding.
 
 use std::fmt;
 use std::iter::Sum;
@@ -10,33 +10,33 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// A moment of a run: nanoseconds since it began. The largest is 584 years.
+/// A point in virtual time: nanoseconds since the start of the run. The maximum is 584 years.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Time(u64);
 
 impl Time {
-    /// The beginning of a run.
+    /// The start of a run.
     pub const ZERO: Self = Self(0);
 
-    /// The moment this many nanoseconds after the beginning.
+    /// Returns the time this many nanoseconds after the start.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since the beginning.
+    /// Returns the nanoseconds since the start.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// Seconds since the beginning, for display.
+    /// Returns the seconds since the start, for display.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         Span(self.0).as_secs_f64()
     }
 
-    /// How long ago `earlier` was; nothing if it is still to come.
+    /// Returns the time elapsed since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
@@ -44,7 +44,7 @@ impl Time {
 }
 
 impl Serialize for Time {
-    /// As the duration since the beginning.
+    /// Serializes the time as a duration since the start.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Span(self.0).serialize(serializer)
     }
@@ -60,7 +60,7 @@ impl Add<Span> for Time {
 
 /// A duration in whole nanoseconds.
 ///
-/// In scenario files it is a number with a unit: `1s`, `500ms`, `2min`, `1.5h`.
+/// In scenario files it is written as a number with a unit: `1s`, `500ms`, `2min`, `1.5h`.
 ///
 /// ```
 /// use dmos_core::Span;
@@ -72,40 +72,40 @@ impl Add<Span> for Time {
 pub struct Span(u64);
 
 impl Span {
-    /// No time at all.
+    /// The zero duration.
     pub const ZERO: Self = Self(0);
 
-    /// This many nanoseconds.
+    /// Returns a duration of this many nanoseconds.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// This many milliseconds.
+    /// Returns a duration of this many milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis * 1_000_000)
     }
 
-    /// This many seconds.
+    /// Returns a duration of this many seconds.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs * 1_000_000_000)
     }
 
-    /// The whole duration in nanoseconds.
+    /// Returns the duration in nanoseconds.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// The duration in seconds, for display.
+    /// Returns the duration in seconds, for display.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
 
-    /// Whether it is no time at all.
+    /// Returns whether the duration is zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
@@ -148,36 +148,36 @@ impl Sum for Span {
     }
 }
 
-/// What a number with a unit may fail at.
+/// Error of parsing a number with a unit.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum UnitError {
-    /// A number stands alone.
+    /// The number has no unit.
     #[error("`{0}` has no unit; write for example `{0}s` or `{0}ms`")]
     MissingUnit(String),
-    /// No such unit.
+    /// The unit is unknown.
     #[error("`{unit}` is not a unit of time; use ns, us, ms, s, min, h or d")]
     UnknownUnit {
-        /// What stands where the unit should.
+        /// The text in place of a unit.
         unit: String,
     },
-    /// Not a decimal number.
+    /// The text is not a decimal number.
     #[error("`{0}` does not begin with a number; write for example `1.5s`")]
     NotANumber(String),
-    /// Below zero.
+    /// The number is negative.
     #[error("`{0}` is negative; a duration or rate is zero or more")]
     Negative(String),
-    /// More digits than the resolution holds.
+    /// The number has more digits than the resolution can represent.
     #[error("`{text}` is finer than {resolution}")]
     TooFine {
-        /// What was written.
+        /// The text as written.
         text: String,
-        /// The smallest step.
+        /// The resolution.
         resolution: &'static str,
     },
-    /// Beyond what 64 bits hold.
+    /// The duration does not fit 64 bits.
     #[error("`{0}` is too long; a run lasts at most 500 years")]
     TooLong(String),
-    /// A rate without its period.
+    /// The rate has no period.
     #[error("`{0}` is not a rate; write for example `1/min` or `0.5/s`")]
     NotARate(String),
 }
@@ -212,7 +212,7 @@ fn split_unit(text: &str) -> Result<(&str, &str), UnitError> {
     }
 }
 
-/// Reads a decimal number of `unit` picoseconds exactly, without floating point.
+/// Parses a decimal number of units of `unit` picoseconds exactly, without floating point.
 fn exact_picos(text: &str, number: &str, unit: u128) -> Result<u128, UnitError> {
     let digits = number.replace('_', "");
     let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
@@ -248,7 +248,7 @@ fn format_picos(picos: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if picos == 0 {
         return f.write_str("0s");
     }
-    // The largest unit up to seconds that leaves at most three decimals, so that files stay readable.
+    // Chooses the largest unit up to seconds that needs at most three decimals, so that files stay readable.
     let &(name, unit) = UNITS[..4]
         .iter()
         .rev()
@@ -280,16 +280,16 @@ impl fmt::Display for Span {
     }
 }
 
-/// The work of one elementary step, in picoseconds: steps can be shorter than a nanosecond.
+/// CPU time of one elementary step, in picoseconds: a step can be shorter than a nanosecond.
 ///
-/// Written like a duration: `16.5ns`, `800ns`. At most a day.
+/// Written like a duration: `16.5ns`, `800ns`. The maximum is one day.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct StepCost {
     picos: u64,
 }
 
 impl StepCost {
-    /// The cost of this many steps, rounded down to whole nanoseconds.
+    /// Returns the cost of this many steps, rounded down to whole nanoseconds.
     #[must_use]
     pub fn of(self, steps: u64) -> Span {
         let nanos = u128::from(self.picos) * u128::from(steps) / 1000;
@@ -313,7 +313,7 @@ impl fmt::Display for StepCost {
     }
 }
 
-/// How often something happens on average: a number of times per period, such as `1/min`.
+/// Average frequency of an event: a number of occurrences per period, such as `1/min`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rate {
     times: f64,
@@ -321,10 +321,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Never.
+    /// The rate of an event that never occurs.
     pub const NEVER: Self = Self { times: 0.0, period: Span::from_secs(1) };
 
-    /// The average number of times in a duration.
+    /// Returns the average number of occurrences in a duration.
     #[must_use]
     pub fn times_in(self, span: Span) -> f64 {
         self.times * (span.as_nanos() as f64 / self.period.as_nanos() as f64)
@@ -363,7 +363,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Reads a value that is written as text with a unit, and says so when a bare number stands there.
+/// Deserializes a value that is written as text with a unit, and reports a bare number as an error.
 struct WithUnit<T> {
     expected: &'static str,
     parse: fn(&str) -> Result<T, UnitError>,

@@ -74,7 +74,7 @@ impl FlowStrategy for Exec {
     }
 }
 
-/// A flow that can be put in force: one that is valid, and makes a final item if one can be made.
+/// A flow that can be activated : one that is valid, and makes a final item if one can be made.
 fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
     let network = request.network;
     if let Some(fault) = flow.violations(network, request.alive, false).first() {

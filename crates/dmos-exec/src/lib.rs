@@ -3,7 +3,7 @@
 //! The flow strategy `exec` starts a program, writes a line for each request to its stdin, reads a line for
 //! each answer from its stdout, and keeps it running between plans. It is the one strategy that is not pure: its answers
 //! are as repeatable as its program. A program that ends, is silent for too long or answers with an invalid flow
-//! makes a plan fail with a named error; the flow in force stays, and the next plan starts the program anew.
+//! makes a plan fail with a named error; the flow active stays, and the next plan starts the program anew.
 //!
 //! | module | its job |
 //! |---|---|

@@ -38,13 +38,13 @@ pub struct NodeOf<'a> {
     pub name: std::borrow::Cow<'a, str>,
     /// The item it makes.
     pub makes: usize,
-    /// How many batches one making yields.
+    /// Number of batches one production run yields.
     pub quantity: u32,
-    /// How many cycles it takes.
+    /// Number of cycles it takes.
     pub cycles: u32,
     /// What it costs to have the node work.
     pub cost: u32,
-    /// Items and how many batches of each one making takes.
+    /// Items and how many batches of each one production run takes.
     pub requires: Vec<(usize, u32)>,
 }
 
@@ -55,7 +55,7 @@ pub struct RequestLine {
     pub plan: u64,
     /// The nodes that are alive.
     pub alive: Vec<usize>,
-    /// The edges of the flow in force: producer, consumer, item and share in millionths; none before the first.
+    /// The edges of the flow active: producer, consumer, item and share in millionths; none before the first.
     pub active: Option<Vec<(usize, usize, usize, u32)>>,
     /// What has changed since then.
     pub changes: Vec<ChangeOf>,
@@ -103,7 +103,7 @@ pub enum EdgeOf {
     Plain(u32, u32, u32),
 }
 
-/// The line that describes the network of a request.
+/// Returns the line that describes the network of a request.
 #[must_use]
 pub fn network_line(request: &PlanRequest<'_>) -> String {
     let network = request.network;
@@ -127,7 +127,7 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
     })
 }
 
-/// The line that asks for a plan.
+/// Returns the line that asks for a plan.
 #[must_use]
 pub fn request_line(request: &PlanRequest<'_>, plan: u64) -> String {
     let edge = |(edge, share): (SupplyEdge, Share)| {
@@ -150,7 +150,7 @@ fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("numbers and names can be written") + "\n"
 }
 
-/// The flow of an answer.
+/// Returns the flow of an answer.
 ///
 /// # Errors
 /// If an edge is given twice, or a share is more than the whole.

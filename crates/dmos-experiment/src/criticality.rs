@@ -118,7 +118,7 @@ fn remove(
     let crash = |&node: &NodeId| ScriptedFault {
         trigger: Trigger::At(at),
         fault: Fault::Fail(Target::Node(node), FailureMode::Crash),
-        lasts: None,
+        duration: None,
     };
     let mut faults = Faults { script: fault_free.faults.script.clone(), ..fault_free.faults.clone() };
     faults.script.extend(nodes.iter().map(crash));

@@ -175,7 +175,7 @@ impl Experiment {
         Self::of(texts, options, registry)
     }
 
-    /// The same, of texts that were read already: each with the name of its file.
+    /// Returns the same, of texts that were read already: each with the name of its file.
     ///
     /// # Errors
     /// If one is wrong, or a strategy, a metric or the baseline is.
@@ -327,7 +327,7 @@ impl Ready {
         )]
     }
 
-    /// The scenario of a run.
+    /// Returns the scenario of a run.
     #[must_use]
     pub fn scenario(&self, run: usize) -> Scenario {
         let cell = self.axes.cell(run);
@@ -353,7 +353,7 @@ fn find_metrics(names: &[String]) -> Result<Vec<ResultMetric>, String> {
     names.iter().map(find).collect()
 }
 
-/// The cases: every scenario with every setting of what varies.
+/// Returns the cases: every scenario with every setting of what varies.
 fn cases(
     texts: &[(String, String)],
     file: Option<&LoadedExperiment>,
@@ -384,7 +384,7 @@ fn cases(
     Ok(cases)
 }
 
-/// The strategies of one family; `all` stands for those of these names, the default first.
+/// Returns the strategies of one family; `all` stands for those of these names, the default first.
 fn choices(
     family: &str,
     calls: Vec<StrategyCall>,

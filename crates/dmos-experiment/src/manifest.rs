@@ -33,7 +33,7 @@ pub struct Manifest {
     pub version: String,
     /// The SHA-256 of everything below, in hexadecimal.
     pub id: String,
-    /// How many shards there are.
+    /// Number of shards.
     pub shards: NonZeroUsize,
     /// The metrics in a run's results, in their order.
     pub columns: Vec<String>,
@@ -88,7 +88,7 @@ struct Hashed<'a> {
 }
 
 impl Manifest {
-    /// An experiment, cut into so many shards, but no more than it has runs.
+    /// Returns an experiment, cut into so many shards, but no more than it has runs.
     ///
     /// # Panics
     /// If there are more than [`SHARDS_MAX`].
@@ -109,7 +109,7 @@ impl Manifest {
         manifest
     }
 
-    /// The hash of what is run. The number of shards is no part of it: it decides nothing of the results.
+    /// Returns the hash of what is run. The number of shards is no part of it: it decides nothing of the results.
     fn hash(&self) -> String {
         let Self { format, version, columns, experiment, .. } = self;
         let hashed = Hashed { format: *format, version, columns, experiment };
@@ -169,13 +169,13 @@ impl Manifest {
         write_file(path, &json)
     }
 
-    /// How many runs there are.
+    /// Returns the number of runs.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.experiment.axes().runs()
     }
 
-    /// The runs of a shard.
+    /// Returns the runs of a shard.
     pub fn runs_of(&self, shard: usize) -> impl ExactSizeIterator<Item = usize> + Clone {
         (shard..self.runs()).step_by(self.shards.get())
     }

@@ -48,14 +48,14 @@ impl Merged {
         merged
     }
 
-    /// The runs of which nothing is known.
+    /// Returns the runs of which nothing is known.
     #[must_use]
     pub fn missing(&self) -> Vec<usize> {
         let is_missing = |run: &usize| self.results[*run].is_none();
         (0..self.results.len()).filter(is_missing).collect()
     }
 
-    /// The runs that failed, and how.
+    /// Returns the runs that failed, and how.
     pub fn failed(&self) -> impl Iterator<Item = (usize, &str)> {
         self.results.iter().enumerate().filter_map(|(run, result)| match result {
             Some(Err(why)) => Some((run, why.as_str())),
@@ -63,7 +63,7 @@ impl Merged {
         })
     }
 
-    /// The summaries, laid out for comparison. Figures are found by their names: an earlier version may have had others,
+    /// Returns the summaries, laid out for comparison. Figures are found by their names: an earlier version may have had others,
     /// or in another order.
     #[must_use]
     pub fn grid(&self) -> Grid {

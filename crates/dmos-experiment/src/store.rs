@@ -83,7 +83,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether what was given is wrong, rather than the world.
+    /// Returns whether what was given is wrong, rather than the world.
     #[must_use]
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Io { .. })
@@ -125,7 +125,7 @@ pub(crate) fn read_line(line: &str) -> Option<RunResult> {
 }
 
 impl Store {
-    /// The directory's results of an experiment: those of earlier attempts, if there were any. They may be cut into
+    /// Returns the directory's results of an experiment: those of earlier attempts, if there were any. They may be cut into
     /// another number of shards.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Store {
         Ok(Self { directory: directory.to_owned(), manifest: there })
     }
 
-    /// The results in a directory, of whichever version of this program.
+    /// Returns the results in a directory, of whichever version of this program.
     ///
     /// # Errors
     /// If there is no experiment in it.
@@ -158,7 +158,7 @@ impl Store {
         Ok(Self { directory: directory.to_owned(), manifest })
     }
 
-    /// The results of an experiment in a directory that may not be there yet.
+    /// Returns the results of an experiment in a directory that may not be there yet.
     ///
     /// # Errors
     /// If the directory holds another experiment's.
@@ -169,7 +169,7 @@ impl Store {
         Ok(Self { directory: directory.to_owned(), manifest })
     }
 
-    /// How many runs are done.
+    /// Returns the number of runs done.
     ///
     /// # Errors
     /// If results cannot be read, or are damaged.
@@ -179,7 +179,7 @@ impl Store {
         Ok(lines.len())
     }
 
-    /// The experiment.
+    /// Returns the experiment.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -189,13 +189,13 @@ impl Store {
         self.directory.join(format!("shard-{shard:03}.jsonl"))
     }
 
-    /// Whether all of a shard is done.
+    /// Returns whether all of a shard is done.
     #[must_use]
     pub fn is_finished(&self, shard: usize) -> bool {
         self.finished(shard).exists()
     }
 
-    /// The parts that are there, by shard.
+    /// Returns the parts that are there, by shard.
     fn parts(&self) -> Result<BTreeMap<usize, Vec<PathBuf>>, StoreError> {
         let fail = |source| StoreError::Io { what: "list", path: self.directory.clone(), source };
         let mut parts: BTreeMap<usize, Vec<PathBuf>> = BTreeMap::new();
@@ -299,7 +299,7 @@ impl Store {
     }
 }
 
-/// Whether a directory holds what is not a store's. Other tasks may be about to begin in it just now: their temporary
+/// Returns whether a directory holds what is not a store's. Other tasks may be about to begin in it just now: their temporary
 /// files, whose names begin with a point, are no matter.
 fn holds_anything_else(directory: &Path) -> bool {
     let is_ours = |name: &str| name == EXPERIMENT || name.starts_with("shard-") || name.starts_with('.');
@@ -311,7 +311,7 @@ fn holds_anything_else(directory: &Path) -> bool {
 /// The name of the manifest in a directory of results.
 pub const EXPERIMENT: &str = "experiment.json";
 
-/// The text of a file; none if there is none. A last character that was not finished is no matter.
+/// Returns the text of a file; none if there is none. A last character that was not finished is no matter.
 fn read_if_there(path: &Path) -> Result<Option<String>, StoreError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
@@ -331,7 +331,7 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// The runs that are still to be made.
+    /// Returns the runs that are still to be made.
     #[must_use]
     pub fn remaining(&self) -> Vec<usize> {
         self.store.manifest.runs_of(self.shard).filter(|run| !self.lines.contains_key(run)).collect()

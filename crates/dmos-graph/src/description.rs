@@ -17,10 +17,10 @@ pub const NODES_MAX: u64 = 2_000_000;
 /// The longest name of a node or an item, in bytes.
 pub const NAME_MAX: usize = 200;
 
-/// The most batches of one item that a making yields or takes. A run names every batch.
+/// The most batches of one item that a production run yields or takes. A run names every batch.
 pub const QUANTITY_MAX: u32 = 1_000;
 
-/// The most manufacture cycles that a making takes.
+/// The most manufacture cycles that a production run takes.
 pub const CYCLES_MAX: u32 = 1_000_000;
 
 /// A network in names.
@@ -37,15 +37,15 @@ pub struct NetworkDescription {
 pub struct NodeDescription {
     /// Its name; several nodes are called `name-1`, `name-2` and so on.
     pub name: String,
-    /// How many such nodes there are.
+    /// Number of such nodes.
     pub count: u32,
     /// The item it makes.
     pub makes: String,
-    /// How many batches one making yields.
+    /// Number of batches one production run yields.
     pub quantity: u32,
-    /// The items that one making uses up, and how many batches of each.
+    /// The items that one production run consumes, and how many batches of each.
     pub needs: Vec<(String, u32)>,
-    /// How many manufacture cycles one making takes.
+    /// Number of manufacture cycles one production run takes.
     pub cycles: u32,
     /// What it costs to have it work.
     pub cost: u32,
@@ -80,10 +80,10 @@ pub enum Problem {
     /// Zero nodes or batches.
     #[error("a {0} of zero; it must be at least 1")]
     Zero(&'static str),
-    /// More batches than a making can handle.
+    /// More batches than a production run can handle.
     #[error("a quantity of {0}; one making yields and takes at most {QUANTITY_MAX} batches of an item")]
     TooMany(u32),
-    /// A making that takes too long.
+    /// A production run that takes too long.
     #[error("a making of {0} cycles; it may take {CYCLES_MAX} at most")]
     TooSlow(u32),
     /// A name without a letter, or with too many.
@@ -197,7 +197,7 @@ impl NetworkDescription {
         Ok((network, warnings))
     }
 
-    /// The names of the nodes, in the order of their numbers, each with its description's index.
+    /// Returns the names of the nodes, in the order of their numbers, each with its description's index.
     fn node_names(&self) -> impl Iterator<Item = (usize, String)> + '_ {
         self.nodes.iter().enumerate().flat_map(|(index, node)| {
             (1..=node.count).map(move |nth| {

@@ -28,7 +28,7 @@ pub struct Feasibility {
 }
 
 impl Feasibility {
-    /// The producers of each item, if only these nodes are alive.
+    /// Returns the producers of each item, if only these nodes are alive.
     ///
     /// # Panics
     /// If the set is not one of this network's nodes.
@@ -55,26 +55,26 @@ impl Feasibility {
         producers
     }
 
-    /// Those who can make `item`, in ascending order.
+    /// Returns those who can make `item`, in ascending order.
     #[must_use]
     pub fn of_item(&self, item: ItemId) -> &[NodeId] {
         let (from, to) = self.ranges[item.index()];
         &self.nodes[from as usize..to as usize]
     }
 
-    /// Whether anybody can make `item`.
+    /// Returns whether anybody can make `item`.
     #[must_use]
     pub fn can_make(&self, item: ItemId) -> bool {
         !self.of_item(item).is_empty()
     }
 
-    /// Whether `node` can make what it makes. O(log producers).
+    /// Returns whether `node` can make what it makes. O(log producers).
     #[must_use]
     pub fn contains(&self, network: &Network, node: NodeId) -> bool {
         self.of_item(network.makes(node)).binary_search(&node).is_ok()
     }
 
-    /// The final items that can be made: at least one.
+    /// Returns the final items that can be made: at least one.
     ///
     /// # Errors
     /// If there is none, what a planner has to answer.

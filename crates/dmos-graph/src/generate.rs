@@ -16,9 +16,9 @@ use crate::python_random::PythonRandom;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generate {
-    /// How many items, from 3.
+    /// Number of items, from 3.
     pub types: u32,
-    /// How many nodes make each inner item, from 1.
+    /// Number of nodes make each inner item, from 1.
     #[serde(default = "two")]
     pub nodes_per_type: u32,
     /// How densely the inner items need each other.

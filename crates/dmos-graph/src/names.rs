@@ -1,6 +1,6 @@
 //! Suggestions for names that do not exist.
 
-/// The known name that differs from `name` in at most a third of its letters, or only in their case.
+/// Returns the known name that differs from `name` in at most a third of its letters, or only in their case.
 ///
 /// ```
 /// use dmos_graph::names::nearest;

@@ -53,7 +53,7 @@ enum Counts {
 
 #[derive(Clone, Debug)]
 struct Table<N> {
-    /// How many paths end at any producer of each item.
+    /// Number of paths end at any producer of each item.
     items: Vec<N>,
     /// For each producer, in the order of `Paths::producers`: how many paths end at earlier producers of its item.
     /// Empty if these would take too much room: then they are summed up on the way.
@@ -159,13 +159,13 @@ impl<'a> Paths<'a> {
         here.and_then(|here| sum.plus(&here)).expect("it fitted when it was counted")
     }
 
-    /// The producers of an item that paths end at.
+    /// Returns the producers of an item that paths end at.
     fn of_item(&self, item: ItemId) -> &[NodeId] {
         let (from, to) = self.ranges[item.index()];
         &self.producers[from as usize..to as usize]
     }
 
-    /// The items that a path can go on with from a node, or begin with.
+    /// Returns the items that a path can go on with from a node, or begin with.
     fn choices(&self, node: Option<NodeId>) -> Choices<'a> {
         match node {
             None => Choices::Finals(self.network.final_items()),
@@ -173,7 +173,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// How many paths there are.
+    /// Returns the number of paths.
     #[must_use]
     pub fn count(&self) -> BigUint {
         let finals = || self.network.final_items().iter().map(|item| item.index());
@@ -183,7 +183,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// The path of a number, from the final node back to the source; none if there are not so many.
+    /// Returns the path of a number, from the final node back to the source; none if there are not so many.
     ///
     /// Takes, for each node of the path, what it requires and the logarithm of its producers.
     #[must_use]
@@ -203,7 +203,7 @@ impl<'a> Paths<'a> {
         Some(path)
     }
 
-    /// The number of a path that is given from the final node back to the source; none if it is no path.
+    /// Returns the number of a path that is given from the final node back to the source; none if it is no path.
     #[must_use]
     pub fn rank(&self, path: &[NodeId]) -> Option<BigUint> {
         match &self.counts {
@@ -284,7 +284,7 @@ impl<'a> Paths<'a> {
         Walk::new(self)
     }
 
-    /// The `most` shortest paths, the shortest first, by the sum of their nodes' lengths; same_time_order in no order but always
+    /// Returns the `most` shortest paths, the shortest first, by the sum of their nodes' lengths; same_time_order in no order but always
     /// the same. Each path is from the final node back to the source.
     ///
     /// A search from the final nodes that always goes on with what can still become shortest (Hart, Nilsson and Raphael
@@ -458,7 +458,7 @@ mod tests {
         }
     }
 
-    /// All simple paths by petgraph, from each final node back to each source.
+    /// Returns all simple paths by petgraph, from each final node back to each source.
     fn search(network: &Network) -> BTreeSet<Vec<NodeId>> {
         use petgraph::graph::DiGraph;
         let mut graph = DiGraph::<(), ()>::new();

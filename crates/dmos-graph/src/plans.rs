@@ -7,7 +7,7 @@
 //! number from each of several lists (compare E. Lawler, "A procedure for computing the k best solutions to discrete
 //! optimization problems", Management Science 18, 1972, which splits what is left in the same way).
 //!
-//! Every making is paid for, and counted exactly: unfolded, a network of some hundred items takes more makings than a
+//! Every production run is paid for, and counted exactly: unfolded, a network of some hundred items takes more production runs than a
 //! float holds.
 
 use std::cmp::Reverse;
@@ -21,7 +21,7 @@ use crate::Feasibility;
 
 /// The plans of a network with some of its nodes alive.
 ///
-/// Building takes time in proportion to the recipes' entries, each with numbers as long as the makings need.
+/// Building takes time in proportion to the recipes' entries, each with numbers as long as the production runs need.
 ///
 /// ```
 /// use dmos_core::NodeSet;
@@ -43,14 +43,14 @@ pub struct Plans {
 #[derive(Clone, Debug)]
 struct Choice {
     item: ItemId,
-    /// With what a making costs, the cheapest first.
+    /// With what a production run costs, the cheapest first.
     producers: Vec<(u32, NodeId)>,
     /// How often it is made.
     makings: BigUint,
 }
 
 impl Choice {
-    /// What the producer of this rank costs: all makings.
+    /// What the producer of this rank costs: all production runs.
     fn cost(&self, rank: usize) -> BigUint {
         &self.makings * self.producers[rank].0
     }
@@ -70,14 +70,14 @@ pub enum NotCounted {
 /// A plan, and what it costs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
-    /// The costs of all makings for [`Plans::batches`] of each final item.
+    /// The costs of all production runs for [`Plans::batches`] of each final item.
     pub cost: BigUint,
     /// Who makes what is needed, in the order of making.
     pub producers: Vec<(ItemId, NodeId)>,
 }
 
 impl Plans {
-    /// The plans, if only these nodes are alive.
+    /// Returns the plans, if only these nodes are alive.
     ///
     /// # Errors
     /// If there is no plan, or if plans cannot be counted as factors.
@@ -102,7 +102,7 @@ impl Plans {
             network.requirements(all[0]).iter().for_each(|required| is_needed[required.item.index()] = true);
             needed.push(item);
         }
-        // So many batches that no making is ever a part of one.
+        // So many batches that no production run is ever a part of one.
         let yields = needed.iter().map(|&item| network.yield_per_run(producers.of_item(item)[0]));
         let batches: BigUint = yields.map(BigUint::from).product();
         let mut amounts = vec![BigUint::ZERO; network.item_count()];
@@ -123,13 +123,13 @@ impl Plans {
         Ok(Self { choices, batches })
     }
 
-    /// How many plans there are.
+    /// Returns the number of plans.
     #[must_use]
     pub fn count(&self) -> BigUint {
         self.factors().map(|(producers, items)| BigUint::from(producers).pow(items as u32)).product()
     }
 
-    /// The number of plans as a product: in ascending order, how many producers an item has and how many items have so many.
+    /// Returns the number of plans as a product: in ascending order, how many producers an item has and how many items have so many.
     /// Items with one producer are left out.
     pub fn factors(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut factors = BTreeMap::new();
@@ -139,14 +139,14 @@ impl Plans {
         factors.into_iter()
     }
 
-    /// For how many batches of each final item costs are reckoned, so that all are whole: one, unless a making yields
+    /// For how many batches of each final item costs are reckoned, so that all are whole: one, unless a production run yields
     /// several.
     #[must_use]
     pub fn batches(&self) -> &BigUint {
         &self.batches
     }
 
-    /// The cheapest plans one after the other, those of the same cost in an order that is always the same.
+    /// Returns the cheapest plans one after the other, those of the same cost in an order that is always the same.
     ///
     /// The first takes O(n log n) for n items, each further one O(n + log k) for the k-th.
     pub fn best(&self) -> impl Iterator<Item = Plan> {
@@ -182,7 +182,7 @@ struct Variant {
 }
 
 impl Variant {
-    /// The plans that come of this one, none of them cheaper. Each plan comes of just one: by its last change it is known
+    /// Returns the plans that come of this one, none of them cheaper. Each plan comes of just one: by its last change it is known
     /// of which.
     fn next(&self, open: &[&Choice]) -> Vec<Self> {
         let with = |dropped: usize, at: usize, rank: usize| {

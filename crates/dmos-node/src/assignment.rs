@@ -9,12 +9,12 @@ use dmos_core::{Assignment, FlowVersion};
 pub(crate) struct ActiveAssignment {
     assignment: Option<Arc<Assignment>>,
     version: FlowVersion,
-    /// How many edges of the flow the node knows: all on a board, else those of its part.
+    /// How many edges of the flow the node knows: all on a blackboard, else those of its part.
     edges: usize,
 }
 
 impl ActiveAssignment {
-    /// The part in force; none if the node has never heard of a flow.
+    /// Returns the part active; none if the node has never heard of a flow.
     pub(crate) fn assignment(&self) -> Option<&Assignment> {
         self.assignment.as_deref()
     }
@@ -27,7 +27,7 @@ impl ActiveAssignment {
         self.edges
     }
 
-    /// Takes over a part unless the one in force is newer; true if it is news.
+    /// Takes over a part unless the one active is newer; true if it is news.
     pub(crate) fn adopt(&mut self, version: FlowVersion, assignment: Arc<Assignment>, edges: usize) -> bool {
         if self.assignment.is_some() && version <= self.version {
             return false;

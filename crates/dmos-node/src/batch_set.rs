@@ -28,14 +28,14 @@ impl From<BatchSet> for Vec<(NodeId, SerialSet)> {
 }
 
 impl BatchSet {
-    /// Whether `batch` is in the set.
+    /// Returns whether `batch` is in the set.
     #[must_use]
     pub fn contains(&self, batch: BatchId) -> bool {
         let at = self.producers.binary_search_by_key(&batch.producer, |producer| producer.0);
         at.is_ok_and(|at| self.producers[at].1.contains(batch.serial))
     }
 
-    /// The producers of which it has batches, in ascending order.
+    /// Returns the producers of which it has batches, in ascending order.
     pub(crate) fn producers(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.producers.iter().map(|producer| producer.0)
     }
@@ -67,7 +67,7 @@ impl BatchSet {
         }
     }
 
-    /// Whether it has every batch of another set. Time in proportion to the runs.
+    /// Returns whether it has every batch of another set. Time in proportion to the runs.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
         other.producers.iter().all(|(producer, serials)| {

@@ -32,7 +32,7 @@ pub enum CodecError {
     /// The log speaks of nodes or items that the network does not have, or of another node.
     #[error("record {number} of the log is of another network or node; start from the log of this one")]
     ForeignLog {
-        /// The how-manieth record, from 1.
+        /// Number of the record, counting from 1.
         number: usize,
     },
     /// The bytes are no message, or there is more than one message in them.
@@ -114,7 +114,7 @@ pub fn write_message(message: &Message) -> Vec<u8> {
     postcard::to_stdvec(message).expect("every message can be written to memory")
 }
 
-/// The message in these bytes, between nodes of `network`.
+/// Returns the message in these bytes, between nodes of `network`.
 ///
 /// # Errors
 /// [`CodecError::InvalidMessage`] if they are none, [`CodecError::ForeignMessage`] if it is of another network.

@@ -1,4 +1,4 @@
-//! Follows commands: what an op_generator changes at a node while it runs, and how the leader hears of it.
+//! Follows commands: what an op generator changes at a node while it runs, and how the leader hears of it.
 //!
 //! An command is entered in the log before anything else, and the node tells the leader where it stands
 //! until the leader acknowledges it; a new leader is sent anew.

@@ -16,7 +16,7 @@ pub(crate) struct Context<'a> {
     pub(crate) protocol: &'a Protocol,
     pub(crate) metrics: &'a mut NodeMetrics,
     pub(crate) effects: &'a mut dyn Effects,
-    /// How many records the log has.
+    /// Number of records the log has.
     pub(crate) log_length: &'a mut u64,
 }
 
@@ -47,7 +47,7 @@ impl Context<'_> {
         Some((first * (1 << tries.min(32))).min(longest))
     }
 
-    /// Whether something that was sent at `since`, again so many times, and not answered is due once more.
+    /// Returns whether something that was sent at `since`, again so many times, and not answered is due once more.
     pub(crate) fn is_overdue(&self, since: Time, tries: u32) -> bool {
         self.patience(tries).is_some_and(|span| self.now.since(since) >= span)
     }

@@ -32,7 +32,7 @@ pub(crate) struct FailureDetector {
     to_watch: Vec<NodeId>,
     /// The flow and the leader by which it last looked whom to watch.
     refreshed_for: Option<(FlowVersion, Option<NodeId>)>,
-    /// Nodes that the board says are removed from the living, sorted.
+    /// Nodes that the blackboard says are removed from the living, sorted.
     removed: Vec<NodeId>,
     peer_events: Vec<PeerEvent>,
 }
@@ -56,7 +56,7 @@ impl FailureDetector {
         }
     }
 
-    /// The nodes to be taken for dead: those that the board says are removed, and those suspected.
+    /// Returns the nodes to be believed to have failed: those that the blackboard says are removed, and those suspected.
     pub(crate) fn presumed_failed(&self) -> impl Iterator<Item = NodeId> + '_ {
         let suspected = self.watched.iter().filter(|watched| watched.suspected).map(|watched| watched.node);
         self.removed.iter().copied().chain(suspected)
@@ -100,7 +100,7 @@ impl FailureDetector {
         std::mem::take(&mut self.peer_events)
     }
 
-    /// A new flow is in force. Suspected nodes that it counts on get another chance: whoever planned it
+    /// A new flow is active. Suspected nodes that it counts on get another chance: whoever planned it
     /// has heard of them, or will hear of the suspicion again.
     pub(crate) fn trust_members(&mut self, now: Time, assignment: &Assignment) {
         for watched in self.watched.iter_mut().filter(|watched| watched.suspected) {
@@ -110,7 +110,7 @@ impl FailureDetector {
         }
     }
 
-    /// Whether the node is taken for dead here.
+    /// Returns whether the node is believed to have failed here.
     pub(crate) fn suspects(&self, node: NodeId) -> bool {
         let watched = self.watched.binary_search_by_key(&node, |watched| watched.node);
         watched.is_ok_and(|at| self.watched[at].suspected) || self.removed.binary_search(&node).is_ok()

@@ -1,4 +1,4 @@
-//! The inbound asks suppliers for batches, receives them, and keeps them until they are used up.
+//! The inbound asks suppliers for batches, receives them, and keeps them until they are consumed.
 //!
 //! A batch that comes in is entered in the log before its arrival is confirmed, and its number is
 //! remembered, so that an announcement which comes again is recognised and only confirmed. Its supplier
@@ -41,7 +41,7 @@ struct ItemBuffer {
     item: ItemId,
     /// Oldest first.
     batches: VecDeque<BatchId>,
-    /// If there are several suppliers: what became of each since the flow is in force, in their order.
+    /// If there are several suppliers: what became of each since the flow is active, in their order.
     supplier_uses: Vec<SupplierUse>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
-    /// An empty inbound for a node with these requirements.
+    /// Returns an empty inbound for a node with these requirements.
     pub(crate) fn new(requirements: &[Requirement]) -> Self {
         let buffer = |required: &Requirement| ItemBuffer::new(required.item);
         Self {
@@ -93,12 +93,12 @@ impl Inbound {
         self.pending.len()
     }
 
-    /// All batches at hand.
+    /// Returns all batches at hand.
     pub(crate) fn batches(&self) -> impl Iterator<Item = BatchId> + '_ {
         self.buffers.iter().flat_map(|buffer| &buffer.batches).copied()
     }
 
-    /// How many batches are in transit to this node.
+    /// Returns the number of batches in transit to this node.
     pub(crate) fn in_transit(&self) -> usize {
         self.incoming.len()
     }
@@ -111,13 +111,13 @@ impl Inbound {
         self.next_request.incarnation
     }
 
-    /// How many batches of an item are at hand.
+    /// Returns the number of batches of an item at hand.
     fn at_hand(&self, item: ItemId) -> usize {
         let at = self.buffers.binary_search_by_key(&item, |buffer| buffer.item);
         at.map_or(0, |at| self.buffers[at].batches.len())
     }
 
-    /// The buffer of an item; a new one, if there was none.
+    /// Returns the buffer of an item; a new one, if there was none.
     fn buffer(&mut self, item: ItemId) -> &mut ItemBuffer {
         let at = self.buffers.binary_search_by_key(&item, |buffer| buffer.item).unwrap_or_else(|at| {
             self.buffers.insert(at, ItemBuffer::new(item));
@@ -130,14 +130,14 @@ impl Inbound {
         self.at_hand(required.item) < required.quantity as usize
     }
 
-    /// Counts the items of which less is at hand than one making takes; true if there are none.
+    /// Counts the items of which less is at hand than one production run takes; true if there are none.
     pub(crate) fn count_missing(&self, cx: &mut Context<'_>) -> bool {
         let missing = cx.network.requirements(cx.me).iter().filter(|required| self.lacks(required)).count();
         cx.metrics.add(Metric::EmptyInboundInventoryOccurrences, missing as u64);
         missing == 0
     }
 
-    /// Takes what one making takes, entering it in the log; says how many batches that was.
+    /// Takes what one production run takes, entering it in the log; says how many batches that was.
     pub(crate) fn consume_inputs(&mut self, cx: &mut Context<'_>) -> u32 {
         let mut used = 0;
         for required in cx.network.requirements(cx.me) {
@@ -166,7 +166,7 @@ impl Inbound {
         }
     }
 
-    /// Asks for what the next making will miss beyond what is at hand, in transit or asked for, and
+    /// Asks for what the next production run will miss beyond what is at hand, in transit or asked for, and
     /// once more for what was asked for too long ago.
     pub(crate) fn request_for_next_run(
         &mut self,
@@ -306,7 +306,7 @@ impl Inbound {
         Some(self.pending.swap_remove(at))
     }
 
-    /// The supplier has none; the next cycle asks again, and another one if there is.
+    /// Returns the supplier has none; the next cycle asks again, and another one if there is.
     pub(crate) fn on_refused(
         &mut self,
         cx: &mut Context<'_>,
@@ -324,7 +324,7 @@ impl Inbound {
         }
     }
 
-    /// Another flow is in force: shares are kept from now on.
+    /// Another flow is active: shares are kept from now on.
     pub(crate) fn reset_shares(&mut self) {
         self.buffers.iter_mut().for_each(|buffer| buffer.supplier_uses.clear());
     }
@@ -365,7 +365,7 @@ impl Inbound {
         cx.effects.push(Effect::Transport { batch, blocking });
     }
 
-    /// The prototype takes what it requires. The right protocol takes all that its producer promised to it:
+    /// Returns the prototype takes what it requires. The right protocol takes all that its producer promised to it:
     /// the recipe may have changed since it asked, and the batch is nobody else's.
     fn accepts(&self, cx: &Context<'_>, from: NodeId, batch: BatchId) -> bool {
         match cx.protocol.recovery {
@@ -447,7 +447,7 @@ impl ItemBuffer {
     }
 }
 
-/// Whether the node's recipe takes an item.
+/// Returns whether the node's recipe takes an item.
 pub(crate) fn requires(network: &Network, me: NodeId, item: ItemId) -> bool {
     network.requirements(me).binary_search_by_key(&item, |required| required.item).is_ok()
 }

@@ -15,7 +15,7 @@ pub enum Input<'a> {
     Start {
         /// What its log holds, in order; nothing at the first start.
         records: &'a [LogRecord],
-        /// Whether it was up before.
+        /// True if it was up before.
         recovering: bool,
         /// Its pause before the first round of heartbeats, drawn by the driver so that not all nodes
         /// send theirs at once: from zero up to one period.
@@ -36,9 +36,9 @@ pub enum Input<'a> {
     Arrived(BatchId),
     /// The time that a plan takes is over: the plan of this plan_id.
     Planned(FlowVersion),
-    /// Something new on the board.
+    /// Something new on the blackboard.
     Notice(&'a Notice),
-    /// The op_generator orders something.
+    /// The op generator orders something.
     Command(&'a Command),
 }
 
@@ -77,7 +77,7 @@ pub enum Effect {
     Transport {
         /// The batch.
         batch: BatchId,
-        /// Whether messages wait until it is there.
+        /// True if messages wait until it is there.
         blocking: bool,
     },
     /// A plan is made; let the time pass that its work takes, then come back with [`Input::Planned`].
@@ -86,17 +86,17 @@ pub enum Effect {
         plan_id: FlowVersion,
         /// Its elementary steps.
         steps: u64,
-        /// Whether messages wait meanwhile.
+        /// True if messages wait meanwhile.
         blocking: bool,
     },
-    /// Put something on the board, for all to see at once.
+    /// Put something on the blackboard, for all to see at once.
     Post(Notice),
     /// For the record.
     Report(Report),
 }
 
 impl Effect {
-    /// Whether it changes the log.
+    /// Returns whether it changes the log.
     #[must_use]
     pub fn changes_log(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Compact(_))
@@ -149,23 +149,23 @@ pub enum Timer {
     Election(u32),
 }
 
-/// Something on the board that, in the prototype's way, all see at once.
+/// Something on the blackboard that, in the prototype's way, all see at once.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Notice {
     /// Who leads.
     Leader(NodeId, Term),
-    /// The flow in force.
+    /// The flow active.
     Flow(FlowVersion, Arc<Flow>),
-    /// A node is struck from the living.
+    /// A node is removed from the membership.
     Removed(NodeId),
-    /// A node is among the living again.
+    /// A node is in the membership again.
     Rejoined(NodeId),
 }
 
 /// For the record: what happened inside a node.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Report {
-    /// It took office.
+    /// It became leader.
     BecameLeader(Term),
     /// It took over a part of the flow of this version.
     Adopted(FlowVersion),
@@ -188,6 +188,6 @@ pub struct PlanReport {
     pub alive: NodeSet,
     /// The flow, or why there is none.
     pub flow: Result<Arc<Flow>, NoFlow>,
-    /// Whether it was put in force.
+    /// True if it was activated .
     pub active: bool,
 }

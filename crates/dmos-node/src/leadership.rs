@@ -35,7 +35,7 @@ pub(crate) struct Leadership {
     candidates: Arc<[NodeId]>,
     /// How often the node has said that it is back.
     rejoins_sent: usize,
-    /// Whether it has said so to the leader itself.
+    /// True if it has said so to the leader itself.
     told_leader: bool,
 }
 
@@ -70,7 +70,7 @@ impl Leadership {
         self.leader
     }
 
-    /// The latest flow that the node ever accepted_flow.
+    /// Returns the latest flow that the node ever accepted_flow.
     pub(crate) fn accepted_flow(&self) -> FlowVersion {
         self.accepted_flow
     }
@@ -94,17 +94,17 @@ impl Leadership {
         }
     }
 
-    /// Whether this node leads under this term.
+    /// Returns whether this node leads under this term.
     pub(crate) fn leads_in(&self, term: Term) -> bool {
         self.leader == Some((self.me, term))
     }
 
-    /// Whether this node leads.
+    /// Returns whether this node leads.
     pub(crate) fn leads(&self) -> bool {
         self.leader() == Some(self.me)
     }
 
-    /// The leader, if this node has to watch it.
+    /// Returns the leader, if this node has to watch it.
     pub(crate) fn watched_leader(&self) -> Option<NodeId> {
         self.machine.as_ref().filter(|_| !self.uses_blackboard).and(self.leader())
     }
@@ -118,7 +118,7 @@ impl Leadership {
         news
     }
 
-    /// Gives the election machine its input; a term if this node takes office.
+    /// Gives the election machine its input; a term if this node becomes leader.
     pub(crate) fn run_election(&mut self, cx: &mut Context<'_>, input: ElectionInput<'_>) -> Option<Term> {
         let machine = self.machine.as_mut()?;
         let mut effects = ElectionEffects::default();
@@ -154,7 +154,7 @@ impl Leadership {
         self.candidates.binary_search(&node).is_ok().then_some(input)
     }
 
-    /// Whether the leader has heard that this node is back: on a board it is enough to have told it, else
+    /// Returns whether the leader has heard that this node is back: on a blackboard it is enough to have told it, else
     /// it has answered with a assignment of the flow.
     pub(crate) fn rejoin_is_known(&self, active: &ActiveAssignment) -> bool {
         self.leads() || if self.uses_blackboard { self.told_leader } else { active.assignment().is_some() }

@@ -13,7 +13,7 @@
 //! | [`message`] | what nodes say to each other |
 //! | [`codec`] | log records and messages as bytes |
 //! | [`log`] | the log's records and what they add up to after a crash |
-//! | [`standing`] | what an op_generator may order, and where that leaves a node |
+//! | [`standing`] | what an op generator may order, and where that leaves a node |
 //! | [`node`] | hands each input to the part whose job it is |
 //! | `production` | makes batches, once per manufacture cycle |
 //! | `inbound` | asks for batches and receives them |

@@ -55,7 +55,7 @@ pub enum LogRecord {
     Scrapped(BatchId),
     /// The node obeys the flow of this version, and no earlier one again.
     FlowAccepted(FlowVersion),
-    /// The op_generator ordered something.
+    /// The op generator ordered something.
     Commanded(Command),
     /// What the election machine must not forget; replaces what it wrote before.
     Election(Box<[u8]>),
@@ -95,7 +95,7 @@ pub struct LogState {
     pub inbound_entries: u64,
     /// Batches that the outbound log has entries of.
     pub outbound_entries: u64,
-    /// What the op_generator ordered.
+    /// What the op generator ordered.
     pub node_config: NodeConfig,
     /// The latest flow that the node obeyed.
     pub accepted_flow: FlowVersion,
@@ -115,7 +115,7 @@ impl LogState {
         state
     }
 
-    /// How many records this is worth when one decides whether a log is long.
+    /// Returns the number of records this worth when one decides whether a log is long.
     #[must_use]
     pub(crate) fn size(&self) -> u64 {
         let held =
@@ -123,7 +123,7 @@ impl LogState {
         held as u64
     }
 
-    /// `consumed_inputs` collects inputs that are entered for a making which is not entered yet.
+    /// `consumed_inputs` collects inputs that are entered for a production run which is not entered yet.
     fn apply(&mut self, record: &LogRecord, consumed_inputs: &mut Vec<BatchId>) {
         match *record {
             LogRecord::Restarted => self.restarts += 1,
@@ -131,7 +131,7 @@ impl LogState {
                 self.made = first.serial.saturating_add(count);
                 self.stock.insert_run(first.serial..self.made);
                 self.outbound_entries += u64::from(count);
-                // Anything earlier was entered for a making that a crash cut off.
+                // Anything earlier was entered for a production run that a crash cut off.
                 let interrupted = consumed_inputs.len().saturating_sub(inputs as usize);
                 for batch in consumed_inputs.drain(..).skip(interrupted) {
                     self.received.remove(&batch);

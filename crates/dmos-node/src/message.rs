@@ -59,7 +59,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// The metric that counts messages of this class at their sender.
+    /// Returns the metric that counts messages of this class at their sender.
     pub(crate) fn sent_metric(&self) -> Metric {
         match self {
             Self::Request { .. } => Metric::BatchRequestSent,
@@ -80,7 +80,7 @@ impl Message {
         }
     }
 
-    /// The metric that counts messages of this class at their receiver.
+    /// Returns the metric that counts messages of this class at their receiver.
     pub(crate) fn received_metric(&self) -> Metric {
         match self {
             Self::Request { .. } => Metric::BatchRequestReceived,

@@ -55,7 +55,7 @@ pub struct Node {
     network: Arc<Network>,
     metrics: NodeMetrics,
     volatile: VolatileState,
-    /// How many records the log has, and from how many on it is compacted.
+    /// Number of records the log has, and from how many on it is compacted.
     log_length: u64,
     compact_at: u64,
 }
@@ -120,7 +120,7 @@ impl VolatileState {
 }
 
 impl Node {
-    /// A node that waits for its [`Input::Start`].
+    /// Returns a node that waits for its [`Input::Start`].
     #[must_use]
     pub fn new(me: NodeId, settings: Arc<NodeSettings>) -> Self {
         let volatile = VolatileState::new(me, &settings, &settings.network, Span::ZERO);
@@ -151,7 +151,7 @@ impl Node {
         }
     }
 
-    /// How many batches are in stock.
+    /// Returns the number of batches in stock.
     #[must_use]
     pub fn stock(&self) -> u64 {
         self.volatile.outbound.stock().len()
@@ -162,7 +162,7 @@ impl Node {
         self.metrics.count(metric);
     }
 
-    /// Takes back the count of a making of so many batches: a crash took it before it was durable.
+    /// Takes back the count of a production run of so many batches: a crash took it before it was durable.
     pub fn undo_run(&mut self, count: u32) {
         self.metrics.subtract(Metric::SuccessfulManufactureCycles, 1);
         if self.network.is_final(self.me) {
@@ -170,25 +170,25 @@ impl Node {
         }
     }
 
-    /// Whether a plan of this node is under way.
+    /// Returns whether a plan of this node is under way.
     #[must_use]
     pub fn is_planning(&self) -> bool {
         self.volatile.planning.as_ref().is_some_and(|planning| planning.is_planning())
     }
 
-    /// How many batches are in transit to this node.
+    /// Returns the number of batches in transit to this node.
     #[must_use]
     pub fn in_transit(&self) -> usize {
         self.volatile.inbound.in_transit()
     }
 
-    /// Whether this node believes that it leads.
+    /// Returns whether this node believes that it leads.
     #[must_use]
     pub fn leads(&self) -> bool {
         self.volatile.leadership.leads()
     }
 
-    /// Every batch that the node holds.
+    /// Returns every batch that the node holds.
     #[must_use]
     pub fn holdings(&self) -> Holdings {
         Holdings {
@@ -263,7 +263,7 @@ impl Node {
         volatile.start(&mut cx, settings, (records, state), recovering, scrapped);
     }
 
-    /// The network with this node's recipe changed.
+    /// Returns the network with this node's recipe changed.
     fn changed_network(&self, requires: &[Requirement]) -> Arc<Network> {
         let network = self.network.with_requirements([(self.me, requires)]);
         Arc::new(network.expect("whoever orders a recipe has checked that it fits the network"))
@@ -325,13 +325,13 @@ impl VolatileState {
         self.run_election(cx, settings, ElectionInput::Start { durable: election.as_deref() });
         let is_new_here = settings.added_later.contains(&cx.me);
         if (recovering || is_new_here) && protocol.rejoin == Rejoin::OnReturn {
-            // Not at once: a board, if there is one, tells who leads right after the start.
+            // Not at once: a blackboard, if there is one, tells who leads right after the start.
             cx.set_timer(Span::ZERO, Timer::AnnounceRejoin);
         }
         self.send_node_config(cx, settings);
     }
 
-    /// All that the log adds up to, by what the node remembers.
+    /// Returns all that the log adds up to, by what the node remembers.
     fn log_state(&self) -> LogState {
         LogState {
             restarts: self.inbound.incarnation(),
@@ -456,7 +456,7 @@ impl VolatileState {
         }
     }
 
-    /// The plan of a node that leads.
+    /// Returns the plan of a node that leads.
     fn leader_planning(&mut self) -> Option<&mut Planning> {
         self.planning.as_deref_mut().filter(|_| self.leadership.leads())
     }

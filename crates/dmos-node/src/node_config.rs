@@ -1,12 +1,12 @@
-//! What an op_generator may order while a node runs, and where that leaves the node.
+//! What an op generator may order while a node runs, and where that leaves the node.
 
 use dmos_core::Requirement;
 use serde::{Deserialize, Serialize};
 
-/// What an op_generator may order.
+/// What an op generator may order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Command {
-    /// From now on one making requires this. It must not close a ring of items.
+    /// From now on one production run requires this. It must not close a ring of items.
     Recipe(Box<[Requirement]>),
     /// Make no more; deliver what was promised.
     Retire,
@@ -15,11 +15,11 @@ pub enum Command {
 /// Where a node stands after its orders.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct NodeConfig {
-    /// How many orders it has followed.
+    /// Number of orders it has followed.
     pub commands: u32,
-    /// What one making requires, if that was ever changed.
+    /// What one production run requires, if that was ever changed.
     pub requires: Option<Box<[Requirement]>>,
-    /// Whether it has retired.
+    /// True if it has retired.
     pub retired: bool,
 }
 

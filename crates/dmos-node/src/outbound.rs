@@ -49,7 +49,7 @@ pub(crate) struct Outbound {
     stock: SerialSet,
     /// By consumer, then batch.
     shipments: BTreeMap<(NodeId, BatchId), Shipment>,
-    /// How many batches the node has made in all its incarnation.
+    /// Number of batches the node has made in all its incarnation.
     made: u32,
     log_entries: u64,
     /// Consumers that were refused, and may have given up since; sorted by node.
@@ -75,7 +75,7 @@ impl Outbound {
         }
     }
 
-    /// The serial numbers of the batches in stock.
+    /// Returns the serial numbers of the batches in stock.
     pub(crate) fn stock(&self) -> &SerialSet {
         &self.stock
     }
@@ -85,7 +85,7 @@ impl Outbound {
         self.shipments.keys().map(|(_, batch)| *batch)
     }
 
-    /// The promises that are not kept yet.
+    /// Returns the promises that are not kept yet.
     pub(crate) fn commitments(&self) -> BTreeMap<BatchId, Commitment> {
         let commitment = |(&(to, batch), sent): (&(NodeId, BatchId), &Shipment)| {
             Some((batch, Commitment { to, request: sent.request? }))
@@ -102,7 +102,7 @@ impl Outbound {
         self.made
     }
 
-    /// Whether there is room in stock for one more making. Final items leave the factory: they have room.
+    /// Returns whether there is room in stock for one more making. Final items leave the factory: they have room.
     pub(crate) fn has_room(&self, cx: &Context<'_>) -> bool {
         if cx.network.is_final(cx.me) {
             return true;
@@ -165,7 +165,7 @@ impl Outbound {
         self.waiting.binary_search_by_key(&node, |waits| waits.node)
     }
 
-    /// Whether there is a batch for a consumer beside those kept for others that were refused before it.
+    /// Returns whether there is a batch for a consumer beside those kept for others that were refused before it.
     fn is_next(&self, cx: &Context<'_>, from: NodeId) -> bool {
         let own = self.position_of(from).map(|at| &self.waiting[at]).ok();
         let turn = own.filter(|own| own.still_waits(cx)).map_or(u64::MAX, |own| own.turn);
@@ -197,7 +197,7 @@ impl Outbound {
         cx.send(to, Message::Unavailable { request });
     }
 
-    /// Whether not too much is promised to a consumer already.
+    /// Returns whether not too much is promised to a consumer already.
     fn is_within_limit(&self, cx: &Context<'_>, to: NodeId) -> bool {
         cx.protocol.promise_limit.is_none_or(|limit| self.shipments_to(to).count() < limit.get() as usize)
     }

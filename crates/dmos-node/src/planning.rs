@@ -2,7 +2,7 @@
 //!
 //! A plan is computed at once but takes effect when the time has passed that its steps take. Each assignment
 //! is unacknowledged to its node again and again until it is acknowledged; who does not acknowledge for as
-//! long as silence is tolerated is taken for dead. Nodes that were struck are unacknowledged an idle assignment as
+//! long as silence is tolerated is believed to have failed. Nodes that were removed are unacknowledged an idle assignment as
 //! well: if one acknowledges, it is alive, and is planned with again.
 
 use std::collections::BTreeMap;
@@ -34,14 +34,14 @@ pub(crate) struct Planning {
     active: Option<Arc<Flow>>,
     changes: Vec<Change>,
     current_plan: Option<Plan>,
-    /// Whether something has changed since the plan under way was begun.
+    /// True if something has changed since the plan under way was begun.
     plan_again: bool,
-    /// How many plans were begun in this term.
+    /// Number of plans begun in this term.
     plans_started: u32,
     /// How often in a row the planner itself has failed, and when it is asked again.
     planner_failures: u32,
     retry_plan_at: Option<Time>,
-    /// Feasibility of final items in the flow in force: nobody else watches them from downstream.
+    /// Feasibility of final items in the flow active: nobody else watches them from downstream.
     watched_producers: Vec<NodeId>,
     /// Parts not acknowledged. At a start there is one for every node.
     unacknowledged: BTreeMap<NodeId, PendingAssignment>,
@@ -77,14 +77,14 @@ pub(crate) struct LeadershipStart<'a, D> {
     pub(crate) seed: u64,
     /// The network as all know it at first.
     pub(crate) network: &'a Arc<Network>,
-    /// The nodes that are taken for dead.
+    /// The nodes that are believed to have failed.
     pub(crate) presumed_failed: D,
     /// Where the leader itself stands.
     pub(crate) node_config: &'a Arc<NodeConfig>,
 }
 
 impl Planning {
-    /// Takes office and begins the first plan, without the nodes that are taken for dead. If one of them
+    /// Takes office and begins the first plan, without the nodes that are believed to have failed. If one of them
     /// is alive, it will acknowledge its assignment.
     pub(crate) fn start(
         cx: &mut Context<'_>,
@@ -126,7 +126,7 @@ impl Planning {
         self.term
     }
 
-    /// Whether a plan is being made.
+    /// Returns whether a plan is being made.
     pub(crate) fn is_planning(&self) -> bool {
         self.current_plan.is_some()
     }
@@ -164,7 +164,7 @@ impl Planning {
         cx.effects.push(Effect::Plan { plan_id, steps, blocking });
     }
 
-    /// The time of a plan is over: puts it in force if this node still leads.
+    /// Returns the time of a plan is over: activates it if this node still leads.
     ///
     /// Returns the version and the node's own assignment, if there is a new one. Plans of an earlier term are
     /// void.
@@ -228,7 +228,7 @@ impl Planning {
         cx.metrics.set(Metric::BootstrapAllPathsTimeSec, u64::try_from(share).unwrap_or(u64::MAX));
     }
 
-    /// Puts a flow in force. Returns the node's own assignment, unless a board tells the node as it tells all.
+    /// Puts a flow active. Returns the node's own assignment, unless a blackboard tells the node as it tells all.
     fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> Option<(FlowVersion, Assignment)> {
         self.number += 1;
         let version = FlowVersion { term: self.term, number: self.number };
@@ -290,7 +290,7 @@ impl Planning {
         self.set_retransmit_timer(cx);
     }
 
-    /// Offers a node its assignment of the flow in force.
+    /// Offers a node its assignment of the flow active.
     fn send_current_assignment(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if let Some(flow) = self.active.as_ref().filter(|_| node != cx.me) {
             let version = FlowVersion { term: self.term, number: self.number };

@@ -1,4 +1,4 @@
-//! The production makes batches: one making per manufacture cycle, if everything is there.
+//! The production makes batches: one production run per manufacture cycle, if everything is there.
 
 use dmos_core::settings::Requests;
 use dmos_core::{BatchId, Metric};
@@ -11,12 +11,12 @@ use crate::interface::Timer;
 use crate::log::LogRecord;
 use crate::outbound::Outbound;
 
-/// Counts what the node made and used up, as far as it remembers.
+/// Counts what the node made and consumed, as far as it remembers.
 #[derive(Default)]
 pub(crate) struct Production {
     /// Batches made; after a recovery by replay only the delivered ones.
     pub(crate) produced: u64,
-    /// Batches used up.
+    /// Batches consumed.
     pub(crate) consumed: u64,
 }
 

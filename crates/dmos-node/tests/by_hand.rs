@@ -131,7 +131,7 @@ impl Bench {
     }
 }
 
-/// The plan among the effects.
+/// Returns the plan among the effects.
 #[track_caller]
 fn plan_id(effects: &[Effect]) -> FlowVersion {
     let plan_id = |effect: &Effect| match effect {
@@ -251,7 +251,7 @@ fn a_duplicate_is_confirmed_and_not_taken_in() {
     bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
     bench.cycle(DOOR);
     assert_eq!(sends(&bench.say(WOOD, DOOR, sent.clone())), [(WOOD, Message::Delivered(batch(WOOD, 0)))]);
-    // Also after a crash: the log remembers what was used up.
+    // Also after a crash: the log remembers what was consumed.
     bench.wait(1);
     bench.start(DOOR);
     assert_eq!(sends(&bench.say(WOOD, DOOR, sent)), [(WOOD, Message::Delivered(batch(WOOD, 0)))]);
@@ -348,7 +348,7 @@ fn two_candidates_elect_the_higher_by_bully() {
         bench.say(HOUSE, to, message);
     }
     assert!(bench.nodes[HOUSE].leads() && !bench.nodes[DOOR].leads());
-    // The leader falls silent: the next one asks, hears nothing, and takes office.
+    // The leader falls silent: the next one asks, hears nothing, and becomes leader.
     bench.give(DOOR, Input::Timer(Timer::Heartbeat));
     bench.wait(20);
     let asked = sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
@@ -494,7 +494,7 @@ fn asked(bench: &mut Bench, times: u32) -> [usize; 2] {
     asked_from(bench, 0, times)
 }
 
-/// The same, where so many batches have come already.
+/// Returns the same, where so many batches have come already.
 fn asked_from(bench: &mut Bench, first: u32, times: u32) -> [usize; 2] {
     let mut counts = [0; 2];
     for serial in first..first + times {
@@ -836,7 +836,7 @@ fn a_replay_puts_back_what_was_sent_and_resurrects_what_was_used_up() {
 }
 
 impl Bench {
-    /// The notice of the flow, as a board gives it to a node that starts.
+    /// Returns the notice of the flow, as a blackboard gives it to a node that starts.
     fn flow_notice(&mut self) -> Notice {
         let edge = |producer, consumer, item| dmos_core::SupplyEdge {
             producer: NodeId::new(producer),

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Whether a directory can be written there: nothing is, or an empty directory.
+/// Returns whether a directory can be written there: nothing is, or an empty directory.
 #[must_use]
 pub fn is_free(path: &Path) -> bool {
     match fs::read_dir(path) {

@@ -43,7 +43,7 @@ impl Look {
     }
 }
 
-/// The whole answer as text. Each table has its `top` best rows and the baseline; all of them if `top` is zero.
+/// Returns the whole answer as text. Each table has its `top` best rows and the baseline; all of them if `top` is zero.
 #[must_use]
 pub fn text(comparison: &Comparison, look: Look, top: usize) -> String {
     let axes = &comparison.axes;
@@ -229,7 +229,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     notes
 }
 
-/// All rankings as CSV, with every row.
+/// Returns all rankings as CSV, with every row.
 ///
 /// # Errors
 /// None that a string could cause.
@@ -295,7 +295,7 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
     csv_text(writer)
 }
 
-/// The metrics of every run as CSV, for statistics of one's own. Episodes come as their number, and their sum in seconds.
+/// Returns the metrics of every run as CSV, for statistics of one's own. Episodes come as their number, and their sum in seconds.
 ///
 /// # Errors
 /// None that a string could cause.
@@ -340,7 +340,7 @@ pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
     csv_text(writer)
 }
 
-/// Every comparison of a regression check in which something differs, as CSV.
+/// Returns every comparison of a regression check in which something differs, as CSV.
 ///
 /// # Errors
 /// None that a string could cause.

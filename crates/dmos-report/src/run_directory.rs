@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `run.json` | provenance, settings, summary, plans, faults and what the auditors found |
+//! | `run.json` | provenance, settings, summary, plans, faults and what the invariant checker found |
 //! | `metrics.csv` | node, metric, value |
 //! | `summary.csv` | the prototype's columns |
 //! | `series.csv` | production, stock and messages over time |

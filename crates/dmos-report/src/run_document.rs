@@ -41,7 +41,7 @@ pub struct RunDocument {
     pub leader: String,
     /// How long the run lasted, in seconds of virtual time.
     pub duration_s: f64,
-    /// How many events were simulated.
+    /// Number of events simulated.
     pub events: u64,
     /// Batches of final items made.
     pub finished_goods: u64,
@@ -80,7 +80,7 @@ pub struct FaultEntry {
     pub fault: &'static str,
     /// The node it happened to; none if it was no node alone, or nobody could be hit.
     pub node: Option<String>,
-    /// Whether it changed anything.
+    /// True if it changed anything.
     pub effective: bool,
 }
 
@@ -93,8 +93,8 @@ pub struct OutageEntry {
     pub from_s: f64,
     /// When it went on, in seconds; none if it did not.
     pub until_s: Option<f64>,
-    /// Whether it worked in the flow in force.
-    pub worked: bool,
+    /// True if it was_assigned in the flow active.
+    pub was_assigned: bool,
 }
 
 /// An office that was taken, for output.
@@ -108,7 +108,7 @@ pub struct LeadershipEntry {
     pub term: u64,
 }
 
-/// A node that was struck from the living, for output.
+/// A node that was removed from the membership, for output.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct RemovalEntry {
     /// When, in seconds.
@@ -132,7 +132,7 @@ pub struct PlanEntry {
     pub steps: u64,
     /// How many supply edges it has; none if no flow was found.
     pub edges: Option<u64>,
-    /// How many supply edges only this flow or the one in force before has; none if it was not put in force.
+    /// How many supply edges only this flow or the one active before has; none if it was not activated .
     pub changed: Option<u64>,
     /// Why nothing can be made, if that is what the plan came to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,7 +140,7 @@ pub struct PlanEntry {
     /// Why the plan was given up, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_inconclusive: Option<String>,
-    /// Whether it was put in force.
+    /// True if it was activated .
     pub active: bool,
 }
 
@@ -177,7 +177,7 @@ impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
 }
 
 impl RunDocument {
-    /// The document of a run of `scenario`.
+    /// Returns the document of a run of `scenario`.
     #[must_use]
     pub fn new(scenario: &Scenario, record: &RunRecord) -> Self {
         let network = &scenario.network;
@@ -253,7 +253,7 @@ fn outage_entry(network: &Network, outage: &Outage) -> OutageEntry {
         node: network.node_name(outage.node).into_owned(),
         from_s: outage.from.as_secs_f64(),
         until_s: outage.until.map(|until| until.as_secs_f64()),
-        worked: outage.worked,
+        was_assigned: outage.was_assigned,
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Statistics {
     pub std: f64,
     /// The sample variance (n - 1); not a number for a single node.
     pub var: f64,
-    /// How many nodes report the metric.
+    /// Number of nodes report the metric.
     pub nodes: usize,
 }
 
@@ -37,7 +37,7 @@ pub const COLUMNS: [Column; 6] = [
 ];
 
 impl Statistics {
-    /// The statistics of `values`; none of no values.
+    /// Returns the statistics of `values`; none of no values.
     #[must_use]
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
@@ -50,7 +50,7 @@ impl Statistics {
         Some(Self { min, max, mean, median, std: var.sqrt(), var, nodes: values.len() })
     }
 
-    /// The mean of each statistic over several runs.
+    /// Returns the mean of each statistic over several runs.
     fn mean_of(runs: &[Self]) -> Option<Self> {
         let count = runs.len() as f64;
         let mean = |part: fn(&Self) -> f64| runs.iter().map(part).sum::<f64>() / count;
@@ -84,14 +84,14 @@ fn values(record: &RunRecord, metric: Metric) -> Vec<f64> {
 }
 
 impl Summary {
-    /// The summary of one run.
+    /// Returns the summary of one run.
     #[must_use]
     pub fn of(record: &RunRecord) -> Self {
         let metrics = by_name(Metric::ALL).into_iter();
         Self(metrics.filter_map(|metric| Some((metric, Statistics::of(values(record, metric))?))).collect())
     }
 
-    /// The mean of each statistic over several runs; a metric counts in the runs that report it.
+    /// Returns the mean of each statistic over several runs; a metric counts in the runs that report it.
     #[must_use]
     pub fn mean_of(runs: &[Self]) -> Self {
         let mean = |metric: Metric| {
@@ -101,7 +101,7 @@ impl Summary {
         Self(by_name(Metric::ALL).into_iter().filter_map(mean).collect())
     }
 
-    /// The statistics of a metric, if anybody reports it.
+    /// Returns the statistics of a metric, if anybody reports it.
     #[must_use]
     pub fn get(&self, metric: Metric) -> Option<Statistics> {
         self.0.iter().find(|row| row.0 == metric).map(|row| row.1)

@@ -55,7 +55,7 @@ fn aligned(
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// The table of a summary, with the prototype's columns and the number of nodes.
+/// Returns the table of a summary, with the prototype's columns and the number of nodes.
 #[must_use]
 pub fn summary(summary: &Summary) -> String {
     let mut header = vec!["metric"];

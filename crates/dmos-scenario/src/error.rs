@@ -51,7 +51,7 @@ impl ScenarioError {
         Self::new(origin, "", vec![Located { message, place: Place::Whole }])
     }
 
-    /// Every problem found, in the order in which they were.
+    /// Returns every problem found, in the order in which they were.
     #[must_use]
     pub fn problems(&self) -> &[Located] {
         &self.problems
@@ -61,7 +61,7 @@ impl ScenarioError {
 impl std::error::Error for ScenarioError {}
 
 impl fmt::Display for ScenarioError {
-    /// All problems, each with an excerpt, without colour, and without a line's end after the last.
+    /// Returns all problems, each with an excerpt, without colour, and without a line's end after the last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown: Vec<String> =
             self.problems.iter().take(SHOWN).map(|problem| self.show(problem)).collect();
@@ -92,7 +92,7 @@ fn excerpt<'a>(
     Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(first_line(text, span)))
 }
 
-/// The part of a span that is on its first line: an excerpt of a whole section helps nobody.
+/// Returns the part of a span that is on its first line: an excerpt of a whole section helps nobody.
 fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
     let end = text[span.start..].find('\n').map_or(text.len(), |length| span.start + length);
     span.start..span.end.min(end)

@@ -172,7 +172,7 @@ impl LoadedExperiment {
         Ok(loaded)
     }
 
-    /// Whether a text is an experiment's, and not a scenario's.
+    /// Returns whether a text is an experiment's, and not a scenario's.
     #[must_use]
     pub fn is_one(text: &str) -> bool {
         source_map(text).is_ok_and(|source_map| match source_map.shape {
@@ -191,7 +191,7 @@ impl LoadedExperiment {
         }
     }
 
-    /// The scenario files, from where the experiment's file is.
+    /// Returns the scenario files, from where the experiment's file is.
     pub fn scenarios(&self) -> impl Iterator<Item = PathBuf> {
         let directory = Path::new(&self.origin).parent().unwrap_or(Path::new(""));
         self.file.scenarios.iter().map(|scenario| directory.join(scenario))
@@ -205,7 +205,7 @@ impl LoadedExperiment {
         self.file.set.iter().map(|(path, value)| self.setting("set", path, value)).collect()
     }
 
-    /// Every combination of the factors' values; the first factor varies slowest.
+    /// Returns every combination of the factors' values; the first factor varies slowest.
     ///
     /// # Errors
     /// If a path is none, or has no list of values.

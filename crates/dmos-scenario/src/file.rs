@@ -61,7 +61,7 @@ pub struct ScenarioFile {
 }
 
 impl ScenarioFile {
-    /// A file of the least that a scenario says.
+    /// Returns a file of the least that a scenario says.
     #[must_use]
     pub fn new(network: NetworkField, duration: Span) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl ScenarioFile {
         }
     }
 
-    /// The file as YAML. What is as by default is left out.
+    /// Returns the file as YAML. What is as by default is left out.
     ///
     /// Read again, the text says the same.
     #[must_use]
@@ -157,13 +157,13 @@ pub struct NodeField {
     pub name: Option<String>,
     /// What it makes.
     pub makes: Makes,
-    /// What one making takes.
+    /// What one production run takes.
     #[serde(default, skip_serializing_if = "Needs::is_empty")]
     pub needs: Needs,
-    /// How many such nodes there are.
+    /// Number of such nodes.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub count: u32,
-    /// How many manufacture cycles one making takes.
+    /// Number of manufacture cycles one production run takes.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub cycles: u32,
     /// What it costs to have it work; `least-cost` goes by it.

@@ -92,7 +92,7 @@ fn text_of(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 text: {error}"))
 }
 
-/// The name of a file's scenario, unless it has one.
+/// Returns the name of a file's scenario, unless it has one.
 #[must_use]
 pub fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()

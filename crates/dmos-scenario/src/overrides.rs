@@ -66,7 +66,7 @@ impl Override {
         Ok(Self { path, value, given: format!("--set {text}"), origin: COMMAND_LINE.to_owned() })
     }
 
-    /// A setting of a value at a path, given in the file `origin`.
+    /// Returns a setting of a value at a path, given in the file `origin`.
     ///
     /// # Errors
     /// If there is no path.
@@ -75,7 +75,7 @@ impl Override {
         Ok(Self { path: parts(path)?, value, given, origin: origin.to_owned() })
     }
 
-    /// The text given for an option of its own, such as `--flow`, for the field of the same name.
+    /// Returns the text given for an option of its own, such as `--flow`, for the field of the same name.
     #[must_use]
     pub fn option(name: &str, value: &str) -> Self {
         let given = format!("--{name} {value}");
@@ -115,7 +115,7 @@ impl Override {
     }
 }
 
-/// The parts of a path.
+/// Returns the parts of a path.
 fn parts(path: &str) -> Result<Vec<String>, String> {
     let parts: Vec<String> = path.split('.').map(|part| part.trim().to_owned()).collect();
     if parts.iter().any(String::is_empty) {

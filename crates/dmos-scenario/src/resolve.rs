@@ -92,7 +92,7 @@ pub(crate) fn resolve(
     Ok((scenario, warnings))
 }
 
-/// Whether a name can be that of a run's directory, on any system.
+/// Returns whether a name can be that of a run's directory, on any system.
 fn is_file_name(name: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=100).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
@@ -154,7 +154,7 @@ fn call(field: Option<StrategyField>, default: &str) -> StrategyCall {
     field.map_or_else(|| StrategyCall { name: default.to_owned(), params: Vec::new() }, |field| field.0)
 }
 
-/// The part of a strategy that an error is about.
+/// Returns the part of a strategy that an error is about.
 fn strategy_path(field: &str, error: &StrategyError) -> Path {
     match error {
         StrategyError::UnknownName { .. } => steps![field, "name"],

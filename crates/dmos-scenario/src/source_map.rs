@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
 }
 
 impl SourceMap {
-    /// The entry under `key`, if this is a map that has one.
+    /// Returns the entry under `key`, if this is a map that has one.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.shape {
@@ -184,7 +184,7 @@ impl SourceMap {
         }
     }
 
-    /// The value at `index`, in a list or among a map's values.
+    /// Returns the value at `index`, in a list or among a map's values.
     #[must_use]
     pub fn nth(&self, index: usize) -> Option<&Self> {
         match &self.shape {

@@ -26,7 +26,7 @@ const QUIET_MAX: Span = Span::from_secs(3_600);
 pub enum Subject {
     /// Everything is drawn, but for what is set here.
     Anything(Vec<Override>),
-    /// Faults, the seed, the duration and the order of same_time_order are drawn, but for what is set here; all else is as
+    /// Faults, the seed, the duration and the order of same-time order is drawn, but for what is set here; all else is as
     /// this file says.
     FaultsOf(Box<ScenarioFile>, Arc<Network>, Vec<Override>),
 }
@@ -72,7 +72,7 @@ impl Dice {
 }
 
 impl Subject {
-    /// The scenario of this number under a seed.
+    /// Returns the scenario of this number under a seed.
     ///
     /// It has a phase of faults, and after that a quiet one that is long enough for production to resume; but
     /// for a few, in which messages are slower than any timeout and nothing is ever healed: there only what
@@ -122,7 +122,7 @@ impl Subject {
     }
 }
 
-/// The scenario of a file that was drawn.
+/// Returns the scenario of a file that was drawn.
 fn resolve(file: &ScenarioFile, registry: &Registry) -> Result<Scenario, ScenarioError> {
     dmos_scenario::parse("drawn", "drawn", file.to_yaml(), &[], registry).map(|loaded| loaded.scenario)
 }

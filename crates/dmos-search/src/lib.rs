@@ -1,7 +1,7 @@
 //! Searches for the run in which something is lost, and makes it small.
 //!
 //! A [`Search`] draws scenarios from a seed, networks, strategies, protocols and faults, runs them, and asks
-//! the auditors. What fails is a scenario file like any other: [`shrink()`] takes out of it all that can be
+//! the invariant checker. What fails is a scenario file like any other: [`shrink()`] takes out of it all that can be
 //! taken out while it still fails in the same way.
 //!
 //! | module | its job |

@@ -59,7 +59,7 @@ pub struct SearchSummary {
 }
 
 impl SearchSummary {
-    /// The states that no run came to.
+    /// Returns the states that no run came to.
     #[must_use]
     pub fn not_covered(&self) -> Vec<Property> {
         let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Coverage);

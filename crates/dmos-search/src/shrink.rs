@@ -23,7 +23,7 @@ pub struct Shrunk {
     pub file: ScenarioFile,
     /// How it fails.
     pub failure: TrialFailure,
-    /// How many runs that took.
+    /// Number of runs that took.
     pub runs: u64,
 }
 
@@ -61,7 +61,7 @@ fn fails(file: &ScenarioFile, registry: &Registry) -> Option<TrialFailure> {
 
 struct Shrinking<'a> {
     registry: &'a Registry,
-    /// Whether a failure is the one that the scenario is to show.
+    /// True if a failure is the one that the scenario is to show.
     is_wanted: &'a dyn Fn(&TrialFailure) -> bool,
     runs_left: u64,
     /// The smallest so far.
@@ -166,7 +166,7 @@ fn without_other_faults(file: &ScenarioFile, part: usize) -> Option<ScenarioFile
     changed(file, faults)
 }
 
-/// The names of a file's nodes and the items that they make; empty where nodes are not listed.
+/// Returns the names of a file's nodes and the items that they make; empty where nodes are not listed.
 fn names(file: &ScenarioFile) -> Vec<(String, String)> {
     let nodes = file.network.nodes.iter().flatten();
     nodes
@@ -358,7 +358,7 @@ fn simpler_fault(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
                     cut.to.truncate(1);
                 }
             }
-            5 if entry.crash.is_some() => entry.lasts = None,
+            5 if entry.crash.is_some() => entry.duration = None,
             _ => {}
         }
     })
@@ -383,7 +383,7 @@ fn shorter(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
             if part.is_multiple_of(2) {
                 entry.at = entry.at.map(half);
             } else {
-                entry.lasts = entry.lasts.map(half);
+                entry.duration = entry.duration.map(half);
             }
         }
     })
@@ -402,7 +402,7 @@ fn rounder(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
             if part.is_multiple_of(2) {
                 entry.at = entry.at.map(round);
             } else {
-                entry.lasts = entry.lasts.map(round);
+                entry.duration = entry.duration.map(round);
             }
         }
     })

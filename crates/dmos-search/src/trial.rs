@@ -28,7 +28,7 @@ pub enum TrialFailure {
 }
 
 impl TrialFailure {
-    /// Whether this is the same failure, seen on another scenario.
+    /// Returns whether this is the same failure, seen on another scenario.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
@@ -66,7 +66,7 @@ impl fmt::Display for TrialFailure {
     }
 }
 
-/// The place of a panic; its message may hold metrics that differ from run to run.
+/// Returns the place of a panic; its message may hold metrics that differ from run to run.
 fn place(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }

@@ -48,7 +48,7 @@ impl Blackboard {
         self.leader.iter().chain(&self.removed).chain(&self.flow).cloned().collect()
     }
 
-    /// Whether a node is removed from the living.
+    /// Returns whether a node is removed from the living.
     pub(crate) fn is_removed(&self, node: dmos_core::NodeId) -> bool {
         self.removed.contains(&Notice::Removed(node))
     }

@@ -15,13 +15,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that gains so much per unit of time: 0.01 is 1 %, and it may be negative down to -0.5.
+    /// Returns a clock that gains so much per unit of time: 0.01 is 1 %, and it may be negative down to -0.5.
     pub(crate) fn new(gain: f64) -> Self {
         let parts = (gain.clamp(-0.5, 0.5) * PARTS as f64) as i64;
         Self { rate: (PARTS as i64 + parts) as u64, stopped: Span::ZERO }
     }
 
-    /// Whether it runs at the right rate.
+    /// Returns whether it runs at the right rate.
     pub(crate) fn is_right(&self) -> bool {
         self.rate == PARTS
     }

@@ -7,7 +7,7 @@ use dmos_node::{Effect, Load, LogRecord, Message, Timer};
 use crate::message_store::MessageStore;
 use crate::workers::{Completion, WorkItem};
 
-/// The work of handling `work_item`, whose message is in `message_store`, for a node with `load` in a network of `nodes`.
+/// Returns the work of handling `work_item`, whose message is in `message_store`, for a node with `load` in a network of `nodes`.
 pub(crate) fn handling(
     work: &Work,
     nodes: usize,
@@ -36,7 +36,7 @@ pub(crate) fn handling(
     }
 }
 
-/// The work of the appends among `effects`, for a node with `load`.
+/// Returns the work of the appends among `effects`, for a node with `load`.
 pub(crate) fn appending(work: &Work, load: Load, effects: &[Effect]) -> Span {
     let appends = effects.iter().map(|effect| match effect {
         Effect::Append(record) => work.append_per_log_entry * entries(record, load),
@@ -45,7 +45,7 @@ pub(crate) fn appending(work: &Work, load: Load, effects: &[Effect]) -> Span {
     appends.sum()
 }
 
-/// How many batches are in the log that a record goes to.
+/// Returns the number of batches in the log that a record goes to.
 fn entries(record: &LogRecord, load: Load) -> u64 {
     match record {
         LogRecord::Made { .. }

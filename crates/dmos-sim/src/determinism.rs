@@ -9,7 +9,7 @@ use crate::simulator::{Trace, run_traced};
 /// The first event in which two runs of one scenario differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
-    /// The how-manieth event, from 1.
+    /// Number of the event, counting from 1.
     pub number: usize,
     /// What it was in the second run, with its time; none if that run had ended.
     pub second: Option<String>,

@@ -14,19 +14,19 @@ use rand::rngs::ChaCha8Rng;
 #[repr(C)]
 pub(crate) struct Disk {
     records: Vec<LogRecord>,
-    /// How many of them are synced.
+    /// Number of of them synced.
     synced: usize,
     /// What is left of a record that a crash left torn at the end.
     torn: Vec<u8>,
 }
 
 impl Disk {
-    /// All records, in order.
+    /// Returns all records, in order.
     pub(crate) fn records(&self) -> &[LogRecord] {
         &self.records
     }
 
-    /// Those that are not synced yet.
+    /// Returns those that are not synced yet.
     pub(crate) fn unsynced(&self) -> &[LogRecord] {
         &self.records[self.synced..]
     }
@@ -47,7 +47,7 @@ impl Disk {
         self.sync();
     }
 
-    /// The node goes down. What the crash takes of the appends that were not synced is returned; the rest is
+    /// Returns the node goes down. What the crash takes of the appends that were not synced is returned; the rest is
     /// durable now.
     pub(crate) fn crash(&mut self, faults: &DiskFaults, random: &mut ChaCha8Rng) -> Vec<LogRecord> {
         let unsynced = self.records.len() - self.synced;
@@ -74,7 +74,7 @@ impl Disk {
         }
     }
 
-    /// Whether the log begins with a compacted record.
+    /// Returns whether the log begins with a compacted record.
     pub(crate) fn is_compacted(&self) -> bool {
         matches!(self.records.first(), Some(LogRecord::Compacted(_)))
     }

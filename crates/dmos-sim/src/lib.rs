@@ -11,7 +11,7 @@
 //! | `simulator` | takes one event after the other; below it: what leaves a node, effects, work, faults, the script, the trace |
 //! | [`panics`] | runs something, and says in words how it panicked |
 //! | `determinism` | checks that a run is the same when it is run again |
-//! | [`queue`] | events in the order of time, then of insertion, unless same_time_order are shuffled |
+//! | [`queue`] | events in the order of time, then of insertion, unless same-time order is shuffled |
 //! | `rng` | random numbers, one stream per purpose and node |
 //! | `workers` | the threads of a node: what each is at, and what waits for it |
 //! | `costs` | how much CPU time an input takes |
@@ -21,7 +21,7 @@
 //! | `clock` | clocks that are wrong, or stand still |
 //! | `shared_cpu` | a machine whose cores all nodes share evenly |
 //! | `blackboard` | what all see at once, in the prototype's way |
-//! | `op_generator` | the prototype's killer and reviver |
+//! | `op generator` | the prototype's killer and reviver |
 //! | `fault_counts` | counts faults |
 //!
 //! # Order of events

@@ -59,7 +59,7 @@ impl Links {
         Self { delays, injector, partitions: Vec::new() }
     }
 
-    /// Whether nothing stands in the way of any message.
+    /// Returns whether nothing stands in the way of any message.
     #[inline]
     pub(crate) fn have_no_faults(&self) -> bool {
         self.injector.is_none() && self.partitions.is_empty()
@@ -109,7 +109,7 @@ impl Links {
         self.partitions.retain(|partition| partition.fault != fault);
     }
 
-    /// All partitions end; true if there were any.
+    /// Returns all partitions end; true if there were any.
     pub(crate) fn heal_partitions(&mut self) -> bool {
         !std::mem::take(&mut self.partitions).is_empty()
     }

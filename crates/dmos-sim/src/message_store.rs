@@ -33,7 +33,7 @@ impl MessageStore {
         }
     }
 
-    /// The message of a number.
+    /// Returns the message of a number.
     #[inline]
     pub(crate) fn get(&self, id: MessageId) -> &Message {
         self.places[id.0 as usize].as_ref().expect("a message is read once")
@@ -51,7 +51,7 @@ impl MessageStore {
         drop(self.take(id));
     }
 
-    /// How many messages there are.
+    /// Returns the number of messages.
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }

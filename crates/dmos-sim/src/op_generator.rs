@@ -7,7 +7,7 @@ use dmos_core::record::OpGeneratorRecord;
 use dmos_core::{NodeId, Span};
 use dmos_graph::PythonRandom;
 
-/// The op_generator between two turns.
+/// The op generator between two turns.
 pub(crate) struct OpGenerator {
     settings: Settings,
     random: PythonRandom,
@@ -16,7 +16,7 @@ pub(crate) struct OpGenerator {
     pub(crate) record: OpGeneratorRecord,
 }
 
-/// What the op_generator commands in a turn, in this order.
+/// What the op generator commands in a turn, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Actions {
     pub(crate) recover: Option<NodeId>,

@@ -1,4 +1,4 @@
-//! The queue of events: in the order of time, then of insertion, unless same_time_order are shuffled.
+//! The queue of events: in the order of time, then of insertion, unless same-time order is shuffled.
 //!
 //! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, those of one instant
 //! in the order of insertion, and only the bucket at hand is sorted. So an event costs the same however many are pending.
@@ -25,7 +25,7 @@ const WIDTH_BITS: u32 = 19;
 /// Bits of an entry's number that count insertions: a million million, more than any run has.
 const COUNT_BITS: u32 = 40;
 
-/// Bits of an entry's number above these, drawn where same_time_order are shuffled.
+/// Bits of an entry's number above these, drawn where same-time order is shuffled.
 const TIE_BITS: u32 = 13;
 
 /// Bits of a key that are the place in the bucket at hand: the lower half.
@@ -69,7 +69,7 @@ pub struct EventQueue<E> {
     current: Vec<Entry<E>>,
     /// Those that were there when it was sorted, in order.
     sorted: Vec<Key>,
-    /// How many of these have been taken.
+    /// Number of of these have been taken.
     taken: usize,
     /// Those that came since.
     late: BinaryHeap<Reverse<Key>>,
@@ -87,7 +87,7 @@ pub struct EventQueue<E> {
 /// A place for several events of one bucket.
 #[repr(C, align(64))]
 struct Chunk<E> {
-    /// How many there are.
+    /// Number of there are.
     len: u32,
     /// The next one of the same bucket, in a ring, or the next one that no bucket has.
     next: u32,
@@ -98,7 +98,7 @@ struct Chunk<E> {
 #[derive(Clone, Copy)]
 struct Entry<E> {
     at: Time,
-    /// That of insertion and, above its bits, zero unless same_time_order are shuffled: then anything, but for events that come
+    /// That of insertion and, above its bits, zero unless same-time order is shuffled: then anything, but for events that come
     /// first of their instant.
     number: u64,
     event: E,
@@ -109,7 +109,7 @@ impl<E> Entry<E> {
         (self.at, self.number)
     }
 
-    /// The bucket that it belongs to.
+    /// Returns the bucket that it belongs to.
     fn bucket(&self) -> u64 {
         self.at.as_nanos() >> WIDTH_BITS
     }
@@ -123,7 +123,7 @@ impl<E> Entry<E> {
 }
 
 impl<E> Chunk<E> {
-    /// The events in it, in the order of insertion.
+    /// Returns the events in it, in the order of insertion.
     fn held(&self) -> &[Entry<E>] {
         &self.entries[..self.len as usize]
     }
@@ -150,7 +150,7 @@ impl<E> Ord for Entry<E> {
 }
 
 impl<E: Copy> EventQueue<E> {
-    /// An empty queue; with a generator, events of the same instant come in an order that it draws.
+    /// Returns an empty queue; with a generator, events of the same instant come in an order that it draws.
     #[must_use]
     pub fn new(same_time_order: Option<ChaCha8Rng>) -> Self {
         Self {
@@ -286,7 +286,7 @@ impl<E: Copy> EventQueue<E> {
         })
     }
 
-    /// The same, where not all that may be next is in one place.
+    /// Returns the same, where not all that may be next is in one place.
     #[inline(never)]
     fn next_among_all(&mut self, end: Time) -> Option<Next> {
         let sorted = self.sorted.get(self.taken).copied();
@@ -307,14 +307,14 @@ impl<E: Copy> EventQueue<E> {
         Some(next)
     }
 
-    /// The event of a key in the bucket at hand.
+    /// Returns the event of a key in the bucket at hand.
     #[inline]
     fn next_of(&self, key: Key) -> Next {
         let within = key >> (u64::BITS - WIDTH_BITS);
         Next { at: Time::from_nanos(self.at_hand << WIDTH_BITS | within), place: key as u32 }
     }
 
-    /// The event that was said to be next, before anything else is done with the queue.
+    /// Returns the event that was said to be next, before anything else is done with the queue.
     ///
     /// # Panics
     /// If it was taken before, or something else was done, and that is seen.
@@ -326,7 +326,7 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// All events that have not been taken, in no order.
+    /// Returns all events that have not been taken, in no order.
     pub fn pending(&self) -> impl Iterator<Item = E> {
         let at_hand = self.sorted[self.taken..].iter().chain(self.late.iter().map(|Reverse(key)| key));
         let at_hand = at_hand.map(|&key| &self.current[self.next_of(key).place as usize]);
@@ -385,7 +385,7 @@ impl<E: Copy> EventQueue<E> {
         self.far_from = u64::MAX;
     }
 
-    /// The next bucket after the one at hand that holds anything, going once around; the largest number if none does.
+    /// Returns the next bucket after the one at hand that holds anything, going once around; the largest number if none does.
     fn next_occupied(&self) -> u64 {
         // Both are powers of two: their remainders are masks.
         let (first, words) = (self.at_hand + 1, self.occupied.len());
@@ -408,7 +408,7 @@ impl<E: Copy> EventQueue<E> {
     }
 }
 
-/// The chunks of a bucket from the first to the last, which is given, if it has any.
+/// Returns the chunks of a bucket from the first to the last, which is given, if it has any.
 fn ring<E>(chunks: &[Chunk<E>], last: u32) -> impl Iterator<Item = &Chunk<E>> {
     let mut next = chunks.get(last as usize).map(|last| last.next);
     std::iter::from_fn(move || {

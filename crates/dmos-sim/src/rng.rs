@@ -35,7 +35,7 @@ pub(crate) enum Purpose {
     CrashPoint = 13,
 }
 
-/// The stream of one purpose and node under a run's seed, in one of the node's incarnations.
+/// Returns the stream of one purpose and node under a run's seed, in one of the node's incarnations.
 pub(crate) fn stream(seed: u64, purpose: Purpose, node: NodeId, incarnation: u32) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());

@@ -88,7 +88,7 @@ mod tests {
         Time::from_nanos(span * 1_000_000_000)
     }
 
-    /// Runs the shared_cpu until it is idle; says when each piece ended.
+    /// Runs the shared CPU until it is idle; says when each piece ended.
     fn run(shared_cpu: &mut SharedCpu<u32>) -> Vec<(u32, Time)> {
         let mut ended = Vec::new();
         while let Some(at) = shared_cpu.next_end() {

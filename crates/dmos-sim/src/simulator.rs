@@ -55,9 +55,9 @@ enum Event {
     Own { node: NodeId, epoch: u32, completion: Completion },
     /// A piece of work is done, on a core of its own.
     WorkDone(Piece),
-    /// A piece of work is done on the shared shared_cpu.
+    /// A piece of work is done on the shared shared CPU.
     SharedCpuTick,
-    /// The op_generator's turn.
+    /// The op generator's turn.
     OpGeneratorTurn,
     /// The scripted fault of this number.
     ScriptedFault(usize),
@@ -72,7 +72,7 @@ enum Event {
 }
 
 impl Event {
-    /// The message that it carries.
+    /// Returns the message that it carries.
     fn mail(self) -> Option<MessageId> {
         match self {
             Self::Message { message, .. } => Some(message),
@@ -111,14 +111,14 @@ struct Simulator<'a> {
     plan_ids: Vec<FlowVersion>,
     nodes: Vec<SimNode>,
     blackboard: Blackboard,
-    /// The flow put in force last, by whomever, and who that was.
+    /// The flow activated  last, by whomever, and who that was.
     active: Option<(Arc<Flow>, NodeId)>,
-    /// Who took office last.
+    /// Who became leader last.
     last_leader: Option<NodeId>,
     links: Links,
     transits: Sampler,
     work_is_instant: bool,
-    /// Whether messages and timers can be let go while a node still acts.
+    /// True if messages and timers can be let go while a node still acts.
     dispatches_early: bool,
     shared_cpu: Option<SharedCpu<Piece>>,
     op_generator: Option<OpGenerator>,
@@ -228,7 +228,7 @@ impl<'a> Simulator<'a> {
             self.queue.push(at, Event::Start(node));
         }
         if let Some(op_generator) = &scenario.faults.op_generator {
-            self.queue.push(Time::ZERO + op_generator.pause + op_generator.turn, Event::OpGeneratorTurn);
+            self.queue.push(Time::ZERO + op_generator.pause + op_generator.cycle, Event::OpGeneratorTurn);
         }
         for (at, number) in self.script.timed(scenario) {
             self.queue.push_first(at, Event::ScriptedFault(number));

@@ -1,6 +1,6 @@
 //! The threads of a node: what each is at, and what waits for it.
 //!
-//! Work that takes time, or a dock that blocks, makes inputs wait. Each kind of input has a worker of
+//! Work that takes time, or an input buffer that blocks, makes inputs wait. Each kind of input has a worker of
 //! its own, in which one thing is done after the other. Where nothing takes time, workers stay empty.
 
 use std::collections::VecDeque;
@@ -38,12 +38,12 @@ pub(crate) enum Completion {
 }
 
 impl Completion {
-    /// Whether it comes when the node's clock says so, not when something outside has happened.
+    /// Returns whether it comes when the node's clock says so, not when something outside has happened.
     pub(crate) fn follows_node_clock(self) -> bool {
         matches!(self, Self::Timer(_))
     }
 
-    /// Where it is worked on.
+    /// Where it is was_assigned on.
     #[inline]
     pub(crate) fn worker(self) -> WorkerId {
         match self {
@@ -75,7 +75,7 @@ pub(crate) enum WorkItem {
 }
 
 impl WorkItem {
-    /// The message that it carries.
+    /// Returns the message that it carries.
     pub(crate) fn mail(self) -> Option<MessageId> {
         match self {
             Self::Message { message, .. } | Self::Outgoing { message, .. } => Some(message),
@@ -83,7 +83,7 @@ impl WorkItem {
         }
     }
 
-    /// Where it is worked on.
+    /// Where it is was_assigned on.
     pub(crate) fn worker(self) -> WorkerId {
         match self {
             Self::Message { .. } => WorkerId::Messages,
@@ -108,7 +108,7 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    /// The message that it is about.
+    /// Returns the message that it is about.
     fn mail(&self) -> Option<MessageId> {
         match self {
             Self::Act(work_item) => work_item.mail(),
@@ -132,7 +132,7 @@ pub(crate) struct Worker {
 pub(crate) struct Workers(Option<Box<[Worker; WORKERS]>>);
 
 impl Workers {
-    /// Whether in a worker nothing is under way, waits, or is waited for.
+    /// Returns whether in a worker nothing is under way, waits, or is waited for.
     #[inline]
     pub(crate) fn is_idle(&self, id: WorkerId) -> bool {
         self.0.as_ref().is_none_or(|workers| workers[id as usize].is_idle())
@@ -142,7 +142,7 @@ impl Workers {
         &mut self.0.get_or_insert_default()[id as usize]
     }
 
-    /// The messages in all of them.
+    /// Returns the messages in all of them.
     pub(crate) fn mail(&self) -> impl Iterator<Item = MessageId> {
         self.iter().flat_map(|worker| {
             let waiting = worker.waiting.iter().filter_map(|work_item| work_item.mail());
@@ -150,7 +150,7 @@ impl Workers {
         })
     }
 
-    /// All that have been needed so far.
+    /// Returns all that have been needed so far.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Worker> {
         self.0.iter().flat_map(|workers| &**workers)
     }
@@ -169,7 +169,7 @@ impl Worker {
         self.job.is_none() && self.delay.is_none() && self.waiting.is_empty()
     }
 
-    /// Whether a work_item can be worked on now.
+    /// Returns whether a work_item can be was_assigned on now.
     pub(crate) fn takes(&self, work_item: WorkItem) -> bool {
         let released = match (self.delay, work_item) {
             (None, _) => true,

@@ -18,7 +18,7 @@ fn events_and_allocations(scenario: &str, settings: &[String]) -> (u64, u64) {
     (events, allocated.count_total)
 }
 
-/// How many events there are for each allocation in the second half of a run, whose beginning is long past.
+/// Returns the number of events for each allocation in the second half of a run, whose beginning is long past.
 fn events_for_each_allocation(scenario: &str, settings: &[&str]) -> u64 {
     let until = |seconds: u32| {
         let settings = settings.iter().copied().map(str::to_owned);

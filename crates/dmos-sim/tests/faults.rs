@@ -188,7 +188,7 @@ fn a_node_stops_rather_than_go_on_without_its_log() {
 #[test]
 fn what_was_never_durable_does_not_count_as_made() {
     for disks in ["{append_failure: 0.2, repair_time: 1s}", "{lose_unsynced: true, torn: true}"] {
-        let random_failures = "random_failures: [{nodes: all, time_to_failure: {exponential: 8s}, time_to_repair: 1s, how: crash_midway}]";
+        let random_failures = "random_failures: [{nodes: all, time_to_failure: {exponential: 8s}, time_to_repair: 1s, mode: crash_midway}]";
         let record = run(&format!("faults: {{{random_failures}, disks: {disks}}}"));
         let made = total(&record, Metric::SuccessfulManufactureCycles);
         assert_eq!(made, record.material.made, "each making yields one batch");
@@ -201,7 +201,7 @@ fn what_was_never_durable_does_not_count_as_made() {
 
 #[test]
 fn crashes_in_the_middle_of_an_input_tear_the_log() {
-    let random_failures = "random_failures: [{nodes: all, time_to_failure: {exponential: 20s}, time_to_repair: 1s, how: crash_midway}]";
+    let random_failures = "random_failures: [{nodes: all, time_to_failure: {exponential: 20s}, time_to_repair: 1s, mode: crash_midway}]";
     let record = run(&format!("faults: {{{random_failures}, disks: {{lose_unsynced: true, torn: true}}}}"));
     let (crashes, effective) = count(&record, FaultKind::CrashMidway);
     assert!(crashes > 50 && effective > crashes / 2, "{effective} of {crashes}");
@@ -323,8 +323,8 @@ fn who_was_down_who_led_and_who_was_struck_is_on_record() {
         .map(|outage| (outage.node.index(), outage.from.as_secs_f64(), outage.until.map(Time::as_secs_f64)))
         .collect();
     assert_eq!(down, [(1, 60.0, Some(160.0)), (FIN, 200.0, Some(205.0)), (4, 250.0, None)]);
-    let worked: Vec<_> = record.outages.iter().map(|outage| outage.worked).collect();
-    assert_eq!(worked, [true, true, false], "the second b is a spare");
+    let was_assigned: Vec<_> = record.outages.iter().map(|outage| outage.was_assigned).collect();
+    assert_eq!(was_assigned, [true, true, false], "the second b is a spare");
     let struck: Vec<_> = record.removals.iter().map(|strike| strike.node.index()).collect();
     assert_eq!(struck, [1], "nobody watches a spare, and five seconds are no death");
     assert!(record.removals[0].at.as_secs_f64() > 60.0);

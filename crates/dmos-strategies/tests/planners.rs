@@ -45,7 +45,7 @@ fn networks(count: u64) -> impl Iterator<Item = (Network, NodeSet)> {
     drawn.filter(|(network, alive)| Feasibility::of(network, alive).finals(network).is_ok())
 }
 
-/// Every way to choose one producer for each item that can be made.
+/// Returns every way to choose one producer for each item that can be made.
 fn choices(network: &Network, producers: &Feasibility) -> Vec<Vec<Option<NodeId>>> {
     let mut all = vec![vec![None; network.item_count()]];
     for item in network.items().filter(|&item| producers.can_make(item)) {
@@ -147,7 +147,7 @@ fn least_cost_shared_is_the_least_of_all_plans_and_says_so() {
 
 #[test]
 fn shortest_lead_time_is_the_shortest() {
-    /// When so many batches of an item are there, and how long the next making takes, in seconds; `choice` says who
+    /// When so many batches of an item are there, and how long the next production run takes, in seconds; `choice` says who
     /// makes how many of what.
     fn ready(
         network: &Network,
@@ -413,7 +413,7 @@ fn max_throughput_is_not_misled_by_a_way_that_is_far_worse() {
         );
         assert!(meter.remarks()[0].starts_with("at most 1000."), "{:?}", meter.remarks());
     }
-    // A making of many cycles is no whole number of parts of a batch.
+    // A production run of many cycles is no whole number of parts of a batch.
     let slow = recipes(2, &[(0, 1, &[(1, 1)], 400_000), (1, 1, &[], 1)]);
     let (_, _, meter) = plan("max-throughput", &slow, &NodeSet::all(2)).expect("there is a flow");
     assert_eq!(

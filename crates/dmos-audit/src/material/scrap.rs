@@ -1,6 +1,6 @@
 //! What a crash destroyed is found, and nothing else is; and who has retired makes nothing.
 
-use dmos_core::faults::InCrash;
+use dmos_core::faults::CrashEffect;
 use dmos_core::{BatchId, NodeId, Property};
 
 use super::Material;
@@ -20,11 +20,11 @@ impl Material<'_> {
         }
     }
 
-    /// Whether a crash of a node destroys its stock, and what is in its dock.
+    /// Returns whether a crash of a node destroys its stock, and what is in its input buffer.
     pub(super) fn scrapped_by_crash(&self, node: NodeId) -> (bool, bool) {
         let fate = &self.scenario.faults.material;
         let stock = if self.network.is_final(node) { fate.finished } else { fate.outbound };
-        (stock == InCrash::Scrapped, fate.inbound == InCrash::Scrapped)
+        (stock == CrashEffect::Scrapped, fate.inbound == CrashEffect::Scrapped)
     }
 
     /// A batch is entered as scrap.

@@ -7,7 +7,7 @@ use crate::violations::Violations;
 use crate::{NodeAtEnd, resume_bound};
 
 impl Material<'_> {
-    /// Whether what was committed between nodes that are up has come in, long after the last fault.
+    /// Returns whether what was committed between nodes that are up has come in, long after the last fault.
     pub(super) fn check_shipments(&self, violations: &mut Violations, end: Time, nodes: &[NodeAtEnd<'_>]) {
         let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
             return;

@@ -158,7 +158,7 @@ fn million_nodes(
     Ok(())
 }
 
-/// The protocol on a network of so many items and nodes for each, in which nothing fails.
+/// Returns the protocol on a network of so many items and nodes for each, in which nothing fails.
 fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Result<Scenario, CliError> {
     let text = include_str!("../../../../benches/scenarios/protocol.yaml").to_owned();
     let settings = [

@@ -18,11 +18,11 @@ struct NetworkDocument {
     nodes: Vec<NodeEntry>,
     #[serde(rename = "final")]
     final_items: Vec<Value>,
-    /// How many supply edges are possible.
+    /// Number of supply edges possible.
     supply_edges: u64,
     /// How many paths lead from sources to nodes that make a final item: digits, for they outgrow any integer.
     paths: String,
-    /// How many plans there are with one producer for each item, in digits as well; none if they cannot be counted.
+    /// Number of plans with one producer for each item, in digits as well; none if they cannot be counted.
     plans: Option<String>,
 }
 
@@ -31,7 +31,7 @@ struct NodeEntry {
     id: Value,
     produces: Value,
     requires: Vec<Value>,
-    /// Batches that one making yields, then those it takes of each required item.
+    /// Batches that one production run yields, then those it takes of each required item.
     quantities: Vec<u32>,
 }
 

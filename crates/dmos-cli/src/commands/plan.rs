@@ -35,7 +35,7 @@ struct Planned<'a> {
     comparisons: Vec<Comparison>,
     /// All plans with one producer for each item.
     plans: Result<Plans, NotCounted>,
-    /// How many of the cheapest are shown.
+    /// Number of of the cheapest shown.
     best: usize,
 }
 
@@ -136,7 +136,7 @@ fn choose(call: &StrategyCall, network: &Network, registry: &Registry) -> Result
     registry.flow(call, network).map_err(|error| CliError::Input(format!("--diff {call}: {error}")))
 }
 
-/// Plans as a leader does: anew, or on from the flow in force.
+/// Plans as a leader does: anew, or on from the flow active.
 fn plan(
     scenario: &Scenario,
     planner: &mut dyn FlowStrategy,
@@ -288,7 +288,7 @@ impl<'a> PlanDocument<'a> {
     }
 }
 
-/// The edges by producer, then consumer, then item.
+/// Returns the edges by producer, then consumer, then item.
 fn by_producer(flow: &Flow) -> Vec<SupplyEdge> {
     let mut edges = flow.edges().to_vec();
     edges.sort_unstable_by_key(|edge| (edge.producer, edge.consumer, edge.item));

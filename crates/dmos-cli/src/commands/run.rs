@@ -153,7 +153,7 @@ fn prepare(
     Ok(Job { scenario: loaded.scenario, seeds: seeds.unwrap_or(Seeds { first: own, last: own }), provenance })
 }
 
-/// The directory of a run: the one named, or one below it if there are several runs.
+/// Returns the directory of a run: the one named, or one below it if there are several runs.
 fn directory(out: &Path, name: &str, seed: u64, is_single: bool) -> PathBuf {
     if is_single { out.to_owned() } else { out.join(format!("{name}-seed-{seed}")) }
 }

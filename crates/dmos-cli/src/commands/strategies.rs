@@ -23,7 +23,7 @@ struct StrategyEntry {
     summary: &'static str,
     source: &'static str,
     notes: &'static str,
-    /// What auditors hold it to in every run, with its parameters as by default.
+    /// What the invariant checker hold it to in every run, with its parameters as by default.
     guarantees: Vec<String>,
     parameters: Vec<ParameterEntry>,
 }
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &StrategiesArguments, registry: &Registry) -> Resul
     }
 }
 
-/// Every strategy, flow strategies first, by name.
+/// Returns every strategy, flow strategies first, by name.
 fn entries(registry: &Registry) -> Vec<StrategyEntry> {
     let network = any_network();
     let call = |name: &str| StrategyCall { name: name.to_owned(), params: Vec::new() };

@@ -113,7 +113,7 @@ fn run_shard(
 /// What batch engines call the number of a task, counted from 0.
 const TASK_NUMBERS: [&str; 3] = ["SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "JOB_COMPLETION_INDEX"];
 
-/// The number of the batch engine's task. That of shards is never taken from there: with an array of 3,7,9 an engine
+/// Returns the number of the batch engine's task. That of shards is never taken from there: with an array of 3,7,9 an engine
 /// says that there are three.
 fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<usize, CliError> {
     let set: Vec<(&str, String)> =

@@ -14,7 +14,7 @@ impl Differences {
         Self { strata: strata.into_iter().filter(|stratum| !stratum.is_empty()).collect() }
     }
 
-    /// The strata, none of them empty.
+    /// Returns the strata, none of them empty.
     #[must_use]
     pub fn strata(&self) -> &[Vec<f64>] {
         &self.strata
@@ -26,13 +26,13 @@ impl Differences {
         self.strata.iter().map(Vec::len).sum()
     }
 
-    /// Whether all are zero, or there are none.
+    /// Returns whether all are zero, or there are none.
     #[must_use]
     pub fn are_all_zero(&self) -> bool {
         self.strata.iter().flatten().all(|&difference| difference == 0.0)
     }
 
-    /// The mean over the strata of their means; zero if there are none.
+    /// Returns the mean over the strata of their means; zero if there are none.
     #[must_use]
     pub fn mean(&self) -> f64 {
         let means = self.strata.iter().map(|stratum| stratum.iter().sum::<f64>() / stratum.len() as f64);
@@ -58,7 +58,7 @@ impl Differences {
         })
     }
 
-    /// The standard error of the mean; none if no stratum has two.
+    /// Returns the standard error of the mean; none if no stratum has two.
     #[must_use]
     pub fn standard_error(&self) -> Option<f64> {
         let freedom = self.freedom();
@@ -66,7 +66,7 @@ impl Differences {
         (freedom > 0.0).then(|| (squares * self.count() as f64 / freedom).sqrt())
     }
 
-    /// How many differences are free to differ from the means of their strata.
+    /// Returns the number of differences free to differ from the means of their strata.
     pub(super) fn freedom(&self) -> f64 {
         (self.count() - self.strata.len()) as f64
     }

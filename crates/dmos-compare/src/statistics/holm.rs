@@ -1,6 +1,6 @@
 //! Whether it could be chance, where much is asked at once.
 
-/// The p values of several comparisons, corrected so that the chance of even one false alarm among them stays
+/// Returns the p values of several comparisons, corrected so that the chance of even one false alarm among them stays
 /// what it was for one (Holm, "A simple sequentially rejective multiple test procedure", 1979).
 #[must_use]
 pub fn corrected(p_values: &[f64]) -> Vec<f64> {

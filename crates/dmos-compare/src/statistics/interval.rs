@@ -55,7 +55,7 @@ impl Resamples {
         Self { sizes, drawn }
     }
 
-    /// The means of all resamples, in ascending order.
+    /// Returns the means of all resamples, in ascending order.
     fn means(&self, differences: &Differences) -> Vec<f64> {
         let (strata, count) = (differences.strata(), differences.count());
         let mean = |drawn: &[u32]| {
@@ -75,7 +75,7 @@ impl Resamples {
         means
     }
 
-    /// The interval of the mean difference; none if no stratum has two differences.
+    /// Returns the interval of the mean difference; none if no stratum has two differences.
     ///
     /// O([`RESAMPLES`] times differences).
     ///
@@ -99,7 +99,7 @@ impl Resamples {
         Some(self.accelerated(differences, observed, squares, z))
     }
 
-    /// The bias-corrected and accelerated interval between two normal quantiles.
+    /// Returns the bias-corrected and accelerated interval between two normal quantiles.
     fn accelerated(&self, differences: &Differences, observed: f64, squares: f64, z: [f64; 2]) -> Interval {
         let means = self.means(differences);
         let below = means.partition_point(|&mean| mean < observed);

@@ -24,7 +24,7 @@ pub use differences::Differences;
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// The standard normal distribution below `x`.
+/// Returns the standard normal distribution below `x`.
 fn normal(x: f64) -> f64 {
     Normal::standard().cdf(x)
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Episode {
     /// How long it was seen to last.
     pub lasted: f64,
-    /// Whether it was seen to end.
+    /// True if it was seen to end.
     pub ended: bool,
 }
 
@@ -24,7 +24,7 @@ pub struct Survival {
 }
 
 impl Survival {
-    /// The Kaplan-Meier estimate. O(episodes log episodes).
+    /// Returns the Kaplan-Meier estimate. O(episodes log episodes).
     #[must_use]
     pub fn of(episodes: &[Episode]) -> Self {
         let mut sorted = episodes.to_vec();
@@ -42,13 +42,13 @@ impl Survival {
         Self { steps }
     }
 
-    /// The time by which half have ended; none if that was never seen.
+    /// Returns the time by which half have ended; none if that was never seen.
     #[must_use]
     pub fn median(&self) -> Option<f64> {
         self.steps.iter().find(|step| step.1 <= 0.5 + 1e-12).map(|step| step.0)
     }
 
-    /// The mean of how long it lasts, or of `horizon` where it lasts longer (Irwin 1949; Royston and Parmar 2013).
+    /// Returns the mean of how long it lasts, or of `horizon` where it lasts longer (Irwin 1949; Royston and Parmar 2013).
     #[must_use]
     pub fn restricted_mean(&self, horizon: f64) -> f64 {
         let (mut area, mut from, mut share) = (0.0, 0.0, 1.0);

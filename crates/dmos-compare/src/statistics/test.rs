@@ -31,7 +31,7 @@ const SEED: u64 = 0x5197_f11b;
 /// Sums that differ by less than this share of their parts are equal.
 const EQUAL: f64 = 1e-12;
 
-/// The two-sided p value of the mean difference, above zero and up to one.
+/// Returns the two-sided p value of the mean difference, above zero and up to one.
 ///
 /// Exact for up to 16 differences that are not zero; beyond, from exchanges that are drawn: 20,000, and up to
 /// 500,000 where the p value is small.

@@ -1,13 +1,13 @@
-//! How much of what a consumer takes comes from a supplier.
+//! Shares of suppliers.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A part of what a consumer takes of an item, in millionths.
+/// A supplier's share of what a consumer takes of an item, in millionths.
 ///
-/// The shares of all suppliers of one requirement add up to [`Share::WHOLE`]. A supplier with no share is a
-/// standby: it works, but is asked only as long as those with a share are silent.
+/// The shares of all suppliers of one requirement add up to [`Share::WHOLE`]. A supplier with a share of zero
+/// is a standby: it produces, but is only asked while all suppliers with a share are silent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "u32")]
 pub struct Share(u32);
@@ -21,31 +21,31 @@ impl TryFrom<u32> for Share {
 }
 
 impl Share {
-    /// Nothing: the share of a standby.
+    /// The share of a standby.
     pub const STANDBY: Self = Self(0);
-    /// All of it.
+    /// The whole.
     pub const WHOLE: Self = Self(1_000_000);
 
-    /// So many millionths.
+    /// Returns a share of this many millionths.
     ///
     /// # Panics
-    /// If that is more than the whole.
+    /// If the share exceeds the whole.
     #[must_use]
     pub fn from_millionths(millionths: u32) -> Self {
         assert!(millionths <= Self::WHOLE.0, "a share is a part of the whole");
         Self(millionths)
     }
 
-    /// In millionths.
+    /// Returns the share in millionths.
     #[must_use]
     pub fn millionths(self) -> u32 {
         self.0
     }
 
-    /// Splits the whole in proportion to weights, so that the parts add up exactly: each is rounded down, and
-    /// what is left goes to the largest remainders, the first of them first (Hamilton's method).
+    /// Splits the whole in proportion to weights so that the shares add up exactly: each is rounded down, and
+    /// the rest goes to the largest remainders, in order (Hamilton's method).
     ///
-    /// All are standbys if no weight is above zero.
+    /// All shares are standbys if no weight is above zero.
     #[must_use]
     pub fn split(weights: &[u64]) -> Vec<Self> {
         let whole = u128::from(Self::WHOLE.0);
@@ -64,7 +64,7 @@ impl Share {
 }
 
 impl fmt::Display for Share {
-    /// In percent, or `standby`.
+    /// Formats the share in percent, or as `standby`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => f.write_str("standby"),

@@ -1,4 +1,4 @@
-//! What makes a flow invalid: the one place that says so.
+//! Validity of flows.
 
 use thiserror::Error;
 
@@ -7,44 +7,44 @@ use crate::ids::{ItemId, NodeId};
 use crate::network::{Network, SupplyEdge};
 use crate::node_set::NodeSet;
 
-/// Something that makes a flow invalid.
+/// A reason why a flow is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum FlowViolation {
-    /// An edge names a node or an item that is not in the network.
+    /// An edge names a node or an item outside the network.
     #[error("the edge [{}, {}, {}] (producer, consumer, item) names what is not in the network", .0.producer, .0.consumer, .0.item)]
     Unknown(SupplyEdge),
     /// The producer does not make the item, or the consumer does not require it.
-    #[error("node {} is to supply node {} with item {}, which does not fit their recipes", .0.producer, .0.consumer, .0.item)]
+    #[error("node {} is to supply node {} with item {}, which does not match their recipes", .0.producer, .0.consumer, .0.item)]
     Misfit(SupplyEdge),
-    /// A node works that is dead.
-    #[error("node {0} is dead, and planned with")]
+    /// An assigned node is not alive.
+    #[error("node {0} has failed, but is assigned")]
     Dead(NodeId),
-    /// A node works that nobody supplies with an item that it requires.
-    #[error("node {node} works, but nobody supplies it with item {item}")]
+    /// An assigned node has no supplier for an item that it requires.
+    #[error("node {node} is assigned, but has no supplier for item {item}")]
     Unsupplied {
         /// The node.
         node: NodeId,
         /// The item.
         item: ItemId,
     },
-    /// The shares of those who supply a node with an item do not add up to the whole.
-    #[error("the shares of those who supply node {node} with item {item} add up to {total} millionths")]
+    /// The shares of an item's suppliers do not add up to the whole.
+    #[error("the shares of the suppliers of item {item} to node {node} add up to {total} millionths")]
     Shares {
         /// The node.
         node: NodeId,
         /// The item.
         item: ItemId,
-        /// What they add up to.
+        /// Sum of the shares, in millionths.
         total: u64,
     },
 }
 
 impl Flow {
-    /// All that makes this flow invalid in a network of which these nodes are alive, in no order. O(e log e) in
-    /// the edges.
+    /// Returns everything that makes this flow invalid, in no particular order, in a network of which the
+    /// nodes in `alive` are alive. O(e log e) in the edges.
     ///
-    /// With `stand_ins`, a node without any supplier may work, whatever it requires.
+    /// With `stand_ins`, a node without suppliers may be assigned whatever it requires.
     #[must_use]
     pub fn violations(&self, network: &Network, alive: &NodeSet, stand_ins: bool) -> Vec<FlowViolation> {
         let is_known = |edge: &SupplyEdge| {
@@ -91,26 +91,26 @@ impl Flow {
 }
 
 impl FlowViolation {
-    /// The same in words, with nodes and items by their names.
+    /// Returns a description with nodes and items by name.
     #[must_use]
     pub fn explain(&self, network: &Network) -> String {
         let (node, item) = (|node| network.node_name(node), |item| network.item_name(item));
         match *self {
             Self::Unknown(_) => self.to_string(),
             Self::Misfit(edge) => format!(
-                "`{}` is to supply `{}` with `{}`, which does not fit their recipes",
+                "`{}` is to supply `{}` with `{}`, which does not match their recipes",
                 node(edge.producer),
                 node(edge.consumer),
                 item(edge.item)
             ),
-            Self::Dead(dead) => format!("`{}` is dead, and planned with", node(dead)),
+            Self::Dead(dead) => format!("`{}` has failed, but is assigned", node(dead)),
             Self::Unsupplied { node: consumer, item: lacking } => {
-                format!("`{}` works, but nobody supplies it with `{}`", node(consumer), item(lacking))
+                format!("`{}` is assigned, but has no supplier for `{}`", node(consumer), item(lacking))
             }
             Self::Shares { node: consumer, item: supplied, total } => format!(
-                "the shares of those who supply `{}` with `{}` add up to {total} millionths",
-                node(consumer),
-                item(supplied)
+                "the shares of the suppliers of `{}` to `{}` add up to {total} millionths",
+                item(supplied),
+                node(consumer)
             ),
         }
     }

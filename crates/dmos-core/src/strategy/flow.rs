@@ -1,4 +1,4 @@
-//! Flow strategies: who supplies whom.
+//! Flow strategies: planners that assign suppliers to consumers.
 
 use thiserror::Error;
 
@@ -8,81 +8,90 @@ use crate::network::Network;
 use crate::node_set::NodeSet;
 use crate::time::Span;
 
-/// Plans flows for one leader, which keeps it from plan to plan.
+/// A planner. A leader keeps one instance for all plans of its term.
 ///
-/// A plan must depend on the requests alone: no clock, no ambient randomness.
+/// A plan must depend on its requests alone: no clock, no ambient randomness.
 pub trait FlowStrategy: Send {
-    /// Plans a flow from live nodes only, counting elementary steps on `meter` as it goes.
+    /// Plans a flow from live nodes only, and counts elementary steps on `meter`.
     ///
     /// # Errors
-    /// [`NoFlow`] says why there is none; the leader then puts an empty flow in force, or keeps the
-    /// old one if the search was given up.
+    /// [`NoFlow`] states the reason; the leader then activates an empty flow, or keeps the active one if the
+    /// search was inconclusive.
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow>;
 
-    /// Plans anew, and says what is to be changed in the flow in force: there is one.
+    /// Replans: returns the change to the active flow.
     ///
-    /// Without a way of its own a strategy plans the whole, and is compared with what is in force. One that
-    /// remembers may count on this: the flow in force is what its last plan that was no error came to, and the
-    /// changes are all since then.
+    /// By default the whole flow is planned anew and compared with the active one. A strategy with state can
+    /// rely on this: the active flow is the result of its last conclusive plan, and the changes are all
+    /// changes since then.
     ///
     /// # Errors
     /// As [`FlowStrategy::plan`].
     ///
     /// # Panics
-    /// If no flow is in force.
+    /// If there is no active flow.
     fn replan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<FlowChange, NoFlow> {
         let active = request.active.expect("replanning changes a flow");
         Ok(active.change_to(&self.plan(request, meter)?))
     }
 
-    /// By what the last plan judged a node, if it did: for explanations only.
+    /// Returns the score of a node in the last plan, if there is one. Used for explanations only.
     fn rating(&self, _node: NodeId) -> Option<Rating> {
         None
     }
 }
 
-/// By what a planner judges a node.
+/// Score of a node, as judged by a planner.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rating {
-    /// What it measures, with its unit: `cost`, `first batch after s`.
+    /// The measure with its unit: `cost`, `first batch after s`.
     pub measure: &'static str,
-    /// What a node is that measures more than another one: `dearer`, `later`.
+    /// Adjective for a node with a higher score: `more expensive`, `later`.
     pub more: &'static str,
-    /// How much of it.
+    /// The score.
     pub value: f64,
 }
 
-/// What a planner may go by.
+/// Input of a planner.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanRequest<'a> {
     /// The network with all its nodes.
     pub network: &'a Network,
-    /// The nodes believed alive.
+    /// Nodes believed to be alive.
     pub alive: &'a NodeSet,
-    /// The flow that this planner put in force before, if any.
+    /// The flow that this planner activated before, if any.
     pub active: Option<&'a Flow>,
-    /// What has changed since then.
+    /// Changes since then.
     pub changes: &'a [Change],
-    /// How long things take, on average.
+    /// Mean durations of cycles and transits.
     pub mean_durations: MeanDurations,
-    /// The number from which a planner draws whatever it draws; the same for all plans of a run.
+    /// Seed of the planner's random choices; the same for all plans of a run.
     pub seed: u64,
 }
 
 impl<'a> PlanRequest<'a> {
-    /// A first plan, at the mean_durations of one second a cycle and a transit.
+    /// Returns a first request, with a mean of one second for cycles and transits.
+    ///
+    /// ```
+    /// use dmos_core::strategy::PlanRequest;
+    /// use dmos_core::{ItemId, Network, NodeSet, Recipe, network::Names};
+    /// let recipes = [Recipe::of(ItemId::new(0), [])].into_iter();
+    /// let network = Network::new(Names::Numbers(1), Names::Numbers(1), recipes, vec![ItemId::new(0)]).unwrap();
+    /// let alive = NodeSet::all(1);
+    /// assert!(PlanRequest::first(&network, &alive).active.is_none());
+    /// ```
     #[must_use]
     pub fn first(network: &'a Network, alive: &'a NodeSet) -> Self {
         Self { network, alive, active: None, changes: &[], mean_durations: MeanDurations::default(), seed: 1 }
     }
 }
 
-/// How long things take, on average: what a planner may reckon with.
+/// Mean durations, as planners know them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MeanDurations {
-    /// One manufacture cycle.
+    /// A production cycle.
     pub cycle: Span,
-    /// From a batch's announcement at the consumer to its arrival.
+    /// A transit, from a batch's announcement at the consumer to its arrival.
     pub transit: Span,
 }
 
@@ -92,19 +101,19 @@ impl Default for MeanDurations {
     }
 }
 
-/// What makes a new plan necessary.
+/// A change that makes a new plan necessary.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// A node was struck from the living, or has retired.
+    /// A node was removed from the membership, or has retired.
     Failed(NodeId),
-    /// A node came back, or joined.
+    /// A node rejoined, or joined for the first time.
     Rejoined(NodeId),
-    /// A node's recipe was changed: the network of this request is not that of the one before.
+    /// A node's recipe changed: the network of this request differs from that of the one before.
     RecipeChanged(NodeId),
 }
 
 impl Change {
-    /// The node that has changed.
+    /// Returns the affected node.
     #[must_use]
     pub fn node(self) -> NodeId {
         match self {
@@ -113,12 +122,12 @@ impl Change {
     }
 }
 
-/// Why there is no flow.
+/// Reason why there is no flow.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum NoFlow {
     /// A final item cannot be made from the nodes alive.
-    #[error("item {0} cannot be made from the nodes that are alive")]
+    #[error("item {0} cannot be made by the nodes that are alive")]
     Infeasible(ItemId),
     /// No node is alive.
     #[error("no node is alive")]
@@ -131,29 +140,29 @@ pub enum NoFlow {
         /// The budget.
         budget: u64,
     },
-    /// The planner itself failed: it is a program of its own, and has crashed, hung or answered nonsense.
+    /// The planner, an external program, crashed, hung or gave an invalid answer.
     #[error("the planner `{planner}` failed: {problem}")]
     PlannerFailed {
         /// The planner.
         planner: String,
-        /// What is wrong with it, in words.
+        /// Description of the problem.
         problem: String,
     },
 }
 
 impl NoFlow {
-    /// Whether it says nothing of the network: the search did not come to its end.
+    /// Returns whether the search did not come to an end, so that nothing is known about the network.
     #[must_use]
     pub fn is_inconclusive(&self) -> bool {
         matches!(self, Self::BudgetExhausted { .. } | Self::PlannerFailed { .. })
     }
 
-    /// The same in words, with an item by its name.
+    /// Returns a description with the item by name.
     #[must_use]
     pub fn explain(&self, network: &Network) -> String {
         match self {
             Self::Infeasible(item) => {
-                format!("item `{}` cannot be made from the nodes that are alive", network.item_name(*item))
+                format!("item `{}` cannot be made by the nodes that are alive", network.item_name(*item))
             }
             error => error.to_string(),
         }
@@ -161,6 +170,14 @@ impl NoFlow {
 }
 
 /// Counts a planner's elementary steps, up to a budget.
+///
+/// ```
+/// use dmos_core::Meter;
+/// let mut meter = Meter::new(10);
+/// assert!(meter.charge(8).is_ok());
+/// assert!(meter.charge(8).is_err());
+/// assert_eq!(meter.steps(), 10);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Meter {
     budget: u64,
@@ -170,16 +187,16 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter that stops a plan after `budget` steps.
+    /// Returns a meter that stops a plan after `budget` steps.
     #[must_use]
     pub fn new(budget: u64) -> Self {
         Self { budget, steps: 0, counters: Vec::new(), remarks: Vec::new() }
     }
 
-    /// Counts `steps` more.
+    /// Counts `steps` steps.
     ///
     /// # Errors
-    /// [`NoFlow::BudgetExhausted`] once the budget is spent; the steps are counted up to it.
+    /// [`NoFlow::BudgetExhausted`] once the budget is exceeded; the count then equals the budget.
     pub fn charge(&mut self, steps: u64) -> Result<(), NoFlow> {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > self.budget {
@@ -189,41 +206,41 @@ impl Meter {
         Ok(())
     }
 
-    /// How many more steps the budget allows.
+    /// Returns the number of steps left in the budget.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.budget - self.steps
     }
 
-    /// Notes a metric of interest under a name, beside the steps.
+    /// Records a named counter beside the steps.
     pub fn note(&mut self, name: &'static str, value: u64) {
         self.counters.push((name, value));
     }
 
-    /// Says something of the plan that no metric can: what bounds it, whether it is the best.
+    /// Adds a remark on the plan that no counter can express, for example its bottleneck.
     pub fn remark(&mut self, words: String) {
         self.remarks.push(words);
     }
 
-    /// What was said, in the order in which it was.
+    /// Returns the remarks in the order in which they were made.
     #[must_use]
     pub fn remarks(&self) -> &[String] {
         &self.remarks
     }
 
-    /// Steps counted so far.
+    /// Returns the number of steps counted so far.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// The metrics noted, in the order in which they were.
+    /// Returns the counters in the order in which they were recorded.
     #[must_use]
     pub fn counters(&self) -> &[(&'static str, u64)] {
         &self.counters
     }
 
-    /// The metric noted under `name`, zero if there is none.
+    /// Returns the counter named `name`, or zero if there is none.
     #[must_use]
     pub fn counter(&self, name: &str) -> u64 {
         self.counters.iter().find(|counter| counter.0 == name).map_or(0, |counter| counter.1)

@@ -1,39 +1,41 @@
-//! Leader strategies: who plans.
+//! Leader strategies: election of the node that plans.
 
 use std::sync::Arc;
 
 use crate::ids::{NodeId, Term};
 use crate::time::{Span, Time};
 
-/// Makes the election machine of each candidate.
+/// A leader-election algorithm: creates the election of each candidate.
 pub trait LeaderStrategy: Send + Sync {
-    /// The machine for the candidate that sits at `config`, before its start.
+    /// Returns the election of one candidate, before its start.
     fn election(&self, config: ElectionConfig) -> Box<dyn Election>;
 }
 
-/// Where a candidate sits.
+/// Configuration of one candidate's election.
 #[derive(Clone, Debug)]
 pub struct ElectionConfig {
-    /// The candidate itself.
+    /// This candidate.
     pub me: NodeId,
-    /// All candidates in ascending order, itself among them.
+    /// All candidates in ascending order, including this one.
     pub candidates: Arc<[NodeId]>,
-    /// The number from which a candidate draws whatever it draws; the same for all candidates of a run.
+    /// Seed of the candidates' random choices; the same for all candidates of a run.
     pub seed: u64,
 }
 
 impl ElectionConfig {
-    /// All other candidates, in ascending order.
+    /// Returns all other candidates, in ascending order.
     pub fn others(&self) -> impl DoubleEndedIterator<Item = NodeId> + '_ {
         self.candidates.iter().copied().filter(|&node| node != self.me)
     }
 
-    /// The first term after `known` that belongs to this candidate: no other one ever gets the same from here.
+    /// Returns the first term after `known` that is reserved for this candidate: no other candidate ever gets
+    /// the same.
     ///
-    /// A term is a round and the candidate's place, so terms of different candidates differ.
+    /// A term is a round times the number of candidates plus the candidate's index, so terms of different
+    /// candidates differ.
     ///
     /// # Panics
-    /// If the candidate is not among the candidates.
+    /// If this node is not among the candidates.
     #[must_use]
     pub fn own_term_after(&self, known: u64) -> u64 {
         let places = self.candidates.len() as u64;
@@ -42,56 +44,56 @@ impl ElectionConfig {
         (known / places + 1) * places + place
     }
 
-    /// How many candidates are more than half of them.
+    /// Returns the size of a majority of the candidates.
     #[must_use]
     pub fn majority(&self) -> usize {
         self.candidates.len() / 2 + 1
     }
 }
 
-/// One candidate's part in an election: a machine without I/O.
+/// One candidate's part in an election: a state machine without I/O.
 ///
-/// Its messages are bytes of its own making; only machines of the same strategy read them.
+/// Its messages are opaque bytes; only elections of the same strategy read them.
 pub trait Election: Send {
-    /// Takes one input and says what is to be done.
+    /// Handles one input and appends the resulting effects.
     fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects);
 }
 
-/// What reaches an election machine.
+/// Input of an election.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ElectionInput<'a> {
-    /// The node starts, for the first time or after a crash, with what was last written durably.
+    /// The node starts, for the first time or after a crash.
     Start {
-        /// What [`ElectionEffects::durable`] last was, if ever.
+        /// The last [`ElectionEffects::durable`], if any.
         durable: Option<&'a [u8]>,
     },
     /// A message from another candidate.
     Message {
-        /// Its sender.
+        /// The sender.
         from: NodeId,
-        /// Its content.
+        /// The content.
         bytes: &'a [u8],
     },
-    /// A timer that the machine set.
+    /// A timer that the election set.
     Timer(u32),
-    /// A candidate has been silent for too long.
+    /// A candidate has been silent for longer than tolerated.
     Suspected(NodeId),
-    /// A suspected candidate was heard of again.
+    /// A suspected candidate has answered again.
     Trusted(NodeId),
-    /// Somebody who is no machine says who leads, or led: another one under a later term than any known here, or
-    /// this very node, which led before it crashed and is believed to lead still.
+    /// The leader became known from outside the election: another node in a later term than any known here,
+    /// or this very node, which led before it crashed and is believed to lead still.
     LeaderLearned(NodeId, Term),
 }
 
-/// What an election machine wants done. The durable write is made before anything is sent.
+/// Effects of an election. The durable write precedes the messages.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ElectionEffects {
     /// Messages to candidates.
     pub sends: Vec<(NodeId, Box<[u8]>)>,
-    /// Timers to set: how long from now, and the number to come back with.
+    /// Timers to be set: the delay, and the number to be returned.
     pub timers: Vec<(Span, u32)>,
-    /// What must survive a crash, replacing what was written before.
+    /// State that must survive a crash; replaces what was written before.
     pub durable: Option<Box<[u8]>>,
-    /// The leader and its term, as the machine now sees them, if that has changed.
+    /// The leader and its term in the view of this candidate, if that has changed.
     pub leader: Option<(NodeId, Term)>,
 }

@@ -1,7 +1,7 @@
-//! Strategies are plugins: how flows are planned, and how the leader is found.
+//! Strategies: plugins that plan flows and elect leaders.
 //!
-//! A strategy is a type that implements [`FlowStrategy`] or [`LeaderStrategy`], and a
-//! [`Descriptor`] that says how it is called and built:
+//! A strategy is a type that implements [`FlowStrategy`] or [`LeaderStrategy`], and a [`Descriptor`] that
+//! states its name, parameters and constructor:
 //!
 //! ```
 //! use dmos_core::strategy::{register_flow, FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest};
@@ -47,7 +47,7 @@ pub use registry::{
     RegistryError, StrategyCall, StrategyChoice, StrategyError,
 };
 
-/// Registers a [`FlowDescriptor`] with every program that links the crate it stands in.
+/// Registers a [`FlowDescriptor`] with every program that links the crate.
 #[macro_export]
 macro_rules! register_flow {
     ($descriptor:expr) => {
@@ -55,7 +55,7 @@ macro_rules! register_flow {
     };
 }
 
-/// Registers a [`LeaderDescriptor`] with every program that links the crate it stands in.
+/// Registers a [`LeaderDescriptor`] with every program that links the crate.
 #[macro_export]
 macro_rules! register_leader {
     ($descriptor:expr) => {

@@ -9,41 +9,41 @@ use crate::time::Span;
 /// One parameter of a strategy.
 #[derive(Clone, Copy, Debug)]
 pub struct ParamSpec {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it does, in a line.
+    /// One-line description.
     pub summary: &'static str,
-    /// Its type, range and default.
+    /// Type, range and default.
     pub kind: ParamKind,
 }
 
-/// The type, range and default of a parameter.
+/// Type, range and default of a parameter.
 #[derive(Clone, Copy, Debug)]
 pub enum ParamKind {
-    /// A whole number.
+    /// An integer.
     Integer {
-        /// The smallest.
+        /// The minimum.
         min: u64,
-        /// The largest.
+        /// The maximum.
         max: u64,
-        /// If none is given.
+        /// The default.
         default: u64,
     },
-    /// Yes or no.
+    /// A boolean.
     Flag {
-        /// If none is given.
+        /// The default.
         default: bool,
     },
     /// A duration.
     Duration {
-        /// The shortest.
+        /// The minimum.
         min: Span,
-        /// If none is given.
+        /// The default.
         default: Span,
     },
-    /// A node of the network, by name; the last one if none is given.
+    /// A node of the network, by name; the last node by default.
     Node,
-    /// Any text; it must be given.
+    /// Any text; required.
     Text,
 }
 
@@ -67,9 +67,9 @@ impl fmt::Display for ParamKind {
 /// The value of a parameter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ParamValue {
-    /// A whole number.
+    /// An integer.
     Integer(u64),
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
     /// A duration.
     Duration(Span),
@@ -80,7 +80,7 @@ pub enum ParamValue {
 }
 
 impl ParamKind {
-    /// What it is if it is not given; none if it must be.
+    /// Returns the default, or `None` if the parameter is required.
     pub(super) fn default_in(&self, network: &Network) -> Option<ParamValue> {
         Some(match *self {
             Self::Integer { default, .. } => ParamValue::Integer(default),
@@ -91,7 +91,7 @@ impl ParamKind {
         })
     }
 
-    /// Reads a value of this kind; the error is a sentence without its subject.
+    /// Parses a value of this kind; the error is a sentence without its subject.
     pub(super) fn read(&self, text: &str, network: &Network) -> Result<ParamValue, String> {
         let refuse = || format!("must be {self}, not `{text}`");
         match *self {
@@ -124,10 +124,10 @@ impl ParamKind {
     }
 }
 
-/// The values of all of a strategy's parameters, checked against its descriptor.
+/// The values of all parameters of a strategy, checked against its descriptor.
 ///
-/// The readers below panic on a name or a type that the descriptor does not have: that is a bug of
-/// the strategy, not of its user.
+/// The accessors below panic on a name or a type that the descriptor does not have: that is a bug of the
+/// strategy, not of its user.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Params(pub(super) Vec<(&'static str, ParamValue)>);
 
@@ -137,7 +137,7 @@ impl Params {
         &found.unwrap_or_else(|| panic!("the descriptor has no parameter `{name}`")).1
     }
 
-    /// The whole number called `name`.
+    /// Returns the integer named `name`.
     ///
     /// # Panics
     /// If the descriptor has no such parameter of this type.
@@ -149,7 +149,7 @@ impl Params {
         }
     }
 
-    /// The flag called `name`.
+    /// Returns the boolean named `name`.
     ///
     /// # Panics
     /// If the descriptor has no such parameter of this type.
@@ -161,7 +161,7 @@ impl Params {
         }
     }
 
-    /// The duration called `name`.
+    /// Returns the duration named `name`.
     ///
     /// # Panics
     /// If the descriptor has no such parameter of this type.
@@ -173,7 +173,7 @@ impl Params {
         }
     }
 
-    /// The node called `name`.
+    /// Returns the node named `name`.
     ///
     /// # Panics
     /// If the descriptor has no such parameter of this type.
@@ -185,7 +185,7 @@ impl Params {
         }
     }
 
-    /// The text called `name`.
+    /// Returns the text named `name`.
     ///
     /// # Panics
     /// If the descriptor has no such parameter of this type.

@@ -1,4 +1,5 @@
-//! Descriptors, the registry of all that are linked in, and the choice of one with its parameters.
+//! Descriptors of strategies, the registry of all linked strategies, and the choice of one with its
+//! parameters.
 
 use std::fmt;
 
@@ -9,44 +10,46 @@ use super::leader::LeaderStrategy;
 use super::params::{ParamKind, ParamSpec, ParamValue, Params};
 use crate::network::Network;
 
-/// What there is to know of a strategy, and how to build it.
+/// Describes a strategy and constructs it.
 pub struct Descriptor<S: ?Sized + 'static> {
-    /// The name in scenario files and on the command line.
+    /// Name in scenario files and on the command line.
     pub name: &'static str,
-    /// What it does, in a line.
+    /// One-line description.
     pub summary: &'static str,
-    /// Where it comes from.
+    /// Source in the literature.
     pub source: &'static str,
-    /// What may be relied on, and what not, in words.
+    /// Strengths, limits and conditions, for readers.
     pub notes: &'static str,
-    /// What is checked, for these parameters: by auditors in every run, and by the conformance suite.
+    /// Guarantees, for given parameters. The invariant checker verifies them in every run, the conformance
+    /// suite on generated networks.
     pub guarantees: fn(&Params) -> &'static [Guarantee],
-    /// Its parameters.
+    /// The parameters.
     pub params: &'static [ParamSpec],
-    /// Builds it from parameters that fit `params`.
+    /// Constructs the strategy from parameters that match `params`.
     pub build: fn(&Params) -> Box<S>,
 }
 
 impl<S: ?Sized> Descriptor<S> {
-    /// Whether it can be had by its name alone: no parameter must be given.
+    /// Returns whether the strategy can be chosen by its name alone, without a required parameter.
     #[must_use]
     pub fn stands_alone(&self) -> bool {
         !self.params.iter().any(|spec| matches!(spec.kind, ParamKind::Text))
     }
 }
 
-/// What a strategy can guarantee, and others can check: auditors in every run, and the conformance suite all of it.
+/// A guarantee of a strategy, which others verify.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Guarantee {
-    /// Flow: a flow is found whenever one exists.
+    /// Flow: finds a flow whenever one exists.
     FindsFlow,
-    /// Flow: a plan takes steps in proportion to the recipes' entries, the nodes and the edges chosen.
+    /// Flow: the steps of a plan are linear in the entries of the recipes, the nodes and the chosen edges.
     LinearTime,
-    /// Leader: no two nodes ever lead in the same term.
+    /// Leader: no two nodes lead in the same term.
     OneLeaderPerTerm,
-    /// Leader: once nothing fails any more, one node comes to lead, if a candidate is up.
+    /// Leader: once nothing fails any more, one node becomes the only leader if a candidate is up.
     OneLeaderEventually,
-    /// Leader: once nothing fails any more, one node comes to lead, if more than half of the candidates are up.
+    /// Leader: once nothing fails any more, one node becomes the only leader if a majority of the candidates
+    /// is up.
     LeaderByMajority,
 }
 
@@ -54,11 +57,13 @@ impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::FindsFlow => "a flow is found whenever one exists",
-            Self::LinearTime => "a plan takes linear time",
+            Self::LinearTime => "planning takes linear time",
             Self::OneLeaderPerTerm => "no two nodes lead in the same term",
-            Self::OneLeaderEventually => "once nothing fails, one candidate that is up comes to lead",
+            Self::OneLeaderEventually => {
+                "once nothing fails, one candidate that is up becomes the only leader"
+            }
             Self::LeaderByMajority => {
-                "once nothing fails and a majority of candidates is up, one comes to lead"
+                "once nothing fails and a majority of candidates is up, one becomes the only leader"
             }
         })
     }
@@ -73,7 +78,7 @@ pub type LeaderDescriptor = Descriptor<dyn LeaderStrategy>;
 inventory::collect!(FlowDescriptor);
 inventory::collect!(LeaderDescriptor);
 
-/// A strategy by name, with parameters as they were written: not yet checked.
+/// A strategy by name, with its parameters as written, not yet checked.
 ///
 /// ```
 /// use dmos_core::strategy::StrategyCall;
@@ -85,12 +90,12 @@ inventory::collect!(LeaderDescriptor);
 pub struct StrategyCall {
     /// The name.
     pub name: String,
-    /// Parameters and values.
+    /// Parameters and their values.
     pub params: Vec<(String, String)>,
 }
 
 impl fmt::Display for StrategyCall {
-    /// As it can be read again, if no value has a comma.
+    /// Formats the call so that it can be parsed again, if no value has a comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         for (nth, (name, value)) in self.params.iter().enumerate() {
@@ -114,33 +119,33 @@ impl std::str::FromStr for StrategyCall {
     }
 }
 
-/// Why a strategy cannot be had as it was called.
+/// Error of choosing a strategy.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum StrategyError {
-    /// No strategy of that name.
+    /// There is no strategy of that name.
     #[error("there is no {family} strategy `{name}`{}; there are {}", of_other_family(*.is_other), list(.known))]
     UnknownName {
         /// `flow` or `leader`.
         family: &'static str,
         /// The name.
         name: String,
-        /// Whether the other family has a strategy of that name.
+        /// True if the other family has a strategy of that name.
         is_other: bool,
-        /// The names there are.
+        /// The known names.
         known: Vec<&'static str>,
     },
-    /// No parameter of that name.
+    /// There is no parameter of that name.
     #[error("strategy `{strategy}` has no parameter `{param}`; {}", parameters(.known))]
     UnknownParam {
         /// The strategy.
         strategy: &'static str,
         /// The parameter.
         param: String,
-        /// Those it has.
+        /// The known parameters.
         known: Vec<&'static str>,
     },
-    /// A parameter given twice.
+    /// A parameter is given twice.
     #[error("parameter `{param}` of strategy `{strategy}` is given twice")]
     ParamTwice {
         /// The strategy.
@@ -148,24 +153,24 @@ pub enum StrategyError {
         /// The parameter.
         param: String,
     },
-    /// A parameter that must be given, and is not.
+    /// A required parameter is missing.
     #[error("strategy `{strategy}` needs its parameter `{param}`: {summary}")]
     ParamMissing {
         /// The strategy.
         strategy: &'static str,
         /// The parameter.
         param: &'static str,
-        /// What it does.
+        /// Its description.
         summary: &'static str,
     },
-    /// A value of the wrong type or out of range.
+    /// A value has the wrong type or is out of range.
     #[error("parameter `{param}` of strategy `{strategy}`: {problem}")]
     BadValue {
         /// The strategy.
         strategy: &'static str,
         /// The parameter.
         param: &'static str,
-        /// What is wrong with it.
+        /// Description of the problem.
         problem: String,
     },
 }
@@ -182,7 +187,7 @@ fn parameters(names: &[&str]) -> String {
     if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", list(names)) }
 }
 
-/// A strategy with all its parameters, ready to be built as often as needed.
+/// A strategy with all its parameters, ready to be constructed any number of times.
 pub struct StrategyChoice<S: ?Sized + 'static> {
     descriptor: &'static Descriptor<S>,
     params: Params,
@@ -208,7 +213,7 @@ impl<S: ?Sized> fmt::Debug for StrategyChoice<S> {
 }
 
 impl<S: ?Sized> fmt::Display for StrategyChoice<S> {
-    /// The name with every parameter, as it can be written in a call.
+    /// Formats the name with every parameter, as it can be written in a call.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
@@ -252,38 +257,38 @@ impl<S: ?Sized> StrategyChoice<S> {
         Ok(Self { descriptor, params: Params(params), shown })
     }
 
-    /// The strategy's descriptor.
+    /// Returns the strategy's descriptor.
     #[must_use]
     pub fn descriptor(&self) -> &'static Descriptor<S> {
         self.descriptor
     }
 
-    /// All that it guarantees, with its parameters.
+    /// Returns all guarantees under these parameters.
     #[must_use]
     pub fn all_guarantees(&self) -> &'static [Guarantee] {
         (self.descriptor.guarantees)(&self.params)
     }
 
-    /// Whether it guarantees this, with its parameters.
+    /// Returns whether the strategy gives this guarantee under these parameters.
     #[must_use]
     pub fn guarantees(&self, guarantee: Guarantee) -> bool {
         self.all_guarantees().contains(&guarantee)
     }
 
-    /// Builds the strategy.
+    /// Constructs the strategy.
     #[must_use]
     pub fn build(&self) -> Box<S> {
         (self.descriptor.build)(&self.params)
     }
 }
 
-/// All strategies that are linked into this program, by name.
+/// All strategies linked into this program, by name.
 pub struct Registry {
     flows: Vec<&'static FlowDescriptor>,
     leaders: Vec<&'static LeaderDescriptor>,
 }
 
-/// Why the strategies linked in cannot be used together.
+/// Error of a registry: two strategies of one family have the same name.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("two {family} strategies are called `{name}`; rename one or leave out its crate")]
 pub struct RegistryError {
@@ -321,10 +326,10 @@ fn choose<S: ?Sized, O: ?Sized>(
 }
 
 impl Registry {
-    /// Gathers every registered strategy.
+    /// Collects all linked strategies.
     ///
     /// # Errors
-    /// If two of a family have the same name.
+    /// If two of one family have the same name.
     pub fn collect() -> Result<Self, RegistryError> {
         Ok(Self {
             flows: sorted("flow", inventory::iter::<FlowDescriptor>.into_iter())?,
@@ -332,30 +337,30 @@ impl Registry {
         })
     }
 
-    /// All flow strategies, sorted by name.
+    /// Returns all flow strategies, sorted by name.
     #[must_use]
     pub fn flows(&self) -> &[&'static FlowDescriptor] {
         &self.flows
     }
 
-    /// All leader strategies, sorted by name.
+    /// Returns all leader strategies, sorted by name.
     #[must_use]
     pub fn leaders(&self) -> &[&'static LeaderDescriptor] {
         &self.leaders
     }
 
-    /// The flow strategy that `call` names, its parameters checked for use on `network`.
+    /// Returns the flow strategy that `call` names, with its parameters checked for use on `network`.
     ///
     /// # Errors
-    /// An unknown name or parameter, or a value out of range.
+    /// If the name or a parameter is unknown, or a value is out of range.
     pub fn flow(&self, call: &StrategyCall, network: &Network) -> Result<FlowChoice, StrategyError> {
         choose("flow", (&self.flows, &self.leaders), call, network)
     }
 
-    /// The leader strategy that `call` names, its parameters checked for use on `network`.
+    /// Returns the leader strategy that `call` names, with its parameters checked for use on `network`.
     ///
     /// # Errors
-    /// An unknown name or parameter, or a value out of range.
+    /// If the name or a parameter is unknown, or a value is out of range.
     pub fn leader(&self, call: &StrategyCall, network: &Network) -> Result<LeaderChoice, StrategyError> {
         choose("leader", (&self.leaders, &self.flows), call, network)
     }

@@ -41,7 +41,7 @@ impl Walk {
             }
         }
         let (from, to) = add(paths.choices(None));
-        // No path is longer than there are items; a place more spares a question at the end.
+        // No path is longer than there are items; a place more idle spares a question at the end.
         let longest = network.item_count() + 1;
         let mut steps = vec![(0, 0); longest];
         // As if the path before the first had ended just before it.
@@ -49,7 +49,7 @@ impl Walk {
         Self { next, lists, path: vec![NodeId::new(0); longest], steps, length: 1 }
     }
 
-    /// The next path, from the final node back to the source; none after the last. Only what is different from the
+    /// Returns the next path, from the final node back to the source; none after the last. Only what is different from the
     /// path before is written: on average a few nodes, at most a whole path.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend what it yields")]
     #[inline]

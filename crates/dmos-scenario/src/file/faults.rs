@@ -42,7 +42,7 @@ pub struct RandomFailuresField {
     pub time_to_repair: DistributionField,
     /// What a failure is.
     #[serde(default)]
-    pub how: FailureMode,
+    pub mode: FailureMode,
 }
 
 /// What the network does to messages.
@@ -67,7 +67,7 @@ pub struct ScriptField {
     pub at: Option<Span>,
     /// When this comes about.
     pub when: Option<Condition>,
-    /// For the how-manieth time; the first, if it does not say.
+    /// For the number of the time; the first, if it does not say.
     pub nth: Option<NonZeroU64>,
     /// How long after that.
     pub wait: Option<Span>,
@@ -99,7 +99,7 @@ pub struct ScriptField {
     pub retire: Option<NodeName>,
     /// How long it lasts.
     #[serde(rename = "for")]
-    pub lasts: Option<Span>,
+    pub duration: Option<Span>,
 }
 
 /// Who does not reach whom.
@@ -126,7 +126,7 @@ pub enum Heal {
 pub struct RecipeField {
     /// Whose.
     pub node: NodeName,
-    /// What one making takes.
+    /// What one production run takes.
     #[serde(default)]
     pub needs: Needs,
 }

@@ -8,12 +8,12 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a node makes: an item, or an item with the number of batches of one making.
+/// What a node makes: an item, or an item with the number of batches of one production run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Makes {
     /// The item.
     pub item: String,
-    /// How many batches of it at once.
+    /// Number of batches of it at once.
     pub quantity: u32,
 }
 
@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Makes {
 pub struct Needs(pub Vec<(String, u32)>);
 
 impl Needs {
-    /// Whether nothing is needed.
+    /// Returns whether nothing is needed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -348,7 +348,7 @@ pub enum TargetField {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Who took office last.
+    /// Who became leader last.
     Leader,
     /// Who has made most.
     Busiest,

@@ -16,7 +16,7 @@ use crate::file::{
 /// The most that a clock may be wrong.
 const DRIFT_MAX: f64 = 0.3;
 
-/// The most batches of an item that one making takes.
+/// The most batches of an item that one production run takes.
 const QUANTITY_MAX: u32 = 1_000;
 
 /// Checks what a file says of faults.
@@ -27,8 +27,8 @@ pub(super) fn faults(
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Faults {
-    if field.op_generator.as_ref().is_some_and(|op_generator| op_generator.turn < PERIOD_MIN) {
-        problems.push(at_least(steps!["faults", "op_generator", "turn"], PERIOD_MIN));
+    if field.op_generator.as_ref().is_some_and(|op_generator| op_generator.cycle < PERIOD_MIN) {
+        problems.push(at_least(steps!["faults", "op_generator", "cycle"], PERIOD_MIN));
     }
     let random_failures: Vec<RandomFailures> = field
         .random_failures
@@ -132,7 +132,7 @@ fn random_failures(
     if time_to_failure.mean() + time_to_repair.mean() < PERIOD_MIN {
         problems.push(at_least(path("time_to_failure"), PERIOD_MIN));
     }
-    Some(RandomFailures { nodes, time_to_failure, time_to_repair, how: field.how })
+    Some(RandomFailures { nodes, time_to_failure, time_to_repair, mode: field.mode })
 }
 
 fn node(name: &str, network: &Network, suggests: bool) -> Result<NodeId, String> {
@@ -162,7 +162,7 @@ struct Entry<'a> {
 impl Entry<'_> {
     fn read(&mut self, entry: ScriptField) -> Result<ScriptedFault, EntryProblem> {
         let trigger = trigger(&entry)?;
-        let (lasts, by) = (entry.lasts, entry.by);
+        let (duration, by) = (entry.duration, entry.by);
         let (key, fault) = self.fault(entry)?;
         let must_end = matches!(fault, Fault::Fail(_, FailureMode::Freeze));
         let may_end = must_end
@@ -170,14 +170,14 @@ impl Entry<'_> {
                 fault,
                 Fault::Fail(..) | Fault::Slow(..) | Fault::FailAppend(_) | Fault::Partition { .. }
             );
-        match lasts {
-            None if must_end => Err((key, format!("`{key}` needs `for`: how long it lasts"))),
+        match duration {
+            None if must_end => Err((key, format!("`{key}` needs `for`: how long it duration"))),
             Some(_) if !may_end => Err(("for", format!("`{key}` happens at once; remove `for`"))),
             Some(span) if span.is_zero() => Err(("for", "`for` must be more than 0s".to_owned())),
             _ if by.is_some() && !matches!(fault, Fault::Slow(..)) => {
                 Err(("by", "`by` says how slow a node is; it goes with `slow`".to_owned()))
             }
-            _ => Ok(ScriptedFault { trigger, fault, lasts }),
+            _ => Ok(ScriptedFault { trigger, fault, duration }),
         }
     }
 

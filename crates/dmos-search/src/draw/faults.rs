@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use dmos_core::faults::{
-    ClockFaults, Condition, DiskFaults, FailureMode, InCrash, MaterialInCrash, OpGenerator,
+    ClockFaults, Condition, CrashEffect, DiskFaults, FailureMode, MaterialInCrash, OpGenerator,
 };
 use dmos_core::{Distribution, Network, NodeId, Span};
 use dmos_scenario::file::{
@@ -43,7 +43,7 @@ pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsFie
         faults.clocks = ClockFaults { drift: dice.share(50) };
     }
     if dice.percent(20) {
-        let mut fate = || if dice.percent(50) { InCrash::Scrapped } else { InCrash::Kept };
+        let mut fate = || if dice.percent(50) { CrashEffect::Scrapped } else { CrashEffect::Kept };
         faults.material = MaterialInCrash { outbound: fate(), inbound: fate(), finished: fate() };
     }
     faults
@@ -117,8 +117,8 @@ impl Drawer<'_> {
     fn scripted(&mut self) -> ScriptField {
         let mut entry = self.triggered();
         let short = self.dice.percent(50);
-        let lasts = if short { self.dice.span(10, 5_000) } else { self.dice.span(5_000, 60_000) };
-        entry.lasts = Some(lasts);
+        let duration = if short { self.dice.span(10, 5_000) } else { self.dice.span(5_000, 60_000) };
+        entry.duration = Some(duration);
         match self.dice.between(0, 19) {
             0..=5 => entry.crash = Some(self.target()),
             6..=9 => entry.crash_midway = Some(self.target()),
@@ -135,18 +135,18 @@ impl Drawer<'_> {
             17 => entry.partition = Some([self.some_nodes(), self.some_nodes()]),
             18 => {
                 entry.heal = Some(Heal::Partitions);
-                entry.lasts = None;
+                entry.duration = None;
             }
             _ => {
                 entry.recover = Some(self.target());
-                entry.lasts = None;
+                entry.duration = None;
             }
         }
         // Some are down for good.
         let can_be_for_good =
             entry.crash.is_some() || entry.crash_midway.is_some() || entry.fail_append.is_some();
         if can_be_for_good && self.dice.percent(20) {
-            entry.lasts = None;
+            entry.duration = None;
         }
         entry
     }

@@ -265,7 +265,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Whether the disk refuses an append; the node has stopped then.
+    /// Returns whether the disk refuses an append; the node has stopped then.
     fn append_failure(&mut self, node: NodeId) -> bool {
         let share = self.scenario.faults.disks.append_failure;
         let armed = self.node_mut(node).append_failure.take().map(|armed| *armed);
@@ -282,7 +282,7 @@ impl Simulator<'_> {
         );
         self.fault_counts.mark_effective(fault);
         let repair_time = super::sim_node::Down::For(self.scenario.faults.disks.repair_time);
-        self.go_down(node, armed.map_or(repair_time, |armed| armed.lasts));
+        self.go_down(node, armed.map_or(repair_time, |armed| armed.downtime));
         true
     }
 }

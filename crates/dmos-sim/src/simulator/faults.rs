@@ -48,7 +48,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// The op_generator's commands reach a node that works; to one that does not they come later, and so they do to
+    /// The op generator's commands reach a node that works; to one that does not they come later, and so they do to
     /// one that goes down before an order is durable.
     pub(super) fn deliver_commands(&mut self, node: NodeId) {
         while self.node(node).is_working()
@@ -77,15 +77,15 @@ impl Simulator<'_> {
     }
 
     /// A node fails, if it is in a state to.
-    pub(super) fn fail(&mut self, node: NodeId, how: FailureMode, lasts: Down) {
-        let (now, kind) = (self.now, kind(how));
+    pub(super) fn fail(&mut self, node: NodeId, mode: FailureMode, downtime: Down) {
+        let (now, kind) = (self.now, kind(mode));
         let fault = self.fault_counts.record(now, kind, Some(node));
         let sim_node = self.node_mut(node);
-        let armed = PendingFailure { fault, lasts };
-        match (how, lasts) {
+        let armed = PendingFailure { fault, downtime };
+        match (mode, downtime) {
             (FailureMode::Crash, _) if sim_node.is_up() => {
                 self.fault_counts.mark_effective(fault);
-                self.go_down(node, lasts);
+                self.go_down(node, downtime);
             }
             (FailureMode::CrashMidway, _) if sim_node.is_up() => {
                 sim_node.crash_midway = Some(Box::new(armed))
@@ -103,18 +103,18 @@ impl Simulator<'_> {
     pub(super) fn crash_midway(&mut self, node: NodeId) {
         if let Some(armed) = self.node_mut(node).crash_midway.take() {
             self.fault_counts.mark_effective(armed.fault);
-            self.go_down(node, armed.lasts);
+            self.go_down(node, armed.downtime);
         }
     }
 
     /// A node that is up stops and forgets all but its log.
-    pub(super) fn go_down(&mut self, node: NodeId, lasts: Down) {
+    pub(super) fn go_down(&mut self, node: NodeId, downtime: Down) {
         let keeps_mail = self.scenario.protocol.mailbox == Mailbox::SurvivesCrash;
         let now = self.now;
         self.observe_crash(node);
         self.begin_outage(node);
         let sim_node = &mut self.nodes[node.index()];
-        sim_node.state = State::Down { for_good: lasts == Down::ForGood };
+        sim_node.state = State::Down { for_good: downtime == Down::ForGood };
         sim_node.end_incarnation();
         let in_transit = sim_node.in_transit();
         let frozen = sim_node.frozen.take();
@@ -134,7 +134,7 @@ impl Simulator<'_> {
         lost.mail().for_each(|message| self.mail.discard(message));
         let held = frozen.iter().flat_map(|frozen| &frozen.held).filter_map(|(_, event)| event.mail());
         held.for_each(|message| self.mail.discard(message));
-        if let Down::For(span) = lasts {
+        if let Down::For(span) = downtime {
             let incarnation = sim_node.incarnation;
             self.queue.push(now + span, Event::FaultEnd(FaultEnd::Down { node, incarnation }));
         }
@@ -147,9 +147,9 @@ impl Simulator<'_> {
     /// From now on a node does nothing.
     fn begin_outage(&mut self, node: NodeId) {
         if self.node(node).outage.is_none() {
-            let worked = self.active.as_ref().is_some_and(|(flow, _)| flow.is_assigned(node));
+            let was_assigned = self.active.as_ref().is_some_and(|(flow, _)| flow.is_assigned(node));
             self.node_mut(node).outage = Some(self.outages.len());
-            self.outages.push(Outage { node, from: self.now, until: None, worked });
+            self.outages.push(Outage { node, from: self.now, until: None, was_assigned });
         }
     }
 
@@ -160,7 +160,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Tells the auditors of a crash, and lets it take what it takes of the log.
+    /// Tells the invariant checker of a crash, and lets it take what it takes of the log.
     fn observe_crash(&mut self, node: NodeId) {
         let sim_node = self.node(node);
         let crashed = Crashed {
@@ -266,7 +266,7 @@ impl Simulator<'_> {
         let (time_to_repair, time_to_failure) = &mut self.random_failures[distribution];
         let down = time_to_repair.draw(node).max(Span::from_millis(1));
         let next = time_to_failure.draw(node).max(Span::from_millis(1));
-        self.fail(node, self.scenario.faults.random_failures[distribution].how, Down::For(down));
+        self.fail(node, self.scenario.faults.random_failures[distribution].mode, Down::For(down));
         self.queue.push(self.now + down + next, Event::RandomFailures { distribution, node });
     }
 
@@ -285,7 +285,7 @@ impl Simulator<'_> {
         }
     }
 
-    // The prototype's op_generator
+    // The prototype's op generator
 
     pub(super) fn op_generator_turn(&mut self) {
         let Some(mut op_generator) = self.op_generator.take().filter(|_| !self.is_healed) else {
@@ -300,11 +300,11 @@ impl Simulator<'_> {
             self.fail(node, FailureMode::Crash, Down::UntilRepaired);
         }
         if let Some(settings) = &self.scenario.faults.op_generator {
-            self.queue.push(self.now + settings.turn, Event::OpGeneratorTurn);
+            self.queue.push(self.now + settings.cycle, Event::OpGeneratorTurn);
         }
     }
 
-    /// Whom the op_generator may kill: nodes that work in the flow and count as living.
+    /// Whom the op generator may kill: nodes that work in the flow and count as living.
     fn op_generator_targets(&self) -> Vec<NodeId> {
         let (Some(settings), Some((flow, leader))) = (&self.scenario.faults.op_generator, &self.active)
         else {
@@ -325,8 +325,8 @@ impl Simulator<'_> {
     }
 }
 
-fn kind(how: FailureMode) -> FaultKind {
-    match how {
+fn kind(mode: FailureMode) -> FaultKind {
+    match mode {
         FailureMode::Crash => FaultKind::Crash,
         FailureMode::CrashMidway => FaultKind::CrashMidway,
         FailureMode::Freeze => FaultKind::Freeze,

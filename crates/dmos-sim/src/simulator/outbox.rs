@@ -15,7 +15,7 @@ pub(super) struct Outbox<'a> {
     pub(super) node: NodeId,
     pub(super) epoch: u32,
     pub(super) clock: Clock,
-    /// Whether anything can be let go at all.
+    /// True if anything can be let go at all.
     pub(super) is_open: bool,
     /// What is left to be carried out.
     pub(super) left: Vec<Effect>,
@@ -85,7 +85,7 @@ mod tests {
     fn what_is_let_go_comes_to_the_same_as_what_is_listed() {
         let random_failures = |how| {
             format!(
-                "random_failures: [{{nodes: all, how: {how}, time_to_failure: {{exponential: 60s}}, time_to_repair: 10s}}]"
+                "random_failures: [{{nodes: all, mode: {how}, time_to_failure: {{exponential: 60s}}, time_to_repair: 10s}}]"
             )
         };
         let faults = [

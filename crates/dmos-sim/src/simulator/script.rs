@@ -13,7 +13,7 @@ use crate::rng::{Purpose, stream};
 /// What has come about so far, and what waits for more.
 pub(super) struct Script {
     counts: [u64; Condition::ALL.len()],
-    /// Faults that wait for a condition: which, the how-manieth time, the wait, and the fault's number.
+    /// Faults that wait for a condition: which, the number of the time, the wait, and the fault's number.
     waiting: Vec<(Condition, u64, Span, usize)>,
 }
 
@@ -27,7 +27,7 @@ impl Script {
         Self { counts: Default::default(), waiting: waiting.collect() }
     }
 
-    /// The faults at set times, with their numbers.
+    /// Returns the faults at set times, with their numbers.
     pub(super) fn timed(&self, scenario: &Scenario) -> Vec<(Time, usize)> {
         let script = scenario.faults.script.iter().enumerate();
         let timed = script.filter_map(|(number, scripted)| match scripted.trigger {
@@ -64,8 +64,8 @@ impl Simulator<'_> {
             return;
         }
         let scripted = &self.scenario.faults.script[number];
-        let lasts = scripted.lasts;
-        let down = lasts.map_or(Down::ForGood, Down::For);
+        let duration = scripted.duration;
+        let down = duration.map_or(Down::ForGood, Down::For);
         match &scripted.fault {
             Fault::Fail(target, how) => {
                 for node in self.targets(number, target, FaultKind::Crash, SimNode::is_working) {
@@ -80,7 +80,7 @@ impl Simulator<'_> {
             }
             Fault::Slow(target, by) => {
                 for node in self.targets(number, target, FaultKind::Slow, SimNode::is_working) {
-                    self.slow_down(node, *by, lasts);
+                    self.slow_down(node, *by, duration);
                 }
             }
             Fault::FailAppend(target) => {
@@ -88,7 +88,7 @@ impl Simulator<'_> {
                     let fault = self.fault_counts.record(self.now, FaultKind::FailedAppend, Some(node));
                     if self.node(node).is_up() {
                         self.node_mut(node).append_failure =
-                            Some(Box::new(PendingFailure { fault, lasts: down }));
+                            Some(Box::new(PendingFailure { fault, downtime: down }));
                     }
                 }
             }
@@ -96,7 +96,7 @@ impl Simulator<'_> {
                 let fault = self.fault_counts.record(self.now, FaultKind::Partition, None);
                 let nodes = self.scenario.network.node_count();
                 self.links.partition(fault, nodes, (from, to), *both_ways);
-                if let Some(span) = lasts {
+                if let Some(span) = duration {
                     self.queue.push(self.now + span, Event::FaultEnd(FaultEnd::Partition { fault }));
                 }
             }
@@ -122,13 +122,13 @@ impl Simulator<'_> {
         }
     }
 
-    fn slow_down(&mut self, node: NodeId, by: Span, lasts: Option<Span>) {
+    fn slow_down(&mut self, node: NodeId, by: Span, duration: Option<Span>) {
         let fault = self.fault_counts.record(self.now, FaultKind::Slow, Some(node));
         if !self.node(node).is_up() {
             return;
         }
         self.node_mut(node).slow = Some(Box::new(Slow { by, fault }));
-        if let Some(span) = lasts {
+        if let Some(span) = duration {
             self.queue.push(self.now + span, Event::FaultEnd(FaultEnd::Slow { node, fault }));
         }
     }

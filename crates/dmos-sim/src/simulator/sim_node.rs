@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use dmos_core::faults::{Faults, InCrash};
+use dmos_core::faults::{CrashEffect, Faults};
 use dmos_core::{NodeId, Scenario, Span, Time};
 use dmos_node::{Command, Effects, Input, Node, Scrapped};
 use rand::rngs::ChaCha8Rng;
@@ -84,7 +84,7 @@ pub(super) struct Slow {
 pub(super) struct PendingFailure {
     pub(super) fault: usize,
     /// How long the node is down then.
-    pub(super) lasts: Down,
+    pub(super) downtime: Down,
 }
 
 /// How long a node is down.
@@ -136,14 +136,14 @@ impl SimNode {
         self.frozen.is_some()
     }
 
-    /// How many pieces of work are under way. A frozen node may not have seen that one has ended.
+    /// Returns the number of pieces of work under way. A frozen node may not have seen that one has ended.
     pub(super) fn in_transit(&self) -> usize {
         let begun = self.workers.iter().filter(|worker| worker.job.is_some()).count();
         let held = self.frozen.iter().flat_map(|frozen| &frozen.held);
         begun - held.filter(|(_, event)| matches!(event, Event::WorkDone(_))).count()
     }
 
-    /// The epoch of what it sets going now.
+    /// Returns the epoch of what it sets going now.
     pub(super) fn epoch(&self) -> u32 {
         (self.epochs.len() - 1) as u32
     }
@@ -170,13 +170,13 @@ impl SimNode {
         self.epochs.push((self.incarnation, self.clock.stopped()));
     }
 
-    /// The stream by which its appends fail.
+    /// Returns the stream by which its appends fail.
     pub(super) fn appends_drawn(&mut self) -> &mut ChaCha8Rng {
         let (seed, node) = (self.seed, self.node.id());
         self.appends.get_or_insert_with(|| Box::new(stream(seed, Purpose::Append, node, 0)))
     }
 
-    /// Whether a fault can hit it: it is up and not frozen.
+    /// Returns whether a fault can hit it: it is up and not frozen.
     pub(super) fn is_working(&self) -> bool {
         self.is_up() && !self.is_frozen()
     }
@@ -185,10 +185,10 @@ impl SimNode {
 fn scrapped(faults: &Faults, is_final: bool) -> Scrapped {
     let material = &faults.material;
     let stock = if is_final { material.finished } else { material.outbound };
-    Scrapped { outbound: stock == InCrash::Scrapped, inbound: material.inbound == InCrash::Scrapped }
+    Scrapped { outbound: stock == CrashEffect::Scrapped, inbound: material.inbound == CrashEffect::Scrapped }
 }
 
-/// The nodes' nodes, for those who pick one.
+/// Returns the nodes' nodes, for those who pick one.
 pub(super) fn nodes(nodes: &[SimNode]) -> impl Iterator<Item = (NodeId, &SimNode)> {
     nodes.iter().enumerate().map(|(index, sim_node)| (NodeId::new(index), sim_node))
 }

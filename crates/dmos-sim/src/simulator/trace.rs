@@ -44,13 +44,13 @@ impl Simulator<'_> {
 }
 
 impl Trace {
-    /// How many events there were.
+    /// Returns the number of events.
     #[must_use]
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Whether there were none.
+    /// Returns whether there were none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
@@ -65,12 +65,12 @@ impl Trace {
         hashed.0.finish()
     }
 
-    /// The events in words, one line each: when, who, and what.
+    /// Returns the events in words, one line each: when, who, and what.
     pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
         (0..self.len()).map(|number| Line { trace: self, number })
     }
 
-    /// The number of the first event that another run has not the same, counted from 0; none if there is none.
+    /// Returns the number of the first event that another run has not the same, counted from 0; none if there is none.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<usize> {
         let is_same = |nth: usize| self.events[nth] == other.events[nth] && self.says(nth) == other.says(nth);
         let both = self.len().min(other.len());

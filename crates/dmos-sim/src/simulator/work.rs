@@ -1,4 +1,4 @@
-//! Lets the time pass that work takes: on a core of its own, or on the shared shared_cpu.
+//! Lets the time pass that work takes: on a core of its own, or on the shared shared CPU.
 
 use dmos_core::{Metric, NodeId, Span};
 use dmos_node::{Effect, Input};
@@ -9,7 +9,7 @@ use crate::shared_cpu::SharedCpu;
 use crate::workers::{Completion, Job, WorkItem, WorkerId};
 
 impl Simulator<'_> {
-    /// Whether a node acts at once on what comes to a worker: mostly nothing takes time and nothing waits, and then
+    /// Returns whether a node acts at once on what comes to a worker: mostly nothing takes time and nothing waits, and then
     /// there is nothing to reckon either.
     #[inline]
     pub(super) fn acts_at_once(&self, node: NodeId, id: WorkerId) -> bool {

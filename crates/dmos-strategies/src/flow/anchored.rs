@@ -91,7 +91,7 @@ impl Anchored {
     }
 }
 
-/// The first of these producers that is able, in the order of this requirement, and the steps it took to find: by
+/// Returns the first of these producers that is able, in the order of this requirement, and the steps it took to find: by
 /// double hashing over so many places. `able` are those of the producers that are, in ascending order; at least one.
 ///
 /// If few are able, each of them is asked for its place in the walk, which is quicker than the walk: it takes as many
@@ -137,7 +137,7 @@ fn inverse(number: u64, prime: u64) -> u64 {
     power
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every bit of the result depends on every bit.
+/// Returns the finaliser of SplitMix64 (Steele, Lea and Flood 2014): every bit of the result depends on every bit.
 fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

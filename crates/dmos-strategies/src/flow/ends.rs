@@ -20,7 +20,7 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// The ends for a request. The prototype plans for the last live node of its list, which makes
+    /// Returns the ends for a request. The prototype plans for the last live node of its list, which makes
     /// the final item unless its only producer is dead. Without stand-ins an earlier producer takes over where
     /// the last one cannot be supplied.
     pub(crate) fn of(request: &PlanRequest<'_>, stand_ins: bool) -> Result<Self, NoFlow> {
@@ -59,12 +59,12 @@ impl Ends {
         if supplied.is_empty() { Err(NoFlow::Infeasible(network.final_items()[0])) } else { Ok(supplied) }
     }
 
-    /// Whether `node` can make its item without supplies.
+    /// Returns whether `node` can make its item without supplies.
     pub(crate) fn is_source(&self, network: &Network, node: NodeId) -> bool {
         self.start == Some(node) || network.requirements(node).is_empty()
     }
 
-    /// The flow that supplies `consumers`, those who supply them, and so on back to the sources.
+    /// Returns the flow that supplies `consumers`, those who supply them, and so on back to the sources.
     /// `supplier` says who meets a node's requirement of the given index.
     pub(crate) fn flow_upstream_of(
         &self,

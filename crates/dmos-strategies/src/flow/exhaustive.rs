@@ -50,7 +50,7 @@ impl FlowStrategy for Exhaustive {
     }
 }
 
-/// How many possible supply edges there are between live nodes: the search's first step lists them.
+/// Returns the number of possible supply edges between live nodes: the search's first step lists them.
 fn possible_edges(request: &PlanRequest<'_>) -> u64 {
     let network = request.network;
     let alive = |nodes: &[NodeId]| nodes.iter().filter(|&&node| request.alive.contains(node)).count() as u64;
@@ -80,7 +80,7 @@ struct Call {
     next: usize,
     /// Where the flags of its requirements begin in `Search::met`.
     met_from: usize,
-    /// How many requirements are still to be met.
+    /// Number of requirements still to be met.
     missing: u32,
 }
 

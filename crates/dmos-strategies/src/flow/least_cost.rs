@@ -1,7 +1,7 @@
 //! The cheapest plan, if every use of a node is paid for.
 //!
 //! A making costs what the network says of its node, and to move a batch what a parameter says. What a batch costs
-//! is the making that it comes from, and all batches that this takes, by the cheapest producers, over what it
+//! is the production run that it comes from, and all batches that this takes, by the cheapest producers, over what it
 //! yields: a plan is a tree, unfolded, and every use is paid for. Such costs are superior functions, and their minimum over an AND/OR graph is what
 //! D. E. Knuth, "A generalization of Dijkstra's algorithm", Information Processing Letters 6(1), 1977, finds;
 //! as hyperpaths: G. Gallo, G. Longo, S. Pallottino and S. Nguyen, "Directed hypergraphs and applications",

@@ -1,6 +1,6 @@
 //! The highest rate at which every final item can be made.
 //!
-//! In a cycle each node makes what its recipe yields over the cycles of a making, and of the turns that it waits for
+//! In a cycle each node makes what its recipe yields over the cycles of a production run, and of the turns that it waits for
 //! supplies if these take longer than that; what a final batch takes of
 //! every item follows from the recipes, and the item whose producers are the first to be fully loaded decides.
 //! Where all producers of an item share a recipe that is a closed form: demand is exploded through the recipes
@@ -198,7 +198,7 @@ impl<'a> Ways<'a> {
         mix
     }
 
-    /// The best mix by a linear program in units of a known plan, and the rate that the solver claims; none if it
+    /// Returns the best mix by a linear program in units of a known plan, and the rate that the solver claims; none if it
     /// finds no answer.
     ///
     /// A variable is how much of an item is made in one way, over what the known plan makes of the item, if every way
@@ -252,7 +252,7 @@ impl<'a> Ways<'a> {
     }
 }
 
-/// The same proportions as parts of one.
+/// Returns the same proportions as parts of one.
 fn proportions(numbers: impl Iterator<Item = Wide> + Clone) -> Vec<f64> {
     let total = numbers.clone().fold(Wide::ZERO, |sum, number| sum + number);
     numbers.map(|number| (number / total).to_f64()).collect()
@@ -316,7 +316,7 @@ impl Rates {
         Self { mix, demand, rate, limit }
     }
 
-    /// The items all of whose producers are fully loaded: more can be made only with more of them. If there is none, an
+    /// Returns the items all of whose producers are fully loaded: more can be made only with more of them. If there is none, an
     /// item of which some are.
     fn bottlenecks(&self, ways: &Ways<'_>) -> Vec<ItemId> {
         let is_full = |item: ItemId| {

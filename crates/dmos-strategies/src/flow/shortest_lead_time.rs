@@ -1,7 +1,7 @@
 //! The plan whose final item is made first, if every stock is empty at the beginning.
 //!
-//! A node is ready one making after the last of its supplies has arrived, so a plan takes as long as its longest
-//! chain of makings and transits: the critical path of J. E. Kelley and M. R. Walker, "Critical-path planning and
+//! A node is ready one production run after the last of its supplies has arrived, so a plan takes as long as its longest
+//! chain of production runs and transits: the critical path of J. E. Kelley and M. R. Walker, "Critical-path planning and
 //! scheduling", 1959. Who needs several batches waits until its supplier has made them all, each making after as
 //! long as the supplier's own supplies take. Each node takes the producers that have what it needs first; to be ready is
 //! a superior function of the supplies (Knuth 1977) as long as each needs a batch, so the choice requirement by
@@ -31,7 +31,7 @@ struct ShortestLeadTime {
     ready: Vec<Option<f64>>,
 }
 
-/// How a node makes: when it is ready first, and how long each further making takes, in seconds.
+/// How a node makes: when it is ready first, and how long each further production run takes, in seconds.
 #[derive(Clone, Copy)]
 struct Course {
     ready: f64,
@@ -39,7 +39,7 @@ struct Course {
 }
 
 impl Course {
-    /// When a node that yields so many batches a making has made so many.
+    /// When a node that yields so many batches a production run has made so many.
     fn has_made(self, batches: u32, yields: u32) -> f64 {
         self.ready + f64::from(batches.div_ceil(yields) - 1) * self.interval
     }

@@ -10,7 +10,7 @@ use super::wide::Wide;
 
 /// What a node makes in a cycle at full speed, in batches.
 ///
-/// A node asks for what its next making takes when it begins one, so a making waits for the first turn after a
+/// A node asks for what its next production run takes when it begins one, so a production run waits for the first turn after a
 /// transit: with supplies that take as long as a cycle, every other turn is lost.
 pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
     let (network, mean_durations) = (request.network, request.mean_durations);
@@ -21,7 +21,7 @@ pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
     Wide::from(network.yield_per_run(node)) / (Wide::from(cycles) * Wide::from(turns))
 }
 
-/// The same proportions in whole numbers, of which the largest is 2^40 and none is zero.
+/// Returns the same proportions in whole numbers, of which the largest is 2^40 and none is zero.
 pub(crate) fn weights(numbers: &[Wide]) -> Vec<u64> {
     let largest = numbers.iter().copied().fold(Wide::ZERO, |a, b| if a < b { b } else { a });
     let scale = Wide::from(1_u64 << 40) / largest;
@@ -88,7 +88,7 @@ pub(crate) fn wrap_around(
     }
 }
 
-/// The shares of pieces; pieces that are less than a millionth are left out.
+/// Returns the shares of pieces; pieces that are less than a millionth are left out.
 fn shares(pieces: &[(usize, u128)]) -> Vec<(usize, Share)> {
     if let [(supplier, _)] = pieces {
         return vec![(*supplier, Share::WHOLE)];
@@ -126,7 +126,7 @@ pub(crate) fn usable(demands: &[u64], sorted_capacities: &[u64], most: u64) -> (
     (good, steps)
 }
 
-/// The edges by which suppliers with shares supply a consumer.
+/// Returns the edges by which suppliers with shares supply a consumer.
 pub(crate) fn edges<'a>(
     consumer: NodeId,
     item: ItemId,

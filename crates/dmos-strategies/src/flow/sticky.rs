@@ -1,4 +1,4 @@
-//! Keeps the flow in force and moves only what a change touches.
+//! Keeps the flow active and moves only what a change touches.
 //!
 //! Every move costs: a node that gets a new supplier waits for its material. So after a death only the edges of
 //! the dead are replaced, and whoever takes over works already, if anybody that can does: then nothing else
@@ -110,7 +110,7 @@ struct Ranks {
 }
 
 impl State {
-    /// Makes the flow in force its own, as far as it still holds, and completes it.
+    /// Makes the flow active its own, as far as it still holds, and completes it.
     fn adopt(request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Self, NoFlow> {
         let network = request.network;
         if request.alive.is_empty() {
@@ -207,7 +207,7 @@ impl State {
         self.requirements_from[node.index()]..self.requirements_from[node.index() + 1]
     }
 
-    /// The places in `wanted` of an item's requirements.
+    /// Returns the places in `wanted` of an item's requirements.
     fn wanted_of(&self, item: ItemId) -> std::ops::Range<usize> {
         self.wanted_from[item.index()] as usize..self.wanted_from[item.index() + 1] as usize
     }

@@ -55,17 +55,17 @@ impl<V: Copy + PartialOrd> Best<V> {
         Ok(best)
     }
 
-    /// The producer of an item that can be made.
+    /// Returns the producer of an item that can be made.
     pub(crate) fn producer(&self, item: ItemId) -> NodeId {
         self.producers[item.index()].expect("an item that is needed can be made")
     }
 
-    /// The value of the best producer of an item that can be made.
+    /// Returns the value of the best producer of an item that can be made.
     pub(crate) fn value_of(&self, item: ItemId) -> V {
         self.values[self.producer(item).index()].expect("a producer is judged")
     }
 
-    /// The flow that makes every final item by the best producers.
+    /// Returns the flow that makes every final item by the best producers.
     pub(crate) fn flow(&self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let ends = self.finals.iter().map(|&item| self.producer(item)).collect();
         let flow = Flow::upstream_of(request.network, ends, |_, item| self.producer(item));

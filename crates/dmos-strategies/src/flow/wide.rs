@@ -17,7 +17,7 @@ impl Wide {
     pub(crate) const ZERO: Self = Self { mantissa: 0.0, exponent: 0 };
     pub(crate) const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
 
-    /// A float that is finite and not negative.
+    /// Returns a float that is finite and not negative.
     pub(crate) fn new(value: f64) -> Self {
         debug_assert!(value.is_finite() && value >= 0.0, "{value} is not in range");
         Self { mantissa: value, exponent: 0 }.normal()

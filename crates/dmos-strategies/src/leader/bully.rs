@@ -2,12 +2,12 @@
 //!
 //! After H. Garcia-Molina, "Elections in a distributed computing system", IEEE Transactions on
 //! Computers C-31(1), 1982. A candidate that starts, or suspects the leader, asks all higher ones
-//! whether they are there. If none answers in time it takes office and tells the lower ones; if one
+//! whether they are there. If none answers in time it becomes leader and tells the lower ones; if one
 //! answers, it waits to be told.
 //!
 //! Terms are our addition. A term is a round and the candidate's place, so no two candidates ever hold
 //! the same one, and each message carries the highest term its sender knows: a leader that hears of a
-//! later term than its own takes office again under a new one.
+//! later term than its own becomes leader again under a new one.
 
 use dmos_core::strategy::{
     Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
@@ -53,7 +53,7 @@ enum State {
     Follows(Option<NodeId>),
     /// Has asked the higher ones and heard nothing.
     Asks,
-    /// A higher one is there; waits for it to take office.
+    /// A higher one is there; waits for it to become leader.
     Waits,
     /// Leads.
     Leads,
@@ -139,7 +139,7 @@ impl Candidate {
                 self.state = State::Follows(Some(from));
                 effects.leader = Some((from, Term(term)));
             }
-            // Its term is old: it hears of ours and takes office again.
+            // Its term is old: it hears of ours and becomes leader again.
             Message::Coordinator if from > self.config.me => {
                 effects.sends.push(self.say(from, Message::Answer))
             }

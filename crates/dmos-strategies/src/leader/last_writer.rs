@@ -56,7 +56,7 @@ impl LeaderStrategy for LastWriter {
     }
 }
 
-/// Whether the member at `place` of `count` is one of `chosen` that are spread evenly over them.
+/// Returns whether the member at `place` of `count` is one of `chosen` that are spread evenly over them.
 fn is_spread(place: u64, count: u64, chosen: u64) -> bool {
     let chosen = u128::from(chosen.min(count));
     let before = |place: u64| u128::from(place) * chosen / u128::from(count);

@@ -8,7 +8,7 @@
 //! then on: once delays stay below any bound, mistakes end.
 //!
 //! Terms are our addition, as in [`bully`](super::bully): no two candidates ever hold the same one, and who
-//! leads and hears of a later term takes office again.
+//! leads and hears of a later term becomes leader again.
 
 use dmos_core::strategy::{
     Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
@@ -139,7 +139,7 @@ impl Candidate {
             self.hear_of(term, effects);
             effects.leader = Some((from, Term(term)));
         } else {
-            // Its term is old: it takes office again.
+            // Its term is old: it becomes leader again.
             effects.sends.push((from, wire::write(KNOWN, [self.known_term])));
         }
     }

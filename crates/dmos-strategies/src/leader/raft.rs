@@ -180,7 +180,7 @@ impl Candidate {
         }
     }
 
-    /// Whether a leader is in office, as far as this one knows.
+    /// Returns whether a leader is in office, as far as this one knows.
     fn has_leader(&self, now: Time) -> bool {
         let recently = |heard: Time| now.since(heard) < self.settings.timeout;
         self.role == Role::Leads || self.heard_leader.is_some_and(recently)

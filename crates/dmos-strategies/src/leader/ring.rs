@@ -235,7 +235,7 @@ impl Candidate {
         }
     }
 
-    /// The next one on the ring that is not silent.
+    /// Returns the next one on the ring that is not silent.
     fn next(&self) -> Option<NodeId> {
         let after = self.config.others().filter(|&node| node > self.config.me);
         let before = self.config.others().filter(|&node| node < self.config.me);

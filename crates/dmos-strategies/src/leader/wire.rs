@@ -11,7 +11,7 @@ pub(crate) fn write<const N: usize>(kind: u8, numbers: [u64; N]) -> Box<[u8]> {
     bytes.into()
 }
 
-/// The kind and the numbers of a message, if that is what the bytes are; the first number is a term.
+/// Returns the kind and the numbers of a message, if that is what the bytes are; the first number is a term.
 pub(crate) fn read<const N: usize>(bytes: &[u8]) -> Option<(u8, [u64; N])> {
     let (&kind, rest) = bytes.split_first()?;
     let (numbers, []) = rest.as_chunks::<8>() else {

@@ -44,7 +44,7 @@ pub(crate) struct Room {
     now: Time,
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
     scheduled: u64,
-    /// Who took office in which term, in the order of time.
+    /// Who became leader in which term, in the order of time.
     pub(crate) leadership_changes: Vec<(u64, usize)>,
     pub(crate) messages: u64,
     seed: u64,
@@ -225,7 +225,7 @@ impl Room {
         self.events.push(Reverse((self.now + after, self.scheduled, event)));
     }
 
-    /// The leader on whom all of these that are up agree, and who believes it too, with its term.
+    /// Returns the leader on whom all of these that are up agree, and who believes it too, with its term.
     pub(crate) fn agreed(&self, nodes: &[usize]) -> Option<(usize, u64)> {
         let mut views = nodes.iter().filter(|&&node| self.is_up(node)).map(|&node| self.places[node].leader);
         let first = views.next()??;
@@ -236,7 +236,7 @@ impl Room {
         self.places[node].leader.is_some_and(|leader| leader.0 == node)
     }
 
-    /// Whether two have taken office in one term.
+    /// Returns whether two have taken office in one term.
     pub(crate) fn two_in_one_term(&self) -> bool {
         let mut of_term = BTreeMap::new();
         self.leadership_changes.iter().any(|&(term, node)| *of_term.entry(term).or_insert(node) != node)

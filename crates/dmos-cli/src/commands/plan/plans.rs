@@ -13,7 +13,7 @@ use crate::commands::{about, json_name};
 /// So many changes of a plan are named.
 const NAMED_MAX: usize = 20;
 
-/// How many plans there are, in words: as a number and as factors.
+/// Returns the number of plans, in words: as a number and as factors.
 pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> String {
     match plans {
         Ok(plans) => {
@@ -36,7 +36,7 @@ pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> Str
     }
 }
 
-/// The cheapest plans: what each costs, and where it differs from the first.
+/// Returns the cheapest plans: what each costs, and where it differs from the first.
 pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
     let best: Vec<Plan> = plans.best().take(times).collect();
     let mut text = String::from("\ncheapest plans with one producer for each item, every making paid for:\n");
@@ -74,7 +74,7 @@ fn cost(plan: &Plan, plans: &Plans) -> String {
 
 #[derive(Serialize)]
 pub(super) struct PlansDocument {
-    /// How many plans there are with one producer for each item: digits, for they outgrow any integer.
+    /// Number of plans with one producer for each item: digits, for they outgrow any integer.
     count: String,
     /// The same as factors: how many producers an item has, and how many items have so many.
     factors: Vec<(usize, usize)>,

@@ -72,7 +72,7 @@ fn others(network: &Network, why: &str, nodes: &[Other]) -> String {
     format!("{why}: {}", some_of(names))
 }
 
-/// The first of them, and how many more there are.
+/// Returns the first of them, and how many more there are.
 fn some_of(names: impl ExactSizeIterator<Item = String>) -> String {
     let more = names.len().checked_sub(NAMED_MAX).filter(|&more| more > 0);
     let names = names.take(NAMED_MAX).chain(more.map(|more| format!("{more} more")));

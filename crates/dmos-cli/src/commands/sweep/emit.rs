@@ -13,11 +13,11 @@ pub(crate) struct Task<'a> {
     pub(crate) out: &'a Path,
     /// Runs at once in a task.
     pub(crate) jobs: NonZeroUsize,
-    /// How many tasks there are.
+    /// Number of tasks.
     pub(crate) shards: NonZeroUsize,
 }
 
-/// The script.
+/// Returns the script.
 pub(crate) fn script(engine: Engine, task: &Task<'_>) -> String {
     let template = match engine {
         Engine::Slurm => SLURM,
