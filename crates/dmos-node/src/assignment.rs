@@ -1,20 +1,21 @@
-//! What the node knows of the flow: its own part of it, and how new that is.
+//! The active assignment of a node: its fragment of the newest flow it has received.
 
 use std::sync::Arc;
 
 use dmos_core::{Assignment, FlowVersion};
 
-/// The node's part of the newest flow it has heard of.
+/// The node's assignment in the newest flow it has received.
 #[derive(Default)]
 pub(crate) struct ActiveAssignment {
     assignment: Option<Arc<Assignment>>,
     version: FlowVersion,
-    /// How many edges of the flow the node knows: all on a blackboard, else those of its part.
+    /// Number of flow edges that the node knows: all of them with a blackboard, otherwise those of its
+    /// assignment.
     edges: usize,
 }
 
 impl ActiveAssignment {
-    /// Returns the part active; none if the node has never heard of a flow.
+    /// Returns the active assignment, or `None` if the node has never received a flow.
     pub(crate) fn assignment(&self) -> Option<&Assignment> {
         self.assignment.as_deref()
     }
@@ -27,7 +28,7 @@ impl ActiveAssignment {
         self.edges
     }
 
-    /// Takes over a part unless the one active is newer; true if it is news.
+    /// Adopts an assignment unless the active one is newer; returns whether it was adopted.
     pub(crate) fn adopt(&mut self, version: FlowVersion, assignment: Arc<Assignment>, edges: usize) -> bool {
         if self.assignment.is_some() && version <= self.version {
             return false;

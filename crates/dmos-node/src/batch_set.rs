@@ -1,11 +1,11 @@
-//! Which batches have been seen.
+//! Sets of batches that a node has seen.
 
 use dmos_core::{BatchId, NodeId, SerialSet};
 use serde::{Deserialize, Serialize};
 
 /// A set of batches, by producer.
 ///
-/// It stays small: what a producer has settled with this node is one run of numbers.
+/// It stays small, because the settled batches of a producer form one range.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(NodeId, SerialSet)>", into = "Vec<(NodeId, SerialSet)>")]
 pub struct BatchSet {
@@ -35,7 +35,7 @@ impl BatchSet {
         at.is_ok_and(|at| self.producers[at].1.contains(batch.serial))
     }
 
-    /// Returns the producers of which it has batches, in ascending order.
+    /// Returns the producers of the batches, in ascending order.
     pub(crate) fn producers(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.producers.iter().map(|producer| producer.0)
     }
@@ -48,17 +48,17 @@ impl BatchSet {
         &mut self.producers[at].1
     }
 
-    /// Takes a batch out, if it is there.
+    /// Removes a batch, if present.
     pub fn remove(&mut self, batch: BatchId) {
         self.of(batch.producer).remove(batch.serial);
     }
 
-    /// Adds a batch; true if it was not there.
+    /// Adds a batch and returns whether it was new.
     pub fn insert(&mut self, batch: BatchId) -> bool {
         self.of(batch.producer).insert(batch.serial)
     }
 
-    /// Adds all batches of `batch`'s producer before `batch`.
+    /// Adds all batches of the same producer with lower serial numbers.
     pub fn insert_all_before(&mut self, batch: BatchId) {
         let known = self.of(batch.producer);
         let has_them = known.runs().first().is_some_and(|run| run.0 == 0 && run.1 >= batch.serial);
@@ -67,7 +67,7 @@ impl BatchSet {
         }
     }
 
-    /// Returns whether it has every batch of another set. Time in proportion to the runs.
+    /// Returns whether the set contains every batch of another set. Time is linear in the ranges.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
         other.producers.iter().all(|(producer, serials)| {
@@ -76,7 +76,7 @@ impl BatchSet {
         })
     }
 
-    /// How many runs of numbers it takes.
+    /// Returns the number of ranges.
     pub(crate) fn run_count(&self) -> usize {
         self.producers.iter().map(|producer| producer.1.runs().len()).sum()
     }

@@ -1,8 +1,8 @@
-//! Log records and messages as bytes.
+//! Binary encoding of log records and messages.
 //!
-//! A record on a disk is framed by its length and a checksum (CRC-32), so that one which a crash left torn
-//! at the end of a log is told from a log that is broken in its middle: the first is a log that ends there,
-//! the second an error. What comes from outside is never trusted: any bytes give a value or an error.
+//! A record on disk is framed by its length and a checksum (CRC-32), which distinguishes a torn record at the
+//! end of a log, where the log simply ends, from a corrupt record before its end, which is an error. Input
+//! from outside is never trusted: any bytes yield a value or an error.
 
 use dmos_core::{BatchId, FlowVersion, Network, NodeId, Requirement, Term};
 use thiserror::Error;
@@ -11,51 +11,51 @@ use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use crate::node_config::Command;
 
-/// Bytes before a record: its length and its checksum.
+/// Size of a record's header: its length and its checksum.
 const HEADER: usize = 8;
 
-/// The longest record that is read; a longer one is no record of ours.
+/// Maximum length of a record.
 const RECORD_MAX: usize = 64 << 20;
 
-/// Why bytes are no log, or no message.
+/// Error of decoding a log or a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// A record before the last is broken: the disk has lost what it had promised to keep.
+    /// A record before the last is corrupt: the disk has lost durable data.
     #[error(
         "the log is broken at byte {at}, before its end; restore it from a copy, or give the node up and add another"
     )]
     BrokenLog {
-        /// Where the broken record begins.
+        /// Offset of the corrupt record.
         at: usize,
     },
-    /// The log speaks of nodes or items that the network does not have, or of another node.
+    /// The log refers to nodes or items outside the network, or belongs to another node.
     #[error("record {number} of the log is of another network or node; start from the log of this one")]
     ForeignLog {
         /// Number of the record, counting from 1.
         number: usize,
     },
-    /// The bytes are no message, or there is more than one message in them.
+    /// The bytes are not exactly one message.
     #[error("the bytes are no message of this version")]
     InvalidMessage,
-    /// The message speaks of nodes or items that the network does not have.
+    /// The message refers to nodes or items outside the network.
     #[error("the message is of another network")]
     ForeignMessage,
 }
 
-/// Terms and numbers beyond this are nobody's: those who count on from them would run out.
+/// Upper bound for terms and counters, so that counting on from them cannot overflow.
 const NUMBER_MAX: u64 = 1 << 62;
 
-/// How a log ends.
+/// End of a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogEnd {
-    /// With a whole record.
+    /// A complete record.
     Whole,
-    /// With a record that was torn when it was written; it begins at this byte, and was never durable.
+    /// A torn record, which starts at this offset and was never durable.
     Torn(usize),
 }
 
-/// Appends a record, framed, to `bytes`.
+/// Appends a framed record to `bytes`.
 ///
 /// # Panics
 /// If the record is longer than 64 MiB.
@@ -67,10 +67,10 @@ pub fn write_record(record: &LogRecord, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&body);
 }
 
-/// Reads the records of a log, up to a torn one at its end.
+/// Reads the records of a log, up to a torn record at its end.
 ///
 /// # Errors
-/// [`CodecError::BrokenLog`] if a record before the last is broken.
+/// [`CodecError::BrokenLog`] if a record before the last is corrupt.
 pub fn read_log(bytes: &[u8]) -> Result<(Vec<LogRecord>, LogEnd), CodecError> {
     let mut records = Vec::new();
     let mut at = 0;
@@ -108,16 +108,17 @@ fn decode_body(body: &[u8], checksum: u32) -> Option<LogRecord> {
     }
 }
 
-/// A message as bytes.
+/// Encodes a message.
 #[must_use]
 pub fn write_message(message: &Message) -> Vec<u8> {
     postcard::to_stdvec(message).expect("every message can be written to memory")
 }
 
-/// Returns the message in these bytes, between nodes of `network`.
+/// Decodes a message between nodes of `network`.
 ///
 /// # Errors
-/// [`CodecError::InvalidMessage`] if they are none, [`CodecError::ForeignMessage`] if it is of another network.
+/// [`CodecError::InvalidMessage`] if the bytes are no message, [`CodecError::ForeignMessage`] if it refers to
+/// another network.
 pub fn read_message(bytes: &[u8], network: &Network) -> Result<Message, CodecError> {
     match postcard::take_from_bytes(bytes) {
         Ok((message, [])) if NetworkCheck(network).message(&message) => Ok(message),
@@ -126,10 +127,10 @@ pub fn read_message(bytes: &[u8], network: &Network) -> Result<Message, CodecErr
     }
 }
 
-/// Checks that a log is one of node `me` of `network`, so that the node can start from it.
+/// Checks that a log belongs to node `me` of `network`, so that the node can start from it.
 ///
 /// # Errors
-/// [`CodecError::ForeignLog`] if it is not.
+/// [`CodecError::ForeignLog`] if it does not.
 pub fn check_log(records: &[LogRecord], network: &Network, me: NodeId) -> Result<(), CodecError> {
     let fit = NetworkCheck(network);
     for (index, record) in records.iter().enumerate() {
@@ -140,7 +141,7 @@ pub fn check_log(records: &[LogRecord], network: &Network, me: NodeId) -> Result
     Ok(())
 }
 
-/// Whether things fit a network.
+/// Checks that values refer to a network.
 struct NetworkCheck<'a>(&'a Network);
 
 impl NetworkCheck<'_> {
@@ -179,7 +180,7 @@ impl NetworkCheck<'_> {
             Message::AssignmentAck(version) => self.version(*version),
             Message::Leader(leader, term) => self.node(*leader) && self.term(*term),
             Message::NodeConfigAck(term, _) => self.term(*term),
-            // Whether a recipe fits is for the leader to see, who knows the others.
+            // Only the leader knows all recipes, so it checks whether a recipe fits.
             Message::NodeConfig(_)
             | Message::Unavailable { .. }
             | Message::HeartbeatRequest
@@ -332,7 +333,7 @@ mod tests {
         assert_eq!(check_log(&[made(1), made(2)], &network, me), Err(CodecError::ForeignLog { number: 2 }));
     }
 
-    /// Three nodes that need nothing.
+    /// Returns a network of three nodes without inputs.
     fn network() -> Network {
         let recipe = |item| Recipe::of(ItemId::new(item), []);
         let names = (Names::Numbers(3), Names::Numbers(3));

@@ -1,7 +1,7 @@
-//! Follows commands: what an op generator changes at a node while it runs, and how the leader hears of it.
+//! Commands to a running node, and their propagation to the leader.
 //!
-//! An command is entered in the log before anything else, and the node tells the leader where it stands
-//! until the leader acknowledges it; a new leader is sent anew.
+//! A command is logged before anything else. The node then sends its configuration to the leader until the
+//! leader acknowledges it, and again to every new leader.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::log::LogRecord;
 use crate::message::Message;
 use crate::node_config::{Command, NodeConfig};
 
-/// Where this node stands, and who knows.
+/// The node's configuration, and the state of its propagation.
 #[derive(Default)]
 pub(crate) struct Commands {
     config: Arc<NodeConfig>,
-    /// The same as in the config, beside everything else: each cycle asks for it.
+    /// Copy of `config.retired`, kept here because each production cycle reads it.
     retired: bool,
-    /// The leader's term, and how many commands it has acknowledged.
+    /// Term of the leader that acknowledged last, and the number of commands that it acknowledged.
     acknowledged: Option<(Term, u32)>,
-    /// When the leader was sent last, in which term, and how often.
+    /// Term, time and retransmission count of the last configuration sent.
     sent: Option<(Term, Time, u32)>,
     timer_is_set: bool,
 }
 
 impl Commands {
-    /// After a crash, or at the beginning.
+    /// Creates the state at a start, with the configuration from the log.
     pub(crate) fn new(config: NodeConfig) -> Self {
         let retired = config.retired;
         Self { config: Arc::new(config), retired, ..Self::default() }
@@ -50,7 +50,7 @@ impl Commands {
         self.sent = None;
     }
 
-    /// Tells the leader, unless it knows or was sent a moment ago.
+    /// Sends the configuration to the leader, unless it was acknowledged or sent recently.
     pub(crate) fn send_config(&mut self, cx: &mut Context<'_>, leader: Option<(NodeId, Term)>) {
         let commands = self.config.commands;
         let knows = |term: Term| self.acknowledged == Some((term, commands));
@@ -72,18 +72,19 @@ impl Commands {
         }
     }
 
-    /// Also where nothing else is ever sent again, an command is.
+    /// Returns the retransmission timeout. Configurations are retransmitted even where `retry_after` turns
+    /// all other retransmission off.
     fn retry_interval(&self, cx: &Context<'_>, tries: u32) -> Span {
         cx.patience(tries).unwrap_or(cx.protocol.heartbeat)
     }
 
-    /// It is time to look whether the leader knows.
+    /// Handles the retransmission timer.
     pub(crate) fn on_timer(&mut self, cx: &mut Context<'_>, leader: Option<(NodeId, Term)>) {
         self.timer_is_set = false;
         self.send_config(cx, leader);
     }
 
-    /// The leader of a term knows of that many commands.
+    /// Handles the acknowledgement of a number of commands by the leader of a term.
     pub(crate) fn on_acknowledged(&mut self, term: Term, commands: u32) {
         self.acknowledged = Some((term, commands));
     }

@@ -1,4 +1,4 @@
-//! What every part of a node has at hand while it handles one input.
+//! The environment of a node's components while they handle one input.
 
 use dmos_core::settings::Protocol;
 use dmos_core::{Metric, Network, NodeId, NodeMetrics, Span, Time};
@@ -7,16 +7,16 @@ use crate::interface::{Effect, Effects, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
 
-/// The surroundings of one input: who, when, by which rules, and where effects go.
+/// Environment of one input: time, identity, protocol, and the receiver of effects.
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
     pub(crate) me: NodeId,
-    /// As this node knows it: with its own recipe as it is now.
+    /// The network as this node knows it, with its own current recipe.
     pub(crate) network: &'a Network,
     pub(crate) protocol: &'a Protocol,
     pub(crate) metrics: &'a mut NodeMetrics,
     pub(crate) effects: &'a mut dyn Effects,
-    /// Number of records the log has.
+    /// Number of records in the log.
     pub(crate) log_length: &'a mut u64,
 }
 
@@ -40,14 +40,15 @@ impl Context<'_> {
         self.effects.push(Effect::Report(report));
     }
 
-    /// How long to wait for an answer to what was sent again so many times; none for ever.
+    /// Returns the retransmission timeout after `tries` retransmissions, or `None` if retransmission is off.
     pub(crate) fn patience(&self, tries: u32) -> Option<Span> {
         let first = self.protocol.retry_after?;
         let longest = self.protocol.retry_max.max(first);
         Some((first * (1 << tries.min(32))).min(longest))
     }
 
-    /// Returns whether something that was sent at `since`, again so many times, and not answered is due once more.
+    /// Returns whether a message that was last sent at `since`, after `tries` retransmissions, is due for
+    /// retransmission.
     pub(crate) fn is_overdue(&self, since: Time, tries: u32) -> bool {
         self.patience(tries).is_some_and(|span| self.now.since(since) >= span)
     }

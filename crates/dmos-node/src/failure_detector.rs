@@ -1,7 +1,8 @@
-//! FailureDetector watches neighbours by heartbeats and suspects those that have been silent for too long.
+//! Failure detector: monitors neighbours by heartbeats and suspects those that are silent for too long.
 //!
-//! Watched are the neighbours in the flow, by candidates the leader, and by the leader the watched_producers of the
-//! flow: nobody watches everybody, and still nobody dies unnoticed.
+//! A node monitors its neighbours in the flow; a candidate also monitors the leader; and the leader also
+//! monitors the producers at the downstream end of the flow. No node monitors all others, yet every assigned
+//! node is monitored.
 
 use dmos_core::settings::Dissemination;
 use dmos_core::{Assignment, FlowVersion, Metric, NodeId, Span, Time};
@@ -12,7 +13,7 @@ use crate::interface::Timer;
 use crate::leadership::{Leadership, PeerEvent};
 use crate::message::Message;
 
-/// How often a node without neighbours looks whether it has any.
+/// Interval at which a node without neighbours checks whether it has any.
 const POLL_INTERVAL: Span = Span::from_millis(500);
 
 struct Watched {
@@ -21,18 +22,18 @@ struct Watched {
     suspected: bool,
 }
 
-/// Whom the node watches, and when it last heard of each.
+/// Monitored nodes, and the last time each was heard from.
 #[derive(Default)]
 pub(crate) struct FailureDetector {
     phase: Span,
     rounds: u32,
     /// Sorted by node.
     watched: Vec<Watched>,
-    /// Used by look-ups alone, whose memory it keeps.
+    /// Scratch buffer of [`FailureDetector::refresh_neighbours`], kept to avoid allocation.
     to_watch: Vec<NodeId>,
-    /// The flow and the leader by which it last looked whom to watch.
+    /// Flow version and leader at the last refresh of the neighbours.
     refreshed_for: Option<(FlowVersion, Option<NodeId>)>,
-    /// Nodes that the blackboard says are removed from the living, sorted.
+    /// Nodes that the blackboard lists as removed, sorted.
     removed: Vec<NodeId>,
     peer_events: Vec<PeerEvent>,
 }
@@ -56,13 +57,14 @@ impl FailureDetector {
         }
     }
 
-    /// Returns the nodes to be believed to have failed: those that the blackboard says are removed, and those suspected.
+    /// Returns the nodes that are presumed to have failed: removed ones on the blackboard, and suspected
+    /// ones.
     pub(crate) fn presumed_failed(&self) -> impl Iterator<Item = NodeId> + '_ {
         let suspected = self.watched.iter().filter(|watched| watched.suspected).map(|watched| watched.node);
         self.removed.iter().copied().chain(suspected)
     }
 
-    /// Begins the rounds once there is somebody to watch.
+    /// Starts the heartbeat rounds once there is a node to monitor.
     pub(crate) fn await_neighbours(
         &mut self,
         cx: &mut Context<'_>,
@@ -76,10 +78,10 @@ impl FailureDetector {
         }
     }
 
-    /// One round: asks every neighbour for a sign of incarnation, and reports the silent ones. A leader also asks
-    /// the watched_producers of its flow.
+    /// Runs one heartbeat round: sends heartbeats to all monitored nodes and reports the silent ones. A
+    /// leader also monitors `watched_producers`.
     ///
-    /// Returns the changes of mind since the last round.
+    /// Returns the changes of suspicion since the last round.
     pub(crate) fn heartbeat_round(
         &mut self,
         cx: &mut Context<'_>,
@@ -100,8 +102,8 @@ impl FailureDetector {
         std::mem::take(&mut self.peer_events)
     }
 
-    /// A new flow is active. Suspected nodes that it counts on get another chance: whoever planned it
-    /// has heard of them, or will hear of the suspicion again.
+    /// Clears the suspicion of nodes in a newly adopted assignment: its planner has heard from them since, or
+    /// will receive the suspicion again.
     pub(crate) fn trust_members(&mut self, now: Time, assignment: &Assignment) {
         for watched in self.watched.iter_mut().filter(|watched| watched.suspected) {
             if assignment.neighbours().any(|node| node == watched.node) {
@@ -110,7 +112,7 @@ impl FailureDetector {
         }
     }
 
-    /// Returns whether the node is believed to have failed here.
+    /// Returns whether this node suspects `node`.
     pub(crate) fn suspects(&self, node: NodeId) -> bool {
         let watched = self.watched.binary_search_by_key(&node, |watched| watched.node);
         watched.is_ok_and(|at| self.watched[at].suspected) || self.removed.binary_search(&node).is_ok()
@@ -123,7 +125,7 @@ impl FailureDetector {
         leadership: &Leadership,
         watched_producers: &[NodeId],
     ) {
-        // A flow never changes under its version.
+        // A flow never changes without a new version.
         let by = (active.version(), leadership.watched_leader());
         if watched_producers.is_empty() && self.refreshed_for == Some(by) && active.assignment().is_some() {
             return;
@@ -154,12 +156,12 @@ impl FailureDetector {
             if !silent || self.removed.binary_search(&watched.node).is_ok() {
                 continue;
             }
-            // A leader may have come and gone while it was suspected: say so as long as it is silent.
+            // A leader may have been replaced while it was suspected, so its silence is reported again.
             if !watched.suspected || leadership.leader() == Some(watched.node) {
                 watched.suspected = true;
                 self.peer_events.push(PeerEvent::Suspected(watched.node));
             }
-            // A leader takes no report of its own death, except in the prototype.
+            // A leader does not handle reports of its own failure, except in the prototype.
             let takes = |leader: &NodeId| {
                 cx.protocol.dissemination == Dissemination::Blackboard || *leader != watched.node
             };
@@ -169,7 +171,7 @@ impl FailureDetector {
         }
     }
 
-    /// An answer came: a sign of incarnation.
+    /// Handles a heartbeat response.
     pub(crate) fn on_heartbeat_response(&mut self, now: Time, from: NodeId) -> Option<PeerEvent> {
         let at = self.watched.binary_search_by_key(&from, |watched| watched.node).ok()?;
         let watched = &mut self.watched[at];

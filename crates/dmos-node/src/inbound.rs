@@ -1,8 +1,8 @@
-//! The inbound asks suppliers for batches, receives them, and keeps them until they are consumed.
+//! Inbound side of a node: requests batches, receives them, and stores them in input buffers.
 //!
-//! A batch that comes in is entered in the log before its arrival is confirmed, and its number is
-//! remembered, so that an announcement which comes again is recognised and only confirmed. Its supplier
-//! says which numbers are settled, and those are remembered as one.
+//! An arriving batch is logged before its arrival is confirmed, and its serial number is remembered, so that
+//! a repeated announcement is recognised and only confirmed. The supplier states which serial numbers are
+//! settled; those are remembered as one range.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ use crate::interface::Effect;
 use crate::log::LogRecord;
 use crate::message::Message;
 
-/// A request without an answer.
+/// An unanswered request.
 struct PendingRequest {
     request: RequestId,
     item: ItemId,
@@ -32,44 +32,46 @@ struct IncomingBatch {
     batch: BatchId,
     from: NodeId,
     request: Option<RequestId>,
-    /// It was in the log before: it will be confirmed, not taken in.
+    /// True if the batch was logged before: its arrival is confirmed, but the batch is not stored again.
     duplicate: bool,
 }
 
-/// The batches of one item at hand.
+/// Input buffer of one item.
 struct ItemBuffer {
     item: ItemId,
     /// Oldest first.
     batches: VecDeque<BatchId>,
-    /// If there are several suppliers: what became of each since the flow is active, in their order.
+    /// Use of each supplier since the flow became active, in the order of the assignment; empty unless there
+    /// are several suppliers.
     supplier_uses: Vec<SupplierUse>,
 }
 
-/// How a supplier among several has been asked.
+/// Use of one of several suppliers.
 #[derive(Clone, Copy, Default)]
 struct SupplierUse {
-    /// So often, but for what it refused.
+    /// Number of requests sent, less those refused.
     asked: u64,
-    /// When it had none.
+    /// Time of the last refusal.
     refused: Option<Time>,
 }
 
-/// What the node has received, is about to receive and has asked for.
+/// Received, incoming and requested batches.
 pub(crate) struct Inbound {
-    /// Sorted by item: one for each requirement, and for what is left of earlier ones.
+    /// Sorted by item: one for each requirement, and for leftovers of earlier recipes.
     buffers: Vec<ItemBuffer>,
     pending: Vec<PendingRequest>,
     incoming: Vec<IncomingBatch>,
-    /// Every batch that ever came in and, where the logs are mixed up, every own one sent off.
+    /// All batches ever received and, under `log: mixed_up`, all own batches sent.
     seen: BatchSet,
     next_request: RequestId,
     log_entries: u64,
-    /// Used by askings alone, whose memory it keeps: for each requirement, how many are at hand or will be.
+    /// Scratch buffer of [`Inbound::request_for_next_run`]: for each requirement, the number of batches on
+    /// hand, in transit or requested.
     expected: Vec<usize>,
 }
 
 impl Inbound {
-    /// Returns an empty inbound for a node with these requirements.
+    /// Returns empty input buffers for a node with these requirements.
     pub(crate) fn new(requirements: &[Requirement]) -> Self {
         let buffer = |required: &Requirement| ItemBuffer::new(required.item);
         Self {
@@ -83,17 +85,17 @@ impl Inbound {
         }
     }
 
-    /// Batches in the inbound log.
+    /// Returns the number of batches in the inbound log.
     pub(crate) fn log_entries(&self) -> u64 {
         self.log_entries
     }
 
-    /// Requests without an answer.
+    /// Returns the number of unanswered requests.
     pub(crate) fn unanswered(&self) -> usize {
         self.pending.len()
     }
 
-    /// Returns all batches at hand.
+    /// Returns all batches in the input buffers.
     pub(crate) fn batches(&self) -> impl Iterator<Item = BatchId> + '_ {
         self.buffers.iter().flat_map(|buffer| &buffer.batches).copied()
     }
@@ -111,13 +113,13 @@ impl Inbound {
         self.next_request.incarnation
     }
 
-    /// Returns the number of batches of an item at hand.
+    /// Returns the number of batches of an item in its input buffer.
     fn at_hand(&self, item: ItemId) -> usize {
         let at = self.buffers.binary_search_by_key(&item, |buffer| buffer.item);
         at.map_or(0, |at| self.buffers[at].batches.len())
     }
 
-    /// Returns the buffer of an item; a new one, if there was none.
+    /// Returns the input buffer of an item, which is created if it does not exist.
     fn buffer(&mut self, item: ItemId) -> &mut ItemBuffer {
         let at = self.buffers.binary_search_by_key(&item, |buffer| buffer.item).unwrap_or_else(|at| {
             self.buffers.insert(at, ItemBuffer::new(item));
@@ -130,14 +132,14 @@ impl Inbound {
         self.at_hand(required.item) < required.quantity as usize
     }
 
-    /// Counts the items of which less is at hand than one production run takes; true if there are none.
+    /// Counts the inputs of which a production run lacks some, and returns whether none are lacking.
     pub(crate) fn count_missing(&self, cx: &mut Context<'_>) -> bool {
         let missing = cx.network.requirements(cx.me).iter().filter(|required| self.lacks(required)).count();
         cx.metrics.add(Metric::EmptyInboundInventoryOccurrences, missing as u64);
         missing == 0
     }
 
-    /// Takes what one production run takes, entering it in the log; says how many batches that was.
+    /// Removes the inputs of one production run, logs them, and returns the number of batches.
     pub(crate) fn consume_inputs(&mut self, cx: &mut Context<'_>) -> u32 {
         let mut used = 0;
         for required in cx.network.requirements(cx.me) {
@@ -149,7 +151,7 @@ impl Inbound {
         used
     }
 
-    /// Asks for everything that is missing now, whatever was asked before.
+    /// Requests everything that is missing now, regardless of earlier requests.
     pub(crate) fn request_missing(
         &mut self,
         cx: &mut Context<'_>,
@@ -166,8 +168,8 @@ impl Inbound {
         }
     }
 
-    /// Asks for what the next production run will miss beyond what is at hand, in transit or asked for, and
-    /// once more for what was asked for too long ago.
+    /// Requests what the next production run lacks beyond the batches on hand, in transit or requested, and
+    /// retransmits overdue requests.
     pub(crate) fn request_for_next_run(
         &mut self,
         cx: &mut Context<'_>,
@@ -200,8 +202,8 @@ impl Inbound {
         self.expected = expected;
     }
 
-    /// Whose supplier_use it is to be asked for an item: of those that are not silent, who has got the least for its
-    /// share, and rather not who had none a moment ago. Standbys only come in if nobody else is there.
+    /// Selects the next supplier of `item`: among those not suspected, the one furthest below its share,
+    /// avoiding recent refusals. Standbys are a last resort.
     fn supplier(
         &self,
         cx: &Context<'_>,
@@ -216,20 +218,20 @@ impl Inbound {
         let buffer =
             self.buffers.binary_search_by_key(&item, |buffer| buffer.item).map(|at| &self.buffers[at]);
         let supplier_uses = buffer.map_or(&[][..], |buffer| &buffer.supplier_uses);
-        // As long as a supplier keeps a place in its queue for who was refused.
+        // Equals the time for which a supplier keeps a refused consumer in its queue.
         let moment = cx.patience(0).unwrap_or(cx.protocol.heartbeat);
         let key = |(at, supply): &(usize, &Supply)| {
             let supplier_use = supplier_uses.get(*at).copied().unwrap_or_default();
             let has_none = supplier_use.refused.is_some_and(|refused| cx.now.since(refused) < moment);
             let share = u128::from(supply.share.millionths().max(1));
-            // One more, over its share, in assignments that are fine enough to tell all shares apart.
+            // Relative use after one more request, in units fine enough to distinguish all shares.
             let due = u128::from(supplier_use.asked + 1) * 1_000_000_000_000 / share;
             (silent(supply.producer), supply.share == Share::STANDBY, has_none, due)
         };
         suppliers.iter().enumerate().min_by_key(key).map(|(_, supply)| supply.producer)
     }
 
-    /// What is known of a supplier of an item, if it is one of several.
+    /// Returns the use of a supplier of an item, if the item has several suppliers.
     fn supplier_use(
         &mut self,
         assignment: &Assignment,
@@ -246,8 +248,8 @@ impl Inbound {
         Some(&mut supplier_uses[at])
     }
 
-    /// What was not answered in time is asked for again, and so is at once what was asked of somebody who is
-    /// suspected: from another supplier, if the flow has several.
+    /// Retransmits overdue requests, and redirects requests that are overdue or whose supplier is suspected
+    /// to another supplier of the flow, if there is one.
     fn retransmit(
         &mut self,
         cx: &mut Context<'_>,
@@ -263,7 +265,7 @@ impl Inbound {
             let silent = |node| failure_detector.suspects(node) || node == supplier;
             let next = self.supplier(cx, assignment, item, silent).unwrap_or(supplier);
             if next != supplier && (overdue || !failure_detector.suspects(next)) {
-                // Another request, to another node: the first may still be answered.
+                // A new number, because the first supplier may still answer the old request.
                 let request = self.next_number();
                 self.count_use(assignment, item, next);
                 self.pending[at] =
@@ -306,7 +308,7 @@ impl Inbound {
         Some(self.pending.swap_remove(at))
     }
 
-    /// Returns the supplier has none; the next cycle asks again, and another one if there is.
+    /// Handles a refusal; the next production cycle requests again, from another supplier if there is one.
     pub(crate) fn on_refused(
         &mut self,
         cx: &mut Context<'_>,
@@ -318,18 +320,18 @@ impl Inbound {
             return;
         };
         if let Some(supplier_use) = self.supplier_use(assignment, asked.item, asked.supplier) {
-            // What it did not give is no assignment of its share.
+            // A refused request does not count towards the supplier's share.
             supplier_use.asked = supplier_use.asked.saturating_sub(1);
             supplier_use.refused = Some(cx.now);
         }
     }
 
-    /// Another flow is active: shares are kept from now on.
+    /// Resets the use of suppliers when another flow becomes active.
     pub(crate) fn reset_shares(&mut self) {
         self.buffers.iter_mut().for_each(|buffer| buffer.supplier_uses.clear());
     }
 
-    /// A supplier announces a batch.
+    /// Handles the announcement of a batch by a supplier.
     pub(crate) fn on_announced(
         &mut self,
         cx: &mut Context<'_>,
@@ -365,8 +367,9 @@ impl Inbound {
         cx.effects.push(Effect::Transport { batch, blocking });
     }
 
-    /// Returns the prototype takes what it requires. The right protocol takes all that its producer promised to it:
-    /// the recipe may have changed since it asked, and the batch is nobody else's.
+    /// Returns whether the node accepts a batch. The correct protocol accepts every batch that its producer
+    /// commits to this node, because the recipe may have changed since the request and the batch belongs to
+    /// no other node. The prototype accepts only items that its recipe requires.
     fn accepts(&self, cx: &Context<'_>, from: NodeId, batch: BatchId) -> bool {
         match cx.protocol.recovery {
             Recovery::Exact => batch.producer == from && from.index() < cx.network.node_count(),
@@ -374,7 +377,7 @@ impl Inbound {
         }
     }
 
-    /// A batch is at the inbound.
+    /// Handles the arrival of a batch at the end of its transit.
     pub(crate) fn on_arrived(&mut self, cx: &mut Context<'_>, batch: BatchId) {
         let at = self.incoming.iter().position(|incoming| incoming.batch == batch);
         let incoming = self.incoming.remove(at.expect("a batch arrives whose transport was asked for"));
@@ -387,33 +390,33 @@ impl Inbound {
         self.take_pending(incoming.request);
     }
 
-    /// Puts a batch where the production finds it.
+    /// Puts a batch into its input buffer.
     pub(crate) fn store(&mut self, network: &Network, batch: BatchId) {
         self.seen.insert(batch);
         self.buffer(network.makes(batch.producer)).batches.push_back(batch);
     }
 
-    /// After a crash: what the log says of earlier deliveries.
+    /// Restores the state of earlier deliveries from the log after a crash.
     pub(crate) fn restore(&mut self, incarnation: u32, seen: BatchSet, log_entries: u64) {
         self.next_request = RequestId { incarnation, number: 0 };
         self.seen = seen;
         self.log_entries = log_entries;
     }
 
-    /// The log was compacted: it has entries only of what is here, or is incoming.
+    /// Adjusts the count of log entries after a compaction, which leaves only batches on hand or in transit.
     pub(crate) fn on_compacted(&mut self) {
         self.log_entries = (self.batches().count() + self.incoming.len()) as u64;
     }
 
-    /// After a crash, under `recovery: replay`: the prototype's process incarnations on, remembers what it asked
-    /// for, and ends a transit that was under way.
+    /// Keeps requests and transits across a crash, under `recovery: replay`: the prototype's process
+    /// survives, remembers its requests, and completes transits that were in progress.
     pub(crate) fn keep_requests(&mut self, before: Self) {
         (self.pending, self.incoming, self.next_request) =
             (before.pending, before.incoming, before.next_request);
     }
 
-    /// After that: the batches whose transit ended while the node was down. They are in the log now, and
-    /// nobody was told.
+    /// Completes the transits that ended while the node was down, under `recovery: replay`. They are logged
+    /// now, without a confirmation.
     pub(crate) fn complete_transits(&mut self, cx: &mut Context<'_>) -> Vec<BatchId> {
         let ended = std::mem::take(&mut self.incoming);
         for incoming in &ended {
@@ -424,17 +427,17 @@ impl Inbound {
         ended.iter().map(|incoming| incoming.batch).collect()
     }
 
-    /// After a crash, under `recovery: replay`: the log knows the batch, wherever it is now.
+    /// Marks a batch as seen after a crash, under `recovery: replay`.
     pub(crate) fn mark_seen(&mut self, batch: BatchId) {
         self.seen.insert(batch);
     }
 
-    /// After a crash, under `recovery: replay`: how many batches the inbound log has.
+    /// Sets the number of batches in the inbound log after a crash, under `recovery: replay`.
     pub(crate) fn set_log_entries(&mut self, entries: usize) {
         self.log_entries = entries as u64;
     }
 
-    /// Enters an own batch in the inbound log, as the prototype does when it sends one off.
+    /// Logs an own batch in the inbound log, as the prototype does when it ships one.
     pub(crate) fn log_own_batch(&mut self, cx: &mut Context<'_>, batch: BatchId) {
         cx.append(LogRecord::OwnBatchSent(batch));
         self.log_entries += u64::from(self.seen.insert(batch));
@@ -447,7 +450,7 @@ impl ItemBuffer {
     }
 }
 
-/// Returns whether the node's recipe takes an item.
+/// Returns whether the node's recipe requires an item.
 pub(crate) fn requires(network: &Network, me: NodeId, item: ItemId) -> bool {
     network.requirements(me).binary_search_by_key(&item, |required| required.item).is_ok()
 }

@@ -1,4 +1,4 @@
-//! What goes into a node and what comes out.
+//! Inputs and effects of a node.
 
 use std::sync::Arc;
 
@@ -8,112 +8,113 @@ use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use crate::node_config::Command;
 
-/// What reaches a node.
+/// An input of a node.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// It starts, for the first time or after a crash.
+    /// The node starts, for the first time or after a crash.
     Start {
-        /// What its log holds, in order; nothing at the first start.
+        /// Records of its log, in order; empty at the first start.
         records: &'a [LogRecord],
-        /// True if it was up before.
+        /// True if the node was up before.
         recovering: bool,
-        /// Its pause before the first round of heartbeats, drawn by the driver so that not all nodes
-        /// send theirs at once: from zero up to one period.
+        /// Pause before the first round of heartbeats, from zero to one interval, sampled by the driver so
+        /// that not all nodes send theirs at once.
         phase: Span,
-        /// What the crash destroyed, which the log knows nothing of.
+        /// Material destroyed by the crash, which the log does not record.
         scrapped: Scrapped,
     },
-    /// A message from another node, or from itself.
+    /// A message from another node, or from the node itself.
     Message {
-        /// Its sender.
+        /// The sender.
         from: NodeId,
-        /// Its content.
+        /// The content.
         message: &'a Message,
     },
-    /// A timer that it set has run out.
+    /// A timer that the node set has expired.
     Timer(Timer),
-    /// A batch whose transport it asked for is at the inbound.
+    /// A batch has arrived at the end of its transport.
     Arrived(BatchId),
-    /// The time that a plan takes is over: the plan of this plan_id.
+    /// The computation of a plan has ended.
     Planned(FlowVersion),
-    /// Something new on the blackboard.
+    /// A new notice on the blackboard.
     Notice(&'a Notice),
-    /// The op generator orders something.
+    /// A command to the running node.
     Command(&'a Command),
 }
 
-/// What a crash destroyed.
+/// Material destroyed by a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Scrapped {
-    /// All own batches in stock.
+    /// All own batches in the output buffer.
     pub outbound: bool,
-    /// All batches of others in the inbound.
+    /// All batches in the input buffers.
     pub inbound: bool,
 }
 
-/// What a node wants done, in this order.
+/// An action that a node asks its driver to take. The driver takes actions in order.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Append to the log. It must be durable before anything that follows can be seen outside the node,
-    /// and before the node is handed its next input.
+    /// Appends a record to the log. The record must be durable before any later effect becomes visible
+    /// outside the node, and before the node handles its next input.
     Append(LogRecord),
-    /// Put this in place of the whole log, durably, and whole or not at all.
+    /// Replaces the whole log by its state, durably and atomically.
     Compact(Box<LogState>),
-    /// Send a message.
+    /// Sends a message.
     Send {
-        /// To whom.
+        /// The receiver.
         to: NodeId,
-        /// What.
+        /// The content.
         message: Message,
     },
-    /// Come back with [`Input::Timer`].
+    /// Sets a timer, which returns as [`Input::Timer`].
     SetTimer {
-        /// How long from now.
+        /// Delay from now.
         after: Span,
-        /// Which timer.
+        /// The timer.
         timer: Timer,
     },
-    /// Bring a batch to the inbound and come back with [`Input::Arrived`].
+    /// Transports a batch to this node, which returns as [`Input::Arrived`].
     Transport {
         /// The batch.
         batch: BatchId,
-        /// True if messages wait until it is there.
+        /// True if messages wait until the batch has arrived.
         blocking: bool,
     },
-    /// A plan is made; let the time pass that its work takes, then come back with [`Input::Planned`].
+    /// Starts the computation of a plan, which returns as [`Input::Planned`] after the time that its steps
+    /// take.
     Plan {
-        /// The term it belongs to, and its number in it.
+        /// Identifies the plan by its term and its number within the term.
         plan_id: FlowVersion,
-        /// Its elementary steps.
+        /// Elementary steps of the plan.
         steps: u64,
-        /// True if messages wait meanwhile.
+        /// True if messages wait until the plan is ready.
         blocking: bool,
     },
-    /// Put something on the blackboard, for all to see at once.
+    /// Posts a notice on the blackboard, which all nodes see at once.
     Post(Notice),
-    /// For the record.
+    /// Reports an event to the observer of the run.
     Report(Report),
 }
 
 impl Effect {
-    /// Returns whether it changes the log.
+    /// Returns whether the effect changes the log.
     #[must_use]
     pub fn changes_log(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Compact(_))
     }
 }
 
-/// Takes what a node wants done, in order: a list, or a driver that carries out at once what it can.
+/// Receives the effects of a node, in order: a list, or a driver that executes them directly.
 pub trait Effects {
-    /// Takes the next effect.
+    /// Receives the next effect.
     fn push(&mut self, effect: Effect);
 
-    /// Takes an [`Effect::Send`].
+    /// Receives an [`Effect::Send`].
     fn send(&mut self, to: NodeId, message: Message) {
         self.push(Effect::Send { to, message });
     }
 
-    /// Takes an [`Effect::SetTimer`].
+    /// Receives an [`Effect::SetTimer`].
     fn set_timer(&mut self, after: Span, timer: Timer) {
         self.push(Effect::SetTimer { after, timer });
     }
@@ -129,65 +130,65 @@ impl Effects for Vec<Effect> {
 /// The timers of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Timer {
-    /// The next manufacture cycle.
+    /// The next production cycle.
     ProductionCycle,
-    /// Look whether there is anybody to watch yet.
+    /// The next check whether there is a node to monitor.
     AwaitNeighbours,
     /// The next round of heartbeats.
     Heartbeat,
-    /// Look for batches whose arrival was not confirmed.
+    /// The next retransmission of unconfirmed batches.
     RetransmitBatches,
-    /// Look for parts of a flow that were not acknowledged.
+    /// The next retransmission of unacknowledged assignments.
     RetransmitAssignments,
-    /// Plan again, because a planner failed.
+    /// The next attempt to plan after the planner failed.
     RetryPlan,
-    /// Say again that it is back.
+    /// The next announcement that the node has recovered.
     AnnounceRejoin,
-    /// Tell the leader of the orders again.
+    /// The next retransmission of the node's configuration to the leader.
     SendNodeConfig,
-    /// One of the election machine's own.
+    /// A timer of the election.
     Election(u32),
 }
 
-/// Something on the blackboard that, in the prototype's way, all see at once.
+/// A notice on the prototype's blackboard, which all nodes see at once.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Notice {
-    /// Who leads.
+    /// The leader and its term.
     Leader(NodeId, Term),
-    /// The flow active.
+    /// The active flow.
     Flow(FlowVersion, Arc<Flow>),
-    /// A node is removed from the membership.
+    /// A node was removed from the membership.
     Removed(NodeId),
-    /// A node is in the membership again.
+    /// A node rejoined the membership.
     Rejoined(NodeId),
 }
 
-/// For the record: what happened inside a node.
+/// An event inside a node, reported to the observer of the run.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Report {
-    /// It became leader.
+    /// The node became leader.
     BecameLeader(Term),
-    /// It took over a part of the flow of this version.
+    /// The node adopted an assignment of the flow of this version.
     Adopted(FlowVersion),
-    /// As leader, it struck a node from the living.
+    /// The node, as leader, removed another node from the membership.
     Removed(NodeId),
     /// A plan is ready.
     Planned(Box<PlanReport>),
 }
 
-/// What came of a plan.
+/// Result of a plan.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PlanReport {
-    /// How long it took.
+    /// Virtual time from start to end of planning.
     pub duration: Span,
     /// Its elementary steps.
     pub steps: u64,
-    /// The network that was planned for, with all recipes as the planner knew them.
+    /// The network for which it was planned, with all recipes as the planner knew them.
     pub network: Arc<Network>,
-    /// The nodes that the planner took for living when it began.
+    /// The nodes that the planner believed alive when it started.
     pub alive: NodeSet,
-    /// The flow, or why there is none.
+    /// The flow, or the reason why there is none.
     pub flow: Result<Arc<Flow>, NoFlow>,
-    /// True if it was activated .
+    /// True if the plan was activated.
     pub active: bool,
 }

@@ -1,7 +1,7 @@
-//! Leadership hosts the election machine of a candidate, and knows who leads.
+//! Leadership: runs the election of a candidate, and tracks the current leader.
 //!
-//! It gives the machine the node's suspicions and returns, and carries out what the machine wants. A
-//! node that is no candidate learns of the leader from what the leader sends.
+//! The election receives the node's suspicions, and this module executes its effects. A node that is not a
+//! candidate learns the leader from the messages that the leader sends.
 
 use std::sync::Arc;
 
@@ -15,27 +15,27 @@ use crate::interface::{Effect, Notice, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
 
-/// What failure_detector may change its mind about.
+/// A change of the failure detector's opinion of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PeerEvent {
     Suspected(NodeId),
     Trusted(NodeId),
 }
 
-/// Who leads, and this node's assignment in violation out.
+/// The current leader, and this node's part in electing it.
 pub(crate) struct Leadership {
     machine: Option<Box<dyn Election>>,
     leader: Option<(NodeId, Term)>,
-    /// The latest flow that the node ever accepted_flow: an earlier one is void, also after a crash.
+    /// The latest flow that the node ever accepted. Earlier flows are void, also after a crash.
     accepted_flow: FlowVersion,
-    /// What the election machine wrote last.
+    /// The last durable state of the election.
     durable: Option<Box<[u8]>>,
     me: NodeId,
     uses_blackboard: bool,
     candidates: Arc<[NodeId]>,
-    /// How often the node has said that it is back.
+    /// Number of rejoin messages sent.
     rejoins_sent: usize,
-    /// True if it has said so to the leader itself.
+    /// True if a rejoin message was sent to the leader itself.
     told_leader: bool,
 }
 
@@ -65,28 +65,28 @@ impl Leadership {
         self.leader.map(|leader| leader.0)
     }
 
-    /// Who leads, and in which term, as far as this node knows.
+    /// Returns the leader and its term, as far as this node knows.
     pub(crate) fn current(&self) -> Option<(NodeId, Term)> {
         self.leader
     }
 
-    /// Returns the latest flow that the node ever accepted_flow.
+    /// Returns the latest flow that the node ever accepted.
     pub(crate) fn accepted_flow(&self) -> FlowVersion {
         self.accepted_flow
     }
 
-    /// After a crash: the latest flow that the log says the node accepted_flow, and what the machine wrote last.
+    /// Restores the latest accepted flow and the durable state of the election after a crash.
     pub(crate) fn restore(&mut self, accepted_flow: FlowVersion, durable: Option<Box<[u8]>>) {
         (self.accepted_flow, self.durable) = (accepted_flow, durable);
     }
 
-    /// What the election machine wrote last.
+    /// Returns the last durable state of the election.
     pub(crate) fn durable(&self) -> Option<&[u8]> {
         self.durable.as_deref()
     }
 
-    /// From now on no earlier flow is accepted_flow. That must survive a crash: an old leader could come back, or a
-    /// message that was long under way.
+    /// Accepts a flow version; earlier ones are void from now on. This is logged, because an old leader or a
+    /// delayed message could return after a crash.
     pub(crate) fn accept_flow(&mut self, cx: &mut Context<'_>, version: FlowVersion) {
         if version > self.accepted_flow && !self.uses_blackboard {
             self.accepted_flow = version;
@@ -94,7 +94,7 @@ impl Leadership {
         }
     }
 
-    /// Returns whether this node leads under this term.
+    /// Returns whether this node leads in this term.
     pub(crate) fn leads_in(&self, term: Term) -> bool {
         self.leader == Some((self.me, term))
     }
@@ -104,12 +104,12 @@ impl Leadership {
         self.leader() == Some(self.me)
     }
 
-    /// Returns the leader, if this node has to watch it.
+    /// Returns the leader, if this node has to monitor it.
     pub(crate) fn watched_leader(&self) -> Option<NodeId> {
         self.machine.as_ref().filter(|_| !self.uses_blackboard).and(self.leader())
     }
 
-    /// Somebody says who leads; true if that is news.
+    /// Records the leader of a term, and returns whether it was news.
     pub(crate) fn on_leader_learned(&mut self, leader: NodeId, term: Term) -> bool {
         let news = term >= self.accepted_flow.term && self.leader.is_none_or(|known| known.1 < term);
         if news {
@@ -118,7 +118,7 @@ impl Leadership {
         news
     }
 
-    /// Gives the election machine its input; a term if this node becomes leader.
+    /// Passes an input to the election. Returns a term if this node becomes its leader.
     pub(crate) fn run_election(&mut self, cx: &mut Context<'_>, input: ElectionInput<'_>) -> Option<Term> {
         let machine = self.machine.as_mut()?;
         let mut effects = ElectionEffects::default();
@@ -145,7 +145,7 @@ impl Leadership {
         Some(term)
     }
 
-    /// What the election machine is told of what failure_detector has found; nothing of who is no candidate.
+    /// Returns the election input for a change of suspicion, or `None` if the node is not a candidate.
     pub(crate) fn election_input(&self, event: PeerEvent) -> Option<ElectionInput<'static>> {
         let (input, node) = match event {
             PeerEvent::Suspected(node) => (ElectionInput::Suspected(node), node),
@@ -154,13 +154,13 @@ impl Leadership {
         self.candidates.binary_search(&node).is_ok().then_some(input)
     }
 
-    /// Returns whether the leader has heard that this node is back: on a blackboard it is enough to have told it, else
-    /// it has answered with a assignment of the flow.
+    /// Returns whether the leader knows that this node has recovered. With a blackboard it suffices that the
+    /// leader was told; otherwise it has answered with an assignment.
     pub(crate) fn rejoin_is_known(&self, active: &ActiveAssignment) -> bool {
         self.leads() || if self.uses_blackboard { self.told_leader } else { active.assignment().is_some() }
     }
 
-    /// Says that the node is back: to the leader, or to one candidate after the other, who may know it.
+    /// Announces the node's recovery to the leader or, if it is unknown, to one candidate after another.
     pub(crate) fn announce_rejoin(&mut self, cx: &mut Context<'_>) {
         let others = self.candidates.iter().filter(|&&node| node != self.me).count();
         let nth = self.me.index().wrapping_add(self.rejoins_sent) % others.max(1);
@@ -173,7 +173,7 @@ impl Leadership {
         cx.set_timer(cx.protocol.heartbeat, Timer::AnnounceRejoin);
     }
 
-    /// Tells a node who leads, if that is known.
+    /// Tells a node the current leader, if it is known.
     pub(crate) fn send_leader(&self, cx: &mut Context<'_>, to: NodeId) {
         if let Some((leader, term)) = self.leader {
             cx.send(to, Message::Leader(leader, term));

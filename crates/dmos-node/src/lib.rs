@@ -1,31 +1,31 @@
-//! One node of a factory network, as a deterministic machine without I/O.
+//! One node of a factory network, as a deterministic state machine without I/O.
 //!
-//! Whoever drives a [`Node`], a simulator or a live runtime, owns clocks, disks, the network, the
-//! roads on which material travel, and randomness. It hands in one [`Input`] at a time with the current
-//! time, and carries out the [`Effect`]s that come back, in their order. The order is a promise: what
-//! must be durable before it is visible is appended before it is sent.
+//! The driver of a [`Node`], a simulator or a live runtime, owns clocks, disks, the network, the transport of
+//! material, and randomness. It passes one [`Input`] at a time with the current time, and executes the
+//! resulting [`Effect`]s in order. The order is a contract: a record that must be durable before something
+//! becomes visible is appended before it is sent.
 //!
 //! Start at [`Node::handle`].
 //!
-//! | module | its job |
+//! | module | responsibility |
 //! |---|---|
-//! | [`interface`] | what goes in and what comes out |
-//! | [`message`] | what nodes say to each other |
-//! | [`codec`] | log records and messages as bytes |
-//! | [`log`] | the log's records and what they add up to after a crash |
-//! | [`standing`] | what an op generator may order, and where that leaves a node |
-//! | [`node`] | hands each input to the part whose job it is |
-//! | `production` | makes batches, once per manufacture cycle |
-//! | `inbound` | asks for batches and receives them |
-//! | `outbound` | keeps the stock and sends batches off |
-//! | `active` | what the node knows of the flow |
-//! | [`batch_set`] | which batches have been seen |
-//! | `failure_detector` | watches neighbours by heartbeats |
-//! | `leadership` | hosts the election machine, knows who leads |
-//! | `orders` | follows orders, and tells the leader |
-//! | `planning` | plans the flow, if this node leads, and tells the others |
+//! | [`interface`] | inputs and effects |
+//! | [`message`] | messages between nodes |
+//! | [`codec`] | binary encoding of log records and messages |
+//! | [`log`] | log records, and the state that a log represents |
+//! | [`node_config`] | commands to a node, and the resulting configuration |
+//! | [`node`] | dispatches each input to the component that handles it |
+//! | `production` | production runs, one per production cycle |
+//! | `inbound` | requests and input buffers |
+//! | `outbound` | output buffer and shipments |
+//! | `assignment` | the active assignment |
+//! | [`batch_set`] | sets of batches |
+//! | `failure_detector` | heartbeats and suspicion |
+//! | `leadership` | election and current leader |
+//! | `commands` | execution of commands, and their propagation to the leader |
+//! | `planning` | planning and distribution of flows by the leader |
 //!
-//! Architecture invariant: nothing here knows who drives it, or any strategy by name.
+//! Architecture invariant: nothing here knows the driver, or any strategy by name.
 
 mod assignment;
 pub mod batch_set;

@@ -1,12 +1,12 @@
-//! The log's records, and what they add up to after a crash.
+//! Log records, and the state that a log represents.
 //!
-//! The log is written ahead: a record is durable before anything that depends on it leaves the node.
-//! It has an inbound half (batches received and consumed_inputs up) and an outbound half (batches made and sent
-//! off). Making is one step although it takes several records: the inputs are entered first, and count as
-//! consumed_inputs up only once the batch is entered that they went into.
+//! The log is a write-ahead log: a record is durable before anything that depends on it leaves the node. It
+//! has an inbound half (batches received and consumed) and an outbound half (batches made and shipped). A
+//! production run is atomic although it takes several records: the inputs are logged first, and count as
+//! consumed only once the product is logged.
 //!
-//! From time to time the log is replaced by one record of all that it adds up to, so that it stays as long
-//! as what the node holds, however much it ever made.
+//! From time to time the log is replaced by one record of its whole state, so that its length is proportional
+//! to what the node holds, not to what it ever made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,18 +16,18 @@ use serde::{Deserialize, Serialize};
 use crate::batch_set::BatchSet;
 use crate::node_config::{Command, NodeConfig};
 
-/// An entry of a node's log.
+/// A record of a node's log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LogRecord {
-    /// The node is back from a crash: it numbers its requests anew.
+    /// The node recovered from a crash and starts a new incarnation.
     Restarted,
-    /// Outbound: batches were made and are in stock; what went into them is consumed_inputs up.
+    /// Outbound: batches were made and are in stock; their inputs are consumed.
     Made {
-        /// The first of them.
+        /// The first of the batches.
         first: BatchId,
-        /// How many.
+        /// Number of batches.
         count: u32,
-        /// How many of the last [`LogRecord::Consumed`] before this one went into them.
+        /// Number of the directly preceding [`LogRecord::Consumed`] records that belong to this run.
         inputs: u32,
     },
     /// Outbound: a batch in stock is committed to a consumer.
@@ -39,27 +39,27 @@ pub enum LogRecord {
         /// The request it answers.
         request: RequestId,
     },
-    /// Outbound, under `log: mixed_up`: the consumer knows of the batch.
+    /// Outbound, under `log: mixed_up`: the consumer acknowledged the announcement.
     InTransit(BatchId),
-    /// Outbound: the consumer has the batch.
+    /// Outbound: the consumer confirmed the arrival.
     Delivered(BatchId),
-    /// Inbound: a batch is in transit to this node.
+    /// Inbound: the transit of a batch to this node started.
     TransitStarted(BatchId),
-    /// Inbound: the batch is in the inbound.
+    /// Inbound: the batch is in its input buffer.
     Received(BatchId),
-    /// Inbound: the batch goes into those of the next [`LogRecord::Made`].
+    /// Inbound: the batch is an input of the next [`LogRecord::Made`].
     Consumed(BatchId),
-    /// Inbound, under `log: mixed_up`: an own batch was sent off.
+    /// Inbound, under `log: mixed_up`: an own batch was shipped.
     OwnBatchSent(BatchId),
-    /// Either half: the batch was in stock or in the inbound when a crash destroyed it.
+    /// Either half: a crash destroyed the batch, which was in a buffer.
     Scrapped(BatchId),
-    /// The node obeys the flow of this version, and no earlier one again.
+    /// The node accepted the flow of this version, and accepts no earlier one again.
     FlowAccepted(FlowVersion),
-    /// The op generator ordered something.
+    /// The node received a command.
     Commanded(Command),
-    /// What the election machine must not forget; replaces what it wrote before.
+    /// Durable state of the election; replaces the one before.
     Election(Box<[u8]>),
-    /// All that the log added up to when it was compacted; the first record, if there is one.
+    /// State of the log when it was compacted; always the first record.
     Compacted(Box<LogState>),
 }
 
@@ -72,39 +72,39 @@ pub struct Commitment {
     pub request: RequestId,
 }
 
-/// What a log adds up to.
+/// The state that a log represents.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LogState {
-    /// How often the node has returned from a crash.
+    /// Number of recoveries from crashes.
     pub restarts: u32,
-    /// How many batches it has made; the serial number of the next.
+    /// Number of batches made; the serial number of the next.
     pub made: u32,
-    /// How many batches it has consumed_inputs up.
+    /// Number of batches consumed.
     pub consumed: u64,
-    /// The serial numbers of the batches in stock.
+    /// Serial numbers of the batches in stock.
     pub stock: SerialSet,
     /// Own batches committed and not confirmed.
     pub committed: BTreeMap<BatchId, Commitment>,
-    /// Own batches that, under `log: mixed_up`, a consumer knew of, whoever that was.
+    /// Own batches that, under `log: mixed_up`, some consumer acknowledged.
     pub in_transit: BTreeSet<BatchId>,
-    /// Batches in the inbound.
+    /// Batches in the input buffers.
     pub received: BTreeSet<BatchId>,
-    /// Every batch that ever came in and, under `log: mixed_up`, every own one sent off.
+    /// All batches ever received and, under `log: mixed_up`, all own batches shipped.
     pub seen: BatchSet,
-    /// Batches that the inbound log has entries of.
+    /// Number of batches in the inbound log.
     pub inbound_entries: u64,
-    /// Batches that the outbound log has entries of.
+    /// Number of batches in the outbound log.
     pub outbound_entries: u64,
-    /// What the op generator ordered.
+    /// Configuration of the node after all commands.
     pub node_config: NodeConfig,
-    /// The latest flow that the node obeyed.
+    /// The latest flow that the node accepted.
     pub accepted_flow: FlowVersion,
-    /// What the election machine wrote last.
+    /// The last durable state of the election.
     pub election: Option<Box<[u8]>>,
 }
 
 impl LogState {
-    /// Reads a log from its beginning. O(n log n) in its records and in what the node holds.
+    /// Replays a log from its start. O(n log n) in its records and in what the node holds.
     #[must_use]
     pub fn of(records: &[LogRecord]) -> Self {
         let mut state = Self::default();
@@ -115,7 +115,7 @@ impl LogState {
         state
     }
 
-    /// Returns the number of records this worth when one decides whether a log is long.
+    /// Returns a measure of the state's size, in records, for deciding when to compact.
     #[must_use]
     pub(crate) fn size(&self) -> u64 {
         let held =
@@ -123,7 +123,8 @@ impl LogState {
         held as u64
     }
 
-    /// `consumed_inputs` collects inputs that are entered for a production run which is not entered yet.
+    /// Applies a record. `consumed_inputs` collects the inputs of a production run whose product is not
+    /// logged yet.
     fn apply(&mut self, record: &LogRecord, consumed_inputs: &mut Vec<BatchId>) {
         match *record {
             LogRecord::Restarted => self.restarts += 1,
@@ -131,7 +132,7 @@ impl LogState {
                 self.made = first.serial.saturating_add(count);
                 self.stock.insert_run(first.serial..self.made);
                 self.outbound_entries += u64::from(count);
-                // Anything earlier was entered for a production run that a crash cut off.
+                // Earlier inputs belong to a production run that a crash interrupted.
                 let interrupted = consumed_inputs.len().saturating_sub(inputs as usize);
                 for batch in consumed_inputs.drain(..).skip(interrupted) {
                     self.received.remove(&batch);
@@ -147,7 +148,7 @@ impl LogState {
                 self.in_transit.insert(batch);
             }
             LogRecord::Delivered(batch) => self.remove_own(batch),
-            // Its supplier announces it again.
+            // The supplier announces the batch again.
             LogRecord::TransitStarted(_) => {}
             LogRecord::Received(batch) => {
                 self.inbound_entries += u64::from(self.seen.insert(batch));
@@ -174,7 +175,7 @@ impl LogState {
     }
 }
 
-/// The last that a log says of a batch that came in.
+/// Last logged state of a received batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum InboundState {
     InTransit,
@@ -183,7 +184,7 @@ pub(crate) enum InboundState {
     OwnBatchSent,
 }
 
-/// The last that a log says of an own batch.
+/// Last logged state of an own batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OutboundState {
     InStock,
@@ -192,7 +193,7 @@ pub(crate) enum OutboundState {
     Delivered,
 }
 
-/// The last word of a log on every batch, as the prototype keeps it. Such a log is never compacted.
+/// Last logged state of every batch, as the prototype keeps it. Such a log is never compacted.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) inbound: BTreeMap<BatchId, InboundState>,
@@ -200,7 +201,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Reads a log from its beginning. O(n log n) in its records.
+    /// Replays a log from its start. O(n log n) in its records.
     pub(crate) fn of(records: &[LogRecord]) -> Self {
         let mut history = Self::default();
         let mut consumed_inputs = Vec::new();
@@ -229,7 +230,7 @@ impl History {
             LogRecord::Consumed(batch) => consumed_inputs.push(batch),
             LogRecord::OwnBatchSent(batch) => drop(self.inbound.insert(batch, InboundState::OwnBatchSent)),
             LogRecord::Scrapped(batch) => {
-                // What is gone is as if it had been consumed_inputs up, or delivered.
+                // Scrapped batches count as consumed, or as delivered.
                 match self.inbound.get_mut(&batch) {
                     Some(state) => *state = InboundState::Consumed,
                     None => drop(self.outbound.insert(batch, OutboundState::Delivered)),

@@ -1,4 +1,4 @@
-//! What nodes say to each other.
+//! Messages between nodes.
 
 use std::sync::Arc;
 
@@ -10,51 +10,51 @@ use crate::node_config::NodeConfig;
 /// A message between two nodes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Message {
-    /// Consumer to producer: send me one batch.
+    /// Consumer to producer: requests one batch.
     Request {
-        /// The consumer's number for it.
+        /// The consumer's number for the request.
         request: RequestId,
-        /// Of what.
+        /// The requested item.
         item: ItemId,
     },
-    /// Producer to consumer: this batch is yours.
+    /// Producer to consumer: announces a batch that is committed to the consumer.
     Announcement {
-        /// The request it answers; none if it is sent again after the producer's crash by replay.
+        /// The request it answers, or `None` if it is announced again after a recovery by replay.
         request: Option<RequestId>,
         /// The batch.
         batch: BatchId,
-        /// All batches of this producer before this one are settled with the consumer: confirmed, or never
-        /// its own. It need not remember them one by one.
+        /// All batches of this producer before this serial number are settled with the consumer: confirmed,
+        /// or never committed to it. The consumer need not remember them individually.
         settled: u32,
     },
-    /// Producer to consumer: I have none.
+    /// Producer to consumer: refuses a request because no batch is available.
     Unavailable {
         /// The request it answers.
         request: RequestId,
     },
-    /// Consumer to producer: I know of the batch, it is in transit.
+    /// Consumer to producer: acknowledges the announcement; the transit has started.
     TransitStarted(BatchId),
-    /// Consumer to producer: the batch is in my inbound, and in my log.
+    /// Consumer to producer: confirms that the batch has arrived and is logged.
     Delivered(BatchId),
-    /// Are you alive?
+    /// Asks for a sign of life.
     HeartbeatRequest,
-    /// I am.
+    /// Answers a heartbeat request.
     HeartbeatResponse,
-    /// To the leader: this node has been silent for too long.
+    /// To the leader: reports a node that has been silent for too long.
     Suspicion(NodeId),
-    /// Leader to node: your assignment of the flow.
+    /// Leader to node: assigns a fragment of the flow.
     Assignment(FlowVersion, Arc<Assignment>),
-    /// Node to leader: I have the assignment of this version, or a newer one.
+    /// Node to leader: acknowledges the assignment of this version, or a newer one.
     AssignmentAck(FlowVersion),
-    /// To the leader, or to somebody who may know it: I am back from a crash.
+    /// To the leader, or to a node that may know it: announces a recovery.
     Rejoin,
-    /// This node leads, in this term.
+    /// Names the leader of a term.
     Leader(NodeId, Term),
-    /// Node to leader: this is where my orders leave me.
+    /// Node to leader: reports the node's configuration after commands.
     NodeConfig(Arc<NodeConfig>),
-    /// Leader of a term to node: I know of so many of your orders.
+    /// Leader of a term to node: acknowledges this number of commands.
     NodeConfigAck(Term, u32),
-    /// Between election machines.
+    /// Message between elections.
     Election(Box<[u8]>),
 }
 

@@ -1,4 +1,4 @@
-//! The node itself: it hands each input to the assignment whose job it is.
+//! The node: dispatches each input to the component that handles it.
 
 use std::sync::Arc;
 
@@ -24,26 +24,26 @@ use crate::production::Production;
 
 mod recovery;
 
-/// What all nodes of a run have in common.
+/// Settings shared by all nodes of a run.
 #[derive(Clone)]
 pub struct NodeSettings {
     /// The network.
     pub network: Arc<Network>,
-    /// The rules.
+    /// The protocol.
     pub protocol: Protocol,
-    /// How flows are planned.
+    /// Flow strategy.
     pub flow: FlowChoice,
-    /// The most steps a plan may take.
+    /// Maximum number of steps of a plan.
     pub planning_budget: u64,
-    /// How long things take on average, for planners to reckon with.
+    /// Mean durations, for planners.
     pub mean_durations: MeanDurations,
-    /// The number from which strategies draw.
+    /// Seed of the strategies.
     pub seed: u64,
-    /// How the leader is found.
+    /// Leader strategy.
     pub leader: Arc<dyn LeaderStrategy>,
-    /// Who may lead, in ascending order.
+    /// Nodes that may lead, in ascending order.
     pub candidates: Arc<[NodeId]>,
-    /// Nodes that are not there from the start, but will be added.
+    /// Nodes that are added later and do not start at the beginning.
     pub added_later: Arc<[NodeId]>,
 }
 
@@ -51,16 +51,16 @@ pub struct NodeSettings {
 pub struct Node {
     me: NodeId,
     settings: Arc<NodeSettings>,
-    /// The network as this node knows it: with its own recipe as it is now.
+    /// The network as this node knows it, with its own current recipe.
     network: Arc<Network>,
     metrics: NodeMetrics,
     volatile: VolatileState,
-    /// Number of records the log has, and from how many on it is compacted.
+    /// Number of records in the log; at `compact_at` records it is compacted.
     log_length: u64,
     compact_at: u64,
 }
 
-/// What a crash wipes out.
+/// State that a crash discards.
 struct VolatileState {
     active: ActiveAssignment,
     production: Production,
@@ -70,31 +70,31 @@ struct VolatileState {
     leadership: Leadership,
     planning: Option<Box<Planning>>,
     commands: Commands,
-    /// What is to be replayed once there is a flow, under `recovery: replay`.
+    /// State to be replayed once a flow is known, under `recovery: replay`.
     replay: Option<Box<History>>,
 }
 
-/// Figures by which a driver may reckon how much work an input is.
+/// Quantities from which a driver computes the CPU time of an input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Load {
-    /// Batches in the inbound log.
+    /// Number of batches in the inbound log.
     pub inbound_entries: u64,
-    /// Batches in the outbound log.
+    /// Number of batches in the outbound log.
     pub outbound_entries: u64,
-    /// Edges of the flow that the node knows.
+    /// Number of flow edges that the node knows.
     pub flow_edges: u64,
-    /// Neighbours that it watches.
+    /// Number of monitored neighbours.
     pub neighbours: u64,
 }
 
-/// Which batches a node holds, by its own account.
+/// Batches that a node holds according to itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Holdings {
-    /// The serial numbers of own batches in stock.
+    /// Serial numbers of own batches in stock.
     pub stock: SerialSet,
     /// Own batches announced to a consumer and not confirmed.
     pub in_transit: Vec<BatchId>,
-    /// Batches of others in the inbound.
+    /// Batches in the input buffers.
     pub received: Vec<BatchId>,
 }
 
@@ -128,19 +128,19 @@ impl Node {
         Self { me, settings, network, metrics, volatile, log_length: 0, compact_at: u64::MAX }
     }
 
-    /// Which node it is.
+    /// Returns the node's identifier.
     #[must_use]
     pub fn id(&self) -> NodeId {
         self.me
     }
 
-    /// Its metrics. They belong to who watches it: crashes leave them alone.
+    /// Returns the metrics. They belong to the observer, so crashes do not reset them.
     #[must_use]
     pub fn metrics(&self) -> &NodeMetrics {
         &self.metrics
     }
 
-    /// How much there is to work through.
+    /// Returns the quantities from which a driver computes CPU time.
     #[must_use]
     pub fn load(&self) -> Load {
         Load {
@@ -151,18 +151,19 @@ impl Node {
         }
     }
 
-    /// Returns the number of batches in stock.
+    /// Returns the number of batches in the output buffer.
     #[must_use]
     pub fn stock(&self) -> u64 {
         self.volatile.outbound.stock().len()
     }
 
-    /// Counts something that happened to the node without its doing.
+    /// Counts an event that happened to the node from outside.
     pub fn count(&mut self, metric: Metric) {
         self.metrics.count(metric);
     }
 
-    /// Takes back the count of a production run of so many batches: a crash took it before it was durable.
+    /// Undoes the metrics of a production run of `count` batches that a crash interrupted before it was
+    /// durable.
     pub fn undo_run(&mut self, count: u32) {
         self.metrics.subtract(Metric::SuccessfulManufactureCycles, 1);
         if self.network.is_final(self.me) {
@@ -170,7 +171,7 @@ impl Node {
         }
     }
 
-    /// Returns whether a plan of this node is under way.
+    /// Returns whether the node is computing a plan.
     #[must_use]
     pub fn is_planning(&self) -> bool {
         self.volatile.planning.as_ref().is_some_and(|planning| planning.is_planning())
@@ -188,7 +189,7 @@ impl Node {
         self.volatile.leadership.leads()
     }
 
-    /// Returns every batch that the node holds.
+    /// Returns all batches that the node holds.
     #[must_use]
     pub fn holdings(&self) -> Holdings {
         Holdings {
@@ -198,13 +199,13 @@ impl Node {
         }
     }
 
-    /// Takes one input and says to `effects` what is to be done, in order.
+    /// Handles one input and passes the resulting effects to `effects`, in order.
     ///
-    /// Between a crash and the next [`Input::Start`] nothing may be handed in; timers, transports and
-    /// plans from before a crash are void and must not come back.
+    /// Between a crash and the next [`Input::Start`] no input may be passed. Timers, transports and plans
+    /// from before a crash are void and must not be returned.
     ///
     /// # Panics
-    /// If an input breaks that contract.
+    /// If an input violates that contract.
     pub fn handle(&mut self, now: Time, input: Input<'_>, effects: &mut dyn Effects) {
         let (volatile, settings, mut cx) = self.split(now, effects);
         match input {
@@ -278,7 +279,7 @@ impl Node {
         volatile.send_node_config(&mut cx, settings);
     }
 
-    /// From how many records on the log is to be compacted, if it holds so much.
+    /// Returns the log length at which a log with this content is compacted.
     fn compaction_point(&self, held: u64) -> u64 {
         let protocol = &self.settings.protocol;
         match protocol.compact_after {
@@ -325,13 +326,13 @@ impl VolatileState {
         self.run_election(cx, settings, ElectionInput::Start { durable: election.as_deref() });
         let is_new_here = settings.added_later.contains(&cx.me);
         if (recovering || is_new_here) && protocol.rejoin == Rejoin::OnReturn {
-            // Not at once: a blackboard, if there is one, tells who leads right after the start.
+            // Not at once: a blackboard, if there is one, posts the leader right after the start.
             cx.set_timer(Span::ZERO, Timer::AnnounceRejoin);
         }
         self.send_node_config(cx, settings);
     }
 
-    /// Returns all that the log adds up to, by what the node remembers.
+    /// Returns the state that the log represents, from the node's memory.
     fn log_state(&self) -> LogState {
         LogState {
             restarts: self.inbound.incarnation(),
@@ -350,11 +351,11 @@ impl VolatileState {
         }
     }
 
-    /// Gives the election machine an input; takes new_term if that is what comes of it.
+    /// Passes an input to the election, and starts planning if this node becomes leader.
     fn run_election(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, input: ElectionInput<'_>) {
         let new_term = self.leadership.run_election(cx, input);
         self.start_planning(cx, settings, new_term);
-        // A new leader, however it was found, has not heard of this node's orders.
+        // A new leader does not know this node's commands, however it was elected.
         self.commands.send_config(cx, self.leadership.current());
     }
 
@@ -377,7 +378,7 @@ impl VolatileState {
         }
     }
 
-    /// The leader hears of this node's orders; if that is this node, it plans with them.
+    /// Sends the node's configuration to the leader, or applies it if this node leads.
     fn send_node_config(&mut self, cx: &mut Context<'_>, settings: &NodeSettings) {
         let node_config = Arc::clone(self.commands.config());
         match self.leader_planning() {
@@ -456,13 +457,13 @@ impl VolatileState {
         }
     }
 
-    /// Returns the plan of a node that leads.
+    /// Returns the planning state, if this node leads.
     fn leader_planning(&mut self) -> Option<&mut Planning> {
         self.planning.as_deref_mut().filter(|_| self.leadership.leads())
     }
 
-    /// Somebody says who leads; true if that is news. A candidate's election machine hears of it as well:
-    /// it may lead under an earlier term, which is void now.
+    /// Records the leader of a term, and returns whether it was news. The election of a candidate is informed
+    /// as well, because it may lead in an earlier term, which is void now.
     fn on_leader_learned(
         &mut self,
         cx: &mut Context<'_>,
@@ -470,7 +471,7 @@ impl VolatileState {
         leader: NodeId,
         term: Term,
     ) -> bool {
-        // Only its own machine makes a node lead: what it led before a crash is over.
+        // Only its own election makes a node leader; leadership from before a crash is over.
         let news = leader != cx.me && self.leadership.on_leader_learned(leader, term);
         if news || leader == cx.me {
             self.run_election(cx, settings, ElectionInput::LeaderLearned(leader, term));

@@ -1,25 +1,25 @@
-//! What an op generator may order while a node runs, and where that leaves the node.
+//! Commands to a running node, and the configuration that results from them.
 
 use dmos_core::Requirement;
 use serde::{Deserialize, Serialize};
 
-/// What an op generator may order.
+/// A command to a running node.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Command {
-    /// From now on one production run requires this. It must not close a ring of items.
+    /// Changes the inputs of a production run. The requirements of items must stay acyclic.
     Recipe(Box<[Requirement]>),
-    /// Make no more; deliver what was promised.
+    /// Retires the node: it makes no more batches, and delivers those that are committed.
     Retire,
 }
 
-/// Where a node stands after its orders.
+/// Configuration of a node after its commands.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct NodeConfig {
-    /// Number of orders it has followed.
+    /// Number of commands executed.
     pub commands: u32,
-    /// What one production run requires, if that was ever changed.
+    /// Inputs of a production run, if they were ever changed.
     pub requires: Option<Box<[Requirement]>>,
-    /// True if it has retired.
+    /// True if the node has retired.
     pub retired: bool,
 }
 

@@ -1,9 +1,9 @@
-//! Outbound keeps the stock and sends batches off to those who ask.
+//! Outbound side of a node: keeps the output buffer and ships batches on request.
 //!
-//! A batch is promised to one consumer in the log before it is announced, and announced to that
-//! consumer again until it confirms: it can come late, but never to two. Where several want what is scarce, whoever
-//! was refused first is served first: nobody starves. Batches leave the stock in the
-//! order of their numbers, so that a consumer can be told up to which number all is settled.
+//! A batch is committed to one consumer in the log before it is announced, and its announcement is
+//! retransmitted until the consumer confirms it, so it is never delivered to two consumers. Competing
+//! consumers are served in the order of their first refusal, so none starves. Batches leave the stock in the
+//! order of their serial numbers, so that a consumer can be told up to which number all batches are settled.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::interface::Timer;
 use crate::log::{Commitment, LogRecord};
 use crate::message::Message;
 
-/// A batch announced and not confirmed.
+/// A batch that is announced and not confirmed.
 #[derive(Clone, Copy)]
 struct Shipment {
     request: Option<RequestId>,
@@ -26,13 +26,14 @@ struct Shipment {
     tries: u32,
 }
 
-/// A consumer that was refused.
+/// A consumer whose request was refused.
 #[derive(Clone, Copy)]
 struct WaitingConsumer {
     node: NodeId,
-    /// Whoever was refused first has the lowest one, and is served first.
+    /// Consumers are served in ascending order of this number, given at their first refusal.
     turn: u64,
-    /// When it asked last. Who wants a batch asks in every cycle; who does not any more is passed over.
+    /// Time of its last request. A waiting consumer requests in every cycle, so one that stopped requesting
+    /// is skipped.
     asked: Time,
 }
 
@@ -43,20 +44,20 @@ impl WaitingConsumer {
     }
 }
 
-/// What the node has made and not delivered.
+/// Batches made and not delivered.
 pub(crate) struct Outbound {
     me: NodeId,
     stock: SerialSet,
     /// By consumer, then batch.
     shipments: BTreeMap<(NodeId, BatchId), Shipment>,
-    /// Number of batches the node has made in all its incarnation.
+    /// Number of batches made in all incarnations.
     made: u32,
     log_entries: u64,
-    /// Consumers that were refused, and may have given up since; sorted by node.
+    /// Refused consumers, of which some may have given up; sorted by node.
     waiting: Vec<WaitingConsumer>,
     next_turn: u64,
     timer_is_set: bool,
-    /// Under `recovery: replay`: batches whose last state in the log is delivered, whoever has them now.
+    /// Under `recovery: replay`: batches whose last logged state is delivered.
     delivered: BatchSet,
 }
 
@@ -80,12 +81,12 @@ impl Outbound {
         &self.stock
     }
 
-    /// Batches announced and not confirmed.
+    /// Returns the batches that are announced and not confirmed.
     pub(crate) fn in_transit(&self) -> impl Iterator<Item = BatchId> + '_ {
         self.shipments.keys().map(|(_, batch)| *batch)
     }
 
-    /// Returns the promises that are not kept yet.
+    /// Returns the commitments that are not fulfilled.
     pub(crate) fn commitments(&self) -> BTreeMap<BatchId, Commitment> {
         let commitment = |(&(to, batch), sent): (&(NodeId, BatchId), &Shipment)| {
             Some((batch, Commitment { to, request: sent.request? }))
@@ -93,7 +94,7 @@ impl Outbound {
         self.shipments.iter().filter_map(commitment).collect()
     }
 
-    /// Batches in the outbound log.
+    /// Returns the number of batches in the outbound log.
     pub(crate) fn log_entries(&self) -> u64 {
         self.log_entries
     }
@@ -102,7 +103,8 @@ impl Outbound {
         self.made
     }
 
-    /// Returns whether there is room in stock for one more making. Final items leave the factory: they have room.
+    /// Returns whether the output buffer has room for one more production run. Final items always have room,
+    /// because they leave the factory.
     pub(crate) fn has_room(&self, cx: &Context<'_>) -> bool {
         if cx.network.is_final(cx.me) {
             return true;
@@ -117,7 +119,7 @@ impl Outbound {
         self.made = next;
     }
 
-    /// A consumer asks for a batch.
+    /// Handles a request for a batch.
     pub(crate) fn on_request(
         &mut self,
         cx: &mut Context<'_>,
@@ -160,12 +162,13 @@ impl Outbound {
         self.ship(cx, batch, from, Some(request));
     }
 
-    /// Where a consumer is among those that wait, or would be.
+    /// Returns the index of a consumer among the waiting ones, or the index at which it would be inserted.
     fn position_of(&self, node: NodeId) -> Result<usize, usize> {
         self.waiting.binary_search_by_key(&node, |waits| waits.node)
     }
 
-    /// Returns whether there is a batch for a consumer beside those kept for others that were refused before it.
+    /// Returns whether stock is available for a consumer after serving all others that were refused before
+    /// it.
     fn is_next(&self, cx: &Context<'_>, from: NodeId) -> bool {
         let own = self.position_of(from).map(|at| &self.waiting[at]).ok();
         let turn = own.filter(|own| own.still_waits(cx)).map_or(u64::MAX, |own| own.turn);
@@ -184,20 +187,20 @@ impl Outbound {
             self.waiting[at].asked = cx.now;
             return;
         }
-        // Who has given up, this one among them, makes room for those who come.
+        // Consumers that gave up, possibly including this one, are removed first.
         self.waiting.retain(|other| other.still_waits(cx));
         let at = self.position_of(from).unwrap_or_else(|at| at);
         self.waiting.insert(at, WaitingConsumer { node: from, turn: self.next_turn, asked: cx.now });
         self.next_turn += 1;
     }
 
-    /// Says that there is none.
+    /// Refuses a request.
     pub(crate) fn refuse(&self, cx: &mut Context<'_>, to: NodeId, request: RequestId) {
         cx.metrics.count(Metric::BatchUnavailableMessagesSent);
         cx.send(to, Message::Unavailable { request });
     }
 
-    /// Returns whether not too much is promised to a consumer already.
+    /// Returns whether another batch can be committed to a consumer within `promise_limit`.
     fn is_within_limit(&self, cx: &Context<'_>, to: NodeId) -> bool {
         cx.protocol.promise_limit.is_none_or(|limit| self.shipments_to(to).count() < limit.get() as usize)
     }
@@ -208,8 +211,8 @@ impl Outbound {
         all.map(|((_, batch), sent)| (*batch, sent))
     }
 
-    /// A consumer that asks is alive: what it was sent in vain is sent again at once. True if its request
-    /// has been answered with a commitment already.
+    /// Retransmits at once the announcements that a requesting consumer missed. Returns whether the request
+    /// was answered by one of them.
     fn repeat_shipments(&mut self, cx: &mut Context<'_>, from: NodeId, request: RequestId) -> bool {
         let mut is_answered = false;
         let mut due = Vec::new();
@@ -235,12 +238,13 @@ impl Outbound {
         cx.send(key.0, message);
     }
 
-    /// Up to which number all is settled with a consumer: nothing before it is under way to it.
+    /// Returns the serial number before which all batches are settled with a consumer: none of them is in
+    /// transit to it.
     fn settled_before(&self, to: NodeId) -> u32 {
         self.shipments_to(to).next().map_or(0, |(batch, _)| batch.serial)
     }
 
-    /// Tells a consumer that a batch is its own, and keeps an eye on it.
+    /// Announces a batch to a consumer and tracks it until it is confirmed.
     pub(crate) fn ship(
         &mut self,
         cx: &mut Context<'_>,
@@ -261,7 +265,7 @@ impl Outbound {
         }
     }
 
-    /// Announces once more what was announced too long ago.
+    /// Retransmits overdue announcements.
     pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
         self.timer_is_set = false;
         let overdue = |(key, sent): (&(NodeId, BatchId), &Shipment)| {
@@ -276,7 +280,7 @@ impl Outbound {
         }
     }
 
-    /// The consumer knows of the batch: its transit has begun.
+    /// Handles the acknowledgement of an announcement: the transit has started.
     pub(crate) fn on_transit_started(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
         if let Some(sent) = self.shipments.get_mut(&(from, batch)) {
             sent.since = cx.now;
@@ -287,10 +291,10 @@ impl Outbound {
         }
     }
 
-    /// The consumer has the batch.
+    /// Handles the confirmation of an arrival.
     pub(crate) fn on_delivered(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
-        // A replay confirms to whoever is the supplier now, and may have put back in stock what is delivered
-        // now; the prototype goes by its log alone, and counts what is not yet delivered there.
+        // A replay confirms to the current supplier, and may have put a batch back into stock that is
+        // delivered now. The prototype only consults its log, and counts batches not yet delivered there.
         let counts = match cx.protocol.recovery {
             Recovery::Exact => self.shipments.remove(&(from, batch)).is_some(),
             Recovery::Replay => {
@@ -307,27 +311,27 @@ impl Outbound {
         }
     }
 
-    /// After a crash: what the log says.
+    /// Restores the state from the log after a crash.
     pub(crate) fn restore(&mut self, made: u32, stock: SerialSet, log_entries: u64) {
         (self.made, self.stock, self.log_entries) = (made, stock, log_entries);
     }
 
-    /// The log was compacted: it has entries only of what is here, or under way.
+    /// Adjusts the count of log entries after a compaction, which leaves only batches in stock or in transit.
     pub(crate) fn on_compacted(&mut self) {
         self.log_entries = self.stock.len() + self.shipments.len() as u64;
     }
 
-    /// After a crash, under `recovery: replay`: the log says that the batch is delivered.
+    /// Marks a batch as delivered after a crash, under `recovery: replay`.
     pub(crate) fn remember_delivered(&mut self, batch: BatchId) {
         self.delivered.insert(batch);
     }
 
-    /// After a crash, under `recovery: replay`: puts a batch back in stock.
+    /// Puts a batch back into stock after a crash, under `recovery: replay`.
     pub(crate) fn restock(&mut self, batch: BatchId) {
         self.stock.insert(batch.serial);
     }
 
-    /// After a crash, under `recovery: replay`: how many batches the node had made.
+    /// Sets the number of batches made after a crash, under `recovery: replay`.
     pub(crate) fn set_made(&mut self, made: usize) {
         self.made = u32::try_from(made).expect("a node makes fewer than 2^32 batches");
         self.log_entries = u64::from(self.made);

@@ -1,9 +1,9 @@
-//! Planning: a leader plans the flow, and tells every node its assignment.
+//! Planning by the leader, and distribution of the flow to all nodes.
 //!
-//! A plan is computed at once but takes effect when the time has passed that its steps take. Each assignment
-//! is unacknowledged to its node again and again until it is acknowledged; who does not acknowledge for as
-//! long as silence is tolerated is believed to have failed. Nodes that were removed are unacknowledged an idle assignment as
-//! well: if one acknowledges, it is alive, and is planned with again.
+//! A plan is computed at once but becomes active after the virtual time that its steps take. Each assignment
+//! is retransmitted until its node acknowledges it; a node that does not acknowledge within `suspect_after`
+//! is declared failed. A removed node receives an idle assignment: if it acknowledges, it is alive and
+//! rejoins.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,37 +19,38 @@ use crate::interface::{Effect, Notice, PlanReport, Report, Timer};
 use crate::message::Message;
 use crate::node_config::NodeConfig;
 
-/// What a leader keeps; nodes that do not lead have none.
+/// Planning state of a leader.
 pub(crate) struct Planning {
     term: Term,
     number: u32,
     strategy: Box<dyn FlowStrategy>,
     mean_durations: MeanDurations,
     seed: u64,
-    /// With every recipe as this leader knows it.
+    /// The network with all recipes as the leader knows them.
     network: Arc<Network>,
-    /// What was ordered, of the nodes that told.
+    /// Configurations that nodes have reported after commands.
     node_configs: BTreeMap<NodeId, Arc<NodeConfig>>,
     alive: NodeSet,
     active: Option<Arc<Flow>>,
     changes: Vec<Change>,
     current_plan: Option<Plan>,
-    /// True if something has changed since the plan under way was begun.
+    /// True if something changed after the current plan was started.
     plan_again: bool,
-    /// Number of plans begun in this term.
+    /// Number of plans started in this term.
     plans_started: u32,
-    /// How often in a row the planner itself has failed, and when it is asked again.
+    /// Number of consecutive failures of the planner itself; it is retried at `retry_plan_at`.
     planner_failures: u32,
     retry_plan_at: Option<Time>,
-    /// Feasibility of final items in the flow active: nobody else watches them from downstream.
+    /// Producers of final items in the active flow. They have no consumers that would monitor them, so the
+    /// leader does.
     watched_producers: Vec<NodeId>,
-    /// Parts not acknowledged. At a start there is one for every node.
+    /// Unacknowledged assignments. After a leader's first plan there is one for every node.
     unacknowledged: BTreeMap<NodeId, PendingAssignment>,
-    /// When they are looked at next.
+    /// Time of the next retransmission.
     retransmit_at: Option<Time>,
 }
 
-/// A plan whose time is not over.
+/// A plan that is being computed.
 struct Plan {
     plan_id: FlowVersion,
     flow: Result<Arc<Flow>, NoFlow>,
@@ -68,24 +69,24 @@ struct PendingAssignment {
     tries: u32,
 }
 
-/// What a leader starts from.
+/// Initial state of a leader.
 pub(crate) struct LeadershipStart<'a, D> {
     pub(crate) term: Term,
     pub(crate) flow: &'a FlowChoice,
     pub(crate) budget: u64,
     pub(crate) mean_durations: MeanDurations,
     pub(crate) seed: u64,
-    /// The network as all know it at first.
+    /// The network with the initial recipes.
     pub(crate) network: &'a Arc<Network>,
-    /// The nodes that are believed to have failed.
+    /// Nodes that are presumed to have failed.
     pub(crate) presumed_failed: D,
-    /// Where the leader itself stands.
+    /// Configuration of the leader itself.
     pub(crate) node_config: &'a Arc<NodeConfig>,
 }
 
 impl Planning {
-    /// Takes office and begins the first plan, without the nodes that are believed to have failed. If one of them
-    /// is alive, it will acknowledge its assignment.
+    /// Starts planning as a new leader. The first plan excludes nodes that are presumed to have failed; one
+    /// that is alive rejoins by acknowledging its assignment.
     pub(crate) fn start(
         cx: &mut Context<'_>,
         from: LeadershipStart<'_, impl Iterator<Item = NodeId>>,
@@ -126,7 +127,7 @@ impl Planning {
         self.term
     }
 
-    /// Returns whether a plan is being made.
+    /// Returns whether a plan is being computed.
     pub(crate) fn is_planning(&self) -> bool {
         self.current_plan.is_some()
     }
@@ -150,7 +151,7 @@ impl Planning {
             None => self.strategy.plan(&request, &mut meter),
         };
         let flow = flow.map(Arc::new);
-        // A planner that gave up has yet to take note of what has changed.
+        // After an inconclusive plan the planner has not yet handled the changes.
         if !flow.as_ref().is_err_and(NoFlow::is_inconclusive) {
             self.changes.clear();
         }
@@ -164,7 +165,7 @@ impl Planning {
         cx.effects.push(Effect::Plan { plan_id, steps, blocking });
     }
 
-    /// Returns the time of a plan is over: activates it if this node still leads.
+    /// Handles the end of a plan's computation: activates the flow if this node still leads.
     ///
     /// Returns the version and the node's own assignment, if there is a new one. Plans of an earlier term are
     /// void.
@@ -178,7 +179,7 @@ impl Planning {
         let plan = self.current_plan.take_if(|plan| plan.plan_id == plan_id)?;
         let duration = cx.now.since(plan.started);
         self.count(cx, &plan, duration);
-        // That nothing can be made is an answer; that the search was given up is none.
+        // An infeasible network is a conclusive result, an abandoned search is not.
         let is_inconclusive = plan.flow.as_ref().is_err_and(NoFlow::is_inconclusive);
         if is_inconclusive {
             cx.metrics.count(Metric::FailedFlowUpdate);
@@ -202,7 +203,8 @@ impl Planning {
         own
     }
 
-    /// A planner that is a program of its own may do better the next time; a budget is as small the next time.
+    /// Schedules another attempt if the planner, an external program, failed. An exhausted budget is not
+    /// retried, because it would be exhausted again.
     fn note_planner_outcome(&mut self, cx: &mut Context<'_>, has_failed: bool) {
         self.planner_failures = if has_failed { self.planner_failures + 1 } else { 0 };
         self.retry_plan_at = None;
@@ -212,7 +214,7 @@ impl Planning {
         }
     }
 
-    /// Asks a planner again that has failed.
+    /// Retries planning after the planner failed.
     pub(crate) fn plan_after_failure(&mut self, cx: &mut Context<'_>, budget: u64) {
         if self.retry_plan_at.take_if(|until| *until <= cx.now).is_some() {
             self.plan(cx, budget, blocking(cx));
@@ -228,7 +230,8 @@ impl Planning {
         cx.metrics.set(Metric::BootstrapAllPathsTimeSec, u64::try_from(share).unwrap_or(u64::MAX));
     }
 
-    /// Puts a flow active. Returns the node's own assignment, unless a blackboard tells the node as it tells all.
+    /// Activates a flow. Returns the node's own assignment, unless a blackboard publishes the flow to all
+    /// nodes.
     fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> Option<(FlowVersion, Assignment)> {
         self.number += 1;
         let version = FlowVersion { term: self.term, number: self.number };
@@ -238,13 +241,13 @@ impl Planning {
             return None;
         }
         self.watched_producers = self.final_producers(&flow);
-        // At first nobody knows anything; later, only those whose assignment has changed need to hear.
+        // The first flow is sent to all nodes, a later one only to those whose assignment changed.
         let nodes = match before {
             Some(before) => before.change_to(&flow).nodes(),
             None => cx.network.nodes().collect(),
         };
         let me = cx.me;
-        // Spares are many: all of them share what they do not have.
+        // Idle spares are many, so all of them share one empty assignment.
         let idle = Arc::new(Assignment::default());
         for node in nodes.into_iter().filter(|&node| node != me) {
             let assignment = flow.assignment(node);
@@ -254,8 +257,8 @@ impl Planning {
         Some((version, flow.assignment(me)))
     }
 
-    /// Whom the leader watches, so that no assignment of the flow can die unnoticed: all others that work are
-    /// watched by those whom they supply.
+    /// Returns the nodes that the leader monitors, so that every assigned node is monitored: all others are
+    /// monitored by their consumers.
     pub(crate) fn watched_producers(&self) -> &[NodeId] {
         &self.watched_producers
     }
@@ -268,7 +271,7 @@ impl Planning {
             let producers = network.producers(item).iter().copied();
             watched_producers.extend(producers.clone().filter(|&node| flow.is_assigned(node)));
             if watched_producers.len() == before {
-                // Whoever makes it out of nothing stands in no edge.
+                // A producer of a final item without inputs has no edge.
                 let needs_nothing = |&node: &NodeId| network.requirements(node).is_empty();
                 watched_producers
                     .extend(producers.filter(|&node| self.alive.contains(node)).filter(needs_nothing));
@@ -290,7 +293,7 @@ impl Planning {
         self.set_retransmit_timer(cx);
     }
 
-    /// Offers a node its assignment of the flow active.
+    /// Sends a node its assignment in the active flow.
     fn send_current_assignment(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if let Some(flow) = self.active.as_ref().filter(|_| node != cx.me) {
             let version = FlowVersion { term: self.term, number: self.number };
@@ -306,9 +309,9 @@ impl Planning {
         }
     }
 
-    /// Offers once more what was not acknowledged.
+    /// Retransmits overdue assignments, and declares nodes failed that have not acknowledged for too long.
     pub(crate) fn retransmit_assignments(&mut self, cx: &mut Context<'_>, budget: u64) {
-        // A timer that an earlier term set is not ours.
+        // A timer of an earlier term is void.
         if self.retransmit_at.take_if(|due| *due <= cx.now).is_none() {
             return;
         }
@@ -330,7 +333,7 @@ impl Planning {
         }
     }
 
-    /// A node has its assignment: it is alive.
+    /// Handles the acknowledgement of an assignment, which also proves that the node is alive.
     pub(crate) fn on_acknowledged(
         &mut self,
         cx: &mut Context<'_>,
@@ -344,7 +347,7 @@ impl Planning {
         self.rejoin(cx, from, budget);
     }
 
-    /// A node is back from a crash and has forgotten its assignment.
+    /// Handles the announcement of a recovered node, which has lost its assignment.
     pub(crate) fn on_rejoin(&mut self, cx: &mut Context<'_>, from: NodeId, budget: u64) {
         if cx.protocol.dissemination == Dissemination::Messages {
             self.send_current_assignment(cx, from);
@@ -366,15 +369,15 @@ impl Planning {
         self.node_configs.get(&node).is_some_and(|node_config| node_config.retired)
     }
 
-    /// The last change of a node counts: while a plan takes long, others do not pile up.
+    /// Records a change for the next plan; changes do not accumulate while a plan takes long.
     fn note_change(&mut self, node: NodeId, change: Change) {
-        // A node's last coming or going is what counts; that its recipe changed still counts beside it.
+        // Only the last failure or return of a node matters, and its recipe change beside it.
         let is_recipe = |change: &Change| matches!(change, Change::RecipeChanged(_));
         self.changes.retain(|known| known.node() != node || is_recipe(known) != is_recipe(&change));
         self.changes.push(change);
     }
 
-    /// A node says where its orders leave it.
+    /// Handles a node's configuration after commands.
     pub(crate) fn on_node_config(
         &mut self,
         cx: &mut Context<'_>,
@@ -394,7 +397,7 @@ impl Planning {
         }
     }
 
-    /// Plans with a node's orders from now on; false if they make no sense in this network.
+    /// Plans with a node's configuration from now on. Returns `false` if it does not fit the network.
     fn apply_node_config(&mut self, node: NodeId, node_config: &Arc<NodeConfig>) -> bool {
         let mut node_configs = self.node_configs.clone();
         node_configs.insert(node, Arc::clone(node_config));
@@ -416,7 +419,7 @@ impl Planning {
         true
     }
 
-    /// A node is reported dead.
+    /// Handles a report that a node has failed.
     pub(crate) fn on_failure_report(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
         let plans = match cx.protocol.failure_reports {
             FailureReports::OncePerFailure => {
@@ -433,7 +436,7 @@ impl Planning {
             cx.report(Report::Removed(node));
             match cx.protocol.dissemination {
                 Dissemination::Blackboard => cx.effects.push(Effect::Post(Notice::Removed(node))),
-                // If it is alive after all, it acknowledges and is planned with again.
+                // If the node is alive after all, it acknowledges and rejoins.
                 Dissemination::Messages => self.send_current_assignment(cx, node),
             }
             self.note_change(node, Change::Failed(node));

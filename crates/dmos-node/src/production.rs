@@ -1,4 +1,4 @@
-//! The production makes batches: one production run per manufacture cycle, if everything is there.
+//! Production: at most one production run per production cycle, when all inputs are on hand.
 
 use dmos_core::settings::Requests;
 use dmos_core::{BatchId, Metric};
@@ -11,17 +11,17 @@ use crate::interface::Timer;
 use crate::log::LogRecord;
 use crate::outbound::Outbound;
 
-/// Counts what the node made and consumed, as far as it remembers.
+/// Counters of production, as far as the node remembers.
 #[derive(Default)]
 pub(crate) struct Production {
-    /// Batches made; after a recovery by replay only the delivered ones.
+    /// Batches made; after a recovery by replay only delivered ones.
     pub(crate) produced: u64,
     /// Batches consumed.
     pub(crate) consumed: u64,
 }
 
 impl Production {
-    /// One manufacture cycle.
+    /// Runs one production cycle.
     pub(crate) fn run_cycle(
         &mut self,
         cx: &mut Context<'_>,
@@ -81,7 +81,7 @@ impl Production {
         }
     }
 
-    /// The gauges show the state before the cycle.
+    /// Updates the gauges, which show the state before the cycle.
     fn update_gauges(&self, cx: &mut Context<'_>, inbound: &Inbound, outbound: &Outbound) {
         let metrics = &mut *cx.metrics;
         metrics.set(Metric::BatchesProducedTotal, self.produced);

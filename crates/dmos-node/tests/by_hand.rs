@@ -1,4 +1,4 @@
-//! Two and three nodes driven by hand, message by message: the proof that a node needs no simulator.
+//! Nodes driven by hand, message by message: proof that a node needs no simulator.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use dmos_graph::NamedNetwork;
 use dmos_node::{Command, Effect, Input, LogRecord, Message, Node, NodeSettings, Notice, Scrapped, Timer};
 use dmos_strategies as _;
 
-/// Some nodes of the chain wood, door, house; time passes when the test says so.
+/// The nodes of the chain wood, door, house, and a clock that the test advances.
 struct Bench {
     nodes: Vec<Node>,
     logs: Vec<Vec<LogRecord>>,
@@ -48,7 +48,7 @@ impl Bench {
         Self { nodes, logs: vec![Vec::new(); 3], now: Time::ZERO }
     }
 
-    /// A bench on which all three nodes have started and know their part of the flow.
+    /// Returns a bench on which all three nodes have started and have an assignment.
     fn at_work(protocol: Protocol) -> Self {
         let mut bench = Self::new(protocol, "last-writer");
         let offers = bench.start(HOUSE);
@@ -78,7 +78,7 @@ impl Bench {
         }
     }
 
-    /// Hands an input to a node, keeps what it appends, and returns its other effects, timers apart.
+    /// Passes an input to a node, keeps its log records, and returns its other effects except timers.
     fn give(&mut self, node: usize, input: Input<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.nodes[node].handle(self.now, input, &mut effects);
@@ -109,7 +109,7 @@ impl Bench {
         self.give(to, Input::Message { from: NodeId::new(from), message: &message })
     }
 
-    /// A manufacture cycle; what the node sends.
+    /// Runs one production cycle and returns the messages that the node sends.
     fn cycle(&mut self, node: usize) -> Vec<(usize, Message)> {
         sends(&self.give(node, Input::Timer(Timer::ProductionCycle)))
     }
@@ -122,7 +122,7 @@ impl Bench {
         self.nodes[node].metrics().get(metric)
     }
 
-    /// Lets the door producer ask for wood, and the wood producer answer with its first batch.
+    /// Lets the door producer request wood, and the wood producer answer with its first batch.
     fn announce(&mut self) -> Message {
         self.cycle(WOOD);
         let asked = self.cycle(DOOR);
@@ -251,7 +251,7 @@ fn a_duplicate_is_confirmed_and_not_taken_in() {
     bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
     bench.cycle(DOOR);
     assert_eq!(sends(&bench.say(WOOD, DOOR, sent.clone())), [(WOOD, Message::Delivered(batch(WOOD, 0)))]);
-    // Also after a crash: the log remembers what was consumed.
+    // Also after a crash, because the log remembers what was consumed.
     bench.wait(1);
     bench.start(DOOR);
     assert_eq!(sends(&bench.say(WOOD, DOOR, sent)), [(WOOD, Message::Delivered(batch(WOOD, 0)))]);
@@ -348,7 +348,7 @@ fn two_candidates_elect_the_higher_by_bully() {
         bench.say(HOUSE, to, message);
     }
     assert!(bench.nodes[HOUSE].leads() && !bench.nodes[DOOR].leads());
-    // The leader falls silent: the next one asks, hears nothing, and becomes leader.
+    // The leader falls silent: the next candidate asks, gets no answer, and becomes leader.
     bench.give(DOOR, Input::Timer(Timer::Heartbeat));
     bench.wait(20);
     let asked = sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
@@ -361,20 +361,20 @@ fn two_candidates_elect_the_higher_by_bully() {
     assert!(timers.iter().any(|effect| matches!(effect, Effect::Plan { .. })) && bench.nodes[DOOR].leads());
 }
 
-// What a node stands: silence, crashes, late messages, orders.
+// Fault tolerance: silence, crashes, late messages, commands.
 
 #[test]
 fn silence_is_met_with_ever_longer_waits() {
     let mut bench = Bench::at_work(Protocol::default());
     let sent = bench.announce();
-    // Sent at 0 s; again after 5, 10, 20 and then 30 s each.
+    // Sent at 0 s, then again after 5, 10, 20 and 30 s each.
     for (wait, is_due) in [(5, true), (5, false), (5, true), (15, false), (5, true), (30, true), (30, true)] {
         bench.wait(wait);
         let again = sends(&bench.give(WOOD, Input::Timer(Timer::RetransmitBatches)));
         let expected = if is_due { vec![(DOOR, sent.clone())] } else { vec![] };
         assert_eq!(again, expected, "at {:?}", bench.now);
     }
-    // A consumer that asks is there: what it missed comes at once, and the waits begin anew.
+    // A requesting consumer is alive: it gets the missed announcement at once, and the timeouts start anew.
     bench.wait(1);
     let asks = Message::Request { request: request(9), item: dmos_core::ItemId::new(0) };
     assert_eq!(sends(&bench.say(DOOR, WOOD, asks))[0], (DOOR, sent.clone()));
@@ -441,7 +441,7 @@ fn who_gives_up_waiting_begins_anew_at_the_end() {
     assert!(asks(&mut bench, DOOR));
 }
 
-/// A part that names two suppliers of wood for the door producer; the house stands in for the second.
+/// Returns an assignment with two suppliers of wood for the door producer; the house is the second.
 fn two_suppliers(version: u32) -> Message {
     let wood = dmos_core::ItemId::new(0);
     let part = dmos_core::Assignment {
@@ -468,16 +468,16 @@ fn a_request_that_is_not_answered_goes_to_another_supplier() {
         "another request, to another node: {second:?}"
     );
     assert_eq!(bench.count(DOOR, Metric::RequestsRedirected), 1);
-    // A refusal sends it on as well.
+    // A refusal redirects the request as well.
     bench.say(HOUSE, DOOR, Message::Unavailable { request: request(1) });
     assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
-    // The first supplier answers late: its batch is as good as any.
+    // The first supplier answers late; its batch is accepted.
     let late = Message::Announcement { request: Some(request(0)), batch: batch(WOOD, 0), settled: 0 };
     let effects = bench.say(WOOD, DOOR, late);
     assert!(matches!(effects[1], Effect::Transport { .. }), "{effects:?}");
 }
 
-/// A part with these shares of the wood producer and the house, which stands in for a second one.
+/// Returns an assignment with these shares of the wood producer and of the house as second supplier.
 fn shares(of_wood: u32, of_house: u32) -> Message {
     let supply = |(node, share)| dmos_core::Supply {
         item: dmos_core::ItemId::new(0),
@@ -489,19 +489,19 @@ fn shares(of_wood: u32, of_house: u32) -> Message {
     Message::Assignment(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::new(part))
 }
 
-/// Lets the door producer ask so often, each request refused by nobody, and counts who was asked.
+/// Lets the door producer send a number of requests, none of which is refused, and counts them by supplier.
 fn asked(bench: &mut Bench, times: u32) -> [usize; 2] {
     asked_from(bench, 0, times)
 }
 
-/// Returns the same, where so many batches have come already.
+/// Like [`asked`], after `first` batches have been delivered.
 fn asked_from(bench: &mut Bench, first: u32, times: u32) -> [usize; 2] {
     let mut counts = [0; 2];
     for serial in first..first + times {
         let sent = bench.cycle(DOOR);
         let [(to, Message::Request { request, .. })] = sent[..] else { panic!("one request: {sent:?}") };
         counts[usize::from(to == HOUSE)] += 1;
-        // The batch comes at once, and the next cycle uses it up.
+        // The batch arrives at once, and the next cycle consumes it.
         let batch = batch(WOOD, serial);
         bench.say(WOOD, DOOR, Message::Announcement { request: Some(request), batch, settled: serial });
         bench.give(DOOR, Input::Arrived(batch));
@@ -519,7 +519,7 @@ fn suppliers_are_asked_by_their_shares() {
     let mut bench = Bench::at_work(Protocol { stock_limit: None, ..Protocol::default() });
     bench.say(HOUSE, DOOR, shares(1_000_000, 0));
     assert_eq!(asked(&mut bench, 40), [40, 0], "a standby is not asked");
-    // Not even if the other has none: it is there, and the standby is for when it is not.
+    // Even without stock the supplier is alive, and the standby is only for suspected suppliers.
     let sent = bench.cycle(DOOR);
     let [(WOOD, Message::Request { request, .. })] = sent[..] else { panic!("{sent:?}") };
     bench.say(WOOD, DOOR, Message::Unavailable { request });
@@ -565,7 +565,7 @@ fn a_planner_that_failed_is_asked_again() {
     assert!(bench.give(HOUSE, Input::Timer(Timer::RetryPlan)).is_empty(), "and stays in force");
 }
 
-/// A planner of its own that is of no use at first.
+/// A planner that fails a number of times at first.
 struct FailsAtFirst(u32);
 
 impl FlowStrategy for FailsAtFirst {
@@ -603,7 +603,7 @@ fn a_standby_is_asked_as_soon_as_the_supplier_is_suspected() {
     let sent = bench.cycle(DOOR);
     assert!(matches!(sent[..], [(HOUSE, Message::Request { .. })]), "no leader has said anything: {sent:?}");
     assert_eq!(bench.count(DOOR, Metric::RequestsRedirected), 1);
-    // It is heard of again: the next request is its own.
+    // The supplier answers again: the next request goes to it.
     bench.say(WOOD, DOOR, Message::HeartbeatResponse);
     bench.say(HOUSE, DOOR, Message::Unavailable { request: request(1) });
     assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
@@ -665,7 +665,8 @@ fn a_log_is_compacted_and_recovery_knows_what_it_knew() {
         (bench.nodes[DOOR].holdings(), bench.count(DOOR, Metric::SuccessfulManufactureCycles));
     bench.start(DOOR);
     assert_eq!(bench.nodes[DOOR].holdings(), holdings);
-    // The oldest batch and the newest come again: both are known, though only one is in the log.
+    // The oldest and the newest batch are announced again: both are recognised, though only one is in the
+    // log.
     for serial in [0, 499] {
         let again = Message::Announcement { request: None, batch: batch(WOOD, serial), settled: serial };
         assert_eq!(sends(&bench.say(WOOD, DOOR, again)), [(WOOD, Message::Delivered(batch(WOOD, serial)))]);
@@ -690,7 +691,7 @@ fn what_a_crash_destroyed_is_entered_as_scrap() {
     let start = Input::Start { records: &records, recovering: true, phase: Span::ZERO, scrapped };
     assert_eq!(sends(&bench.give(WOOD, start)), [(DOOR, sent)], "what is under way is not in stock");
     assert_eq!((bench.nodes[WOOD].stock(), bench.count(WOOD, Metric::BatchesScrapped)), (0, 3));
-    // Scrap stays scrap, and its numbers are never used again.
+    // Scrap remains scrap, and its serial numbers are never reused.
     bench.wait(1);
     bench.start(WOOD);
     assert_eq!(bench.nodes[WOOD].stock(), 0);
@@ -707,7 +708,7 @@ fn what_a_crash_destroyed_is_entered_as_scrap() {
 fn a_changed_recipe_is_made_by_and_planned_with() {
     let mut bench = Bench::at_work(Protocol::default());
     let wood = dmos_core::Requirement { item: dmos_core::ItemId::new(0), quantity: 2 };
-    // The house is made of wood from now on, and no door.
+    // From now on the house requires wood and no door.
     let effects = bench.give(HOUSE, Input::Command(&Command::Recipe(Box::new([wood]))));
     assert!(matches!(bench.logs[HOUSE].last(), Some(LogRecord::Commanded(_))));
     let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&effects))));
@@ -748,7 +749,7 @@ fn a_node_that_retires_delivers_and_makes_no_more() {
         [(DOOR, sent)],
         "promised is promised"
     );
-    // The leader hears of it again until it says that it knows.
+    // The leader receives it again until it acknowledges.
     assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::SendNodeConfig))).len(), 1);
     let ack = sends(&answer)
         .into_iter()
@@ -758,7 +759,7 @@ fn a_node_that_retires_delivers_and_makes_no_more() {
     assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::SendNodeConfig))), []);
 }
 
-// The prototype's quirks, switch by switch.
+// The prototype's quirks, one by one.
 
 #[test]
 fn on_a_board_no_message_tells_the_flow() {
@@ -826,7 +827,7 @@ fn a_replay_puts_back_what_was_sent_and_resurrects_what_was_used_up() {
     bench.give(WOOD, Input::Notice(&flow));
     assert_eq!(bench.nodes[WOOD].holdings().stock.runs(), [(0, 1)], "sent, not acknowledged: back in stock");
     assert_eq!(bench.count(WOOD, Metric::WalGhostInboundBatches), 1, "its own sent batch among the received");
-    // The same batch comes again: it is not taken in, but its entry says received once more.
+    // The same batch again: it is not stored, but logged as received once more.
     bench.say(WOOD, DOOR, sent);
     bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
     assert_eq!(bench.nodes[DOOR].holdings().received, []);
@@ -836,7 +837,7 @@ fn a_replay_puts_back_what_was_sent_and_resurrects_what_was_used_up() {
 }
 
 impl Bench {
-    /// Returns the notice of the flow, as a blackboard gives it to a node that starts.
+    /// Returns the notice of the flow that a blackboard passes to a starting node.
     fn flow_notice(&mut self) -> Notice {
         let edge = |producer, consumer, item| dmos_core::SupplyEdge {
             producer: NodeId::new(producer),

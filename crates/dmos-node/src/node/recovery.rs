@@ -1,4 +1,4 @@
-//! What a node makes of its log after a crash.
+//! Recovery of a node from its log.
 
 use dmos_core::{BatchId, Metric, SerialSet};
 
@@ -9,7 +9,7 @@ use crate::log::{History, InboundState, LogRecord, LogState, OutboundState};
 use crate::message::Message;
 
 impl VolatileState {
-    /// Restores the state of the last durable point. What is under way is announced again.
+    /// Restores the state of the last durable point. Committed batches are announced again.
     pub(super) fn restore(&mut self, cx: &mut Context<'_>, mut state: LogState, recovering: bool) {
         if recovering {
             cx.append(LogRecord::Restarted);
@@ -31,7 +31,7 @@ impl VolatileState {
         (self.production.produced, self.production.consumed) = (u64::from(state.made), state.consumed);
     }
 
-    /// Takes what the crash destroyed out of what the log says is there. Nothing of it has been used.
+    /// Removes the material that the crash destroyed from the recovered state.
     pub(super) fn scrap(&mut self, cx: &mut Context<'_>, state: &mut LogState, scrapped: Scrapped) {
         let producer = cx.me;
         let stock = if scrapped.outbound { std::mem::take(&mut state.stock) } else { SerialSet::default() };
@@ -42,10 +42,10 @@ impl VolatileState {
         }
     }
 
-    /// The prototype's recovery waits until a flow is known.
+    /// Prepares the prototype's recovery, which waits until a flow is known.
     pub(super) fn prepare_replay(&mut self, cx: &mut Context<'_>, mut history: History, recovering: bool) {
         if recovering {
-            // The production was asleep when the node went down, and counts that turn before it sees the crash.
+            // The prototype's production thread counts the cycle during which the node went down.
             cx.metrics.count(Metric::TotalManufactureCycles);
         }
         let arrived = self.inbound.complete_transits(cx).into_iter();
@@ -65,7 +65,8 @@ impl VolatileState {
         }
     }
 
-    /// The prototype's recovery: each batch by its last state, with today's neighbours.
+    /// Runs the prototype's recovery: handles each batch by its last logged state, with the current
+    /// neighbours.
     pub(super) fn replay(&mut self, cx: &mut Context<'_>, history: &History) {
         cx.metrics.count(Metric::FlowQueries);
         let assignment = self.active.assignment().cloned().unwrap_or_default();

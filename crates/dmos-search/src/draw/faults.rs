@@ -207,12 +207,12 @@ impl Drawer<'_> {
             _ => Distribution::Uniform(mean, mean * 2),
         };
         let time_to_repair = Distribution::LogNormal { mean: self.dice.span(500, 30_000), sigma: 1.0 };
-        let how = *self.dice.one_of(&[FailureMode::Crash, FailureMode::CrashMidway, FailureMode::Freeze]);
+        let mode = *self.dice.one_of(&[FailureMode::Crash, FailureMode::CrashMidway, FailureMode::Freeze]);
         RandomFailuresField {
             nodes,
             time_to_failure: DistributionField(time_to_failure),
             time_to_repair: DistributionField(time_to_repair),
-            how,
+            mode,
         }
     }
 }
