@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_ways_of_carrying_events_come_to_the_same() {
+    fn all_queues_deliver_the_same_events() {
         let heap = run(Heap::default(), 50, 5);
         assert_eq!(heap, run(EventQueue::new(None), 50, 5));
         assert_eq!(heap, run(Lanes::default(), 50, 5));

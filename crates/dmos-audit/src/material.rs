@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_life_of_a_batch() {
+    fn a_batch_made_shipped_and_consumed_violates_nothing() {
         let records = [made(0, 0), committed(1), received(), consumed(), made(1, 1)];
         let (audit, violations) = audit(&records, |_| None);
         assert_eq!(violations, []);
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_is_lost() {
+    fn finds_lost_batches() {
         let (audit, violations) = audit(&[made(0, 0)], nothing);
         assert_eq!((audit.lost, audit.in_stock, violations.len()), (1, 0, 1));
         let in_transit = [made(0, 0), committed(1)];
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_is_used_twice_or_for_nothing() {
+    fn finds_batches_consumed_twice_or_by_no_recipe() {
         let again = LogRecord::Made { first: BatchId { serial: 1, ..batch(1) }, count: 1, inputs: 1 };
         let twice = [made(0, 0), committed(1), received(), consumed(), made(1, 1), consumed(), (1, again)];
         finds(&twice, Property::BatchConsumedOnce);
@@ -340,13 +340,13 @@ mod tests {
     }
 
     #[test]
-    fn a_making_that_was_cut_off_uses_nothing() {
+    fn an_interrupted_run_consumes_nothing() {
         let records = [made(0, 0), committed(1), received(), consumed(), consumed(), made(1, 1)];
         assert_eq!(audit(&records, |_| None).1, []);
     }
 
     #[test]
-    fn finds_what_is_in_the_wrong_place() {
+    fn finds_misplaced_batches() {
         finds(&[made(0, 0), committed(0), received()], Property::BatchInOnePlace);
         finds(&[made(0, 0), committed(1), (0, LogRecord::Delivered(batch(0)))], Property::BatchInOnePlace);
         finds(&[made(0, 0), received()], Property::BatchInOnePlace);
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_destroyed_is_found_and_nothing_else() {
+    fn scrap_is_exactly_what_a_crash_destroyed() {
         let scrap = LogRecord::Scrapped(batch(0));
         let next = LogRecord::Made { first: BatchId { serial: 1, ..batch(0) }, count: 1, inputs: 0 };
         let (audit, found) = after_a_crash(&[scrap.clone(), next.clone()]);
@@ -393,14 +393,14 @@ mod tests {
     }
 
     #[test]
-    fn retired_nodes_make_and_promise_nothing() {
+    fn retired_nodes_make_and_commit_nothing() {
         let retire = (0, LogRecord::Commanded(Command::Retire));
         finds(&[retire.clone(), made(0, 0)], Property::RetiredNodeIdle);
         finds(&[made(0, 0), retire, committed(1)], Property::RetiredNodeIdle);
     }
 
     #[test]
-    fn limits_are_kept() {
+    fn exceeded_limits_are_violations() {
         let next = LogRecord::Made { first: BatchId { serial: 1, ..batch(0) }, count: 1, inputs: 0 };
         let second = LogRecord::Committed {
             batch: BatchId { serial: 1, ..batch(0) },
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compacted_log_must_add_up() {
+    fn a_compacted_log_with_another_state_is_a_violation() {
         let compacted = |state: LogState| {
             let scenario = scenario();
             let (mut material, mut violations) = (Material::new(&scenario), Violations::default());

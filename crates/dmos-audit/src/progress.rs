@@ -149,11 +149,11 @@ impl<'a> Progress<'a> {
         let changed = self.recipes.iter().map(|(&node, requires)| (node, &requires[..]));
         let network = scenario.network.with_requirements(changed);
         let network = network.map_err(|_| "the recipes that were ordered close a ring")?;
-        let mut at_work = self.up.clone();
+        let mut with_assignments = self.up.clone();
         for node in self.retired.iter() {
-            at_work.remove(node);
+            with_assignments.remove(node);
         }
-        let producers = Feasibility::of(&network, &at_work);
+        let producers = Feasibility::of(&network, &with_assignments);
         let finals: Vec<bool> = network.final_items().iter().map(|&item| producers.can_make(item)).collect();
         if finals.contains(&true) { Ok(finals) } else { Err("those that are up cannot make a final item") }
     }

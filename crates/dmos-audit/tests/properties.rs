@@ -89,7 +89,7 @@ fn an_older_flow_in_place_of_a_newer_is_found() {
 }
 
 #[test]
-fn plans_with_the_dead_and_plans_that_do_not_fit_are_found() {
+fn invalid_plans_are_found() {
     let scenario = scenario();
     let found = |alive: &[usize], edges: Option<&[(usize, usize, usize)]>| {
         audit(&scenario, &[report(1, 3, &plan(&scenario, alive, edges))])
@@ -112,7 +112,7 @@ fn plans_with_the_dead_and_plans_that_do_not_fit_are_found() {
 }
 
 #[test]
-fn a_node_that_recovers_to_something_else_is_found() {
+fn a_wrong_recovery_is_found() {
     let scenario = scenario();
     let made =
         LogRecord::Made { first: BatchId { producer: NodeId::new(0), serial: 0 }, count: 1, inputs: 0 };

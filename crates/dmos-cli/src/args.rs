@@ -473,7 +473,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_are_consistent() {
+    fn the_argument_definitions_are_consistent() {
         Arguments::command().debug_assert();
     }
 }

@@ -107,7 +107,7 @@ fn med_is_within_fifteen_percent_of_the_published_table() {
 }
 
 #[test]
-fn a_json_run_has_its_parts() {
+fn a_json_run_has_all_sections() {
     let run = json(&["run", SMALL, "--seed", "7", "--format", "json"]);
     assert_eq!((&run["scenario"], &run["seed"]), (&Value::from("small-no-fail"), &Value::from(7)));
     assert_eq!(run["leader"], "last-writer:last=6,planners=4");
@@ -130,7 +130,7 @@ fn several_runs_come_one_after_the_other() {
 }
 
 #[test]
-fn a_run_directory_is_written_whole_and_never_over_another() {
+fn a_run_directory_is_written_atomically_and_never_overwritten() {
     let directory = tempfile::tempdir().expect("a place for temporary files");
     let out = directory.path().join("run");
     let out = out.to_str().expect("UTF-8");
@@ -203,7 +203,7 @@ fn plans_are_the_published_flows() {
 }
 
 #[test]
-fn a_plan_without_a_node_takes_the_spare() {
+fn a_plan_without_a_node_uses_the_spare() {
     let arguments = ["plan", DOORS, "--without", "hinge-1", "--format", "json"];
     let plan = json(&arguments);
     let producers: Vec<_> =
@@ -225,7 +225,7 @@ fn plan_prints_a_table() {
 const BICYCLES: &str = "scenarios/two-ways.yaml";
 
 #[test]
-fn plan_says_why_and_what_is_different() {
+fn plan_explains_choices_and_differences() {
     let death = ["plan", BICYCLES, "--without", "new-mill", "--without", "bender-1", "--diff", "least-cost"];
     insta::assert_snapshot!(succeed(&death));
     insta::assert_snapshot!(succeed(&[
@@ -363,12 +363,12 @@ fn a_program_that_fails_does_not_break_the_run() {
 }
 
 #[test]
-fn network_prints_who_makes_what() {
+fn network_prints_a_table() {
     insta::assert_snapshot!(succeed(&["network", DOORS]));
 }
 
 #[test]
-fn strategies_prints_all_there_are() {
+fn strategies_prints_all() {
     insta::assert_snapshot!(succeed(&["strategies"]));
 }
 
@@ -469,7 +469,7 @@ fn find(directory: &Path, setting: &str) -> PathBuf {
 }
 
 #[test]
-fn what_a_search_finds_is_replayed_and_made_small() {
+fn a_violation_is_replayed_and_shrunk() {
     let directory = tempfile::tempdir().expect("a place for temporary files");
     let file = find(directory.path(), "protocol.rejoin=never");
     let path = file.to_str().expect("UTF-8");
@@ -488,7 +488,7 @@ fn what_a_search_finds_is_replayed_and_made_small() {
 }
 
 #[test]
-fn a_search_without_a_finding_says_where_it_came_to() {
+fn a_search_without_a_violation_reports_its_coverage() {
     let search = |jobs: &str| {
         json(&[
             "fuzz", "--runs", "60", "--seed", "3", "--jobs", jobs, "--format", "json", "--out", "/nowhere",
@@ -507,7 +507,7 @@ fn a_search_without_a_finding_says_where_it_came_to() {
 }
 
 #[test]
-fn a_run_is_made_twice_where_that_is_asked() {
+fn a_run_is_repeated_on_request() {
     let output = dmos(&["run", "scenarios/door-factory-failures.yaml", "--twice", "--duration", "60s"]);
     assert!(output.status.success() && text_of(&output).contains("twice the same: "), "{}", text_of(&output));
     succeed(&["run", DOORS, "--strict", "--duration", "60s"]);
@@ -526,7 +526,7 @@ fn settings_from_the_command_line_are_checked_as_well() {
 }
 
 #[test]
-fn bombs_are_refused_at_once() {
+fn parser_bombs_are_refused_immediately() {
     let aliases: String =
         (1..12).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","))).collect();
     for bomb in [

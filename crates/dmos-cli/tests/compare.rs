@@ -71,7 +71,7 @@ fn with<'a>(head: &[&'a str], tail: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn compare_says_which_wins_by_how_much_and_how_sure_that_is() {
+fn compare_ranks_strategies_with_intervals() {
     insta::assert_snapshot!(succeed(&with(&["compare"], &[])));
 }
 
@@ -121,7 +121,7 @@ fn any_number_of_jobs_shards_and_tries_gives_the_same_bytes() {
 
 /// An engine starts many tasks at once, in a directory where nothing is yet.
 #[test]
-fn tasks_that_begin_at_once_do_not_get_in_each_others_way() {
+fn concurrent_tasks_do_not_interfere() {
     let directory = place();
     let manifest = name(&directory, "manifest.json");
     let what = ["scenarios/door-factory.yaml", "--flow", "memoized", "--seeds", "1..8", "--duration", "5s"];
@@ -145,7 +145,7 @@ fn tasks_that_begin_at_once_do_not_get_in_each_others_way() {
 }
 
 #[test]
-fn what_is_there_is_not_run_again() {
+fn existing_results_are_not_recomputed() {
     let directory = place();
     let out = name(&directory, "results");
     let expected = succeed(&with(&["compare"], &["--out", &out]));
@@ -251,7 +251,7 @@ fn results_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused_with_place_and_remedy() {
+fn incomparable_input_is_refused_with_place_and_remedy() {
     let doors = "scenarios/door-factory.yaml";
     let says = |arguments: &[&str], words: &str| {
         let message = refuse(arguments);
@@ -287,7 +287,7 @@ fn what_cannot_be_compared_is_refused_with_place_and_remedy() {
 }
 
 #[test]
-fn an_answer_says_what_does_not_vary() {
+fn an_answer_warns_of_what_does_not_vary() {
     let what = ["compare", "scenarios/seed/small-low-failure.yaml", "--flow", "memoized", "--seeds", "1..2"];
     let short = ["--duration", "30s"];
     assert!(
@@ -310,7 +310,7 @@ fn an_experiments_file_is_crossed_and_can_be_narrowed() {
 }
 
 #[test]
-fn what_got_worse_is_seen() {
+fn deterioration_is_reported() {
     let directory = place();
     let out = name(&directory, "results");
     let what = [

@@ -49,7 +49,7 @@ fn every_metric_is_defined() {
 }
 
 #[test]
-fn every_metric_of_runs_is_defined() {
+fn every_run_metric_is_defined() {
     let row = |metric: &RunMetric| {
         let better = match metric.better() {
             Better::More => "more",

@@ -30,7 +30,7 @@ fn planning(scenario: &str, flow: &str, since: f64) -> (f64, f64) {
 }
 
 #[test]
-fn the_search_stalls_its_factory_and_no_other_planner_does() {
+fn only_the_exhaustive_search_stalls_its_factory() {
     let others = others();
     assert!(others.len() >= 10, "{others:?}");
     let large = "scenarios/seed/large-no-fail.yaml";
@@ -52,7 +52,7 @@ fn the_search_stalls_its_factory_and_no_other_planner_does() {
 }
 
 #[test]
-fn the_rate_that_max_throughput_names_is_come_near_to_and_not_exceeded() {
+fn runs_approach_the_rate_of_max_throughput() {
     for (scenario, seconds) in
         [("scenarios/two-ways.yaml", 1_800.0), ("scenarios/door-factory.yaml", 3_600.0)]
     {

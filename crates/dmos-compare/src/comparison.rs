@@ -150,7 +150,7 @@ mod tests {
     use crate::run_summary::{Episodes, RunSummary};
 
     #[test]
-    fn every_question_is_answered_and_nothing_is_overlooked() {
+    fn a_comparison_answers_every_question() {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let axes = Axes {
             cases: names(&["small", "large"]),

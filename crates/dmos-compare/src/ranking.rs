@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn over_all_every_case_counts_alike() {
+    fn cases_have_equal_weight() {
         let table = rank(&grid(20), None, By::Flow, FINALS, 0);
         assert_eq!((table.cases, table.comparisons, &table.rows[0].name[..]), (2, 2, "good"));
         assert!((table.rows[0].mean.expect("a mean") - 100.0).abs() < 1e-9);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_recover_is_counted_as_such() {
+    fn unrecovered_output_is_censored() {
         let profile = profile(&grid(20), 0, By::Flow);
         let typical = profile.rows[1].get(RunMetric::TimeToRecover);
         let Some(Typical::Episodes { median_s, ended, censored, .. }) = typical else {
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_got_worse_is_a_regression() {
+    fn only_deteriorations_are_regressions() {
         let then = grid(20);
         let same = against(&then, &then);
         assert_eq!((same.differing, same.changes.len(), same.is_worse()), (0, 0, false));

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn detection_is_censored_where_nobody_noticed() {
+    fn undetected_failures_are_censored() {
         let strike = |node, second| Removal { at: at(second), node: NodeId::new(node), by: NodeId::new(0) };
         let spare = Outage { was_assigned: false, ..outage(9, 5, None) };
         let record = RunRecord {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_that_was_under_way_does_not_count_as_replanning() {
+    fn a_plan_started_before_the_removal_is_no_replanning() {
         let record = RunRecord {
             removals: vec![Removal { at: at(50), node: NodeId::new(1), by: NodeId::new(0) }],
             plans: vec![plan(10, 1, Some(4), 4), plan(52, 5, Some(4), 2), plan(58, 6, Some(4), 2)],
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_leads_before_the_first_and_while_the_last_is_down() {
+    fn leaderless_time_includes_the_start_and_a_down_leader() {
         let office =
             |second, node| LeadershipChange { at: at(second), node: NodeId::new(node), term: Term(second) };
         let record = RunRecord {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn where_little_is_made_or_nothing_fails_there_is_no_output_to_speak_of() {
+    fn output_needs_failures_and_production() {
         let fault_free = producing(|second| u64::from(second.is_multiple_of(60)), vec![]);
         let failing = producing(|_| 0, vec![outage(0, 90, None)]);
         assert!(Output::of(&scenario(), &failing, &fault_free).is_none());

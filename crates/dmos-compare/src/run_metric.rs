@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_found_by_name_and_place() {
+    fn metrics_are_found_by_name_and_index() {
         let mut names: Vec<_> = ResultMetric::all().map(ResultMetric::name).collect();
         for (index, metric) in ResultMetric::all().enumerate() {
             assert_eq!(metric.index(), index);

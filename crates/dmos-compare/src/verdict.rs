@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn says_which_way_a_sure_difference_goes() {
+    fn a_significant_difference_has_a_direction() {
         let up = [3.0, 4.0, 5.0, 4.0];
         assert_eq!(on(&up, 0.01, Better::More, 50.0), Verdict::Better);
         assert_eq!(on(&up, 0.01, Better::Less, 50.0), Verdict::Worse);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_no_difference_from_not_knowing() {
+    fn no_difference_is_distinct_from_too_few_seeds() {
         assert_eq!(on(&[0.0, 0.0], 1.0, Better::More, 50.0), Verdict::Same);
         assert_eq!(on(&[1.0, -1.0, 0.0, 1.0, -1.0], 1.0, Better::More, 100.0), Verdict::NoDifference);
         let unsure = on(&[30.0, -20.0, 25.0, -10.0], 0.4, Better::More, 100.0);

@@ -210,7 +210,7 @@ pub enum Fault {
         /// Receivers.
         to: Vec<NodeId>,
         /// True if messages in the other direction are lost as well.
-        both_ways: bool,
+        both_directions: bool,
     },
     /// All partitions heal.
     Heal,
@@ -379,7 +379,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_planned_is_no_failure() {
+    fn planned_changes_are_not_failures() {
         let at = |fault| ScriptedFault { trigger: Trigger::At(Time::ZERO), fault, duration: None };
         let retire = at(Fault::Retire(NodeId::new(0)));
         let crash = at(Fault::Fail(Target::AnyNode, FailureMode::Crash));

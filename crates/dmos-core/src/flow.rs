@@ -345,13 +345,13 @@ mod tests {
     }
 
     #[test]
-    fn several_suppliers_share_alike() {
+    fn several_suppliers_have_equal_shares() {
         let both = Flow::new(vec![edge(0, 2, 0), edge(1, 2, 0)]);
         assert!(both.supplies().all(|(_, share)| share.to_string() == "50 %"));
     }
 
     #[test]
-    fn finds_both_sides_of_a_node() {
+    fn an_assignment_has_suppliers_and_consumers() {
         let flow = Flow::new(vec![edge(1, 2, 1), edge(0, 2, 0), edge(0, 1, 0), edge(0, 1, 0)]);
         assert_eq!(flow.edges().len(), 3);
         let part = flow.assignment(NodeId::new(1));

@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_what_its_table_says() {
+    fn reports_follow_the_table() {
         let mut metrics = NodeMetrics::default();
         assert_eq!(metrics.reported(Metric::SentMessages), Some(0.0));
         assert_eq!(metrics.reported(Metric::BatchesRequested), None);

@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_network() {
+    fn refuses_invalid_networks() {
         assert_eq!(network(1, vec![]), Err(NetworkError::Empty));
         assert!(matches!(network(2, vec![recipe(1, &[7])]), Err(NetworkError::NoSuchItem { .. })));
         assert!(matches!(

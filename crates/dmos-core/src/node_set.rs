@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_what_it_holds() {
+    fn counts_its_members() {
         for nodes in [0, 1, 63, 64, 65, 130] {
             let mut set = NodeSet::all(nodes);
             assert_eq!((set.len(), set.iter().count()), (nodes, nodes));

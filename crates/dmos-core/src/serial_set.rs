@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbours_become_one_run() {
+    fn adjacent_numbers_form_one_range() {
         let mut set = SerialSet::default();
         assert!([5, 3, 4, 9].into_iter().all(|serial| set.insert(serial)));
         assert_eq!(set.runs(), [(3, 6), (9, 10)]);

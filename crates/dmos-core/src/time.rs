@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_be_wrong_is_named() {
+    fn every_parse_error_is_named() {
         for (text, part) in [
             ("5", "no unit"),
             ("5 parsecs", "not a unit"),
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_can_cost_parts_of_a_nanosecond() {
+    fn steps_can_cost_fractions_of_a_nanosecond() {
         let cost: StepCost = "16.5ns".parse().expect("a cost");
         assert_eq!(cost.of(566_597_659), Span::from_nanos(9_348_861_373));
         assert_eq!(cost.to_string(), "16.5ns");

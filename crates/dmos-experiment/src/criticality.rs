@@ -154,7 +154,7 @@ mod tests {
     use dmos_strategies as _;
 
     #[test]
-    fn a_sole_source_is_most_critical_and_spares_cover_each_other() {
+    fn a_sole_source_is_most_critical_and_redundant_nodes_are_not() {
         let text = "network: {nodes: [{makes: ore}, {makes: steel, needs: [ore], count: 2}, {makes: knife, needs: [steel]}]}\n\
                     duration: 10min\nseed: 3\nfaults: {script: [{at: 1min, crash: ore}]}\n";
         let registry = Registry::collect().expect("no name twice");

@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn says_all_that_is_wrong() {
+    fn reports_all_problems() {
         check(&description(&[]), &[(DescriptionPlace::Nodes, "no nodes")]);
         let twice = description(&[node("wood", &[]), node("wood", &[])]);
         check(&twice, &[(DescriptionPlace::Node(1), "another node called `wood`")]);
@@ -437,14 +437,14 @@ mod tests {
     }
 
     #[test]
-    fn names_the_ring() {
+    fn names_the_cycle() {
         let ring = [node("a", &["b"]), node("b", &["d", "c"]), node("c", &["a"]), node("d", &["c"])];
         check(&description(&ring), &[(DescriptionPlace::Node(0), "`a` needs `b` needs `c` needs `a`")]);
         check(&description(&[node("a", &["a"])]), &[(DescriptionPlace::Node(0), "`a` needs `a`")]);
     }
 
     #[test]
-    fn warns_of_what_nobody_needs() {
+    fn warns_of_unneeded_items() {
         let (_, warnings) = description(&[node("wood", &[]), node("door", &[])]).build().expect("a network");
         assert_eq!(warnings, [Warning::NobodyNeeds("wood".to_owned())]);
     }

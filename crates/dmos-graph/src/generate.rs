@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_drawn() {
+    fn refuses_invalid_generator_settings() {
         let draw = |types, nodes_per_type, complexity| {
             Generate { types, nodes_per_type, complexity, seed: 0 }.network()
         };

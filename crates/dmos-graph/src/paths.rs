@@ -428,7 +428,7 @@ mod tests {
     proptest! {
         /// Walking, numbering and a plain search find the same paths, in the same order.
         #[test]
-        fn all_ways_find_the_same_paths(types in 3_u32..9, per_type in 1_u32..4, seed in 0_u64..50, high: bool) {
+        fn all_algorithms_find_the_same_paths(types in 3_u32..9, per_type in 1_u32..4, seed in 0_u64..50, high: bool) {
             let complexity = if high { Complexity::High } else { Complexity::Low };
             let network = Generate { types, nodes_per_type: per_type, complexity, seed }.network();
             let Ok(network) = network else { return Ok(()) };

@@ -268,7 +268,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_best_are_those_of_all_plans_by_cost(drawn in drawn()) {
+        fn the_cheapest_plans_match_enumeration(drawn in drawn()) {
             let network = network(&drawn);
             let plans = Plans::of(&network, &NodeSet::all(network.node_count())).expect("like producers");
             let best: Vec<Plan> = plans.best().collect();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn unlike_makers_are_not_counted() {
+    fn plans_with_unlike_producers_are_not_counted() {
         let [raw, end] = [0, 1].map(ItemId::new);
         let recipes = [Recipe::of(raw, []), Recipe::of(end, [raw]), Recipe::of(end, [])];
         let names = (Names::Numbers(2), Names::Numbers(3));

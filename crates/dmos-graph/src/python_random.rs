@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_what_python_draws() {
+    fn matches_python_random() {
         // python3 -c "import random; random.seed(0); print([random.randint(1, 18) for _ in range(8)])"
         let mut random = PythonRandom::new(0);
         assert_eq!([(); 8].map(|()| random.integer(1, 18)), PYTHON_INTEGERS);

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn remembers_each_batch_once() {
+    fn stores_each_batch_once() {
         let mut set = BatchSet::default();
         for (producer, serial) in [(7, 200), (3, 0), (7, 0), (7, 63), (7, 64)] {
             let batch = BatchId { producer: NodeId::new(producer), serial };
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_settled_is_one_run() {
+    fn settled_batches_form_one_range() {
         let mut set = BatchSet::default();
         let batch = |serial| BatchId { producer: NodeId::new(1), serial };
         (1..100).step_by(2).for_each(|serial| assert!(set.insert(batch(serial))));

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_cut_anywhere_is_the_records_before_the_cut() {
+    fn a_truncated_log_yields_the_records_before_the_cut() {
         let (bytes, records) = (log(), records());
         for cut in 0..bytes.len() {
             let (read, end) = read_log(&bytes[..cut]).expect("it is torn, not broken");
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_network_is_refused() {
+    fn foreign_messages_and_logs_are_refused() {
         let network = network();
         let foreign = [
             Message::Suspicion(NodeId::new(3)),

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_making_that_was_cut_off_used_nothing_up() {
+    fn an_interrupted_run_consumed_nothing() {
         let received = [batch(1, 0), batch(1, 1)].map(LogRecord::Received);
         let interrupted = LogRecord::Consumed(batch(1, 0));
         let whole =
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_on_a_batch_counts() {
+    fn the_last_record_of_a_batch_counts() {
         let (made, to, request) = (batch(0, 0), NodeId::new(2), RequestId { incarnation: 0, number: 4 });
         let mut records = vec![LogRecord::Made { first: made, count: 1, inputs: 0 }];
         records.push(LogRecord::Committed { batch: made, to, request });
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compacted_log_adds_up_to_the_same() {
+    fn a_compacted_log_has_the_same_state() {
         let records = [
             LogRecord::Received(batch(1, 3)),
             LogRecord::Received(batch(1, 4)),

@@ -49,7 +49,7 @@ impl Bench {
     }
 
     /// Returns a bench on which all three nodes have started and have an assignment.
-    fn at_work(protocol: Protocol) -> Self {
+    fn with_assignments(protocol: Protocol) -> Self {
         let mut bench = Self::new(protocol, "last-writer");
         let offers = bench.start(HOUSE);
         bench.start(WOOD);
@@ -179,8 +179,8 @@ fn seed_protocol() -> Protocol {
 }
 
 #[test]
-fn a_batch_goes_from_maker_to_consumer() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_batch_is_shipped_from_producer_to_consumer() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let sent = bench.announce();
     let first = batch(WOOD, 0);
     let request = Some(request(0));
@@ -204,8 +204,8 @@ fn a_batch_goes_from_maker_to_consumer() {
 }
 
 #[test]
-fn an_empty_stock_is_said() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn an_empty_stock_refuses_requests() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let asked = bench.cycle(DOOR);
     let refused = bench.say(DOOR, WOOD, asked[0].1.clone());
     assert_eq!(sends(&refused), [(DOOR, Message::Unavailable { request: request(0) })]);
@@ -217,8 +217,8 @@ fn an_empty_stock_is_said() {
 }
 
 #[test]
-fn a_request_under_way_is_not_repeated_until_it_is_overdue() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_pending_request_is_retransmitted_only_when_overdue() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let first = bench.cycle(DOOR);
     assert_eq!(first.len(), 1);
     bench.wait(1);
@@ -229,8 +229,8 @@ fn a_request_under_way_is_not_repeated_until_it_is_overdue() {
 }
 
 #[test]
-fn a_request_that_comes_twice_is_served_once() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_duplicate_request_is_served_once() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     bench.cycle(WOOD);
     bench.cycle(WOOD);
     let request = bench.cycle(DOOR)[0].1.clone();
@@ -240,8 +240,8 @@ fn a_request_that_comes_twice_is_served_once() {
 }
 
 #[test]
-fn a_duplicate_is_confirmed_and_not_taken_in() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_duplicate_is_confirmed_and_not_stored() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let sent = bench.announce();
     bench.say(WOOD, DOOR, sent.clone());
     assert_eq!(
@@ -259,8 +259,8 @@ fn a_duplicate_is_confirmed_and_not_taken_in() {
 }
 
 #[test]
-fn a_maker_that_recovers_announces_again_what_it_promised() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_recovered_producer_announces_its_commitments_again() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let sent = bench.announce();
     bench.cycle(WOOD);
     bench.wait(1);
@@ -272,8 +272,8 @@ fn a_maker_that_recovers_announces_again_what_it_promised() {
 }
 
 #[test]
-fn what_is_not_confirmed_is_announced_again() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn unconfirmed_batches_are_announced_again() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let sent = bench.announce();
     bench.wait(4);
     assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::RetransmitBatches))), []);
@@ -282,8 +282,8 @@ fn what_is_not_confirmed_is_announced_again() {
 }
 
 #[test]
-fn silence_is_reported_planned_for_once_and_a_return_is_planned_with() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_silent_node_is_reported_removed_and_rejoins() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let request = Input::Timer(Timer::Heartbeat);
     assert_eq!(
         sends(&bench.give(DOOR, request)),
@@ -312,8 +312,8 @@ fn silence_is_reported_planned_for_once_and_a_return_is_planned_with() {
 }
 
 #[test]
-fn a_part_of_an_older_term_is_ignored() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn an_assignment_of_an_older_term_is_ignored() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let stale = Message::Assignment(FlowVersion::default(), Arc::default());
     let answer = sends(&bench.say(DOOR, WOOD, stale));
     assert!(
@@ -325,8 +325,8 @@ fn a_part_of_an_older_term_is_ignored() {
 }
 
 #[test]
-fn the_stock_has_a_limit_except_for_final_items() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn the_stock_is_limited_except_for_final_items() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     for _ in 0..20 {
         bench.cycle(WOOD);
     }
@@ -364,8 +364,8 @@ fn two_candidates_elect_the_higher_by_bully() {
 // Fault tolerance: silence, crashes, late messages, commands.
 
 #[test]
-fn silence_is_met_with_ever_longer_waits() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn retransmission_backs_off() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let sent = bench.announce();
     // Sent at 0 s, then again after 5, 10, 20 and 30 s each.
     for (wait, is_due) in [(5, true), (5, false), (5, true), (15, false), (5, true), (30, true), (30, true)] {
@@ -383,9 +383,9 @@ fn silence_is_met_with_ever_longer_waits() {
 }
 
 #[test]
-fn a_consumer_that_confirms_nothing_gets_no_more() {
+fn the_promise_limit_stops_shipments_to_a_silent_consumer() {
     let limit = std::num::NonZeroU32::new(2);
-    let mut bench = Bench::at_work(Protocol { promise_limit: limit, ..Protocol::default() });
+    let mut bench = Bench::with_assignments(Protocol { promise_limit: limit, ..Protocol::default() });
     (0..5).for_each(|_| drop(bench.cycle(WOOD)));
     let ask = |number| Message::Request { request: request(number), item: dmos_core::ItemId::new(0) };
     for number in 0..2 {
@@ -403,8 +403,8 @@ fn a_consumer_that_confirms_nothing_gets_no_more() {
 }
 
 #[test]
-fn who_was_refused_first_is_served_first() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn consumers_are_served_in_order_of_refusal() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let ask = |number| Message::Request { request: request(number), item: dmos_core::ItemId::new(0) };
     let is_served = |effects: &[Effect]| matches!(sends(effects)[..], [(_, Message::Announcement { .. })]);
     assert!(!is_served(&bench.say(HOUSE, WOOD, ask(0))), "there is none");
@@ -418,8 +418,8 @@ fn who_was_refused_first_is_served_first() {
 }
 
 #[test]
-fn who_gives_up_waiting_begins_anew_at_the_end() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_consumer_that_gives_up_requeues_at_the_end() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let wood = ItemId::new(WOOD);
     let mut number = 0;
     let mut asks = |bench: &mut Bench, from: usize| {
@@ -456,8 +456,8 @@ fn two_suppliers(version: u32) -> Message {
 }
 
 #[test]
-fn a_request_that_is_not_answered_goes_to_another_supplier() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn an_unanswered_request_is_redirected() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     bench.say(HOUSE, DOOR, two_suppliers(1));
     let first = bench.cycle(DOOR);
     assert!(matches!(first[..], [(WOOD, Message::Request { .. })]), "{first:?}");
@@ -510,13 +510,13 @@ fn asked_from(bench: &mut Bench, first: u32, times: u32) -> [usize; 2] {
 }
 
 #[test]
-fn suppliers_are_asked_by_their_shares() {
+fn requests_follow_supplier_shares() {
     for (shares_of, expected) in [((750_000, 250_000), [30, 10]), ((500_000, 500_000), [20, 20])] {
-        let mut bench = Bench::at_work(Protocol { stock_limit: None, ..Protocol::default() });
+        let mut bench = Bench::with_assignments(Protocol { stock_limit: None, ..Protocol::default() });
         bench.say(HOUSE, DOOR, shares(shares_of.0, shares_of.1));
         assert_eq!(asked(&mut bench, 40), expected);
     }
-    let mut bench = Bench::at_work(Protocol { stock_limit: None, ..Protocol::default() });
+    let mut bench = Bench::with_assignments(Protocol { stock_limit: None, ..Protocol::default() });
     bench.say(HOUSE, DOOR, shares(1_000_000, 0));
     assert_eq!(asked(&mut bench, 40), [40, 0], "a standby is not asked");
     // Even without stock the supplier is alive, and the standby is only for suspected suppliers.
@@ -527,8 +527,8 @@ fn suppliers_are_asked_by_their_shares() {
 }
 
 #[test]
-fn who_had_none_a_moment_ago_gets_its_share_later() {
-    let mut bench = Bench::at_work(Protocol { stock_limit: None, ..Protocol::default() });
+fn a_supplier_that_refused_recently_is_avoided() {
+    let mut bench = Bench::with_assignments(Protocol { stock_limit: None, ..Protocol::default() });
     bench.say(HOUSE, DOOR, shares(500_000, 500_000));
     let sent = bench.cycle(DOOR);
     let [(WOOD, Message::Request { request, .. })] = sent[..] else { panic!("{sent:?}") };
@@ -547,7 +547,7 @@ fn who_had_none_a_moment_ago_gets_its_share_later() {
 }
 
 #[test]
-fn a_planner_that_failed_is_asked_again() {
+fn a_failed_planner_is_retried() {
     let mut bench = Bench::planned_by("fails-at-first", Protocol::default(), "last-writer");
     let mut begun = bench.start(HOUSE);
     // Five seconds after the first failure, ten after the second.
@@ -590,8 +590,8 @@ register_flow!(FlowDescriptor {
 });
 
 #[test]
-fn a_standby_is_asked_as_soon_as_the_supplier_is_suspected() {
-    let mut bench = Bench::at_work(Protocol { retry_after: None, ..Protocol::default() });
+fn a_standby_is_used_once_the_supplier_is_suspected() {
+    let mut bench = Bench::with_assignments(Protocol { retry_after: None, ..Protocol::default() });
     bench.say(HOUSE, DOOR, shares(1_000_000, 0));
     let watch = |bench: &mut Bench| sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
     watch(&mut bench);
@@ -610,8 +610,8 @@ fn a_standby_is_asked_as_soon_as_the_supplier_is_suspected() {
 }
 
 #[test]
-fn requests_are_never_numbered_twice() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn request_numbers_are_unique() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let asked = |sent: Vec<(usize, Message)>| match sent[..] {
         [(_, Message::Request { request, .. })] => request,
         _ => panic!("one request: {sent:?}"),
@@ -627,8 +627,8 @@ fn requests_are_never_numbered_twice() {
 }
 
 #[test]
-fn an_old_leader_is_not_obeyed_after_a_crash_either() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn an_old_leader_is_rejected_after_a_crash_too() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     bench.say(HOUSE, DOOR, two_suppliers(2));
     bench.wait(1);
     bench.start(DOOR);
@@ -647,9 +647,10 @@ fn an_old_leader_is_not_obeyed_after_a_crash_either() {
 }
 
 #[test]
-fn a_log_is_compacted_and_recovery_knows_what_it_knew() {
+fn recovery_from_a_compacted_log_restores_everything() {
     let compact_after = std::num::NonZeroU32::new(20);
-    let mut bench = Bench::at_work(Protocol { compact_after, stock_limit: None, ..Protocol::default() });
+    let mut bench =
+        Bench::with_assignments(Protocol { compact_after, stock_limit: None, ..Protocol::default() });
     for _ in 0..500 {
         let sent = bench.announce();
         bench.say(WOOD, DOOR, sent.clone());
@@ -681,8 +682,8 @@ fn a_log_is_compacted_and_recovery_knows_what_it_knew() {
 }
 
 #[test]
-fn what_a_crash_destroyed_is_entered_as_scrap() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn material_destroyed_by_a_crash_is_scrapped() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let sent = bench.announce();
     (0..3).for_each(|_| drop(bench.cycle(WOOD)));
     bench.wait(1);
@@ -705,8 +706,8 @@ fn what_a_crash_destroyed_is_entered_as_scrap() {
 }
 
 #[test]
-fn a_changed_recipe_is_made_by_and_planned_with() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_changed_recipe_applies_to_production_and_planning() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let wood = dmos_core::Requirement { item: dmos_core::ItemId::new(0), quantity: 2 };
     // From now on the house requires wood and no door.
     let effects = bench.give(HOUSE, Input::Command(&Command::Recipe(Box::new([wood]))));
@@ -726,8 +727,8 @@ fn a_changed_recipe_is_made_by_and_planned_with() {
 }
 
 #[test]
-fn a_node_that_retires_delivers_and_makes_no_more() {
-    let mut bench = Bench::at_work(Protocol::default());
+fn a_retired_node_delivers_and_makes_no_more() {
+    let mut bench = Bench::with_assignments(Protocol::default());
     let sent = bench.announce();
     bench.cycle(WOOD);
     let told = sends(&bench.give(WOOD, Input::Command(&Command::Retire)));
@@ -762,8 +763,8 @@ fn a_node_that_retires_delivers_and_makes_no_more() {
 // The prototype's quirks, one by one.
 
 #[test]
-fn on_a_board_no_message_tells_the_flow() {
-    let bench = Bench::at_work(seed_protocol());
+fn a_blackboard_replaces_assignment_messages() {
+    let bench = Bench::with_assignments(seed_protocol());
     assert!((0..3).all(|node| bench.count(node, Metric::SentMessages) == 0));
     assert!(
         (0..3).all(|node| bench.nodes[node].load().flow_edges == 2),
@@ -772,8 +773,8 @@ fn on_a_board_no_message_tells_the_flow() {
 }
 
 #[test]
-fn a_blocking_dock_says_so_and_answers_when_the_batch_is_in() {
-    let mut bench = Bench::at_work(seed_protocol());
+fn a_blocking_transit_confirms_when_the_batch_arrives() {
+    let mut bench = Bench::with_assignments(seed_protocol());
     let sent = bench.announce();
     let effects = bench.say(WOOD, DOOR, sent);
     assert!(matches!(effects[1], Effect::Transport { blocking: true, .. }), "{effects:?}");
@@ -793,8 +794,8 @@ fn a_blocking_dock_says_so_and_answers_when_the_batch_is_in() {
 }
 
 #[test]
-fn the_prototype_asks_in_every_cycle_and_never_in_one_that_makes() {
-    let mut bench = Bench::at_work(seed_protocol());
+fn the_prototype_requests_in_every_unproductive_cycle() {
+    let mut bench = Bench::with_assignments(seed_protocol());
     let sent = bench.announce();
     assert_eq!(bench.cycle(DOOR).len(), 1, "again, although it has asked");
     bench.say(WOOD, DOOR, sent);
@@ -805,7 +806,7 @@ fn the_prototype_asks_in_every_cycle_and_never_in_one_that_makes() {
 
 #[test]
 fn mixed_up_logs_enter_own_batches_among_the_received() {
-    let mut bench = Bench::at_work(seed_protocol());
+    let mut bench = Bench::with_assignments(seed_protocol());
     let sent = bench.announce();
     assert_eq!(bench.logs[WOOD].last(), Some(&LogRecord::OwnBatchSent(batch(WOOD, 0))));
     assert_eq!(bench.nodes[WOOD].load().inbound_entries, 1);
@@ -815,8 +816,8 @@ fn mixed_up_logs_enter_own_batches_among_the_received() {
 }
 
 #[test]
-fn a_replay_puts_back_what_was_sent_and_resurrects_what_was_used_up() {
-    let mut bench = Bench::at_work(seed_protocol());
+fn a_replay_restocks_shipped_and_restores_consumed_batches() {
+    let mut bench = Bench::with_assignments(seed_protocol());
     let sent = bench.announce();
     bench.say(WOOD, DOOR, sent.clone());
     bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
@@ -850,8 +851,8 @@ impl Bench {
 }
 
 #[test]
-fn the_prototype_plans_at_every_report_and_readmits_nobody() {
-    let mut bench = Bench::at_work(seed_protocol());
+fn the_prototype_replans_at_every_report_without_rejoin() {
+    let mut bench = Bench::with_assignments(seed_protocol());
     let report = Message::Suspicion(NodeId::new(WOOD));
     for _ in 0..2 {
         let effects = bench.say(DOOR, HOUSE, report.clone());

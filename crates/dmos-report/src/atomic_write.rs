@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_all_or_nothing() {
+    fn writes_atomically() {
         let root = tempfile::tempdir().expect("a place for temporary files");
         let target = root.path().join("deep/run");
         let files = [("a.txt", "one".to_owned()), ("c/b.txt", "two".to_owned())];

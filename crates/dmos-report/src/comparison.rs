@@ -453,7 +453,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_have_about_four_digits() {
+    fn numbers_have_about_four_digits() {
         let shown = [0.0, 12_345_678.0, 12_345.6, 123.45, -1.234_5, 0.012_34, 0.000_012].map(short);
         assert_eq!(shown, ["0", "1.235e7", "12346", "123.5", "-1.23", "0.012", "1.2e-5"]);
         assert_eq!(

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_beside_nothing_is_equal() {
+    fn zero_against_zero_is_equal() {
         assert_eq!(ratio(0.0, 0.0), 1.0);
         assert_eq!(ratio(0.000_001, 0.0), 1.0);
         assert_eq!(ratio(3.0, 2.0), 1.5);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_none_is_an_error() {
+    fn an_invalid_table_is_an_error() {
         let error = PublishedTable::read(Path::new("no such file.csv")).expect_err("it is not there");
         assert!(error.to_string().contains("no such file.csv"));
     }

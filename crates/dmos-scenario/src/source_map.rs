@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_where_values_stand() {
+    fn maps_values_to_lines() {
         let text = "größe: 1\nlist: [a, {b: 2s}]\n";
         let root = source_map(text).expect("a document");
         let list = &root.entry("list").expect("a list").value;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_the_reader_would_take() {
+    fn refuses_what_the_parser_would_accept() {
         refused("a: 1\nb: 2\na: 3\n", "`a` is given twice", 10);
         refused("a: &x 1\nb: *x\n", "aliases", 11);
         refused("a: !!int 1\n", "tags", 3);

@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_drawn_reads_as_it_was_written() {
+    fn generated_scenarios_round_trip() {
         let registry = Registry::collect().expect("no duplicates");
         let draw = |seed, number| {
             Subject::Anything(Vec::new())

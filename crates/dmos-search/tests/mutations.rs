@@ -71,7 +71,7 @@ fn mixed_up_logs_are_found() {
 }
 
 #[test]
-fn a_duplicate_that_resurrects_what_was_used_up_is_found() {
+fn a_duplicate_that_restores_a_consumed_batch_is_found() {
     is_found("protocol.recovery=replay", 100, |property, words| {
         property == Property::BatchConsumedOnce || words.contains("is received, but it was used up")
     });
@@ -90,6 +90,6 @@ fn a_leader_that_is_never_replaced_is_found() {
 }
 
 #[test]
-fn nodes_that_are_never_readmitted_are_found() {
+fn nodes_that_never_rejoin_are_found() {
     is_found("protocol.rejoin=never", 100, |property, _| property == Property::ProductionResumes);
 }

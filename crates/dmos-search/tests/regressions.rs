@@ -9,7 +9,7 @@ use dmos_search::try_out;
 use dmos_strategies as _;
 
 #[test]
-fn what_was_found_stays_mended() {
+fn regression_scenarios_have_no_violation() {
     let registry = Registry::collect().expect("no two strategies of one name");
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/regressions");
     let files = fs::read_dir(&directory).expect("the scenarios").map(|file| file.expect("an entry").path());

@@ -46,7 +46,7 @@ fn search(set: &[&str], seed: u64, runs: u64) -> SearchSummary {
 }
 
 #[test]
-fn nothing_is_found_and_every_state_is_come_to() {
+fn a_search_finds_no_violation_and_full_coverage() {
     let summary = search(&[], 11, 1_500);
     assert_eq!((summary.runs, summary.not_covered()), (1_500, Vec::<Property>::new()));
     let idle: Vec<_> = summary.faults.iter().filter(|(_, count)| count.1 == 0).collect();

@@ -1,8 +1,8 @@
-//! What all see at once: the prototype's shared files.
+//! The prototype's blackboard: shared files that all nodes see at once.
 
 use dmos_node::Notice;
 
-/// The newest of each kind of notice. It survives every crash.
+/// The newest notice of each kind. It survives every crash.
 #[derive(Default)]
 pub(crate) struct Blackboard {
     leader: Option<Notice>,
@@ -11,7 +11,7 @@ pub(crate) struct Blackboard {
 }
 
 impl Blackboard {
-    /// Puts up a notice; true if it is news.
+    /// Posts a notice and returns whether it was news.
     pub(crate) fn post(&mut self, notice: &Notice) -> bool {
         match notice {
             Notice::Leader(_, term) => {
@@ -43,12 +43,12 @@ impl Blackboard {
         }
     }
 
-    /// Everything that is up.
+    /// Returns all posted notices.
     pub(crate) fn notices(&self) -> Vec<Notice> {
         self.leader.iter().chain(&self.removed).chain(&self.flow).cloned().collect()
     }
 
-    /// Returns whether a node is removed from the living.
+    /// Returns whether a node was removed from the membership.
     pub(crate) fn is_removed(&self, node: dmos_core::NodeId) -> bool {
         self.removed.contains(&Notice::Removed(node))
     }

@@ -1,49 +1,49 @@
-//! A node's clock: it may run at a wrong rate, and stands still while the node does.
+//! A node's clock, which may run at a wrong rate, and stops while the node is frozen.
 
 use dmos_core::{Span, Time};
 
-/// Parts in which rates are reckoned.
+/// Resolution of rates: parts per unit.
 const PARTS: u64 = 1_000_000_000;
 
 /// The clock of one node.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
-    /// Parts of a second that it counts in a second.
+    /// Clock seconds per true second, in parts.
     rate: u64,
-    /// How long it has stood still so far.
+    /// Total time for which the clock was stopped.
     stopped: Span,
 }
 
 impl Clock {
-    /// Returns a clock that gains so much per unit of time: 0.01 is 1 %, and it may be negative down to -0.5.
+    /// Returns a clock with a relative error of its rate: 0.01 gains 1 %; negative down to -0.5.
     pub(crate) fn new(gain: f64) -> Self {
         let parts = (gain.clamp(-0.5, 0.5) * PARTS as f64) as i64;
         Self { rate: (PARTS as i64 + parts) as u64, stopped: Span::ZERO }
     }
 
-    /// Returns whether it runs at the right rate.
+    /// Returns whether the clock runs at the true rate.
     pub(crate) fn is_right(&self) -> bool {
         self.rate == PARTS
     }
 
-    /// What it shows.
+    /// Returns the clock's time.
     pub(crate) fn shows(&self, now: Time) -> Time {
         let ran = now.since(Time::ZERO + self.stopped);
         let shown = if self.is_right() { ran } else { scale(ran, self.rate, PARTS) };
         Time::ZERO + shown
     }
 
-    /// How long it takes until it has counted `span`.
+    /// Returns the true time until the clock has counted `span`.
     pub(crate) fn takes(&self, span: Span) -> Span {
         if self.is_right() { span } else { scale(span, PARTS, self.rate) }
     }
 
-    /// It stood still so long.
+    /// Adds a period for which the clock was stopped.
     pub(crate) fn add_stopped_time(&mut self, span: Span) {
         self.stopped += span;
     }
 
-    /// How long it has stood still so far.
+    /// Returns the total time for which the clock was stopped.
     pub(crate) fn stopped(&self) -> Span {
         self.stopped
     }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_waited_for_has_passed_when_it_wakes() {
+    fn timers_expire_no_earlier_than_requested() {
         for gain in [-0.3, -0.01, 0.0, 0.003, 0.4] {
             let clock = Clock::new(gain);
             for (now, span) in [(3, 1_000_000_007), (77, 15_000_000_000), (5_000_000, 999)] {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_it_stands_still_is_not_shown() {
+    fn stopped_time_does_not_count() {
         let mut clock = Clock::new(0.0);
         clock.add_stopped_time(Span::from_secs(30));
         assert_eq!(clock.shows(at(100)), at(70));

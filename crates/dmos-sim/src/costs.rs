@@ -1,4 +1,4 @@
-//! How much CPU time an input takes.
+//! CPU costs of inputs and appends.
 
 use dmos_core::Span;
 use dmos_core::settings::Work;
@@ -7,13 +7,14 @@ use dmos_node::{Effect, Load, LogRecord, Message, Timer};
 use crate::message_store::MessageStore;
 use crate::workers::{Completion, WorkItem};
 
-/// Returns the work of handling `work_item`, whose message is in `message_store`, for a node with `load` in a network of `nodes`.
+/// Returns the CPU time of handling `work_item`, whose message is in `message_store`, for a node with `load`
+/// in a network of `nodes` nodes.
 pub(crate) fn handling(
     work: &Work,
     nodes: usize,
     load: Load,
     work_item: WorkItem,
-    mail: &MessageStore,
+    messages: &MessageStore,
 ) -> Span {
     match work_item {
         WorkItem::Completion(Completion::Timer(Timer::ProductionCycle)) => {
@@ -24,7 +25,7 @@ pub(crate) fn handling(
             work.heartbeat + work.heartbeat_per_neighbour * load.neighbours
         }
         WorkItem::Completion(Completion::Timer(Timer::AwaitNeighbours)) => work.flow_poll,
-        WorkItem::Message { message, .. } => match mail.get(message) {
+        WorkItem::Message { message, .. } => match messages.get(message) {
             Message::Request { .. } => {
                 let per_node = work.request_per_node * nodes as u64;
                 work.request + per_node + work.request_per_flow_edge * load.flow_edges
@@ -32,11 +33,11 @@ pub(crate) fn handling(
             _ => work.message,
         },
         WorkItem::Completion(_) => Span::ZERO,
-        WorkItem::Outgoing { .. } | WorkItem::Think { .. } => Span::ZERO,
+        WorkItem::Outgoing { .. } | WorkItem::Plan { .. } => Span::ZERO,
     }
 }
 
-/// Returns the work of the appends among `effects`, for a node with `load`.
+/// Returns the CPU time of the appends among `effects`, for a node with `load`.
 pub(crate) fn appending(work: &Work, load: Load, effects: &[Effect]) -> Span {
     let appends = effects.iter().map(|effect| match effect {
         Effect::Append(record) => work.append_per_log_entry * entries(record, load),
@@ -45,7 +46,7 @@ pub(crate) fn appending(work: &Work, load: Load, effects: &[Effect]) -> Span {
     appends.sum()
 }
 
-/// Returns the number of batches in the log that a record goes to.
+/// Returns the number of batches in the log half to which a record belongs.
 fn entries(record: &LogRecord, load: Load) -> u64 {
     match record {
         LogRecord::Made { .. }

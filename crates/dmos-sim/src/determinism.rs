@@ -1,4 +1,4 @@
-//! Checks that a run is the same when it is run again, event by event.
+//! Determinism check: runs a scenario twice and compares the runs event by event.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::simulator::{Trace, run_traced};
 pub struct Difference {
     /// Number of the event, counting from 1.
     pub number: usize,
-    /// What it was in the second run, with its time; none if that run had ended.
+    /// The event in the second run, with its time, or `None` if that run had ended.
     pub second: Option<String>,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Runs a scenario twice and compares event by event, and the records.
+/// Runs a scenario twice and compares all events and the records.
 ///
 /// # Errors
 /// The first event that differs.

@@ -1,7 +1,7 @@
-//! A node's disk: what of its log survives a crash.
+//! A node's disk, and what a crash does to its log.
 //!
-//! Appends go to the end of the log and are durable once they are synced. A crash can take those that are
-//! not, from one of them on, and leave that one torn.
+//! Appends become durable when they are synced. A crash can lose unsynced appends from one of them on, and
+//! leave that one torn.
 
 use dmos_core::faults::DiskFaults;
 use dmos_node::LogRecord;
@@ -9,14 +9,14 @@ use dmos_node::codec::{LogEnd, read_log, write_record};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// The log of one node. Every event asks for what comes first.
+/// The log of one node. The fields that every event reads come first.
 #[derive(Default)]
 #[repr(C)]
 pub(crate) struct Disk {
     records: Vec<LogRecord>,
-    /// Number of of them synced.
+    /// Number of synced records.
     synced: usize,
-    /// What is left of a record that a crash left torn at the end.
+    /// Remaining bytes of a record that a crash left torn at the end.
     torn: Vec<u8>,
 }
 
@@ -26,7 +26,7 @@ impl Disk {
         &self.records
     }
 
-    /// Returns those that are not synced yet.
+    /// Returns the records that are not synced yet.
     pub(crate) fn unsynced(&self) -> &[LogRecord] {
         &self.records[self.synced..]
     }
@@ -35,20 +35,19 @@ impl Disk {
         self.records.push(record);
     }
 
-    /// Makes everything durable.
+    /// Makes all records durable.
     pub(crate) fn sync(&mut self) {
         self.synced = self.records.len();
     }
 
-    /// Puts one record in place of all, durably.
+    /// Replaces all records by one, durably.
     pub(crate) fn replace(&mut self, record: LogRecord) {
         self.records.clear();
         self.records.push(record);
         self.sync();
     }
 
-    /// Returns the node goes down. What the crash takes of the appends that were not synced is returned; the rest is
-    /// durable now.
+    /// Crashes the disk. Returns the unsynced records that were lost; the rest is durable now.
     pub(crate) fn crash(&mut self, faults: &DiskFaults, random: &mut ChaCha8Rng) -> Vec<LogRecord> {
         let unsynced = self.records.len() - self.synced;
         if unsynced == 0 || !faults.lose_unsynced {
@@ -64,8 +63,8 @@ impl Disk {
         lost
     }
 
-    /// Reads the log's end at a start; true if its last record is torn, which is partition off.
-    pub(crate) fn cut_off_torn(&mut self) -> bool {
+    /// Reads the end of the log at a start, and removes a torn last record. Returns whether there was one.
+    pub(crate) fn remove_torn_record(&mut self) -> bool {
         let torn = std::mem::take(&mut self.torn);
         match read_log(&torn) {
             Ok((_, LogEnd::Whole)) => false,
@@ -74,7 +73,7 @@ impl Disk {
         }
     }
 
-    /// Returns whether the log begins with a compacted record.
+    /// Returns whether the log starts with a compacted record.
     pub(crate) fn is_compacted(&self) -> bool {
         matches!(self.records.first(), Some(LogRecord::Compacted(_)))
     }
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_takes_only_what_was_not_synced() {
+    fn a_crash_loses_only_unsynced_records() {
         let faults = DiskFaults { lose_unsynced: true, torn: true, ..DiskFaults::default() };
         let mut lengths = [0; 4];
         for seed in 0..100 {
@@ -102,8 +101,8 @@ mod tests {
             (2..5).for_each(|term| disk.append(record(term)));
             let lost = disk.crash(&faults, &mut ChaCha8Rng::seed_from_u64(seed));
             assert_eq!(disk.records().len() + lost.len(), 4);
-            assert_eq!(disk.cut_off_torn(), !lost.is_empty());
-            assert!(!disk.cut_off_torn());
+            assert_eq!(disk.remove_torn_record(), !lost.is_empty());
+            assert!(!disk.remove_torn_record());
             lengths[lost.len()] += 1;
         }
         assert!(lengths.iter().all(|&count| count > 5), "{lengths:?}");

@@ -1,37 +1,37 @@
-//! Counts faults: how many were injected, and how many changed anything.
+//! Counters of faults: injected, and effective.
 
 use dmos_core::record::{FaultCount, FaultRecord};
 use dmos_core::{FaultKind, NodeId, Time};
 
-/// The faults of a run.
+/// Fault counters of a run.
 #[derive(Default)]
 pub(crate) struct FaultCounts {
-    /// Those that happened to nodes, each on its own.
+    /// Individual faults of nodes.
     records: Vec<FaultRecord>,
-    /// The others, by kind: injected and effective.
+    /// All other faults, by kind: number injected and number effective.
     counts: [(u64, u64); FaultKind::ALL.len()],
 }
 
 impl FaultCounts {
-    /// A fault happens; the number by which to say later that it changed something.
+    /// Records a fault and returns its number, for [`FaultCounts::mark_effective`].
     pub(crate) fn record(&mut self, at: Time, kind: FaultKind, node: Option<NodeId>) -> usize {
         self.records.push(FaultRecord { at, kind, node, effective: false });
         self.records.len() - 1
     }
 
-    /// The fault of that number has changed something.
+    /// Marks the fault with this number as effective: it changed something.
     pub(crate) fn mark_effective(&mut self, number: usize) {
         self.records[number].effective = true;
     }
 
-    /// Counts faults of a kind of which there are too many to record each.
+    /// Counts faults of a kind that is too frequent to record individually.
     pub(crate) fn count(&mut self, kind: FaultKind, injected: u64, effective: u64) {
         let count = &mut self.counts[kind as usize];
         count.0 += injected;
         count.1 += effective;
     }
 
-    /// What is to be said of it at the end.
+    /// Returns the recorded faults and the counts by kind.
     pub(crate) fn into_parts(mut self) -> (Vec<FaultRecord>, Vec<FaultCount>) {
         for record in &self.records {
             let count = &mut self.counts[record.kind as usize];

@@ -1,4 +1,4 @@
-//! The network between nodes: how long a message takes, whether it arrives, and how often.
+//! Links between nodes: message delays, message faults and partitions.
 
 use dmos_core::faults::MessageFaults;
 use dmos_core::{Distribution, FaultKind, NodeId, NodeSet, Scenario, Span};
@@ -7,40 +7,40 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::rng::{Purpose, Sampler, stream};
 
-/// No message gets from the one nodes to the others.
+/// A partition: messages from some nodes to others are lost.
 struct Partition {
-    /// The number of the fault that it came of.
+    /// Number of the fault that caused it.
     fault: usize,
     from: NodeSet,
     to: NodeSet,
-    both_ways: bool,
+    both_directions: bool,
 }
 
-/// What loses, doubles and holds back messages.
+/// Injects losses, duplicates and delays of messages.
 struct MessageFaultInjector {
     faults: MessageFaults,
     delay: Sampler,
-    /// One stream for each sender.
+    /// One random stream per sender.
     streams: Vec<ChaCha8Rng>,
 }
 
-/// All links.
+/// All links of the network.
 pub(crate) struct Links {
     delays: Sampler,
     injector: Option<MessageFaultInjector>,
     partitions: Vec<Partition>,
 }
 
-/// What becomes of a message.
+/// The outcome of sending a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Transmission {
-    /// How long it takes; none if it never arrives.
+    /// Delay until arrival, or `None` if the message is lost.
     pub(crate) arrives: Option<Span>,
-    /// How long its double takes, if it has one.
+    /// Delay until the arrival of a duplicate, if there is one.
     pub(crate) again: Option<Span>,
-    /// The partition that it ran into.
+    /// Number of the partition that lost the message.
     pub(crate) partition: Option<usize>,
-    /// What else fault it.
+    /// Fault that was injected into the message.
     pub(crate) fault: Option<FaultKind>,
 }
 
@@ -59,19 +59,19 @@ impl Links {
         Self { delays, injector, partitions: Vec::new() }
     }
 
-    /// Returns whether nothing stands in the way of any message.
+    /// Returns whether no message can be affected by a fault.
     #[inline]
     pub(crate) fn have_no_faults(&self) -> bool {
         self.injector.is_none() && self.partitions.is_empty()
     }
 
-    /// How long a message takes which nothing befalls.
+    /// Samples the delay of a message without faults.
     #[inline]
     pub(crate) fn draw(&mut self, from: NodeId) -> Span {
         self.delays.draw(from)
     }
 
-    /// A message sets out, whatever may inject it. What a node says to itself always arrives.
+    /// Samples the outcome of sending a message. Messages of a node to itself always arrive.
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Transmission {
         let arrives = self.delays.draw(from);
         if from == to {
@@ -86,13 +86,13 @@ impl Links {
         }
     }
 
-    /// From now on messages are partition off.
+    /// Starts a partition.
     pub(crate) fn partition(
         &mut self,
         fault: usize,
         nodes: usize,
         (from, to): (&[NodeId], &[NodeId]),
-        both_ways: bool,
+        both_directions: bool,
     ) {
         let set = |members: &[NodeId]| {
             let mut set = NodeSet::none(nodes);
@@ -101,20 +101,20 @@ impl Links {
             });
             set
         };
-        self.partitions.push(Partition { fault, from: set(from), to: set(to), both_ways });
+        self.partitions.push(Partition { fault, from: set(from), to: set(to), both_directions });
     }
 
-    /// A partition ends, if it has not ended before.
+    /// Ends a partition, if it has not ended before.
     pub(crate) fn heal_partition(&mut self, fault: usize) {
         self.partitions.retain(|partition| partition.fault != fault);
     }
 
-    /// Returns all partitions end; true if there were any.
+    /// Ends all partitions and returns whether there were any.
     pub(crate) fn heal_partitions(&mut self) -> bool {
         !std::mem::take(&mut self.partitions).is_empty()
     }
 
-    /// From now on messages come to no harm.
+    /// Ends all partitions and message faults.
     pub(crate) fn heal(&mut self) {
         self.heal_partitions();
         self.injector = None;
@@ -124,12 +124,12 @@ impl Links {
 impl Partition {
     fn stops(&self, from: NodeId, to: NodeId) -> bool {
         (self.from.contains(from) && self.to.contains(to))
-            || (self.both_ways && self.from.contains(to) && self.to.contains(from))
+            || (self.both_directions && self.from.contains(to) && self.to.contains(from))
     }
 }
 
 impl MessageFaultInjector {
-    /// At most one thing befalls a message.
+    /// Injects at most one fault into a message.
     fn inject(&mut self, from: NodeId, arrives: Span) -> Transmission {
         let drawn: f64 = self.streams[from.index()].random();
         let MessageFaults { loss, duplication, reordering, .. } = self.faults;

@@ -1,22 +1,22 @@
-//! Messages that somebody has sent and nobody has read yet: each is written down once, and whoever has to do with it
-//! until it is read passes on its number.
+//! Storage of messages between sending and reading. Each message is stored once; events refer to it by its
+//! identifier.
 
 use dmos_node::Message;
 
-/// The number of a message that waits to be read. Whoever has it takes the message, or throws it away.
+/// Identifies a stored message. Its holder must take or discard the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct MessageId(u32);
 
-/// All messages that wait to be read.
+/// All messages that are sent and not yet read.
 #[derive(Default)]
 pub(crate) struct MessageStore {
     places: Vec<Option<Message>>,
-    /// Places without a message.
+    /// Identifiers of free places.
     free: Vec<MessageId>,
 }
 
 impl MessageStore {
-    /// Keeps a message until it is taken.
+    /// Stores a message until it is taken.
     #[inline]
     pub(crate) fn put(&mut self, message: Message) -> MessageId {
         match self.free.pop() {
@@ -33,20 +33,20 @@ impl MessageStore {
         }
     }
 
-    /// Returns the message of a number.
+    /// Returns a stored message.
     #[inline]
     pub(crate) fn get(&self, id: MessageId) -> &Message {
         self.places[id.0 as usize].as_ref().expect("a message is read once")
     }
 
-    /// Takes a message; its number is void from now on.
+    /// Removes and returns a message; its identifier is void from now on.
     #[inline]
     pub(crate) fn take(&mut self, id: MessageId) -> Message {
         self.free.push(id);
         self.places[id.0 as usize].take().expect("a message is read once")
     }
 
-    /// Nobody will read the message.
+    /// Discards a message that will not be read.
     pub(crate) fn discard(&mut self, id: MessageId) {
         drop(self.take(id));
     }

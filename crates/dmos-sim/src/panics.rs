@@ -1,14 +1,14 @@
-//! Runs something, and says in words how it panicked, if it did: one run that fails must not end a thousand others.
+//! Catches panics of a run, so that one failing run does not end a thousand others.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
-    /// The last panic of this thread, in words.
+    /// Location and message of the last panic of this thread.
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Keeps the program from printing panics, until [`std::panic::take_hook`]: those that are caught are reported as
+/// Stops the program from printing panics until [`std::panic::take_hook`]: caught panics are reported as
 /// failures.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|info| {
@@ -18,10 +18,10 @@ pub fn keep_panics_quiet() {
     }));
 }
 
-/// What `work` answers.
+/// Calls `work` and returns its result.
 ///
 /// # Errors
-/// If it panics: the place, if panics are kept quiet, and the message.
+/// If it panics: the message, preceded by the location if panics are kept quiet.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     PANIC.with(|panic| panic.borrow_mut().clear());
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {

@@ -1,12 +1,13 @@
-//! The queue of events: in the order of time, then of insertion, unless same-time order is shuffled.
+//! The event queue: ordered by time, then by insertion, unless the same-time order is shuffled.
 //!
-//! A calendar (Brown, "Calendar queues", 1988): events to come are in buckets of a short span each, those of one instant
-//! in the order of insertion, and only the bucket at hand is sorted. So an event costs the same however many are pending.
-//! What is sorted are keys of one word each, by a sort that merges runs: where delays are few and fixed, a bucket has one
-//! run for each of them. A bucket is a ring of chunks of several events, which go from bucket to bucket: all take as much
-//! memory as is pending at most, and what is in a bucket lies together. What comes within the bucket at hand has its key
-//! in a small heap beside it, and what is later than the buckets reach is in a heap of its own, from which it comes back
-//! in time.
+//! A calendar queue (Brown, "Calendar queues", 1988): pending events are in buckets that each span a short
+//! time, unsorted within a bucket except for events at the same time, and only the current bucket is sorted.
+//! The cost of an event therefore does not depend on the number of pending events. Sorting uses keys of one
+//! word and merges runs: with few constant delays, a bucket has one run for each delay. A bucket is a ring of
+//! chunks of several events; chunks are passed between buckets, so the total memory is that of the maximum
+//! number of pending events, and the events of a bucket are contiguous. Events inserted into the current
+//! bucket have their keys in a small heap beside it; events beyond the last bucket are in a separate heap,
+//! from which they are moved into buckets in time.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -15,91 +16,92 @@ use dmos_core::Time;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// How many buckets there are: a power of two.
+/// Number of buckets: a power of two.
 const BUCKETS: u64 = 1 << 15;
 
-/// The bits of a time that are within a bucket: it spans 2^19 ns, half a millisecond, so that most of what comes has a
-/// later one. All buckets reach 17 seconds far; beyond are few: the script, repairs, slow timers.
+/// Bits of the time within a bucket: a bucket spans 2^19 ns, half a millisecond, so that most new events
+/// belong to a later one. All buckets together span 17 seconds; few events are later: scripted faults,
+/// repairs, slow timers.
 const WIDTH_BITS: u32 = 19;
 
-/// Bits of an entry's number that count insertions: a million million, more than any run has.
+/// Bits of an entry's number that count insertions: 10^12, more than any run has.
 const COUNT_BITS: u32 = 40;
 
-/// Bits of an entry's number above these, drawn where same-time order is shuffled.
+/// Bits of an entry's number above these, which are random if the same-time order is shuffled.
 const TIE_BITS: u32 = 13;
 
-/// Bits of a key that are the place in the bucket at hand: the lower half.
+/// Bits of a key that hold the place in the current bucket: the lower half.
 const PLACE_BITS: u32 = u64::BITS - WIDTH_BITS - TIE_BITS;
 const _: () = assert!(PLACE_BITS == u32::BITS);
 
-/// How many events a chunk has room for: with those of the simulator it is four cache lines.
+/// Number of events in a chunk: with the simulator's events a chunk is four cache lines.
 const CHUNK: usize = 6;
 
-/// No chunk.
+/// Marks the absence of a chunk.
 const NONE: u32 = u32::MAX;
 
-/// What commands the events of the bucket at hand: the bits of the time within it, those of the tie, and the place. Of one
-/// instant and tie, what was inserted first has the first place.
+/// Sort key within the current bucket: the bits of the time, the random bits, and the place. Among equal
+/// times and random bits, the first inserted has the lowest place.
 type Key = u64;
 
-/// Where the tick is.
+/// Marks the place of the tick.
 const TICK: u32 = u32::MAX;
 
-/// The event that is next.
+/// The next event.
 #[derive(Clone, Copy)]
 pub struct Next {
-    /// When it happens.
+    /// Time of the event.
     pub at: Time,
     place: u32,
 }
 
-/// Events to come.
+/// Pending events.
 pub struct EventQueue<E> {
-    /// For each bucket its last chunk, the only one with room, whose next one is the first; the bucket of a time is that
-    /// of its upper bits.
+    /// Last chunk of each bucket, the only one with free places, which links to the first one. A time's
+    /// bucket is given by its upper bits.
     buckets: Box<[u32]>,
-    /// Which buckets hold anything, one bit each.
+    /// One bit for each bucket that is not empty.
     occupied: Box<[u64]>,
     chunks: Vec<Chunk<E>>,
-    /// The first chunk that no bucket has.
+    /// First chunk of the free list.
     free: u32,
-    /// The upper bits of the times in the bucket at hand.
+    /// Upper bits of the times in the current bucket.
     at_hand: u64,
-    /// The events of the bucket at hand by their places, those that have happened among them.
+    /// Events of the current bucket by place, including those already taken.
     current: Vec<Entry<E>>,
-    /// Those that were there when it was sorted, in order.
+    /// Sorted keys of the events that were in the bucket when it became current.
     sorted: Vec<Key>,
-    /// Number of of these have been taken.
+    /// Number of sorted keys already taken.
     taken: usize,
-    /// Those that came since.
+    /// Keys of events inserted since.
     late: BinaryHeap<Reverse<Key>>,
-    /// What is beyond the buckets.
+    /// Events beyond the last bucket.
     far: BinaryHeap<Reverse<Entry<E>>>,
-    /// The bucket that the first of them would be in; the largest number if there are none.
+    /// Bucket to which the first of them would belong, or the maximum if there are none.
     far_from: u64,
-    /// An event that is often put off: there is at most one such.
+    /// An event that is often rescheduled; there is at most one.
     tick: Option<Entry<E>>,
     inserted: u64,
-    /// Draws the order of events of the same instant, if it is to be drawn.
+    /// Source of the random order of events at the same time, if it is shuffled.
     same_time_order: Option<ChaCha8Rng>,
 }
 
-/// A place for several events of one bucket.
+/// Storage for several events of one bucket.
 #[repr(C, align(64))]
 struct Chunk<E> {
-    /// Number of there are.
+    /// Number of events in the chunk.
     len: u32,
-    /// The next one of the same bucket, in a ring, or the next one that no bucket has.
+    /// Next chunk in the ring of the same bucket, or in the free list.
     next: u32,
     entries: [Entry<E>; CHUNK],
 }
 
-/// An event that waits.
+/// A pending event.
 #[derive(Clone, Copy)]
 struct Entry<E> {
     at: Time,
-    /// That of insertion and, above its bits, zero unless same-time order is shuffled: then anything, but for events that come
-    /// first of their instant.
+    /// Insertion number and, above its bits, random bits if the same-time order is shuffled: zero for events
+    /// that come first.
     number: u64,
     event: E,
 }
@@ -109,12 +111,12 @@ impl<E> Entry<E> {
         (self.at, self.number)
     }
 
-    /// Returns the bucket that it belongs to.
+    /// Returns the bucket to which the entry belongs.
     fn bucket(&self) -> u64 {
         self.at.as_nanos() >> WIDTH_BITS
     }
 
-    /// By what it is ordered in its bucket, at its place there.
+    /// Returns the sort key within the bucket, for an entry at this place.
     #[inline]
     fn key(&self, place: u32) -> Key {
         let within = self.at.as_nanos() << (u64::BITS - WIDTH_BITS);
@@ -123,7 +125,7 @@ impl<E> Entry<E> {
 }
 
 impl<E> Chunk<E> {
-    /// Returns the events in it, in the order of insertion.
+    /// Returns the events of the chunk, in the order of insertion.
     fn held(&self) -> &[Entry<E>] {
         &self.entries[..self.len as usize]
     }
@@ -150,7 +152,7 @@ impl<E> Ord for Entry<E> {
 }
 
 impl<E: Copy> EventQueue<E> {
-    /// Returns an empty queue; with a generator, events of the same instant come in an order that it draws.
+    /// Returns an empty queue; with a generator, events at the same time come in random order.
     #[must_use]
     pub fn new(same_time_order: Option<ChaCha8Rng>) -> Self {
         Self {
@@ -171,21 +173,22 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// Puts an event to happen at `at`, which is no earlier than the last that was taken, nor than an end up to which
-    /// none was left.
+    /// Schedules `event` at `at`, which must not precede the last event taken, nor an end up to which no
+    /// event was left.
     #[inline(always)]
     pub fn push(&mut self, at: Time, event: E) {
         let number = self.number();
         self.insert(Entry { at, number, event });
     }
 
-    /// For what is to come in the order of insertion also among shuffled events, and before them.
+    /// Schedules an event before all others at the same time, in the order of insertion even if the others
+    /// are shuffled.
     pub fn push_first(&mut self, at: Time, event: E) {
         let number = self.numbered(0);
         self.insert(Entry { at, number, event });
     }
 
-    /// Puts this in place of what was put here before, if that has not happened yet.
+    /// Reschedules the tick, or cancels it if `at` is `None`.
     pub fn put_tick(&mut self, at: Option<Time>, event: E) {
         self.tick = at.map(|at| Entry { at, number: self.number(), event });
     }
@@ -228,10 +231,10 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// Puts an event into its bucket, which is within reach.
+    /// Inserts an entry into its bucket, which is within reach.
     #[inline]
     fn put_into_bucket(&mut self, entry: Entry<E>) {
-        let last = &mut self.buckets[sim_node(entry.bucket())];
+        let last = &mut self.buckets[slot(entry.bucket())];
         match self.chunks.get_mut(*last as usize) {
             Some(chunk) if chunk.len < CHUNK as u32 => {
                 chunk.entries[chunk.len as usize] = entry;
@@ -243,10 +246,10 @@ impl<E: Copy> EventQueue<E> {
 
     #[inline(never)]
     fn put_into_new_chunk(&mut self, entry: Entry<E>) {
-        let sim_node = sim_node(entry.bucket());
+        let slot = slot(entry.bucket());
         let new = self.chunk_with(entry);
-        let last = std::mem::replace(&mut self.buckets[sim_node], new);
-        self.occupied[sim_node / 64] |= 1 << (sim_node % 64);
+        let last = std::mem::replace(&mut self.buckets[slot], new);
+        self.occupied[slot / 64] |= 1 << (slot % 64);
         let first = match self.chunks.get_mut(last as usize) {
             Some(last) => std::mem::replace(&mut last.next, new),
             None => new,
@@ -254,7 +257,7 @@ impl<E: Copy> EventQueue<E> {
         self.chunks[new as usize].next = first;
     }
 
-    /// A chunk that holds one event and is in no bucket.
+    /// Returns a chunk that holds one event and belongs to no bucket.
     fn chunk_with(&mut self, entry: Entry<E>) -> u32 {
         match self.chunks.get_mut(self.free as usize) {
             Some(chunk) => {
@@ -262,14 +265,14 @@ impl<E: Copy> EventQueue<E> {
                 std::mem::replace(&mut self.free, chunk.next)
             }
             None => {
-                // What is in the other places is never looked at.
+                // The other places are never read.
                 self.chunks.push(Chunk { len: 1, next: NONE, entries: [entry; CHUNK] });
                 place(self.chunks.len() - 1)
             }
         }
     }
 
-    /// Which event is next, unless that is later than `end`. It is to be taken at once.
+    /// Returns the next event, unless it is later than `end`. It must be taken before any other operation.
     #[inline]
     pub fn next_until(&mut self, end: Time) -> Option<Next> {
         if self.taken == self.sorted.len() && self.late.is_empty() {
@@ -286,7 +289,7 @@ impl<E: Copy> EventQueue<E> {
         })
     }
 
-    /// Returns the same, where not all that may be next is in one place.
+    /// Finds the next event where several sources may hold it.
     #[inline(never)]
     fn next_among_all(&mut self, end: Time) -> Option<Next> {
         let sorted = self.sorted.get(self.taken).copied();
@@ -307,17 +310,17 @@ impl<E: Copy> EventQueue<E> {
         Some(next)
     }
 
-    /// Returns the event of a key in the bucket at hand.
+    /// Returns the event of a key in the current bucket.
     #[inline]
     fn next_of(&self, key: Key) -> Next {
         let within = key >> (u64::BITS - WIDTH_BITS);
         Next { at: Time::from_nanos(self.at_hand << WIDTH_BITS | within), place: key as u32 }
     }
 
-    /// Returns the event that was said to be next, before anything else is done with the queue.
+    /// Removes and returns the event that [`EventQueue::next_until`] returned, before any other operation.
     ///
     /// # Panics
-    /// If it was taken before, or something else was done, and that is seen.
+    /// If the event was taken before, or another operation came in between, as far as that is detected.
     #[inline]
     pub fn take(&mut self, next: Next) -> E {
         match next.place {
@@ -326,7 +329,7 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// Returns all events that have not been taken, in no order.
+    /// Returns all pending events, in no particular order.
     pub fn pending(&self) -> impl Iterator<Item = E> {
         let at_hand = self.sorted[self.taken..].iter().chain(self.late.iter().map(|Reverse(key)| key));
         let at_hand = at_hand.map(|&key| &self.current[self.next_of(key).place as usize]);
@@ -335,7 +338,7 @@ impl<E: Copy> EventQueue<E> {
         at_hand.chain(far).chain(to_come).chain(&self.tick).map(|entry| entry.event)
     }
 
-    /// Takes up the next bucket that holds anything, unless that is later than `end`.
+    /// Advances to the next bucket that is not empty, unless that is later than `end`.
     #[inline(never)]
     fn turn_over(&mut self, end: Time) {
         let bucket = self.next_occupied().min(self.far_from);
@@ -350,9 +353,9 @@ impl<E: Copy> EventQueue<E> {
         self.current.clear();
         self.sorted.clear();
         self.taken = 0;
-        let sim_node = sim_node(bucket);
-        let last = std::mem::replace(&mut self.buckets[sim_node], NONE);
-        self.occupied[sim_node / 64] &= !(1 << (sim_node % 64));
+        let slot = slot(bucket);
+        let last = std::mem::replace(&mut self.buckets[slot], NONE);
+        self.occupied[slot / 64] &= !(1 << (slot % 64));
         for chunk in ring(&self.chunks, last) {
             for entry in chunk.held() {
                 self.sorted.push(entry.key(place(self.current.len())));
@@ -367,8 +370,8 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// What was beyond the buckets and is within their reach now gets into its bucket: in the order of insertion, if it is
-    /// of one instant, and before anything can be put there that was inserted later.
+    /// Moves events that have come within reach into their buckets: in the order of insertion, and before an
+    /// event inserted later can be put there.
     #[cold]
     fn bring_back(&mut self) {
         let reach = self.at_hand + BUCKETS;
@@ -385,14 +388,14 @@ impl<E: Copy> EventQueue<E> {
         self.far_from = u64::MAX;
     }
 
-    /// Returns the next bucket after the one at hand that holds anything, going once around; the largest number if none does.
+    /// Returns the next bucket after the current one that is not empty, or the maximum if there is none.
     fn next_occupied(&self) -> u64 {
-        // Both are powers of two: their remainders are masks.
+        // Both are powers of two, so their remainders are masks.
         let (first, words) = (self.at_hand + 1, self.occupied.len());
         let (word, bit) = (first as usize / 64, first % 64);
         let from = first - bit;
         let found = |nth: usize, held: u64| from + nth as u64 * 64 + u64::from(held.trailing_zeros());
-        // The first word is looked at twice: from its bit on, and at the end up to there.
+        // The first word is examined twice: from its bit on, and at the end up to that bit.
         let ahead = u64::MAX << bit;
         let here = self.occupied[word & (words - 1)];
         if here & ahead != 0 {
@@ -408,7 +411,7 @@ impl<E: Copy> EventQueue<E> {
     }
 }
 
-/// Returns the chunks of a bucket from the first to the last, which is given, if it has any.
+/// Returns the chunks of a bucket, given its last one, from the first to the last.
 fn ring<E>(chunks: &[Chunk<E>], last: u32) -> impl Iterator<Item = &Chunk<E>> {
     let mut next = chunks.get(last as usize).map(|last| last.next);
     std::iter::from_fn(move || {
@@ -419,13 +422,13 @@ fn ring<E>(chunks: &[Chunk<E>], last: u32) -> impl Iterator<Item = &Chunk<E>> {
     })
 }
 
-/// Where a bucket is.
+/// Returns the index of a bucket.
 #[inline]
-fn sim_node(bucket: u64) -> usize {
+fn slot(bucket: u64) -> usize {
     (bucket % BUCKETS) as usize
 }
 
-/// An index as it is kept.
+/// Converts an index to its stored form.
 fn place(index: usize) -> u32 {
     let place = u32::try_from(index).ok().filter(|place| *place < NONE);
     place.expect("fewer than 2^32 - 1 events are in one bucket, or chunks in all")
@@ -453,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn shuffles_ties_and_nothing_else() {
+    fn shuffles_only_the_same_time_order() {
         use rand::SeedableRng;
         let order = |seed| {
             let mut queue = EventQueue::new(Some(ChaCha8Rng::seed_from_u64(seed)));
@@ -468,21 +471,21 @@ mod tests {
         assert!((0..9).all(|seed| order(seed).starts_with('a') && order(seed).ends_with('h')));
     }
 
-    /// What is done with a queue.
+    /// An operation on a queue.
     #[derive(Clone, Debug)]
     enum Step {
-        /// So long after now.
+        /// Schedules an event this long after now.
         Push(u64),
         PushFirst(u64),
         PutTick(Option<u64>),
-        /// The next one.
+        /// Takes the next event.
         Pop,
-        /// The next one up to so long after now; if there is none, that is now.
+        /// Takes the next event up to this long after now; if there is none, the time advances to that.
         PopUntil(u64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        // Delays of every size: within a bucket, within reach, far beyond; and the very same, by every way.
+        // Delays of every size: within a bucket, within reach, far beyond; and identical ones.
         let delay = || {
             prop_oneof![
                 Just(0),
@@ -503,7 +506,7 @@ mod tests {
     }
 
     proptest! {
-        /// A plain heap of times, same_time_order and numbers of insertion is what any queue must agree with.
+        /// Compares the queue with a plain heap of times, random bits and insertion numbers.
         #[test]
         fn agrees_with_a_plain_heap(
             steps in proptest::collection::vec(step(), 1..400),
@@ -551,7 +554,7 @@ mod tests {
                         now = popped.map(|popped| popped.0).or(until).unwrap_or(now);
                     }
                 }
-                // To look at all buckets takes long.
+                // Examining all buckets is slow.
                 if nth % 64 != 0 {
                     continue;
                 }

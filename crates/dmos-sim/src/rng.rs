@@ -1,41 +1,42 @@
-//! Random numbers: one stream per purpose and node, so that a draw here does not shift a draw there.
+//! Random numbers: one stream per purpose and node, so that an additional number here does not shift the
+//! numbers there.
 
 use dmos_core::{Distribution, NodeId, Span};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// What a stream is for. The numbers are part of every result: never reuse one.
+/// Purpose of a stream. The numbers are part of every result and must never be reused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
-    /// How long a node's messages take.
+    /// Delays of a node's messages.
     Message = 1,
-    /// How long the transits to a node take.
+    /// Transit times to a node.
     Transit = 2,
-    /// When a node begins its heartbeats.
+    /// Phase of a node's heartbeats.
     Phase = 3,
-    /// What befalls a node's messages.
+    /// Faults of a node's messages.
     MessageFault = 4,
-    /// How long they are held back.
+    /// Additional delays of a node's messages.
     HeldMessage = 5,
-    /// When a node fails.
+    /// Times of a node's failures.
     RandomFailures = 6,
-    /// What a crash does to a node's disk.
+    /// Effect of a crash on a node's disk.
     Crash = 7,
-    /// Which appends fail.
+    /// Failures of appends.
     Append = 8,
-    /// How wrong a node's clock is.
+    /// Rate of a node's clock.
     Clock = 9,
-    /// Whom a fault of the script hits.
+    /// Targets of a scripted fault.
     Script = 10,
-    /// In which order events of the same instant happen.
+    /// Order of events at the same time.
     SameTimeOrder = 11,
-    /// How long a node is down.
+    /// Repair times of a node.
     Repair = 12,
-    /// Between which effects a crash comes.
+    /// Effect before which a node crashes.
     CrashPoint = 13,
 }
 
-/// Returns the stream of one purpose and node under a run's seed, in one of the node's incarnations.
+/// Returns the stream of one purpose and node under a run's seed, for one incarnation of the node.
 pub(crate) fn stream(seed: u64, purpose: Purpose, node: NodeId, incarnation: u32) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -45,7 +46,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, node: NodeId, incarnation: u32
     ChaCha8Rng::from_seed(key)
 }
 
-/// Draws durations by a distribution, for each node from its own stream.
+/// Samples durations from a distribution, with one stream per node.
 pub(crate) enum Sampler {
     Fixed(Span),
     Random { distribution: Distribution, streams: Vec<ChaCha8Rng> },
@@ -61,7 +62,7 @@ impl Sampler {
         Self::with_index(distribution, seed, purpose, nodes, 0)
     }
 
-    /// As [`Sampler::new`], with streams of their own for each of several distributions of one purpose.
+    /// Like [`Sampler::new`], with separate streams for each of several distributions with the same purpose.
     pub(crate) fn with_index(
         distribution: &Distribution,
         seed: u64,
@@ -87,7 +88,7 @@ impl Sampler {
     }
 }
 
-/// Draws a duration by a distribution. Logarithms and the like are those of `libm`, alike on every machine.
+/// Samples a duration. Logarithms and other functions are those of `libm`, identical on every machine.
 pub(crate) fn draw(distribution: &Distribution, stream: &mut ChaCha8Rng) -> Span {
     match distribution {
         Distribution::Fixed(span) => *span,
@@ -106,17 +107,17 @@ pub(crate) fn draw(distribution: &Distribution, stream: &mut ChaCha8Rng) -> Span
     }
 }
 
-/// Above zero and up to one.
+/// Samples uniformly from (0, 1].
 fn share(stream: &mut ChaCha8Rng) -> f64 {
     1.0 - stream.random::<f64>()
 }
 
-/// Exponential with a mean of one, by inversion.
+/// Samples an exponential with mean 1, by inversion.
 fn exponential(stream: &mut ChaCha8Rng) -> f64 {
     -libm::log(share(stream))
 }
 
-/// Standard normal (Box and Muller 1958); the second of the pair is not used.
+/// Samples a standard normal (Box and Muller 1958); the second value of the pair is not used.
 fn normal(stream: &mut ChaCha8Rng) -> f64 {
     let radius = libm::sqrt(2.0 * exponential(stream));
     radius * libm::cos(2.0 * std::f64::consts::PI * share(stream))
@@ -126,7 +127,7 @@ fn times(span: Span, factor: f64) -> Span {
     Span::from_nanos((span.as_nanos() as f64 * factor) as u64)
 }
 
-/// A node's pause before its heartbeats in one of its incarnations: anything from zero up to `period`.
+/// Samples the phase of a node's heartbeats in one incarnation, from zero up to `period`.
 pub(crate) fn phase(seed: u64, node: NodeId, incarnation: u32, period: Span) -> Span {
     let mut stream = stream(seed, Purpose::Phase, node, incarnation);
     Span::from_nanos(stream.random_range(0..period.as_nanos().max(1)))
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_are_the_same_everywhere_and_differ_from_each_other() {
+    fn streams_are_reproducible_and_distinct() {
         let first =
             |seed, purpose, node| stream(seed, purpose, NodeId::new(node), 0).random_range(0..1_000_000_u64);
         assert_eq!(first(1, Purpose::Transit, 0), GOLDEN);
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn laws_have_their_means_and_spreads() {
+    fn distributions_have_their_means_and_deviations() {
         let mean = Span::from_secs(100);
         let distributions = [
             (Distribution::Exponential(mean), 100.0),
@@ -172,6 +173,6 @@ mod tests {
         }
     }
 
-    /// Pins the generator: a change here changes every result.
+    /// Pins the generator: any change here changes every result.
     const GOLDEN: u64 = 329_749;
 }

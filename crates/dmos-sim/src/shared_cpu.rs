@@ -1,26 +1,26 @@
-//! A machine whose cores all work under way shares evenly.
+//! A CPU shared by all nodes.
 //!
-//! Processor sharing: with n pieces of work on c cores, each gets min(1, c/n) of a core. Served work is
-//! kept as one running total, the CPU time that a piece present all along would have got, so that
-//! neither arrival nor departure touches the other pieces.
+//! Processor sharing: with n pieces of work on c cores, each receives min(1, c/n) of a core. The service
+//! received is kept as one running total, the CPU time that a piece present from the beginning would have
+//! received, so that neither arrivals nor departures touch the other pieces.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use dmos_core::{Span, Time};
 
-/// Parts of a nanosecond in which shares are reckoned, so that rounding stays far below one.
+/// Resolution of service: parts of a nanosecond, so that rounding errors stay far below one.
 const FRACTION: u128 = 1 << 16;
 
-/// The machine. `T` names a piece of work.
+/// The CPU. `T` identifies a piece of work.
 pub(crate) struct SharedCpu<T> {
     cores: u64,
-    /// Pieces under way; those in `ends` that were given up are not among them.
-    in_transit: u64,
-    /// CPU time that a piece present from the beginning has got, in fractions of a nanosecond.
+    /// Number of active pieces; aborted pieces in `ends` do not count.
+    active: u64,
+    /// CPU time that a piece present from the beginning has received, in parts of a nanosecond.
     served: u128,
     reckoned_at: Time,
-    /// Pieces by the total at which they end, then in the order of arrival.
+    /// Pieces by the total service at which they end, then in the order of arrival.
     ends: BinaryHeap<Reverse<(u128, u64, T)>>,
     arrivals: u64,
 }
@@ -28,53 +28,54 @@ pub(crate) struct SharedCpu<T> {
 impl<T: Ord> SharedCpu<T> {
     pub(crate) fn new(cores: u32) -> Self {
         let (ends, cores) = (BinaryHeap::new(), u64::from(cores));
-        Self { cores, in_transit: 0, served: 0, reckoned_at: Time::ZERO, ends, arrivals: 0 }
+        Self { cores, active: 0, served: 0, reckoned_at: Time::ZERO, ends, arrivals: 0 }
     }
 
     fn reckon(&mut self, now: Time) {
         let passed = u128::from(now.since(self.reckoned_at).as_nanos()) * FRACTION;
-        if self.in_transit > 0 {
-            self.served += passed * u128::from(self.cores.min(self.in_transit)) / u128::from(self.in_transit);
+        if self.active > 0 {
+            self.served += passed * u128::from(self.cores.min(self.active)) / u128::from(self.active);
         }
         self.reckoned_at = now;
     }
 
-    /// Begins a piece of work.
+    /// Starts a piece of work.
     pub(crate) fn begin(&mut self, now: Time, work: Span, piece: T) {
         self.reckon(now);
         let end = self.served + u128::from(work.as_nanos()) * FRACTION;
         self.ends.push(Reverse((end, self.arrivals, piece)));
         self.arrivals += 1;
-        self.in_transit += 1;
+        self.active += 1;
     }
 
-    /// Gives up a piece: it takes no more CPU time, and whoever takes it out later ignores it.
-    pub(crate) fn give_up(&mut self, now: Time) {
-        assert!(self.in_transit > 0, "only what is under way can be given up");
+    /// Aborts a piece: it receives no more CPU time, and its completion is ignored.
+    pub(crate) fn abort(&mut self, now: Time) {
+        assert!(self.active > 0, "only what is under way can be given up");
         self.reckon(now);
-        self.in_transit -= 1;
+        self.active -= 1;
     }
 
-    /// Takes out a piece that has ended by now, if any. `is_live` tells those that were not given up.
+    /// Removes and returns a piece that has ended by now, if there is one. `is_live` distinguishes pieces
+    /// that were not aborted.
     pub(crate) fn take_ended(&mut self, now: Time, is_live: impl Fn(&T) -> bool) -> Option<T> {
         self.reckon(now);
         while self.ends.peek().is_some_and(|Reverse((end, ..))| *end <= self.served) {
             if let Some(Reverse((_, _, piece))) = self.ends.pop()
                 && is_live(&piece)
             {
-                self.in_transit -= 1;
+                self.active -= 1;
                 return Some(piece);
             }
         }
         None
     }
 
-    /// When the next piece ends if nothing else begins.
+    /// Returns the time at which the next piece ends if no other starts.
     pub(crate) fn next_end(&self) -> Option<Time> {
-        // With nothing under way, what was given up is all that is left, and never ends.
-        let Reverse((end, ..)) = self.ends.peek().filter(|_| self.in_transit > 0)?;
-        let left = end.saturating_sub(self.served) * u128::from(self.in_transit);
-        let share = FRACTION * u128::from(self.cores.min(self.in_transit));
+        // Without active pieces, only aborted ones are left, which never end.
+        let Reverse((end, ..)) = self.ends.peek().filter(|_| self.active > 0)?;
+        let left = end.saturating_sub(self.served) * u128::from(self.active);
+        let share = FRACTION * u128::from(self.cores.min(self.active));
         let nanos = u64::try_from(left.div_ceil(share)).unwrap_or(u64::MAX);
         Some(self.reckoned_at + Span::from_nanos(nanos))
     }
@@ -88,7 +89,7 @@ mod tests {
         Time::from_nanos(span * 1_000_000_000)
     }
 
-    /// Runs the shared CPU until it is idle; says when each piece ended.
+    /// Runs the CPU until it is idle, and returns the pieces with the times at which they ended.
     fn run(shared_cpu: &mut SharedCpu<u32>) -> Vec<(u32, Time)> {
         let mut ended = Vec::new();
         while let Some(at) = shared_cpu.next_end() {
@@ -116,20 +117,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_takes_nothing_more() {
+    fn an_aborted_piece_takes_no_more_time() {
         let mut shared_cpu = SharedCpu::new(1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(5), 1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(2), 2);
-        shared_cpu.give_up(seconds(2));
+        shared_cpu.abort(seconds(2));
         let end = shared_cpu.next_end().expect("piece 2 is left");
         assert_eq!((end, shared_cpu.take_ended(end, |&piece| piece == 2)), (seconds(3), Some(2)));
     }
 
     #[test]
-    fn what_is_given_up_last_leaves_the_host_idle() {
+    fn aborting_the_last_piece_leaves_the_cpu_idle() {
         let mut shared_cpu = SharedCpu::new(1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(1), 1);
-        shared_cpu.give_up(Time::from_nanos(999_999_999));
+        shared_cpu.abort(Time::from_nanos(999_999_999));
         assert_eq!(shared_cpu.next_end(), None);
     }
 

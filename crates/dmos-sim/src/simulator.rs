@@ -1,4 +1,4 @@
-//! Takes one event after the other: the simulation itself.
+//! The event loop of the simulation.
 
 mod effects;
 mod faults;
@@ -38,42 +38,42 @@ use transmit::{MessageEffect, Transmitter};
 
 /// Simulates a scenario from beginning to end.
 ///
-/// Takes time in proportion to the events, however many are pending.
+/// Time is linear in the number of events, however many are pending.
 #[must_use]
 pub fn run(scenario: &Scenario) -> RunRecord {
     Simulator::new(scenario).run(|_, _, _| {})
 }
 
-/// Something that happens at a moment.
+/// An event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Event {
     /// A node starts for the first time.
     Start(NodeId),
-    /// A message reaches a node.
+    /// A message arrives at a node.
     Message { to: NodeId, from: NodeId, message: MessageId },
-    /// Something that a node set going, in this epoch of its own.
-    Own { node: NodeId, epoch: u32, completion: Completion },
-    /// A piece of work is done, on a core of its own.
+    /// An action that a node initiated completes; `epoch` is the node's epoch at that time.
+    Completion { node: NodeId, epoch: u32, completion: Completion },
+    /// A piece of work ends on a core of its own.
     WorkDone(Piece),
-    /// A piece of work is done on the shared shared CPU.
+    /// A piece of work ends on the shared CPU.
     SharedCpuTick,
-    /// The op generator's turn.
-    OpGeneratorTurn,
-    /// The scripted fault of this number.
+    /// A cycle of the op generator.
+    OpGeneratorCycle,
+    /// The scripted fault with this number occurs.
     ScriptedFault(usize),
-    /// By the distribution of this number, a node fails.
+    /// A node fails according to the distribution with this number.
     RandomFailures { distribution: usize, node: NodeId },
-    /// A fault has lasted its time.
+    /// A temporary fault ends.
     FaultEnd(FaultEnd),
-    /// From now on nothing fails any more.
+    /// All faults end and everything is repaired.
     HealAll,
-    /// A look at the whole network.
+    /// A sample of the time series is taken.
     Sample,
 }
 
 impl Event {
-    /// Returns the message that it carries.
-    fn mail(self) -> Option<MessageId> {
+    /// Returns the identifier of the message that the event carries.
+    fn message_id(self) -> Option<MessageId> {
         match self {
             Self::Message { message, .. } => Some(message),
             _ => None,
@@ -81,20 +81,20 @@ impl Event {
     }
 }
 
-/// A fault that lasts ends.
+/// The end of a temporary fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum FaultEnd {
-    /// A node comes back, if it is still in the incarnation in which it went down.
+    /// The node recovers, if it is still in the incarnation in which it went down.
     Down { node: NodeId, incarnation: u32 },
-    /// A node goes on, if it is still frozen by the fault of this number.
+    /// The node thaws, if it is still frozen by the fault with this number.
     Frozen { node: NodeId, fault: usize },
-    /// A node is fast again, if it is still slow by the fault of this number.
+    /// The node runs at full speed again, if it is still slowed by the fault with this number.
     Slow { node: NodeId, fault: usize },
-    /// Messages get through again.
+    /// The partition heals.
     Partition { fault: usize },
 }
 
-/// A piece of work: who does it, in which worker and in which incarnation.
+/// A piece of work of one worker of a node, in one incarnation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Piece {
     node: NodeId,
@@ -106,24 +106,24 @@ struct Simulator<'a> {
     scenario: &'a Scenario,
     now: Time,
     queue: EventQueue<Event>,
-    mail: MessageStore,
-    /// What nodes call their plans, by number.
+    messages: MessageStore,
+    /// Identifiers that nodes gave to their plans, by number.
     plan_ids: Vec<FlowVersion>,
     nodes: Vec<SimNode>,
     blackboard: Blackboard,
-    /// The flow activated  last, by whomever, and who that was.
+    /// The active flow and the node that activated it.
     active: Option<(Arc<Flow>, NodeId)>,
-    /// Who became leader last.
+    /// The node that became leader last.
     last_leader: Option<NodeId>,
     links: Links,
     transits: Sampler,
     work_is_instant: bool,
-    /// True if messages and timers can be let go while a node still acts.
+    /// True if messages and timers can be dispatched while a node is still handling its input.
     dispatches_early: bool,
     shared_cpu: Option<SharedCpu<Piece>>,
     op_generator: Option<OpGenerator>,
     script: Script,
-    /// How long each distribution's nodes stay down, and how long until they fail again.
+    /// Samplers of the downtime and of the time to the next failure, for each distribution.
     random_failures: Vec<(Sampler, Sampler)>,
     is_healed: bool,
     fault_counts: FaultCounts,
@@ -134,9 +134,9 @@ struct Simulator<'a> {
     leadership_changes: Vec<LeadershipChange>,
     removals: Vec<Removal>,
     events: u64,
-    /// Empty buffers for effects, to be used again.
+    /// Empty buffers for effects, kept for reuse.
     buffers: Vec<Vec<Effect>>,
-    /// What fault messages and is yet to be counted.
+    /// Faults of messages that are not counted yet.
     message_effects: Vec<MessageEffect>,
 }
 
@@ -176,7 +176,7 @@ impl<'a> Simulator<'a> {
             scenario,
             now: Time::ZERO,
             queue: EventQueue::new(same_time_order),
-            mail: MessageStore::default(),
+            messages: MessageStore::default(),
             plan_ids: Vec::new(),
             nodes: network.nodes().map(sim_node).collect(),
             blackboard: Blackboard::default(),
@@ -228,7 +228,7 @@ impl<'a> Simulator<'a> {
             self.queue.push(at, Event::Start(node));
         }
         if let Some(op_generator) = &scenario.faults.op_generator {
-            self.queue.push(Time::ZERO + op_generator.pause + op_generator.cycle, Event::OpGeneratorTurn);
+            self.queue.push(Time::ZERO + op_generator.pause + op_generator.cycle, Event::OpGeneratorCycle);
         }
         for (at, number) in self.script.timed(scenario) {
             self.queue.push_first(at, Event::ScriptedFault(number));
@@ -245,7 +245,8 @@ impl<'a> Simulator<'a> {
         self.queue.push(Time::ZERO, Event::Sample);
     }
 
-    /// Runs to the end, and shows every event to `watch` before it happens, with its time and where its message is.
+    /// Runs to the end. Passes every event to `watch` before it is handled, with its time and the message
+    /// store.
     fn run(mut self, mut watch: impl FnMut(Time, Event, &MessageStore)) -> RunRecord {
         let end = Time::ZERO + self.scenario.duration;
         let (mut at_this_instant, instant_max) = (0, self.instant_max());
@@ -255,7 +256,7 @@ impl<'a> Simulator<'a> {
             self.now = now;
             self.events += 1;
             let event = self.queue.take(next);
-            watch(now, event, &self.mail);
+            watch(now, event, &self.messages);
             self.happen(event);
             if at_this_instant > instant_max {
                 self.checker.on_endless_instant(now, at_this_instant);
@@ -275,14 +276,14 @@ impl<'a> Simulator<'a> {
                 }
             }
             Event::Message { to, from, message } if self.acts_at_once(to, WorkerId::Messages) => {
-                let message = &self.mail.take(message);
+                let message = &self.messages.take(message);
                 self.handle(to, Input::Message { from, message });
             }
             Event::Message { to, from, message } => self.arrive(to, from, message),
-            Event::Own { node, epoch, completion } => self.complete(node, epoch, completion),
+            Event::Completion { node, epoch, completion } => self.complete(node, epoch, completion),
             Event::WorkDone(piece) => self.work_done(piece),
             Event::SharedCpuTick => self.shared_cpu_tick(),
-            Event::OpGeneratorTurn => self.op_generator_turn(),
+            Event::OpGeneratorCycle => self.op_generator_cycle(),
             Event::ScriptedFault(number) => self.scripted(number),
             Event::RandomFailures { distribution, node } => self.random_failure(distribution, node),
             Event::FaultEnd(over) => self.end_fault(over),
@@ -294,7 +295,8 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// More events at one instant than this are taken for events without end: some thousands for each node.
+    /// Returns the number of events at one instant beyond which the run is considered to be stuck: several
+    /// thousand for each node.
     fn instant_max(&self) -> u64 {
         100_000 + 10_000 * self.nodes.len() as u64
     }
@@ -311,10 +313,10 @@ impl<'a> Simulator<'a> {
         self.checker.observe(self.now, node, observation);
     }
 
-    // Inputs
+    // Inputs of nodes.
 
-    /// Something that a node set going comes in: unless the node has crashed since, is frozen, or its clock
-    /// has stood still meanwhile.
+    /// Completes an action that a node initiated, unless the node has crashed since, is frozen, or its clock
+    /// was stopped in between.
     #[inline]
     fn complete(&mut self, node: NodeId, epoch: u32, completion: Completion) {
         if self.node(node).epoch() == epoch && self.acts_at_once(node, completion.worker()) {
@@ -329,7 +331,9 @@ impl<'a> Simulator<'a> {
         let sim_node = self.node(node);
         match sim_node.time_lost(epoch) {
             None => {}
-            Some(_) if sim_node.is_frozen() => self.hold_event(node, Event::Own { node, epoch, completion }),
+            Some(_) if sim_node.is_frozen() => {
+                self.hold_event(node, Event::Completion { node, epoch, completion })
+            }
             Some(time_lost) if sim_node.epoch() != epoch && completion.follows_node_clock() => {
                 self.schedule(node, time_lost, completion);
             }
@@ -337,24 +341,25 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// A message reaches a node that has other things to do, or what is left of it.
+    /// Handles the arrival of a message at a node that is busy or not running.
     #[inline(never)]
     fn arrive(&mut self, to: NodeId, from: NodeId, message: MessageId) {
-        if self.node(to).is_working() {
+        if self.node(to).is_running() {
             self.enqueue(to, WorkItem::Message { from, message });
         } else if self.node(to).is_frozen() {
             self.hold_event(to, Event::Message { to, from, message });
         } else if std::mem::take(&mut self.node_mut(to).loses_next_message) {
-            // The prototype's idle node was waiting for a message when it went down: it takes and drops it.
-            self.mail.discard(message);
+            // The prototype's idle node was waiting for a message when it went down; it takes that message
+            // and loses it.
+            self.messages.discard(message);
         } else if self.scenario.protocol.mailbox == Mailbox::SurvivesCrash {
             self.wait(to, WorkerId::Messages, WorkItem::Message { from, message });
         } else {
-            self.mail.discard(message);
+            self.messages.discard(message);
         }
     }
 
-    /// What a node is handed when that which it set going comes back.
+    /// Returns the input for the completion of an action.
     #[inline]
     fn input_of(&self, completion: Completion) -> Input<'static> {
         match completion {
@@ -364,15 +369,15 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// Hands an input to a node and carries out at once what it wants.
+    /// Passes an input to a node and executes its effects.
     #[inline(always)]
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
-        let Self { nodes, links, mail, queue, buffers, message_effects, .. } = self;
+        let Self { nodes, links, messages, queue, buffers, message_effects, .. } = self;
         let (now, sim_node) = (self.now, &mut nodes[node.index()]);
         let is_open =
             self.dispatches_early && sim_node.crash_midway.is_none() && sim_node.disk.unsynced().is_empty();
         let (epoch, clock, left) = (sim_node.epoch(), sim_node.clock, Vec::new());
-        let transmitter = Transmitter { now, links, mail, queue };
+        let transmitter = Transmitter { now, links, messages, queue };
         let mut outbox = Outbox { transmitter, node, epoch, clock, is_open, left, buffers, message_effects };
         sim_node.deliver(now, input, &mut outbox);
         let left = outbox.left;

@@ -1,7 +1,7 @@
-//! The threads of a node: what each is at, and what waits for it.
+//! The worker threads of a node and their queues.
 //!
-//! Work that takes time, or an input buffer that blocks, makes inputs wait. Each kind of input has a worker of
-//! its own, in which one thing is done after the other. Where nothing takes time, workers stay empty.
+//! Inputs wait if work takes time or a blocking transit is in progress. Each kind of input has its own
+//! worker, which handles one item after the other. Where no work takes time, the queues stay empty.
 
 use std::collections::VecDeque;
 
@@ -15,46 +15,46 @@ use crate::message_store::MessageId;
 pub(crate) enum WorkerId {
     /// Handles messages.
     Messages,
-    /// Runs manufacture cycles.
-    Stage,
+    /// Runs production cycles.
+    Production,
     /// Sends heartbeats.
     Heartbeats,
-    /// Plans, beside everything else.
+    /// Computes plans, concurrently with everything else.
     Planner,
-    /// Sends messages off.
+    /// Sends messages.
     Publisher,
 }
 
-/// How many workers a node has.
+/// Number of workers of a node.
 const WORKERS: usize = 5;
 
-/// Something that a node set going, and that comes back to it.
+/// The completion of an action that a node initiated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Completion {
     Timer(Timer),
     Arrived(BatchId),
-    /// The plan of this number is ready.
+    /// The plan with this number is ready.
     Planned(u32),
 }
 
 impl Completion {
-    /// Returns whether it comes when the node's clock says so, not when something outside has happened.
+    /// Returns whether its time is set by the node's clock, not by an event outside the node.
     pub(crate) fn follows_node_clock(self) -> bool {
         matches!(self, Self::Timer(_))
     }
 
-    /// Where it is was_assigned on.
+    /// Returns the worker that handles it.
     #[inline]
     pub(crate) fn worker(self) -> WorkerId {
         match self {
-            Self::Timer(Timer::ProductionCycle) => WorkerId::Stage,
+            Self::Timer(Timer::ProductionCycle) => WorkerId::Production,
             Self::Timer(Timer::Heartbeat | Timer::AwaitNeighbours) => WorkerId::Heartbeats,
             Self::Timer(_) | Self::Arrived(_) | Self::Planned(_) => WorkerId::Messages,
         }
     }
 }
 
-/// Something that waits its turn in a worker.
+/// An item in the queue of a worker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WorkItem {
     Message {
@@ -62,77 +62,77 @@ pub(crate) enum WorkItem {
         message: MessageId,
     },
     Completion(Completion),
-    /// A message to be sent off.
+    /// A message to be sent.
     Outgoing {
         to: NodeId,
         message: MessageId,
     },
-    /// The plan of this number, which takes so long.
-    Think {
+    /// The computation of the plan with this number, which takes this long.
+    Plan {
         plan: u32,
         span: Span,
     },
 }
 
 impl WorkItem {
-    /// Returns the message that it carries.
-    pub(crate) fn mail(self) -> Option<MessageId> {
+    /// Returns the identifier of the message that it carries.
+    pub(crate) fn message_id(self) -> Option<MessageId> {
         match self {
             Self::Message { message, .. } | Self::Outgoing { message, .. } => Some(message),
-            Self::Completion(_) | Self::Think { .. } => None,
+            Self::Completion(_) | Self::Plan { .. } => None,
         }
     }
 
-    /// Where it is was_assigned on.
+    /// Returns the worker that handles it.
     pub(crate) fn worker(self) -> WorkerId {
         match self {
             Self::Message { .. } => WorkerId::Messages,
             Self::Completion(completion) => completion.worker(),
             Self::Outgoing { .. } => WorkerId::Publisher,
-            Self::Think { .. } => WorkerId::Planner,
+            Self::Plan { .. } => WorkerId::Planner,
         }
     }
 }
 
-/// What a worker does when its work is done.
+/// The job that a worker performs when its work ends.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Let the node act on its input.
-    Act(WorkItem),
-    /// Carry out what the node wanted.
-    CarryOut(Vec<Effect>),
-    /// Tell the node that its plan is ready.
-    EndPlan(u32),
-    /// Let a message go.
-    Release { to: NodeId, message: MessageId },
+    /// Let the node handle its input.
+    Handle(WorkItem),
+    /// Execute the effects of the node.
+    Execute(Vec<Effect>),
+    /// Return the plan to the node.
+    CompletePlan(u32),
+    /// Send a message.
+    Send { to: NodeId, message: MessageId },
 }
 
 impl Job {
-    /// Returns the message that it is about.
-    fn mail(&self) -> Option<MessageId> {
+    /// Returns the identifier of the message that it carries.
+    fn message_id(&self) -> Option<MessageId> {
         match self {
-            Self::Act(work_item) => work_item.mail(),
-            Self::Release { message, .. } => Some(*message),
-            Self::CarryOut(_) | Self::EndPlan(_) => None,
+            Self::Handle(work_item) => work_item.message_id(),
+            Self::Send { message, .. } => Some(*message),
+            Self::Execute(_) | Self::CompletePlan(_) => None,
         }
     }
 }
 
-/// What one worker is at.
+/// State of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
     pub(crate) waiting: VecDeque<WorkItem>,
     pub(crate) job: Option<Job>,
-    /// Waits for this batch, or this plan, before anything else.
+    /// Blocks all other items until this batch has arrived or this plan is ready.
     pub(crate) delay: Option<Hold>,
 }
 
-/// The workers of one node, made when one of them is first needed.
+/// The workers of one node, created when the first of them is needed.
 #[derive(Debug, Default)]
 pub(crate) struct Workers(Option<Box<[Worker; WORKERS]>>);
 
 impl Workers {
-    /// Returns whether in a worker nothing is under way, waits, or is waited for.
+    /// Returns whether a worker has no job, no queue, and is not blocked.
     #[inline]
     pub(crate) fn is_idle(&self, id: WorkerId) -> bool {
         self.0.as_ref().is_none_or(|workers| workers[id as usize].is_idle())
@@ -142,21 +142,21 @@ impl Workers {
         &mut self.0.get_or_insert_default()[id as usize]
     }
 
-    /// Returns the messages in all of them.
-    pub(crate) fn mail(&self) -> impl Iterator<Item = MessageId> {
+    /// Returns the messages of all workers.
+    pub(crate) fn message_ids(&self) -> impl Iterator<Item = MessageId> {
         self.iter().flat_map(|worker| {
-            let waiting = worker.waiting.iter().filter_map(|work_item| work_item.mail());
-            waiting.chain(worker.job.as_ref().and_then(Job::mail))
+            let waiting = worker.waiting.iter().filter_map(|work_item| work_item.message_id());
+            waiting.chain(worker.job.as_ref().and_then(Job::message_id))
         })
     }
 
-    /// Returns all that have been needed so far.
+    /// Returns all workers that were created.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Worker> {
         self.0.iter().flat_map(|workers| &**workers)
     }
 }
 
-/// What a held worker waits for.
+/// The reason why a worker is blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hold {
     Batch(BatchId),
@@ -169,7 +169,7 @@ impl Worker {
         self.job.is_none() && self.delay.is_none() && self.waiting.is_empty()
     }
 
-    /// Returns whether a work_item can be was_assigned on now.
+    /// Returns whether a work item can be started now.
     pub(crate) fn takes(&self, work_item: WorkItem) -> bool {
         let released = match (self.delay, work_item) {
             (None, _) => true,

@@ -64,7 +64,7 @@ fn a_crash_lasts_as_long_as_it_says() {
 }
 
 #[test]
-fn conditions_come_about_for_the_nth_time() {
+fn conditions_trigger_on_the_nth_occurrence() {
     // The third batch to arrive anywhere stops whoever leads, half a second later.
     let record = run(&script("{when: delivered, nth: 3, wait: 500ms, crash: {role: leader}, for: 60s}"));
     let first = record.faults[0];
@@ -79,7 +79,7 @@ fn conditions_come_about_for_the_nth_time() {
 }
 
 #[test]
-fn targets_are_found_when_the_fault_happens() {
+fn targets_are_resolved_when_the_fault_occurs() {
     let record = run(&script(
         "{at: 60s, crash: {item: a}, for: 10s}, {at: 100s, crash: {producer_of: b}, for: 10s}, \
          {at: 140s, crash: {role: busiest}, for: 10s}, {at: 180s, crash: {role: any}, for: 10s}, \
@@ -99,7 +99,7 @@ fn targets_are_found_when_the_fault_happens() {
 }
 
 #[test]
-fn a_frozen_node_goes_on_as_if_no_time_had_passed() {
+fn a_thawed_node_continues_as_if_no_time_had_passed() {
     let record = run(&script("{at: 60500ms, freeze: fin, for: 100s}"));
     assert_eq!(cycles(&record, FIN), 200, "a cycle a second of its own time");
     assert!(record.nodes[FIN].get(Metric::HeartbeatReqSent) > 0);
@@ -111,7 +111,7 @@ fn a_frozen_node_goes_on_as_if_no_time_had_passed() {
 }
 
 #[test]
-fn a_slow_node_takes_longer_for_everything() {
+fn a_slow_node_takes_longer_for_every_input() {
     let record = run(&script("{at: 100s, slow: fin, by: 400ms, for: 100s}"));
     let expected = 100 + 100 * 10 / 14 + 100;
     assert!(cycles(&record, FIN).abs_diff(expected) < 4, "{}", cycles(&record, FIN));
@@ -119,7 +119,7 @@ fn a_slow_node_takes_longer_for_everything() {
 }
 
 #[test]
-fn a_cut_is_one_way_and_a_split_is_not() {
+fn one_way_and_two_way_partitions() {
     let heard = |entries: &str| {
         let record = run(&script(entries));
         (
@@ -142,7 +142,7 @@ fn a_cut_is_one_way_and_a_split_is_not() {
 }
 
 #[test]
-fn a_leader_that_is_cut_off_is_replaced_and_comes_back() {
+fn a_partitioned_leader_is_replaced_and_returns() {
     let others = "start, a-1, a-2, b-1, b-2";
     let record = run(&script(&format!("{{at: 60s, partition: [[fin], [{others}]], for: 60s}}")));
     assert!(record.plans.iter().any(|plan| plan.by.index() != FIN));
@@ -150,7 +150,7 @@ fn a_leader_that_is_cut_off_is_replaced_and_comes_back() {
 }
 
 #[test]
-fn messages_are_lost_doubled_and_held_back_in_their_shares() {
+fn message_faults_occur_at_their_rates() {
     let record = run(
         "faults: {messages: {loss: 0.1, duplication: 0.05, reordering: 0.2, delay: {uniform: [0s, 1s]}}}",
     );
@@ -174,7 +174,7 @@ fn clocks_that_drift_count_other_cycles() {
 }
 
 #[test]
-fn a_node_stops_rather_than_go_on_without_its_log() {
+fn a_node_stops_when_an_append_fails() {
     let record = run(&script("{at: 60s, fail_append: fin, for: 50s}"));
     assert_eq!(count(&record, FaultKind::FailedAppend), (1, 1));
     assert!(record.faults.iter().any(|fault| fault.kind == FaultKind::Recover));
@@ -186,7 +186,7 @@ fn a_node_stops_rather_than_go_on_without_its_log() {
 
 /// What a crash takes before it is durable was never made, whoever counts.
 #[test]
-fn what_was_never_durable_does_not_count_as_made() {
+fn batches_that_were_never_durable_do_not_count() {
     for disks in ["{append_failure: 0.2, repair_time: 1s}", "{lose_unsynced: true, torn: true}"] {
         let random_failures = "random_failures: [{nodes: all, time_to_failure: {exponential: 8s}, time_to_repair: 1s, mode: crash_midway}]";
         let record = run(&format!("faults: {{{random_failures}, disks: {disks}}}"));
@@ -225,7 +225,7 @@ fn scrap_is_counted_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_recipe_is_changed_while_all_runs() {
+fn a_recipe_changes_during_a_run() {
     let record = run(&script("{at: 100s, recipe: {node: fin, needs: {a: 2}}}"));
     assert!(finals_after(&record, 150) > 20, "fin is made of a now");
     let idle = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
@@ -234,7 +234,7 @@ fn a_recipe_is_changed_while_all_runs() {
 }
 
 #[test]
-fn nodes_join_and_retire_while_all_runs() {
+fn nodes_join_and_retire_during_a_run() {
     let record = run(&script("{at: 100s, add: a-1}, {at: 200s, retire: a-2}"));
     assert_eq!(cycles(&record, 1), 200, "it was not there before");
     let made = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
@@ -245,7 +245,7 @@ fn nodes_join_and_retire_while_all_runs() {
 }
 
 #[test]
-fn all_is_healed_but_what_is_down_for_good() {
+fn everything_heals_except_permanent_crashes() {
     let entries = "{at: 10s, crash: a-1}, {at: 20s, crash: b-1, for: 1h}, {at: 30s, freeze: start, for: 1h}, \
          {at: 40s, partition: [[fin], [b-1, b-2]]}, {at: 250s, crash: start}";
     let record = run(&format!("faults: {{heal_at: 100s, script: [{entries}]}}"));
@@ -262,7 +262,7 @@ fn all_is_healed_but_what_is_down_for_good() {
 
 /// Two strategies on the same seed meet the same faults, whatever they do themselves.
 #[test]
-fn faults_do_not_hang_on_the_strategy() {
+fn faults_do_not_depend_on_the_strategy() {
     let random_failures = "faults: {random_failures: [{nodes: all, time_to_failure: {weibull: {mean: 60s, shape: 1.5}}, time_to_repair: {log_normal: {mean: 10s, sigma: 1}}}]}";
     let faults = |leader: &str| {
         let record = dmos_sim::run(&chain(&format!("{random_failures}\nleader: {leader}")));
@@ -275,7 +275,7 @@ fn faults_do_not_hang_on_the_strategy() {
 }
 
 #[test]
-fn ties_are_shuffled_by_the_seed() {
+fn the_same_time_order_is_shuffled_by_the_seed() {
     let run = |seed: u64, same_time_order: &str| {
         dmos_sim::run(&Scenario { seed, ..chain(&format!("same_time_order: {same_time_order}")) })
     };
@@ -286,7 +286,7 @@ fn ties_are_shuffled_by_the_seed() {
 }
 
 #[test]
-fn a_run_is_the_same_when_it_is_run_again() {
+fn a_repeated_run_is_identical() {
     let (record, trace) = dmos_sim::run_twice(&chain("same_time_order: shuffled")).expect("the same");
     assert_eq!(trace.len() as u64, record.events);
     let (_, other) = dmos_sim::run_twice(&chain("same_time_order: scheduled")).expect("the same");
@@ -295,7 +295,7 @@ fn a_run_is_the_same_when_it_is_run_again() {
 
 /// What a node holds is little, though it has made very much: so are its log and its recovery.
 #[test]
-fn after_a_year_a_log_is_as_short_as_after_a_day() {
+fn the_log_does_not_grow_with_time() {
     let year = |crash: &str| {
         format!(
             "duration: 365d\nsample_every: 30d\nprotocol: {{cycle: 10min, heartbeat: 30min, suspect_after: 2h}}\n{crash}"
@@ -313,7 +313,7 @@ fn after_a_year_a_log_is_as_short_as_after_a_day() {
 }
 
 #[test]
-fn who_was_down_who_led_and_who_was_struck_is_on_record() {
+fn outages_leaders_and_removals_are_recorded() {
     let record = run(&script(
         "{at: 60s, crash: a-1, for: 100s}, {at: 200s, freeze: fin, for: 5s}, {at: 250s, crash: b-2}",
     ));

@@ -37,7 +37,7 @@ fn total(record: &RunRecord, metric: Metric) -> u64 {
 const OURS: [&str; 3] = ["door-factory", "door-factory-failures", "two-hundred-items"];
 
 #[test]
-fn under_the_default_protocol_no_batch_is_lost_or_used_twice() {
+fn the_default_protocol_loses_and_duplicates_nothing() {
     for name in OURS {
         let scenario = load(name, &["duration=5min"]);
         for seed in 1..=5 {
@@ -78,7 +78,7 @@ fn the_same_scenario_and_seed_give_the_same_record() {
 }
 
 #[test]
-fn the_shared_host_collapses_and_idle_machines_do_not() {
+fn a_shared_cpu_collapses_and_dedicated_cores_do_not() {
     let overloaded = load("seed/med-large-no-fail", &[]);
     let mut collapsed = 0;
     for seed in 1..=20 {
@@ -115,7 +115,7 @@ fn the_exhaustive_plan_stalls_the_largest_network() {
 }
 
 #[test]
-fn the_operator_kills_when_and_whom_the_prototype_killed() {
+fn the_op_generator_crashes_the_prototypes_nodes() {
     let record = dmos_sim::run(&load("seed/small-low-failure", &[]));
     let first = record.faults.first().expect("something fails");
     // Turn 16 of 1.01 s, after a pause of 2 s.
@@ -127,7 +127,7 @@ fn the_operator_kills_when_and_whom_the_prototype_killed() {
 
 /// A recovered node gets its role back, and a crash of the leader is survived.
 #[test]
-fn a_factory_outlives_its_leader() {
+fn a_factory_survives_its_leader() {
     let text = "
 network: {named: door-factory}
 duration: 5min
@@ -217,14 +217,14 @@ proptest! {
     }
 
     #[test]
-    fn goods_are_conserved_whatever_crashes(text in random_scenarios()) {
+    fn material_is_conserved_under_crashes(text in random_scenarios()) {
         let record = dmos_sim::run(&parse(&text));
         prop_assert!(record.is_clean(), "{}\n{:#?}", text, record.violations);
     }
 }
 
 #[test]
-fn time_costs_nothing_extra_where_nothing_happens() {
+fn idle_time_costs_no_events() {
     let scenario = load("door-factory", &["duration=1s"]);
     assert_eq!(scenario.duration, Span::from_secs(1));
     assert!(with_seed(&scenario, 1).events < 1_000);
@@ -242,7 +242,7 @@ fn finished_goods(scenario: &Scenario) -> u64 {
 
 /// The nodes remember a leader of a later term than the only candidate that is left knows of.
 #[test]
-fn a_leader_whose_term_is_older_than_a_dead_leaders_leads_all_the_same() {
+fn a_leader_with_an_older_term_than_a_failed_leader_still_leads() {
     let script = "
 candidates: 2
 faults:
@@ -258,7 +258,7 @@ faults:
 
 /// A leader that comes back for a moment must not be followed for ever.
 #[test]
-fn a_leader_that_dies_while_it_is_suspected_is_replaced() {
+fn a_leader_that_crashes_while_suspected_is_replaced() {
     for tenths in (440..=500).step_by(5) {
         let (back, gone) = (f64::from(tenths) / 10.0, f64::from(tenths) / 10.0 + 0.3);
         let script = format!(
@@ -279,14 +279,14 @@ faults:
 }
 
 #[test]
-fn parts_that_wait_for_a_blocking_dock_are_offered_again() {
+fn assignments_delayed_by_a_blocking_transit_are_retransmitted() {
     let lines = "leader: {name: last-writer, last: b-1}\ndelays: {between_starts: 4s}\nprotocol: {receiving: blocking}";
     let made = finished_goods(&chain(lines));
     assert!(made > 150, "{made} final batches");
 }
 
 #[test]
-fn a_node_that_is_struck_by_mistake_is_planned_with_again() {
+fn a_node_removed_by_mistake_rejoins() {
     let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: fin, needs: [a]}";
     for tenths in (410..=480).step_by(5) {
         let (down, up) = (f64::from(tenths) / 10.0, f64::from(tenths) / 10.0 + 1.0);
@@ -308,13 +308,13 @@ fn a_last_writer_that_is_no_candidate_is_replaced_by_one() {
 }
 
 #[test]
-fn a_making_of_more_than_the_stock_limit_is_made() {
+fn a_yield_above_the_stock_limit_is_produced() {
     let text = "network: {nodes: [{makes: {bolt: 20}}, {makes: box, needs: {bolt: 5}}]}\nduration: 60s";
     assert!(finished_goods(&parse(text)) > 20);
 }
 
 #[test]
-fn an_idle_host_does_not_spin_after_a_crash() {
+fn an_idle_shared_cpu_does_not_spin_after_a_crash() {
     let text = "
 network: {nodes: [{makes: start}, {makes: fin, needs: [start]}]}
 duration: 20s
@@ -339,7 +339,7 @@ fn the_series_ends_with_the_run() {
 /// What a comparison rests on: the same seed gives every strategy the same faults, however much it plans, sends
 /// or draws.
 #[test]
-fn a_strategy_does_not_change_anothers_faults() {
+fn faults_are_independent_of_the_strategy() {
     let disasters = "faults={random_failures: [{nodes: all, time_to_failure: {exponential: 5min}, time_to_repair: {uniform: [20s, 2min]}}], \
                      script: [{at: 3min, crash: {role: any}, for: 1min}]}";
     let outages = |flow: &str, leader: &str, seed| {

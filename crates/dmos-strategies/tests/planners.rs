@@ -289,7 +289,7 @@ fn check_rates(network: &Network, flow: &Flow, planner: &dyn FlowStrategy) {
 }
 
 #[test]
-fn max_throughput_fits_all_capacities_and_no_mix_is_better() {
+fn max_throughput_is_feasible_and_optimal() {
     let mut dice = 1_u64;
     let mut with_choices = 0;
     for (network, alive) in networks(400) {
@@ -381,7 +381,7 @@ fn recipes(items: usize, nodes: &[Row]) -> Network {
 }
 
 #[test]
-fn max_throughput_names_what_more_of_would_help() {
+fn max_throughput_names_the_bottleneck() {
     // Parts can be made of one piece of ore or of three; the one producer of ore is what is scarce.
     let rows: [Row; 4] = [(0, 1, &[(1, 4)], 1), (1, 1, &[(2, 1)], 1), (1, 1, &[(2, 3)], 1), (2, 1, &[], 1)];
     let network = recipes(3, &rows);
@@ -399,7 +399,7 @@ fn max_throughput_names_what_more_of_would_help() {
 }
 
 #[test]
-fn max_throughput_is_not_misled_by_a_way_that_is_far_worse() {
+fn max_throughput_ignores_much_worse_alternatives() {
     // The second way makes a million-millionth of what the first does.
     for cycles in [1, 1_000, 1_000_000] {
         let bad: [Row; 4] =
@@ -423,7 +423,7 @@ fn max_throughput_is_not_misled_by_a_way_that_is_far_worse() {
 }
 
 #[test]
-fn a_standby_takes_over_from_any_one_that_dies() {
+fn a_standby_replaces_any_single_failed_node() {
     for (network, alive) in networks(300) {
         let producers = Feasibility::of(&network, &alive);
         let (flow, ..) = plan("backup", &network, &alive).expect("there is a flow");
@@ -510,7 +510,7 @@ fn sticky_moves_only_what_a_change_touches() {
 }
 
 #[test]
-fn sticky_takes_time_in_proportion_to_what_moves() {
+fn sticky_takes_time_proportional_to_the_change() {
     let steps = |items, producers| {
         let network = layered(items, producers, 2);
         let mut alive = NodeSet::all(network.node_count());
@@ -531,7 +531,7 @@ fn sticky_takes_time_in_proportion_to_what_moves() {
 }
 
 #[test]
-fn anchored_moves_the_consumers_of_the_dead_alone_and_brings_the_old_plan_back() {
+fn anchored_moves_only_consumers_of_failed_nodes_and_restores_the_plan() {
     for number in 0..200 {
         let network = drawn(number);
         through_changes("anchored", &network, number, |before, alive, flow, next, change| {
@@ -550,7 +550,7 @@ fn anchored_moves_the_consumers_of_the_dead_alone_and_brings_the_old_plan_back()
 }
 
 #[test]
-fn random_chooses_all_makers_equally_often() {
+fn random_chooses_producers_uniformly() {
     let network = layered(2, 5, 1);
     let alive = NodeSet::all(10);
     let mut counts = [0_u32; 5];

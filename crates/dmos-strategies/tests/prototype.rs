@@ -41,7 +41,7 @@ fn exhaustive_counts_the_prototypes_work() {
 }
 
 #[test]
-fn a_dead_base_item_is_worse() {
+fn a_failed_base_item_costs_more() {
     let network = draw(15);
     let mut alive = NodeSet::all(network.node_count());
     // Item 10 is the only one that needs item 0; everything else needs it.
@@ -123,7 +123,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn both_strategies_plan_the_same(
+    fn exhaustive_and_memoized_plan_the_same(
         network in prop_oneof![networks(), seed_networks()],
         dead in proptest::collection::vec(0_usize..40, 0..8),
         stand_ins in any::<bool>(),

@@ -6,7 +6,7 @@ use dmos as _;
 use dmos_core::Registry;
 
 #[test]
-fn it_keeps_the_contract() {
+fn it_conforms() {
     let registry = Registry::collect().expect("no two strategies of one name");
     let call = "last-appointed".parse().expect("a call");
     let report = dmos_conformance::check_leader(&registry, &call, 500).expect("it is registered");

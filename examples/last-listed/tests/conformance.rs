@@ -4,7 +4,7 @@ use dmos_core::Registry;
 use last_listed as _;
 
 #[test]
-fn it_keeps_the_contract() {
+fn it_conforms() {
     let registry = Registry::collect().expect("no two strategies of one name");
     let call = "last-listed".parse().expect("a call");
     let report = dmos_conformance::check_flow(&registry, &call).expect("it is registered");

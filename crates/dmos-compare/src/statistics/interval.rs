@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn few_seeds_make_it_wider() {
+    fn intervals_widen_for_few_seeds() {
         let few = [3.0, -1.0, 4.0, 1.0, 5.0, -9.0, 2.0, 6.0, 5.0, 3.0, 5.0, 8.0];
         let (narrow, wide) = (unexpanded(&few), of(&few));
         assert!(wide.low < narrow.low && narrow.high < wide.high, "{wide:?}");
@@ -165,7 +165,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_never_differs_is_certain() {
+    fn constant_differences_have_a_point_interval() {
         assert_eq!(of(&[3.0; 5]), Interval { low: 3.0, high: 3.0 });
         let one = Differences::new(vec![vec![3.0]]);
         assert_eq!(Resamples::new(vec![1]).interval(&one), None);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_hold_the_truth_in_about_95_of_100() {
+    fn intervals_cover_about_95_percent() {
         let uniform = |random: &mut ChaCha8Rng| random.random::<f64>();
         let exponential = |random: &mut ChaCha8Rng| -(1.0 - random.random::<f64>()).ln();
         let whole = |random: &mut ChaCha8Rng| f64::from(random.random_range(-2..=2_i32));

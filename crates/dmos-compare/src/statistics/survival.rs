@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_is_not_averaged_as_if_it_had() {
+    fn censored_episodes_are_not_averaged() {
         let survival = Survival::of(&episodes(&[1.0], &[100.0, 100.0, 100.0]));
         assert_eq!(survival.median(), None);
         assert!((survival.restricted_mean(100.0) - 75.25).abs() < 1e-9);

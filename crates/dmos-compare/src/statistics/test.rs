@@ -103,25 +103,25 @@ mod tests {
     }
 
     #[test]
-    fn drawing_comes_near_to_all_exchanges() {
+    fn sampled_permutations_approximate_all_permutations() {
         let parts = [1.0, -2.0, 3.0, 0.5, 4.0, -1.5, 2.5, 3.5, 1.0, -0.5, 2.0];
         let at_least = parts.iter().sum::<f64>() - 1e-9;
         assert!((exactly(&parts, at_least) - drawn(&parts, at_least)).abs() < 0.005);
     }
 
     #[test]
-    fn what_is_all_zero_is_chance() {
+    fn all_zero_differences_are_not_significant() {
         assert_eq!((p(&[]), p(&[0.0; 40])), (1.0, 1.0));
         assert_eq!(p(&[2.0]), 1.0, "one seed says nothing");
     }
 
     #[test]
-    fn zeros_weigh_nothing() {
+    fn zero_weights_have_no_effect() {
         assert_eq!(p(&[1.0, 0.0, 2.0, 0.0, 3.0]), p(&[1.0, 2.0, 3.0]));
     }
 
     #[test]
-    fn where_there_is_no_difference_about_5_of_100_are_false_alarms() {
+    fn false_alarms_occur_at_about_5_percent() {
         let mut random = ChaCha8Rng::seed_from_u64(11);
         for count in [8, 30] {
             for askew in [false, true] {

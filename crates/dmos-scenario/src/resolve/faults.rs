@@ -253,7 +253,7 @@ impl Entry<'_> {
         key: &'static str,
         from: &[NodeName],
         to: &[NodeName],
-        both_ways: bool,
+        both_directions: bool,
     ) -> Result<(&'static str, Fault), EntryProblem> {
         let list = |names: &[NodeName]| {
             if names.is_empty() {
@@ -261,7 +261,7 @@ impl Entry<'_> {
             }
             node_list(names, self.network, self.suggests).map_err(|message| (key, message))
         };
-        Ok((key, Fault::Partition { from: list(from)?, to: list(to)?, both_ways }))
+        Ok((key, Fault::Partition { from: list(from)?, to: list(to)?, both_directions }))
     }
 
     fn recipe(

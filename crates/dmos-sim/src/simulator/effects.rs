@@ -1,4 +1,5 @@
-//! Carries out what nodes want, in order: nothing is seen outside a node before its appends are durable.
+//! Executes the effects of nodes in order: nothing becomes visible outside a node before its appends are
+//! durable.
 
 use dmos_audit::Observation;
 use dmos_core::faults::Condition;
@@ -13,15 +14,15 @@ use crate::rng::{Purpose, stream};
 use crate::workers::{Completion, Hold, WorkItem, WorkerId};
 
 impl Simulator<'_> {
-    /// Carries out effects, unless the node goes down in the middle of them.
+    /// Executes effects, unless the node goes down in between.
     #[inline]
     pub(super) fn execute(&mut self, node: NodeId, mut effects: Vec<Effect>) {
-        // What was appended before, where that took time.
+        // Earlier appends, where appending takes time.
         self.sync(node);
         if !effects.is_empty() {
             self.execute_all(node, &mut effects);
         }
-        // One that was never filled is no buffer: whoever took it would have to allocate.
+        // A buffer without capacity is useless to the next user, which would have to allocate.
         if effects.capacity() > 0 {
             self.buffers.push(effects);
         }
@@ -69,7 +70,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Before which of so many effects the node crashes, which is to.
+    /// Returns the number of effects before a scheduled crash in the middle of an input.
     fn crash_point(&self, node: NodeId, effects: usize) -> Option<usize> {
         if effects < 2 {
             return None;
@@ -78,8 +79,8 @@ impl Simulator<'_> {
         Some(stream.random_range(1..effects as u64) as usize)
     }
 
-    /// Appends are made when their work begins: nothing leaves the node before it ends. What is left are the
-    /// other effects.
+    /// Appends records when their work starts, because nothing may leave the node before it ends. The other
+    /// effects remain in `effects`.
     pub(super) fn append_all(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
         let incarnation = self.node(node).incarnation;
         let mut all = std::mem::replace(effects, self.buffers.pop().unwrap_or_default());
@@ -87,7 +88,7 @@ impl Simulator<'_> {
         for effect in left.by_ref() {
             match effect {
                 Effect::Append(record) => self.append(node, record),
-                // What was appended before it is in it.
+                // The state includes all earlier appends.
                 Effect::Compact(state) => self.replace_log(node, state),
                 effect => effects.push(effect),
             }
@@ -99,21 +100,22 @@ impl Simulator<'_> {
         self.buffers.push(all);
     }
 
-    /// An effect is not carried out because the node went down. What it would have entered as made was not.
+    /// Drops an effect because the node went down. A record among them was not written.
     fn discard_effect(&mut self, node: NodeId, effect: Effect) {
         if let Effect::Append(record) = effect {
             self.lose(node, &record);
         }
     }
 
-    /// A record did not become durable. The node has counted what it makes before it was sure of it.
+    /// Handles the loss of a record that did not become durable: the node has already counted its production
+    /// run.
     pub(super) fn lose(&mut self, node: NodeId, record: &LogRecord) {
         if let LogRecord::Made { count, .. } = record {
             self.node_mut(node).node.undo_run(*count);
         }
     }
 
-    /// Appends a record, which a crash can still take. A node whose disk refuses it stops.
+    /// Appends a record, which a crash can still lose. A node whose append fails stops.
     fn append(&mut self, node: NodeId, record: LogRecord) {
         if self.append_failure(node) {
             self.lose(node, &record);
@@ -122,7 +124,7 @@ impl Simulator<'_> {
         self.node_mut(node).disk.append(record);
     }
 
-    /// Puts the state of a log in place of its records. A node whose disk refuses that stops as well.
+    /// Replaces the records of a log by its state. A node whose disk fails stops.
     fn replace_log(&mut self, node: NodeId, state: Box<LogState>) {
         self.sync(node);
         if self.append_failure(node) {
@@ -134,7 +136,7 @@ impl Simulator<'_> {
         disk.replace(LogRecord::Compacted(state));
     }
 
-    /// Makes durable what the node has appended.
+    /// Makes the appends of a node durable.
     #[inline(always)]
     pub(super) fn sync(&mut self, node: NodeId) {
         if !self.node(node).disk.unsynced().is_empty() {
@@ -167,7 +169,7 @@ impl Simulator<'_> {
         match effect {
             Effect::Append(_) | Effect::Compact(_) => unreachable!("the log is written elsewhere"),
             Effect::Send { to, message } => {
-                let message = self.mail.put(message);
+                let message = self.messages.put(message);
                 if self.scenario.work.send.is_zero() {
                     self.release(node, to, message);
                 } else {
@@ -194,7 +196,7 @@ impl Simulator<'_> {
                     self.hold(node, Hold::Plan(plan));
                 }
                 self.on_condition(Condition::PlanStarted);
-                self.enqueue(node, WorkItem::Think { plan, span });
+                self.enqueue(node, WorkItem::Plan { plan, span });
             }
             Effect::Post(notice) => self.post(&notice),
             Effect::Report(report) => self.report(node, report),
@@ -244,10 +246,10 @@ impl Simulator<'_> {
     #[inline(always)]
     pub(super) fn schedule(&mut self, node: NodeId, after: Span, completion: Completion) {
         let epoch = self.node(node).epoch();
-        self.queue.push(self.now + after, Event::Own { node, epoch, completion });
+        self.queue.push(self.now + after, Event::Completion { node, epoch, completion });
     }
 
-    /// A message sets out.
+    /// Sends a message over the network.
     #[inline(always)]
     pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: MessageId) {
         if let Some(message_effect) = self.transmitter().transmit(from, to, message) {
@@ -258,20 +260,20 @@ impl Simulator<'_> {
     fn post(&mut self, notice: &Notice) {
         if self.blackboard.post(notice) {
             for node in self.scenario.network.nodes() {
-                if self.node(node).is_working() {
+                if self.node(node).is_running() {
                     self.handle(node, Input::Notice(notice));
                 }
             }
         }
     }
 
-    /// Returns whether the disk refuses an append; the node has stopped then.
+    /// Returns whether an append fails, in which case the node has stopped.
     fn append_failure(&mut self, node: NodeId) -> bool {
         let share = self.scenario.faults.disks.append_failure;
         let armed = self.node_mut(node).append_failure.take().map(|armed| *armed);
         let drawn = armed.is_none() && share > 0.0 && !self.is_healed && {
             let sim_node = self.node_mut(node);
-            sim_node.appends_drawn().random::<f64>() < share
+            sim_node.append_failure_stream().random::<f64>() < share
         };
         if armed.is_none() && !drawn {
             return false;

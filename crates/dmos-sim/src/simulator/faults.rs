@@ -1,4 +1,4 @@
-//! What breaks: nodes go down and come back, stand still and go on, and are slow for a while.
+//! Faults of nodes: crashes, freezes, slow-downs and recoveries.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ use crate::rng::{Purpose, phase, stream};
 use crate::workers::{WorkItem, WorkerId};
 
 impl Simulator<'_> {
-    /// A node starts, for the first time or from its log.
+    /// Starts a node, for the first time or from its log.
     pub(super) fn start(&mut self, node: NodeId) {
         let (seed, period, now) = (self.scenario.seed, self.scenario.protocol.heartbeat, self.now);
         let mut effects = self.buffers.pop().unwrap_or_default();
@@ -26,7 +26,8 @@ impl Simulator<'_> {
         (sim_node.state, sim_node.loses_next_message) = (State::Up, false);
         self.end_outage(node);
         let sim_node = self.node_mut(node);
-        let log = FoundLog { torn: sim_node.disk.cut_off_torn(), compacted: sim_node.disk.is_compacted() };
+        let log =
+            FoundLog { torn: sim_node.disk.remove_torn_record(), compacted: sim_node.disk.is_compacted() };
         let incarnation = sim_node.incarnation;
         let phase = phase(seed, node, incarnation, period);
         let scrapped = if recovering { sim_node.scrapped } else { Default::default() };
@@ -39,7 +40,7 @@ impl Simulator<'_> {
                 self.handle(node, Input::Notice(&notice));
             }
         }
-        // It may have crashed in the middle of its start.
+        // The node may have crashed during its start.
         if self.node(node).incarnation == incarnation {
             let holdings = self.node(node).node.holdings();
             self.observe(node, &Observation::Holds(holdings));
@@ -48,10 +49,10 @@ impl Simulator<'_> {
         }
     }
 
-    /// The op generator's commands reach a node that works; to one that does not they come later, and so they do to
-    /// one that goes down before an order is durable.
+    /// Delivers pending commands to a node that is running. A node that is not, or that goes down before a
+    /// command is durable, receives them later.
     pub(super) fn deliver_commands(&mut self, node: NodeId) {
-        while self.node(node).is_working()
+        while self.node(node).is_running()
             && let Some((order, _)) = self.node(node).commands.front()
         {
             let (order, waiting) = (order.clone(), self.node(node).commands.len());
@@ -62,21 +63,21 @@ impl Simulator<'_> {
         }
     }
 
-    /// A node has entered its next order in its log.
+    /// Handles the logging of a command by its node.
     pub(super) fn on_command_logged(&mut self, node: NodeId) {
         let (_, fault) =
             self.node_mut(node).commands.pop_front().expect("an order is followed that was given");
         self.fault_counts.mark_effective(fault);
     }
 
-    /// Gives a node an order.
+    /// Sends a command to a node.
     pub(super) fn command(&mut self, node: NodeId, kind: FaultKind, order: Command) {
         let fault = self.fault_counts.record(self.now, kind, Some(node));
         self.node_mut(node).commands.push_back((order, fault));
         self.deliver_commands(node);
     }
 
-    /// A node fails, if it is in a state to.
+    /// Injects a failure into a node, if its state allows.
     pub(super) fn fail(&mut self, node: NodeId, mode: FailureMode, downtime: Down) {
         let (now, kind) = (self.now, kind(mode));
         let fault = self.fault_counts.record(now, kind, Some(node));
@@ -90,7 +91,7 @@ impl Simulator<'_> {
             (FailureMode::CrashMidway, _) if sim_node.is_up() => {
                 sim_node.crash_midway = Some(Box::new(armed))
             }
-            (FailureMode::Freeze, Down::For(span)) if sim_node.is_working() => {
+            (FailureMode::Freeze, Down::For(span)) if sim_node.is_running() => {
                 sim_node.frozen = Some(Box::new(Frozen { since: now, fault, held: Vec::new() }));
                 self.queue.push(now + span, Event::FaultEnd(FaultEnd::Frozen { node, fault }));
                 self.begin_outage(node);
@@ -99,7 +100,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// A node goes down between two effects.
+    /// Crashes a node between two effects.
     pub(super) fn crash_midway(&mut self, node: NodeId) {
         if let Some(armed) = self.node_mut(node).crash_midway.take() {
             self.fault_counts.mark_effective(armed.fault);
@@ -107,7 +108,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// A node that is up stops and forgets all but its log.
+    /// Takes a node down, which loses all state but its log.
     pub(super) fn go_down(&mut self, node: NodeId, downtime: Down) {
         let keeps_mail = self.scenario.protocol.mailbox == Mailbox::SurvivesCrash;
         let now = self.now;
@@ -116,7 +117,7 @@ impl Simulator<'_> {
         let sim_node = &mut self.nodes[node.index()];
         sim_node.state = State::Down { for_good: downtime == Down::ForGood };
         sim_node.end_incarnation();
-        let in_transit = sim_node.in_transit();
+        let running = sim_node.running_pieces();
         let frozen = sim_node.frozen.take();
         (sim_node.slow, sim_node.crash_midway, sim_node.append_failure) = (None, None, None);
         let messages = sim_node.workers.get_mut(WorkerId::Messages);
@@ -131,20 +132,20 @@ impl Simulator<'_> {
         if !kept.is_empty() {
             sim_node.workers.get_mut(WorkerId::Messages).waiting = kept;
         }
-        lost.mail().for_each(|message| self.mail.discard(message));
-        let held = frozen.iter().flat_map(|frozen| &frozen.held).filter_map(|(_, event)| event.mail());
-        held.for_each(|message| self.mail.discard(message));
+        lost.message_ids().for_each(|message| self.messages.discard(message));
+        let held = frozen.iter().flat_map(|frozen| &frozen.held).filter_map(|(_, event)| event.message_id());
+        held.for_each(|message| self.messages.discard(message));
         if let Down::For(span) = downtime {
             let incarnation = sim_node.incarnation;
             self.queue.push(now + span, Event::FaultEnd(FaultEnd::Down { node, incarnation }));
         }
         if let Some(shared_cpu) = &mut self.shared_cpu {
-            (0..in_transit).for_each(|_| shared_cpu.give_up(now));
+            (0..running).for_each(|_| shared_cpu.abort(now));
             self.set_shared_cpu_tick();
         }
     }
 
-    /// From now on a node does nothing.
+    /// Records the start of an outage.
     fn begin_outage(&mut self, node: NodeId) {
         if self.node(node).outage.is_none() {
             let was_assigned = self.active.as_ref().is_some_and(|(flow, _)| flow.is_assigned(node));
@@ -153,14 +154,14 @@ impl Simulator<'_> {
         }
     }
 
-    /// From now on it does something again.
+    /// Records the end of an outage.
     fn end_outage(&mut self, node: NodeId) {
         if let Some(number) = self.node_mut(node).outage.take() {
             self.outages[number].until = Some(self.now);
         }
     }
 
-    /// Tells the invariant checker of a crash, and lets it take what it takes of the log.
+    /// Reports a crash to the invariant checker, and lets it lose unsynced appends.
     fn observe_crash(&mut self, node: NodeId) {
         let sim_node = self.node(node);
         let crashed = Crashed {
@@ -170,7 +171,7 @@ impl Simulator<'_> {
         };
         let mut stream = stream(self.scenario.seed, Purpose::Crash, node, sim_node.incarnation);
         let lost = self.nodes[node.index()].disk.crash(&self.scenario.faults.disks, &mut stream);
-        // What the crash has not taken is there to stay.
+        // Records that survived the crash are durable.
         self.sync(node);
         for record in &lost {
             self.lose(node, record);
@@ -182,7 +183,7 @@ impl Simulator<'_> {
         self.observe(node, &Observation::Crashed(crashed));
     }
 
-    /// A node starts again from its log. One that is up, or was never started, is left alone.
+    /// Recovers a node from its log. A node that is up, or was never started, is left alone.
     pub(super) fn recover(&mut self, node: NodeId) {
         let fault = self.fault_counts.record(self.now, FaultKind::Recover, Some(node));
         if matches!(self.node(node).state, State::Down { .. }) {
@@ -191,15 +192,15 @@ impl Simulator<'_> {
         }
     }
 
-    /// Something comes to a node that stands still.
+    /// Holds an event for a frozen node.
     pub(super) fn hold_event(&mut self, node: NodeId, event: Event) {
         let (now, limit) = (self.now, self.scenario.protocol.mailbox_limit);
         let sim_node = self.node_mut(node);
         let frozen = sim_node.frozen.as_mut().expect("it stands still");
         let is_full = limit.is_some_and(|limit| frozen.held.len() >= limit.get() as usize);
-        if let (true, Some(message)) = (is_full, event.mail()) {
+        if let (true, Some(message)) = (is_full, event.message_id()) {
             sim_node.node.count(dmos_core::Metric::MessagesDropped);
-            self.mail.discard(message);
+            self.messages.discard(message);
             return;
         }
         let fault = frozen.fault;
@@ -207,7 +208,8 @@ impl Simulator<'_> {
         self.fault_counts.mark_effective(fault);
     }
 
-    /// A node that stood still goes on, as if no time had passed: what it waited for comes as much later.
+    /// Thaws a frozen node, which continues as if no time had passed: its pending timers are delayed
+    /// accordingly.
     fn thaw(&mut self, node: NodeId) {
         let now = self.now;
         let sim_node = self.node_mut(node);
@@ -219,8 +221,8 @@ impl Simulator<'_> {
         self.end_outage(node);
         for (came, event) in frozen.held {
             match event {
-                // It was completion at a moment that the clock has not come to yet.
-                Event::Own { node, epoch, completion } if completion.follows_node_clock() => {
+                // The timer is due at a time that the node's clock has not reached yet.
+                Event::Completion { node, epoch, completion } if completion.follows_node_clock() => {
                     if let Some(time_lost) = self.node(node).time_lost(epoch) {
                         self.schedule(node, (came + time_lost).since(now), completion);
                     }
@@ -229,14 +231,14 @@ impl Simulator<'_> {
             }
         }
         for notice in self.blackboard.notices() {
-            if self.node(node).incarnation == incarnation && self.node(node).is_working() {
+            if self.node(node).incarnation == incarnation && self.node(node).is_running() {
                 self.handle(node, Input::Notice(&notice));
             }
         }
         self.deliver_commands(node);
     }
 
-    /// A fault has lasted its time.
+    /// Ends a temporary fault.
     pub(super) fn end_fault(&mut self, over: FaultEnd) {
         match over {
             FaultEnd::Down { node, incarnation } => {
@@ -258,7 +260,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// By a distribution, a node fails; when it will be back, and when it fails next, is drawn as well.
+    /// Injects a random failure, and samples the downtime and the time to the next failure.
     pub(super) fn random_failure(&mut self, distribution: usize, node: NodeId) {
         if self.is_healed {
             return;
@@ -270,7 +272,7 @@ impl Simulator<'_> {
         self.queue.push(self.now + down + next, Event::RandomFailures { distribution, node });
     }
 
-    /// From now on nothing fails any more, and what is under repair is repaired.
+    /// Ends all faults and repairs everything.
     pub(super) fn heal_all(&mut self) {
         self.is_healed = true;
         self.links.heal();
@@ -285,13 +287,13 @@ impl Simulator<'_> {
         }
     }
 
-    // The prototype's op generator
+    // The prototype's op generator.
 
-    pub(super) fn op_generator_turn(&mut self) {
+    pub(super) fn op_generator_cycle(&mut self) {
         let Some(mut op_generator) = self.op_generator.take().filter(|_| !self.is_healed) else {
             return;
         };
-        let Actions { recover, crash } = op_generator.turn(|| self.op_generator_targets());
+        let Actions { recover, crash } = op_generator.run_cycle(|| self.op_generator_targets());
         self.op_generator = Some(op_generator);
         if let Some(node) = recover {
             self.recover(node);
@@ -300,11 +302,11 @@ impl Simulator<'_> {
             self.fail(node, FailureMode::Crash, Down::UntilRepaired);
         }
         if let Some(settings) = &self.scenario.faults.op_generator {
-            self.queue.push(self.now + settings.cycle, Event::OpGeneratorTurn);
+            self.queue.push(self.now + settings.cycle, Event::OpGeneratorCycle);
         }
     }
 
-    /// Whom the op generator may kill: nodes that work in the flow and count as living.
+    /// Returns the nodes that the op generator may crash: assigned nodes that are in the membership.
     fn op_generator_targets(&self) -> Vec<NodeId> {
         let (Some(settings), Some((flow, leader))) = (&self.scenario.faults.op_generator, &self.active)
         else {
@@ -315,7 +317,8 @@ impl Simulator<'_> {
             (!settings.leader_can_fail && node == *leader)
                 || (!settings.ends_can_fail && (node.index() == 0 || node.index() == last))
         };
-        // On a blackboard, as in the prototype, a dead node that is not removed yet may be drawn, for nothing.
+        // With a blackboard, as in the prototype, a failed node that is not removed yet may be chosen,
+        // without effect.
         let on_board = self.scenario.protocol.dissemination == Dissemination::Blackboard;
         let nodes =
             nodes(&self.nodes).filter(|(_, sim_node)| on_board || sim_node.is_up()).map(|(node, _)| node);

@@ -1,4 +1,4 @@
-//! What leaves a node is let go while the node still acts: most inputs come to nothing else.
+//! Fast path: dispatches messages and timers while the node is still handling its input.
 
 use dmos_core::{NodeId, Span};
 use dmos_node::{Effect, Effects, Message, Timer};
@@ -8,20 +8,20 @@ use super::transmit::{MessageEffect, Transmitter};
 use crate::clock::Clock;
 use crate::workers::Completion;
 
-/// Takes what a node wants done on one input. Messages and timers are let go at once, as long as nothing stands before
-/// them that must be durable first, or that may change what becomes of them.
+/// Receives the effects of one input. Messages and timers are dispatched at once, as long as they are not
+/// preceded by an effect that must be durable first or that may change their outcome.
 pub(super) struct Outbox<'a> {
     pub(super) transmitter: Transmitter<'a>,
     pub(super) node: NodeId,
     pub(super) epoch: u32,
     pub(super) clock: Clock,
-    /// True if anything can be let go at all.
+    /// True if effects can be dispatched at once.
     pub(super) is_open: bool,
-    /// What is left to be carried out.
+    /// Effects left for regular execution.
     pub(super) left: Vec<Effect>,
     /// Empty buffers.
     pub(super) buffers: &'a mut Vec<Vec<Effect>>,
-    /// What fault the messages that were let go.
+    /// Faults of dispatched messages.
     pub(super) message_effects: &'a mut Vec<MessageEffect>,
 }
 
@@ -54,7 +54,9 @@ impl Effects for Outbox<'_> {
         }
         let Self { node, epoch, .. } = *self;
         let at = self.transmitter.now + self.clock.takes(after);
-        self.transmitter.queue.push(at, Event::Own { node, epoch, completion: Completion::Timer(timer) });
+        self.transmitter
+            .queue
+            .push(at, Event::Completion { node, epoch, completion: Completion::Timer(timer) });
     }
 }
 
@@ -65,7 +67,7 @@ mod tests {
 
     use super::super::{Simulator, Trace};
 
-    /// Six nodes under faults, by the lines of a scenario.
+    /// Returns a scenario of six nodes with the given faults.
     fn scenario(seed: u64, faults: &str) -> Scenario {
         let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
         let text =
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_let_go_comes_to_the_same_as_what_is_listed() {
+    fn early_dispatch_is_equivalent_to_execution() {
         let random_failures = |how| {
             format!(
                 "random_failures: [{{nodes: all, mode: {how}, time_to_failure: {{exponential: 60s}}, time_to_repair: 10s}}]"

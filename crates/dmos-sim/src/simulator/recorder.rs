@@ -1,4 +1,4 @@
-//! The record: looks at the whole network, and what is left at the end.
+//! The recorder: samples of the time series, and the record at the end.
 
 use dmos_audit::NodeAtEnd;
 use dmos_core::record::Sample;
@@ -20,23 +20,24 @@ impl Simulator<'_> {
                 sample.stock += sim_node.node.stock();
             }
         }
-        // The last look is at the end, where one may be completion anyway.
+        // The last sample is taken at the end of the run, where a regular one may be due as well.
         if self.series.last().is_none_or(|last| last.at < sample.at) {
             self.series.push(sample);
         }
     }
 
-    /// How many messages somebody still has to read.
+    /// Returns the number of messages that are sent and not read.
     fn unread(&self) -> usize {
         let held = self.nodes.iter().flat_map(|sim_node| &sim_node.frozen).flat_map(|frozen| &frozen.held);
         let events = self.queue.pending().chain(held.map(|(_, event)| *event));
-        let in_lanes = self.nodes.iter().map(|sim_node| sim_node.workers.mail().count()).sum::<usize>();
-        events.filter_map(Event::mail).count() + in_lanes
+        let in_lanes =
+            self.nodes.iter().map(|sim_node| sim_node.workers.message_ids().count()).sum::<usize>();
+        events.filter_map(Event::message_id).count() + in_lanes
     }
 
     pub(super) fn finish(mut self) -> RunRecord {
-        debug_assert_eq!(self.mail.len(), self.unread(), "a message is read once, or thrown away");
-        // Where appending takes time, the run may end in the middle of it.
+        debug_assert_eq!(self.messages.len(), self.unread(), "a message is read once, or thrown away");
+        // Where appending takes time, the run may end during an append.
         self.scenario.network.nodes().for_each(|node| self.sync(node));
         let nodes = &self.nodes;
         let audit = self.checker.finish(self.now, |node: NodeId| {

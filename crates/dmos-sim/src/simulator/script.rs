@@ -1,4 +1,4 @@
-//! The script: faults at set times or upon something else, and whom they hit.
+//! Scripted faults: their triggers and their targets.
 
 use dmos_core::faults::{Condition, Fault, Target, Trigger};
 use dmos_core::{FaultKind, ItemId, Metric, NodeId, Scenario, Span, Time};
@@ -10,10 +10,10 @@ use super::sim_node::{Down, PendingFailure, SimNode, Slow, State, nodes};
 use super::{Event, FaultEnd, Simulator};
 use crate::rng::{Purpose, stream};
 
-/// What has come about so far, and what waits for more.
+/// Occurrences of conditions so far, and faults that wait for more.
 pub(super) struct Script {
     counts: [u64; Condition::ALL.len()],
-    /// Faults that wait for a condition: which, the number of the time, the wait, and the fault's number.
+    /// Faults that wait for a condition: the condition, the occurrence, the delay, and the fault's number.
     waiting: Vec<(Condition, u64, Span, usize)>,
 }
 
@@ -39,7 +39,7 @@ impl Script {
 }
 
 impl Simulator<'_> {
-    /// Something has come about that faults may wait for.
+    /// Counts the occurrence of a condition and schedules the faults that it triggers.
     pub(super) fn on_condition(&mut self, condition: Condition) {
         if self.script.waiting.is_empty() {
             return;
@@ -58,7 +58,7 @@ impl Simulator<'_> {
         });
     }
 
-    /// A fault of the script happens, unless nothing fails any more.
+    /// Injects a scripted fault, unless all faults have been healed.
     pub(super) fn scripted(&mut self, number: usize) {
         if self.is_healed {
             return;
@@ -68,7 +68,7 @@ impl Simulator<'_> {
         let down = duration.map_or(Down::ForGood, Down::For);
         match &scripted.fault {
             Fault::Fail(target, how) => {
-                for node in self.targets(number, target, FaultKind::Crash, SimNode::is_working) {
+                for node in self.targets(number, target, FaultKind::Crash, SimNode::is_running) {
                     self.fail(node, *how, down);
                 }
             }
@@ -79,12 +79,12 @@ impl Simulator<'_> {
                 }
             }
             Fault::Slow(target, by) => {
-                for node in self.targets(number, target, FaultKind::Slow, SimNode::is_working) {
+                for node in self.targets(number, target, FaultKind::Slow, SimNode::is_running) {
                     self.slow_down(node, *by, duration);
                 }
             }
             Fault::FailAppend(target) => {
-                for node in self.targets(number, target, FaultKind::FailedAppend, SimNode::is_working) {
+                for node in self.targets(number, target, FaultKind::FailedAppend, SimNode::is_running) {
                     let fault = self.fault_counts.record(self.now, FaultKind::FailedAppend, Some(node));
                     if self.node(node).is_up() {
                         self.node_mut(node).append_failure =
@@ -92,10 +92,10 @@ impl Simulator<'_> {
                     }
                 }
             }
-            Fault::Partition { from, to, both_ways } => {
+            Fault::Partition { from, to, both_directions } => {
                 let fault = self.fault_counts.record(self.now, FaultKind::Partition, None);
                 let nodes = self.scenario.network.node_count();
-                self.links.partition(fault, nodes, (from, to), *both_ways);
+                self.links.partition(fault, nodes, (from, to), *both_directions);
                 if let Some(span) = duration {
                     self.queue.push(self.now + span, Event::FaultEnd(FaultEnd::Partition { fault }));
                 }
@@ -133,7 +133,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Whom a fault hits. That it hits nobody is recorded as well.
+    /// Returns the targets of a fault. The lack of a target is recorded as an ineffective fault.
     fn targets(
         &mut self,
         number: usize,

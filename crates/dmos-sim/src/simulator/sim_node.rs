@@ -1,4 +1,4 @@
-//! A node with everything around it that is its own.
+//! A node with its simulated environment.
 
 use std::collections::VecDeque;
 
@@ -13,14 +13,14 @@ use crate::disk::Disk;
 use crate::rng::{Purpose, stream};
 use crate::workers::Workers;
 
-/// Whether a node is up.
+/// Lifecycle state of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
-    /// It has not started yet.
+    /// Not started yet.
     Absent,
     Up,
     Down {
-        /// Nobody repairs it.
+        /// True if only an explicit recovery brings the node back.
         for_good: bool,
     },
 }
@@ -31,49 +31,50 @@ impl State {
     }
 }
 
-/// A node with its disk, its clock and its threads.
+/// A node with its disk, its clock and its workers.
 ///
-/// What every event looks at comes first, in two cache lines: where nodes are many, an event mostly waits for memory.
+/// The fields that every event reads come first, in two cache lines: in large networks an event mostly waits
+/// for memory.
 #[repr(C, align(64))]
 pub(super) struct SimNode {
     pub(super) state: State,
-    /// Counts crashes.
+    /// Number of crashes so far.
     pub(super) incarnation: u32,
     pub(super) workers: Workers,
     pub(super) frozen: Option<Box<Frozen>>,
     pub(super) slow: Option<Box<Slow>>,
-    /// It is to crash in the middle of the next input.
+    /// A scheduled crash in the middle of the next input.
     pub(super) crash_midway: Option<Box<PendingFailure>>,
     pub(super) clock: Clock,
-    /// The incarnation of each epoch, and for how long the clock had stood still at its beginning. A crash begins an
-    /// epoch, so that timers from before it are known to be void, and so does the end of a standstill.
+    /// Incarnation of each epoch, and the clock's stopped time at its start. A crash starts an epoch, so that
+    /// earlier timers are known to be void, and so does the end of a freeze.
     epochs: Vec<(u32, Span)>,
     pub(super) disk: Disk,
     pub(super) node: Node,
-    /// Under `mailbox: survives_crash`, whether the node was idle at its crash.
+    /// Under `mailbox: survives_crash`, true if the node was idle at its crash.
     pub(super) loses_next_message: bool,
-    /// Actions that it has not entered in its log yet, with the numbers of their faults.
+    /// Commands that the node has not logged yet, with the numbers of their faults.
     pub(super) commands: VecDeque<(Command, usize)>,
-    /// What a crash destroys.
+    /// Material that a crash destroys.
     pub(super) scrapped: Scrapped,
-    /// The number of the outage it is in.
+    /// Number of the current outage.
     pub(super) outage: Option<usize>,
-    /// Its next append is to fail.
+    /// A scheduled failure of the next append.
     pub(super) append_failure: Option<Box<PendingFailure>>,
     seed: u64,
-    /// Made when it is first drawn from.
+    /// Created when it is first used.
     appends: Option<Box<ChaCha8Rng>>,
 }
 
-/// A node that stands still.
+/// State of a frozen node.
 pub(super) struct Frozen {
     pub(super) since: Time,
     pub(super) fault: usize,
-    /// What has come meanwhile, and when.
+    /// Held events, with the times at which they occurred.
     pub(super) held: Vec<(Time, Event)>,
 }
 
-/// A node that takes longer for everything.
+/// State of a slowed node.
 pub(super) struct Slow {
     pub(super) by: Span,
     pub(super) fault: usize,
@@ -83,18 +84,18 @@ pub(super) struct Slow {
 #[derive(Clone, Copy)]
 pub(super) struct PendingFailure {
     pub(super) fault: usize,
-    /// How long the node is down then.
+    /// Downtime after the failure.
     pub(super) downtime: Down,
 }
 
-/// How long a node is down.
+/// Downtime of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Down {
-    /// So long, or until all is healed.
+    /// This long, or until all faults are healed.
     For(Span),
-    /// Until somebody recovers it, or all is healed.
+    /// Until an explicit recovery, or until all faults are healed.
     UntilRepaired,
-    /// Until somebody recovers it.
+    /// Until an explicit recovery.
     ForGood,
 }
 
@@ -122,7 +123,7 @@ impl SimNode {
         }
     }
 
-    /// Hands the node an input, at the time that its clock shows.
+    /// Passes an input to the node, at the time that its clock shows.
     #[inline(always)]
     pub(super) fn deliver(&mut self, now: Time, input: Input<'_>, effects: &mut dyn Effects) {
         self.node.handle(self.clock.shows(now), input, effects);
@@ -136,31 +137,33 @@ impl SimNode {
         self.frozen.is_some()
     }
 
-    /// Returns the number of pieces of work under way. A frozen node may not have seen that one has ended.
-    pub(super) fn in_transit(&self) -> usize {
+    /// Returns the number of pieces of work on the CPU. A frozen node may hold the completion of one that has
+    /// ended.
+    pub(super) fn running_pieces(&self) -> usize {
         let begun = self.workers.iter().filter(|worker| worker.job.is_some()).count();
         let held = self.frozen.iter().flat_map(|frozen| &frozen.held);
         begun - held.filter(|(_, event)| matches!(event, Event::WorkDone(_))).count()
     }
 
-    /// Returns the epoch of what it sets going now.
+    /// Returns the current epoch.
     pub(super) fn epoch(&self) -> u32 {
         (self.epochs.len() - 1) as u32
     }
 
-    /// How much later than it was set what was set going in an epoch is to come; none if it is void.
+    /// Returns the delay to be added to an action that was initiated in an epoch, or `None` if the action is
+    /// void.
     pub(super) fn time_lost(&self, epoch: u32) -> Option<Span> {
         let (incarnation, stopped) = self.epochs[epoch as usize];
         (incarnation == self.incarnation).then(|| self.clock.stopped() - stopped)
     }
 
-    /// Its incarnation ends.
+    /// Ends the incarnation.
     pub(super) fn end_incarnation(&mut self) {
         self.incarnation += 1;
         self.begin_epoch();
     }
 
-    /// Its clock has stood still so long.
+    /// Ends a freeze of this duration.
     pub(super) fn end_freeze(&mut self, span: Span) {
         self.clock.add_stopped_time(span);
         self.begin_epoch();
@@ -170,14 +173,14 @@ impl SimNode {
         self.epochs.push((self.incarnation, self.clock.stopped()));
     }
 
-    /// Returns the stream by which its appends fail.
-    pub(super) fn appends_drawn(&mut self) -> &mut ChaCha8Rng {
+    /// Returns the random stream of append failures.
+    pub(super) fn append_failure_stream(&mut self) -> &mut ChaCha8Rng {
         let (seed, node) = (self.seed, self.node.id());
         self.appends.get_or_insert_with(|| Box::new(stream(seed, Purpose::Append, node, 0)))
     }
 
-    /// Returns whether a fault can hit it: it is up and not frozen.
-    pub(super) fn is_working(&self) -> bool {
+    /// Returns whether the node is up and not frozen.
+    pub(super) fn is_running(&self) -> bool {
         self.is_up() && !self.is_frozen()
     }
 }
@@ -188,7 +191,7 @@ fn scrapped(faults: &Faults, is_final: bool) -> Scrapped {
     Scrapped { outbound: stock == CrashEffect::Scrapped, inbound: material.inbound == CrashEffect::Scrapped }
 }
 
-/// Returns the nodes' nodes, for those who pick one.
+/// Returns all nodes with their identifiers.
 pub(super) fn nodes(nodes: &[SimNode]) -> impl Iterator<Item = (NodeId, &SimNode)> {
     nodes.iter().enumerate().map(|(index, sim_node)| (NodeId::new(index), sim_node))
 }
@@ -197,13 +200,13 @@ pub(super) fn nodes(nodes: &[SimNode]) -> impl Iterator<Item = (NodeId, &SimNode
 mod tests {
     use super::*;
 
-    /// What every event asks of a node is in its first two cache lines; of the disk, its first half line.
+    /// The fields that every event reads fit the first two cache lines; of the disk, its first half line.
     #[test]
-    fn what_every_event_looks_at_comes_first() {
+    fn hot_fields_come_first() {
         assert!(std::mem::offset_of!(SimNode, disk) + 32 <= 128);
     }
 
-    /// A million nodes are to fit the memory of a small machine, and pending events a processor's caches.
+    /// A million nodes must fit the memory of a small machine, and pending events a processor's caches.
     #[test]
     fn nodes_and_events_stay_small() {
         assert!(size_of::<SimNode>() <= 1_536, "{} bytes for a node", size_of::<SimNode>());

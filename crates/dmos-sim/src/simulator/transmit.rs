@@ -1,4 +1,4 @@
-//! The transmitter by which messages set out, and what befalls them there.
+//! Sends messages over the simulated network and applies message faults.
 
 use dmos_core::{NodeId, Time};
 use dmos_node::Message;
@@ -8,15 +8,15 @@ use crate::links::{Links, Transmission};
 use crate::message_store::{MessageId, MessageStore};
 use crate::queue::EventQueue;
 
-/// All that a message needs to set out.
+/// The parts of the simulator that sending a message needs.
 pub(super) struct Transmitter<'a> {
     pub(super) now: Time,
     pub(super) links: &'a mut Links,
-    pub(super) mail: &'a mut MessageStore,
+    pub(super) messages: &'a mut MessageStore,
     pub(super) queue: &'a mut EventQueue<Event>,
 }
 
-/// A message did not get through as it should.
+/// A fault of one message, to be counted.
 #[derive(Clone, Copy)]
 pub(super) struct MessageEffect {
     to: NodeId,
@@ -24,14 +24,14 @@ pub(super) struct MessageEffect {
 }
 
 impl Transmitter<'_> {
-    /// A message is written down and sets out.
+    /// Stores and sends a message.
     #[inline(always)]
     pub(super) fn send(&mut self, from: NodeId, to: NodeId, message: Message) -> Option<MessageEffect> {
-        let message = self.mail.put(message);
+        let message = self.messages.put(message);
         self.transmit(from, to, message)
     }
 
-    /// A message sets out.
+    /// Sends a stored message.
     #[inline(always)]
     pub(super) fn transmit(&mut self, from: NodeId, to: NodeId, message: MessageId) -> Option<MessageEffect> {
         if !self.links.have_no_faults() {
@@ -50,12 +50,12 @@ impl Transmitter<'_> {
     ) -> Option<MessageEffect> {
         let transmission = self.links.send(from, to);
         if let Some(span) = transmission.again {
-            let message = self.mail.put(self.mail.get(message).clone());
+            let message = self.messages.put(self.messages.get(message).clone());
             self.queue.push(self.now + span, Event::Message { to, from, message });
         }
         match transmission.arrives {
             Some(span) => self.queue.push(self.now + span, Event::Message { to, from, message }),
-            None => self.mail.discard(message),
+            None => self.messages.discard(message),
         }
         (transmission.partition.is_some() || transmission.fault.is_some())
             .then_some(MessageEffect { to, transmission })
@@ -64,11 +64,11 @@ impl Transmitter<'_> {
 
 impl Simulator<'_> {
     pub(super) fn transmitter(&mut self) -> Transmitter<'_> {
-        let Self { now, links, mail, queue, .. } = self;
-        Transmitter { now: *now, links, mail, queue }
+        let Self { now, links, messages, queue, .. } = self;
+        Transmitter { now: *now, links, messages, queue }
     }
 
-    /// Counts what fault a message.
+    /// Counts the fault of a message.
     pub(super) fn count_message_effect(&mut self, MessageEffect { to, transmission }: MessageEffect) {
         if let Some(partition) = transmission.partition {
             self.fault_counts.mark_effective(partition);

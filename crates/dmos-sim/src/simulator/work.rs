@@ -1,4 +1,4 @@
-//! Lets the time pass that work takes: on a core of its own, or on the shared shared CPU.
+//! Simulates the CPU time of work, on dedicated cores or on the shared CPU.
 
 use dmos_core::{Metric, NodeId, Span};
 use dmos_node::{Effect, Input};
@@ -9,18 +9,18 @@ use crate::shared_cpu::SharedCpu;
 use crate::workers::{Completion, Job, WorkItem, WorkerId};
 
 impl Simulator<'_> {
-    /// Returns whether a node acts at once on what comes to a worker: mostly nothing takes time and nothing waits, and then
-    /// there is nothing to reckon either.
+    /// Returns whether a node handles an input of a worker at once. Usually no work takes time and nothing is
+    /// queued, and then nothing needs to be computed either.
     #[inline]
     pub(super) fn acts_at_once(&self, node: NodeId, id: WorkerId) -> bool {
         let sim_node = self.node(node);
         self.work_is_instant
-            && sim_node.is_working()
+            && sim_node.is_running()
             && sim_node.slow.is_none()
             && sim_node.workers.is_idle(id)
     }
 
-    /// Works on a work_item, or lets it wait for its turn.
+    /// Starts a work item, or queues it.
     pub(super) fn enqueue(&mut self, node: NodeId, work_item: WorkItem) {
         let id = work_item.worker();
         let worker = self.node_mut(node).workers.get_mut(id);
@@ -36,22 +36,21 @@ impl Simulator<'_> {
         }
     }
 
-    /// Lets a work_item wait. Where too many messages wait already, one more is dropped, as if the network had
-    /// lost it.
+    /// Queues a work item. Beyond `mailbox_limit` a message is dropped.
     pub(super) fn wait(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let limit = self.scenario.protocol.mailbox_limit;
         let sim_node = self.node_mut(node);
         let waiting = &mut sim_node.workers.get_mut(id).waiting;
         let is_full = limit.is_some_and(|limit| waiting.len() >= limit.get() as usize);
-        if let (true, Some(message)) = (is_full, work_item.mail()) {
+        if let (true, Some(message)) = (is_full, work_item.message_id()) {
             sim_node.node.count(Metric::MessagesDropped);
-            self.mail.discard(message);
+            self.messages.discard(message);
         } else {
             waiting.push_back(work_item);
         }
     }
 
-    /// Works on what waits in a worker, as long as nothing takes time.
+    /// Works on the queue of a worker as long as no work takes time.
     pub(super) fn drain(&mut self, node: NodeId, id: WorkerId) {
         loop {
             let sim_node = self.node_mut(node);
@@ -73,14 +72,14 @@ impl Simulator<'_> {
 
     fn work_on(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let (span, job) = match work_item {
-            WorkItem::Outgoing { to, message } => (self.scenario.work.send, Job::Release { to, message }),
-            WorkItem::Think { plan, span } => (span, Job::EndPlan(plan)),
+            WorkItem::Outgoing { to, message } => (self.scenario.work.send, Job::Send { to, message }),
+            WorkItem::Plan { plan, span } => (span, Job::CompletePlan(plan)),
             work_item => return self.work_on_input(node, id, work_item),
         };
         self.begin_work(node, id, span, job);
     }
 
-    /// Reckons the work of an input, which passes before the node acts on it.
+    /// Starts the work of an input, which precedes its handling.
     fn work_on_input(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let slow = self.node(node).slow.as_ref().map(|slow| (slow.by, slow.fault));
         if let Some((_, fault)) = slow {
@@ -93,13 +92,18 @@ impl Simulator<'_> {
             return;
         }
         let load = self.node(node).node.load();
-        let span =
-            handling(&self.scenario.work, self.scenario.network.node_count(), load, work_item, &self.mail);
+        let span = handling(
+            &self.scenario.work,
+            self.scenario.network.node_count(),
+            load,
+            work_item,
+            &self.messages,
+        );
         let longer = slow.map_or(Span::ZERO, |slow| slow.0);
-        self.begin_work(node, id, span + longer, Job::Act(work_item));
+        self.begin_work(node, id, span + longer, Job::Handle(work_item));
     }
 
-    /// Lets a node act on an input. What it appends takes time as well, before anything leaves it.
+    /// Lets a node handle an input. The work of its appends precedes all its other effects.
     fn act(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let mut effects = self.buffers.pop().unwrap_or_default();
         let incarnation = self.node(node).incarnation;
@@ -110,30 +114,30 @@ impl Simulator<'_> {
         let span = appending(&self.scenario.work, self.node(node).node.load(), &effects);
         self.append_all(node, &mut effects);
         if self.node(node).incarnation == incarnation {
-            self.begin_work(node, id, span, Job::CarryOut(effects));
+            self.begin_work(node, id, span, Job::Execute(effects));
         }
     }
 
-    /// Hands a node what a work_item is about.
+    /// Passes the input of a work item to its node.
     ///
     /// # Panics
-    /// For what is no input: an outgoing message, or a plan's thinking.
+    /// If the work item is not an input: an outgoing message, or the computation of a plan.
     fn deliver_item(&mut self, node: NodeId, work_item: WorkItem, effects: &mut Vec<Effect>) {
         let now = self.now;
         match work_item {
             WorkItem::Message { from, message } => {
-                let message = &self.mail.take(message);
+                let message = &self.messages.take(message);
                 self.node_mut(node).deliver(now, Input::Message { from, message }, effects);
             }
             WorkItem::Completion(completion) => {
                 let input = self.input_of(completion);
                 self.node_mut(node).deliver(now, input, effects);
             }
-            WorkItem::Outgoing { .. } | WorkItem::Think { .. } => unreachable!("it is work, not an input"),
+            WorkItem::Outgoing { .. } | WorkItem::Plan { .. } => unreachable!("it is work, not an input"),
         }
     }
 
-    /// Lets the time of a piece of work pass, then does its job.
+    /// Starts a piece of work, and performs its job when it ends.
     fn begin_work(&mut self, node: NodeId, id: WorkerId, span: Span, job: Job) {
         if span.is_zero() {
             self.do_job(node, id, job);
@@ -158,7 +162,7 @@ impl Simulator<'_> {
         self.node(piece.node).incarnation == piece.incarnation
     }
 
-    /// A piece of work is done, unless its node has crashed since; a frozen node sees it later.
+    /// Ends a piece of work, unless its node has crashed since; for a frozen node the end is held.
     pub(super) fn work_done(&mut self, piece: Piece) {
         if !self.is_live(piece) {
             return;
@@ -174,10 +178,10 @@ impl Simulator<'_> {
 
     fn do_job(&mut self, node: NodeId, id: WorkerId, job: Job) {
         match job {
-            Job::Act(work_item) => self.act(node, id, work_item),
-            Job::CarryOut(effects) => self.execute(node, effects),
-            Job::EndPlan(plan) => self.schedule(node, Span::ZERO, Completion::Planned(plan)),
-            Job::Release { to, message } => self.release(node, to, message),
+            Job::Handle(work_item) => self.act(node, id, work_item),
+            Job::Execute(effects) => self.execute(node, effects),
+            Job::CompletePlan(plan) => self.schedule(node, Span::ZERO, Completion::Planned(plan)),
+            Job::Send { to, message } => self.release(node, to, message),
         }
     }
 

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_maker_is_come_to() {
+    fn every_producer_is_reached() {
         for count in 1..40 {
             let producers: Vec<_> = (0..count).map(NodeId::new).collect();
             for &alive in &producers {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_find_the_first_find_the_same() {
+    fn both_methods_find_the_same_first_node() {
         let producers: Vec<_> = (0..100).map(|node| NodeId::new(node * 3)).collect();
         let find = |consumer, able: &[NodeId]| {
             first_able(&producers, 101, NodeId::new(consumer), ItemId::new(1), able).0

@@ -167,7 +167,7 @@ mod tests {
         }
 
         #[test]
-        fn nobody_has_more_suppliers_than_asked_for(
+        fn max_suppliers_is_respected(
             demands in proptest::collection::vec(1_u64..100, 1..12),
             mut capacities in proptest::collection::vec(1_u64..100, 1..12),
             most in 2_u64..5,

@@ -123,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn within_the_range_of_floats_it_is_one(a in 0_u32..1_000_000, b in 0_u32..1_000_000) {
+        fn matches_floats_within_their_range(a in 0_u32..1_000_000, b in 0_u32..1_000_000) {
             let (x, y) = (f64::from(a), f64::from(b));
             prop_assert_eq!((Wide::from(a) + Wide::from(b)).to_f64(), x + y);
             prop_assert_eq!((Wide::from(a) * Wide::from(b)).to_f64(), x * y);

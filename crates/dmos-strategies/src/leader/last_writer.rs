@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_plan_as_asked_and_the_last_has_the_latest_term() {
+    fn the_requested_number_of_nodes_plan_and_the_last_has_the_latest_term() {
         for planners in 1..=8 {
             let found = leaders(6, planners, 8);
             assert_eq!(found.len() as u64, planners);

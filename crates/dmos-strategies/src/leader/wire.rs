@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_message_is_none() {
+    fn invalid_messages_are_refused() {
         assert_eq!(read::<2>(&write(3, [7, u64::MAX])), Some((3, [7, u64::MAX])));
         for bytes in [&[][..], &[9; 9], &[0; 8], &[2; 18], &write(1, [TERM_MAX, 0])] {
             assert_eq!(read::<2>(bytes), None, "{bytes:?}");

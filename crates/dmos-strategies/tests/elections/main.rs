@@ -21,7 +21,7 @@ fn everybody(candidates: usize) -> Vec<usize> {
 }
 
 #[test]
-fn all_who_start_together_agree_on_one() {
+fn simultaneous_starts_agree_on_one_leader() {
     for (strategy, _) in ALL {
         for (candidates, seed) in
             [1, 2, 3, 5, 8].into_iter().flat_map(|count| seeds().map(move |seed| (count, seed)))
@@ -38,7 +38,7 @@ fn all_who_start_together_agree_on_one() {
 }
 
 #[test]
-fn the_one_that_each_prefers_leads() {
+fn the_preferred_candidate_leads() {
     for (strategy, leader) in [("bully", 4), ("ring", 4), ("lowest-id", 0), ("ballot", 4)] {
         let mut room = Room::started(strategy, 5, 1);
         room.run(SETTLED);
@@ -67,7 +67,7 @@ fn a_leader_that_crashes_is_replaced_under_a_later_term() {
 }
 
 #[test]
-fn whoever_has_forgotten_its_terms_still_comes_to_a_later_one() {
+fn a_candidate_without_its_terms_still_reaches_a_later_one() {
     // Raft must not: there, what is durable is what makes it right.
     for (strategy, _) in ALL.into_iter().filter(|(strategy, _)| *strategy != "raft") {
         let mut room = Room::started(strategy, 3, 1);
@@ -85,7 +85,7 @@ fn whoever_has_forgotten_its_terms_still_comes_to_a_later_one() {
 }
 
 #[test]
-fn one_after_the_other_crashes() {
+fn consecutive_crashes() {
     for (strategy, needs_majority) in ALL {
         let mut room = Room::started(strategy, 5, 3);
         room.run(SETTLED);
@@ -102,7 +102,7 @@ fn one_after_the_other_crashes() {
 }
 
 #[test]
-fn a_leader_that_is_cut_off_is_replaced_and_gives_way_when_it_is_back() {
+fn a_partitioned_leader_is_replaced_and_yields_when_it_returns() {
     for (strategy, needs_majority) in ALL {
         for seed in seeds() {
             let mut room = Room::started(strategy, 5, seed);
@@ -144,7 +144,7 @@ fn around_a_hub(strategy: &str, seed: u64) -> (Room, usize) {
 }
 
 #[test]
-fn through_a_node_that_all_reach_ballots_elect_it_and_votes_do_not() {
+fn a_hub_is_elected_by_ballots_and_not_by_votes() {
     for seed in seeds() {
         let (room, hub) = around_a_hub("ballot", seed);
         assert_eq!(room.agreed(&everybody(5)).map(|agreed| agreed.0), Some(hub));
@@ -191,7 +191,7 @@ fn a_link_that_failed_in_one_direction_is_used_again() {
 }
 
 #[test]
-fn two_who_stand_at_once_do_not_both_win() {
+fn simultaneous_candidates_do_not_both_win() {
     // Raft: as many seeds as it takes for two to stand in the same term, and votes to be split.
     let mut split = 0;
     for seed in 0..400 {
@@ -215,7 +215,7 @@ fn two_who_stand_at_once_do_not_both_win() {
 }
 
 #[test]
-fn a_vote_survives_a_restart_and_without_a_disk_it_does_not() {
+fn a_vote_survives_a_restart_only_with_a_disk() {
     // Candidate 0 asks for votes where only 1 hears it, and 1 restarts before 2 asks in the same term.
     let run = |forgets: bool, seed: u64| {
         let mut room = Room::new("raft:timeout=100ms,heartbeat=30ms", 3, seed);
@@ -240,7 +240,7 @@ fn a_vote_survives_a_restart_and_without_a_disk_it_does_not() {
 }
 
 #[test]
-fn it_takes_few_messages_to_keep_a_leader() {
+fn keeping_a_leader_takes_few_messages() {
     let per_minute = |strategy: &str| {
         let mut room = Room::started(strategy, 10, 1);
         room.run(SETTLED);
