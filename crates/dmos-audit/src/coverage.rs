@@ -1,4 +1,4 @@
-//! States that a search should come to, counted.
+//! Coverage: counts states that a search should reach.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use dmos_node::PlanReport;
 
 use crate::observation::{Crashed, FoundLog};
 
-/// What was seen, and what one must remember to see it.
+/// Coverage counters, and the state needed to detect coverage.
 pub(crate) struct CoverageTracker<'a> {
     network: &'a Network,
     seen: BTreeMap<Property, u64>,

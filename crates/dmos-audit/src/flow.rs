@@ -1,4 +1,5 @@
-//! Plans use only nodes believed alive, fit the recipes, and are found if there are any.
+//! Flow properties: plans assign only nodes believed alive, match the recipes, and are found if there are
+//! any.
 
 use dmos_core::strategy::Guarantee;
 use dmos_core::{Flow, FlowViolation, Network, NoFlow, NodeId, Property, Scenario};
@@ -7,10 +8,11 @@ use dmos_node::PlanReport;
 
 use crate::violations::Violations;
 
-/// Checks plan after plan.
+/// Checks plans.
 pub(crate) struct Flows<'a> {
     network: &'a Network,
-    /// True if the strategy guarantees to find a flow whenever there is one. Then all suppliers are supplied.
+    /// True if the strategy guarantees to find a flow whenever there is one; then all producers must have
+    /// suppliers.
     is_guaranteed: bool,
 }
 
@@ -25,7 +27,7 @@ impl<'a> Flows<'a> {
             Err(NoFlow::BudgetExhausted { budget }) if plan.steps < *budget => {
                 violations.add(Property::FlowFound, || {
                     let steps = plan.steps;
-                    format!("node {planner} gives up after {steps} steps, of {budget} that it may take")
+                    format!("node {planner} gives up after {steps} of {budget} allowed steps")
                 });
             }
             Err(no_flow) if no_flow.is_inconclusive() || !self.is_guaranteed => {}
@@ -36,7 +38,7 @@ impl<'a> Flows<'a> {
                     let name = self.network.item_name(*item);
                     violations.add(Property::FlowFound, || {
                         format!(
-                            "node {planner} finds no flow, but `{name}` can be made from those it takes for living"
+                            "node {planner} finds no flow, but the nodes that it believes alive can make `{name}`"
                         )
                     });
                 }
@@ -45,12 +47,12 @@ impl<'a> Flows<'a> {
     }
 
     fn check(&self, violations: &mut Violations, planner: NodeId, plan: &PlanReport, flow: &Flow) {
-        // A supplier without suppliers needs none, unless others may stand in for sources.
+        // Without the guarantee, nodes without suppliers may be assigned as substitutes for sources.
         for violation in flow.violations(&plan.network, &plan.alive, !self.is_guaranteed) {
             match violation {
                 FlowViolation::Dead(node) => violations.add(Property::PlanUsesLiveNodes, || {
                     let name = self.network.node_name(node);
-                    format!("node {planner} plans with `{name}`, which it takes for dead")
+                    format!("node {planner} assigns `{name}`, which it believes to have failed")
                 }),
                 violation => violations.add(Property::FlowMatchesRecipes, || violation.explain(self.network)),
             }

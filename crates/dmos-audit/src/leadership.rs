@@ -1,4 +1,4 @@
-//! At most one leader per term, where that is guaranteed, and no older flow in place of a newer.
+//! Leadership properties: at most one leader per term, where that is guaranteed, and newer flows win.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use dmos_core::{FlowVersion, NodeId, Property, Scenario, Term};
 
 use crate::violations::Violations;
 
-/// Who led when, and whom nodes accepted.
+/// Leaders of all terms, and the flows that nodes accepted.
 pub(crate) struct Leadership {
     /// True if the strategy guarantees one leader per term.
     is_guaranteed: bool,
     leaders: BTreeMap<Term, NodeId>,
-    /// The latest flow of which each node took over a part.
+    /// The latest flow that each node adopted.
     accepted: Vec<FlowVersion>,
 }
 
@@ -32,7 +32,7 @@ impl Leadership {
         let leader = *self.leaders.entry(term).or_insert(node);
         if leader != node {
             violations.add(Property::OneLeaderPerTerm, || {
-                format!("node {node} takes change in term {term}, in which node {leader} led")
+                format!("node {node} becomes leader in term {term}, in which node {leader} led")
             });
         }
     }
@@ -43,7 +43,7 @@ impl Leadership {
             let (before, words) =
                 (*accepted, |version: FlowVersion| format!("{} of term {}", version.number, version.term));
             violations.add(Property::NewerFlowWins, || {
-                format!("node {node} takes over flow {}, after flow {}", words(version), words(before))
+                format!("node {node} adopts flow {} after flow {}", words(version), words(before))
             });
         }
         *accepted = (*accepted).max(version);

@@ -1,24 +1,24 @@
-//! Auditors: they see everything that happens in a run and check what must always hold.
+//! The invariant checker: observes all events of a run and checks the properties of the system.
 //!
-//! An [`InvariantChecker`] is told of one [`Observation`] after the other, by whoever drives the nodes, and believes
-//! nobody: it keeps books of its own, made from what became durable, and compares them with what nodes hold
-//! and do. One property, one file.
+//! A driver reports each [`Observation`] to the [`InvariantChecker`]. The checker trusts no node: it keeps
+//! accounts of its own from durable records, and compares them with what nodes hold and do. Each group of
+//! properties has its own file.
 //!
-//! | module | its properties |
+//! | module | properties |
 //! |---|---|
-//! | [`observation`] | none: what the invariant checker are told |
-//! | `material` | each batch is in one place, consumed once at most, and made by its recipe |
-//! | `material/recovery` | logs recover, and add up when they are compacted |
-//! | `material/scrap` | what a crash destroyed is found, and nothing else; who has retired makes nothing |
-//! | `material/limits` | promises and logs stay within their limits |
-//! | `material/shipments` | what was committed comes in after the last fault |
+//! | [`observation`] | none: the observations |
+//! | `material` | each batch is in one place, consumed at most once, and made by its recipe |
+//! | `material/recovery` | logs recover, and compaction preserves them |
+//! | `material/scrap` | scrap is exactly what crashes destroyed; retired nodes make nothing |
+//! | `material/limits` | commitments and logs stay within their limits |
+//! | `material/shipments` | committed batches arrive after the last fault |
 //! | `leadership` | one leader per term, and newer flows win |
-//! | `flow` | plans use the living, fit their recipes, and are found if there are any |
+//! | `flow` | plans assign live nodes, match recipes, and are found if there are any |
 //! | `progress` | production resumes after the last fault |
-//! | `coverage` | states that a search should come to |
-//! | `violations` | none: collects what is found |
+//! | `coverage` | states that a search should reach |
+//! | `violations` | none: the list of violations |
 //!
-//! Architecture invariant: nothing here knows who drives the nodes, or any strategy by name.
+//! Architecture invariant: nothing here knows the driver of the nodes, or any strategy by name.
 
 mod coverage;
 mod flow;
@@ -37,7 +37,7 @@ pub use progress::resume_bound;
 
 use violations::Violations;
 
-/// All the invariant checker of one run.
+/// Checks all properties of one run.
 pub struct InvariantChecker<'a> {
     violations: Violations,
     material: material::Material<'a>,
@@ -49,26 +49,26 @@ pub struct InvariantChecker<'a> {
 
 /// A node at the end of a run.
 pub struct NodeAtEnd<'a> {
-    /// What it holds by its own account; none if it is down.
+    /// Batches that the node holds according to itself, or `None` if it is down.
     pub holdings: Option<Holdings>,
     /// Its metrics.
     pub metrics: &'a NodeMetrics,
 }
 
-/// What the invariant checker have to say at the end.
+/// Results of the checks at the end of a run.
 pub struct AuditReport {
-    /// Where all batches are.
+    /// Location of all batches.
     pub material: MaterialBalance,
-    /// What should never have happened.
+    /// Violated invariants.
     pub violations: Vec<Violation>,
-    /// The states that were come to, and how often.
+    /// Coverage properties that were reached, and how often.
     pub coverage: Vec<(Property, u64)>,
-    /// Why nobody looked whether production resumes, if the scenario is healed and nobody did.
+    /// Reason why the liveness properties were not checked, if the scenario has a `heal_at`.
     pub liveness_not_checked: Option<String>,
 }
 
 impl<'a> InvariantChecker<'a> {
-    /// Auditors of a run of `scenario`.
+    /// Creates the checker for a run of `scenario`.
     #[must_use]
     pub fn new(scenario: &'a Scenario) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl<'a> InvariantChecker<'a> {
         }
     }
 
-    /// Something happened at `node`.
+    /// Handles an observation at `node`.
     pub fn observe(&mut self, at: Time, node: NodeId, observation: &Observation<'_>) {
         self.violations.now = at;
         let violations = &mut self.violations;
@@ -117,11 +117,11 @@ impl<'a> InvariantChecker<'a> {
         }
     }
 
-    /// The run ends because so many events happened at one instant that there is no end to them.
+    /// Handles the end of a run that is stuck at one instant with an unbounded number of events.
     pub fn on_endless_instant(&mut self, at: Time, events: u64) {
         self.violations.now = at;
         self.violations.add(Property::TimeAdvances, || {
-            format!("{events} events at this instant, and no end; let messages take some time")
+            format!("{events} events at this instant, without end; give messages a delay")
         });
     }
 
@@ -141,7 +141,7 @@ impl<'a> InvariantChecker<'a> {
         }
     }
 
-    /// Ends the audit.
+    /// Finishes the checks at the end of the run.
     #[must_use]
     pub fn finish<'n>(mut self, end: Time, node: impl Fn(NodeId) -> NodeAtEnd<'n>) -> AuditReport {
         self.violations.now = end;

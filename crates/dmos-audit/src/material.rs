@@ -1,7 +1,7 @@
-//! Material are conserved: every batch ever made is in one place, is consumed at most once, and was made out of
-//! what its recipe says. What else is checked in these books has a file of its own.
+//! Conservation of material: every batch is in one place, is consumed at most once, and was made according to
+//! its recipe. Further checks on the same accounts are in separate files.
 //!
-//! The books are kept from the records that became durable, and take space in proportion to what is held.
+//! The accounts are kept from durable records, and their size is proportional to what nodes hold.
 
 mod limits;
 mod recovery;
@@ -18,38 +18,39 @@ use crate::NodeAtEnd;
 use crate::violations::Violations;
 use recovery::Shortage;
 
-/// What the books say of one node.
+/// Account of one node.
 #[derive(Default)]
 struct Account {
-    /// Number of batches it made.
+    /// Number of batches made.
     made: u32,
     stock: SerialSet,
-    /// Own batches that left the stock and that nobody has received, with whom they were committed to, and when.
+    /// Own batches that left the stock and are not received: the consumer to which each is committed, and the
+    /// time.
     in_transit: BTreeMap<u32, (Option<NodeId>, Time)>,
-    /// Own batches that somebody consumed.
+    /// Own batches that were consumed.
     used: SerialSet,
-    /// Batches in the input buffer.
+    /// Batches in the input buffers.
     received: BTreeSet<BatchId>,
-    /// Batches entered as going into the next run_time.
+    /// Batches logged as inputs of the next production run.
     pending_inputs: Vec<BatchId>,
-    /// What one run_time takes, if that was changed.
+    /// Inputs of a production run, if they were changed.
     requires: Option<Box<[Requirement]>>,
     has_retired: bool,
-    /// Batches that a crash destroyed, and that the node has not entered as scrap yet.
+    /// Batches that a crash destroyed and that are not logged as scrap yet.
     destroyed: BTreeSet<BatchId>,
-    /// Records since the log was last compacted.
+    /// Number of records since the last compaction.
     log_length: u64,
-    /// The most batches held at once since then.
+    /// Maximum number of batches held since then.
     held_at_most: u64,
 }
 
-/// The books.
+/// All accounts.
 pub(crate) struct Material<'a> {
     scenario: &'a Scenario,
     network: &'a Network,
     accounts: Vec<Account>,
     audit: MaterialBalance,
-    /// The items that went into a run_time, one for each batch.
+    /// Scratch buffer: the items of the inputs of a production run.
     items: Vec<ItemId>,
 }
 
@@ -68,23 +69,23 @@ impl<'a> Material<'a> {
         &mut self.accounts[node.index()]
     }
 
-    /// Where a batch is, in words.
+    /// Returns a description of a batch's location.
     fn location(&self, batch: BatchId) -> String {
         let producer = &self.accounts[batch.producer.index()];
         if producer.stock.contains(batch.serial) {
             return "in stock".to_owned();
         }
         match producer.in_transit.get(&batch.serial) {
-            Some((Some(to), _)) => return format!("under way to `{}`", self.network.node_name(*to)),
-            Some((None, _)) => return "under way".to_owned(),
+            Some((Some(to), _)) => return format!("in transit to `{}`", self.network.node_name(*to)),
+            Some((None, _)) => return "in transit".to_owned(),
             None => {}
         }
         if producer.used.contains(batch.serial) {
-            return "used up".to_owned();
+            return "consumed".to_owned();
         }
         let docks = self.network.nodes().zip(&self.accounts);
         match docks.into_iter().find(|(_, account)| account.received.contains(&batch)) {
-            Some((node, _)) => format!("in the dock of `{}`", self.network.node_name(node)),
+            Some((node, _)) => format!("in an input buffer of `{}`", self.network.node_name(node)),
             None if batch.serial >= producer.made => "never made".to_owned(),
             None => "gone".to_owned(),
         }
@@ -93,13 +94,13 @@ impl<'a> Material<'a> {
     fn report_misplaced(&self, violations: &mut Violations, node: NodeId, batch: BatchId, says: &str) {
         violations.add(Property::BatchInOnePlace, || {
             let name = self.network.node_name(node);
-            format!("`{name}` says that batch {batch} is {says}, but it was {}", self.location(batch))
+            format!("`{name}` logs batch {batch} as {says}, but it was {}", self.location(batch))
         });
     }
 
-    /// A record became durable.
+    /// Handles a record that became durable.
     pub(crate) fn on_durable(&mut self, violations: &mut Violations, node: NodeId, record: &LogRecord) {
-        // Scrap is entered batch by batch, as much as there was, before the log can be compacted.
+        // Scrap is logged batch by batch before the log can be compacted, so it may exceed the limit.
         if !matches!(record, LogRecord::Scrapped(_)) {
             self.check_length(violations, node);
         }
@@ -137,12 +138,12 @@ impl<'a> Material<'a> {
         batch: BatchId,
         to: Option<NodeId>,
     ) {
-        self.check_work(violations, node, "promises a batch");
+        self.check_work(violations, node, "commits a batch");
         let now = violations.now;
         if batch.producer == node && self.account(node).stock.remove(batch.serial) {
             self.account(node).in_transit.insert(batch.serial, (to, now));
         } else {
-            self.report_misplaced(violations, node, batch, "sent off");
+            self.report_misplaced(violations, node, batch, "shipped");
         }
         if to.is_some() {
             self.check_commitments_to(violations, node, to);
@@ -167,7 +168,7 @@ impl<'a> Material<'a> {
         (first, count, inputs): (BatchId, u32, u32),
     ) {
         self.check_work(violations, node, "makes a batch");
-        // Both lists are kept for the next run_time, so that none allocates anything.
+        // Both buffers are reused, so that checking a production run allocates nothing.
         let mut pending_inputs = std::mem::take(&mut self.account(node).pending_inputs);
         let mut items = std::mem::take(&mut self.items);
         let interrupted = pending_inputs.len().saturating_sub(inputs as usize);
@@ -188,7 +189,7 @@ impl<'a> Material<'a> {
             violations.add(Property::MadeByRecipe, || {
                 let name = self.network.node_name(node);
                 let by_item: BTreeMap<_, _> = items.iter().map(|&item| (item, used(item))).collect();
-                format!("`{name}` makes {count} from batch {first} on, out of {by_item:?}, not {requires:?}")
+                format!("`{name}` makes {count} batches from {first} on, of {by_item:?} instead of {requires:?}")
             });
         }
         items.clear();
@@ -208,14 +209,14 @@ impl<'a> Material<'a> {
         if !is_first {
             self.audit.consumed_twice += 1;
             violations.add(Property::BatchConsumedOnce, || {
-                format!("`{}` uses batch {batch}, which was used up before", self.network.node_name(node))
+                format!("`{}` consumes batch {batch}, which was consumed before", self.network.node_name(node))
             });
         } else if !is_there {
-            self.report_misplaced(violations, node, batch, "at hand");
+            self.report_misplaced(violations, node, batch, "an input");
         }
     }
 
-    /// Ends the audit: counts every batch where it is. Of a node that is down, its log is all there is.
+    /// Finishes the checks: counts every batch at its location. For a node that is down, its log counts.
     pub(crate) fn finish(
         mut self,
         violations: &mut Violations,
@@ -258,10 +259,10 @@ mod tests {
 
     use super::*;
 
-    /// Node 0 makes what node 1 needs; a crash destroys what is in stock.
+    /// Returns a scenario in which node 0 supplies node 1, and a crash destroys the output buffer.
     fn scenario() -> Scenario {
         let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1s\n\
-                    faults: {material: {stock: scrapped}}\nprotocol: {promise_limit: 1}\n";
+                    faults: {material: {outbound: scrapped}}\nprotocol: {promise_limit: 1}\n";
         let registry = dmos_core::Registry::collect().expect("no two strategies of one name");
         let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
         loaded.unwrap_or_else(|error| panic!("{error}")).scenario
@@ -358,7 +359,7 @@ mod tests {
         assert_eq!(audit(&[made(0, 0)], both).1.len(), 1);
     }
 
-    /// What is found in a incarnation of node 0 with a crash after it has made a batch.
+    /// Returns the violations of an incarnation of node 0 after it made a batch and crashed.
     fn after_a_crash(records: &[LogRecord]) -> (MaterialBalance, Vec<Property>) {
         let scenario = scenario();
         let (mut material, mut violations) = (Material::new(&scenario), Violations::default());

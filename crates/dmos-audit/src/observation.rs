@@ -1,52 +1,52 @@
-//! What the invariant checker are told.
+//! Observations: the input of the invariant checker.
 
 use dmos_node::{Holdings, LogRecord, LogState, Report};
 
-/// Something that happened at a node. A driver tells of everything, in the order in which it happened.
+/// An event at a node. A driver reports all events in the order in which they occur.
 #[derive(Debug)]
 pub enum Observation<'a> {
-    /// It starts, for the first time or after a crash.
+    /// The node starts, for the first time or after a crash.
     Started {
         /// True if it was up before.
         recovering: bool,
-        /// What it finds in its log.
+        /// State of its log at the start.
         log: FoundLog,
     },
-    /// It has handled its start, and holds this.
+    /// The node has handled its start, and holds these batches.
     Holds(Holdings),
-    /// It went down.
+    /// The node went down.
     Crashed(Crashed),
     /// A record became durable.
     Durable(&'a LogRecord),
-    /// One record took the place of its whole log.
+    /// The log was replaced by one record of its state.
     Compacted {
-        /// The log as it was.
+        /// The log before the compaction.
         before: &'a [LogRecord],
-        /// What that record says the log added up to.
+        /// The state in the new record.
         state: &'a LogState,
     },
-    /// A record was appended, but a crash took it before it was durable.
+    /// An appended record was lost in a crash before it was durable.
     LostAppend(&'a LogRecord),
-    /// It says something for the record.
+    /// The node reported an event.
     Reported(&'a Report),
 }
 
-/// In which state a log is found at a start.
+/// State of a log at a start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FoundLog {
-    /// Its last record was torn.
+    /// True if its last record was torn.
     pub torn: bool,
-    /// It begins with a compacted record.
+    /// True if it starts with a compacted record.
     pub compacted: bool,
 }
 
-/// In the middle of what a node went down.
+/// State of a node when it went down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Crashed {
-    /// It believed that it led.
+    /// True if it believed that it led.
     pub leads: bool,
-    /// A plan of its own was under way.
+    /// True if it was computing a plan.
     pub is_planning: bool,
-    /// Batches were in transit to it.
+    /// True if batches were in transit to it.
     pub awaits_batches: bool,
 }

@@ -1,4 +1,5 @@
-//! After the last fault is healed, production resumes within a bound whenever it can, and leadership settles.
+//! Progress: after the last fault is healed, production resumes within a bound whenever it can, and
+//! leadership settles.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +12,16 @@ use dmos_node::{Command, LogRecord};
 
 use crate::violations::Violations;
 
-/// Follows who is up, and when final batches are made.
+/// Nodes that are up, and the times at which final items were made.
 pub(crate) struct Progress<'a> {
     scenario: &'a Scenario,
     up: NodeSet,
     retired: NodeSet,
     recipes: BTreeMap<NodeId, Box<[Requirement]>>,
-    /// For each final item, when a batch was last made, and the longest time without one since the last fault
-    /// was healed.
+    /// For each final item, the time of the last batch, and the longest period without one since the last
+    /// fault was healed.
     finals: Vec<(Option<Time>, Span)>,
-    /// Who took change last.
+    /// The last change of leadership.
     last_leadership_change: Option<(Time, NodeId, Term)>,
 }
 
@@ -66,7 +67,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// A batch of a final item is made, or the run ends.
+    /// Records that a final item was made, or that the run ended.
     fn on_made(&mut self, at: Time, index: usize) {
         let (last, longest) = &mut self.finals[index];
         if let Some(healed) = self.scenario.faults.heal_at.filter(|healed| *healed <= at) {
@@ -76,8 +77,8 @@ impl<'a> Progress<'a> {
         *last = Some(at);
     }
 
-    /// Ends: whether production was there after the last fault was healed; or why nobody looked. Where nothing
-    /// is ever healed there is nothing to look for.
+    /// Finishes the checks. Returns whether production resumed after the last fault was healed, or the reason
+    /// why that could not be checked; `false` if nothing is ever healed.
     pub(crate) fn finish(mut self, violations: &mut Violations, end: Time) -> Result<bool, String> {
         let Some(healed) = self.scenario.faults.heal_at else {
             return Ok(false);
@@ -125,7 +126,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Returns whether there is to be a leader, with those that are up.
+    /// Returns whether a leader is guaranteed among the nodes that are up.
     fn leader_is_guaranteed(&self) -> Result<(), &'static str> {
         let scenario = self.scenario;
         let up = scenario.candidates.iter().filter(|&&node| self.up.contains(node)).count();
@@ -140,7 +141,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Which final items those that are up can make.
+    /// Returns for each final item whether the nodes that are up can make it.
     fn can_resume(&self) -> Result<Vec<bool>, &'static str> {
         let scenario = self.scenario;
         if !scenario.flow.guarantees(Guarantee::FindsFlow) {
@@ -159,12 +160,13 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Within what time a batch of each final item must be made, whatever happened before; none where there is no
-/// saying: if work takes time, nothing is sent again, stock has no limit, a distribution draws very long times, or
-/// messages may pile up because the input buffer blocks or everything is asked for in every cycle.
+/// Returns the time within which a batch of each final item must be made, whatever happened before. Returns
+/// `None` if there is no bound: work takes time, nothing is retransmitted, buffers are unlimited, a
+/// distribution has a long tail, or messages can accumulate because transits block or inputs are requested in
+/// every cycle.
 ///
-/// It allows for violation out who is dead, electing a leader and telling everybody, and then for every stock to
-/// be filled before the final node gets anything.
+/// The bound allows for detecting failures, electing a leader, distributing assignments, and then for every
+/// buffer to be filled before the final node receives anything.
 #[must_use]
 pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     let protocol = &scenario.protocol;
@@ -182,7 +184,8 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     Some(settle + period * runs_to_fill(scenario, limit))
 }
 
-/// Returns the longest that a distribution draws; of those without an end five times their mean, unless they go far beyond it.
+/// Returns the maximum of a distribution; five times the mean for an unbounded one, unless it has a long
+/// tail.
 fn longest(distribution: &Distribution) -> Option<Span> {
     match distribution {
         Distribution::Fixed(span) => Some(*span),
@@ -194,7 +197,8 @@ fn longest(distribution: &Distribution) -> Option<Span> {
     }
 }
 
-/// How many runs it takes at most, one after the other, to fill every stock and make one final batch.
+/// Returns the maximum number of consecutive production runs needed to fill every buffer and make one final
+/// batch.
 fn runs_to_fill(scenario: &Scenario, limit: u64) -> u64 {
     let network = &*scenario.network;
     let mut needed = vec![0_u64; network.item_count()];
@@ -215,7 +219,7 @@ fn runs_to_fill(scenario: &Scenario, limit: u64) -> u64 {
     total
 }
 
-/// What one run_time of any of the producers takes at most, by item.
+/// Returns the maximum inputs of a production run of any of the producers, by item.
 fn largest_requirements(
     network: &Network,
     changed: &[(NodeId, &[Requirement])],

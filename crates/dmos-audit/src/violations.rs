@@ -1,12 +1,12 @@
-//! Collects what the invariant checker find.
+//! The list of violations.
 
 use dmos_core::record::Violation;
 use dmos_core::{Property, Time};
 
-/// Violations of one property beyond this many are left out: the first say what went wrong.
+/// Maximum number of violations listed for each property; the first ones are the most informative.
 const SHOWN: usize = 5;
 
-/// Violations so far.
+/// Violations found so far.
 #[derive(Default)]
 pub(crate) struct Violations {
     pub(crate) now: Time,
@@ -14,7 +14,7 @@ pub(crate) struct Violations {
 }
 
 impl Violations {
-    /// A property does not hold.
+    /// Adds a violation of a property.
     pub(crate) fn add(&mut self, property: Property, describe: impl FnOnce() -> String) {
         if self.found.iter().filter(|violation| violation.property == property).count() < SHOWN {
             self.found.push(Violation { property, at: self.now, description: describe() });

@@ -1,4 +1,4 @@
-//! Every property can fail: the invariant checker told of what should never happen say so, and of what may, nothing.
+//! Every property can fail: the checker reports counterexamples, and only those.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use dmos_core::{
 use dmos_node::{Holdings, LogRecord, PlanReport, Report};
 use dmos_strategies as _;
 
-/// wood, two doors of wood, and a house of a door; healed after ten seconds.
+/// Returns a scenario with wood, two doors made of wood, and a house made of a door; healed after ten
+/// seconds.
 fn scenario() -> Scenario {
     let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood], count: 2}, {makes: house, needs: [door]}]}
 duration: 1h
@@ -22,7 +23,7 @@ faults: {heal_at: 10s}";
     loaded.unwrap_or_else(|error| panic!("{error}")).scenario
 }
 
-/// What happened: the second, the node, and what.
+/// An event: time in seconds, node, and observation.
 type Event<'a> = (u64, usize, Observation<'a>);
 
 fn audit(scenario: &Scenario, events: &[Event<'_>]) -> Vec<Property> {
@@ -44,7 +45,7 @@ fn report(second: u64, node: usize, report: &Report) -> Event<'_> {
     (second, node, Observation::Reported(report))
 }
 
-/// A plan among `alive` with these edges (producer, consumer, item), or none.
+/// Returns a plan among the nodes `alive` with these edges (producer, consumer, item), or without a flow.
 fn plan(scenario: &Scenario, alive: &[usize], edges: Option<&[(usize, usize, usize)]>) -> Report {
     let mut set = NodeSet::none(4);
     for &node in alive {
@@ -137,7 +138,7 @@ fn production_that_does_not_resume_is_found() {
     let house =
         |serial| LogRecord::Made { first: BatchId { producer: NodeId::new(3), serial }, count: 1, inputs: 0 };
     let houses: Vec<LogRecord> = (0..1_000).map(house).collect();
-    // Houses are made out of nothing here, which other the invariant checker find.
+    // Houses are made from nothing here, which violates another property.
     let resumes = |down: &[usize], until: u64| {
         let mut events: Vec<_> = (0..4).map(started).collect();
         events.extend(down.iter().map(|&node| (5, node, Observation::Crashed(Crashed::default()))));

@@ -1,4 +1,4 @@
-//! What a flow strategy must do.
+//! Conformance of flow strategies.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,24 +10,25 @@ use dmos_graph::Feasibility;
 use crate::networks::{drawn, drawn_alive, drawn_node, layered, varied, without_source};
 use crate::report::{Check, CheckOutcome, Report};
 
-/// On so many drawn networks a strategy is tried.
+/// Number of generated networks on which a strategy is tested.
 const NETWORKS: u64 = 400;
 
-/// So many failure_reports and returns are planned with, one after the other, on each of some of them.
+/// Number of consecutive failures and returns on each of some networks.
 const CHANGES: u64 = 30;
 
-/// A plan in linear time may take so many steps for each entry of a recipe, each node and each edge.
+/// Maximum number of steps of a plan in linear time, for each entry of a recipe, each node and each edge.
 const LINEAR_FACTOR: u64 = 16;
 
 /// Checks the flow strategy that `call` names.
 ///
 /// # Errors
-/// If there is no such strategy, or it cannot be had with these parameters.
+/// If there is no such strategy, or it does not accept these parameters.
 pub fn check_flow(registry: &Registry, call: &StrategyCall) -> Result<Report, StrategyError> {
     check_flow_watched(registry, call, |_| {})
 }
 
-/// Returns the same, and `watch` sees each check as soon as it is made: a program of its own may take its time.
+/// Like [`check_flow`], and passes each check to `watch` as soon as it is done: an external program may be
+/// slow.
 ///
 /// # Errors
 /// As [`check_flow`].
@@ -39,24 +40,24 @@ pub fn check_flow_watched(
     let choice = registry.flow(call, &layered(1, 1, 0))?;
     let on = |network: &Network| registry.flow(call, network);
     let found = match choice.guarantees(Guarantee::FindsFlow) {
-        true => "flows are valid, and found when there are any",
-        false => "flows are valid; that they are found is not guaranteed",
+        true => "flows are valid, and found if they exist",
+        false => "flows are valid; finding them is not guaranteed",
     };
     type Made<'a> = &'a dyn Fn() -> Result<CheckOutcome, StrategyError>;
     let checks: [(&'static str, Made<'_>); 7] = [
         (found, &|| sweep(NETWORKS, |number| valid(&on, number))),
         ("the same request gives the same answer", &|| sweep(NETWORKS / 4, |number| repeatable(&on, number))),
-        ("plans after failure_reports and returns are valid", &|| {
+        ("plans after failures and returns are valid", &|| {
             sweep(NETWORKS / 4, |number| follows(&on, number))
         }),
         ("one node, and no node alive", &|| smallest(&on)),
-        ("a dead sole source, 8 levels deep, 3 producers each", &|| dead_source(&on)),
+        ("a failed sole source, 8 levels deep, 3 producers each", &|| dead_source(&on)),
         ("a million possible edges", &|| million_edges(&on)),
         ("linear time, where it is guaranteed", &|| linear(&choice, &on)),
     ];
     let mut report = Report { strategy: choice.to_string(), checks: Vec::new() };
     for (demand, check) in checks {
-        let panicked = |_| Ok(CheckOutcome::Failed("it panicked; its words are above".to_owned()));
+        let panicked = |_| Ok(CheckOutcome::Failed("it panicked; the message is above".to_owned()));
         let outcome = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(panicked)?;
         let check = Check { demand, outcome };
         watch(&check);
@@ -70,10 +71,10 @@ type Chooser<'a> = dyn Fn(&Network) -> Result<FlowChoice, StrategyError> + 'a;
 
 type Verdict = Result<Result<(), String>, StrategyError>;
 
-/// Makes a check for each of so many numbers, until one fails.
+/// Runs a check for each number below `count`, until one fails.
 fn sweep(count: u64, check: impl Fn(u64) -> Verdict) -> Result<CheckOutcome, StrategyError> {
     for number in 0..count {
-        let panicked = |_| Ok(Err("it panicked; its words are above".to_owned()));
+        let panicked = |_| Ok(Err("it panicked; the message is above".to_owned()));
         if let Err(problem) = catch_unwind(AssertUnwindSafe(|| check(number))).unwrap_or_else(panicked)? {
             return Ok(CheckOutcome::Failed(format!("on network {number}: {problem}")));
         }
@@ -109,13 +110,13 @@ fn valid(on: &Chooser<'_>, number: u64) -> Verdict {
     Ok(Ok(()))
 }
 
-/// A network of so few nodes no planner that guarantees a flow may give up on.
+/// Maximum number of nodes of a network on which a planner that guarantees a flow may not give up.
 const SMALL: usize = 100;
 
-/// Returns whether an answer is right, after the steps on the meter.
+/// Checks an answer, after the steps on the meter.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// If the answer is wrong: a description of the problem.
 pub fn judge(
     choice: &FlowChoice,
     network: &Network,
@@ -127,7 +128,7 @@ pub fn judge(
     let flow = match answer {
         Err(NoFlow::BudgetExhausted { budget }) if meter.steps() < *budget => {
             return Err(format!(
-                "it says that its budget of {budget} ran out, after {} steps",
+                "it reports an exhausted budget of {budget} after {} steps",
                 meter.steps()
             ));
         }
@@ -146,7 +147,7 @@ pub fn judge(
         }
         Ok(flow) => flow,
     };
-    // Without a guarantee a node may work that nobody supplies with anything.
+    // Without the guarantee, a node without suppliers may be assigned.
     if let Some(fault) = flow.violations(network, alive, !guaranteed).first() {
         return Err(fault.to_string());
     }
@@ -156,7 +157,7 @@ pub fn judge(
             alive.contains(node) && (flow.is_assigned(node) || network.requirements(node).is_empty())
         });
         if !is_made {
-            return Err(format!("nobody makes the final item {item}, which can be made"));
+            return Err(format!("no node makes the final item {item}, although it can be made"));
         }
     }
     Ok(())
@@ -170,15 +171,15 @@ fn repeatable(on: &Chooser<'_>, number: u64) -> Verdict {
     let (first, meter) = plan(&choice, &request);
     let (again, meter_again) = plan(&choice, &request);
     if first != again {
-        return Ok(Err("planned again, the same request has another answer".to_owned()));
+        return Ok(Err("a repeated request has a different answer".to_owned()));
     }
     if meter.steps() != meter_again.steps() {
-        return Ok(Err("planned again, the same request takes another number of steps".to_owned()));
+        return Ok(Err("a repeated request takes a different number of steps".to_owned()));
     }
     Ok(Ok(()))
 }
 
-/// One planner, through failure_reports and returns, as a leader uses it.
+/// Tests one planner through failures and returns, as a leader uses it.
 fn follows(on: &Chooser<'_>, number: u64) -> Verdict {
     let network = drawn(number);
     let choice = on(&network)?;
@@ -198,13 +199,13 @@ fn follows(on: &Chooser<'_>, number: u64) -> Verdict {
             None => planner.plan(&request, &mut meter),
         };
         if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
-            return Ok(Err(format!("after {step} failure_reports and returns: {problem}")));
+            return Ok(Err(format!("after {step} failures and returns: {problem}")));
         }
         if !answer.as_ref().is_err_and(NoFlow::is_inconclusive) {
             active = Some(answer.unwrap_or_default());
             changes.clear();
         }
-        // Now and then two things change at once.
+        // Occasionally two changes at once.
         for nth in 0..1 + u64::from(step % 4 == 3) {
             let node = drawn_node(&network, (number * CHANGES + step) * 2 + nth);
             changes.retain(|change: &Change| change.node() != node);
@@ -228,7 +229,7 @@ fn smallest(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
             return Ok(CheckOutcome::Failed(problem));
         }
         if alive.is_empty() && answer.as_ref().is_ok_and(|flow| !flow.is_empty()) {
-            return Ok(CheckOutcome::Failed("nobody is alive, and there is a flow".to_owned()));
+            return Ok(CheckOutcome::Failed("no node is alive, but there is a flow".to_owned()));
         }
     }
     Ok(CheckOutcome::Passed("both are answered".to_owned()))
@@ -241,11 +242,11 @@ fn dead_source(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
     let words = match &answer {
         Err(NoFlow::BudgetExhausted { budget }) if meter.steps() == *budget => {
-            return Ok(CheckOutcome::Passed(format!("says that its budget of {budget} steps ran out")));
+            return Ok(CheckOutcome::Passed(format!("reports that its budget of {budget} steps ran out")));
         }
-        Err(_) => format!("says that there is no flow, after {} steps", meter.steps()),
+        Err(_) => format!("reports that there is no flow, after {} steps", meter.steps()),
         Ok(flow) if flow.is_empty() => "plans nothing".to_owned(),
-        Ok(_) => "plans without a source, which it does not guarantee not to".to_owned(),
+        Ok(_) => "plans without a source, as its guarantees allow".to_owned(),
     };
     Ok(outcome(judge(&choice, &network, &alive, (&answer, &meter)), &words))
 }
@@ -262,7 +263,7 @@ fn million_edges(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     Ok(outcome(judge(&choice, &network, &alive, (&answer, &meter)), &words))
 }
 
-/// Networks that grow, whole and with one node in ten alive.
+/// Tests the number of steps on growing networks, with all nodes alive and with one in ten.
 fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     if !choice.guarantees(Guarantee::LinearTime) {
         return Ok(CheckOutcome::NotDemanded("it is not guaranteed".to_owned()));
@@ -295,7 +296,7 @@ fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<CheckOutcome, Strateg
         }
     }
     Ok(CheckOutcome::Passed(format!(
-        "steps for each entry, node and edge, as networks grow: {}",
+        "steps per entry, node and edge, for growing networks: {}",
         words.join(", ")
     )))
 }

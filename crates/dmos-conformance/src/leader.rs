@@ -1,4 +1,4 @@
-//! What a leader strategy must do.
+//! Conformance of leader strategies.
 
 use dmos_core::strategy::{Guarantee, StrategyCall, StrategyError};
 use dmos_core::{FaultKind, Registry};
@@ -8,27 +8,28 @@ use dmos_search::{Search, SearchSummary, Subject};
 use crate::networks::layered;
 use crate::report::{Check, CheckOutcome, Report};
 
-/// Checks the leader strategy that `call` names in so many drawn runs: crashes with and without a return, lost,
-/// late and doubled messages, partitions, torn logs, drifting clocks, elections among one to all nodes.
+/// Checks the leader strategy that `call` names in a number of generated runs: crashes with and without
+/// recovery, lost, delayed and duplicated messages, partitions, torn logs, clock drift, and elections among
+/// one to all nodes.
 ///
-/// Auditors hold it to what it guarantees: at most one leader per term; once nothing fails any more, a leader who
-/// gets production going within a bound. Runs are the same on any number of cores.
+/// The invariant checker verifies its guarantees: at most one leader per term; once nothing fails any more, a
+/// leader under which production resumes within a bound. Runs are identical on any number of cores.
 ///
 /// # Errors
-/// If there is no such strategy, or it cannot be had with these parameters.
+/// If there is no such strategy, or it does not accept these parameters.
 pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Result<Report, StrategyError> {
     let network = layered(1, 1, 0);
     let choice = registry.leader(call, &network)?;
     let mut set = vec![Override::option("leader", &call.to_string())];
-    // Only the leader strategy is on trial: flows are planned by the first that guarantees one.
+    // Only the leader strategy is tested: flows are planned by a strategy that guarantees one.
     let finds_flow = |flow: &str| {
         let choice = registry.flow(&StrategyCall { name: flow.to_owned(), params: Vec::new() }, &network);
         choice.is_ok_and(|choice| choice.guarantees(Guarantee::FindsFlow))
     };
-    let demand = "what it guarantees holds, through crashes, losses and partitions";
+    let demand = "its guarantees hold under crashes, losses and partitions";
     let report = |outcome| Report { strategy: choice.to_string(), checks: vec![Check { demand, outcome }] };
     let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) else {
-        let words = "runs need a flow strategy, and none is linked in; `use dmos_strategies as _;` does that";
+        let words = "runs need a flow strategy, but none is linked; link one with `use dmos_strategies as _;`";
         return Ok(report(CheckOutcome::Failed(words.to_owned())));
     };
     set.push(Override::option("flow", flow.name));

@@ -1,4 +1,4 @@
-//! Checks a strategy against the contract: any strategy, also one from a crate of your own.
+//! Checks a strategy against the contract, including strategies from other crates.
 //!
 //! ```
 //! use dmos_core::Registry;
@@ -8,14 +8,14 @@
 //! dmos_conformance::check_flow(&registry, &"memoized".parse().unwrap()).unwrap().assert_passed();
 //! ```
 //!
-//! | module | its job |
+//! | module | responsibility |
 //! |---|---|
-//! | [`flow`] | what a flow strategy must do |
-//! | [`leader`] | what a leader strategy must do |
-//! | [`networks`] | the networks on which flow strategies are tried |
-//! | [`report`] | what came of the checks |
+//! | [`flow`] | conformance of flow strategies |
+//! | [`leader`] | conformance of leader strategies |
+//! | [`networks`] | networks on which flow strategies are tested |
+//! | [`report`] | results of the checks |
 //!
-//! Architecture invariant: strategies are known by what the contract says of them, never by name.
+//! Architecture invariant: strategies are only known by their descriptors, never by name.
 
 pub mod flow;
 pub mod leader;

@@ -1,12 +1,12 @@
-//! The networks on which flow strategies are tried.
+//! Networks on which flow strategies are tested.
 
 use dmos_core::network::Names;
 use dmos_core::{ItemId, Network, NodeId, NodeSet, Recipe, Requirement};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// A small network drawn from a number: items of one to four producers that may differ in recipe, quantities,
-/// cycles and cost; the last item is final, and sometimes another one.
+/// Returns a small network generated from a number: items of one to four producers that may differ in recipe,
+/// quantities, cycles and cost; the last item is final, and sometimes another one.
 #[must_use]
 pub fn drawn(number: u64) -> Network {
     let mut dice = ChaCha8Rng::seed_from_u64(number);
@@ -25,7 +25,7 @@ pub fn drawn(number: u64) -> Network {
             });
         }
     }
-    // Nodes of one item need not stand side by side.
+    // Producers of one item need not be adjacent.
     for last in (1..recipes.len()).rev() {
         recipes.swap(last, dice.random_range(0..=last as u64) as usize);
     }
@@ -36,7 +36,7 @@ pub fn drawn(number: u64) -> Network {
     network(items, recipes, finals)
 }
 
-/// A set of nodes drawn from a number: most of them, as a rule.
+/// Returns a set of nodes generated from a number: usually most of them.
 #[must_use]
 pub fn drawn_alive(network: &Network, number: u64) -> NodeSet {
     let mut dice = ChaCha8Rng::seed_from_u64(number ^ 0x5EED);
@@ -69,7 +69,8 @@ fn network(items: usize, recipes: Vec<Recipe>, finals: Vec<ItemId>) -> Network {
         .expect("items require earlier ones only")
 }
 
-/// Items in layers: each of `producers` nodes, and each made of all those of so many items before it.
+/// Returns a network of items in layers: each item has `producers` producers, and requires the `reach` items
+/// before it.
 ///
 /// # Panics
 /// If there are no items, or no producers.
@@ -81,8 +82,8 @@ pub fn layered(items: usize, producers: usize, reach: usize) -> Network {
     network(items, recipes, vec![ItemId::new(items - 1)])
 }
 
-/// As [`layered`] with two items before each, but no two producers of an item are alike: they differ in recipe, yield,
-/// cycles and cost.
+/// Like [`layered`] with a reach of two, but the producers of an item differ in recipe, yield, cycles and
+/// cost.
 ///
 /// # Panics
 /// If there are no items, or no producers.
@@ -109,7 +110,7 @@ pub fn without_source(network: &Network) -> NodeSet {
     alive
 }
 
-/// Whose turn it is to die or to return, drawn from a number.
+/// Returns the node that fails or returns, chosen from a number.
 #[must_use]
 pub fn drawn_node(network: &Network, number: u64) -> NodeId {
     let mut dice = ChaCha8Rng::seed_from_u64(number);

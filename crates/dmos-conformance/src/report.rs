@@ -1,4 +1,4 @@
-//! What came of the checks.
+//! Results of conformance checks.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use std::fmt;
 pub struct Report {
     /// The strategy with its parameters.
     pub strategy: String,
-    /// Each check, in the order in which they were made.
+    /// All checks, in the order in which they were made.
     pub checks: Vec<Check>,
 }
 
-/// One check.
+/// Result of one check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Check {
-    /// What must hold.
+    /// The requirement.
     pub demand: &'static str,
-    /// True if it does.
+    /// The outcome.
     pub outcome: CheckOutcome,
 }
 
-/// What came of a check.
+/// Outcome of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CheckOutcome {
-    /// It holds, as far as was looked: how far that is.
+    /// The requirement holds, to the stated extent.
     Passed(String),
-    /// It does not: the first case found.
+    /// The requirement does not hold: the first counterexample.
     Failed(String),
-    /// It is not demanded: why.
+    /// The requirement does not apply: the reason.
     NotDemanded(String),
 }
 
@@ -38,10 +38,10 @@ impl Report {
         !self.checks.iter().any(|check| matches!(check.outcome, CheckOutcome::Failed(_)))
     }
 
-    /// For tests.
+    /// Asserts in tests that no check has failed.
     ///
     /// # Panics
-    /// If a check has failed, with all of them.
+    /// If a check has failed; the message lists all checks.
     pub fn assert_passed(&self) {
         assert!(self.has_passed(), "{self}");
     }

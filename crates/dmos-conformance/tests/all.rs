@@ -1,4 +1,4 @@
-//! Every registered strategy keeps the contract, and those that are broken on purpose are caught.
+//! Every registered strategy conforms, and intentionally broken ones are detected.
 
 use dmos_conformance::check_flow;
 use dmos_core::Registry;
@@ -25,7 +25,7 @@ fn every_flow_strategy_conforms() {
     }
 }
 
-/// The source of strategies that are broken on purpose.
+/// Source of intentionally broken strategies.
 const BROKEN: &str = "broken on purpose, in tests only";
 
 #[test]

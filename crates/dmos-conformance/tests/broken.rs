@@ -1,5 +1,4 @@
-//! The suite is itself tested: strategies that are broken on purpose are caught, each by the check that is meant
-//! for it.
+//! Tests of the suite itself: intentionally broken strategies are detected, each by the intended check.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +10,8 @@ use dmos_core::strategy::{
 use dmos_core::{Flow, NodeSet, Registry, Share, Span, Term, Time};
 use dmos_graph::Feasibility;
 
-/// Returns the flow by the producers at one place among those who can make each item, if these nodes are alive.
+/// Returns the flow by the producers at one index among the feasible producers of each item, if these nodes
+/// are alive.
 fn flow(request: &PlanRequest<'_>, alive: &NodeSet, place: usize) -> Result<Flow, NoFlow> {
     let producers = Feasibility::of(request.network, alive);
     let producer = |item| producers.of_item(item)[place % producers.of_item(item).len()];
@@ -48,7 +48,7 @@ broken!("sees-no-death", |request, _| { flow(request, &NodeSet::all(request.netw
 
 broken!("gives-up", |request, _| {
     let flow = flow(request, request.alive, 0)?;
-    // One dead node is too many.
+    // Fails with a single failed node.
     if request.alive.len() < request.network.node_count() {
         return Err(NoFlow::Infeasible(request.network.final_items()[0]));
     }
@@ -114,12 +114,12 @@ fn broken_flow_strategies_are_caught() {
         assert!(failed(&report).contains(&demand), "{report}");
         assert!(!report.has_passed());
     }
-    // What is right but slow is not called wrong, and what is right is not called broken.
+    // A correct but slow strategy only fails the check for linear time.
     assert_eq!(failed(&check("takes-its-time")).len(), 1);
     check("as-it-should-be").assert_passed();
 }
 
-/// Everybody leads, in the same term.
+/// Every candidate leads, in the same term.
 struct Everybody;
 
 impl LeaderStrategy for Everybody {
@@ -138,7 +138,7 @@ impl Election for Selfish {
     }
 }
 
-/// The last candidate leads, and nobody after it.
+/// The last candidate leads, and is never replaced.
 struct Last;
 
 impl LeaderStrategy for Last {

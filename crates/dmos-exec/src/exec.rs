@@ -1,4 +1,4 @@
-//! The flow strategy that asks a program.
+//! The flow strategy that consults an external program.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::protocol::{AnswerLine, flow, network_line, request_line};
 
 register_flow!(FlowDescriptor {
     name: "exec",
-    summary: "asks a program of your own, in any language, by lines of JSON",
+    summary: "consults an external program in any language, by lines of JSON",
     source: "your program",
-    notes: "none but that flows are valid and make a final item: anything else is a plan that failed; as repeatable as the program",
+    notes: "flows are valid and make a final item: anything else is a failed plan; as reproducible as the program",
     guarantees: |_| &[],
     params: &[
         ParamSpec {
             name: "command",
-            summary: "the program and its arguments, separated by blanks; it is run as it stands, without a shell",
+            summary: "the program and its arguments, separated by blanks; it is run without a shell",
             kind: ParamKind::Text,
         },
         ParamSpec {
             name: "limit",
-            summary: "how long an answer may take, in real time",
+            summary: "time limit for an answer, in real time",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(10) },
         },
     ],
@@ -47,7 +47,7 @@ struct Exec {
 
 impl FlowStrategy for Exec {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
-        // A program that has failed is dropped, and with it ended: the next plan starts it anew.
+        // A failed program is dropped, which ends it; the next plan starts it again.
         let mut process = self.process.take();
         self.plans += 1;
         let answer = self.ask(&mut process, request).map_err(|problem| self.failure(problem))?;
@@ -74,7 +74,7 @@ impl FlowStrategy for Exec {
     }
 }
 
-/// A flow that can be activated : one that is valid, and makes a final item if one can be made.
+/// Returns the flow if it can be activated: it is valid, and makes a final item if one can be made.
 fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
     let network = request.network;
     if let Some(fault) = flow.violations(network, request.alive, false).first() {
@@ -85,7 +85,7 @@ fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
     let makes = |&node: &NodeId| flow.is_assigned(node) || network.requirements(node).is_empty();
     match finals.first() {
         Some(&item) if !finals.iter().any(|&item| producers.of_item(item).iter().any(makes)) => {
-            Err(format!("its flow makes no final item, though `{}` can be made", network.item_name(item)))
+            Err(format!("its flow makes no final item although `{}` can be made", network.item_name(item)))
         }
         _ => Ok(flow),
     }
@@ -104,10 +104,10 @@ impl Exec {
         let line = running.ask(lines, self.limit)?;
         let answer: AnswerLine = serde_json::from_str(&line).map_err(|error| {
             let start: String = line.trim_end().chars().take(80).collect();
-            format!("its answer is not one of the protocol: {error} in `{start}`")
+            format!("its answer violates the protocol: {error} in `{start}`")
         })?;
         if answer.plan != self.plans {
-            return Err(format!("it answers request {} when asked for {}", answer.plan, self.plans));
+            return Err(format!("it answers request {} instead of {}", answer.plan, self.plans));
         }
         Ok(answer)
     }

@@ -1,26 +1,26 @@
-//! A running program that answers each line with a line, within a time limit.
+//! A running program that answers lines within a time limit.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// The longest answer, in bytes.
+/// Maximum length of an answer, in bytes.
 const ANSWER_MAX: u64 = 1 << 30;
 
-/// Whether a program has ended is looked at this often, and so many times at most.
+/// Interval at which the end of a program is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 const LOOKS_MAX: u128 = 400;
 
-/// A program with its ends.
+/// A program with its pipes.
 pub(crate) struct Process {
     child: Child,
-    /// None after a failure.
+    /// `None` after a failure.
     ends: Option<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 impl Process {
-    /// Starts a program. Its stderr is that of this process.
+    /// Starts a program, with the stderr of this process.
     pub(crate) fn start(command: &str) -> Result<Self, String> {
         let mut words = command.split_whitespace();
         let program = words.next().ok_or("the command is empty")?;
@@ -30,9 +30,9 @@ impl Process {
         Ok(Self { child, ends })
     }
 
-    /// Writes lines and reads the answer. After an error the program is of no use any more.
+    /// Writes lines and reads the answer. After an error the program must not be used any more.
     ///
-    /// Both are done by a thread of their own: a program that does not read must not hold us up either.
+    /// A separate thread does both, because a program that does not read must not block this one either.
     pub(crate) fn ask(&mut self, lines: String, limit: Duration) -> Result<String, String> {
         let (mut stdin, mut stdout) = self.ends.take().ok_or("it has failed before")?;
         let (sender, receiver) = channel();
@@ -40,7 +40,7 @@ impl Process {
             let written = stdin.write_all(lines.as_bytes()).and_then(|()| stdin.flush());
             let mut answer = String::new();
             let read = (&mut stdout).take(ANSWER_MAX).read_line(&mut answer);
-            // Whoever asked may have given up.
+            // The requesting thread may have given up.
             let _ = sender.send((written, read.map(|_| answer), (stdin, stdout)));
         });
         match receiver.recv_timeout(limit) {
@@ -54,7 +54,7 @@ impl Process {
         }
     }
 
-    /// Says how the program ended, which has closed its stdout: as a rule because it ends.
+    /// Returns a description of how the program ended after it closed its stdout.
     fn end(&mut self, limit: Duration) -> String {
         let looks = limit.as_millis().div_ceil(LOOK_EVERY.as_millis()).min(LOOKS_MAX);
         for _ in 0..looks {
@@ -64,14 +64,14 @@ impl Process {
                 Err(error) => return format!("it ended without an answer: {error}"),
             }
         }
-        "it closed its output without an answer, and went on".to_owned()
+        "it closed its output without an answer, and continued to run".to_owned()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         self.ends = None;
-        // It may have ended by itself.
+        // The program may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,8 @@
-//! What is written to a planner and read from it: one JSON value a line.
+//! The protocol of external planners: one JSON value per line.
 //!
-//! First, and again whenever a recipe has changed, the network; then a request for each plan, and to each request
-//! an answer. Nodes and items are named by their numbers, from 0 in the order of the lists.
+//! The network is written first, and again whenever a recipe has changed; then one request per plan, each of
+//! which is answered by one line. Nodes and items are identified by their numbers, from 0 in the order of the
+//! lists.
 
 use dmos_core::strategy::{Change, PlanRequest};
 use dmos_core::{Flow, NodeId, Share, SupplyEdge};
@@ -10,22 +11,22 @@ use serde::{Deserialize, Serialize};
 /// The network: the line before the first request.
 #[derive(Debug, Serialize)]
 pub struct NetworkLine<'a> {
-    /// Says which line this is.
+    /// Identifies the kind of the line.
     pub network: NetworkOf<'a>,
-    /// The number from which a planner draws whatever it draws.
+    /// Seed of the planner's random choices.
     pub seed: u64,
-    /// A manufacture cycle, in seconds.
+    /// Length of a production cycle, in seconds.
     pub cycle_s: f64,
-    /// A transit, in seconds, on average.
+    /// Mean transit time, in seconds.
     pub transit_s: f64,
 }
 
 /// Items and nodes.
 #[derive(Debug, Serialize)]
 pub struct NetworkOf<'a> {
-    /// The names of the items.
+    /// Names of the items.
     pub items: Vec<String>,
-    /// The items that the network exists to make.
+    /// Final items.
     pub final_items: Vec<usize>,
     /// The nodes.
     pub nodes: Vec<NodeOf<'a>>,
@@ -34,42 +35,42 @@ pub struct NetworkOf<'a> {
 /// A node with its recipe.
 #[derive(Debug, Serialize)]
 pub struct NodeOf<'a> {
-    /// Its name.
+    /// The name.
     pub name: std::borrow::Cow<'a, str>,
-    /// The item it makes.
+    /// The item that it makes.
     pub makes: usize,
-    /// Number of batches one production run yields.
+    /// Number of batches per production run.
     pub quantity: u32,
-    /// Number of cycles it takes.
+    /// Number of production cycles per production run.
     pub cycles: u32,
-    /// What it costs to have the node work.
+    /// Cost of the node.
     pub cost: u32,
-    /// Items and how many batches of each one production run takes.
+    /// Inputs of a production run: item and quantity.
     pub requires: Vec<(usize, u32)>,
 }
 
 /// A request for a plan.
 #[derive(Debug, Serialize)]
 pub struct RequestLine {
-    /// Counts the requests, from 1.
+    /// Number of the request, counting from 1.
     pub plan: u64,
     /// The nodes that are alive.
     pub alive: Vec<usize>,
-    /// The edges of the flow active: producer, consumer, item and share in millionths; none before the first.
+    /// Edges of the active flow: producer, consumer, item and share in millionths; `None` before the first.
     pub active: Option<Vec<(usize, usize, usize, u32)>>,
-    /// What has changed since then.
+    /// Changes since then.
     pub changes: Vec<ChangeOf>,
 }
 
-/// What makes a new plan necessary.
+/// A change that makes a new plan necessary.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeOf {
-    /// A node died, or retired.
+    /// A node failed, or retired.
     Failed(usize),
-    /// A node came back, or joined.
+    /// A node rejoined, or joined.
     Returned(usize),
-    /// A node's recipe was changed.
+    /// The recipe of a node changed.
     Recipe(usize),
 }
 
@@ -77,25 +78,25 @@ pub enum ChangeOf {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerLine {
-    /// Which request it answers.
+    /// Number of the answered request.
     pub plan: u64,
-    /// Producer, consumer, item, and if a requirement has several suppliers the share in millionths.
+    /// Producer, consumer, item, and the share in millionths if a requirement has several suppliers.
     #[serde(default)]
     pub edges: Option<Vec<EdgeOf>>,
-    /// Why there is no flow.
+    /// Reason why there is no flow.
     #[serde(default)]
     pub no_flow: Option<String>,
-    /// Elementary steps that the plan took; as many as there are edges, if it does not say.
+    /// Elementary steps of the plan; the number of edges by default.
     #[serde(default)]
     pub steps: Option<u64>,
-    /// Something of interest, in words.
+    /// A remark for readers.
     #[serde(default)]
     pub remark: Option<String>,
 }
 
 /// An edge with or without a share.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged, expecting = "an edge is [producer, consumer, item], or that and a share in millionths")]
+#[serde(untagged, expecting = "an edge is [producer, consumer, item], optionally with a share in millionths")]
 pub enum EdgeOf {
     /// Producer, consumer, item, share in millionths.
     Shared(u32, u32, u32, u32),
@@ -127,7 +128,7 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
     })
 }
 
-/// Returns the line that asks for a plan.
+/// Returns the line that requests a plan.
 #[must_use]
 pub fn request_line(request: &PlanRequest<'_>, plan: u64) -> String {
     let edge = |(edge, share): (SupplyEdge, Share)| {
@@ -153,7 +154,7 @@ fn line(value: &impl Serialize) -> String {
 /// Returns the flow of an answer.
 ///
 /// # Errors
-/// If an edge is given twice, or a share is more than the whole.
+/// If an edge is given twice, or a share exceeds the whole.
 pub fn flow(edges: &[EdgeOf]) -> Result<Flow, String> {
     let plain = |&edge: &EdgeOf| match edge {
         EdgeOf::Shared(producer, consumer, item, _) | EdgeOf::Plain(producer, consumer, item) => SupplyEdge {
@@ -167,9 +168,9 @@ pub fn flow(edges: &[EdgeOf]) -> Result<Flow, String> {
     sorted.sort_unstable();
     if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         let SupplyEdge { producer, consumer, item } = twice[0];
-        return Err(format!("it gives an edge twice: [{producer}, {consumer}, {item}]"));
+        return Err(format!("it lists an edge twice: [{producer}, {consumer}, {item}]"));
     }
-    // Shares may be left out where there is one supplier, and are equal where they are left out for all.
+    // Shares may be left out for a single supplier; if they are left out for all suppliers, they are equal.
     let equal = Flow::new(all.clone());
     let by_edge: std::collections::BTreeMap<_, _> = equal.supplies().collect();
     let share = |(edge, supply): (&EdgeOf, SupplyEdge)| match *edge {

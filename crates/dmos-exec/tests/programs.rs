@@ -1,6 +1,6 @@
-//! What becomes of programs that answer, end, hang and talk nonsense.
+//! Tests of external programs that answer, end, hang or return invalid answers.
 //!
-//! This program is its own planner: called with a part to play, it answers on stdout as such a program would.
+//! This program is its own planner: called with the name of a behaviour, it answers on stdout accordingly.
 
 use std::io::{BufRead, Write};
 
@@ -21,7 +21,7 @@ fn main() {
     nothing_that_cannot_be_started_is_waited_for();
 }
 
-/// Answers each request; the network has wood (0), doors (1) and houses (2), made by a node each.
+/// Answers each request. In the network wood (0), doors (1) and houses (2) have one producer each.
 fn play(part: &str) {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let message: serde_json::Value = serde_json::from_str(&line).expect("lines of JSON");

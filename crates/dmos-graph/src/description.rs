@@ -1,4 +1,4 @@
-//! Networks from descriptions in names, with everything that is wrong said at once.
+//! Networks from descriptions with names; all problems are reported at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,47 +11,47 @@ use thiserror::Error;
 
 use crate::names::nearest;
 
-/// The most nodes of a network. A run keeps some kilobytes for each.
+/// Maximum number of nodes of a network. A run takes a few kilobytes for each.
 pub const NODES_MAX: u64 = 2_000_000;
 
-/// The longest name of a node or an item, in bytes.
+/// Maximum length of a name, in bytes.
 pub const NAME_MAX: usize = 200;
 
-/// The most batches of one item that a production run yields or takes. A run names every batch.
+/// Maximum number of batches of one item that a production run yields or consumes. A run names every batch.
 pub const QUANTITY_MAX: u32 = 1_000;
 
-/// The most manufacture cycles that a production run takes.
+/// Maximum number of production cycles of a production run.
 pub const CYCLES_MAX: u32 = 1_000_000;
 
-/// A network in names.
+/// A network described by names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NetworkDescription {
-    /// The nodes, or groups of like nodes, in the order in which they get their numbers.
+    /// Nodes or groups of identical nodes, in the order in which they are numbered.
     pub nodes: Vec<NodeDescription>,
-    /// The items to make in the end; if none are named, what the last node makes.
+    /// Final items; if there are none, the item that the last node makes.
     pub final_items: Vec<String>,
 }
 
-/// A node, or several that make the same item in the same way.
+/// A node, or a group of identical nodes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeDescription {
-    /// Its name; several nodes are called `name-1`, `name-2` and so on.
+    /// Name; the nodes of a group are named `name-1`, `name-2` and so on.
     pub name: String,
-    /// Number of such nodes.
+    /// Number of nodes.
     pub count: u32,
-    /// The item it makes.
+    /// The item that it makes.
     pub makes: String,
-    /// Number of batches one production run yields.
+    /// Number of batches per production run.
     pub quantity: u32,
-    /// The items that one production run consumes, and how many batches of each.
+    /// Inputs of a production run, with quantities.
     pub needs: Vec<(String, u32)>,
-    /// Number of manufacture cycles one production run takes.
+    /// Number of production cycles per production run.
     pub cycles: u32,
-    /// What it costs to have it work.
+    /// Cost of the node.
     pub cost: u32,
 }
 
-/// Where in a description a problem is.
+/// A place in a description.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum DescriptionPlace {
     /// The list of nodes.
@@ -64,47 +64,47 @@ pub enum DescriptionPlace {
     FinalItem(usize),
 }
 
-/// Something that makes a description no network.
+/// A problem that makes a description invalid.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// There are no nodes.
     #[error("the network has no nodes; describe at least one")]
     Empty,
-    /// More nodes than can be run.
-    #[error("the network has {0} nodes, more than {NODES_MAX}, the most there can be")]
+    /// There are more nodes than the maximum.
+    #[error("the network has {0} nodes, more than the maximum of {NODES_MAX}")]
     TooLarge(u64),
-    /// Two nodes of one name.
-    #[error("there is another node called `{0}`; node names must differ")]
+    /// Two nodes have the same name.
+    #[error("another node is named `{0}`; node names must be unique")]
     DuplicateName(String),
-    /// Zero nodes or batches.
+    /// The number of nodes or batches is zero.
     #[error("a {0} of zero; it must be at least 1")]
     Zero(&'static str),
-    /// More batches than a production run can handle.
-    #[error("a quantity of {0}; one making yields and takes at most {QUANTITY_MAX} batches of an item")]
+    /// A quantity exceeds the maximum.
+    #[error("a quantity of {0}; a production run yields and consumes at most {QUANTITY_MAX} batches of an item")]
     TooMany(u32),
-    /// A production run that takes too long.
-    #[error("a making of {0} cycles; it may take {CYCLES_MAX} at most")]
+    /// A production run takes too many cycles.
+    #[error("a production run of {0} cycles; the maximum is {CYCLES_MAX}")]
     TooSlow(u32),
-    /// A name without a letter, or with too many.
-    #[error("names have from 1 to {NAME_MAX} letters")]
+    /// A name is empty or too long.
+    #[error("a name has from 1 to {NAME_MAX} bytes")]
     NameLength,
-    /// One item stands twice among the final items.
-    #[error("`{0}` is final already; name it once")]
+    /// A final item is listed twice.
+    #[error("`{0}` is listed twice as final; list it once")]
     FinalTwice(String),
-    /// One item stands twice among the needs.
-    #[error("`{0}` is needed twice; say how many batches with `{0}: 2`")]
+    /// An input is listed twice.
+    #[error("`{0}` is needed twice; write the quantity, as in `{0}: 2`")]
     NeededTwice(String),
-    /// No node makes an item.
+    /// An item has no producer.
     #[error("no node makes `{item}`{}", suggestion(.nearest))]
     NoProducer {
         /// The item.
         item: String,
-        /// An item that is made and has much the same name.
+        /// A produced item with a similar name.
         nearest: Option<String>,
     },
-    /// Items that need each other in a ring.
-    #[error("items need each other in a ring: {}", ring(.0))]
+    /// Items require each other in a cycle.
+    #[error("items require each other in a cycle: {}", ring(.0))]
     Cycle(Vec<String>),
 }
 
@@ -119,13 +119,13 @@ fn ring(items: &[String]) -> String {
     closed.collect::<Vec<_>>().join(" needs ")
 }
 
-/// All that is wrong with a description, each with its place.
+/// All problems of a description, each with its place.
 pub type Problems = Vec<(DescriptionPlace, Problem)>;
 
-/// Something odd in a network that works all the same.
+/// An oddity of a valid network.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Warning {
-    /// An item that is made, is not final, and that nobody needs.
+    /// An item is made, is not final, and is not required by any node.
     NobodyNeeds(String),
 }
 
@@ -137,7 +137,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Items by name, numbered in the order in which nodes make them, then in which they are needed.
+/// Items by name, numbered in the order in which nodes make them, then in which they are required.
 struct Items<'a> {
     numbers: BTreeMap<&'a str, usize>,
     names: Vec<&'a str>,
@@ -173,11 +173,12 @@ impl<'a> Items<'a> {
     }
 }
 
-/// Names are suggested for this many problems: suggesting is slow, and nobody reads more.
+/// Maximum number of problems with a suggestion: suggestions are slow to compute, and further ones are not
+/// read.
 const SUGGESTIONS: usize = 10;
 
 impl NetworkDescription {
-    /// Builds the network, with what is odd about it.
+    /// Builds the network, and lists its oddities.
     ///
     /// # Errors
     /// All problems, each with its place, in the order of places.
@@ -282,7 +283,7 @@ impl NetworkDescription {
         missing.enumerate().map(problem).collect()
     }
 
-    /// Each ring of items, at the first node that makes one of them.
+    /// Returns each cycle of items, at the first node that makes one of them.
     fn cycles(&self, items: &Items<'_>) -> Vec<(DescriptionPlace, Problem)> {
         let mut graph = DiGraph::<(), ()>::with_capacity(items.names.len(), 0);
         for _ in &items.names {
@@ -331,7 +332,8 @@ impl NetworkDescription {
     }
 }
 
-/// A shortest ring through the first item of a strongly connected component, by breadth-first search.
+/// Returns a shortest cycle through the first item of a strongly connected component, by breadth-first
+/// search.
 fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIndex> {
     let start = *component.iter().min().expect("a component has a member");
     let members: BTreeSet<_> = component.iter().copied().collect();
@@ -360,7 +362,7 @@ fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIn
     unreachable!("a strongly connected component has a ring through each member")
 }
 
-/// Items that are made for nothing.
+/// Returns a warning for each item that is not needed.
 fn unneeded(network: &Network) -> Vec<Warning> {
     let mut wanted = vec![false; network.item_count()];
     let needed = network.nodes().flat_map(|node| network.requirements(node)).map(|required| required.item);

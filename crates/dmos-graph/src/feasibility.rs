@@ -1,10 +1,11 @@
-//! Who can make what with some of the nodes alive.
+//! Feasibility: the nodes that can produce, given the nodes that are alive.
 
 use dmos_core::{ItemId, Network, NoFlow, NodeId, NodeSet};
 
-/// For each item the live nodes that can make it: all that they require can be made as well.
+/// The feasible producers of each item: live nodes for which every required item has a feasible producer.
 ///
-/// One sweep over the items, each after all that it is made of: time and space linear in the recipes' entries.
+/// Computed by one sweep over the items in topological order; time and space are linear in the entries of the
+/// recipes.
 ///
 /// ```
 /// use dmos_core::NodeSet;
@@ -20,7 +21,7 @@ use dmos_core::{ItemId, Network, NoFlow, NodeId, NodeSet};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Feasibility {
-    /// Where an item's producers begin and end in `nodes`.
+    /// Start and end of each item's producers in `nodes`.
     ranges: Vec<(u32, u32)>,
     nodes: Vec<NodeId>,
     steps: u64,
@@ -28,10 +29,10 @@ pub struct Feasibility {
 }
 
 impl Feasibility {
-    /// Returns the producers of each item, if only these nodes are alive.
+    /// Computes the feasible producers of each item, given the nodes that are alive.
     ///
     /// # Panics
-    /// If the set is not one of this network's nodes.
+    /// If the set does not belong to this network.
     #[must_use]
     pub fn of(network: &Network, alive: &NodeSet) -> Self {
         let mut producers = Self {
@@ -55,29 +56,29 @@ impl Feasibility {
         producers
     }
 
-    /// Returns those who can make `item`, in ascending order.
+    /// Returns the feasible producers of `item`, in ascending order.
     #[must_use]
     pub fn of_item(&self, item: ItemId) -> &[NodeId] {
         let (from, to) = self.ranges[item.index()];
         &self.nodes[from as usize..to as usize]
     }
 
-    /// Returns whether anybody can make `item`.
+    /// Returns whether `item` has a feasible producer.
     #[must_use]
     pub fn can_make(&self, item: ItemId) -> bool {
         !self.of_item(item).is_empty()
     }
 
-    /// Returns whether `node` can make what it makes. O(log producers).
+    /// Returns whether `node` is a feasible producer. O(log producers).
     #[must_use]
     pub fn contains(&self, network: &Network, node: NodeId) -> bool {
         self.of_item(network.makes(node)).binary_search(&node).is_ok()
     }
 
-    /// Returns the final items that can be made: at least one.
+    /// Returns the final items that can be made; at least one.
     ///
     /// # Errors
-    /// If there is none, what a planner has to answer.
+    /// [`NoFlow`] if there is none, as a planner returns it.
     pub fn finals(&self, network: &Network) -> Result<Vec<ItemId>, NoFlow> {
         let finals: Vec<_> =
             network.final_items().iter().copied().filter(|&item| self.can_make(item)).collect();
@@ -88,7 +89,8 @@ impl Feasibility {
         }
     }
 
-    /// How many elementary steps it took to find out: one for each node, and one for each of its requirements.
+    /// Returns the number of elementary steps of the computation: one for each node, and one for each of its
+    /// requirements.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps

@@ -1,8 +1,8 @@
-//! The prototype's random networks, bit for bit.
+//! The prototype's random networks, reproduced exactly.
 //!
-//! Item 0 needs nothing and the last item is the final one; between them a random acyclic graph says
-//! which inner item needs which. One node makes the first item, one the last, and equally many make
-//! each inner item.
+//! Item 0 requires nothing and the last item is final; between them a random acyclic graph determines the
+//! requirements of the inner items. The first and the last item have one producer each, all inner items the
+//! same number.
 
 use dmos_core::network::Names;
 use dmos_core::{ItemId, Network, Recipe, Requirement};
@@ -12,19 +12,19 @@ use thiserror::Error;
 use crate::description::NODES_MAX;
 use crate::python_random::PythonRandom;
 
-/// What to draw.
+/// Parameters of a random network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generate {
     /// Number of items, from 3.
     pub types: u32,
-    /// Number of nodes make each inner item, from 1.
+    /// Number of producers of each inner item, from 1.
     #[serde(default = "two")]
     pub nodes_per_type: u32,
-    /// How densely the inner items need each other.
+    /// Density of the requirements among inner items.
     #[serde(default)]
     pub complexity: Complexity,
-    /// The seed of the draws; the prototype's is 0.
+    /// Seed; the prototype uses 0.
     #[serde(default)]
     pub seed: u64,
 }
@@ -33,7 +33,7 @@ fn two() -> u32 {
     2
 }
 
-/// How many edges are drawn between `n` inner items.
+/// Number of edges sampled between `n` inner items.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Complexity {
@@ -41,50 +41,50 @@ pub enum Complexity {
     Low,
     /// A quarter of `n (n - 1)`, rounded down.
     Medium,
-    /// Half of `n (n - 1)`: as many as a complete acyclic graph has, but some are drawn twice.
+    /// Half of `n (n - 1)`: as many as a complete acyclic graph has, but some are sampled twice.
     #[default]
     High,
 }
 
-/// The most items that are drawn: drawing takes memory quadratic in them, and at complexity
-/// high some twenty seconds for as many.
+/// Maximum number of items: generation takes memory quadratic in it, and some twenty seconds for the maximum
+/// at high complexity.
 const TYPES_MAX: u32 = 10_000;
 
-/// Why such a network cannot be drawn.
+/// Error of generating a network.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum GenerateError {
-    /// Too few items.
+    /// There are too few items.
     #[error("`types` is {0}, but a network needs at least 3: a first, an inner and a last item")]
     TooFewTypes(u32),
-    /// One inner item cannot need another.
+    /// A single inner item cannot require another one.
     #[error(
-        "with 3 types there is one inner item, and complexity low wants an edge between two; take 4 types or complexity high"
+        "with 3 types there is one inner item, but complexity low requires an edge between two; use 4 types or complexity high"
     )]
     NoPair,
-    /// Nobody would make the inner items.
-    #[error("`nodes_per_type` is 0, but somebody has to make the inner items")]
+    /// The inner items have no producers.
+    #[error("`nodes_per_type` is 0, but inner items need producers")]
     NoNodes,
-    /// More than can be drawn in reasonable memory and time.
+    /// The network is too large to be generated in reasonable memory and time.
     #[error(
-        "{nodes} nodes of {types} types are more than {NODES_MAX} nodes or {TYPES_MAX} types, the most that can be drawn"
+        "{nodes} nodes of {types} types exceed the maximum of {NODES_MAX} nodes or {TYPES_MAX} types"
     )]
     TooLarge {
-        /// Items.
+        /// Number of items.
         types: u32,
-        /// Nodes.
+        /// Number of nodes.
         nodes: u64,
     },
 }
 
 impl Generate {
-    /// Draws the network.
+    /// Generates the network.
     ///
-    /// Takes time up to cubic in the types for the drawing, with a small constant, and linear in the nodes
-    /// for the rest.
+    /// Generation takes time up to cubic in the items, with a small constant, and linear in the nodes for the
+    /// rest.
     ///
     /// # Errors
-    /// What [`GenerateError`] lists.
+    /// See [`GenerateError`].
     pub fn network(&self) -> Result<Network, GenerateError> {
         let requires = self.draw()?;
         let last = self.types as usize - 1;
@@ -123,7 +123,7 @@ impl Generate {
         Ok(())
     }
 
-    /// For each item the items it needs, in ascending order.
+    /// Returns for each item the items that it requires, in ascending order.
     fn draw(&self) -> Result<Vec<Vec<usize>>, GenerateError> {
         self.check()?;
         let inner = self.types - 2;
@@ -142,15 +142,15 @@ impl Generate {
             while to == from {
                 to = random.integer(1, inner);
             }
-            // An edge drawn again counts as drawn: the prototype's graph has fewer edges than draws.
+            // A repeated edge counts as sampled: the prototype's graph has fewer edges than samples.
             drawn += u64::from(graph.add(from as usize, to as usize));
         }
         Ok(graph.requirements())
     }
 }
 
-/// A graph that takes no edge that would close a cycle. It keeps the transitive closure as bits, so
-/// that asking is O(1); most edges of a dense graph change nothing in it.
+/// An acyclic graph that rejects edges that would close a cycle. It keeps the transitive closure as bits, so
+/// that the test is O(1); most edges of a dense graph do not change it.
 struct AcyclicGraph {
     words: usize,
     edges: Vec<u64>,
@@ -171,7 +171,7 @@ impl AcyclicGraph {
         bits[from * words + to / 64] & (1 << (to % 64)) != 0
     }
 
-    /// Adds an edge, or refuses it: true if the graph now has it.
+    /// Adds an edge unless it would close a cycle; returns whether the graph has the edge now.
     fn add(&mut self, from: usize, to: usize) -> bool {
         let words = self.words;
         if Self::has(&self.reaches, words, to, from) {
@@ -191,8 +191,8 @@ impl AcyclicGraph {
         true
     }
 
-    /// An edge leads from what is needed to what needs it. Inner items that need nothing need item 0;
-    /// the last item needs those that nobody else does.
+    /// Returns the requirements. An edge leads from a required item to one that requires it. Inner items
+    /// without requirements require item 0; the last item requires those that no other item requires.
     fn requirements(&self) -> Vec<Vec<usize>> {
         let last = self.size() - 1;
         let mut requires = vec![Vec::new(); self.size()];
@@ -240,7 +240,7 @@ mod tests {
     fn the_largest_of_the_prototype() {
         let network = draw(20, 2, Complexity::High);
         assert_eq!((network.node_count(), network.supply_edges().count()), (38, 410));
-        // Each edge between inner items stands in the recipes of two nodes.
+        // Each edge between inner items occurs in the recipes of two nodes.
         let inner = requires(&network)[1..37].iter().flatten().filter(|&&item| item != 0).count();
         assert_eq!(inner, 2 * 101);
         assert_eq!(requires(&network)[37], [6, 14]);

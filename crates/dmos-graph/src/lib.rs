@@ -1,17 +1,18 @@
-//! Builds supply networks: from descriptions, from the prototype's generator, from its named named_networks.
+//! Builds supply networks: from descriptions, from the prototype's generator, and from the prototype's named
+//! networks; and analyses them.
 //!
-//! Start at [`describe`], which turns names into a checked [`dmos_core::Network`].
+//! Start at [`description`], which turns names into a checked [`dmos_core::Network`].
 //!
-//! | module | what it does |
+//! | module | responsibility |
 //! |---|---|
-//! | [`describe`] | builds a network from names, and says all that is wrong with them |
-//! | [`generate`] | draws the prototype's random networks, bit for bit, at any size |
-//! | [`Feasibility`] | who can make what with some of the nodes alive |
-//! | [`names`] | suggests a name for one that does not exist |
+//! | [`description`] | networks from names, with all problems reported |
+//! | [`generate`] | the prototype's random networks, at any size |
+//! | [`Feasibility`] | the nodes that can produce, given the nodes that are alive |
+//! | [`names`] | suggestions for unknown names |
 //! | [`paths`] | all paths from sources to final nodes, without listing them |
 //! | [`plans`] | all plans with one producer for each item, without listing them |
 //! | [`named_networks`] | the prototype's named networks |
-//! | [`python`] | draws the numbers that Python's `random` draws |
+//! | [`python_random`] | the random numbers of Python |
 //!
 //! Architecture invariant: nothing here knows time, the state of a node, or any strategy.
 

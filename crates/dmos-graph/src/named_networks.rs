@@ -4,21 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::description::{NetworkDescription, NodeDescription};
 
-/// A network that the prototype has under a name. Every quantity is 1.
+/// A named network of the prototype. Every quantity is 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamedNetwork {
     /// Wood, door, house: a chain.
     ThreeNodes,
-    /// A house over doors and two kinds of timber.
+    /// A house made from doors and two kinds of timber.
     SixNodes,
-    /// Three make wood, two make screws.
+    /// Three producers of wood, two of screws.
     SevenNodes,
-    /// Doors out of metal, screws, wood and glass, most of it made by two nodes each.
+    /// Doors from metal, screws, wood and glass, with two producers for most items.
     DoorFactory,
 }
 
-/// (item, how many nodes make it, what it needs)
+/// Item, number of producers, requirements.
 type Row = (&'static str, u32, &'static [&'static str]);
 
 const THREE_NODES: &[Row] = &[("wood", 1, &[]), ("door", 1, &["wood"]), ("house", 1, &["door"])];
@@ -52,7 +52,7 @@ const DOOR_FACTORY: &[Row] = &[
 ];
 
 impl NamedNetwork {
-    /// Its description.
+    /// Returns the description of the network.
     #[must_use]
     pub fn description(self) -> NetworkDescription {
         let rows = match self {

@@ -1,4 +1,4 @@
-//! Suggestions for names that do not exist.
+//! Suggestions for unknown names.
 
 /// Returns the known name that differs from `name` in at most a third of its letters, or only in their case.
 ///

@@ -1,14 +1,14 @@
 //! All paths from sources to final nodes, without listing them.
 //!
-//! A *source* requires nothing; a path leads from a source along possible supply edges to a node that makes a final
-//! item. There can be more of them than atoms, but they are those of a graph without rings, so one sweep over the items,
-//! each after all that it is made of, counts them: as many end at a node as end at all producers of all that it requires.
-//! The counts say, at every step of a path, how many paths go which way; so paths can be numbered, found by their number,
-//! drawn evenly, and walked one after the other without ever running into a dead end.
+//! A *source* requires nothing; a path leads from a source along possible supply edges to a producer of a
+//! final item. Their number can be astronomical, but the graph is acyclic, so one sweep over the items in
+//! topological order counts them: the number of paths that end at a node is the sum over all producers of its
+//! requirements. The counts state, at every step of a path, how many paths continue in each direction, so
+//! paths can be numbered, found by number, sampled uniformly, and enumerated without dead ends.
 //!
-//! The order of paths: from the final node back to the source, by item, then by node, at each step. Counting a class of
-//! combinatorial objects to number and draw them is the recursive method of Nijenhuis and Wilf ("Combinatorial
-//! Algorithms", 1978).
+//! Paths are ordered from the final node back to the source, by item, then by node, at each step. Counting a
+//! class of combinatorial objects in order to number and sample them is the recursive method of Nijenhuis and
+//! Wilf ("Combinatorial Algorithms", 1978).
 
 mod number;
 mod walk;
@@ -26,8 +26,8 @@ pub use walk::Walk;
 
 /// The paths of a network.
 ///
-/// Building takes time in proportion to the recipes' entries, and as long again for each 64 bits that the counts need
-/// beyond the first 128.
+/// Construction takes time linear in the entries of the recipes, and again as much for each 64 bits that the
+/// counts need beyond the first 128.
 ///
 /// ```
 /// use dmos_graph::{Complexity, Generate, paths::Paths};
@@ -39,24 +39,24 @@ pub use walk::Walk;
 pub struct Paths<'a> {
     network: &'a Network,
     counts: Counts,
-    /// For each item its producers that paths end at, and where they begin and end.
+    /// The producers of each item at which paths end, and their start and end.
     producers: Vec<NodeId>,
     ranges: Vec<(u32, u32)>,
 }
 
 #[derive(Clone, Debug)]
 enum Counts {
-    /// They fit 128 bits.
+    /// The counts fit 128 bits.
     Small(Table<u128>),
     Large(Table<BigUint>),
 }
 
 #[derive(Clone, Debug)]
 struct Table<N> {
-    /// Number of paths end at any producer of each item.
+    /// Number of paths that end at any producer of each item.
     items: Vec<N>,
-    /// For each producer, in the order of `Paths::producers`: how many paths end at earlier producers of its item.
-    /// Empty if these would take too much room: then they are summed up on the way.
+    /// For each producer, in the order of `Paths::producers`: number of paths that end at earlier producers
+    /// of its item. Empty if this would take too much space; then it is computed on demand.
     before: Vec<N>,
 }
 
@@ -87,14 +87,14 @@ impl<'a> Paths<'a> {
         paths
     }
 
-    /// None if a count does not fit.
+    /// Returns `None` if a count does not fit.
     fn table<N: Number>(&self, with_producers: bool) -> Option<Table<N>> {
         let zero = N::ZERO();
         let mut items = vec![zero.clone(); self.network.item_count()];
         let mut before = Vec::new();
         for &item in self.network.topological_order() {
             let mut sum = zero.clone();
-            // Producers that stand side by side mostly require the same.
+            // Adjacent producers usually have the same requirements.
             let alike =
                 |a: &NodeId, b: &NodeId| self.network.requirements(*a) == self.network.requirements(*b);
             for nodes in self.of_item(item).chunk_by(alike) {
@@ -108,13 +108,13 @@ impl<'a> Paths<'a> {
             }
             items[item.index()] = sum;
         }
-        // Over all final items it must fit as well.
+        // The sum over all final items must fit as well.
         let finals = self.network.final_items().iter();
         finals.clone().try_fold(zero, |sum, item| sum.plus(&items[item.index()]))?;
         Some(Table { items, before })
     }
 
-    /// How many paths end at a node; none if it does not fit.
+    /// Returns the number of paths that end at a node, or `None` if it does not fit.
     fn ending_at<N: Number>(&self, node: NodeId, items: &[N]) -> Option<N> {
         match self.network.requirements(node) {
             [] => Some(N::ONE()),
@@ -124,8 +124,8 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Among the producers of an item the one at whose paths a number falls, by its place, and how many paths end at
-    /// those before it.
+    /// Returns the producer of an item to whose paths a number belongs, by its index, and the number of paths
+    /// that end at earlier ones.
     fn producer_at<N: Number>(&self, table: &Table<N>, item: ItemId, number: &N) -> (usize, N) {
         let (from, to) = self.ranges[item.index()];
         if let Some(before) = table.before.get(from as usize..to as usize) {
@@ -143,7 +143,7 @@ impl<'a> Paths<'a> {
         unreachable!("the number is below the item's count")
     }
 
-    /// How many paths end at the producers of an item before the one at a place.
+    /// Returns the number of paths that end at the producers of an item before the one at an index.
     fn before<N: Number>(&self, table: &Table<N>, item: ItemId, place: usize) -> N {
         match table.before.get(self.ranges[item.index()].0 as usize + place) {
             Some(before) => before.clone(),
@@ -159,13 +159,13 @@ impl<'a> Paths<'a> {
         here.and_then(|here| sum.plus(&here)).expect("it fitted when it was counted")
     }
 
-    /// Returns the producers of an item that paths end at.
+    /// Returns the producers of an item at which paths end.
     fn of_item(&self, item: ItemId) -> &[NodeId] {
         let (from, to) = self.ranges[item.index()];
         &self.producers[from as usize..to as usize]
     }
 
-    /// Returns the items that a path can go on with from a node, or begin with.
+    /// Returns the items with which a path can continue from a node, or start.
     fn choices(&self, node: Option<NodeId>) -> Choices<'a> {
         match node {
             None => Choices::Finals(self.network.final_items()),
@@ -183,9 +183,10 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Returns the path of a number, from the final node back to the source; none if there are not so many.
+    /// Returns the path with a number, from the final node back to the source, or `None` if the number is too
+    /// large.
     ///
-    /// Takes, for each node of the path, what it requires and the logarithm of its producers.
+    /// Time, for each node of the path: its requirements, and the logarithm of its producers.
     #[must_use]
     pub fn unrank(&self, number: &BigUint) -> Option<Vec<NodeId>> {
         if *number >= self.count() {
@@ -203,7 +204,8 @@ impl<'a> Paths<'a> {
         Some(path)
     }
 
-    /// Returns the number of a path that is given from the final node back to the source; none if it is no path.
+    /// Returns the number of a path that is given from the final node back to the source, or `None` if it is
+    /// not a path.
     #[must_use]
     pub fn rank(&self, path: &[NodeId]) -> Option<BigUint> {
         match &self.counts {
@@ -212,8 +214,8 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Draws a path, each as likely as any other, into `path`: from the final node back to the source. It is empty
-    /// if there are none.
+    /// Samples a path uniformly into `path`, from the final node back to the source. It is empty if there are
+    /// none.
     pub fn draw(&self, random: &mut impl Rng, path: &mut Vec<NodeId>) {
         path.clear();
         match &self.counts {
@@ -232,7 +234,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Follows the path of a number that is below the count.
+    /// Follows the path with a number below the count.
     fn descend<N: Number>(&self, table: &Table<N>, mut left: N, path: &mut Vec<NodeId>) {
         let mut choices = self.choices(None);
         loop {
@@ -278,23 +280,23 @@ impl<'a> Paths<'a> {
         None
     }
 
-    /// Walks all paths in their order.
+    /// Enumerates all paths in order.
     #[must_use]
     pub fn walk(&self) -> Walk {
         Walk::new(self)
     }
 
-    /// Returns the `most` shortest paths, the shortest first, by the sum of their nodes' lengths; same_time_order in no order but always
-    /// the same. Each path is from the final node back to the source.
+    /// Returns the `most` shortest paths by the sum of their nodes' lengths, shortest first; the order of
+    /// equal ones is arbitrary but reproducible. Each path is given from the final node back to the source.
     ///
-    /// A search from the final nodes that always goes on with what can still become shortest (Hart, Nilsson and Raphael
-    /// 1968), with the exact rest of the way as its guide: it never goes where no path is. Takes, for each path, its
-    /// length times the producers of what its nodes require.
+    /// A* search (Hart, Nilsson and Raphael 1968) from the final nodes, with the exact remaining length as
+    /// its heuristic, so that it never leaves a path. Time, for each path: its length times the producers of
+    /// its nodes' requirements.
     #[must_use]
     pub fn shortest(&self, most: usize, length: impl Fn(NodeId) -> u64) -> Vec<(u64, Vec<NodeId>)> {
         let rest = self.rests(&length);
         let mut found = Vec::new();
-        // What was gone so far: a node, and where it was come from.
+        // The trail: a node, and the index of its predecessor.
         let mut trail: Vec<(NodeId, u32)> = Vec::new();
         let mut open = BinaryHeap::new();
         let mut opened = 0_u64;
@@ -330,7 +332,7 @@ impl<'a> Paths<'a> {
         found
     }
 
-    /// For each node the length of the shortest path that ends there.
+    /// Returns for each node the length of the shortest path that ends there.
     fn rests(&self, length: impl Fn(NodeId) -> u64) -> Vec<u64> {
         let mut nodes = vec![u64::MAX; self.network.node_count()];
         let mut items = vec![u64::MAX; self.network.item_count()];
@@ -346,7 +348,7 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// The items that a path can go on with.
+/// Items with which a path can continue.
 #[derive(Clone, Copy)]
 enum Choices<'a> {
     Finals(&'a [ItemId]),
@@ -419,14 +421,14 @@ mod tests {
             paths.draw(&mut random, &mut path);
             drawn[usize::try_from(paths.rank(&path).expect("a path")).expect("few")] += 1;
         }
-        // Chi squared: the mean is the number of paths less one, its deviation the root of twice that.
+        // Chi-squared test: its mean is the number of paths less one, its deviation the root of twice that.
         let chi: f64 = drawn.iter().map(|&n| (f64::from(n) - 400.0).powi(2) / 400.0).sum();
         let mean = count as f64 - 1.0;
         assert!((chi - mean).abs() < 4.0 * (2.0 * mean).sqrt(), "{chi} for {count} paths");
     }
 
     proptest! {
-        /// Walking, numbering and a plain search find the same paths, in the same order.
+        /// Enumeration, numbering and a plain search find the same paths, in the same order.
         #[test]
         fn all_algorithms_find_the_same_paths(types in 3_u32..9, per_type in 1_u32..4, seed in 0_u64..50, high: bool) {
             let complexity = if high { Complexity::High } else { Complexity::Low };

@@ -1,14 +1,15 @@
-//! All plans in which each item comes from one producer, without listing them: how many there are, and the cheapest.
+//! All plans in which each item has one producer, without listing them: their number, and the cheapest ones.
 //!
-//! A *plan* here says for each item that is needed which node makes it. Where all producers of an item have the same recipe,
-//! what is needed does not hang on who makes it, so the choices are independent of each other: the number of plans is the
-//! product of the numbers of producers, and what a plan costs is the sum of what its choices cost. So plans are counted as
-//! factors, and the cheapest come one after the other, each by one change of an earlier one: the smallest sums of one
-//! number from each of several lists (compare E. Lawler, "A procedure for computing the k best solutions to discrete
-//! optimization problems", Management Science 18, 1972, which splits what is left in the same way).
+//! A *plan* here chooses one producer for each needed item. If all producers of an item have the same recipe,
+//! the needs do not depend on the choice of producers, so the choices are independent: the number of plans is
+//! the product of the numbers of producers, and the cost of a plan is the sum of the costs of its choices.
+//! Plans are therefore counted as factors, and the cheapest ones are enumerated, each by one change of an
+//! earlier one: the smallest sums of one number from each of several lists (compare E. Lawler, "A procedure
+//! for computing the k best solutions to discrete optimization problems", Management Science 18, 1972, which
+//! partitions the remaining solutions in the same way).
 //!
-//! Every production run is paid for, and counted exactly: unfolded, a network of some hundred items takes more production runs than a
-//! float holds.
+//! The cost covers every production run, with exact counts: unfolded, a network of some hundred items takes
+//! more production runs than a float can represent.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -19,9 +20,10 @@ use thiserror::Error;
 
 use crate::Feasibility;
 
-/// The plans of a network with some of its nodes alive.
+/// The plans of a network, given the nodes that are alive.
 ///
-/// Building takes time in proportion to the recipes' entries, each with numbers as long as the production runs need.
+/// Construction takes time linear in the entries of the recipes, with numbers as long as the production runs
+/// need.
 ///
 /// ```
 /// use dmos_core::NodeSet;
@@ -34,56 +36,57 @@ use crate::Feasibility;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Plans {
-    /// One for each item that is needed, in the order of making.
+    /// One choice for each needed item, in topological order.
     choices: Vec<Choice>,
     batches: BigUint,
 }
 
-/// Who can make an item that is needed.
+/// The feasible producers of a needed item.
 #[derive(Clone, Debug)]
 struct Choice {
     item: ItemId,
-    /// With what a production run costs, the cheapest first.
+    /// Producers with the cost of a production run, cheapest first.
     producers: Vec<(u32, NodeId)>,
-    /// How often it is made.
-    makings: BigUint,
+    /// Number of production runs.
+    runs: BigUint,
 }
 
 impl Choice {
-    /// What the producer of this rank costs: all production runs.
+    /// Returns the cost of all production runs by the producer of this rank.
     fn cost(&self, rank: usize) -> BigUint {
-        &self.makings * self.producers[rank].0
+        &self.runs * self.producers[rank].0
     }
 }
 
-/// Why plans are not counted.
+/// Reason why plans cannot be counted.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum NotCounted {
-    /// There is none.
+    /// There is no plan.
     #[error("there is no plan")]
     NoFlow(NoFlow),
-    /// Feasibility of this item have unlike recipes, so that what else is needed hangs on who makes it.
-    #[error("producers of one item have unlike recipes")]
-    UnlikeMakers(ItemId),
+    /// The producers of this item have different recipes, so that further needs depend on the choice of the
+    /// producer.
+    #[error("the producers of an item have different recipes")]
+    UnlikeProducers(ItemId),
 }
 
-/// A plan, and what it costs.
+/// A plan with its cost.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
-    /// The costs of all production runs for [`Plans::batches`] of each final item.
+    /// Cost of all production runs for [`Plans::batches`] of each final item.
     pub cost: BigUint,
-    /// Who makes what is needed, in the order of making.
+    /// The producer of each needed item, in topological order.
     pub producers: Vec<(ItemId, NodeId)>,
 }
 
 impl Plans {
-    /// Returns the plans, if only these nodes are alive.
+    /// Returns the plans, given the nodes that are alive.
     ///
     /// # Errors
     /// If there is no plan, or if plans cannot be counted as factors.
     ///
     /// # Panics
-    /// If the set is not one of this network's nodes.
+    /// If the set does not belong to this network.
     pub fn of(network: &Network, alive: &NodeSet) -> Result<Self, NotCounted> {
         let producers = Feasibility::of(network, alive);
         let finals = producers.finals(network).map_err(NotCounted::NoFlow)?;
@@ -97,12 +100,12 @@ impl Plans {
             let all = producers.of_item(item);
             let recipe = |node: NodeId| (network.yield_per_run(node), network.requirements(node));
             if all.windows(2).any(|pair| recipe(pair[0]) != recipe(pair[1])) {
-                return Err(NotCounted::UnlikeMakers(item));
+                return Err(NotCounted::UnlikeProducers(item));
             }
             network.requirements(all[0]).iter().for_each(|required| is_needed[required.item.index()] = true);
             needed.push(item);
         }
-        // So many batches that no production run is ever a part of one.
+        // So many batches that the number of production runs is always whole.
         let yields = needed.iter().map(|&item| network.yield_per_run(producers.of_item(item)[0]));
         let batches: BigUint = yields.map(BigUint::from).product();
         let mut amounts = vec![BigUint::ZERO; network.item_count()];
@@ -112,12 +115,12 @@ impl Plans {
             let mut producers: Vec<_> =
                 producers.of_item(item).iter().map(|&node| (network.cost(node), node)).collect();
             let any = producers[0].1;
-            let makings = std::mem::take(&mut amounts[item.index()]) / network.yield_per_run(any);
+            let runs = std::mem::take(&mut amounts[item.index()]) / network.yield_per_run(any);
             for required in network.requirements(any) {
-                amounts[required.item.index()] += &makings * required.quantity;
+                amounts[required.item.index()] += &runs * required.quantity;
             }
             producers.sort_unstable();
-            choices.push(Choice { item, producers, makings });
+            choices.push(Choice { item, producers, runs });
         }
         choices.reverse();
         Ok(Self { choices, batches })
@@ -129,8 +132,8 @@ impl Plans {
         self.factors().map(|(producers, items)| BigUint::from(producers).pow(items as u32)).product()
     }
 
-    /// Returns the number of plans as a product: in ascending order, how many producers an item has and how many items have so many.
-    /// Items with one producer are left out.
+    /// Returns the number of plans as a product: in ascending order, a number of producers and the number of
+    /// items with so many. Items with one producer are left out.
     pub fn factors(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut factors = BTreeMap::new();
         for choice in self.choices.iter().filter(|choice| choice.producers.len() > 1) {
@@ -139,18 +142,19 @@ impl Plans {
         factors.into_iter()
     }
 
-    /// For how many batches of each final item costs are reckoned, so that all are whole: one, unless a production run yields
-    /// several.
+    /// Returns the number of batches of each final item for which costs are computed, so that all production
+    /// runs are whole: one, unless a production run yields several.
     #[must_use]
     pub fn batches(&self) -> &BigUint {
         &self.batches
     }
 
-    /// Returns the cheapest plans one after the other, those of the same cost in an order that is always the same.
+    /// Returns the cheapest plans one after the other; the order of equal ones is reproducible.
     ///
     /// The first takes O(n log n) for n items, each further one O(n + log k) for the k-th.
     pub fn best(&self) -> impl Iterator<Item = Plan> {
-        // Where there is something to choose, least costly change first: then one change leads to the next.
+        // Items with alternatives, in the order of their cheapest change, so that one change leads to the
+        // next.
         let mut open: Vec<&Choice> =
             self.choices.iter().filter(|choice| choice.producers.len() > 1).collect();
         open.sort_by_cached_key(|choice| choice.cost(1) - choice.cost(0));
@@ -174,7 +178,7 @@ impl Plans {
     }
 }
 
-/// A plan as what it changes in the cheapest one: choices, in ascending order, and their ranks.
+/// A plan as a change of the cheapest one: choices, in ascending order, and their ranks.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Variant {
     cost: BigUint,
@@ -182,8 +186,8 @@ struct Variant {
 }
 
 impl Variant {
-    /// Returns the plans that come of this one, none of them cheaper. Each plan comes of just one: by its last change it is known
-    /// of which.
+    /// Returns the successors of this plan, none of which is cheaper. Each plan is the successor of exactly
+    /// one, which its last change determines.
     fn next(&self, open: &[&Choice]) -> Vec<Self> {
         let with = |dropped: usize, at: usize, rank: usize| {
             let mut changes = self.changes.clone();
@@ -220,7 +224,7 @@ mod tests {
     use super::*;
     use crate::{Complexity, Generate};
 
-    /// By item, each made of earlier ones: what it yields and requires, and what its producers cost.
+    /// Items in topological order: yield, requirements, and costs of the producers.
     type Drawn = Vec<(u32, Vec<(usize, u32)>, Vec<u32>)>;
 
     fn drawn() -> impl Strategy<Value = Drawn> {
@@ -257,13 +261,13 @@ mod tests {
         Network::new(names.0, names.1, recipes.into_iter(), vec![last]).expect("a network")
     }
 
-    /// What a plan costs for so many batches of the last item, node by node.
+    /// Returns the cost of a plan for a number of batches of the last item, node by node.
     fn cost(network: &Network, item: ItemId, batches: f64, producers: &BTreeMap<ItemId, NodeId>) -> f64 {
         let node = producers[&item];
-        let makings = batches / f64::from(network.yield_per_run(node));
+        let runs = batches / f64::from(network.yield_per_run(node));
         let requirements = network.requirements(node).iter();
-        let below = requirements.map(|r| cost(network, r.item, makings * f64::from(r.quantity), producers));
-        makings * f64::from(network.cost(node)) + below.sum::<f64>()
+        let below = requirements.map(|r| cost(network, r.item, runs * f64::from(r.quantity), producers));
+        runs * f64::from(network.cost(node)) + below.sum::<f64>()
     }
 
     proptest! {
@@ -306,7 +310,7 @@ mod tests {
         let names = (Names::Numbers(2), Names::Numbers(3));
         let network = Network::new(names.0, names.1, recipes.into_iter(), vec![end]).expect("a network");
         let mut alive = NodeSet::all(3);
-        assert_eq!(Plans::of(&network, &alive).err(), Some(NotCounted::UnlikeMakers(end)));
+        assert_eq!(Plans::of(&network, &alive).err(), Some(NotCounted::UnlikeProducers(end)));
         alive.remove(NodeId::new(2));
         assert_eq!(Plans::of(&network, &alive).map(|plans| plans.count()), Ok(BigUint::from(1_u8)));
     }

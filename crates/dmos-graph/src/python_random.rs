@@ -1,12 +1,11 @@
-//! The numbers that Python's `random` draws.
+//! The random numbers of Python's `random` module.
 //!
-//! The prototype's networks and faults come from CPython's Mersenne Twister (Matsumoto and Nishimura
-//! 1998), so reproducing them takes the same generator and the same way of making integers and
-//! fractions out of its words.
+//! The prototype's networks and faults come from CPython's Mersenne Twister (Matsumoto and Nishimura 1998),
+//! so reproducing them takes the same generator and the same conversions to integers and fractions.
 
 use rand_mt::Mt;
 
-/// A generator that draws what Python's `random` module draws after `random.seed(n)`.
+/// A generator with the same output as Python's `random` module after `random.seed(n)`.
 ///
 /// ```
 /// use dmos_graph::PythonRandom;
@@ -20,22 +19,22 @@ pub struct PythonRandom {
 }
 
 impl PythonRandom {
-    /// Seeds as `random.seed(seed)` does.
+    /// Seeds the generator like `random.seed(seed)`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        // Python cuts the seed into 32-bit words, lowest first, without leading zero words.
+        // Python splits the seed into 32-bit words, lowest first, without leading zero words.
         let (low, high) = (seed as u32, (seed >> 32) as u32);
         let key: &[u32] = if high == 0 { &[low] } else { &[low, high] };
         Self { words: Mt::new_with_key(key.iter().copied()) }
     }
 
-    /// A fraction from 0 up to 1, as `random.random()`.
+    /// Returns a fraction in [0, 1), like `random.random()`.
     pub fn random(&mut self) -> f64 {
         let (high, low) = (self.words.next_u32() >> 5, self.words.next_u32() >> 6);
         (f64::from(high) * 67_108_864.0 + f64::from(low)) / 9_007_199_254_740_992.0
     }
 
-    /// A whole number from `low` to `high`, as `random.randint(low, high)`.
+    /// Returns an integer from `low` to `high`, like `random.randint(low, high)`.
     ///
     /// # Panics
     /// If `low` is above `high`.
@@ -44,14 +43,15 @@ impl PythonRandom {
         low + self.below(high - low + 1)
     }
 
-    /// One of `things`, as `random.choice(things)`; none of none, without a draw.
+    /// Returns one of `things`, like `random.choice(things)`, or `None` if there are none, without using a
+    /// random number.
     pub fn choose<'a, T>(&mut self, things: &'a [T]) -> Option<&'a T> {
         let count = u32::try_from(things.len()).expect("fewer things than nodes in a network");
         if count == 0 { None } else { Some(&things[self.below(count) as usize]) }
     }
 
-    /// A whole number below `limit`: as many random bits as `limit` has, again and again until they
-    /// are below it.
+    /// Returns an integer below `limit`: as many random bits as `limit` has, rejected until they are below
+    /// it.
     fn below(&mut self, limit: u32) -> u32 {
         let bits = u32::BITS - limit.leading_zeros();
         loop {

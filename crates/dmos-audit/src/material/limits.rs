@@ -1,4 +1,4 @@
-//! No node holds more than its limits allow: promises to one consumer, and records in its log.
+//! Limits: commitments to one consumer, and log length.
 
 use dmos_core::{NodeId, Property};
 
@@ -6,7 +6,7 @@ use super::Material;
 use crate::violations::Violations;
 
 impl Material<'_> {
-    /// One more record. Logs that are compacted are never much longer than what they hold.
+    /// Counts a record. Compacted logs are never much longer than their content.
     pub(super) fn check_length(&mut self, violations: &mut Violations, node: NodeId) {
         let protocol = &self.scenario.protocol;
         let Some(after) = protocol.compact_after.filter(|_| protocol.has_exact_logs()) else {
@@ -16,18 +16,18 @@ impl Material<'_> {
         let held = account.stock.runs().len() + account.received.len() + account.in_transit.len();
         account.log_length += 1;
         account.held_at_most = account.held_at_most.max(held as u64);
-        // The numbers that a node has seen count as well; they are few for each of its suppliers.
+        // The ranges of seen serial numbers count as well, but they are few for each supplier.
         let (length, held) = (account.log_length, account.held_at_most);
         if length > 1_000 + 2 * u64::from(after.get()) + 20 * held {
             violations.add(Property::WithinLimits, || {
                 format!(
-                    "the log of node {node} has {length} records, though the node held {held} batches at most"
+                    "the log of node {node} has {length} records, although the node held at most {held} batches"
                 )
             });
         }
     }
 
-    /// A batch was committed: not too many of a node's are under way to one consumer.
+    /// Checks the number of batches committed to one consumer after a commitment.
     pub(super) fn check_commitments_to(&self, violations: &mut Violations, node: NodeId, to: Option<NodeId>) {
         let limit = self.scenario.protocol.promise_limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
         let committed =
@@ -35,7 +35,7 @@ impl Material<'_> {
         if committed as u64 > limit {
             violations.add(Property::WithinLimits, || {
                 let name = self.network.node_name(node);
-                format!("`{name}` has committed {committed} batches to one consumer; {limit} is the limit")
+                format!("`{name}` has committed {committed} batches to one consumer; the limit is {limit}")
             });
         }
     }

@@ -1,4 +1,4 @@
-//! Logs recover: what a node holds is what its log held, and a compacted log adds up to what it was.
+//! Recovery: a node holds what its log held, and a compacted log has the same state.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::Material;
 use crate::violations::Violations;
 
 impl Material<'_> {
-    /// A log was compacted: it must add up to what it was, and to what the books say.
+    /// Checks a compaction: the new state must equal that of the old log, and match the accounts.
     pub(crate) fn on_compacted(
         &mut self,
         violations: &mut Violations,
@@ -24,7 +24,7 @@ impl Material<'_> {
         };
         self.compare(violations, Property::LogRecovers, node, &holdings);
         let whole = LogState::of(before);
-        // What is settled is remembered as one run: more numbers, but never fewer.
+        // Settled serial numbers are remembered as one range: possibly more numbers, but never fewer.
         let forgotten = !state.seen.contains_all(&whole.seen);
         let compacted = LogState {
             seen: whole.seen.clone(),
@@ -35,20 +35,20 @@ impl Material<'_> {
         if compacted != whole || forgotten {
             violations.add(Property::LogRecovers, || {
                 let name = self.network.node_name(node);
-                format!("the compacted log of `{name}` does not add up to what the log was")
+                format!("the state of the compacted log of `{name}` differs from that of the log before")
             });
         }
         let account = self.account(node);
         (account.log_length, account.held_at_most) = (1, 0);
     }
 
-    /// A node has recovered: it must hold what its log held.
+    /// Checks a recovery: the node must hold what its log held.
     pub(crate) fn on_recovered(&self, violations: &mut Violations, node: NodeId, holdings: &Holdings) {
         self.compare(violations, Property::LogRecovers, node, holdings);
     }
 
-    /// Compares what a node holds with what the books say; says how many batches it lacks. Batches that have
-    /// arrived and were not confirmed are still under way for their producer.
+    /// Compares what a node holds with its account and returns the shortage. Batches that have arrived and
+    /// are not confirmed are still in transit for their producer.
     pub(super) fn compare(
         &self,
         violations: &mut Violations,
@@ -71,10 +71,10 @@ impl Material<'_> {
         if shortage.total() > 0 || elsewhere > 0 {
             violations.add(property, || {
                 let parts = [
-                    (shortage.stock, "in stock that its log has are missing"),
-                    (shortage.in_transit, "under way that its log has are missing"),
-                    (shortage.received, "in its dock that its log has are missing"),
-                    (elsewhere, "that it has are elsewhere by its log"),
+                    (shortage.stock, "in stock according to its log are missing"),
+                    (shortage.in_transit, "in transit according to its log are missing"),
+                    (shortage.received, "in its input buffers according to its log are missing"),
+                    (elsewhere, "that it holds are elsewhere according to its log"),
                 ];
                 let parts = parts.iter().filter(|(count, _)| *count > 0);
                 let words: Vec<_> = parts.map(|(count, what)| format!("{count} batches {what}")).collect();
@@ -85,12 +85,12 @@ impl Material<'_> {
     }
 }
 
-/// How many numbers of one set the other has not. O(1) if they are the same run.
+/// Returns the number of serial numbers in one set that are not in the other. O(1) for equal sets.
 fn surplus(of: &SerialSet, over: &SerialSet) -> u64 {
     if of == over { 0 } else { of.iter().filter(|serial| !over.contains(*serial)).count() as u64 }
 }
 
-/// How many batches a node lacks, by where the books have them.
+/// Number of missing batches, by their location according to the accounts.
 #[derive(Default)]
 pub(super) struct Shortage {
     pub(super) stock: u64,

@@ -1,4 +1,4 @@
-//! What a crash destroyed is found, and nothing else is; and who has retired makes nothing.
+//! Scrap: exactly the batches that a crash destroyed are logged as scrap; and retired nodes make nothing.
 
 use dmos_core::faults::CrashEffect;
 use dmos_core::{BatchId, NodeId, Property};
@@ -7,7 +7,8 @@ use super::Material;
 use crate::violations::Violations;
 
 impl Material<'_> {
-    /// A node starts. A run_time that was cut off has used nothing, and what the crash destroyed is to be found.
+    /// Handles a start. An interrupted production run consumed nothing, and the material that the crash
+    /// destroyed must be logged as scrap.
     pub(crate) fn on_started(&mut self, node: NodeId, recovering: bool) {
         let (destroys_outbound, destroys_inbound) = self.scrapped_by_crash(node);
         let account = self.account(node);
@@ -20,14 +21,15 @@ impl Material<'_> {
         }
     }
 
-    /// Returns whether a crash of a node destroys its stock, and what is in its input buffer.
+    /// Returns whether a crash of a node destroys its output buffer, and whether it destroys its input
+    /// buffers.
     pub(super) fn scrapped_by_crash(&self, node: NodeId) -> (bool, bool) {
         let fate = &self.scenario.faults.material;
         let stock = if self.network.is_final(node) { fate.finished } else { fate.outbound };
         (stock == CrashEffect::Scrapped, fate.inbound == CrashEffect::Scrapped)
     }
 
-    /// A batch is entered as scrap.
+    /// Handles the logging of a batch as scrap.
     pub(super) fn on_scrapped(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
         let account = self.account(node);
         let is_destroyed = account.destroyed.remove(&batch);
@@ -40,24 +42,24 @@ impl Material<'_> {
         if !is_destroyed {
             violations.add(Property::ScrapRecorded, || {
                 let name = self.network.node_name(node);
-                format!("`{name}` enters batch {batch} as scrap, which no crash has destroyed")
+                format!("`{name}` logs batch {batch} as scrap, which no crash has destroyed")
             });
         }
     }
 
-    /// What was destroyed is to be entered before anything is made of it, or committed.
+    /// Checks that destroyed material is logged before the node makes or commits a batch.
     pub(super) fn check_work(&self, violations: &mut Violations, node: NodeId, what: &str) {
         let account = &self.accounts[node.index()];
         if account.has_retired {
             violations.add(Property::RetiredNodeIdle, || {
-                format!("`{}` {what}, though it has retired", self.network.node_name(node))
+                format!("`{}` {what} although it has retired", self.network.node_name(node))
             });
         }
         if !account.destroyed.is_empty() {
             let count = account.destroyed.len();
             violations.add(Property::ScrapRecorded, || {
                 format!(
-                    "`{}` {what} before it enters {count} batches as scrap that a crash has destroyed",
+                    "`{}` {what} before it logs {count} batches as scrap that a crash has destroyed",
                     self.network.node_name(node)
                 )
             });

@@ -1,4 +1,4 @@
-//! After the last fault what was committed comes in.
+//! Shipments: after the last fault, committed batches arrive.
 
 use dmos_core::{NodeId, Property, Time};
 
@@ -7,7 +7,7 @@ use crate::violations::Violations;
 use crate::{NodeAtEnd, resume_bound};
 
 impl Material<'_> {
-    /// Returns whether what was committed between nodes that are up has come in, long after the last fault.
+    /// Checks that batches committed between nodes that are up have arrived long after the last fault.
     pub(super) fn check_shipments(&self, violations: &mut Violations, end: Time, nodes: &[NodeAtEnd<'_>]) {
         let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
             return;
@@ -19,7 +19,7 @@ impl Material<'_> {
                 if to.is_some_and(is_up) && waits > bound {
                     violations.add(Property::ShipmentsDelivered, || {
                         let (name, waits) = (self.network.node_name(node), waits.as_secs_f64());
-                        format!("batch {serial} of `{name}` has been under way for {waits:.0} s since all was healed")
+                        format!("batch {serial} of `{name}` has been in transit for {waits:.0} s since all faults were healed")
                     });
                 }
             }

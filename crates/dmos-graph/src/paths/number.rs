@@ -1,17 +1,17 @@
-//! What paths are counted in: 128 bits where that is enough, and as many as it takes where it is not.
+//! Number types of path counts: 128 bits where they suffice, otherwise arbitrary precision.
 
 use num_bigint::BigUint;
 use rand::{Rng, RngExt};
 
-/// What counts are made of.
+/// A number type of counts.
 pub(super) trait Number: Clone + PartialOrd {
     const ZERO: fn() -> Self;
     const ONE: fn() -> Self;
-    /// None if it does not fit.
+    /// Returns the sum, or `None` if it does not fit.
     fn plus(&self, other: &Self) -> Option<Self>;
     fn minus(&self, other: &Self) -> Self;
     fn times(&self, factor: u32) -> Option<Self>;
-    /// Anything below this, evenly.
+    /// Samples uniformly from the numbers below this one.
     fn draw_below(&self, random: &mut impl Rng) -> Self;
 }
 
@@ -33,7 +33,7 @@ impl Number for u128 {
 
     fn draw_below(&self, random: &mut impl Rng) -> Self {
         match u64::try_from(*self) {
-            // Drawing from 64 bits is far cheaper.
+            // Sampling from 64 bits is far cheaper.
             Ok(end) => u128::from(random.random_range(0..end)),
             Err(_) => random.random_range(0..*self),
         }

@@ -1,26 +1,26 @@
-//! Walks all paths, one after the other.
+//! Enumeration of all paths.
 
 use dmos_core::NodeId;
 
 use super::{Choices, Paths};
 
-/// All paths, one after the other.
+/// Enumerates all paths.
 #[derive(Clone, Debug)]
 pub struct Walk {
-    /// Where a path can go on, or begin: lists of nodes, one after the other.
+    /// Lists of nodes with which a path can continue or start.
     next: Vec<NodeId>,
-    /// For each node where its list begins and ends; those of sources are empty.
+    /// Start and end of each node's list; the lists of sources are empty.
     lists: Vec<(u32, u32)>,
     path: Vec<NodeId>,
-    /// For each node of the path its place in a list, and where that ends.
+    /// For each node of the path, its position in a list, and the end of that list.
     steps: Vec<(u32, u32)>,
-    /// The nodes of the path that is at hand.
+    /// Number of nodes of the current path.
     length: usize,
 }
 
 impl Walk {
-    /// Nodes that require the same share a list, so this takes room and time in proportion to the possible supply edges
-    /// of one node for each recipe.
+    /// Nodes with the same requirements share a list, so space and time are linear in the possible supply
+    /// edges of one node for each recipe.
     pub(super) fn new(paths: &Paths<'_>) -> Self {
         let network = paths.network;
         let mut next: Vec<NodeId> = Vec::new();
@@ -41,21 +41,21 @@ impl Walk {
             }
         }
         let (from, to) = add(paths.choices(None));
-        // No path is longer than there are items; a place more idle spares a question at the end.
+        // No path is longer than the number of items; one more entry avoids a test at the end.
         let longest = network.item_count() + 1;
         let mut steps = vec![(0, 0); longest];
-        // As if the path before the first had ended just before it.
+        // As if the path before the first had just ended.
         steps[0] = (from.wrapping_sub(1), to);
         Self { next, lists, path: vec![NodeId::new(0); longest], steps, length: 1 }
     }
 
-    /// Returns the next path, from the final node back to the source; none after the last. Only what is different from the
-    /// path before is written: on average a few nodes, at most a whole path.
+    /// Returns the next path, from the final node back to the source, or `None` after the last. Only the
+    /// difference to the previous path is written: a few nodes on average, at most a whole path.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend what it yields")]
     #[inline]
     pub fn next(&mut self) -> Option<&[NodeId]> {
         let mut length = self.length;
-        // Back to where there is something else to go on with.
+        // Backtracks to the last node with an alternative.
         let (mut at, mut end) = loop {
             length = length.checked_sub(1)?;
             let (at, end) = self.steps[length];

@@ -30,7 +30,7 @@ pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> Str
             format!("{}{factors} plans with one producer for each item", about(&plans.count().to_string()))
         }
         Err(NotCounted::NoFlow(_)) => "no plan".to_owned(),
-        Err(NotCounted::UnlikeMakers(item)) => {
+        Err(NotCounted::UnlikeProducers(item)) => {
             format!("plans not counted: producers of `{}` have unlike recipes", network.item_name(*item))
         }
     }
