@@ -1,4 +1,4 @@
-//! All that is said of an experiment's results: every ranking, every profile, and what went wrong.
+//! The comparison of an experiment's results: all rankings and profiles, failed runs and alarms.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -8,26 +8,26 @@ use crate::profile::{Profile, profile};
 use crate::ranking::{self, Table};
 use crate::run_metric::{ResultMetric, RunMetric};
 
-/// The answer of an experiment.
+/// The comparison of an experiment's results.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Comparison {
-    /// What varies.
+    /// Names of cases, strategies and seeds.
     pub axes: Axes,
-    /// With which flow strategy the others are compared.
+    /// Baseline flow strategy.
     pub baseline_flow: String,
-    /// With which leader strategy.
+    /// Baseline leader strategy.
     pub baseline_leader: String,
-    /// Runs there should be.
+    /// Number of runs in the experiment.
     pub runs: usize,
-    /// Number of of them not there.
+    /// Number of missing runs.
     pub missing: usize,
-    /// Those that failed.
+    /// Failed runs.
     pub failed: Vec<FailedRun>,
-    /// What must be kept in mind, in words; it comes from the scenarios.
+    /// Conditions that limit the conclusions, derived from the scenarios.
     pub cautions: Vec<String>,
-    /// What should never have happened, but did.
+    /// Metrics that must be zero but are not.
     pub alarms: Vec<Alarm>,
-    /// The rankings: case by case, then over all of them.
+    /// The rankings: by case, then over all cases.
     pub tables: Vec<Table>,
     /// The profiles of those cases in which something failed.
     pub profiles: Vec<Profile>,
@@ -36,22 +36,22 @@ pub struct Comparison {
 /// A run that failed.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct FailedRun {
-    /// Which.
+    /// Name of the run.
     pub run: String,
-    /// How.
+    /// Reason of the failure.
     pub why: String,
 }
 
-/// Something that should never have happened.
+/// A metric that must be zero but is not.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Alarm {
-    /// The metric that must be zero.
+    /// The metric.
     pub metric: &'static str,
     /// The case.
     pub case: String,
-    /// In how many runs it is not.
+    /// Number of affected runs.
     pub runs: usize,
-    /// The first of them.
+    /// The first affected run.
     pub first: String,
 }
 
@@ -60,7 +60,8 @@ const MUST_BE_ZERO: [RunMetric; 3] =
     [RunMetric::BatchesLost, RunMetric::BatchesConsumedTwice, RunMetric::Violations];
 
 impl Comparison {
-    /// Compares all with the baseline: the places of a flow and of a leader strategy. `missing` runs are not there.
+    /// Compares all strategies with the baseline, given by the indices of a flow and a leader strategy.
+    /// `missing` runs are not available.
     ///
     /// # Panics
     /// If there is no such baseline.
@@ -89,10 +90,10 @@ impl Comparison {
             };
             ranking::rank(grid, case, by, metric, baseline)
         };
-        // In what order threads take them makes no difference to what each comes to.
+        // The order in which threads process them does not affect the results.
         let tables = questions.into_par_iter().map(answer).collect();
         let in_case = |case| {
-            // Those of all combinations nobody could read.
+            // The profiles of all combinations would be unreadable.
             let families = by(axes).filter(|&by| by != By::Combination);
             families.map(move |by| profile(grid, case, by))
         };
@@ -112,7 +113,8 @@ impl Comparison {
     }
 }
 
-/// By what is compared: by each family of which there are several, and by each combination if there are of both.
+/// Returns the kinds of comparison: by each family with several strategies, and by combination if both
+/// families have several.
 fn by(axes: &Axes) -> impl Iterator<Item = By> + use<> {
     let (flows, leaders) = (axes.flows.len() > 1, axes.leaders.len() > 1);
     let all = [(By::Flow, flows || !leaders), (By::Leader, leaders), (By::Combination, flows && leaders)];
@@ -170,7 +172,7 @@ mod tests {
         let metrics =
             [ResultMetric::Run(RunMetric::FinishedGoods), ResultMetric::Run(RunMetric::BatchesLost)];
         let comparison = Comparison::of(&grid, (1, 1), &metrics, 0, Vec::new());
-        // Two cases and all of them, three ways, two metrics.
+        // Two cases and all of them, three kinds, two metrics.
         assert_eq!(comparison.tables.len(), 3 * 3 * 2);
         let last = &comparison.tables[12];
         assert_eq!((last.case.as_ref(), last.by, last.rows[0].name.as_str()), (None, By::Flow, "good"));

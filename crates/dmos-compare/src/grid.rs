@@ -1,4 +1,4 @@
-//! The results of an experiment, laid out by seed, case, flow strategy and leader strategy.
+//! The results of an experiment, arranged by seed, case, flow strategy and leader strategy.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use crate::run_metric::{ResultMetric, ValueKind};
 use crate::run_summary::RunSummary;
 use crate::statistics::survival::{Episode, pseudo_observations};
 
-/// What varies in an experiment, by the names that output has for it.
+/// The axes of an experiment, with names for output.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Axes {
-    /// Scenarios, each with one setting of the factors that vary.
+    /// Scenarios, each with one setting of the varied factors.
     pub cases: Vec<String>,
     /// Flow strategies.
     pub flows: Vec<String>,
@@ -19,16 +19,16 @@ pub struct Axes {
     pub seeds: Vec<u64>,
 }
 
-/// One run of an experiment, by the places on the axes.
+/// One run of an experiment, as indices on the axes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Cell {
-    /// Which seed.
+    /// Index of the seed.
     pub seed: usize,
-    /// Which case.
+    /// Index of the case.
     pub case: usize,
-    /// Which flow strategy.
+    /// Index of the flow strategy.
     pub flow: usize,
-    /// Which leader strategy.
+    /// Index of the leader strategy.
     pub leader: usize,
 }
 
@@ -39,8 +39,8 @@ impl Axes {
         self.seeds.len() * self.cases.len() * self.flows.len() * self.leaders.len()
     }
 
-    /// Where the run of a number stands. Seeds vary slowest: of an experiment that is cut short, the first seeds are
-    /// there for everybody.
+    /// Returns the cell of a run. Seeds vary slowest, so an interrupted experiment has the same seeds for all
+    /// strategies.
     #[must_use]
     pub fn cell(&self, run: usize) -> Cell {
         let (rest, leader) = (run / self.leaders.len(), run % self.leaders.len());
@@ -64,7 +64,7 @@ impl Axes {
     }
 }
 
-/// By what results are compared.
+/// The subject of a comparison.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
@@ -76,12 +76,12 @@ pub enum By {
     Combination,
 }
 
-/// What is taken together in one row.
+/// A row of a comparison.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {
-    /// Its name.
+    /// Name of the row.
     pub name: String,
-    /// Which flow and leader strategies.
+    /// Flow and leader strategies of the row.
     pub members: Vec<(usize, usize)>,
 }
 
@@ -94,10 +94,10 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Returns a grid of these summaries, in the order of runs.
+    /// Returns a grid of summaries, in the order of runs.
     ///
     /// # Panics
-    /// If they are not as many as there are runs.
+    /// If the number of summaries differs from the number of runs.
     #[must_use]
     pub fn new(axes: Axes, summaries: Vec<Option<RunSummary>>) -> Self {
         assert_eq!(summaries.len(), axes.runs());
@@ -140,15 +140,16 @@ impl Grid {
         }
     }
 
-    /// A group's summaries of one case and seed; none unless all are there.
+    /// Returns a group's summaries for one case and seed, or `None` if any is missing.
     pub(crate) fn members(&self, case: usize, group: &Group, seed: usize) -> Option<Vec<&RunSummary>> {
         let summary = |&(flow, leader): &(usize, usize)| self.summary(Cell { seed, case, flow, leader });
         group.members.iter().map(summary).collect()
     }
 
-    /// What a group comes to in a case, seed by seed. A group of several comes to their mean, where all have a value.
+    /// Returns a group's values in a case, by seed. A group of several members has their mean, if all have a
+    /// value.
     ///
-    /// Of episodes, what stands for a seed is its pseudo-observation up to `horizon`.
+    /// For episodes, the value of a seed is its pseudo-observation up to `horizon`.
     pub(crate) fn values(
         &self,
         case: usize,
@@ -156,7 +157,7 @@ impl Grid {
         metric: ResultMetric,
         horizon: f64,
     ) -> Vec<Option<f64>> {
-        if metric.form() == ValueKind::Episodes {
+        if metric.value_kind() == ValueKind::Episodes {
             return pseudo_observations(&self.episodes(case, group, metric), horizon);
         }
         let of = |seed| {
@@ -168,7 +169,7 @@ impl Grid {
         (0..self.axes.seeds.len()).map(of).collect()
     }
 
-    /// A group's episodes in a case, seed by seed.
+    /// Returns a group's episodes in a case, by seed.
     pub(crate) fn episodes(&self, case: usize, group: &Group, metric: ResultMetric) -> Vec<Vec<Episode>> {
         let ResultMetric::Run(metric) = metric else {
             return vec![Vec::new(); self.axes.seeds.len()];
@@ -180,7 +181,8 @@ impl Grid {
         (0..self.axes.seeds.len()).map(of).collect()
     }
 
-    /// Up to when all groups that have episodes in a case were watched: the shortest of their longest episodes.
+    /// Returns the common observation time of all groups with episodes in a case: the shortest of their
+    /// longest episodes.
     pub(crate) fn horizon(&self, case: usize, groups: &[Group], metric: ResultMetric) -> Option<f64> {
         let longest = groups.iter().filter_map(|group| {
             let episodes = self.episodes(case, group, metric);

@@ -1,16 +1,16 @@
-//! What a comparison of strategies says: the metrics of runs, and paired statistics over them.
+//! Comparison of strategies: metrics of runs, and paired statistics over them.
 //!
-//! | module | its job |
+//! | module | responsibility |
 //! |---|---|
-//! | [`run_metric`] | the metrics of whole runs, and all metrics by which runs are compared |
-//! | [`summary`] | what is kept of a run: its metrics |
-//! | `resilience` | how a run takes what fails |
-//! | [`grid`] | the summaries of an experiment, laid out by what varies |
-//! | [`answer`] | which strategy wins, by how much, and how sure that is |
-//! | [`verdict`] | what a comparison comes to, in words |
-//! | [`comparison`] | all that is said of an experiment's results |
-//! | [`profile`] | all metrics of runs side by side |
-//! | [`regression`] | whether today's results are worse than earlier ones |
+//! | [`run_metric`] | metrics of whole runs, and all metrics by which runs are compared |
+//! | [`run_summary`] | the metrics of one run |
+//! | `resilience` | resilience metrics |
+//! | [`grid`] | the summaries of an experiment, by its axes |
+//! | [`ranking`] | rankings by one metric, with paired differences |
+//! | [`verdict`] | verdicts on differences |
+//! | [`comparison`] | the comparison of an experiment's results |
+//! | [`profile`] | all run metrics side by side |
+//! | [`regression`] | comparison with earlier results |
 //! | [`statistics`] | differences, intervals, tests, survival |
 //!
 //! Architecture invariant: nothing here knows how a run was made, on which machine, or in which order.

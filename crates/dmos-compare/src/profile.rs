@@ -1,4 +1,4 @@
-//! All metrics of runs side by side, for each row: what a ranking by one of them does not say.
+//! Profiles: all run metrics side by side, for each row.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::statistics::survival::{Episode, Survival};
 pub struct Profile {
     /// The case.
     pub case: String,
-    /// What the rows are.
+    /// Subject of the rows.
     pub by: By,
     /// The rows, in the order of the axes.
     pub rows: Vec<ProfileRow>,
@@ -21,13 +21,13 @@ pub struct Profile {
 /// The metrics of one row.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ProfileRow {
-    /// Its name.
+    /// Name of the row.
     pub name: String,
-    /// What each metric comes to; those without a value are left out.
+    /// Typical values of the metrics; metrics without a value are left out.
     pub metrics: Vec<(RunMetricName, Typical)>,
 }
 
-/// A metric of runs, written by its name.
+/// A run metric, serialized by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RunMetricName(pub RunMetric);
 
@@ -37,7 +37,7 @@ impl Serialize for RunMetricName {
     }
 }
 
-/// What a metric comes to, over all seeds.
+/// Typical value of a metric over all seeds.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Typical {
@@ -46,15 +46,15 @@ pub enum Typical {
         /// The mean.
         mean: f64,
     },
-    /// Episodes, of which some may never have been seen to end.
+    /// Episodes, of which some may be censored.
     Episodes {
-        /// The time by which half have ended (Kaplan and Meier); none if that was never seen.
+        /// Median duration (Kaplan and Meier), or `None` if it was not observed.
         median_s: Option<f64>,
-        /// The mean up to the longest that was seen.
+        /// Mean duration, restricted to the longest observation.
         restricted_mean_s: f64,
-        /// Number of were seen to end.
+        /// Number of episodes that ended.
         ended: usize,
-        /// Number of were not.
+        /// Number of censored episodes.
         censored: usize,
     },
 }
@@ -72,7 +72,7 @@ pub fn profile(grid: &Grid, case: usize, by: By) -> Profile {
 }
 
 impl Profile {
-    /// Returns whether anything failed in any of its runs.
+    /// Returns whether any failure occurred in the runs.
     #[must_use]
     pub fn has_failures(&self) -> bool {
         let fails = |row: &ProfileRow| {
@@ -86,7 +86,7 @@ impl Profile {
 }
 
 impl ProfileRow {
-    /// What a metric comes to.
+    /// Returns the typical value of a metric.
     #[must_use]
     pub fn get(&self, metric: RunMetric) -> Option<Typical> {
         self.metrics.iter().find(|(name, _)| name.0 == metric).map(|(_, typical)| *typical)
@@ -95,7 +95,7 @@ impl ProfileRow {
 
 fn typical(grid: &Grid, case: usize, group: &Group, metric: RunMetric) -> Option<Typical> {
     let metric = ResultMetric::Run(metric);
-    if metric.form() == ValueKind::Number {
+    if metric.value_kind() == ValueKind::Number {
         let values = grid.values(case, group, metric, 0.0);
         return mean(values.into_iter().flatten()).map(|mean| Typical::Mean { mean });
     }

@@ -1,8 +1,8 @@
-//! The answer: which strategy wins, by how much, and how sure that is.
+//! Rankings: strategies ordered by one metric, compared in pairs with the baseline.
 //!
-//! A [`Table`] ranks by one metric, in one case or over all of them. Each row is compared with the baseline, seed by
-//! seed. Over all cases, metrics are given in per cent of the largest mean of their case, so that each case counts
-//! alike.
+//! A [`Table`] ranks by one metric, in one case or over all cases. Each row is compared with the baseline,
+//! paired by seed. Over all cases, values are percentages of the largest mean of their case, so that all
+//! cases have equal weight.
 
 use dmos_core::Metric;
 use serde::Serialize;
@@ -16,69 +16,69 @@ use crate::verdict::Verdict;
 /// A ranking by one metric.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Table {
-    /// The case; none if it is over all of them.
+    /// The case, or `None` if the ranking is over all cases.
     pub case: Option<String>,
-    /// What is ranked.
+    /// Subject of the rows.
     pub by: By,
-    /// By which metric.
+    /// The metric.
     pub metric: ResultMetric,
-    /// In which unit: the metric's, or per cent of the largest mean.
+    /// Unit: the metric's, or percent of the largest mean.
     pub unit: &'static str,
-    /// Which is better.
+    /// Direction of improvement.
     pub better: Better,
-    /// Up to how many seconds episodes are counted, where the metric is one of episodes.
+    /// Horizon of episodes in seconds, where the metric consists of episodes.
     pub horizon_s: Option<f64>,
-    /// Number of cases it over.
+    /// Number of cases.
     pub cases: usize,
-    /// Number of rows compared with the baseline: p values are corrected for so many.
+    /// Number of comparisons with the baseline, for which p values are corrected.
     pub comparisons: usize,
     /// The rows, best first.
     pub rows: Vec<Row>,
 }
 
-/// One strategy, or one combination, in a ranking.
+/// A row of a ranking: one strategy, or one combination.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Row {
-    /// Its name.
+    /// Name of the row.
     pub name: String,
-    /// On how many seeds of how many cases it has a value.
+    /// Number of seeds with a value, over all cases.
     pub values: usize,
-    /// The mean over seeds, and over cases; none without values.
+    /// Mean over seeds and cases, or `None` without values.
     pub mean: Option<f64>,
-    /// How it compares with the baseline; none for the baseline.
+    /// Comparison with the baseline; `None` for the baseline itself.
     pub compared: Option<Compared>,
-    /// What it comes to.
+    /// Verdict on the comparison.
     pub verdict: Verdict,
-    /// Messages sent for each final batch, over all seeds; over several cases, in per cent of the largest.
+    /// Messages per finished good, over all seeds; over several cases, in percent of the largest.
     pub messages_per_finished: Option<f64>,
-    /// Planning steps for each final batch, likewise.
+    /// Planning steps per finished good, likewise.
     pub planning_steps_per_finished: Option<f64>,
 }
 
-/// A comparison with the baseline, seed by seed.
+/// A paired comparison with the baseline.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Compared {
-    /// On how many pairs.
+    /// Number of pairs.
     pub pairs: usize,
     /// The mean difference.
     pub difference: f64,
-    /// Its 95 % interval; none with a single seed.
+    /// 95 % interval of the mean difference, or `None` for a single seed.
     pub interval: Option<Interval>,
-    /// On how many pairs it was better.
+    /// Number of pairs in which the row was better.
     pub wins: usize,
-    /// On how many there was no difference.
-    pub same_time_order: usize,
-    /// On how many it was worse.
+    /// Number of pairs without a difference.
+    pub ties: usize,
+    /// Number of pairs in which the row was worse.
     pub losses: usize,
     /// The p value.
     pub p: f64,
-    /// The p value, corrected for the comparisons of the table.
+    /// The p value, corrected for all comparisons of the table.
     pub p_corrected: f64,
 }
 
-/// What rows have on every seed, in one case.
+/// The values of all groups in one case.
 pub(crate) struct Column {
-    /// For each group, seed by seed.
+    /// For each group, the values by seed.
     pub(crate) values: Vec<Vec<Option<f64>>>,
     pub(crate) horizon: Option<f64>,
 }
@@ -94,7 +94,7 @@ impl Column {
         mean(self.values[group].iter().flatten().copied())
     }
 
-    /// Returns the same in per cent of the largest mean; none if all means are zero.
+    /// Scales the values to percent of the largest mean. Returns `None` if all means are zero.
     fn scaled(mut self) -> Option<Self> {
         let means = (0..self.values.len()).filter_map(|group| self.mean(group));
         let largest = means.map(f64::abs).max_by(f64::total_cmp).filter(|&largest| largest > 0.0)?;
@@ -109,7 +109,7 @@ pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / count as f64)
 }
 
-/// Differences of one row to another, seed by seed, in each of several cases: where both have a value.
+/// Returns the differences between two rows, by seed, in each of several cases: where both have a value.
 pub(crate) fn differences<'a>(
     cases: impl Iterator<Item = (&'a [Option<f64>], &'a [Option<f64>])>,
 ) -> Differences {
@@ -119,7 +119,7 @@ pub(crate) fn differences<'a>(
     Differences::new(cases.map(in_case).collect())
 }
 
-/// The resamples that were drawn last: rows of a table mostly share them.
+/// Cache of the last resamples, which rows of a table usually share.
 #[derive(Default)]
 pub(crate) struct Drawn(Option<(Vec<usize>, Resamples)>);
 
@@ -134,7 +134,8 @@ impl Drawn {
     }
 }
 
-/// Ranks in one case, or over all, by a metric. `baseline` is the cell of the baseline among the grid's groups.
+/// Ranks by a metric in one case or over all cases. `baseline` is the index of the baseline among the grid's
+/// groups.
 ///
 /// # Panics
 /// If there is no such group.
@@ -212,7 +213,7 @@ fn compare(
 }
 
 impl Compared {
-    /// Not corrected yet.
+    /// Returns an uncorrected comparison.
     pub(crate) fn of(differences: &Differences, better: Better, drawn: &mut Drawn) -> Self {
         let all = || differences.strata().iter().flatten();
         let (up, down) = (all().filter(|&&d| d > 0.0).count(), all().filter(|&&d| d < 0.0).count());
@@ -223,7 +224,7 @@ impl Compared {
             difference: differences.mean(),
             interval: drawn.interval(differences),
             wins,
-            same_time_order: differences.count() - wins - losses,
+            ties: differences.count() - wins - losses,
             losses,
             p,
             p_corrected: p,
@@ -231,7 +232,7 @@ impl Compared {
     }
 }
 
-/// Corrects the p values of a table; how many there are.
+/// Corrects the p values of a table and returns their number.
 fn correct(rows: &mut [Row]) -> usize {
     let mut compared: Vec<&mut Compared> = rows.iter_mut().filter_map(|row| row.compared.as_mut()).collect();
     let p_values: Vec<f64> = compared.iter().map(|compared| compared.p).collect();
@@ -249,7 +250,7 @@ fn sort(rows: &mut [Row], better: Better) {
     });
 }
 
-/// What a final batch costs a group: in one case as it is, over all in per cent of the largest.
+/// Returns a group's cost per finished good: absolute in one case, in percent of the largest over all cases.
 fn cost(
     grid: &Grid,
     (case, columns): (Option<usize>, &[(usize, Column)]),
@@ -266,7 +267,7 @@ fn cost(
     }))
 }
 
-/// Returns all messages, or planning steps, by all final batches.
+/// Returns the total of a metric divided by all finished goods.
 fn cost_in_case(grid: &Grid, case: usize, group: &Group, metric: Metric) -> Option<f64> {
     let (mut cost, mut finals) = (0.0, 0.0);
     for seed in 0..grid.axes.seeds.len() {
@@ -288,8 +289,8 @@ mod tests {
     use crate::run_summary::{Episodes, RunSummary};
     use crate::statistics::survival::Episode;
 
-    /// Three flow strategies in two cases: the second makes three more on every seed, the third makes what the first
-    /// does, give or take one; in the second case everything is tenfold.
+    /// Returns a grid of three flow strategies in two cases: the second makes three more on every seed, the
+    /// third differs from the first by at most one; the second case is tenfold.
     fn grid(seeds: usize) -> Grid {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let axes = Axes {
@@ -326,7 +327,7 @@ mod tests {
         assert_eq!(by_name("plain/bully").verdict, Verdict::Baseline);
         assert_eq!(by_name("alike/bully").verdict, Verdict::NoDifference);
         let good = by_name("good/bully").compared.as_ref().expect("it is compared");
-        assert_eq!((good.wins, good.same_time_order, good.losses), (20, 0, 0));
+        assert_eq!((good.wins, good.ties, good.losses), (20, 0, 0));
         assert_eq!((good.difference, good.interval), (30.0, Some(Interval { low: 30.0, high: 30.0 })));
         assert!(good.p < good.p_corrected && good.p_corrected < 0.001);
         assert!((by_name("good/bully").messages_per_finished.expect("some") - 5.0).abs() < 1e-9);

@@ -1,7 +1,7 @@
-//! Whether today's results are worse than earlier ones of the same experiment.
+//! Regression check: compares results with earlier ones of the same experiment.
 //!
-//! Both were made with the same seeds, so a run that no change has touched comes out the same, to the bit; where every
-//! run of a comparison does, there is nothing to test. All others are tested, and corrected for how many they are.
+//! Both use the same seeds, so a run that no change affects is identical; where all runs of a comparison are,
+//! there is nothing to test. All others are tested and corrected for their number.
 
 use serde::Serialize;
 
@@ -11,20 +11,20 @@ use crate::run_metric::{Better, ResultMetric, RunMetric, ValueKind};
 use crate::statistics::{Differences, holm, survival};
 use crate::verdict::Verdict;
 
-/// Today's results beside earlier ones.
+/// Result of a regression check.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Regression {
-    /// Runs that both have.
+    /// Number of runs that both results have.
     pub runs: usize,
-    /// Number of of them differ in any metric at all.
+    /// Number of runs that differ in any metric.
     pub differing: usize,
-    /// Number of comparisons made: of each metric, in each case, for each combination.
+    /// Number of comparisons: each metric, in each case, for each combination.
     pub comparisons: usize,
-    /// Those that differ in some run, the surest first.
+    /// Comparisons that differ in some run, most significant first.
     pub changes: Vec<MetricChange>,
 }
 
-/// A metric that is not what it was, of a combination in a case.
+/// A changed metric of a combination in a case.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct MetricChange {
     /// The case.
@@ -33,28 +33,28 @@ pub struct MetricChange {
     pub combination: String,
     /// The metric.
     pub metric: ResultMetric,
-    /// Its mean then.
+    /// Earlier mean.
     pub then: f64,
-    /// Its mean now.
+    /// Current mean.
     pub now: f64,
-    /// Now against then.
+    /// Comparison of current with earlier results.
     pub compared: Compared,
-    /// True if it got better or worse.
+    /// Verdict on the change.
     pub verdict: Verdict,
 }
 
 impl Regression {
-    /// Returns whether anything got worse.
+    /// Returns whether any metric deteriorated.
     #[must_use]
     pub fn is_worse(&self) -> bool {
         self.changes.iter().any(|change| change.verdict == Verdict::Worse)
     }
 }
 
-/// Compares today's results with earlier ones.
+/// Compares current results with earlier ones.
 ///
 /// # Panics
-/// If they are not of the same axes.
+/// If their axes differ.
 #[must_use]
 pub fn against(now: &Grid, then: &Grid) -> Regression {
     assert!(now.axes == then.axes, "an experiment is compared with itself");
@@ -111,11 +111,11 @@ fn change(
     Some((change, differences))
 }
 
-/// What a combination comes to now and then, seed by seed; episodes up to the same horizon.
+/// Returns the current and earlier values of a combination, by seed; episodes up to the same horizon.
 fn values(grids: [&Grid; 2], case: usize, group: &Group, metric: ResultMetric) -> [Vec<Option<f64>>; 2] {
     let episodes = grids.map(|grid| grid.episodes(case, group, metric));
-    if metric.form() == ValueKind::Episodes && episodes[0] == episodes[1] {
-        // Pseudo-observations of what is the same would only differ by rounding.
+    if metric.value_kind() == ValueKind::Episodes && episodes[0] == episodes[1] {
+        // Pseudo-observations of identical episodes would only differ by rounding.
         let nothing = vec![None; grids[0].axes.seeds.len()];
         return [nothing.clone(), nothing];
     }

@@ -1,27 +1,28 @@
-//! How a run takes what fails: episodes and shares, from its record and that of its fault_free twin.
+//! Resilience metrics, from the record of a run and of its fault-free counterpart.
 //!
-//! The fault_free twin is the same scenario, strategies and seed without anything that fails ([`dmos_core::Faults::fault_free`]).
+//! The fault-free counterpart is the same scenario with the same strategies and seed, without failures
+//! ([`dmos_core::Faults::fault_free`]).
 //!
-//! **Output** at a moment is what was made of final items in the window before it. Windows are so long that the fault_free
-//! run makes ten batches in one on average: shorter ones would see noise, longer ones nothing. Where the fault_free run
-//! makes fewer than twenty in all, or nothing fails, there is no output to speak of, and what rests on it is left
-//! out.
+//! The **output** at a time is the number of finished goods in the window before it, relative to the
+//! fault-free counterpart. The window is so long that the counterpart makes ten on average: shorter windows
+//! would measure noise, longer ones would hide falls. Where the counterpart makes fewer than twenty in all,
+//! or nothing fails, the output is undefined, and so are the metrics that depend on it.
 
 use dmos_core::{Metric, RunRecord, Scenario, Time};
 
 use crate::statistics::survival::Episode;
 
-/// What the fault_free run makes in a window.
+/// Finished goods of the fault-free counterpart in a window.
 const BATCHES_IN_WINDOW: f64 = 10.0;
 
-/// Below this share of the fault_free run's, output and nodes are below the threshold.
+/// Fraction of the fault-free value below which output and nodes count as degraded.
 const THRESHOLD: f64 = 0.75;
 
 fn episode(from: Time, until: Option<Time>, end: Time) -> Episode {
     Episode { lasted: until.unwrap_or(end).since(from).as_secs_f64(), ended: until.is_some() }
 }
 
-/// How long it takes until a leader removals a node that is down.
+/// Returns the times from a node's outage until a leader removes it.
 pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
     let working = record.outages.iter().filter(|outage| outage.was_assigned);
     let of = |outage: &dmos_core::record::Outage| {
@@ -33,7 +34,7 @@ pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
     working.map(of).collect()
 }
 
-/// How long it takes from there until a plan without it is active.
+/// Returns the times from a removal until a plan without the node is active.
 pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Episode> {
     let active = || record.plans.iter().filter(|plan| plan.active);
     let of = |strike: &dmos_core::record::Removal| {
@@ -44,7 +45,7 @@ pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Episode> {
     record.removals.iter().map(of).collect()
 }
 
-/// For how many seconds nobody led.
+/// Returns the total time without a leader, in seconds.
 pub(crate) fn leaderless_time(record: &RunRecord, end: Time) -> f64 {
     let first = record.leadership_changes.first().map_or(end, |office| office.at);
     let mut sum = first.since(Time::ZERO).as_secs_f64();
@@ -61,7 +62,7 @@ pub(crate) fn leaderless_time(record: &RunRecord, end: Time) -> f64 {
     sum
 }
 
-/// Which share of the edges plans change, on average.
+/// Returns the mean share of edges that plans change.
 pub(crate) fn plan_nervousness(record: &RunRecord) -> Option<f64> {
     let active: Vec<_> = record.plans.iter().filter(|plan| plan.active).collect();
     let shares = active.windows(2).filter_map(|pair| {
@@ -72,7 +73,8 @@ pub(crate) fn plan_nervousness(record: &RunRecord) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
-/// How many nodes made less than the threshold of what they made in the fault_free run.
+/// Returns the number of nodes that made less than the threshold of what they made in the fault-free
+/// counterpart.
 pub(crate) fn nodes_degraded(record: &RunRecord, fault_free: &RunRecord) -> u64 {
     let made =
         |record: &RunRecord, node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles) as f64;
@@ -80,16 +82,16 @@ pub(crate) fn nodes_degraded(record: &RunRecord, fault_free: &RunRecord) -> u64 
     (0..record.nodes.len()).filter(is_below).count() as u64
 }
 
-/// The output of a run, as a share of its fault_free twin's.
+/// The output of a run relative to its fault-free counterpart.
 pub(crate) struct Output {
-    /// Moments, the share made in the window before each, and how long it stands for in seconds.
+    /// Sample times, the output in the window before each, and the duration in seconds that each represents.
     shares: Vec<(Time, f64, f64)>,
     first_failure: Time,
     end: Time,
 }
 
 impl Output {
-    /// None where there is no output to speak of.
+    /// Returns `None` where the output is undefined.
     pub(crate) fn of(scenario: &Scenario, record: &RunRecord, fault_free: &RunRecord) -> Option<Self> {
         let first_failure = first_failure(record)?;
         let end = Time::ZERO + scenario.duration;
@@ -110,7 +112,7 @@ impl Output {
         Some(Self { shares: shares.collect(), first_failure, end })
     }
 
-    /// Returns the falls below the threshold after the first failure: from when until when.
+    /// Returns the falls below the threshold after the first failure, as start and end.
     fn falls(&self) -> Vec<(Time, Option<Time>)> {
         let mut falls: Vec<(Time, Option<Time>)> = Vec::new();
         let mut is_below = false;
@@ -125,24 +127,24 @@ impl Output {
         falls
     }
 
-    /// How long it takes from a fall until the output is back.
+    /// Returns the times from a fall until the output has recovered.
     pub(crate) fn time_to_recover(&self) -> Vec<Episode> {
         self.falls().into_iter().map(|(from, until)| episode(from, until, self.end)).collect()
     }
 
-    /// How long it takes from the first failure to the first fall.
+    /// Returns the time from the first failure to the first fall.
     pub(crate) fn time_to_survive(&self) -> Episode {
         let fall = self.falls().first().map(|fall| fall.0);
         episode(self.first_failure, fall, self.end)
     }
 
-    /// Returns the seconds of full output that were lost.
+    /// Returns the lost output, in seconds of full output.
     pub(crate) fn loss(&self) -> f64 {
         self.shares.iter().map(|(_, share, stands_for)| (1.0 - share).max(0.0) * stands_for).sum()
     }
 }
 
-/// When something first failed; none if nothing did. What befalls single messages counts from the beginning.
+/// Returns the time of the first failure, or `None` if nothing failed. Message faults count from the start.
 fn first_failure(record: &RunRecord) -> Option<Time> {
     let outages = record.outages.iter().map(|outage| outage.from);
     let faults = record.faults.iter().filter(|fault| fault.effective).map(|fault| fault.at);
@@ -252,7 +254,7 @@ mod tests {
         assert_eq!(plan_nervousness(&RunRecord::default()), None);
     }
 
-    /// Returns every second a sample, with so many final batches made in it.
+    /// Returns a record with one sample per second and the given production rate.
     fn producing(rate: impl Fn(u64) -> u64, outages: Vec<Outage>) -> RunRecord {
         let mut finished = 0;
         let series = (0..=END).map(|second| {
@@ -275,7 +277,8 @@ mod tests {
         let stops =
             producing(|second| if (101..=160).contains(&second) { 0 } else { 2 }, vec![outage(0, 90, None)]);
         let output = Output::of(&scenario(), &stops, &fault_free).expect("enough is made");
-        // Windows of five seconds: two without output are below three quarters, and so are four that had it again.
+        // Windows of five seconds: two seconds without output are below three quarters, and so are four with
+        // output again.
         assert_eq!(output.time_to_survive(), ended(12.0));
         assert_eq!(output.time_to_recover(), [ended(62.0)]);
         assert_eq!(output.loss(), 60.0);

@@ -1,30 +1,30 @@
-//! Metrics of a whole run: what strategies are compared by, beside the metrics of nodes.
+//! Metrics of whole runs, by which strategies are compared, beside the metrics of nodes.
 //!
-//! The table below is the one cell for their names, units, definitions and sources; the documentation page is
-//! made from it.
+//! The table below is the only place for their names, units, definitions and sources; the documentation page
+//! is generated from it.
 
 use dmos_core::metrics::Unit;
 use dmos_core::{Metric, RunRecord};
 use serde::{Serialize, Serializer};
 
-/// Which of two metrics is better.
+/// Direction of improvement of a metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
-    /// The larger one.
+    /// Larger values are better.
     More,
-    /// The smaller one.
+    /// Smaller values are better.
     Less,
-    /// Neither: it tells what happens, not how well.
+    /// The metric describes the run without being good or bad.
     Neither,
 }
 
-/// In which form a run says it.
+/// Form of a metric's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ValueKind {
-    /// As one number, or none where there is nothing to say.
+    /// A number, or none if it is undefined.
     Number,
-    /// As episodes, some of which may not have ended.
+    /// Episodes, some of which may be censored.
     Episodes,
 }
 
@@ -37,40 +37,40 @@ macro_rules! run_metrics {
         }
 
         impl RunMetric {
-            /// All there are, in the order of their table.
+            /// All metrics, in the order of their table.
             pub const ALL: &'static [Self] = &[$(Self::$id,)*];
 
-            /// Returns the name in every output.
+            /// Returns the name used in every output.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$id => $name,)* }
             }
 
-            /// What it is counted in.
+            /// Returns the unit.
             #[must_use]
             pub fn unit(self) -> &'static str {
                 match self { $(Self::$id => $unit,)* }
             }
 
-            /// Which of two is better.
+            /// Returns the direction of improvement.
             #[must_use]
             pub fn better(self) -> Better {
                 match self { $(Self::$id => Better::$better,)* }
             }
 
-            /// In which form a run says it.
+            /// Returns the form of the value.
             #[must_use]
-            pub fn form(self) -> ValueKind {
+            pub fn value_kind(self) -> ValueKind {
                 match self { $(Self::$id => ValueKind::$form,)* }
             }
 
-            /// What it says, with its formula.
+            /// Returns the definition, with its formula.
             #[must_use]
             pub fn definition(self) -> &'static str {
                 match self { $(Self::$id => $doc,)* }
             }
 
-            /// Where it comes from; empty if it is plain counting.
+            /// Returns the source in the literature; empty for plain counts.
             #[must_use]
             pub fn source(self) -> &'static str {
                 match self { $(Self::$id => $source,)* }
@@ -136,29 +136,30 @@ run_metrics! {
         "";
 }
 
-/// One of the metrics by which runs can be compared.
+/// A metric by which runs can be compared.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum ResultMetric {
     /// A metric of the run.
     Run(RunMetric),
-    /// A metric of nodes, added up over those that report it.
+    /// A metric of nodes, summed over the nodes that report it.
     Nodes(Metric),
 }
 
 impl ResultMetric {
-    /// Returns all there are: the metrics of runs, then those of nodes. A name that both have, a run's has.
+    /// Returns all metrics: those of runs, then those of nodes. Where both have a name, it denotes the metric
+    /// of runs.
     pub fn all() -> impl Iterator<Item = Self> {
         let runs = RunMetric::ALL.iter().copied().map(Self::Run);
         runs.chain(Metric::ALL.iter().copied().map(Self::Nodes))
     }
 
-    /// Returns the metric of a name.
+    /// Returns the metric with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|metric| metric.name() == name)
     }
 
-    /// Its cell among all.
+    /// Returns the index among all metrics.
     #[must_use]
     pub fn index(self) -> usize {
         match self {
@@ -167,7 +168,7 @@ impl ResultMetric {
         }
     }
 
-    /// Returns the name in every output.
+    /// Returns the name used in every output.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -176,7 +177,7 @@ impl ResultMetric {
         }
     }
 
-    /// What it is counted in.
+    /// Returns the unit.
     #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
@@ -186,7 +187,7 @@ impl ResultMetric {
         }
     }
 
-    /// Which of two is better.
+    /// Returns the direction of improvement.
     #[must_use]
     pub fn better(self) -> Better {
         match self {
@@ -195,11 +196,11 @@ impl ResultMetric {
         }
     }
 
-    /// In which form a run says it.
+    /// Returns the form of the value.
     #[must_use]
-    pub fn form(self) -> ValueKind {
+    pub fn value_kind(self) -> ValueKind {
         match self {
-            Self::Run(metric) => metric.form(),
+            Self::Run(metric) => metric.value_kind(),
             Self::Nodes(_) => ValueKind::Number,
         }
     }
@@ -211,7 +212,7 @@ impl Serialize for ResultMetric {
     }
 }
 
-/// What a metric of nodes adds up to, over those that report it.
+/// Returns the sum of a node metric over the nodes that report it.
 pub(crate) fn total(record: &RunRecord, metric: Metric) -> Option<f64> {
     let reported = record.nodes.iter().filter_map(|node| node.reported(metric));
     reported.fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or(0.0) + value))

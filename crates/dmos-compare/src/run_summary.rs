@@ -1,4 +1,4 @@
-//! What is kept of a run for comparison: its metrics.
+//! Summaries of runs: the metrics by which they are compared.
 
 use dmos_core::{Metric, RunRecord, Scenario, Time};
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,13 @@ use crate::statistics::survival::Episode;
 /// The metrics of one run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// The value of each metric, in the order of [`ResultMetric::all`]; none where the run has nothing to say.
+    /// Value of each metric, in the order of [`ResultMetric::all`]; `None` where it is undefined.
     pub numbers: Vec<Option<f64>>,
-    /// Those metrics of runs that come as episodes.
+    /// Metrics that consist of episodes.
     pub episodes: Episodes,
 }
 
-/// The metrics of runs that come as episodes.
+/// The run metrics that consist of episodes.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Episodes {
@@ -37,7 +37,8 @@ pub struct Episodes {
 }
 
 impl RunSummary {
-    /// Returns the metrics of a run of `scenario`. `fault_free` is its twin in which nothing fails: the run itself if nothing can.
+    /// Summarises a run of `scenario`. `fault_free` is its fault-free counterpart: the run itself if nothing
+    /// can fail.
     #[must_use]
     pub fn of(scenario: &Scenario, record: &RunRecord, fault_free: &RunRecord) -> Self {
         let end = Time::ZERO + scenario.duration;
@@ -61,7 +62,7 @@ impl RunSummary {
         self.numbers.get(metric.index()).copied().flatten()
     }
 
-    /// Returns the episodes of a metric that comes as such; none for the others.
+    /// Returns the episodes of a metric; empty for metrics that are numbers.
     #[must_use]
     pub fn episodes(&self, metric: RunMetric) -> &[Episode] {
         match metric {

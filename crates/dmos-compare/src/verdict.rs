@@ -1,4 +1,4 @@
-//! What a comparison comes to, in words.
+//! Verdicts on differences.
 
 use std::fmt;
 
@@ -8,32 +8,32 @@ use crate::run_metric::Better;
 use crate::statistics::interval::Interval;
 use crate::statistics::{Differences, sample_size};
 
-/// The chance of a false alarm, over all comparisons of a table, that is put up with.
+/// Family-wise significance level of a table.
 pub const ALARM: f64 = 0.05;
 
-/// Differences below this share of the baseline are not worth telling apart: if the whole interval is that small, no
-/// difference is seen, and more seeds would not change it.
+/// Equivalence margin, as a fraction of the baseline: if the whole interval is smaller, there is no relevant
+/// difference, and more seeds would not change that.
 pub const WORTHWHILE: f64 = 0.05;
 
-/// What a comparison comes to.
+/// Verdict on a comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It is what the others are compared with.
+    /// The row is the baseline.
     Baseline,
-    /// It is better than the baseline.
+    /// Better than the baseline.
     Better,
-    /// It is worse.
+    /// Worse than the baseline.
     Worse,
-    /// It is higher, where neither is better.
+    /// Higher than the baseline, where neither direction is better.
     Higher,
-    /// It is lower, where neither is better.
+    /// Lower than the baseline, where neither direction is better.
     Lower,
-    /// In every run it came to the same.
+    /// Equal in every run.
     Same,
-    /// If there is a difference, it is smaller than is worth telling apart.
+    /// Any difference is smaller than the equivalence margin.
     NoDifference,
-    /// It could be either way; about so many seeds would tell.
+    /// Undecided; about this many seeds would decide.
     TooFewSeeds(Option<u64>),
     /// One of the two has no value on any seed.
     Nothing,
@@ -42,7 +42,8 @@ pub enum Verdict {
 impl Verdict {
     /// Returns the verdict on differences with their interval and corrected p value.
     ///
-    /// `baseline` is the baseline's mean, `comparisons` how many stand in the table, `seeds` how many were run.
+    /// `baseline` is the mean of the baseline, `comparisons` the number of comparisons in the table, `seeds`
+    /// the number of seeds run.
     pub(crate) fn on(
         differences: &Differences,
         (interval, p): (Option<Interval>, f64),
@@ -72,10 +73,10 @@ impl Verdict {
     }
 }
 
-/// About how many seeds would tell: to see a difference as large as the one that was observed or, where that is not
-/// worth telling apart, to see that it is not.
+/// Returns the approximate number of seeds needed to detect the observed difference or, if it is within the
+/// margin, to confirm that.
 fn needed(differences: &Differences, mean: f64, margin: f64, comparisons: usize, run: usize) -> Option<u64> {
-    // What the spread of single differences would be, if each seed gave one.
+    // Standard deviation of single differences, if each seed gave one.
     let deviation = differences.standard_error()? * (run as f64).sqrt();
     let to_see = sample_size::needed(mean, deviation, ALARM / comparisons.max(1) as f64);
     let slack = margin - mean.abs();
@@ -84,7 +85,7 @@ fn needed(differences: &Differences, mean: f64, margin: f64, comparisons: usize,
     Some(round_up(needed.max(run as u64 + 1)))
 }
 
-/// To two digits: it is an estimate.
+/// Rounds up to two digits, because the number is an estimate.
 fn round_up(number: u64) -> u64 {
     let unit = 10_u64.pow(number.max(1).ilog10().saturating_sub(1));
     number.div_ceil(unit) * unit

@@ -1,4 +1,4 @@
-//! Makes the runs of an experiment, on all cores.
+//! Runs an experiment on all cores.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,28 +12,28 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::experiment::Ready;
 
-/// What became of a run.
+/// Result of a run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RunResult {
-    /// Its number.
+    /// Number of the run.
     pub run: usize,
-    /// Its metrics, or how it failed: by a bug of the program, or of a planner outside of it.
+    /// Summary, or a description of the failure: a panic, or a failed external planner.
     pub result: Result<RunSummary, String>,
 }
 
-/// Threads for so many runs at once; for one on each core by default.
+/// Returns a pool of this many threads; by default one per core.
 ///
 /// # Errors
-/// If the machine refuses them.
+/// If the threads cannot be created.
 pub fn threads(jobs: Option<NonZeroUsize>) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new().num_threads(jobs.map_or(0, NonZeroUsize::get)).build()
 }
 
-/// Makes these runs, in about this order, and hands over the result of each as soon as it is there; they come in no
-/// particular order. Once `stop` is set, no further run is begun, and those under way are finished.
+/// Makes the given runs in roughly this order, and passes each result to `take` as soon as it is available,
+/// in no particular order. Once `stop` is set, no further run is started, and running ones are finished.
 ///
 /// # Errors
-/// What `take` answers; then no further run is begun either.
+/// Any error of `take`; then no further run is started either.
 pub fn conduct<E: Send>(
     ready: &Ready,
     runs: &[usize],
@@ -47,7 +47,7 @@ pub fn conduct<E: Send>(
         while !stop.load(Ordering::Relaxed) {
             let Some(&run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
             let result = make(&ready.scenario(run));
-            // Whoever takes results has had enough.
+            // The receiver has stopped taking results.
             if sender.send(RunResult { run, result }).is_err() {
                 return;
             }
@@ -59,7 +59,7 @@ pub fn conduct<E: Send>(
     })
 }
 
-/// Makes one run, and its fault_free twin where something can fail.
+/// Makes one run, and its fault-free counterpart where something can fail.
 fn make(scenario: &Scenario) -> Result<RunSummary, String> {
     caught(|| {
         let record = dmos_sim::run(scenario);

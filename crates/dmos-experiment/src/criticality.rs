@@ -1,9 +1,9 @@
-//! What each node means to a network: one run without it.
+//! Criticality analysis: the effect of removing each node from a network.
 //!
-//! The scenario is run without its faults, and then once more for each node that is taken out for good. What that does
-//! to the output is the node's impact; divided by the largest impact it is its risk exposure index (Simchi-Levi,
-//! Schmidt and Wei, "From superstorms to factory fires: managing unpredictable supply-chain disruptions", 2014, where
-//! the impact is taken over the time to recover; here nothing recovers).
+//! The scenario is run without faults, and then once for each node, with that node permanently down. The loss
+//! of output is the node's impact; divided by the largest impact it is its risk exposure index (Simchi-Levi,
+//! Schmidt and Wei, "From superstorms to factory fires: managing unpredictable supply-chain disruptions",
+//! 2014, where the impact accumulates over the time to recover; here nothing recovers).
 
 use dmos_compare::statistics::survival::Episode;
 use dmos_compare::{ResultMetric, RunMetric, RunSummary};
@@ -14,47 +14,48 @@ use dmos_sim::panics::caught;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-/// What the nodes of a network mean to it.
+/// Criticality of the nodes of a network.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Criticality {
-    /// When nodes are taken out.
+    /// Time of the removal.
     pub at: Time,
-    /// Final batches made with all nodes there.
+    /// Finished goods with all nodes.
     pub finished_goods: u64,
-    /// What each node means, the most critical first.
+    /// Impact of each node, most critical first.
     pub nodes: Vec<NodeImpact>,
-    /// What each pair means, those first that mean most beyond each alone; empty if it was not asked for.
+    /// Impact of each pair, in the order of the impact beyond that of the single nodes; empty if not
+    /// requested.
     pub pairs: Vec<NodeImpact>,
-    /// Items that a single node can make, and that node.
+    /// Items with a single producer, and that producer.
     pub sole_sources: Vec<(ItemId, NodeId)>,
 }
 
-/// A network without some of its nodes.
+/// The effect of removing one or two nodes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeImpact {
-    /// Which are taken out: one, or two.
+    /// The removed nodes.
     pub nodes: Vec<NodeId>,
     /// Items that cannot be made any more.
     pub stops: Vec<ItemId>,
-    /// From then until the output falls below three quarters; none where there is too little output to say.
+    /// Time from the removal until the output falls below three quarters; `None` if the output is undefined.
     pub time_to_survive: Option<Episode>,
-    /// Full output lost, in seconds; none where there is too little output to say.
+    /// Lost output in seconds of full output; `None` if the output is undefined.
     pub loss: Option<f64>,
-    /// Final batches made.
+    /// Finished goods.
     pub finished_goods: u64,
-    /// Final batches not made, of those that are made with all nodes there.
+    /// Finished goods lost in comparison with all nodes.
     pub impact: u64,
-    /// The impact, divided by the largest impact of a single node; zero if there is none.
+    /// Impact divided by the largest impact of a single node; zero if that is zero.
     pub exposure: f64,
-    /// Of a pair: the impact beyond that of the two alone.
+    /// For a pair, the impact beyond the sum of the two nodes' impacts.
     pub beyond: Option<i64>,
-    /// How the run failed, if it did.
+    /// Description of the failure, if the run failed.
     pub failed: Option<String>,
 }
 
-/// Takes out each node of a scenario in turn, and with `pairs` each two of them as well.
+/// Removes each node of a scenario in turn, and with `pairs` each pair of nodes as well.
 ///
-/// A node that is out at `at` stays out. Whatever else fails in the scenario does not.
+/// A node removed at `at` stays down. All other faults of the scenario are left out.
 #[must_use]
 pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool) -> Criticality {
     let network = &*scenario.network;
@@ -82,7 +83,7 @@ pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool
         impact.exposure = impact.impact as f64 / largest;
     }
     nodes.sort_by_key(|impact| std::cmp::Reverse(impact.impact));
-    // Pairs with a node that is critical alone say nothing new.
+    // Pairs with a critical node provide no new information.
     two.sort_by_key(|impact| std::cmp::Reverse((impact.beyond, impact.impact)));
     let sole = |item: ItemId| match producers.of_item(item) {
         [only] => Some((item, *only)),

@@ -1,4 +1,4 @@
-//! What is run: cases, strategies and seeds, all read and checked before anything is run.
+//! Experiments: cases, strategies and seeds, all read and checked before anything is run.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,69 +17,69 @@ use dmos_scenario::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The seeds of an experiment that names none.
+/// Default seeds of an experiment.
 pub const SEEDS: Seeds = Seeds { first: 1, last: 30 };
 
-/// Stands for all strategies that can be had by their name alone.
+/// Denotes all strategies that need no parameters.
 const ALL: &str = "all";
 
-/// Stands for the strategy that a scenario itself names.
+/// Denotes the strategy of each scenario.
 const OWN: &str = "own";
 
-/// An experiment: everything that decides what is run, and nothing else.
+/// An experiment: everything that determines the runs, and nothing else.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// What it is to show.
+    /// Purpose of the experiment.
     pub about: String,
     /// The scenario files.
     pub scenarios: Vec<ScenarioText>,
-    /// Scenarios, each with one setting of the factors that vary.
+    /// Scenarios, each with one setting of the varied factors.
     pub cases: Vec<Case>,
     /// Flow strategies.
-    pub flows: Vec<Choice>,
+    pub flows: Vec<StrategySelector>,
     /// Leader strategies.
-    pub leaders: Vec<Choice>,
+    pub leaders: Vec<StrategySelector>,
     /// Seeds.
     pub seeds: Seeds,
-    /// What the others are compared with: the places of a flow and of a leader strategy.
+    /// Baseline: indices of a flow and a leader strategy.
     pub baseline: (usize, usize),
-    /// By which metrics to rank: their names.
+    /// Names of the metrics to rank by.
     pub metrics: Vec<String>,
 }
 
-/// A scenario's file.
+/// A scenario file.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioText {
-    /// Its name, as it was given.
+    /// File name as given.
     pub file: String,
-    /// What is in it.
+    /// Content of the file.
     pub text: String,
 }
 
-/// A scenario with what is set in it.
+/// A scenario with settings.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// Its name.
+    /// Name of the case.
     pub name: String,
-    /// Which scenario.
+    /// Index of the scenario.
     pub scenario: usize,
-    /// What is set in it.
+    /// Settings that override the scenario's.
     pub settings: Vec<Override>,
 }
 
-/// One strategy of an experiment.
+/// A strategy of an experiment.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Choice {
-    /// The one that the scenario names.
+pub enum StrategySelector {
+    /// The strategy of each scenario.
     Own,
-    /// This one.
+    /// A given strategy.
     Call(StrategyCall),
 }
 
-impl fmt::Display for Choice {
+impl fmt::Display for StrategySelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Own => f.write_str(OWN),
@@ -88,13 +88,13 @@ impl fmt::Display for Choice {
     }
 }
 
-impl From<StrategyCall> for Choice {
+impl From<StrategyCall> for StrategySelector {
     fn from(call: StrategyCall) -> Self {
         if call.name == OWN && call.params.is_empty() { Self::Own } else { Self::Call(call) }
     }
 }
 
-impl Serialize for Choice {
+impl Serialize for StrategySelector {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Own => serializer.serialize_str(OWN),
@@ -103,13 +103,13 @@ impl Serialize for Choice {
     }
 }
 
-impl<'de> Deserialize<'de> for Choice {
+impl<'de> Deserialize<'de> for StrategySelector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         StrategyField::deserialize(deserializer).map(|StrategyField(call)| call.into())
     }
 }
 
-/// What is said beside the files; it takes the place of what an experiment's file says.
+/// Options from outside the files, which override an experiment file.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Options {
     /// Flow strategies.
@@ -118,37 +118,37 @@ pub struct Options {
     pub leaders: Option<Strategies>,
     /// Seeds.
     pub seeds: Option<Seeds>,
-    /// The baseline: a flow strategy, and a leader strategy after a `/`.
+    /// The baseline: a flow strategy, optionally with a leader strategy after a `/`.
     pub baseline: Option<String>,
-    /// By which metrics to rank.
+    /// Metrics to rank by.
     pub metrics: Vec<String>,
-    /// What is set in all scenarios, after what the experiment's file sets and before what it varies.
+    /// Settings for all scenarios, applied after those of the experiment file and before its varied factors.
     pub settings: Vec<Override>,
 }
 
-/// Why an experiment cannot be run.
+/// Error of preparing an experiment.
 #[derive(Debug, Error)]
 pub enum ExperimentError {
-    /// A file is wrong.
+    /// A file is invalid.
     #[error(transparent)]
     File(#[from] ScenarioError),
-    /// Something else is.
+    /// Other input is invalid.
     #[error("{0}")]
     Input(String),
 }
 
-/// An experiment that was read.
+/// An experiment that was read and checked.
 #[derive(Debug)]
 pub struct Read {
     /// The experiment.
     pub experiment: Experiment,
-    /// The same, ready to be run.
+    /// The prepared experiment.
     pub ready: Ready,
-    /// What is odd about it, in words.
+    /// Warnings for readers.
     pub warnings: Vec<String>,
 }
 
-/// An experiment of which everything is checked and built.
+/// An experiment with all scenarios and strategies constructed.
 #[derive(Clone, Debug)]
 pub struct Ready {
     axes: Axes,
@@ -163,10 +163,10 @@ struct ReadyCase {
 }
 
 impl Experiment {
-    /// Reads an experiment: of these scenario files, or of the one experiment's file that `paths` names.
+    /// Reads an experiment from scenario files, or from the experiment file that `paths` names.
     ///
     /// # Errors
-    /// If a file cannot be read or is wrong, or a strategy, a metric or the baseline is.
+    /// If a file cannot be read or is invalid, or a strategy, a metric or the baseline is.
     pub fn read(paths: &[PathBuf], options: Options, registry: &Registry) -> Result<Read, ExperimentError> {
         let mut texts = Vec::new();
         for path in paths {
@@ -175,10 +175,10 @@ impl Experiment {
         Self::of(texts, options, registry)
     }
 
-    /// Returns the same, of texts that were read already: each with the name of its file.
+    /// Reads an experiment from texts, each with its file name.
     ///
     /// # Errors
-    /// If one is wrong, or a strategy, a metric or the baseline is.
+    /// If a text, a strategy, a metric or the baseline is invalid.
     pub fn of(
         mut texts: Vec<(String, String)>,
         options: Options,
@@ -202,7 +202,7 @@ impl Experiment {
         let cases = cases(&texts, file.as_ref(), &options)?;
         let scenarios = texts.into_iter().map(|(file, text)| ScenarioText { file, text }).collect();
         let said = file.as_ref().map(|file| file.file.clone()).unwrap_or_default();
-        // What is wrong is said with its place, if it is the file that says it.
+        // Problems in the experiment file are reported with their place.
         let wrong = |key: &str, is_option: bool, message: String| match &file {
             Some(file) if !is_option => ExperimentError::File(file.error(&[key], message)),
             _ => ExperimentError::Input(message),
@@ -239,10 +239,10 @@ impl Experiment {
         Ok(Read { experiment, ready, warnings })
     }
 
-    /// What varies, by the names that output has for it.
+    /// Returns the axes, with names for output.
     #[must_use]
     pub fn axes(&self) -> Axes {
-        let names = |choices: &[Choice]| choices.iter().map(ToString::to_string).collect();
+        let names = |choices: &[StrategySelector]| choices.iter().map(ToString::to_string).collect();
         Axes {
             cases: self.cases.iter().map(|case| case.name.clone()).collect(),
             flows: names(&self.flows),
@@ -251,18 +251,18 @@ impl Experiment {
         }
     }
 
-    /// By which metrics to rank.
+    /// Returns the metrics to rank by.
     ///
     /// # Errors
-    /// If there is none of a name.
+    /// If a name is unknown.
     pub fn metrics(&self) -> Result<Vec<ResultMetric>, ExperimentError> {
         find_metrics(&self.metrics).map_err(ExperimentError::Input)
     }
 
-    /// Builds and checks all that is run. What is odd about it is added to `warnings`.
+    /// Constructs and checks everything that is run; adds oddities to `warnings`.
     ///
     /// # Errors
-    /// If anything in it is wrong.
+    /// If anything is invalid.
     pub fn ready(&self, registry: &Registry, warnings: &mut Vec<String>) -> Result<Ready, ExperimentError> {
         let mut cases = Vec::new();
         for case in &self.cases {
@@ -282,15 +282,15 @@ impl Experiment {
                     explain(error)
                 ))
             };
-            let flow = |choice: &Choice| match choice {
-                Choice::Own => Ok(scenario.flow.clone()),
-                Choice::Call(call) => {
+            let flow = |choice: &StrategySelector| match choice {
+                StrategySelector::Own => Ok(scenario.flow.clone()),
+                StrategySelector::Call(call) => {
                     registry.flow(call, network).map_err(|error| fail("flow", call, &error))
                 }
             };
-            let leader = |choice: &Choice| match choice {
-                Choice::Own => Ok(scenario.leader.clone()),
-                Choice::Call(call) => {
+            let leader = |choice: &StrategySelector| match choice {
+                StrategySelector::Own => Ok(scenario.leader.clone()),
+                StrategySelector::Call(call) => {
                     registry.leader(call, network).map_err(|error| fail("leader", call, &error))
                 }
             };
@@ -303,13 +303,13 @@ impl Experiment {
 }
 
 impl Ready {
-    /// What varies.
+    /// Returns the axes.
     #[must_use]
     pub fn axes(&self) -> &Axes {
         &self.axes
     }
 
-    /// What must be kept in mind when the answer is read, in words.
+    /// Returns conditions that limit the conclusions.
     #[must_use]
     pub fn cautions(&self) -> Vec<String> {
         let repeats =
@@ -353,7 +353,7 @@ fn find_metrics(names: &[String]) -> Result<Vec<ResultMetric>, String> {
     names.iter().map(find).collect()
 }
 
-/// Returns the cases: every scenario with every setting of what varies.
+/// Returns the cases: every scenario with every combination of the varied factors.
 fn cases(
     texts: &[(String, String)],
     file: Option<&LoadedExperiment>,
@@ -367,7 +367,7 @@ fn cases(
         for variation in &variations {
             let settings: Vec<Override> =
                 set.iter().chain(&options.settings).chain(&variation.settings).cloned().collect();
-            // Here it is read for its name only; it is checked when all is made ready.
+            // Only the name is needed here; the file is checked later.
             let name = dmos_scenario::read(origin, text, &settings)?.name;
             let name = name.unwrap_or_else(|| dmos_scenario::stem(Path::new(origin)));
             let name = match variation.name.as_str() {
@@ -384,16 +384,16 @@ fn cases(
     Ok(cases)
 }
 
-/// Returns the strategies of one family; `all` stands for those of these names, the default first.
+/// Returns the strategies of one family; `all` denotes all of these names, the default first.
 fn choices(
     family: &str,
     calls: Vec<StrategyCall>,
     all: impl Iterator<Item = &'static str>,
     default: &str,
-) -> Result<Vec<Choice>, String> {
+) -> Result<Vec<StrategySelector>, String> {
     let mut all: Vec<&str> = all.collect();
     all.sort_by_key(|name| *name != default);
-    let mut choices: Vec<Choice> = Vec::new();
+    let mut choices: Vec<StrategySelector> = Vec::new();
     for call in calls {
         let expanded = if call.name == ALL && call.params.is_empty() {
             let alone = |name: &&str| StrategyCall { name: (*name).to_owned(), params: Vec::new() };
@@ -401,7 +401,7 @@ fn choices(
         } else {
             vec![call]
         };
-        for choice in expanded.into_iter().map(Choice::from) {
+        for choice in expanded.into_iter().map(StrategySelector::from) {
             if choices.contains(&choice) {
                 return Err(format!("the {family} strategy `{choice}` is named twice"));
             }
@@ -414,9 +414,9 @@ fn choices(
     Ok(choices)
 }
 
-fn baseline(name: &str, flows: &[Choice], leaders: &[Choice]) -> Result<(usize, usize), String> {
+fn baseline(name: &str, flows: &[StrategySelector], leaders: &[StrategySelector]) -> Result<(usize, usize), String> {
     let (flow, leader) = name.split_once('/').map_or((name, None), |(flow, leader)| (flow, Some(leader)));
-    let find = |family: &str, choices: &[Choice], name: &str| {
+    let find = |family: &str, choices: &[StrategySelector], name: &str| {
         choices.iter().position(|choice| choice.to_string() == name.trim()).ok_or_else(|| {
             let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             format!("the baseline's {family} strategy `{name}` is not among those compared: {names}")

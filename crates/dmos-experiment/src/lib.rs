@@ -1,17 +1,17 @@
-//! Runs experiments: many runs of scenarios, strategies and seeds, on all cores, here or on other machines.
+//! Runs experiments: many runs of scenarios, strategies and seeds, on all cores and on several machines.
 //!
-//! | module | its job |
+//! | module | responsibility |
 //! |---|---|
-//! | [`experiment`] | what is run: cases, strategies, seeds, all checked before anything is run |
-//! | [`manifest`] | an experiment as a file, cut into shards |
-//! | [`conduct`](mod@conduct) | makes the runs, on all cores |
-//! | [`store`] | results as they finish, on disk: nothing is lost, nothing needs a lock |
-//! | [`merge`](mod@merge) | the results of all shards, judged whole |
+//! | [`experiment`] | cases, strategies and seeds, all checked before anything is run |
+//! | [`manifest`] | an experiment as a file, split into shards |
+//! | [`conduct`](mod@conduct) | the runs, on all cores |
+//! | [`store`] | results on disk, without loss and without locks |
+//! | [`merge`](mod@merge) | the results of all shards |
 //! | [`ranges`] | numbers as `3,7,12-14` |
-//! | [`criticality`] | what each node means to a network: one run without it |
+//! | [`criticality`] | the effect of removing each node |
 //!
-//! Architecture invariant: what is run, and what comes of it, depends on the experiment alone: not on the machine, the
-//! number of threads, of shards, or of tries.
+//! Architecture invariant: the runs and their results depend on the experiment alone: not on the machine, or
+//! on the number of threads, shards or attempts.
 
 pub mod conduct;
 pub mod criticality;

@@ -1,7 +1,7 @@
-//! An experiment as a file: all that is needed to run it elsewhere, cut into shards.
+//! Manifests: an experiment as a file, complete for other machines, split into shards.
 //!
-//! It holds the scenarios' texts, so that no other file has to be where it is run. Run `r` is in shard `r % shards`:
-//! shards get runs of every case, and take about equally long.
+//! The manifest contains the texts of the scenarios, so that no other file is needed. Run `r` belongs to
+//! shard `r % shards`, so shards contain runs of all cases and take about equally long.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -15,58 +15,59 @@ use thiserror::Error;
 
 use crate::experiment::Experiment;
 
-/// The layout of manifests and results; a new one gets a new number.
+/// Version of the format of manifests and results.
 const FORMAT: u32 = 1;
 
-/// The version of this program.
+/// Version of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The most shards: more are more than any engine's array takes kindly, and more files than one directory should have.
+/// Maximum number of shards: more would exceed the array size of batch engines and the useful number of files
+/// in a directory.
 pub const SHARDS_MAX: usize = 100_000;
 
-/// An experiment, cut into shards.
+/// An experiment, split into shards.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     format: u32,
-    /// The version of DMOS that made it; results are made by the same.
+    /// Version of DMOS that wrote the manifest; results require the same version.
     pub version: String,
     /// The SHA-256 of everything below, in hexadecimal.
     pub id: String,
     /// Number of shards.
     pub shards: NonZeroUsize,
-    /// The metrics in a run's results, in their order.
+    /// Metrics in the results of a run, in order.
     pub columns: Vec<String>,
     /// The experiment.
     pub experiment: Experiment,
 }
 
-/// Why a manifest cannot be used.
+/// Error of reading a manifest.
 #[derive(Debug, Error)]
 pub enum ManifestError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It is none.
+    /// The file is not a manifest.
     #[error("`{}` is not a manifest of this program: {reason}; `dmos sweep plan` makes one", path.display())]
     NotOne {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It was changed after it was made.
+    /// The manifest was modified.
     #[error("`{}` was changed after it was made: its hash is not that of its content; make it anew", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// Another version of this program made it.
+    /// The manifest is of another version of this program.
     #[error(
         "`{}` was made by version {made_by}, and this is {VERSION}: results of two versions do not mix; use that version, or make the manifest anew",
         path.display()
@@ -74,7 +75,7 @@ pub enum ManifestError {
     OtherVersion {
         /// The file.
         path: PathBuf,
-        /// By which version.
+        /// That version.
         made_by: String,
     },
 }
@@ -88,7 +89,7 @@ struct Hashed<'a> {
 }
 
 impl Manifest {
-    /// Returns an experiment, cut into so many shards, but no more than it has runs.
+    /// Splits an experiment into shards, but into no more than it has runs.
     ///
     /// # Panics
     /// If there are more than [`SHARDS_MAX`].
@@ -109,7 +110,8 @@ impl Manifest {
         manifest
     }
 
-    /// Returns the hash of what is run. The number of shards is no part of it: it decides nothing of the results.
+    /// Returns the hash of the experiment. It excludes the number of shards, which does not affect the
+    /// results.
     fn hash(&self) -> String {
         let Self { format, version, columns, experiment, .. } = self;
         let hashed = Hashed { format: *format, version, columns, experiment };
@@ -117,10 +119,10 @@ impl Manifest {
         Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Reads one, whichever version of this program made it.
+    /// Reads a manifest of any version of this program.
     ///
     /// # Errors
-    /// If it cannot be read, is none, or was changed.
+    /// If the file cannot be read, is not a manifest, or was modified.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         let path = path.to_owned();
         let text = match std::fs::read_to_string(&path) {
@@ -146,10 +148,10 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Reads one whose results are to be made, or judged, by this program.
+    /// Reads a manifest whose results are to be made or compared by this program.
     ///
     /// # Errors
-    /// If it cannot be read, is none, was changed, or is another version's.
+    /// If the file cannot be read, is not a manifest, was modified, or is of another version.
     pub fn read_ours(path: &Path) -> Result<Self, ManifestError> {
         let manifest = Self::read(path)?;
         let columns_differ =
@@ -160,7 +162,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Writes it, whole or not at all.
+    /// Writes the manifest atomically.
     ///
     /// # Errors
     /// If it cannot be written.

@@ -1,4 +1,4 @@
-//! The results of all shards, judged whole.
+//! The merged results of all shards.
 
 use std::path::PathBuf;
 
@@ -13,14 +13,14 @@ use crate::store::{Lines, Store, StoreError, read_line};
 pub struct Merged {
     /// The experiment.
     pub manifest: Manifest,
-    /// What became of each run, in their order; none where that is not known.
+    /// Result of each run, in order; `None` where it is missing.
     pub results: Vec<Option<Result<RunSummary, String>>>,
 }
 
-/// Puts together what is in these directories.
+/// Merges the results in several directories.
 ///
 /// # Errors
-/// If they hold no experiment or several, or two attempts at a run came to different results.
+/// If they hold no experiment or different ones, or two attempts at a run have different results.
 ///
 /// # Panics
 /// If there is no directory.
@@ -40,7 +40,7 @@ pub fn merge(directories: &[PathBuf]) -> Result<Merged, StoreError> {
 }
 
 impl Merged {
-    /// These results, in any order.
+    /// Merges results given in any order.
     #[must_use]
     pub fn of(manifest: Manifest, results: impl IntoIterator<Item = RunResult>) -> Self {
         let mut merged = Self { results: vec![None; manifest.runs()], manifest };
@@ -48,14 +48,14 @@ impl Merged {
         merged
     }
 
-    /// Returns the runs of which nothing is known.
+    /// Returns the runs without a result.
     #[must_use]
     pub fn missing(&self) -> Vec<usize> {
         let is_missing = |run: &usize| self.results[*run].is_none();
         (0..self.results.len()).filter(is_missing).collect()
     }
 
-    /// Returns the runs that failed, and how.
+    /// Returns the failed runs, with descriptions.
     pub fn failed(&self) -> impl Iterator<Item = (usize, &str)> {
         self.results.iter().enumerate().filter_map(|(run, result)| match result {
             Some(Err(why)) => Some((run, why.as_str())),
@@ -63,8 +63,8 @@ impl Merged {
         })
     }
 
-    /// Returns the summaries, laid out for comparison. Figures are found by their names: an earlier version may have had others,
-    /// or in another order.
+    /// Returns the summaries, arranged for comparison. Metrics are found by name, because an earlier version
+    /// may have had other metrics or another order.
     #[must_use]
     pub fn grid(&self) -> Grid {
         let places: Vec<Option<usize>> = ResultMetric::all()

@@ -1,8 +1,8 @@
-//! Numbers as ranges: `3,7,12-14`, as batch engines take them.
+//! Numbers as ranges: `3,7,12-14`, the notation of batch engines.
 
 use std::fmt::Write;
 
-/// Ascending numbers as ranges.
+/// Formats ascending numbers as ranges.
 #[must_use]
 pub fn show(numbers: &[usize]) -> String {
     let mut shown = String::new();

@@ -1,16 +1,16 @@
-//! Results on disk, as they finish.
+//! Results on disk, written as runs finish.
 //!
 //! | file | content |
 //! |---|---|
 //! | `experiment.json` | the manifest |
-//! | `shard-003.x7Gq2f.part` | results of shard 3 in the order in which they came, by one attempt at it |
+//! | `shard-003.x7Gq2f.part` | results of shard 3 in the order in which they finished, by one attempt |
 //! | `shard-003.jsonl` | all results of shard 3, in the order of runs |
 //!
-//! Each attempt at a shard writes a file of its own under a unique name, a line for each result, and reads those of
-//! all earlier attempts, so nothing is made twice, and no two ever write to the same file. A line that a dying process
-//! did not finish is no result. Once all of a shard is there, the whole is written under a temporary name, synced to
-//! the disk and renamed, and the parts are removed. Attempts that run at the same time end with the same bytes.
-//! Nothing in the files says when, where or by whom they were made.
+//! Each attempt at a shard writes a file of its own under a unique name, one line per result, and reads those
+//! of all earlier attempts, so no run is repeated and no two processes write to the same file. An incomplete
+//! line of a killed process is ignored. Once a shard is complete, all its results are written under a
+//! temporary name, synced and renamed, and the partial files are removed. Concurrent attempts end with
+//! identical bytes. The files do not contain times, machines or users.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,8 +25,7 @@ use thiserror::Error;
 use crate::conduct::RunResult;
 use crate::manifest::{Manifest, ManifestError};
 
-/// So many lines are written between two syncs to the disk. A process that is killed loses none; only a machine that
-/// loses power does.
+/// Number of lines between two syncs. A killed process loses none; only a machine that loses power can.
 const SYNC_EVERY: usize = 256;
 
 /// A directory of results.
@@ -36,10 +35,10 @@ pub struct Store {
     manifest: Manifest,
 }
 
-/// Why results cannot be read or kept.
+/// Error of reading or writing results.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The experiment in the directory cannot be used.
+    /// The manifest in the directory cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The directory holds another experiment's results.
@@ -48,42 +47,42 @@ pub enum StoreError {
         /// The directory.
         directory: PathBuf,
     },
-    /// The directory holds something else.
+    /// The directory contains other files.
     #[error("`{}` is not empty and holds no experiment; name another directory", directory.display())]
     Taken {
         /// The directory.
         directory: PathBuf,
     },
-    /// A file of finished results is not what was written.
+    /// A file of complete results was modified.
     #[error("`{}` is damaged: {reason}; remove it, and run its shard again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Description of the damage.
         reason: String,
     },
-    /// Two attempts at a run came to different results.
+    /// Two attempts at a run have different results.
     #[error("{name}: two attempts came to different results, in `{}` and elsewhere; were they made by the same program?", path.display())]
     Conflict {
         /// The run.
         name: String,
-        /// Where the second result stands.
+        /// File of the second result.
         path: PathBuf,
     },
-    /// Something cannot be read or written.
+    /// A file cannot be read or written.
     #[error("cannot {what} `{}`: {source}", path.display())]
     Io {
-        /// What cannot be done.
+        /// The failed operation.
         what: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl StoreError {
-    /// Returns whether what was given is wrong, rather than the world.
+    /// Returns whether the error is caused by invalid input rather than by the environment.
     #[must_use]
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Io { .. })
@@ -101,7 +100,7 @@ struct Line {
     failed: Option<String>,
 }
 
-/// Results as lines, by run.
+/// Lines of results, by run.
 pub(crate) type Lines = BTreeMap<usize, String>;
 
 fn write_line(result: &RunResult) -> String {
@@ -113,7 +112,7 @@ fn write_line(result: &RunResult) -> String {
     serde_json::to_string(&line).expect("a result can be written")
 }
 
-/// A result from its line; none if the line is not whole.
+/// Parses a line, or returns `None` if it is incomplete.
 pub(crate) fn read_line(line: &str) -> Option<RunResult> {
     let Line { run, summary, failed } = serde_json::from_str(line).ok()?;
     let result = match (summary, failed) {
@@ -125,11 +124,11 @@ pub(crate) fn read_line(line: &str) -> Option<RunResult> {
 }
 
 impl Store {
-    /// Returns the directory's results of an experiment: those of earlier attempts, if there were any. They may be cut into
-    /// another number of shards.
+    /// Opens the results of an experiment in a directory, including those of earlier attempts; the number of
+    /// shards may differ.
     ///
     /// # Errors
-    /// If the directory holds anything else, or cannot be made.
+    /// If the directory contains anything else, or cannot be created.
     pub fn open_or_create(directory: &Path, manifest: Manifest) -> Result<Self, StoreError> {
         let path = directory.join(EXPERIMENT);
         if !path.exists() {
@@ -149,19 +148,19 @@ impl Store {
         Ok(Self { directory: directory.to_owned(), manifest: there })
     }
 
-    /// Returns the results in a directory, of whichever version of this program.
+    /// Opens the results in a directory, of any version of this program.
     ///
     /// # Errors
-    /// If there is no experiment in it.
+    /// If the directory contains no experiment.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let manifest = Manifest::read(&directory.join(EXPERIMENT))?;
         Ok(Self { directory: directory.to_owned(), manifest })
     }
 
-    /// Returns the results of an experiment in a directory that may not be there yet.
+    /// Opens the results of an experiment in a directory that need not exist yet.
     ///
     /// # Errors
-    /// If the directory holds another experiment's.
+    /// If the directory contains another experiment.
     pub fn expected(directory: &Path, manifest: Manifest) -> Result<Self, StoreError> {
         if directory.join(EXPERIMENT).exists() {
             return Self::open_or_create(directory, manifest);
@@ -169,7 +168,7 @@ impl Store {
         Ok(Self { directory: directory.to_owned(), manifest })
     }
 
-    /// Returns the number of runs done.
+    /// Returns the number of finished runs.
     ///
     /// # Errors
     /// If results cannot be read, or are damaged.
@@ -189,13 +188,13 @@ impl Store {
         self.directory.join(format!("shard-{shard:03}.jsonl"))
     }
 
-    /// Returns whether all of a shard is done.
+    /// Returns whether a shard is complete.
     #[must_use]
     pub fn is_finished(&self, shard: usize) -> bool {
         self.finished(shard).exists()
     }
 
-    /// Returns the parts that are there, by shard.
+    /// Returns the partial files by shard.
     fn parts(&self) -> Result<BTreeMap<usize, Vec<PathBuf>>, StoreError> {
         let fail = |source| StoreError::Io { what: "list", path: self.directory.clone(), source };
         let mut parts: BTreeMap<usize, Vec<PathBuf>> = BTreeMap::new();
@@ -215,13 +214,13 @@ impl Store {
         Ok(parts)
     }
 
-    /// Adds all results that are there to `lines`.
+    /// Adds all results to `lines`.
     pub(crate) fn read_all(&self, lines: &mut Lines) -> Result<(), StoreError> {
         let parts = self.parts()?;
         (0..self.manifest.shards.get()).try_for_each(|shard| self.read(shard, &parts, lines))
     }
 
-    /// Adds the results of a shard that are there, finished or not, to `lines`.
+    /// Adds the results of a shard, complete or not, to `lines`.
     fn read(
         &self,
         shard: usize,
@@ -229,9 +228,10 @@ impl Store {
         lines: &mut Lines,
     ) -> Result<(), StoreError> {
         for path in parts.get(&shard).into_iter().flatten() {
-            // One that is gone meanwhile was removed because the shard is finished, and that is read after it.
+            // A file that has disappeared was removed because its shard is complete; the complete file is
+            // read afterwards.
             for line in read_if_there(path)?.unwrap_or_default().lines() {
-                // A line that was not finished is no result.
+                // An incomplete line is ignored.
                 if let Some(RunResult { run, .. }) = read_line(line) {
                     self.add(shard, path, run, line, lines)?;
                 }
@@ -288,7 +288,7 @@ impl Store {
         Ok(())
     }
 
-    /// Begins an attempt at a shard: with the results that are there.
+    /// Starts an attempt at a shard, with the existing results.
     ///
     /// # Errors
     /// If they cannot be read, or are damaged.
@@ -299,8 +299,8 @@ impl Store {
     }
 }
 
-/// Returns whether a directory holds what is not a store's. Other tasks may be about to begin in it just now: their temporary
-/// files, whose names begin with a point, are no matter.
+/// Returns whether a directory contains foreign files. Temporary files of concurrent tasks, whose names start
+/// with a dot, do not count.
 fn holds_anything_else(directory: &Path) -> bool {
     let is_ours = |name: &str| name == EXPERIMENT || name.starts_with("shard-") || name.starts_with('.');
     fs::read_dir(directory).is_ok_and(|mut entries| {
@@ -308,10 +308,10 @@ fn holds_anything_else(directory: &Path) -> bool {
     })
 }
 
-/// The name of the manifest in a directory of results.
+/// Name of the manifest in a directory of results.
 pub const EXPERIMENT: &str = "experiment.json";
 
-/// Returns the text of a file; none if there is none. A last character that was not finished is no matter.
+/// Returns the text of a file, or `None` if it does not exist. An incomplete last character is ignored.
 fn read_if_there(path: &Path) -> Result<Option<String>, StoreError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
@@ -325,19 +325,19 @@ pub struct Attempt<'a> {
     store: &'a Store,
     shard: usize,
     lines: Lines,
-    /// The file of this attempt's results, once there is one.
+    /// File of this attempt's results, once there is one.
     part: Option<(PathBuf, File)>,
     unsynced: usize,
 }
 
 impl Attempt<'_> {
-    /// Returns the runs that are still to be made.
+    /// Returns the remaining runs.
     #[must_use]
     pub fn remaining(&self) -> Vec<usize> {
         self.store.manifest.runs_of(self.shard).filter(|run| !self.lines.contains_key(run)).collect()
     }
 
-    /// Keeps a result.
+    /// Writes a result.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -353,7 +353,7 @@ impl Attempt<'_> {
         }
         let (path, file) = self.part.as_mut().expect("it was just made");
         let fail = |source| StoreError::Io { what: "write", path: path.clone(), source };
-        // In one piece, so that a process that dies here leaves a line or none.
+        // Written at once, so that a process killed here leaves a whole line or none.
         file.write_all(format!("{line}\n").as_bytes()).map_err(fail)?;
         self.unsynced += 1;
         if self.unsynced == SYNC_EVERY {
@@ -364,7 +364,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Ends the attempt. If all of the shard is there, it is finished.
+    /// Ends the attempt, and completes the shard if all its runs are done.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -391,7 +391,7 @@ impl Attempt<'_> {
         Ok(self.lines)
     }
 
-    /// How many runs failed, of those that are there.
+    /// Returns the number of failed runs.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.lines

@@ -1,12 +1,12 @@
-//! Writes files and directories whole or not at all.
+//! Atomic writes of files and directories.
 //!
-//! Everything is written under a temporary name beside its place, synced to the disk, and renamed.
+//! Everything is written under a temporary name beside the target, synced, and renamed.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Returns whether a directory can be written there: nothing is, or an empty directory.
+/// Returns whether a directory can be written at this path: there is nothing, or an empty directory.
 #[must_use]
 pub fn is_free(path: &Path) -> bool {
     match fs::read_dir(path) {
@@ -15,7 +15,8 @@ pub fn is_free(path: &Path) -> bool {
     }
 }
 
-/// Writes a directory of files, also below it. The directory must not exist, unless it is empty.
+/// Writes a directory with files, possibly in subdirectories. The directory must not exist, unless it is
+/// empty.
 ///
 /// # Errors
 /// If the directory exists and is not empty, or anything cannot be written; then nothing is left behind.
@@ -38,16 +39,16 @@ pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> 
         file.sync_all()?;
     }
     make_readable(temporary.path())?;
-    // On success the temporary directory has moved away, and there is nothing left to remove.
+    // After the rename, the temporary directory no longer exists and need not be removed.
     fs::rename(temporary.path(), path)?;
     let _moved = temporary.keep();
     File::open(parent)?.sync_all()
 }
 
-/// Writes a file, in place of one that may be there.
+/// Writes a file, replacing an existing one.
 ///
 /// # Errors
-/// If anything cannot be written; then what was there is there still.
+/// If anything cannot be written; then an existing file is unchanged.
 pub fn write_file(path: &Path, content: &str) -> io::Result<()> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -73,7 +74,7 @@ fn make_file_readable(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Temporary directories are private; results are not.
+/// Temporary directories are private, but results are not.
 #[cfg(unix)]
 fn make_readable(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

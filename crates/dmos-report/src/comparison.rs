@@ -1,4 +1,4 @@
-//! The answer of an experiment, as text, Markdown, CSV and JSON.
+//! Comparisons of strategies as text, Markdown, CSV and JSON.
 
 use dmos_compare::comparison::Comparison;
 use dmos_compare::profile::{Profile, ProfileRow, Typical};
@@ -11,16 +11,16 @@ use dmos_compare::{Axes, Better, By, Grid, ResultMetric, RunMetric};
 use crate::csv_text;
 use crate::table;
 
-/// In which way tables are laid out.
+/// Layout of tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Look {
-    /// Columns.
+pub enum Layout {
+    /// Plain columns.
     Plain,
     /// Markdown.
     Markdown,
 }
 
-impl Look {
+impl Layout {
     fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> String {
         match self {
             Self::Plain => table::judged(header, rows),
@@ -43,18 +43,19 @@ impl Look {
     }
 }
 
-/// Returns the whole answer as text. Each table has its `top` best rows and the baseline; all of them if `top` is zero.
+/// Returns the whole comparison as text. Each table shows its `top` best rows and the baseline; all rows if
+/// `top` is zero.
 #[must_use]
-pub fn text(comparison: &Comparison, look: Look, top: usize) -> String {
+pub fn text(comparison: &Comparison, layout: Layout, top: usize) -> String {
     let axes = &comparison.axes;
-    let mut text = look.heading(&size(axes));
-    text.push_str(&look.note(&format!(
+    let mut text = layout.heading(&size(axes));
+    text.push_str(&layout.note(&format!(
         "The baseline is {}/{}. Every difference is to it on the same seed, and so under the same draws.",
         comparison.baseline_flow, comparison.baseline_leader
     )));
     for table in &comparison.tables {
         text.push('\n');
-        text.push_str(&ranking(table, axes, look, top));
+        text.push_str(&ranking(table, axes, layout, top));
         let is_last = |by| {
             comparison.tables.iter().rfind(|other| other.case == table.case).is_some_and(|last| last == by)
         };
@@ -63,19 +64,19 @@ pub fn text(comparison: &Comparison, look: Look, top: usize) -> String {
                 comparison.profiles.iter().filter(|profile| Some(&profile.case) == table.case.as_ref())
             {
                 text.push('\n');
-                text.push_str(&resilience(profile, look));
+                text.push_str(&resilience(profile, layout));
             }
         }
     }
     let notes = notes(comparison);
     if !notes.is_empty() {
         text.push('\n');
-        notes.iter().for_each(|note| text.push_str(&look.note(note)));
+        notes.iter().for_each(|note| text.push_str(&layout.note(note)));
     }
     text
 }
 
-/// What an experiment consists of, in words.
+/// Returns a description of the experiment's size.
 #[must_use]
 pub fn size(axes: &Axes) -> String {
     let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
@@ -93,7 +94,7 @@ pub fn size(axes: &Axes) -> String {
     )
 }
 
-fn ranking(table: &Table, axes: &Axes, look: Look, top: usize) -> String {
+fn ranking(table: &Table, axes: &Axes, layout: Layout, top: usize) -> String {
     let by = match table.by {
         By::Flow if axes.leaders.len() == 1 => "flow strategies".to_owned(),
         By::Flow => format!("flow strategies, each with all {} leader strategies", axes.leaders.len()),
@@ -110,14 +111,14 @@ fn ranking(table: &Table, axes: &Axes, look: Look, top: usize) -> String {
     let horizon =
         table.horizon_s.map(|horizon| format!(", mean up to {} s", short(horizon))).unwrap_or_default();
     let metric = table.metric.name();
-    let mut text = look.heading(&format!("{place}: {by}, by {metric} ({}{better}{horizon})", table.unit));
+    let mut text = layout.heading(&format!("{place}: {by}, by {metric} ({}{better}{horizon})", table.unit));
     if table.case.is_none() && table.cases < axes.cases.len() {
         let note = format!(
             "Over {} of the cases: in the others, {metric} is zero or none for everybody.",
             table.cases
         );
-        text.push_str(&look.note(&note));
-        text.push_str(if look == Look::Markdown { "\n" } else { "" });
+        text.push_str(&layout.note(&note));
+        text.push_str(if layout == Layout::Markdown { "\n" } else { "" });
     }
     let top = if top == 0 { usize::MAX } else { top };
     let is_shown = |(place, row): &(usize, &Row)| *place < top || row.verdict == Verdict::Baseline;
@@ -127,9 +128,9 @@ fn ranking(table: &Table, axes: &Axes, look: Look, top: usize) -> String {
     let header =
         ["", "mean", "difference", "95 % interval", "win/tie/loss", "p", &messages, &steps, "verdict"];
     let hidden = table.rows.len() - shown.len();
-    text.push_str(&look.table(&header, shown.into_iter().map(|(_, row)| cells(row)).collect()));
+    text.push_str(&layout.table(&header, shown.into_iter().map(|(_, row)| cells(row)).collect()));
     if hidden > 0 {
-        text.push_str(&look.note(&format!("and {hidden} more rows: `--top 0` shows all")));
+        text.push_str(&layout.note(&format!("and {hidden} more rows: `--top 0` shows all")));
     }
     text
 }
@@ -143,7 +144,7 @@ fn cells(row: &Row) -> Vec<String> {
                 compared.interval.map(|limits| format!("{} to {}", signed(limits.low), signed(limits.high)));
             cells.push(signed(compared.difference));
             cells.push(interval.unwrap_or_default());
-            cells.push(format!("{}/{}/{}", compared.wins, compared.same_time_order, compared.losses));
+            cells.push(format!("{}/{}/{}", compared.wins, compared.ties, compared.losses));
             cells.push(p_value(compared.p_corrected));
         }
         None => cells.extend(vec![String::new(); 4]),
@@ -154,7 +155,7 @@ fn cells(row: &Row) -> Vec<String> {
     cells
 }
 
-/// The metrics of resilience, in the order in which a failure runs its course.
+/// Resilience metrics, in the order of the phases of a failure.
 const RESILIENCE: [(RunMetric, &str); 11] = [
     (RunMetric::TimeToDetect, "detect, s"),
     (RunMetric::LeaderlessTime, "leaderless, s"),
@@ -169,14 +170,14 @@ const RESILIENCE: [(RunMetric, &str); 11] = [
     (RunMetric::BatchesInDoubt, "in doubt"),
 ];
 
-fn resilience(profile: &Profile, look: Look) -> String {
+fn resilience(profile: &Profile, layout: Layout) -> String {
     let shown: Vec<_> = RESILIENCE
         .into_iter()
         .filter(|(metric, _)| profile.rows.iter().any(|row| row.get(*metric).is_some()))
         .collect();
     let mut header = vec![""];
     header.extend(shown.iter().map(|(_, head)| *head));
-    // The last column of a table is of words; this one has none.
+    // The last column of such a table contains words; this one is empty.
     header.push("");
     let cells = |row: &ProfileRow| {
         let mut cells = vec![row.name.clone()];
@@ -186,10 +187,10 @@ fn resilience(profile: &Profile, look: Look) -> String {
     };
     let by = if profile.by == By::Leader { "leader" } else { "flow" };
     let heading = format!("{}: how each {by} strategy takes what fails", profile.case);
-    let mut text = look.heading(&heading);
-    text.push_str(&look.table(&header, profile.rows.iter().map(cells).collect()));
+    let mut text = layout.heading(&heading);
+    text.push_str(&layout.table(&header, profile.rows.iter().map(cells).collect()));
     let notes = "Times are medians (Kaplan and Meier), with how many of how many never ended while they were watched.";
-    text.push_str(&look.note(notes));
+    text.push_str(&layout.note(notes));
     text
 }
 
@@ -206,7 +207,7 @@ fn typical(typical: Typical) -> String {
     }
 }
 
-/// What must not be overlooked.
+/// Returns warnings that readers must not overlook.
 fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = comparison.cautions.clone();
     if comparison.missing > 0 {
@@ -229,10 +230,10 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     notes
 }
 
-/// Returns all rankings as CSV, with every row.
+/// Returns all rankings as CSV, with all rows.
 ///
 /// # Errors
-/// None that a string could cause.
+/// None in practice, because writing to a string cannot fail.
 pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record([
@@ -248,7 +249,7 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
         "low",
         "high",
         "wins",
-        "same_time_order",
+        "ties",
         "losses",
         "p",
         "p_corrected",
@@ -282,7 +283,7 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
                 number(limits.map(|limits| limits.low)),
                 number(limits.map(|limits| limits.high)),
                 count(|compared| compared.wins),
-                count(|compared| compared.same_time_order),
+                count(|compared| compared.ties),
                 count(|compared| compared.losses),
                 number(compared.map(|compared| compared.p)),
                 number(compared.map(|compared| compared.p_corrected)),
@@ -295,19 +296,20 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
     csv_text(writer)
 }
 
-/// Returns the metrics of every run as CSV, for statistics of one's own. Episodes come as their number, and their sum in seconds.
+/// Returns the metrics of every run as CSV, for other statistics programs. Episodes are given by their number
+/// and their sum in seconds.
 ///
 /// # Errors
-/// None that a string could cause.
+/// None in practice, because writing to a string cannot fail.
 pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let episodes: Vec<RunMetric> = RunMetric::ALL
         .iter()
         .copied()
-        .filter(|metric| metric.form() == dmos_compare::run_metric::ValueKind::Episodes)
+        .filter(|metric| metric.value_kind() == dmos_compare::run_metric::ValueKind::Episodes)
         .collect();
     let numbers: Vec<ResultMetric> = ResultMetric::all()
-        .filter(|metric| metric.form() == dmos_compare::run_metric::ValueKind::Number)
+        .filter(|metric| metric.value_kind() == dmos_compare::run_metric::ValueKind::Number)
         .collect();
     let mut header: Vec<String> = ["case", "flow", "leader", "seed"].map(str::to_owned).to_vec();
     header.extend(numbers.iter().map(|metric| metric.name().to_owned()));
@@ -340,10 +342,10 @@ pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
     csv_text(writer)
 }
 
-/// Returns every comparison of a regression check in which something differs, as CSV.
+/// Returns every comparison of a regression check with a difference, as CSV.
 ///
 /// # Errors
-/// None that a string could cause.
+/// None in practice, because writing to a string cannot fail.
 pub fn regression_csv(regression: &Regression) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record([
@@ -380,11 +382,12 @@ pub fn regression_csv(regression: &Regression) -> Result<String, csv::Error> {
     csv_text(writer)
 }
 
-/// What a regression check found, as text: the `top` surest differences, and all that got worse; all if `top` is zero.
+/// Returns a regression check as text: the `top` most significant differences and all deteriorations; all
+/// differences if `top` is zero.
 #[must_use]
-pub fn regression_text(regression: &Regression, look: Look, top: usize) -> String {
+pub fn regression_text(regression: &Regression, layout: Layout, top: usize) -> String {
     let Regression { runs, differing, comparisons, changes } = regression;
-    let mut text = look.heading(&format!(
+    let mut text = layout.heading(&format!(
         "Now against then: {differing} of {runs} runs differ; {} of {comparisons} comparisons",
         changes.len()
     ));
@@ -412,14 +415,14 @@ pub fn regression_text(regression: &Regression, look: Look, top: usize) -> Strin
     let shown: Vec<_> =
         changes.iter().enumerate().filter(is_shown).map(|(_, change)| cells(change)).collect();
     let hidden = changes.len() - shown.len();
-    text.push_str(&look.table(&header, shown));
+    text.push_str(&layout.table(&header, shown));
     if hidden > 0 {
-        text.push_str(&look.note(&format!("and {hidden} more rows: `--top 0` shows all")));
+        text.push_str(&layout.note(&format!("and {hidden} more rows: `--top 0` shows all")));
     }
     text
 }
 
-/// About four digits: more would only seem exact.
+/// Formats a number with about four digits; more would suggest false precision.
 #[must_use]
 pub fn short(value: f64) -> String {
     let size = value.abs();

@@ -1,15 +1,15 @@
-//! Turns the record of a run, and the answer of an experiment, into tables, CSV, JSON and run directories.
+//! Formats run records and comparisons as tables, CSV, JSON and run directories.
 //!
-//! | module | its job |
+//! | module | responsibility |
 //! |---|---|
-//! | [`summary`] | min, max, mean, median, std and var of each metric over the nodes that report it |
-//! | [`comparison`] | the answer of an experiment |
+//! | [`summary`] | statistics of each metric over the nodes that report it |
+//! | [`comparison`] | comparisons of strategies |
 //! | `csv_text` | CSV as text |
-//! | [`published`] | tables of other programs, and how ours compares |
-//! | [`table`] | the look of tables |
-//! | [`run_document`] | a run as one JSON document |
+//! | [`published`] | comparison with published tables |
+//! | [`table`] | layout of tables |
+//! | [`run_document`] | a run as a JSON document |
 //! | [`run_directory`] | a run as a directory of files |
-//! | [`whole`] | writes files and directories whole or not at all |
+//! | [`atomic_write`] | atomic writes of files and directories |
 //!
 //! Architecture invariant: nothing here knows how a run was made.
 

@@ -1,4 +1,4 @@
-//! Tables of other programs in the prototype's layout, and how ours compares.
+//! Published tables in the prototype's layout, and their comparison with a run.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::summary::{COLUMNS, Summary, two_decimals};
 use crate::table;
 
-/// The largest table that is read, in bytes; published ones have some kilobytes.
+/// Maximum size of a table, in bytes; published ones have a few kilobytes.
 const SIZE_MAX: u64 = 4 << 20;
 
 /// A row of a published table.
@@ -30,34 +30,35 @@ struct Row {
 #[derive(Clone, PartialEq, Debug)]
 pub struct PublishedTable(Vec<Row>);
 
-/// Why a published table cannot be used.
+/// Error of reading a published table.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PublishedError {
-    /// The file cannot be read, or is not in the layout.
+    /// The file cannot be read, or has another layout.
     #[error(
         "cannot read the table `{path}`: {reason}; it needs the columns metric_name,min,max,mean,median,std,var"
     )]
     Unreadable {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Ours beside theirs, for one metric.
+/// Comparison of one metric with the published value.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PublishedComparison {
-    /// The metric, by its name in the published table.
+    /// Name of the metric in the published table.
     pub metric: String,
-    /// Our mean over the nodes, if any node reports the metric.
+    /// Simulated mean over the nodes, or `None` if no node reports the metric.
     pub ours: Option<f64>,
-    /// Their mean over the nodes.
+    /// Published mean over the nodes.
     pub theirs: f64,
-    /// Ours by theirs; 1 if both are zero to two decimals, infinite if only theirs is.
+    /// Ratio of simulated to published mean; 1 if both are zero to two decimals, infinite if only the
+    /// published one is.
     pub ratio: Option<f64>,
-    /// Our and their metrics, by statistic.
+    /// Simulated and published values, by statistic.
     pub statistics: Vec<(&'static str, Option<f64>, f64)>,
 }
 
@@ -81,7 +82,7 @@ impl PublishedTable {
         if rows.is_empty() { Err(unreadable("it has no rows".to_owned())) } else { Ok(Self(rows)) }
     }
 
-    /// Ours beside theirs, for each metric of theirs.
+    /// Compares a summary with each metric of the table.
     #[must_use]
     pub fn compare(&self, ours: &Summary) -> Vec<PublishedComparison> {
         self.0.iter().map(|theirs| compare(theirs, ours)).collect()
@@ -104,7 +105,8 @@ fn compare(theirs: &Row, ours: &Summary) -> PublishedComparison {
     }
 }
 
-/// Ours by theirs. Published metrics have two decimals: what both show as zero is equal.
+/// Returns the ratio of two means. Published values have two decimals, so values that both show as zero are
+/// equal.
 fn ratio(ours: f64, theirs: f64) -> f64 {
     if ours == theirs || (ours.abs() < 0.005 && theirs.abs() < 0.005) { 1.0 } else { ours / theirs }
 }
@@ -113,7 +115,7 @@ fn shown(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), two_decimals)
 }
 
-/// Comparisons as a table: for each metric the means, their ratio, and both maxima.
+/// Formats comparisons as a table: for each metric the means, their ratio, and both maxima.
 #[must_use]
 pub fn comparison_table(comparisons: &[PublishedComparison]) -> String {
     let header = ["metric", "ours", "theirs", "ratio", "our max", "their max"];
@@ -127,7 +129,7 @@ pub fn comparison_table(comparisons: &[PublishedComparison]) -> String {
     table::numbers(&header, rows)
 }
 
-/// Comparisons as CSV: metric, ours, theirs, ratio.
+/// Formats comparisons as CSV: metric, ours, theirs, ratio.
 #[must_use]
 pub fn comparison_csv(comparisons: &[PublishedComparison]) -> String {
     let mut csv = "metric_name,ours,theirs,ratio\n".to_owned();

@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `run.json` | provenance, settings, summary, plans, faults and what the invariant checker found |
+//! | `run.json` | provenance, settings, summary, plans, faults and violations |
 //! | `metrics.csv` | node, metric, value |
 //! | `summary.csv` | the prototype's columns |
 //! | `series.csv` | production, stock and messages over time |
@@ -19,7 +19,7 @@ use crate::csv_text;
 use crate::run_document::{Provenance, ResolvedSettings, RunDocument};
 use crate::summary::Summary;
 
-/// The layout of `run.json`; a new one gets a new number.
+/// Version of the format of `run.json`.
 const FORMAT: u32 = 3;
 
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ struct RunFile<'a> {
     run: &'a RunDocument,
 }
 
-/// Writes the directory of a run, whole or not at all.
+/// Writes the directory of a run atomically.
 ///
 /// # Errors
 /// If the directory exists and is not empty, or anything cannot be written.

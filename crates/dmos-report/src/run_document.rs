@@ -1,4 +1,4 @@
-//! A run as one JSON document.
+//! A run as a JSON document.
 
 use std::collections::BTreeMap;
 
@@ -13,138 +13,138 @@ use serde::Serialize;
 
 use crate::summary::{Statistics, Summary};
 
-/// Where a run comes from: everything needed to make it again.
+/// Provenance of a run: everything needed to repeat it.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Provenance {
     /// The version of DMOS.
     pub version: String,
-    /// The scenario file as it was given.
+    /// Scenario file as given.
     pub file: String,
     /// The SHA-256 of the scenario's text, in hexadecimal.
     pub sha256: String,
-    /// Settings from the command line, as they were given.
+    /// Settings from the command line as given.
     pub overrides: Vec<String>,
     /// The scenario's text.
     pub text: String,
 }
 
-/// A run, ready to be written as JSON.
+/// A run in serializable form.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct RunDocument {
-    /// The scenario's name.
+    /// Name of the scenario.
     pub scenario: String,
-    /// The seed of everything drawn.
+    /// Seed of the run.
     pub seed: u64,
-    /// The flow strategy with its parameters.
+    /// Flow strategy with its parameters.
     pub flow: String,
-    /// The leader strategy with its parameters.
+    /// Leader strategy with its parameters.
     pub leader: String,
-    /// How long the run lasted, in seconds of virtual time.
+    /// Duration of the run, in seconds of virtual time.
     pub duration_s: f64,
     /// Number of events simulated.
     pub events: u64,
-    /// Batches of final items made.
+    /// Finished goods made.
     pub finished_goods: u64,
-    /// The statistics of each metric, by name.
+    /// Statistics of each metric, by name.
     pub metrics: BTreeMap<&'static str, Statistics>,
-    /// The metrics of each node, by name of the node.
+    /// Metrics of each node, by name of the node.
     pub nodes: BTreeMap<String, BTreeMap<&'static str, f64>>,
-    /// Every plan, in the order in which they were ready.
+    /// All plans, in the order in which they became ready.
     pub plans: Vec<PlanEntry>,
-    /// Every fault that happened to nodes, in the order of time.
+    /// All faults of nodes, in order of time.
     pub faults: Vec<FaultEntry>,
-    /// Every time that a node was down or stood still.
+    /// All outages of nodes.
     pub outages: Vec<OutageEntry>,
-    /// Every office that was taken.
+    /// All changes of leadership.
     pub leadership_changes: Vec<LeadershipEntry>,
-    /// Every time that a leader struck a node from the living.
+    /// All removals of nodes from the membership.
     pub removals: Vec<RemovalEntry>,
-    /// How often each kind of fault was injected, and how often it changed anything.
+    /// Number of faults of each kind, injected and effective.
     pub fault_counts: Vec<FaultCount>,
-    /// Where all batches were at the end.
+    /// Location of all batches at the end.
     pub material: MaterialBalance,
-    /// What should never have happened.
+    /// Violated invariants.
     pub violations: Vec<Violation>,
-    /// States that were come to, and how often.
+    /// Coverage properties that were reached, and how often.
     pub coverage: BTreeMap<&'static str, u64>,
-    /// Why nobody looked whether production resumes after `heal_at`, if there is one and nobody did.
+    /// Reason why the liveness properties were not checked, if the scenario has a `heal_at`.
     pub liveness_not_checked: Option<String>,
 }
 
-/// A fault, for output.
+/// A fault.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct FaultEntry {
-    /// When, in seconds.
+    /// Time in seconds.
     pub at_s: f64,
     /// Its kind.
     pub fault: &'static str,
-    /// The node it happened to; none if it was no node alone, or nobody could be hit.
+    /// Affected node, or `None` if the fault affects no particular node or had no target.
     pub node: Option<String>,
     /// True if it changed anything.
     pub effective: bool,
 }
 
-/// A time in which a node did nothing, for output.
+/// An outage of a node.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct OutageEntry {
     /// The node.
     pub node: String,
-    /// When it went down or stood still, in seconds.
+    /// Start in seconds.
     pub from_s: f64,
-    /// When it went on, in seconds; none if it did not.
+    /// End in seconds, or `None` if it did not end.
     pub until_s: Option<f64>,
-    /// True if it was_assigned in the flow active.
+    /// True if the node had an assignment in the active flow.
     pub was_assigned: bool,
 }
 
-/// An office that was taken, for output.
+/// A change of leadership.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct LeadershipEntry {
-    /// When, in seconds.
+    /// Time in seconds.
     pub at_s: f64,
-    /// Who leads from then on.
+    /// The new leader.
     pub node: String,
-    /// In which term.
+    /// Term of the new leader.
     pub term: u64,
 }
 
-/// A node that was removed from the membership, for output.
+/// A removal of a node from the membership.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct RemovalEntry {
-    /// When, in seconds.
+    /// Time in seconds.
     pub at_s: f64,
     /// The node.
     pub node: String,
-    /// The leader that struck it.
+    /// The leader that removed it.
     pub by: String,
 }
 
-/// A plan, for output.
+/// A plan.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PlanEntry {
-    /// When it was ready, in seconds.
+    /// Time at which it became ready, in seconds.
     pub at_s: f64,
-    /// Who planned.
+    /// Node that planned.
     pub by: String,
-    /// How long it took, in seconds of virtual time.
-    pub took_s: f64,
-    /// The elementary steps it took.
+    /// Duration of planning, in seconds of virtual time.
+    pub duration_s: f64,
+    /// Elementary planning steps.
     pub steps: u64,
-    /// How many supply edges it has; none if no flow was found.
+    /// Number of supply edges, or `None` if no flow was found.
     pub edges: Option<u64>,
-    /// How many supply edges only this flow or the one active before has; none if it was not activated .
+    /// Number of edges changed from the active flow, or `None` if the plan was not activated.
     pub changed: Option<u64>,
-    /// Why nothing can be made, if that is what the plan came to.
+    /// Reason why nothing can be made, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_flow: Option<String>,
-    /// Why the plan was given up, if it was.
+    /// Reason why planning was inconclusive, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_inconclusive: Option<String>,
-    /// True if it was activated .
+    pub inconclusive: Option<String>,
+    /// True if the plan was activated.
     pub active: bool,
 }
 
-/// The settings that a run really had, defaults included.
+/// Effective settings of a run, including defaults.
 #[derive(Debug, Serialize)]
 pub struct ResolvedSettings<'a> {
     nodes: usize,
@@ -223,12 +223,12 @@ fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {
     let entry = |plan: &PlanRecord| PlanEntry {
         at_s: plan.at.as_secs_f64(),
         by: network.node_name(plan.by).into_owned(),
-        took_s: plan.duration.as_secs_f64(),
+        duration_s: plan.duration.as_secs_f64(),
         steps: plan.steps,
         edges: plan.edges,
         changed: plan.changed,
         no_flow: plan.no_flow.as_ref().filter(|why| !why.is_inconclusive()).map(|why| why.explain(network)),
-        is_inconclusive: plan
+        inconclusive: plan
             .no_flow
             .as_ref()
             .filter(|why| why.is_inconclusive())

@@ -1,4 +1,4 @@
-//! A document with settings from the command line put in, and the place of each of its values.
+//! A document with settings applied, and the place of each of its values.
 
 use std::ops::Range;
 
@@ -11,11 +11,11 @@ use crate::error::{Located, Place, ScenarioError};
 use crate::overrides::Override;
 use crate::source_map::{Shape, SourceMap, source_map};
 
-/// A step on the way to a value.
+/// A step in the path to a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
     Key(String),
-    /// In a list, or among a map's values.
+    /// An index in a list, or among the values of a map.
     Index(usize),
 }
 
@@ -40,7 +40,7 @@ impl From<usize> for Step {
     }
 }
 
-/// The way to a value.
+/// The path to a value.
 pub(crate) type Path = Vec<Step>;
 
 /// Builds a [`Path`] from keys and indices.
@@ -76,13 +76,13 @@ impl<'a> Document<'a> {
         Ok(Self { origin, text, source_map, value, overrides })
     }
 
-    /// Reads the document as one of a file's forms.
+    /// Deserializes the document.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ScenarioError> {
         serde_path_to_error::deserialize(self.value.clone()).map_err(|error| {
             let path: Path = error.path().iter().filter_map(step).collect();
             let message = error.inner().to_string();
             let place = match self.place(&path) {
-                // What is wrong is the key, not what stands under it.
+                // The error is at the key, not at its value.
                 Place::File(_) if message.starts_with("unknown field") => Place::File(self.spans(&path).0),
                 place => place,
             };
@@ -90,14 +90,14 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// An error of these messages, each about the value at its path.
+    /// Returns an error with these messages, each about the value at its path.
     pub(crate) fn error(&self, problems: Vec<(Path, String)>) -> ScenarioError {
         let locate = |(path, message): (Path, String)| Located { message, place: self.place(&path) };
         ScenarioError::new(self.origin, self.text, problems.into_iter().map(locate).collect())
     }
 
-    /// Where the value at `path` was said: the last setting from the command line that touches it, or
-    /// else the file, at the deepest value on the way that the file has.
+    /// Returns the place of the value at `path`: the last setting that touches it, or else the file, at the
+    /// deepest value on the path that the file contains.
     fn place(&self, path: &[Step]) -> Place {
         let touches = |setting: &&Override| {
             let same = |(part, step): (&String, &Step)| match step {
@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Where the key of a value stands, and where the value itself is best pointed at.
+    /// Returns the span of a value's key, and the best span for pointing at the value.
     fn spans(&self, path: &[Step]) -> (Range<usize>, Range<usize>) {
         let mut value = &self.source_map;
         let mut spans = (0..0, 0..0);
@@ -122,7 +122,7 @@ impl<'a> Document<'a> {
                 Step::Index(index) => value.nth(*index).map(|value| (value, value.span.clone())),
             };
             let Some((inner, key)) = next else { return spans };
-            // A list or map begins on a line of its own; its key says better where it is.
+            // A list or map starts on a line of its own, so its key is the better place.
             let is_scalar = inner.shape == Shape::Scalar && !inner.span.is_empty();
             spans = (key.clone(), if is_scalar { inner.span.clone() } else { key });
             value = inner;
@@ -140,8 +140,8 @@ fn step(segment: &Segment) -> Option<Step> {
     }
 }
 
-/// Puts a reader's message in the words of its user: no names of types, and the nearest name to one that
-/// does not exist.
+/// Rewrites a message of the deserializer for users: without names of types, and with a suggestion for an
+/// unknown name.
 fn explain(message: &str) -> String {
     let plain = message
         .replace("expected a nonzero u32", "expected a whole number from 1")

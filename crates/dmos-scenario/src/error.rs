@@ -1,14 +1,14 @@
-//! What is wrong with a scenario or an experiment, and where.
+//! Errors in scenario and experiment files, with their places.
 
 use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-/// Problems beyond this many are only counted: nobody reads more at once.
+/// Maximum number of problems shown; further ones are only counted.
 const SHOWN: usize = 10;
 
-/// A scenario, or an experiment, that cannot be used: every problem found, with its place.
+/// An invalid scenario or experiment: all problems, with their places.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ScenarioError {
     origin: String,
@@ -16,25 +16,25 @@ pub struct ScenarioError {
     problems: Vec<Located>,
 }
 
-/// One problem and its place.
+/// A problem and its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Located {
-    /// What is wrong, and what would be right.
+    /// Description of the problem and its remedy.
     pub message: String,
-    /// Where.
+    /// Place of the problem.
     pub place: Place,
 }
 
-/// Where a problem is.
+/// Place of a problem.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
-    /// In the file, at these bytes.
+    /// A span of bytes in the file.
     File(Range<usize>),
-    /// In a setting from elsewhere.
+    /// A setting from outside the file.
     Setting {
-        /// As it was given.
+        /// The setting as given.
         given: String,
-        /// Where it was given: on the command line, or in which file.
+        /// Source of the setting: the command line or a file.
         origin: String,
     },
     /// The file as a whole.
@@ -51,7 +51,7 @@ impl ScenarioError {
         Self::new(origin, "", vec![Located { message, place: Place::Whole }])
     }
 
-    /// Returns every problem found, in the order in which they were.
+    /// Returns all problems, in the order in which they were found.
     #[must_use]
     pub fn problems(&self) -> &[Located] {
         &self.problems
@@ -61,7 +61,7 @@ impl ScenarioError {
 impl std::error::Error for ScenarioError {}
 
 impl fmt::Display for ScenarioError {
-    /// Returns all problems, each with an excerpt, without colour, and without a line's end after the last.
+    /// Formats all problems, each with an excerpt, without colour and without a final newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown: Vec<String> =
             self.problems.iter().take(SHOWN).map(|problem| self.show(problem)).collect();
@@ -92,7 +92,7 @@ fn excerpt<'a>(
     Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(first_line(text, span)))
 }
 
-/// Returns the part of a span that is on its first line: an excerpt of a whole section helps nobody.
+/// Returns the part of a span on its first line, because an excerpt of a whole section is not helpful.
 fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
     let end = text[span.start..].find('\n').map_or(text.len(), |length| span.start + length);
     span.start..span.end.min(end)

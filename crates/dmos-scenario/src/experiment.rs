@@ -1,4 +1,4 @@
-//! What an experiment's file may say: which scenarios are run with which strategies and seeds, and what varies.
+//! Experiment files: scenarios, strategies, seeds and varied factors.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use crate::file::StrategyField;
 use crate::overrides::{Override, inline};
 use crate::source_map::{Shape, source_map};
 
-/// A whole file.
+/// The content of an experiment file.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExperimentFile {
-    /// What the experiment is to show.
+    /// Purpose of the experiment.
     pub about: String,
-    /// Scenario files, from where the experiment's file is.
+    /// Scenario files, relative to the experiment file.
     pub scenarios: Vec<PathBuf>,
     /// Flow strategies.
     pub flow: Option<Strategies>,
@@ -28,13 +28,13 @@ pub struct ExperimentFile {
     pub leader: Option<Strategies>,
     /// Seeds.
     pub seeds: Option<Seeds>,
-    /// What the others are compared with: a flow strategy, and a leader strategy after a `/`.
+    /// Baseline: a flow strategy, optionally with a leader strategy after a `/`.
     pub baseline: Option<String>,
-    /// By which metrics to rank.
+    /// Metrics to rank by.
     pub metrics: Vec<String>,
-    /// What is set in all scenarios: paths, and the value of each.
+    /// Settings for all scenarios: paths with values.
     pub set: Mapping,
-    /// What varies: paths, and the values that each takes in turn.
+    /// Varied factors: paths, each with a list of values.
     pub vary: Mapping,
 }
 
@@ -56,7 +56,8 @@ impl<'de> Deserialize<'de> for Strategies {
 impl FromStr for Strategies {
     type Err = String;
 
-    /// Strategies between commas: `a,b:x=1,y=2,c`. A piece that begins with `parameter=` goes on with the one before.
+    /// Parses strategies separated by commas: `a,b:x=1,y=2,c`. A part that starts with `parameter=` belongs
+    /// to the strategy before it.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut calls: Vec<String> = Vec::new();
         for piece in text.split(',') {
@@ -74,20 +75,20 @@ impl FromStr for Strategies {
     }
 }
 
-/// Seeds from the first to the last.
+/// A range of seeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seeds {
-    /// The first.
+    /// The first seed.
     pub first: u64,
-    /// The last; not below the first.
+    /// The last seed; not below the first.
     pub last: u64,
 }
 
-/// More seeds than anybody waits for.
+/// Maximum number of seeds.
 const SEEDS_MAX: u64 = 1_000_000;
 
 impl Seeds {
-    /// Each of them.
+    /// Returns the seeds in ascending order.
     pub fn iter(self) -> impl Iterator<Item = u64> {
         self.first..=self.last
     }
@@ -96,7 +97,7 @@ impl Seeds {
 impl FromStr for Seeds {
     type Err = String;
 
-    /// One seed, or several as `1..5`, both ends included.
+    /// Parses one seed, or a range such as `1..5`, with both ends included.
     fn from_str(text: &str) -> Result<Self, String> {
         let number =
             |text: &str| text.trim().parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"));
@@ -139,29 +140,29 @@ impl<'de> Deserialize<'de> for Seeds {
     }
 }
 
-/// One value of each factor that varies.
+/// One combination of values of the varied factors.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Variation {
-    /// Its name; empty if nothing varies.
+    /// Name of the combination; empty if nothing varies.
     pub name: String,
-    /// The settings.
+    /// The values as settings.
     pub settings: Vec<Override>,
 }
 
-/// An experiment's file that was read, and what its errors point into.
+/// An experiment file, with the data needed for its error messages.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LoadedExperiment {
-    /// What it says.
+    /// Its content.
     pub file: ExperimentFile,
     origin: String,
     text: String,
 }
 
 impl LoadedExperiment {
-    /// Reads the experiment in `text`. `origin` names it in errors.
+    /// Parses an experiment. `origin` names the file in errors.
     ///
     /// # Errors
-    /// If it is no experiment's file.
+    /// If the text is not an experiment file.
     pub fn parse(origin: &str, text: &str) -> Result<Self, ScenarioError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file: ExperimentFile = Document::new(origin, text, &[])?.read()?;
@@ -172,7 +173,7 @@ impl LoadedExperiment {
         Ok(loaded)
     }
 
-    /// Returns whether a text is an experiment's, and not a scenario's.
+    /// Returns whether a text is an experiment file rather than a scenario file.
     #[must_use]
     pub fn is_one(text: &str) -> bool {
         source_map(text).is_ok_and(|source_map| match source_map.shape {
@@ -181,7 +182,7 @@ impl LoadedExperiment {
         })
     }
 
-    /// An error about the value at a path of keys.
+    /// Returns an error about the value at a path of keys.
     #[must_use]
     pub fn error(&self, path: &[&str], message: String) -> ScenarioError {
         let path = path.iter().map(|&key| Step::from(key)).collect();
@@ -191,24 +192,24 @@ impl LoadedExperiment {
         }
     }
 
-    /// Returns the scenario files, from where the experiment's file is.
+    /// Returns the paths of the scenario files.
     pub fn scenarios(&self) -> impl Iterator<Item = PathBuf> {
         let directory = Path::new(&self.origin).parent().unwrap_or(Path::new(""));
         self.file.scenarios.iter().map(|scenario| directory.join(scenario))
     }
 
-    /// What is set in all scenarios.
+    /// Returns the settings for all scenarios.
     ///
     /// # Errors
-    /// If a path is none.
+    /// If a path is invalid.
     pub fn settings(&self) -> Result<Vec<Override>, ScenarioError> {
         self.file.set.iter().map(|(path, value)| self.setting("set", path, value)).collect()
     }
 
-    /// Returns every combination of the factors' values; the first factor varies slowest.
+    /// Returns all combinations of the factors' values; the first factor varies slowest.
     ///
     /// # Errors
-    /// If a path is none, or has no list of values.
+    /// If a path is invalid, or has no list of values.
     pub fn variations(&self) -> Result<Vec<Variation>, ScenarioError> {
         let mut all = vec![Variation { name: String::new(), settings: Vec::new() }];
         let keys: Vec<&str> = self.file.vary.keys().filter_map(Value::as_str).collect();

@@ -1,4 +1,4 @@
-//! What a scenario file may say, before it is checked against itself; and how it is written.
+//! Scenario files: their fields, before consistency checks, and their serialization.
 
 mod faults;
 mod values;
@@ -17,51 +17,51 @@ pub use faults::{
 };
 pub use values::{DistributionField, Makes, Needs, NodeName, NodesField, Role, StrategyField, TargetField};
 
-/// A whole file.
+/// The content of a scenario file.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioFile {
-    /// A short name; that of the file, if there is none.
+    /// Short name; the name of the file if unset.
     pub name: Option<String>,
-    /// What the scenario shows.
+    /// Purpose of the scenario.
     #[serde(default)]
     pub about: String,
-    /// Who can make what out of what.
+    /// The supply network.
     pub network: NetworkField,
-    /// How long the run lasts.
+    /// Duration of the run.
     pub duration: Span,
-    /// The seed of everything drawn.
+    /// Seed of all random numbers.
     #[serde(default = "one")]
     pub seed: u64,
-    /// How flows are planned.
+    /// Flow strategy.
     pub flow: Option<StrategyField>,
-    /// The most steps a plan may take.
+    /// Maximum number of steps of a plan.
     pub planning_budget: Option<NonZeroU64>,
-    /// How the leader is found.
+    /// Leader strategy.
     pub leader: Option<StrategyField>,
-    /// How many nodes may lead; all, if it does not say.
+    /// Number of nodes that may lead; all if unset.
     pub candidates: Option<NonZeroU32>,
-    /// How the nodes behave.
+    /// Protocol of the nodes.
     #[serde(default)]
     pub protocol: Protocol,
-    /// How long things take on their way.
+    /// Delays of starts, messages and transits.
     #[serde(default)]
     pub delays: DelaysField,
-    /// How much CPU time work takes.
+    /// CPU costs.
     #[serde(default)]
     pub work: Work,
-    /// What breaks.
+    /// Faults.
     #[serde(default)]
     pub faults: FaultsField,
-    /// In which order events of the same instant happen.
+    /// Order of events at the same time.
     #[serde(default)]
     pub same_time_order: SameTimeOrder,
-    /// The time between two samples of the series.
+    /// Interval between two samples of the time series.
     pub sample_every: Option<Span>,
 }
 
 impl ScenarioFile {
-    /// Returns a file of the least that a scenario says.
+    /// Returns a file with only the required fields.
     #[must_use]
     pub fn new(network: NetworkField, duration: Span) -> Self {
         Self {
@@ -83,9 +83,9 @@ impl ScenarioFile {
         }
     }
 
-    /// Returns the file as YAML. What is as by default is left out.
+    /// Returns the file as YAML, without fields that have their default value.
     ///
-    /// Read again, the text says the same.
+    /// Parsing the text yields an equal file.
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let least = Self::new(NetworkField::default(), Span::ZERO);
@@ -101,7 +101,7 @@ fn value(file: &ScenarioFile) -> Value {
     serde_yaml::to_value(file).expect("whatever a file may say can be written")
 }
 
-/// Takes out of a map what is as it is in `least`.
+/// Removes from a map everything that equals `least`.
 fn prune(value: &mut Value, least: &Value) {
     if let (Value::Mapping(map), Value::Mapping(least)) = (value, least) {
         for (key, least) in least {
@@ -114,7 +114,7 @@ fn prune(value: &mut Value, least: &Value) {
     }
 }
 
-/// Fields that are not given, of entries of lists.
+/// Removes unset fields from the entries of lists.
 fn drop_nulls_in_lists(value: &mut Value) {
     match value {
         Value::Mapping(map) => map.values_mut().for_each(drop_nulls_in_lists),
@@ -138,35 +138,35 @@ fn one() -> u64 {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkField {
-    /// Drawn as the prototype draws.
+    /// A random network of the prototype.
     pub generate: Option<Generate>,
-    /// One of the prototype's.
+    /// A named network of the prototype.
     pub named: Option<NamedNetwork>,
-    /// Node by node.
+    /// A list of nodes.
     pub nodes: Option<Vec<NodeField>>,
-    /// The items that the network exists to make.
+    /// Final items.
     #[serde(rename = "final")]
     pub final_items: Option<Vec<String>>,
 }
 
-/// A node, or a group of like nodes.
+/// A node, or a group of identical nodes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeField {
-    /// Its name; the item's, if there is none.
+    /// Name; the name of the item if unset.
     pub name: Option<String>,
-    /// What it makes.
+    /// The item that it makes.
     pub makes: Makes,
-    /// What one production run takes.
+    /// Inputs of a production run.
     #[serde(default, skip_serializing_if = "Needs::is_empty")]
     pub needs: Needs,
-    /// Number of such nodes.
+    /// Number of nodes.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub count: u32,
-    /// Number of manufacture cycles one production run takes.
+    /// Number of production cycles per production run.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub cycles: u32,
-    /// What it costs to have it work; `least-cost` goes by it.
+    /// Cost of the node, for cost-driven planners.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub cost: u32,
 }
@@ -179,14 +179,14 @@ fn is_once(number: &u32) -> bool {
     *number == 1
 }
 
-/// How long things take on their way.
+/// Delays of starts, messages and transits.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DelaysField {
-    /// Between the starts of two nodes.
+    /// Delay between the starts of two consecutive nodes.
     pub between_starts: Option<Span>,
-    /// From a message's sending to its arrival.
+    /// Delay of a message.
     pub message: Option<DistributionField>,
-    /// From a batch's announcement to its arrival.
+    /// Transit time of a batch.
     pub transit: Option<DistributionField>,
 }

@@ -1,23 +1,21 @@
-//! Reads scenario files: YAML in, a [`dmos_core::Scenario`] that cannot be invalid out. Reads the files of experiments
-//! on them as well.
+//! Reads scenario files and experiment files: YAML in, a valid [`dmos_core::Scenario`] out.
 //!
-//! Whatever is wrong with a file is said with its place, an excerpt and what would be right, also when
-//! it shows only after parsing. Files come from anywhere, so nothing in one can take long, take much
-//! memory or bring the program down.
+//! Every error is reported with its place, an excerpt and a remedy, even if it is detected after parsing.
+//! Files are not trusted: none can take long, use much memory or crash the program.
 //!
 //! Start at [`load`].
 //!
-//! | module | its job |
+//! | module | responsibility |
 //! |---|---|
-//! | [`source_map`] | the shape of a document with the place of everything, and the guard before the reader |
-//! | `setting` | a value that takes the place of the one in a scenario's file |
-//! | `document` | a document with settings put in, and the place of each of its values |
-//! | [`file`](mod@file) | what a scenario file may say, and how one is written |
-//! | [`experiment`] | what an experiment's file may say |
-//! | `resolve` | from what a file says to a valid scenario |
-//! | [`error`] | what is wrong, and where |
+//! | [`source_map`] | structure of a document with all places, and the guard before the parser |
+//! | `overrides` | settings that override a file |
+//! | `document` | a document with settings applied, and the place of each value |
+//! | [`file`](mod@file) | the fields of scenario files, and their serialization |
+//! | [`experiment`] | experiment files |
+//! | `resolve` | conversion of a file to a valid scenario |
+//! | [`error`] | errors with places |
 //!
-//! Architecture invariant: nothing here knows the simulator, or any strategy but the defaults by name.
+//! Architecture invariant: nothing here knows the simulator, or any strategy by name except the defaults.
 
 mod document;
 pub mod error;
@@ -42,25 +40,25 @@ pub use resolve::{DEFAULT_FLOW, DEFAULT_LEADER, explain, unknown_node};
 use document::Document;
 use error::{Located, Place};
 
-/// The largest scenario file that is read, in bytes. Networks beyond that are better generated, or
-/// described in groups of like nodes.
+/// Maximum size of a scenario file, in bytes. Larger networks should be generated, or described by groups of
+/// identical nodes.
 pub const SIZE_MAX: usize = 4 << 20;
 
-/// A scenario with what is worth knowing about its file.
+/// A scenario with data about its file.
 #[derive(Debug)]
 pub struct Loaded {
     /// The scenario.
     pub scenario: Scenario,
-    /// What is odd about it, in words.
+    /// Warnings for readers.
     pub warnings: Vec<String>,
-    /// The file's text.
+    /// Text of the file.
     pub text: String,
 }
 
-/// Reads the scenario in a file, with settings from the command line in place of the file's.
+/// Loads a scenario from a file, with settings from the command line applied.
 ///
 /// # Errors
-/// If the file cannot be read, or is no valid scenario.
+/// If the file cannot be read, or is not a valid scenario.
 pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, ScenarioError> {
     let name = path.display().to_string();
     let text = read_text(path)?;
@@ -71,10 +69,10 @@ pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<
     parse(&name, &stem(path), text, overrides, registry)
 }
 
-/// Reads the text of a scenario's or an experiment's file.
+/// Reads the text of a scenario or experiment file.
 ///
 /// # Errors
-/// If it cannot be read, is larger than [`SIZE_MAX`], or is no UTF-8 text.
+/// If the file cannot be read, is larger than [`SIZE_MAX`], or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, ScenarioError> {
     text_of(path).map_err(|reason| ScenarioError::unreadable(&path.display().to_string(), &reason))
 }
@@ -92,24 +90,24 @@ fn text_of(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 text: {error}"))
 }
 
-/// Returns the name of a file's scenario, unless it has one.
+/// Returns the default name of a scenario, from its file name.
 #[must_use]
 pub fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Reads what a scenario file says, without checking it against itself.
+/// Parses a scenario file without consistency checks.
 ///
 /// # Errors
-/// If the text is no file of a scenario's fields.
+/// If the text is not a scenario file.
 pub fn read(origin: &str, text: &str, overrides: &[Override]) -> Result<ScenarioFile, ScenarioError> {
     Document::new(origin, text, overrides)?.read()
 }
 
-/// Reads the scenario in `text`. `origin` names it in errors; `name` is its name unless it has one.
+/// Parses and checks a scenario. `origin` names the file in errors; `name` is the scenario's default name.
 ///
 /// # Errors
-/// If the text is no valid scenario.
+/// If the text is not a valid scenario.
 pub fn parse(
     origin: &str,
     name: &str,
@@ -117,7 +115,7 @@ pub fn parse(
     overrides: &[Override],
     registry: &Registry,
 ) -> Result<Loaded, ScenarioError> {
-    // Some editors begin files with a byte order mark.
+    // Some editors start files with a byte order mark.
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let document = Document::new(origin, &text, overrides)?;
     let file: ScenarioFile = document.read()?;

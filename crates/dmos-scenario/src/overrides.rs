@@ -1,4 +1,4 @@
-//! A value that takes the place of the one in a scenario's file.
+//! Settings that override values of a scenario file.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -7,21 +7,21 @@ use serde_yaml::{Mapping, Value};
 use crate::error::Place;
 use crate::source_map::source_map;
 
-/// A setting from the command line, or from an experiment's file, that takes the place of the scenario file's.
+/// A setting that overrides a value of a scenario file.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Override {
     pub(crate) path: Vec<String>,
     value: Value,
-    /// As it was given, for messages.
+    /// The setting as given, for messages.
     given: String,
-    /// Where it was given.
+    /// Source of the setting.
     origin: String,
 }
 
-/// Where settings are given, unless it is said.
+/// The default source of settings.
 const COMMAND_LINE: &str = "command line";
 
-/// How a setting is written in files.
+/// Serialized form of a setting.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -43,17 +43,17 @@ impl<'de> Deserialize<'de> for Override {
 }
 
 impl std::fmt::Display for Override {
-    /// As it was given.
+    /// Formats the setting as given.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.given)
     }
 }
 
 impl Override {
-    /// A setting as `--set` takes it: `path=value`, where the path's parts are separated by points, and
-    /// the value is YAML.
+    /// Parses a setting of the form `path=value`, where the parts of the path are separated by dots and the
+    /// value is YAML.
     ///
-    /// # Errors
+    /// If there is no path, or the value is not YAML.
     /// If there is no path, or the value is not YAML.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (path, value) =
@@ -66,16 +66,16 @@ impl Override {
         Ok(Self { path, value, given: format!("--set {text}"), origin: COMMAND_LINE.to_owned() })
     }
 
-    /// Returns a setting of a value at a path, given in the file `origin`.
+    /// Returns a setting of a value at a path, from the file `origin`.
     ///
     /// # Errors
-    /// If there is no path.
+    /// If the path is empty.
     pub fn new(path: &str, value: Value, origin: &str) -> Result<Self, String> {
         let given = format!("{path}={}", inline(&value));
         Ok(Self { path: parts(path)?, value, given, origin: origin.to_owned() })
     }
 
-    /// Returns the text given for an option of its own, such as `--flow`, for the field of the same name.
+    /// Returns the setting for a command-line option such as `--flow`, for the field of the same name.
     #[must_use]
     pub fn option(name: &str, value: &str) -> Self {
         let given = format!("--{name} {value}");
@@ -103,7 +103,7 @@ impl Override {
                 continue;
             }
             if !place.is_mapping() {
-                // A strategy may stand there as its name alone.
+                // A strategy may be given by its name alone.
                 let name = place.as_str().map(|name| (Value::from("name"), Value::from(name)));
                 *place = Value::Mapping(name.into_iter().collect::<Mapping>());
             }
@@ -124,7 +124,7 @@ fn parts(path: &str) -> Result<Vec<String>, String> {
     Ok(parts)
 }
 
-/// A value on one line, without quotes.
+/// Formats a value on one line, without quotes.
 pub(crate) fn inline(value: &Value) -> String {
     let all = |values: &[Value]| values.iter().map(inline).collect::<Vec<_>>().join(", ");
     match value {

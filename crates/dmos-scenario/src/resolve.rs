@@ -1,4 +1,4 @@
-//! From what a file says to a valid scenario.
+//! Converts a scenario file to a valid scenario.
 
 mod distributions;
 mod faults;
@@ -16,22 +16,23 @@ use crate::document::{Document, Path, steps};
 use crate::error::ScenarioError;
 use crate::file::{DelaysField, DistributionField, NetworkField, NodeField, ScenarioFile, StrategyField};
 
-/// How flows are planned where a scenario does not say.
+/// Default flow strategy.
 pub const DEFAULT_FLOW: &str = "memoized";
 
-/// How the leader is found where a scenario does not say.
+/// Default leader strategy.
 pub const DEFAULT_LEADER: &str = "bully";
 
-/// From so many nodes on it is worth saying that all of them are candidates.
+/// Number of candidates beyond which a warning is given.
 const MANY_CANDIDATES: usize = 500;
 
-/// Names are suggested for this many problems: suggesting is slow, and nobody reads more.
+/// Maximum number of problems with a suggestion: suggestions are slow to compute, and further ones are not
+/// read.
 const SUGGESTIONS: usize = 10;
 
-/// Problems so far, each with the path of what it is about.
+/// Problems found so far, each with its path.
 type Problems = Vec<(Path, String)>;
 
-/// Checks what a file says, and puts defaults where it says nothing.
+/// Checks a file, applies defaults and builds the scenario.
 pub(crate) fn resolve(
     file: ScenarioFile,
     name: &str,
@@ -92,7 +93,7 @@ pub(crate) fn resolve(
     Ok((scenario, warnings))
 }
 
-/// Returns whether a name can be that of a run's directory, on any system.
+/// Returns whether a name is a valid directory name on every system.
 fn is_file_name(name: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=100).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
@@ -154,7 +155,7 @@ fn call(field: Option<StrategyField>, default: &str) -> StrategyCall {
     field.map_or_else(|| StrategyCall { name: default.to_owned(), params: Vec::new() }, |field| field.0)
 }
 
-/// Returns the part of a strategy that an error is about.
+/// Returns the path of the part of a strategy that an error concerns.
 fn strategy_path(field: &str, error: &StrategyError) -> Path {
     match error {
         StrategyError::UnknownName { .. } => steps![field, "name"],
@@ -166,7 +167,7 @@ fn strategy_path(field: &str, error: &StrategyError) -> Path {
     }
 }
 
-/// Says what is wrong with the call of a strategy, and suggests a name that is much the same.
+/// Describes the error of a strategy call, and suggests a similar name.
 #[must_use]
 pub fn explain(error: &StrategyError) -> String {
     let near = match error {
@@ -177,7 +178,7 @@ pub fn explain(error: &StrategyError) -> String {
     near.map_or_else(|| error.to_string(), |near| format!("{error}; did you mean `{near}`?"))
 }
 
-/// Time must pass between two turns of anything.
+/// Checks that periods are long enough.
 fn periods(protocol: &Protocol, duration: Span, sample_every: Option<Span>, problems: &mut Problems) {
     let checks = [
         (steps!["protocol", "cycle"], Some(protocol.cycle)),
@@ -197,10 +198,10 @@ fn periods(protocol: &Protocol, duration: Span, sample_every: Option<Span>, prob
     }
 }
 
-/// The shortest period of anything: below that a run is all events and no time.
+/// Minimum period: shorter ones would produce more events than progress.
 const PERIOD_MIN: Span = Span::from_millis(1);
 
-/// The most rows of a series.
+/// Maximum number of samples in a time series.
 const SAMPLES_MAX: u64 = 1_000_000;
 
 fn at_least(path: Path, min: Span) -> (Path, String) {
@@ -222,7 +223,7 @@ fn delays(field: DelaysField, problems: &mut Problems) -> Delays {
     }
 }
 
-/// Says that there is no node of that name, and suggests one of much the same name.
+/// Reports an unknown node, and suggests a similar name.
 #[must_use]
 pub fn unknown_node(name: &str, network: &Network) -> String {
     let known: Vec<_> = network.nodes().take(10_000).map(|node| network.node_name(node)).collect();
@@ -232,7 +233,7 @@ pub fn unknown_node(name: &str, network: &Network) -> String {
     }
 }
 
-/// Says that there is no item of that name, and suggests one of much the same name.
+/// Reports an unknown item, and suggests a similar name.
 fn unknown_item(name: &str, network: &Network) -> String {
     let known: Vec<_> = network.items().take(10_000).map(|item| network.item_name(item)).collect();
     match nearest(name, known.iter().map(AsRef::as_ref)) {

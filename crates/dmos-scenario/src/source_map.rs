@@ -1,61 +1,61 @@
-//! The shape of a document: where every value stands, and the guard before the reader.
+//! The structure of a document with the place of every value, and the guard before the parser.
 //!
-//! The reader that turns YAML into values keeps no places, lets a duplicate key win silently, and needs
-//! quadratic time for deep nesting. So the document is first read event by event, which refuses all
-//! that at once and keeps the places.
+//! The YAML parser keeps no places, silently accepts duplicate keys, and takes quadratic time for deep
+//! nesting. The document is therefore first read event by event, which rejects all of that immediately and
+//! records the places.
 
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScanError, Span, StrInput};
 
-/// How deep values may be nested. No scenario needs a tenth of it.
+/// Maximum nesting depth; no scenario needs a tenth of it.
 pub const DEPTH_MAX: usize = 64;
 
-/// A value of the document and where it stands, in bytes.
+/// A value of the document and its span in bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceMap {
-    /// From its first byte to after its last.
+    /// From its first byte to the byte after its last.
     pub span: Range<usize>,
-    /// What it consists of.
+    /// Structure of the value.
     pub shape: Shape,
 }
 
-/// What a value consists of.
+/// Structure of a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Shape {
-    /// Nothing more.
+    /// A scalar.
     Scalar,
-    /// Values in a row.
+    /// A list of values.
     List(Vec<SourceMap>),
-    /// Values under keys.
+    /// A map of values.
     Map(Vec<Entry>),
 }
 
-/// A key of a map with its value.
+/// An entry of a map.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// Where the key stands.
+    /// Span of the key.
     pub key_span: Range<usize>,
-    /// Its value.
+    /// The value.
     pub value: SourceMap,
 }
 
-/// Why a document is refused, and where, in bytes.
+/// Reason why a document is rejected, with its span.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub message: String,
-    /// Where.
+    /// The span.
     pub span: Range<usize>,
 }
 
-/// Reads the shape of `text`.
+/// Reads the structure of `text`.
 ///
 /// # Errors
-/// If it is not exactly one YAML document, uses aliases or tags, has a key twice in one map or a key
-/// that is not plain text, or is nested deeper than [`DEPTH_MAX`].
+/// If the text is not exactly one YAML document, uses aliases or tags, has a duplicate key or a key that is
+/// not a plain scalar, or is nested deeper than [`DEPTH_MAX`].
 pub fn source_map(text: &str) -> Result<SourceMap, Refusal> {
     let mut reader = Reader { text, parser: Parser::new_from_str(text), offsets: Offsets::new(text) };
     let mut event = reader.next()?;
@@ -84,7 +84,7 @@ struct Reader<'a> {
     offsets: Offsets,
 }
 
-/// Where each character begins; empty for ASCII, where characters are bytes.
+/// Byte offsets of the characters; empty for ASCII text, where they are equal to the indices.
 struct Offsets(Vec<usize>);
 
 impl Offsets {
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
 }
 
 impl SourceMap {
-    /// Returns the entry under `key`, if this is a map that has one.
+    /// Returns the entry with a key, if this is a map that has one.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.shape {
@@ -184,7 +184,7 @@ impl SourceMap {
         }
     }
 
-    /// Returns the value at `index`, in a list or among a map's values.
+    /// Returns the value at `index`, in a list or among the values of a map.
     #[must_use]
     pub fn nth(&self, index: usize) -> Option<&Self> {
         match &self.shape {

@@ -8,7 +8,7 @@ use dmos_compare::regression;
 use dmos_core::Registry;
 use dmos_experiment::manifest::Manifest;
 use dmos_experiment::{Experiment, Merged, Options, Ready, Store, merge};
-use dmos_report::comparison::{self, Look};
+use dmos_report::comparison::{self, Layout};
 use dmos_scenario::Override;
 use serde::Serialize;
 
@@ -95,8 +95,8 @@ pub(crate) fn answer(merged: &Merged, ready: &Ready, arguments: &AnswerArguments
         Comparison::of(&grid, experiment.baseline, &experiment.metrics()?, missing, failed.collect());
     comparison.cautions = ready.cautions();
     match arguments.format {
-        AnswerFormat::Table => print(&comparison::text(&comparison, Look::Plain, arguments.top)),
-        AnswerFormat::Markdown => print(&comparison::text(&comparison, Look::Markdown, arguments.top)),
+        AnswerFormat::Table => print(&comparison::text(&comparison, Layout::Plain, arguments.top)),
+        AnswerFormat::Markdown => print(&comparison::text(&comparison, Layout::Markdown, arguments.top)),
         AnswerFormat::Csv => {
             let csv = comparison::csv(&comparison).map_err(|error| CliError::Output(error.to_string()))?;
             print(&csv)
@@ -162,10 +162,10 @@ fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) ->
     let regression = regression::against(&now.grid(), &then.grid());
     match arguments.answer.format {
         AnswerFormat::Table => {
-            print(&comparison::regression_text(&regression, Look::Plain, arguments.answer.top))?
+            print(&comparison::regression_text(&regression, Layout::Plain, arguments.answer.top))?
         }
         AnswerFormat::Markdown => {
-            print(&comparison::regression_text(&regression, Look::Markdown, arguments.answer.top))?
+            print(&comparison::regression_text(&regression, Layout::Markdown, arguments.answer.top))?
         }
         AnswerFormat::Json => print_json(&regression)?,
         AnswerFormat::Csv => {

@@ -1,45 +1,45 @@
-/// Paired differences, in one or several strata: what the one came to less what the other did, seed by seed.
+/// Paired differences in one or several strata: the value of one strategy minus that of the other, by seed.
 ///
-/// A stratum is a scenario: its seeds are like each other, and those of another scenario are not. What stands for
-/// all is the mean over the strata of their means, so every scenario counts alike.
+/// A stratum is a scenario: its seeds are comparable with each other, but not with those of another scenario.
+/// The overall mean is the mean of the strata's means, so all scenarios have equal weight.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Differences {
     strata: Vec<Vec<f64>>,
 }
 
 impl Differences {
-    /// Differences in strata; those without any are left out.
+    /// Returns the differences by stratum; empty strata are left out.
     #[must_use]
     pub fn new(strata: Vec<Vec<f64>>) -> Self {
         Self { strata: strata.into_iter().filter(|stratum| !stratum.is_empty()).collect() }
     }
 
-    /// Returns the strata, none of them empty.
+    /// Returns the strata, none of which is empty.
     #[must_use]
     pub fn strata(&self) -> &[Vec<f64>] {
         &self.strata
     }
 
-    /// How many there are.
+    /// Returns the number of differences.
     #[must_use]
     pub fn count(&self) -> usize {
         self.strata.iter().map(Vec::len).sum()
     }
 
-    /// Returns whether all are zero, or there are none.
+    /// Returns whether all differences are zero, or there are none.
     #[must_use]
     pub fn are_all_zero(&self) -> bool {
         self.strata.iter().flatten().all(|&difference| difference == 0.0)
     }
 
-    /// Returns the mean over the strata of their means; zero if there are none.
+    /// Returns the mean of the strata's means, or zero without differences.
     #[must_use]
     pub fn mean(&self) -> f64 {
         let means = self.strata.iter().map(|stratum| stratum.iter().sum::<f64>() / stratum.len() as f64);
         means.sum::<f64>() / self.strata.len().max(1) as f64
     }
 
-    /// Each difference by what it adds to the mean.
+    /// Returns each difference weighted by its contribution to the mean.
     pub(super) fn weighted(&self) -> impl Iterator<Item = f64> + '_ {
         let strata = self.strata.len() as f64;
         self.strata.iter().flat_map(move |stratum| {
@@ -48,7 +48,8 @@ impl Differences {
         })
     }
 
-    /// What each adds to the mean beyond what its stratum does on average: its influence.
+    /// Returns the influence of each difference: its contribution to the mean beyond the average of its
+    /// stratum.
     pub(super) fn influences(&self) -> impl Iterator<Item = f64> + '_ {
         let strata = self.strata.len() as f64;
         self.strata.iter().flat_map(move |stratum| {
@@ -58,7 +59,7 @@ impl Differences {
         })
     }
 
-    /// Returns the standard error of the mean; none if no stratum has two.
+    /// Returns the standard error of the mean, or `None` if no stratum has two differences.
     #[must_use]
     pub fn standard_error(&self) -> Option<f64> {
         let freedom = self.freedom();
@@ -66,7 +67,7 @@ impl Differences {
         (freedom > 0.0).then(|| (squares * self.count() as f64 / freedom).sqrt())
     }
 
-    /// Returns the number of differences free to differ from the means of their strata.
+    /// Returns the degrees of freedom.
     pub(super) fn freedom(&self) -> f64 {
         (self.count() - self.strata.len()) as f64
     }

@@ -1,7 +1,7 @@
-//! Whether it could be chance, where much is asked at once.
+//! Correction of p values for multiple comparisons.
 
-/// Returns the p values of several comparisons, corrected so that the chance of even one false alarm among them stays
-/// what it was for one (Holm, "A simple sequentially rejective multiple test procedure", 1979).
+/// Returns corrected p values that control the family-wise error rate (Holm, "A simple sequentially rejective
+/// multiple test procedure", 1979).
 #[must_use]
 pub fn corrected(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();

@@ -1,10 +1,10 @@
-//! Between which limits the true difference lies: a bootstrap interval.
+//! Bootstrap confidence intervals of a mean difference.
 //!
-//! Seeds are drawn anew from those that were run, with replacement and within their strata, and the mean is
-//! taken; the interval holds the middle 95 % of many such means. It is bias-corrected and accelerated (Efron,
-//! "Better bootstrap confidence intervals", 1987), so it may lie askew where the differences do, and expanded
-//! (Hesterberg, "What teachers should know about the bootstrap", 2015): with few seeds a bootstrap is too sure
-//! of itself by as much as Student's distribution is wider than the normal one.
+//! Seeds are resampled with replacement within their strata, and the mean is taken; the interval contains the
+//! central 95 % of many such means. It is bias-corrected and accelerated (Efron, "Better bootstrap confidence
+//! intervals", 1987), so it can be asymmetric like the differences, and expanded (Hesterberg, "What teachers
+//! should know about the bootstrap", 2015), because with few seeds a bootstrap interval is too narrow by the
+//! ratio of Student's distribution to the normal one.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -12,16 +12,16 @@ use serde::Serialize;
 
 use super::{Differences, normal, normal_quantile, student_quantile};
 
-/// How often seeds are drawn anew.
+/// Number of resamples.
 pub const RESAMPLES: usize = 10_000;
 
-/// How much of the means an interval holds.
+/// Nominal coverage.
 pub const LEVEL: f64 = 0.95;
 
-/// The seed of the drawing: part of every answer.
+/// Seed of the resampling; part of every answer.
 const SEED: u64 = 0x1d5a_7e11;
 
-/// Limits.
+/// A confidence interval.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Interval {
     /// The lower limit.
@@ -30,15 +30,15 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Which seeds are drawn, for strata of certain sizes: the same for all that is compared on them.
+/// Resampled indices for strata of certain sizes, shared by all comparisons on them.
 pub struct Resamples {
     sizes: Vec<usize>,
-    /// Resample by resample, for each stratum as many indices into it as it has differences.
+    /// For each resample and stratum, as many indices as the stratum has differences.
     drawn: Vec<u32>,
 }
 
 impl Resamples {
-    /// Draws for strata of these sizes.
+    /// Samples indices for strata of these sizes.
     #[must_use]
     pub fn new(sizes: Vec<usize>) -> Self {
         Self::drawn(sizes, RESAMPLES, SEED)
@@ -75,12 +75,12 @@ impl Resamples {
         means
     }
 
-    /// Returns the interval of the mean difference; none if no stratum has two differences.
+    /// Returns the interval of the mean difference, or `None` if no stratum has two differences.
     ///
     /// O([`RESAMPLES`] times differences).
     ///
     /// # Panics
-    /// If the differences are not in strata of the sizes drawn for.
+    /// If the strata have other sizes.
     #[must_use]
     pub fn interval(&self, differences: &Differences) -> Option<Interval> {
         assert!(self.sizes.iter().copied().eq(differences.strata().iter().map(Vec::len)));
@@ -104,7 +104,7 @@ impl Resamples {
         let means = self.means(differences);
         let below = means.partition_point(|&mean| mean < observed);
         let equal = means.partition_point(|&mean| mean <= observed) - below;
-        // Half of those that are equal count as below; some count on either side, so the quantile is finite.
+        // Half of the equal ones count as below; with some on either side, the quantile is finite.
         let share = (below as f64 + equal as f64 / 2.0).clamp(0.5, means.len() as f64 - 0.5);
         let bias = normal_quantile(share / means.len() as f64);
         let cubes: f64 = differences.influences().map(|influence| influence.powi(3)).sum();
@@ -128,7 +128,7 @@ mod tests {
         resamples.interval(&Differences::new(vec![differences.to_vec()])).expect("there are some")
     }
 
-    /// Without the expansion: what other implementations compute.
+    /// Returns the interval without the expansion, which other implementations compute.
     fn unexpanded(differences: &[f64]) -> Interval {
         let all = Differences::new(vec![differences.to_vec()]);
         let squares = all.influences().map(|influence| influence * influence).sum();
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(Resamples::new(vec![1]).interval(&one), None);
     }
 
-    /// How often intervals from `count` differences hold the true mean, by which each is drawn.
+    /// Returns the fraction of intervals from `count` differences that contain the true mean.
     fn coverage(count: usize, mean: f64, draw: impl Fn(&mut ChaCha8Rng) -> f64) -> f64 {
         let mut random = ChaCha8Rng::seed_from_u64(7);
         let resamples = Resamples::drawn(vec![count], 2_000, SEED);

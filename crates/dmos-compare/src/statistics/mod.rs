@@ -1,17 +1,16 @@
-//! The statistics of a comparison: how large a paired difference is, how sure that is, and what chance would do.
+//! Statistics of paired comparisons: estimates, intervals and tests.
 //!
-//! Everything here is about [`Differences`]: one number for each seed on which both were measured, what the one
-//! came to less what the other did. Random numbers are drawn from a set seed, so the same differences give the
-//! same answer everywhere.
+//! All of them concern [`Differences`]: one number for each seed on which both strategies have a value.
+//! Random numbers have a fixed seed, so the same differences yield the same answer everywhere.
 //!
-//! | module | its question |
+//! | module | responsibility |
 //! |---|---|
-//! | `differences` | which one number stands for many, and with which weights |
-//! | [`interval`] | between which limits does the true difference lie |
-//! | [`test`](mod@test) | could it be chance |
-//! | [`holm`] | could it be chance, where much is asked at once |
-//! | [`seeds`] | how many seeds would it take to know |
-//! | [`survival`] | how long does something last, where some of it was never seen to end |
+//! | `differences` | estimates of the mean, with weights |
+//! | [`interval`] | confidence intervals |
+//! | [`test`](mod@test) | a permutation test |
+//! | [`holm`] | correction for multiple comparisons |
+//! | [`sample_size`] | number of seeds needed |
+//! | [`survival`] | durations with censoring |
 
 mod differences;
 pub mod holm;
@@ -24,17 +23,17 @@ pub use differences::Differences;
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// Returns the standard normal distribution below `x`.
+/// Returns the standard normal distribution function at `x`.
 fn normal(x: f64) -> f64 {
     Normal::standard().cdf(x)
 }
 
-/// Where the standard normal distribution comes to a share.
+/// Returns the quantile of the standard normal distribution.
 fn normal_quantile(share: f64) -> f64 {
     Normal::standard().inverse_cdf(share)
 }
 
-/// Where Student's distribution comes to a share.
+/// Returns the quantile of Student's distribution.
 fn student_quantile(share: f64, freedom: f64) -> f64 {
     let student = StudentsT::new(0.0, 1.0, freedom).expect("there is some freedom");
     student.inverse_cdf(share)

@@ -1,15 +1,15 @@
-//! How many seeds it would take to know.
+//! Sample size: number of seeds needed.
 
 use super::normal_quantile;
 
-/// How often a difference that is there is to be seen.
+/// Power: probability of detecting a true difference.
 const POWER: f64 = 0.8;
 
-/// About how many pairs it takes to see a true mean difference of `difference` in four of five attempts, where
-/// single differences are spread by `deviation` and `alarm` is the chance of a false alarm that is put up with.
+/// Returns the approximate number of pairs needed to detect a true mean difference of `difference` with a
+/// power of 80 %, given the standard deviation of single differences and the significance level `alarm`.
 ///
-/// By the normal approximation, and at least as many as a permutation test needs to come below `alarm` at all.
-/// None if no number would do, or more than a million.
+/// Uses the normal approximation, and at least as many pairs as a permutation test needs to reach `alarm`.
+/// Returns `None` if no number suffices, or for more than a million.
 #[must_use]
 pub fn needed(difference: f64, deviation: f64, alarm: f64) -> Option<u64> {
     let reach = normal_quantile(1.0 - alarm / 2.0) + normal_quantile(POWER);
@@ -19,8 +19,8 @@ pub fn needed(difference: f64, deviation: f64, alarm: f64) -> Option<u64> {
     (difference != 0.0 && needed <= 1e6).then_some(needed as u64)
 }
 
-/// About how many pairs it takes until a 95 % interval reaches no further than `reach` to either side of the mean.
-/// None if it is more than a million.
+/// Returns the approximate number of pairs until a 95 % interval extends at most `reach` to either side of
+/// the mean, or `None` for more than a million.
 #[must_use]
 pub fn to_narrow(deviation: f64, reach: f64) -> Option<u64> {
     let needed = (normal_quantile(0.975) * deviation / reach).powi(2).ceil();

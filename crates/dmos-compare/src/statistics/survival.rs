@@ -1,25 +1,25 @@
-//! How long something lasts, where some of it was never seen to end.
+//! Durations with censoring.
 //!
-//! A factory that has not recovered when the run ends takes *at least* so long. To leave that out, or to take it
-//! for the end, would make the slowest strategy look quick. Such episodes are censored, and are counted among those
-//! that still last for as long as they were seen to (Kaplan and Meier, "Nonparametric estimation from incomplete
-//! observations", 1958).
+//! A factory that has not recovered by the end of the run takes *at least* that long. Leaving such episodes
+//! out, or counting them as ended, would make the slowest strategy look fast. They are censored instead: they
+//! count among the episodes that still last for as long as they were observed (Kaplan and Meier,
+//! "Nonparametric estimation from incomplete observations", 1958).
 
 use serde::{Deserialize, Serialize};
 
-/// How long something lasted, in seconds, or at least lasted.
+/// The duration of an episode in seconds, or a lower bound of it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Episode {
-    /// How long it was seen to last.
+    /// Observed duration.
     pub lasted: f64,
-    /// True if it was seen to end.
+    /// True if the end was observed; false if the episode is censored.
     pub ended: bool,
 }
 
-/// The share that still lasts, as it falls with time.
+/// Estimated survival function of a duration.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Survival {
-    /// Times at which some ended, in ascending order, and the share that lasted longer.
+    /// Times at which episodes ended, in ascending order, and the fraction that lasted longer.
     steps: Vec<(f64, f64)>,
 }
 
@@ -42,13 +42,13 @@ impl Survival {
         Self { steps }
     }
 
-    /// Returns the time by which half have ended; none if that was never seen.
+    /// Returns the median, or `None` if it was not observed.
     #[must_use]
     pub fn median(&self) -> Option<f64> {
         self.steps.iter().find(|step| step.1 <= 0.5 + 1e-12).map(|step| step.0)
     }
 
-    /// Returns the mean of how long it lasts, or of `horizon` where it lasts longer (Irwin 1949; Royston and Parmar 2013).
+    /// Returns the mean duration restricted to `horizon` (Irwin 1949; Royston and Parmar 2013).
     #[must_use]
     pub fn restricted_mean(&self, horizon: f64) -> f64 {
         let (mut area, mut from, mut share) = (0.0, 0.0, 1.0);
@@ -60,11 +60,11 @@ impl Survival {
     }
 }
 
-/// For each group of episodes, what it adds to the restricted mean of all: a number per group that stands for its
-/// episodes, censored ones included, and that can be averaged and compared as if nothing were censored
-/// (pseudo-observations: Andersen, Klein and Rosthøj 2003). None for a group without episodes.
+/// Returns for each group of episodes its pseudo-observation: its contribution to the restricted mean of all
+/// episodes. It represents the group, including censored episodes, and can be averaged and compared as if
+/// nothing were censored (Andersen, Klein and Rosthøj 2003). `None` for a group without episodes.
 ///
-/// O(groups times episodes).
+/// O(groups × episodes).
 #[must_use]
 pub fn pseudo_observations(groups: &[Vec<Episode>], horizon: f64) -> Vec<Option<f64>> {
     let with_spells = groups.iter().filter(|group| !group.is_empty()).count() as f64;

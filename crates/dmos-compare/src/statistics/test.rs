@@ -1,39 +1,39 @@
-//! Whether a mean difference could be chance: a paired permutation test.
+//! Paired permutation test of a mean difference.
 //!
-//! If it did not matter which of the two strategies was which, every difference could as well have had the other
-//! sign. The p value is the share of all such exchanges in which the mean is at least as far from zero as it is
-//! (Fisher, "The design of experiments", 1935; Pitman 1937). Nothing is assumed of how differences are spread.
-//! Differences of zero weigh nothing.
+//! Under the null hypothesis every difference could as well have the opposite sign. The p value is the
+//! fraction of all sign assignments for which the mean is at least as far from zero as observed (Fisher, "The
+//! design of experiments", 1935; Pitman 1937). The test assumes nothing about the distribution of
+//! differences. Differences of zero have no effect.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use super::Differences;
 
-/// All exchanges are tried of up to so many differences that are not zero.
+/// Maximum number of nonzero differences for which all sign assignments are enumerated.
 const ALL_UP_TO: usize = 16;
 
-/// So many are drawn beyond that at first.
+/// Initial number of sampled assignments beyond that.
 const DRAWN: u64 = 20_000;
 
-/// Where no more than this many of them are as far, the p value is small, and more are drawn to say how small.
+/// Number of extreme assignments below which the p value is small and more assignments are sampled.
 const FEW: u64 = 10;
 
-/// The most that are drawn in all, for as long as there are not too many differences.
+/// Maximum number of sampled assignments, while there are few differences.
 const DRAWN_AT_MOST: u64 = 500_000;
 
-/// The most differences that are added up to draw more.
+/// Maximum number of additions for sampling more.
 const ADDITIONS: u64 = 20_000_000;
 
-/// The seed of the drawing: part of every answer.
+/// Seed of the sampling; part of every answer.
 const SEED: u64 = 0x5197_f11b;
 
-/// Sums that differ by less than this share of their parts are equal.
+/// Relative difference below which sums count as equal.
 const EQUAL: f64 = 1e-12;
 
-/// Returns the two-sided p value of the mean difference, above zero and up to one.
+/// Returns the two-sided p value of the mean difference, in (0, 1].
 ///
-/// Exact for up to 16 differences that are not zero; beyond, from exchanges that are drawn: 20,000, and up to
+/// Exact for up to 16 nonzero differences; beyond that from 20,000 sampled sign assignments, and up to
 /// 500,000 where the p value is small.
 #[must_use]
 pub fn p_value(differences: &Differences) -> f64 {
@@ -43,7 +43,7 @@ pub fn p_value(differences: &Differences) -> f64 {
     if parts.len() <= ALL_UP_TO { exactly(&parts, at_least) } else { drawn(&parts, at_least) }
 }
 
-/// Goes through all exchanges, from each to the next by one sign (Gray's code).
+/// Enumerates all sign assignments, each differing from the one before by one sign (Gray code).
 fn exactly(parts: &[f64], at_least: f64) -> f64 {
     let all = 1_u32 << parts.len();
     let mut signs = vec![1.0; parts.len()];
@@ -58,10 +58,10 @@ fn exactly(parts: &[f64], at_least: f64) -> f64 {
     f64::from(as_far) / f64::from(all)
 }
 
-/// Draws exchanges; the one that was observed is one of them.
+/// Samples sign assignments; the observed one is one of them.
 fn drawn(parts: &[f64], at_least: f64) -> f64 {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    // Stopping when enough are as far leaves p values valid (Besag and Clifford 1991).
+    // Stopping once enough are extreme leaves p values valid (Besag and Clifford 1991).
     let (mut as_far, mut drawn) = (1, 0);
     let more = (ADDITIONS / parts.len() as u64).clamp(DRAWN, DRAWN_AT_MOST);
     while drawn < DRAWN || (as_far <= FEW && drawn < more) {
@@ -94,7 +94,7 @@ mod tests {
         // scipy 1.17.1: permutation_test((x,), mean, permutation_type="samples"), exact
         let few = [3.0, -1.0, 4.0, 1.0, 5.0, -9.0, 2.0, 6.0, 5.0, 3.0, 5.0, 8.0];
         assert_eq!(p(&few), 0.0703125);
-        // the same with two million resamples: 0.00262
+        // The same with two million resamples: 0.00262.
         let thirty = [
             12.0, 0.0, 7.0, -3.0, 5.0, 0.0, 0.0, 9.0, 4.0, -2.0, 8.0, 1.0, 0.0, 3.0, 6.0, -5.0, 2.0, 11.0,
             -1.0, 4.0, 0.0, 7.0, 3.0, -4.0, 5.0, 2.0, 0.0, 6.0, 1.0, -2.0,
@@ -131,7 +131,7 @@ mod tests {
                         let share = random.random::<f64>();
                         if askew { -(1.0 - share).ln() } else { share }
                     };
-                    // Both are drawn alike, so there is no difference but chance.
+                    // Both sides have the same distribution, so any difference is due to chance.
                     let drawn: Vec<f64> = (0..count).map(|_| side(&mut random) - side(&mut random)).collect();
                     p(&drawn) <= 0.05
                 });

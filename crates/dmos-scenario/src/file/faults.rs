@@ -1,4 +1,4 @@
-//! What a file may say of faults.
+//! The fault fields of scenario files.
 
 use std::num::NonZeroU64;
 
@@ -8,125 +8,125 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{DistributionField, Needs, NodeName, NodesField, TargetField};
 
-/// What breaks.
+/// The faults of a scenario.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultsField {
-    /// The prototype's killer and reviver.
+    /// The prototype's random crashes and recoveries.
     pub op_generator: Option<OpGenerator>,
-    /// Nodes that fail and come back by distributions.
+    /// Random failures and repairs by distributions.
     pub random_failures: Vec<RandomFailuresField>,
-    /// Faults at set times, or upon something else.
+    /// Faults at a set time or on a condition.
     pub script: Vec<ScriptField>,
-    /// What the network does to messages.
+    /// Faults of messages.
     pub messages: MessagesField,
-    /// What disks do.
+    /// Faults of disks.
     pub disks: DiskFaults,
-    /// How wrong clocks are.
+    /// Faults of clocks.
     pub clocks: ClockFaults,
-    /// What becomes of material in a crash.
+    /// Effect of a crash on material.
     pub material: MaterialInCrash,
-    /// From when on nothing fails any more.
+    /// Time from which on nothing fails any more.
     pub heal_at: Option<Span>,
 }
 
-/// Nodes that fail and come back by distributions.
+/// Nodes that fail and are repaired repeatedly.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomFailuresField {
-    /// Which.
+    /// Affected nodes.
     pub nodes: NodesField,
-    /// From a start or return to the next failure.
+    /// Time from a start or recovery to the next failure.
     pub time_to_failure: DistributionField,
-    /// From a failure to the return.
+    /// Time from a failure to the recovery.
     pub time_to_repair: DistributionField,
-    /// What a failure is.
+    /// Failure mode.
     #[serde(default)]
     pub mode: FailureMode,
 }
 
-/// What the network does to messages.
+/// Faults of messages.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessagesField {
-    /// The share that is lost.
+    /// Fraction of messages that are lost.
     pub loss: f64,
-    /// The share that arrives twice.
+    /// Fraction of messages that are delivered twice.
     pub duplication: f64,
-    /// The share that is held back.
+    /// Fraction of messages that are delayed.
     pub reordering: f64,
-    /// How long for.
+    /// Additional delay of delayed and duplicated messages.
     pub delay: Option<DistributionField>,
 }
 
-/// A fault of the script: exactly one of `at` and `when`, and exactly one fault.
+/// A scripted fault: exactly one of `at` and `when`, and exactly one fault.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScriptField {
-    /// At this time.
+    /// Time of the fault.
     pub at: Option<Span>,
-    /// When this comes about.
+    /// Condition that triggers the fault.
     pub when: Option<Condition>,
-    /// For the number of the time; the first, if it does not say.
+    /// Occurrence of the condition, counting from 1; the first if unset.
     pub nth: Option<NonZeroU64>,
-    /// How long after that.
+    /// Delay after the occurrence.
     pub wait: Option<Span>,
-    /// A node stops and forgets all but its log.
+    /// The node crashes and loses all state but its log.
     pub crash: Option<TargetField>,
-    /// It does so in the middle of the next input.
+    /// The node crashes in the middle of the next input.
     pub crash_midway: Option<TargetField>,
-    /// A node stands still.
+    /// The node freezes.
     pub freeze: Option<TargetField>,
-    /// A node is slow.
+    /// The node is slowed down.
     pub slow: Option<TargetField>,
-    /// By how much for each input.
+    /// Additional time per input of a slowed node.
     pub by: Option<Span>,
-    /// A node's next append fails.
+    /// The node's next append fails.
     pub fail_append: Option<TargetField>,
-    /// A node that is down starts again.
+    /// The node recovers.
     pub recover: Option<TargetField>,
-    /// No message gets from the one to the others.
+    /// Messages from some nodes to others are lost.
     pub one_way_partition: Option<PartitionField>,
-    /// No message gets from either group to the other.
+    /// Messages between two groups are lost.
     pub partition: Option<[Vec<NodeName>; 2]>,
-    /// All cuts and splits end.
+    /// All partitions heal.
     pub heal: Option<Heal>,
-    /// A node's recipe is changed.
+    /// A node's recipe changes.
     pub recipe: Option<RecipeField>,
     /// A node joins.
     pub add: Option<NodeName>,
     /// A node retires.
     pub retire: Option<NodeName>,
-    /// How long it lasts.
+    /// Duration of the fault.
     #[serde(rename = "for")]
     pub duration: Option<Span>,
 }
 
-/// Who does not reach whom.
+/// Senders and receivers of a one-way partition.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartitionField {
-    /// Messages from these
+    /// The senders.
     pub from: Vec<NodeName>,
-    /// do not reach those.
+    /// The receivers.
     pub to: Vec<NodeName>,
 }
 
-/// What is healed.
+/// What a `heal` entry heals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heal {
-    /// All cuts and splits.
+    /// All partitions.
     Partitions,
 }
 
-/// A recipe from now on.
+/// A new recipe.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecipeField {
-    /// Whose.
+    /// The node.
     pub node: NodeName,
-    /// What one production run takes.
+    /// Inputs of a production run.
     #[serde(default)]
     pub needs: Needs,
 }

@@ -1,4 +1,4 @@
-//! Values that may be written in more than one way.
+//! Values of scenario files with several notations.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a node makes: an item, or an item with the number of batches of one production run.
+/// The product of a node: an item, or an item with the number of batches per production run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Makes {
     /// The item.
     pub item: String,
-    /// Number of batches of it at once.
+    /// Number of batches per production run.
     pub quantity: u32,
 }
 
@@ -53,12 +53,12 @@ impl<'de> Deserialize<'de> for Makes {
     }
 }
 
-/// What a node needs: items, or items with numbers of batches.
+/// The inputs of a node: items, or items with quantities.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Needs(pub Vec<(String, u32)>);
 
 impl Needs {
-    /// Returns whether nothing is needed.
+    /// Returns whether there are no inputs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -113,7 +113,7 @@ pub struct StrategyField(pub StrategyCall);
 impl Serialize for StrategyField {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let StrategyCall { name, params } = &self.0;
-        // In one line a comma ends a value.
+        // In the one-line notation a comma ends a value.
         if params.iter().any(|(_, value)| value.contains(',')) {
             let name = ("name", name);
             return serializer
@@ -123,7 +123,7 @@ impl Serialize for StrategyField {
     }
 }
 
-/// A parameter's value, as text.
+/// A parameter's value as text.
 struct Plain(String);
 
 impl<'de> Deserialize<'de> for Plain {
@@ -191,7 +191,7 @@ impl<'de> Deserialize<'de> for StrategyField {
     }
 }
 
-/// A distribution: a duration, or a map of a distribution's name and its metrics.
+/// A distribution: a duration, or a map from the distribution's name to its parameters.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DistributionField(pub Distribution);
 
@@ -207,7 +207,7 @@ enum DistributionMap {
 
 impl Serialize for DistributionField {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A map of one entry, not a tagged value: YAML's tags are refused when read.
+        // A map with one entry rather than a tagged value, because YAML tags are rejected when read.
         match &self.0 {
             Distribution::Fixed(span) => serializer.collect_str(span),
             Distribution::Choice(spans) => serializer.collect_map([("choice", spans)]),
@@ -270,7 +270,7 @@ impl<'de> Deserialize<'de> for DistributionField {
     }
 }
 
-/// A node's name; generated nodes are named by numbers.
+/// The name of a node; nodes of generated networks are named by numbers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeName(pub String);
 
@@ -291,7 +291,7 @@ impl Serialize for NodeName {
 pub enum NodesField {
     /// Every node.
     All,
-    /// These.
+    /// The listed nodes.
     These(Vec<NodeName>),
 }
 
@@ -331,28 +331,28 @@ impl<'de> Deserialize<'de> for NodesField {
     }
 }
 
-/// Whom a fault hits: a node's name, or a map of how to find one.
+/// Target of a fault: a node's name, or a map that selects one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TargetField {
     /// This node.
     Node(NodeName),
     /// All producers of an item.
     Item(String),
-    /// One producer of an item, drawn.
+    /// One producer of an item, chosen at random.
     ProducerOf(String),
-    /// Whoever has a role.
+    /// The node with a role.
     Role(Role),
 }
 
-/// A role by which a node is found.
+/// A role that selects a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Who became leader last.
+    /// The latest leader.
     Leader,
-    /// Who has made most.
+    /// The node that has made the most batches.
     Busiest,
-    /// One of all, drawn.
+    /// Any node, chosen at random.
     Any,
 }
 

@@ -1,11 +1,11 @@
-//! Laws, checked.
+//! Checks of distributions.
 
 use dmos_core::Distribution;
 
 use super::Problems;
 use crate::document::Path;
 
-/// Adds what is wrong with a distribution to `problems`.
+/// Adds the problems of a distribution to `problems`.
 pub(super) fn check(distribution: &Distribution, path: Path, problems: &mut Problems) {
     let problem = match distribution {
         Distribution::Choice(spans) if spans.is_empty() => "a choice needs at least one duration".to_owned(),

@@ -1,4 +1,4 @@
-//! What a file says of faults, checked.
+//! Checks and conversion of the faults of a scenario file.
 
 use dmos_core::faults::{
     Condition, DiskFaults, FailureMode, Fault, Faults, MessageFaults, RandomFailures, ScriptedFault, Target,
@@ -13,13 +13,13 @@ use crate::file::{
     ScriptField, TargetField,
 };
 
-/// The most that a clock may be wrong.
+/// Maximum clock drift.
 const DRIFT_MAX: f64 = 0.3;
 
-/// The most batches of an item that one production run takes.
+/// Maximum number of batches of an item that a production run consumes.
 const QUANTITY_MAX: u32 = 1_000;
 
-/// Checks what a file says of faults.
+/// Checks and converts the faults of a file.
 pub(super) fn faults(
     field: FaultsField,
     network: &Network,
@@ -141,7 +141,7 @@ fn node(name: &str, network: &Network, suggests: bool) -> Result<NodeId, String>
     })
 }
 
-/// Nodes in ascending order, each once.
+/// Returns nodes in ascending order, without duplicates.
 fn node_list(names: &[NodeName], network: &Network, suggests: bool) -> Result<Vec<NodeId>, String> {
     let mut nodes =
         names.iter().map(|name| node(&name.0, network, suggests)).collect::<Result<Vec<_>, _>>()?;
@@ -150,10 +150,10 @@ fn node_list(names: &[NodeName], network: &Network, suggests: bool) -> Result<Ve
     Ok(nodes)
 }
 
-/// A problem with one entry: at which key, and what.
+/// A problem of a script entry: its key, and a description.
 type EntryProblem = (&'static str, String);
 
-/// Reads entries of the script.
+/// Converts entries of the script.
 struct Entry<'a> {
     network: &'a Network,
     suggests: bool,
@@ -301,7 +301,7 @@ fn when(entry: &ScriptField, condition: Condition) -> Trigger {
     Trigger::When { condition, nth, wait: entry.wait.unwrap_or_default() }
 }
 
-/// Recipes must fit the network in whatever order they come, and a node joins only once.
+/// Checks that recipe changes fit the network in any order, and that a node joins only once.
 fn check_orders(script: &[ScriptedFault], network: &Network, problems: &mut Problems) {
     let mut added: Vec<NodeId> = Vec::new();
     let mut all: Vec<Vec<Requirement>> =
