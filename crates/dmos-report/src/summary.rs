@@ -23,10 +23,10 @@ pub struct Statistics {
     pub nodes: usize,
 }
 
-/// A statistic: its name, and how to take it.
+/// A statistic: its name, and its value in a [`Statistics`].
 pub type Column = (&'static str, fn(&Statistics) -> f64);
 
-/// The statistics by their names, in the order of the prototype's tables.
+/// The statistics, in the order of the prototype's tables.
 pub const COLUMNS: [Column; 6] = [
     ("min", |statistics| statistics.min),
     ("max", |statistics| statistics.max),
@@ -37,7 +37,7 @@ pub const COLUMNS: [Column; 6] = [
 ];
 
 impl Statistics {
-    /// Returns the statistics of `values`; none of no values.
+    /// Returns the statistics of `values`, or `None` if there are none.
     #[must_use]
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
@@ -60,7 +60,7 @@ impl Statistics {
     }
 }
 
-/// The statistics of all metrics that any node reports, sorted by name as in the prototype's tables.
+/// Statistics of all metrics that any node reports, sorted by name as in the prototype's tables.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Summary(pub Vec<(Metric, Statistics)>);
 
@@ -70,7 +70,7 @@ fn by_name(metrics: &[Metric]) -> Vec<Metric> {
     sorted
 }
 
-/// What a metric is worth, for each who reports it.
+/// Returns the values of a metric at the nodes that report it.
 fn values(record: &RunRecord, metric: Metric) -> Vec<f64> {
     if metric.reported_by() != ReportedBy::OpGenerator {
         return record.nodes.iter().filter_map(|node| node.reported(metric)).collect();
@@ -101,13 +101,13 @@ impl Summary {
         Self(by_name(Metric::ALL).into_iter().filter_map(mean).collect())
     }
 
-    /// Returns the statistics of a metric, if anybody reports it.
+    /// Returns the statistics of a metric, if any node reports it.
     #[must_use]
     pub fn get(&self, metric: Metric) -> Option<Statistics> {
         self.0.iter().find(|row| row.0 == metric).map(|row| row.1)
     }
 
-    /// As CSV, in the layout of the prototype's tables.
+    /// Formats the summary as CSV, in the layout of the prototype's tables.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let mut csv = format!("metric_name,{}\n", COLUMNS.map(|(name, _)| name).join(","));
@@ -119,7 +119,7 @@ impl Summary {
     }
 }
 
-/// A metric with two decimals, as in the prototype's tables.
+/// Formats a value with two decimals, as in the prototype's tables.
 #[must_use]
 pub fn two_decimals(value: f64) -> String {
     format!("{value:.2}")

@@ -1,4 +1,4 @@
-//! Draws scenarios from a number: the same number gives the same scenario everywhere.
+//! Generates scenarios: the same number yields the same scenario everywhere.
 
 mod faults;
 mod network;
@@ -18,20 +18,20 @@ use dmos_scenario::{Override, ScenarioError, ScenarioFile};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// The longest quiet phase after the last fault. Where more would be needed, nobody waits for production.
+/// Maximum length of the fault-free phase at the end. Where more would be needed, liveness is not checked.
 const QUIET_MAX: Span = Span::from_secs(3_600);
 
-/// What is searched.
+/// The subject of a search.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// Everything is drawn, but for what is set here.
+    /// Everything is random, except for these settings.
     Anything(Vec<Override>),
-    /// Faults, the seed, the duration and the order of same-time order is drawn, but for what is set here; all else is as
-    /// this file says.
+    /// The faults, the seed, the duration and the same-time order are random, except for these settings;
+    /// everything else is as in this file.
     FaultsOf(Box<ScenarioFile>, Arc<Network>, Vec<Override>),
 }
 
-/// The generator of one draw, and shorthands for it.
+/// The random generator of one scenario, with shorthands.
 struct Dice(ChaCha8Rng);
 
 impl Dice {
@@ -42,12 +42,12 @@ impl Dice {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// True so often out of a hundred times.
+    /// Returns `true` with a probability of `share` percent.
     fn percent(&mut self, share: u32) -> bool {
         self.0.random_range(0..100) < share
     }
 
-    /// A number between the two, both included.
+    /// Returns a number in a range, with both ends included.
     fn between(&mut self, from: u64, to: u64) -> u64 {
         self.0.random_range(from..=to)
     }
@@ -56,12 +56,12 @@ impl Dice {
         &all[self.0.random_range(0..all.len() as u64) as usize]
     }
 
-    /// A duration of whole hundredths of a second between the two, both included.
+    /// Returns a duration in a range, with both ends included, in hundredths of a second.
     fn span(&mut self, from_ms: u64, to_ms: u64) -> Span {
         Span::from_millis(self.between(from_ms / 10, to_ms / 10) * 10)
     }
 
-    /// A share in whole thousandths.
+    /// Returns a fraction, in thousandths.
     fn share(&mut self, max_thousandths: u64) -> f64 {
         self.between(0, max_thousandths) as f64 / 1000.0
     }
@@ -72,14 +72,14 @@ impl Dice {
 }
 
 impl Subject {
-    /// Returns the scenario of this number under a seed.
+    /// Generates the scenario with this number under a seed.
     ///
-    /// It has a phase of faults, and after that a quiet one that is long enough for production to resume; but
-    /// for a few, in which messages are slower than any timeout and nothing is ever healed: there only what
-    /// always holds is looked for.
+    /// It has a phase of faults, followed by a fault-free phase that is long enough for production to resume.
+    /// In a few scenarios messages are slower than any timeout and nothing is ever healed; there, only safety
+    /// is checked.
     ///
     /// # Errors
-    /// If what is set makes it invalid. What is drawn alone is valid.
+    /// If the settings make it invalid. Generated values alone are valid.
     pub fn draw(&self, seed: u64, number: u64, registry: &Registry) -> Result<ScenarioFile, ScenarioError> {
         let mut dice = Dice::new(seed, number);
         let mut file = match self {
@@ -110,7 +110,7 @@ impl Subject {
         self.set(file, registry)
     }
 
-    /// What is set has the last word.
+    /// Applies the settings, which override generated values.
     fn set(&self, file: ScenarioFile, registry: &Registry) -> Result<ScenarioFile, ScenarioError> {
         let (Self::Anything(set) | Self::FaultsOf(_, _, set)) = self;
         if set.is_empty() {
@@ -122,7 +122,7 @@ impl Subject {
     }
 }
 
-/// Returns the scenario of a file that was drawn.
+/// Returns the scenario of a generated file.
 fn resolve(file: &ScenarioFile, registry: &Registry) -> Result<Scenario, ScenarioError> {
     dmos_scenario::parse("drawn", "drawn", file.to_yaml(), &[], registry).map(|loaded| loaded.scenario)
 }
@@ -143,7 +143,8 @@ fn anything(dice: &mut Dice, registry: &Registry) -> ScenarioFile {
     file
 }
 
-/// Any registered strategy that needs no parameter; of its parameters, flags are drawn, and the others are as by default.
+/// Chooses any registered strategy without required parameters; boolean parameters are random, all others
+/// have their defaults.
 fn strategy<S: ?Sized>(dice: &mut Dice, all: &[&'static Descriptor<S>]) -> StrategyField {
     let all: Vec<_> = all.iter().filter(|descriptor| descriptor.stands_alone()).collect();
     let descriptor = **dice.one_of(&all);
@@ -152,7 +153,7 @@ fn strategy<S: ?Sized>(dice: &mut Dice, all: &[&'static Descriptor<S>]) -> Strat
     StrategyField(StrategyCall { name: descriptor.name.to_owned(), params })
 }
 
-/// A protocol that promises to lose nothing: the quirks of the prototype that do are left out.
+/// Generates a protocol that loses nothing, without the lossy quirks of the prototype.
 fn protocol(dice: &mut Dice) -> Protocol {
     let mut protocol = Protocol {
         cycle: *dice.one_of(&[Span::from_millis(200), Span::from_millis(500), Span::from_secs(1)]),
@@ -200,7 +201,7 @@ fn protocol(dice: &mut Dice) -> Protocol {
     protocol
 }
 
-/// Messages are fast enough for an answer to come within any timeout; transits need not be.
+/// Generates delays: messages are fast enough for an answer within any timeout; transits need not be.
 fn delays(dice: &mut Dice) -> DelaysField {
     let message = match dice.between(0, 3) {
         0 => None,
@@ -222,7 +223,7 @@ fn delays(dice: &mut Dice) -> DelaysField {
     }
 }
 
-/// Messages take longer than timeouts allow for, and nobody waits for production to resume.
+/// Makes messages slower than timeouts allow, and removes the healing of faults.
 fn run_wild(dice: &mut Dice, file: &mut ScenarioFile) {
     let message = match dice.between(0, 2) {
         0 => Distribution::Uniform(Span::ZERO, dice.span(1_000, 10_000)),

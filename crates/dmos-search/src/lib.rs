@@ -1,17 +1,18 @@
-//! Searches for the run in which something is lost, and makes it small.
+//! Randomised fault-injection testing: generates scenarios, runs them, checks invariants, and shrinks failing
+//! scenarios.
 //!
-//! A [`Search`] draws scenarios from a seed, networks, strategies, protocols and faults, runs them, and asks
-//! the invariant checker. What fails is a scenario file like any other: [`shrink()`] takes out of it all that can be
-//! taken out while it still fails in the same way.
+//! A [`Search`] generates scenarios from a seed (networks, strategies, protocols and faults), runs them, and
+//! checks all invariants. A failing scenario is an ordinary scenario file: [`shrink()`] removes everything
+//! from it that is not needed for the same failure.
 //!
-//! | module | its job |
+//! | module | responsibility |
 //! |---|---|
-//! | [`draw`] | draws scenarios, and faults for a scenario that is given |
-//! | [`trial`] | runs a scenario file and says how it failed, if it did |
-//! | [`search`] | runs very many, on all cores, with the same result on any number |
-//! | [`mod@shrink`] | makes a failing scenario small |
+//! | [`draw`] | generates scenarios, and faults for a given scenario |
+//! | [`trial`] | runs a scenario file and classifies its failure |
+//! | [`search`] | runs many scenarios on all cores, reproducibly |
+//! | [`mod@shrink`] | shrinks a failing scenario |
 //!
-//! Architecture invariant: nothing here knows a strategy by name. Whatever is registered is drawn.
+//! Architecture invariant: nothing here knows a strategy by name. All registered strategies are used.
 
 pub mod draw;
 pub mod search;

@@ -1,4 +1,4 @@
-//! Runs very many drawn scenarios, on all cores, with the same result on any number of them.
+//! The search: runs many generated scenarios on all cores, with the same result on any number of them.
 
 use std::collections::BTreeMap;
 
@@ -10,56 +10,56 @@ use rayon::prelude::*;
 use crate::draw::Subject;
 use crate::trial::{Trial, TrialFailure, try_out};
 
-/// Every so many runs, one is run twice to see that it is the same.
+/// Interval, in runs, at which a run is repeated to check determinism.
 const TWICE_EVERY: u64 = 16;
 
-/// So many runs are made between two looks at the clock and at what has failed.
+/// Number of runs between two checks of the time limit and of failures.
 const ROUND: u64 = 128;
 
-/// A search: what is drawn, from which seed, and from which number on.
+/// A search: its subject, its seed, and its first run.
 pub struct Search<'a> {
-    /// What is searched.
+    /// Subject of the search.
     pub subject: &'a Subject,
-    /// The seed of everything drawn.
+    /// Seed of all random choices.
     pub seed: u64,
-    /// The number of the first run.
+    /// Number of the first run.
     pub first: u64,
-    /// The strategies that may be drawn.
+    /// Strategies that may be used.
     pub registry: &'a Registry,
 }
 
-/// A scenario that failed.
+/// A failing scenario.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Found {
-    /// Its number under the seed.
+    /// Number of the scenario under the seed.
     pub number: u64,
     /// The scenario.
     pub file: ScenarioFile,
-    /// How it failed.
+    /// The failure.
     pub failure: TrialFailure,
 }
 
-/// What a search came to.
+/// Result of a search.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SearchSummary {
-    /// Runs made.
+    /// Number of runs made.
     pub runs: u64,
-    /// Events simulated.
+    /// Number of events simulated.
     pub events: u64,
     /// Virtual time simulated.
     pub simulated: Span,
-    /// Batches made in all runs.
+    /// Number of batches made in all runs.
     pub batches: u64,
-    /// Faults by kind: injected and effective.
+    /// Number of faults by kind: injected and effective.
     pub faults: BTreeMap<FaultKind, (u64, u64)>,
-    /// In how many runs each state was come to.
+    /// Number of runs that reached each coverage property.
     pub coverage: BTreeMap<Property, u64>,
-    /// The first run that failed, by number.
+    /// The failing run with the lowest number.
     pub found: Option<Found>,
 }
 
 impl SearchSummary {
-    /// Returns the states that no run came to.
+    /// Returns the coverage properties that no run reached.
     #[must_use]
     pub fn not_covered(&self) -> Vec<Property> {
         let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Coverage);
@@ -83,10 +83,11 @@ impl SearchSummary {
 }
 
 impl Search<'_> {
-    /// Makes up to so many runs, until one fails or `goes_on` says no; it is asked after every round.
+    /// Makes up to a number of runs, until one fails or `goes_on` returns `false`, which is called after
+    /// every round.
     ///
     /// # Errors
-    /// If what is set makes a drawn scenario invalid.
+    /// If the settings make a generated scenario invalid.
     pub fn run(
         &self,
         runs: u64,

@@ -1,9 +1,9 @@
-//! Makes a failing scenario small, while it still fails in the same way.
+//! Shrinks a failing scenario while it still fails in the same way.
 //!
-//! What can be taken out is taken out: faults first, then nodes and what they need, then everything that is not
-//! as by default, and last time. Each step is one simpler scenario; the first that still fails is taken, and
-//! the search goes on from there, until none does (Zeller and Hildebrandt 2002, without their subsets: single
-//! parts are few here, and runs are short).
+//! Everything removable is removed: first faults, then nodes and their inputs, then settings that differ from
+//! the defaults, finally time. Each step proposes a simpler scenario; the first that still fails is kept, and
+//! the search continues from there until no step succeeds (delta debugging: Zeller and Hildebrandt 2002,
+//! without subsets, because scenarios have few parts and runs are short).
 
 use dmos_core::faults::{ClockFaults, DiskFaults, MaterialInCrash};
 use dmos_core::scenario::SameTimeOrder;
@@ -16,30 +16,30 @@ use dmos_scenario::file::{
 
 use crate::trial::{TrialFailure, try_out};
 
-/// A scenario made small.
+/// A shrunk scenario.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Shrunk {
     /// The scenario.
     pub file: ScenarioFile,
-    /// How it fails.
+    /// Its failure.
     pub failure: TrialFailure,
-    /// Number of runs that took.
+    /// Number of runs made.
     pub runs: u64,
 }
 
-/// Seeds that are tried beside a file's own: with a node less, all that is drawn is drawn anew, and what hangs
-/// on chance needs more than one.
+/// Number of seeds tried besides the file's own: removing a node changes all random numbers, so a failure
+/// that depends on chance needs several.
 const SEEDS: u64 = 8;
 
-/// Makes a scenario that fails small, in at most so many runs, while it fails in the same way. `None` if it
-/// does not fail.
+/// Shrinks a failing scenario in at most a number of runs, while it fails in the same way. Returns `None` if
+/// it does not fail.
 #[must_use]
 pub fn shrink(file: &ScenarioFile, runs: u64, registry: &Registry) -> Option<Shrunk> {
     let failure = fails(file, registry)?;
     shrink_while(file, runs, registry, &|found| failure.is_like(found))
 }
 
-/// Makes a scenario that fails small, in at most so many runs, while its failure is one that `is_wanted`.
+/// Shrinks a failing scenario in at most a number of runs, while `is_wanted` accepts its failure. Returns
 /// `None` if it does not fail.
 #[must_use]
 pub fn shrink_while(
@@ -55,25 +55,26 @@ pub fn shrink_while(
 }
 
 fn fails(file: &ScenarioFile, registry: &Registry) -> Option<TrialFailure> {
-    // What is no valid scenario any more does not fail in the same way.
+    // An invalid scenario does not fail in the same way.
     try_out(file, false, registry).ok()?.failure
 }
 
 struct Shrinking<'a> {
     registry: &'a Registry,
-    /// True if a failure is the one that the scenario is to show.
+    /// Returns whether a failure is the one to be preserved.
     is_wanted: &'a dyn Fn(&TrialFailure) -> bool,
     runs_left: u64,
-    /// The smallest so far.
+    /// The smallest scenario so far.
     file: ScenarioFile,
 }
 
 impl Shrinking<'_> {
-    /// Takes every step once; true if the scenario is smaller now, and there are runs left.
+    /// Tries every step once; returns whether the scenario became smaller and runs are left.
     fn round(&mut self) -> bool {
         let mut is_smaller = false;
         for step in STEPS {
-            // Parts are numbered; a part that stays is passed over, one that goes makes room for the next.
+            // Parts are numbered; a part that cannot be removed is skipped, and removing one renumbers the
+            // rest.
             let mut part = 0;
             while let Some(simpler) = step(&self.file, part) {
                 if simpler != self.file && self.still_fails(simpler) {
@@ -104,7 +105,7 @@ impl Shrinking<'_> {
     }
 }
 
-/// A way to make a file simpler in its part of a number; `None` when there are no more parts.
+/// A step: simplifies the part of a file with a number, or returns `None` if there are no more parts.
 type Step = fn(&ScenarioFile, usize) -> Option<ScenarioFile>;
 
 const STEPS: &[Step] = &[
@@ -166,7 +167,7 @@ fn without_other_faults(file: &ScenarioFile, part: usize) -> Option<ScenarioFile
     changed(file, faults)
 }
 
-/// Returns the names of a file's nodes and the items that they make; empty where nodes are not listed.
+/// Returns the names of a file's nodes and of their items; empty if nodes are not listed.
 fn names(file: &ScenarioFile) -> Vec<(String, String)> {
     let nodes = file.network.nodes.iter().flatten();
     nodes
@@ -180,7 +181,7 @@ fn items(file: &ScenarioFile) -> Vec<String> {
     items
 }
 
-/// Takes out an item with all its producers; who needed it needs it no more.
+/// Removes an item with all its producers, and from all recipes.
 fn without_item(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     let item = items(file).get(part)?.clone();
     let gone: Vec<String> =
@@ -191,7 +192,7 @@ fn without_item(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     })
 }
 
-/// Takes out a node; its item goes with the last one that makes it.
+/// Removes a node, and its item if it was the only producer.
 fn without_node(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     let names = names(file);
     let (name, item) = names.get(part)?.clone();
@@ -207,7 +208,7 @@ fn without_node(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
 fn take_out(file: &mut ScenarioFile, gone: &[String]) {
     let nodes = file.network.nodes.get_or_insert_default();
     nodes.retain(|node| !gone.contains(node.name.as_ref().unwrap_or(&node.makes.item)));
-    // The last node makes the final item, unless the file says otherwise.
+    // The last node makes the final item, unless the file names another.
     let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
     file.candidates =
         file.candidates.map(|candidates| candidates.min(count.max(1).try_into().unwrap_or(candidates)));
@@ -263,7 +264,7 @@ fn forget_item(file: &mut ScenarioFile, item: &str) {
     });
 }
 
-/// Takes out one thing that a node needs, or needs more than one batch of.
+/// Removes one input of a node, or reduces its quantity to one.
 fn without_need(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     let mut places = Vec::new();
     for (node, field) in file.network.nodes.iter().flatten().enumerate() {
@@ -281,7 +282,7 @@ fn without_need(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     })
 }
 
-/// Leaves out what is optional at the top.
+/// Removes optional fields at the top level.
 fn without_ends(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     (part < 6).then_some(())?;
     changed(file, |file| match part {
@@ -306,7 +307,7 @@ fn plain_setting(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     })
 }
 
-/// Puts the protocol's fields back to their defaults, all or one by one.
+/// Resets the protocol's fields to their defaults, all at once or one by one.
 fn plain_protocol(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     let plain = Protocol::default();
     (part < 21).then_some(())?;
@@ -338,7 +339,7 @@ fn plain_protocol(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     })
 }
 
-/// Makes a fault of the script plainer: an ordinary crash, at once, one node.
+/// Simplifies a scripted fault: an ordinary crash, immediately, of one node.
 fn simpler_fault(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     (part / 6 < file.faults.script.len()).then_some(())?;
     changed(file, |file| {
@@ -364,9 +365,9 @@ fn simpler_fault(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
     })
 }
 
-/// Takes less time: the end, the healing, and the faults.
+/// Shortens the run, the time of healing, and the times of faults.
 fn shorter(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
-    // Whole seconds only, or it would never end.
+    // Whole seconds only, to guarantee termination.
     let share = |span: Span, tenths: u64| {
         Span::from_secs(span.as_nanos() / 10 * tenths / 1_000_000_000).max(Span::from_secs(1)).min(span)
     };

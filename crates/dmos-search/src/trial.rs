@@ -1,4 +1,4 @@
-//! Runs a scenario file and says how it failed, if it did.
+//! Trials: runs of scenario files, with their failures.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use dmos_sim::panics::caught;
 /// A scenario that was run.
 #[derive(Debug)]
 pub struct Trial {
-    /// How it failed; none if it did not.
+    /// The failure, if there was one.
     pub failure: Option<TrialFailure>,
-    /// What the run left behind, if it came to an end.
+    /// Record of the run, if it completed.
     pub record: Option<RunRecord>,
 }
 
-/// How a run failed.
+/// Failure of a run.
 #[derive(Clone, PartialEq, Debug)]
 pub enum TrialFailure {
-    /// Properties do not hold: what was found, at least one, in the order of time.
+    /// Properties were violated: at least one violation, in order of time.
     Violations(Vec<Violation>),
-    /// An assertion failed: a bug of the program.
+    /// An assertion failed, which is a bug of the program.
     Panic(String),
-    /// Run again, it was not the same.
+    /// A repeated run differed.
     NotRepeatable(String),
 }
 
 impl TrialFailure {
-    /// Returns whether this is the same failure, seen on another scenario.
+    /// Returns whether this is the same kind of failure as another.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
@@ -41,7 +41,7 @@ impl TrialFailure {
         }
     }
 
-    /// A name for it, as a part of a file's name.
+    /// Returns a name for use in file names.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -66,15 +66,15 @@ impl fmt::Display for TrialFailure {
     }
 }
 
-/// Returns the place of a panic; its message may hold metrics that differ from run to run.
+/// Returns the location of a panic without its message, which may contain varying numbers.
 fn place(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-/// Runs the scenario that a file describes; `twice` also checks that it is the same when it is run again.
+/// Runs the scenario of a file; `twice` also checks that a repeated run is identical.
 ///
 /// # Errors
-/// If the file is no valid scenario.
+/// If the file is not a valid scenario.
 pub fn try_out(file: &ScenarioFile, twice: bool, registry: &Registry) -> Result<Trial, ScenarioError> {
     let loaded = dmos_scenario::parse("scenario", "scenario", file.to_yaml(), &[], registry)?;
     Ok(run(&loaded.scenario, twice))

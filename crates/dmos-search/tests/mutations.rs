@@ -1,5 +1,5 @@
-//! Proof that the checks can fail: the prototype's own errors, switched on one by one, are each found by a
-//! search within a stated number of runs, and shrunk to at most five nodes and three faults.
+//! Proof that checks can fail: each of the prototype's errors, switched on individually, is found by a search
+//! within a stated number of runs, and shrunk to at most five nodes and three faults.
 
 use dmos_core::strategy::{Guarantee, LeaderDescriptor, register_leader};
 use dmos_core::{Property, Registry};
@@ -7,7 +7,7 @@ use dmos_scenario::{Override, ScenarioFile};
 use dmos_search::{Subject, TrialFailure, shrink_while, try_out};
 use dmos_strategies as _;
 
-// A strategy that never elects anybody again, and claims that it does.
+// A strategy that never elects again although it claims to.
 register_leader!(LeaderDescriptor {
     name: "boastful-writer",
     summary: "in tests only: who writes last leads for ever, and guarantees that this suffices",
@@ -32,7 +32,7 @@ fn faults(file: &ScenarioFile) -> usize {
         + shares.iter().filter(|share| **share > 0.0).count()
 }
 
-/// A search with this setting comes upon a failure that `is_wanted` within so many runs, and it is shrunk.
+/// Asserts that a search with this setting finds a failure that `is_wanted` accepts, and that it is shrunk.
 #[track_caller]
 fn is_found(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool) {
     let registry = Registry::collect().expect("no two strategies of one name");

@@ -1,5 +1,5 @@
-//! What searches have found stays mended: the scenarios under `scenarios/regressions/` run without a violation,
-//! and the same when run again.
+//! Regression tests: the scenarios under `scenarios/regressions/` run without violations, and identically
+//! when repeated.
 
 use std::fs;
 use std::path::Path;

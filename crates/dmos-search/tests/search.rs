@@ -1,4 +1,4 @@
-//! A search finds nothing, gets everywhere, and comes to the same on any number of threads.
+//! A search finds no violation, reaches full coverage, and is independent of the number of threads.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
@@ -8,7 +8,7 @@ use dmos_scenario::Override;
 use dmos_search::{Search, SearchSummary, Subject};
 use dmos_strategies as _;
 
-/// Every live producer that can be supplied supplies every live consumer: flows with several suppliers.
+/// Every feasible producer supplies every live consumer: flows with several suppliers.
 struct Everybody;
 
 impl FlowStrategy for Everybody {

@@ -1,15 +1,15 @@
-//! The strategies that come with DMOS, one file each, in two families.
+//! The strategies included in DMOS, one file each, in two families.
 //!
-//! Linking this crate registers them all; a program that names nothing of it says
-//! `use dmos_strategies as _;`.
+//! Linking this crate registers all of them; a program that uses nothing else from it needs `use
+//! dmos_strategies as _;`.
 //!
-//! | module | its strategies |
+//! | module | strategies |
 //! |---|---|
-//! | [`flow`] | say who supplies whom |
-//! | [`leader`] | say who plans |
+//! | [`flow`] | planners |
+//! | [`leader`] | leader-election algorithms |
 //!
-//! Architecture invariant: a strategy knows the contract and what can be asked of a network, never the node that
-//! hosts it, the simulator or a clock.
+//! Architecture invariant: a strategy knows the contract and functions of a network, but neither the node
+//! that hosts it, nor the simulator, nor a clock.
 
 pub mod flow;
 pub mod leader;

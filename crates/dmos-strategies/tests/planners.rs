@@ -1,4 +1,4 @@
-//! Each planner does what it says, against what can be had by trying everything on small networks.
+//! Each planner against exhaustive search on small networks.
 
 use dmos_conformance::networks::{drawn, drawn_alive, drawn_node, layered};
 use dmos_core::network::Names;
@@ -18,15 +18,15 @@ fn planner(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
     registry.flow(&call, network).expect("it is registered").build()
 }
 
-/// What comes of a plan: the flow, with the planner and the meter.
+/// Result of planning: the flow, with the planner and the meter.
 type Planned = Option<(Flow, Box<dyn FlowStrategy>, Meter)>;
 
-/// A plan where supplies come at once, if there is a flow.
+/// Plans with instant transits.
 fn plan(call: &str, network: &Network, alive: &NodeSet) -> Planned {
     plan_with_transits(call, network, alive, Span::ZERO)
 }
 
-/// A plan where transits take so long, and a cycle a second.
+/// Plans with a transit time, and a cycle of one second.
 fn plan_with_transits(call: &str, network: &Network, alive: &NodeSet, transit: Span) -> Planned {
     let (mut planner, mut meter) = (planner(call, network), Meter::new(BUDGET));
     let mean_durations = MeanDurations { transit, ..MeanDurations::default() };
@@ -35,7 +35,7 @@ fn plan_with_transits(call: &str, network: &Network, alive: &NodeSet, transit: S
     Some((flow, planner, meter))
 }
 
-/// Small networks with a flow, each with nodes that are alive.
+/// Returns small feasible networks, each with a set of live nodes.
 fn networks(count: u64) -> impl Iterator<Item = (Network, NodeSet)> {
     let drawn = (0..count).map(|number| {
         let network = drawn(number);
@@ -45,7 +45,7 @@ fn networks(count: u64) -> impl Iterator<Item = (Network, NodeSet)> {
     drawn.filter(|(network, alive)| Feasibility::of(network, alive).finals(network).is_ok())
 }
 
-/// Returns every way to choose one producer for each item that can be made.
+/// Returns every choice of one producer for each feasible item.
 fn choices(network: &Network, producers: &Feasibility) -> Vec<Vec<Option<NodeId>>> {
     let mut all = vec![vec![None; network.item_count()]];
     for item in network.items().filter(|&item| producers.can_make(item)) {
@@ -65,7 +65,7 @@ fn choices(network: &Network, producers: &Feasibility) -> Vec<Vec<Option<NodeId>
     all
 }
 
-/// What a batch costs, if every making and every batch moved is paid for.
+/// Returns the cost of a batch, if every production run and every batch moved is paid for.
 fn tree_cost(network: &Network, choice: &[Option<NodeId>], item: ItemId) -> f64 {
     let node = choice[item.index()].expect("it can be made");
     let supplies = network.requirements(node).iter();
@@ -79,7 +79,8 @@ fn flow_of(network: &Network, choice: &[Option<NodeId>], finals: &[ItemId]) -> F
     Flow::upstream_of(network, finals.iter().map(|&item| producer(item)).collect(), |_, item| producer(item))
 }
 
-/// What a flow costs if each node and each edge is paid for once. Feasibility out of nothing stand in no edge.
+/// Returns the cost of a flow, if each node and each edge is paid for once. Producers without inputs have no
+/// edge.
 fn shared_cost(network: &Network, flow: &Flow, producers: &Feasibility, finals: &[ItemId]) -> u64 {
     let nodes: u64 = flow.assigned_nodes().iter().map(|&node| u64::from(network.cost(node))).sum();
     let alone =
@@ -147,8 +148,8 @@ fn least_cost_shared_is_the_least_of_all_plans_and_says_so() {
 
 #[test]
 fn shortest_lead_time_is_the_shortest() {
-    /// When so many batches of an item are there, and how long the next production run takes, in seconds; `choice` says who
-    /// makes how many of what.
+    /// Returns the time at which a number of batches of an item are ready, and the time of the next
+    /// production run, in seconds; `choice` names the producers.
     fn ready(
         network: &Network,
         choice: &dyn Fn(ItemId, u32) -> NodeId,
@@ -186,7 +187,7 @@ fn shortest_lead_time_is_the_shortest() {
             let rated =
                 producers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
             let shortest = rated.fold(f64::INFINITY, f64::min);
-            // In single batches nobody can do better, whoever is chosen.
+            // With single batches no choice is better.
             let nodes = network.nodes().flat_map(|node| network.requirements(node));
             let are_single = nodes.into_iter().all(|required| required.quantity == 1);
             for choice in choices(&network, &producers).iter().take(2_000).filter(|_| are_single) {
@@ -195,7 +196,7 @@ fn shortest_lead_time_is_the_shortest() {
                 assert!(shortest <= other + 1e-9, "{shortest}, but {other} is possible");
                 tried += 1;
             }
-            // What it says is what its plan takes.
+            // The remark agrees with the plan.
             if network.final_items().len() == 1 {
                 let rating = |node: &NodeId| planner.rating(*node).expect("rated").value;
                 let end = producers.of_item(item).iter().copied().find(|node| rating(node) == shortest);
@@ -210,7 +211,7 @@ fn shortest_lead_time_is_the_shortest() {
     assert!(tried > 1_000, "{tried}");
 }
 
-/// By node: what it has to make over what it can, if the producers of the final items work at full speed.
+/// Returns by node its load relative to capacity, if the producers of the final items work at full speed.
 fn loads(network: &Network, producers: &Feasibility, flow: &Flow) -> Vec<f64> {
     let capacity = |node: NodeId| f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
     let mut made = vec![0.0; network.node_count()];
@@ -234,7 +235,7 @@ fn loads(network: &Network, producers: &Feasibility, flow: &Flow) -> Vec<f64> {
 
 #[test]
 fn balanced_loads_are_even() {
-    // Equal demands: as even as whole numbers can be.
+    // Equal demands: as balanced as integers allow.
     for producers in 1..9 {
         let network = layered(6, producers, 3);
         let (flow, ..) =
@@ -247,13 +248,13 @@ fn balanced_loads_are_even() {
             assert!(most - least <= 1.0, "{least} to {most}");
         }
     }
-    // With shares: exactly even over those who take part, and few suppliers each.
+    // With shares: exactly balanced over the suppliers used, and few suppliers each.
     for (network, alive) in networks(300) {
         for most in [2, 3] {
             let call = format!("balanced:max_suppliers={most}");
             let (flow, ..) = plan(&call, &network, &alive).expect("there is a flow");
             let loads = loads(&network, &Feasibility::of(&network, &alive), &flow);
-            // Final items are made by all, whatever else takes of them.
+            // All producers of final items are used, whoever else needs them.
             for item in network.items().filter(|item| !network.final_items().contains(item)) {
                 let of_item =
                     network.producers(item).iter().map(|node| loads[node.index()]).filter(|&load| load > 0.0);
@@ -267,7 +268,7 @@ fn balanced_loads_are_even() {
     }
 }
 
-/// Rates that follow from a mix of producers by shares, checked against every node's capacity.
+/// Checks the rates that follow from shares against every node's capacity.
 fn check_rates(network: &Network, flow: &Flow, planner: &dyn FlowStrategy) {
     let made = |node: NodeId| {
         let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
@@ -302,7 +303,7 @@ fn max_throughput_is_feasible_and_optimal() {
             let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
             capacity * planner.rating(node).map_or(0.0, |rating| rating.value)
         };
-        // What is made of each final item beyond what others take of it.
+        // Production of each final item beyond what others consume.
         let mut rate = f64::INFINITY;
         for &item in &finals {
             let made: f64 = producers.of_item(item).iter().map(|&node| rate_of(node)).sum();
@@ -313,7 +314,7 @@ fn max_throughput_is_feasible_and_optimal() {
             });
             rate = rate.min(made - taken.sum::<f64>());
         }
-        // Any other way to share each item among its producers is no better.
+        // No other mix of producers has a higher rate.
         for _ in 0..60 {
             let mut parts = vec![0.0; network.node_count()];
             for item in network.items().filter(|&item| producers.can_make(item)) {
@@ -351,13 +352,13 @@ fn max_throughput_is_feasible_and_optimal() {
 
 #[test]
 fn max_throughput_holds_beyond_the_range_of_floats() {
-    // Each item is made of one of each before it: what a final batch takes doubles with every item.
+    // Each item requires one of each item before it: the need per finished good doubles with every item.
     let network = layered(1_500, 2, 1_500);
     let (_, _, meter) = plan("max-throughput", &network, &NodeSet::all(3_000)).expect("there is a flow");
     assert_eq!(meter.counter("is_best"), 1);
     let network = layered(40, 2, 40);
     let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(80)).expect("there is a flow");
-    // Two producers of the first item make two batches a cycle; a final batch takes 2^38.
+    // Two producers of the first item make two batches per cycle; a finished good takes 2^38.
     let used = planner.rating(NodeId::new(79)).expect("rated").value;
     assert!((used * 2.0_f64.powi(38) - 1.0).abs() < 1e-12, "{used}");
     assert_eq!(
@@ -366,10 +367,10 @@ fn max_throughput_holds_beyond_the_range_of_floats() {
     );
 }
 
-/// What a node makes, how many batches, out of which items and how many of each, and in how many cycles.
+/// A node's item, yield, inputs with quantities, and cycles.
 type Row = (usize, u32, &'static [(usize, u32)], u32);
 
-/// A network of such nodes; the first item is final.
+/// Returns a network of such nodes; the first item is final.
 fn recipes(items: usize, nodes: &[Row]) -> Network {
     let recipe = |&(makes, quantity, requires, cycles): &Row| {
         let required = |&(item, quantity): &(usize, u32)| Requirement { item: ItemId::new(item), quantity };
@@ -382,7 +383,7 @@ fn recipes(items: usize, nodes: &[Row]) -> Network {
 
 #[test]
 fn max_throughput_names_the_bottleneck() {
-    // Parts can be made of one piece of ore or of three; the one producer of ore is what is scarce.
+    // Parts can be made from one piece of ore or from three; the single producer of ore is the bottleneck.
     let rows: [Row; 4] = [(0, 1, &[(1, 4)], 1), (1, 1, &[(2, 1)], 1), (1, 1, &[(2, 3)], 1), (2, 1, &[], 1)];
     let network = recipes(3, &rows);
     let (flow, _, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("there is a flow");
@@ -391,7 +392,7 @@ fn max_throughput_names_the_bottleneck() {
         ["at most 0.2500 batches of each final item a cycle; all that make `2` are fully loaded"]
     );
     assert!(!flow.is_assigned(NodeId::new(2)), "who wastes ore does not work");
-    // If supplies take a cycle to come, every other turn of whoever needs any is lost, and there is ore to waste.
+    // If supplies take a cycle to arrive, every other cycle of their consumers is lost, and ore is abundant.
     let (flow, _, meter) =
         plan_with_transits("max-throughput", &network, &NodeSet::all(4), Span::from_secs(1)).expect("a flow");
     assert!(meter.remarks()[0].starts_with("at most 0.1667 "), "{:?}", meter.remarks());
@@ -400,7 +401,7 @@ fn max_throughput_names_the_bottleneck() {
 
 #[test]
 fn max_throughput_ignores_much_worse_alternatives() {
-    // The second way makes a million-millionth of what the first does.
+    // The second variant makes 10^-12 of the first.
     for cycles in [1, 1_000, 1_000_000] {
         let bad: [Row; 4] =
             [(0, 1_000, &[], 1), (0, 1, &[(1, 1_000)], 1), (1, 1, &[(2, 1_000)], 1), (2, 1, &[], cycles)];
@@ -413,7 +414,7 @@ fn max_throughput_ignores_much_worse_alternatives() {
         );
         assert!(meter.remarks()[0].starts_with("at most 1000."), "{:?}", meter.remarks());
     }
-    // A production run of many cycles is no whole number of parts of a batch.
+    // A production run of many cycles has no whole number of parts per batch.
     let slow = recipes(2, &[(0, 1, &[(1, 1)], 400_000), (1, 1, &[], 1)]);
     let (_, _, meter) = plan("max-throughput", &slow, &NodeSet::all(2)).expect("there is a flow");
     assert_eq!(
@@ -431,7 +432,7 @@ fn a_standby_replaces_any_single_failed_node() {
             if producers.of_item(network.makes(dead)).len() < 2 {
                 continue;
             }
-            // Everybody else still has a supplier that is alive and supplied.
+            // Every other node still has a supplier that is alive and supplied.
             let mut is_supplied = vec![true; network.node_count()];
             is_supplied[dead.index()] = false;
             for &item in network.topological_order() {
@@ -451,7 +452,7 @@ fn a_standby_replaces_any_single_failed_node() {
     }
 }
 
-/// What a planner makes of one death or return after the other, and what changed each time.
+/// Plans after each of several failures and returns, with the change each time.
 fn through_changes(
     call: &str,
     network: &Network,
@@ -495,7 +496,7 @@ fn sticky_moves_only_what_a_change_touches() {
             let fallen = |node: NodeId| old.contains(&network, node) && !new.contains(&network, node);
             let touches_fallen = |edge: &SupplyEdge| fallen(edge.consumer) || fallen(edge.producer);
             assert!(change.removed.iter().all(touches_fallen), "{change:?}");
-            // Only who lost a supplier gets another one, or who did not work before.
+            // Only nodes that lost a supplier get another one, or nodes that were idle before.
             for (edge, _) in &change.added {
                 let lost = |old: &SupplyEdge| (old.consumer, old.item) == (edge.consumer, edge.item);
                 assert!(change.removed.iter().any(lost) || flow.suppliers(edge.consumer).is_empty());

@@ -1,4 +1,4 @@
-//! The two flow strategies against the prototype's metrics, and against each other.
+//! The two strategies with the prototype's flow, against its published counts and against each other.
 
 use dmos_core::network::Names;
 use dmos_core::strategy::{Meter, PlanRequest, StrategyCall};
@@ -44,7 +44,7 @@ fn exhaustive_counts_the_prototypes_work() {
 fn a_failed_base_item_costs_more() {
     let network = draw(15);
     let mut alive = NodeSet::all(network.node_count());
-    // Item 10 is the only one that needs item 0; everything else needs it.
+    // Only item 10 requires item 0; all others require item 10.
     for &node in network.producers(ItemId::new(10)) {
         alive.remove(node);
     }
@@ -91,7 +91,7 @@ fn stand_ins_are_a_choice() {
     }
 }
 
-/// Networks whose producers of one item may differ in recipe, with sources anywhere in the list.
+/// Networks whose producers of one item may differ in recipe, with sources at any position.
 fn networks() -> impl Strategy<Value = Network> {
     (2_usize..8).prop_flat_map(|items| {
         let node = (0..items).prop_flat_map(|item| {

@@ -1,4 +1,4 @@
-//! Draws faults of every kind for a network.
+//! Generates faults of every kind for a network.
 
 use std::num::NonZeroU64;
 
@@ -13,7 +13,7 @@ use dmos_scenario::file::{
 
 use super::Dice;
 
-/// Faults within the first `phase` of a run.
+/// Generates faults within the first `phase` of a run.
 pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsField {
     let mut faults = FaultsField::default();
     let mut drawer = Drawer { dice, network, phase };
@@ -98,7 +98,7 @@ impl Drawer<'_> {
         }
     }
 
-    /// A trigger: mostly a time, now and then a condition.
+    /// Generates a trigger: usually a time, sometimes a condition.
     fn triggered(&mut self) -> ScriptField {
         let mut entry = ScriptField::default();
         if self.dice.percent(65) {
@@ -142,7 +142,7 @@ impl Drawer<'_> {
                 entry.duration = None;
             }
         }
-        // Some are down for good.
+        // Some failures are permanent.
         let can_be_for_good =
             entry.crash.is_some() || entry.crash_midway.is_some() || entry.fail_append.is_some();
         if can_be_for_good && self.dice.percent(20) {
@@ -151,7 +151,7 @@ impl Drawer<'_> {
         entry
     }
 
-    /// One node, or any number of them.
+    /// Chooses one or more nodes.
     fn some_nodes(&mut self) -> Vec<NodeName> {
         if self.dice.percent(40) {
             return vec![self.node()];
@@ -161,7 +161,7 @@ impl Drawer<'_> {
         if nodes.is_empty() { vec![self.node()] } else { nodes.iter().map(|&node| self.name(node)).collect() }
     }
 
-    /// Recipes that change, and nodes that join and retire.
+    /// Generates recipe changes, additions and retirements.
     fn orders(&mut self) -> Vec<ScriptField> {
         let mut orders = Vec::new();
         if self.dice.percent(15) {
@@ -179,7 +179,7 @@ impl Drawer<'_> {
         orders
     }
 
-    /// A node that from now on needs other items: some that come before its own, so that no ring closes.
+    /// Generates a new recipe for a node, with items before its own, so that no cycle arises.
     fn recipe(&mut self) -> RecipeField {
         let node = NodeId::new(self.dice.between(0, self.network.node_count() as u64 - 1) as usize);
         let order = self.network.topological_order();

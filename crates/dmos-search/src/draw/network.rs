@@ -1,4 +1,4 @@
-//! Draws small networks: a search learns more from many small ones than from few large ones.
+//! Generates small networks: many small ones are more instructive than a few large ones.
 
 use dmos_scenario::file::{Makes, Needs, NetworkField, NodeField};
 
@@ -6,7 +6,7 @@ use super::Dice;
 
 const ITEMS: [&str; 6] = ["ore", "iron", "bolt", "frame", "door", "house"];
 
-/// A network of two to six items, each with one to three producers, without rings.
+/// Generates an acyclic network of two to six items, each with one to three producers.
 pub(super) fn draw(dice: &mut Dice) -> NetworkField {
     let items = dice.between(2, ITEMS.len() as u64) as usize;
     let mut nodes = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn draw(dice: &mut Dice) -> NetworkField {
             });
         }
     }
-    // What the last node makes is final, unless the file says otherwise; now and then there are two.
+    // The last node makes the final item unless the file names others; sometimes there are two.
     let mut final_items = dice.percent(20).then(|| vec![ITEMS[items - 1].to_owned()]);
     if dice.percent(30) && items > 2 {
         final_items.iter_mut().for_each(|finals| finals.push(ITEMS[items - 2].to_owned()));
@@ -40,11 +40,11 @@ pub(super) fn draw(dice: &mut Dice) -> NetworkField {
     NetworkField { nodes: Some(nodes), final_items, ..NetworkField::default() }
 }
 
-/// What a node needs to make an item: one to three earlier ones, mostly one batch of each.
+/// Generates the inputs of an item: one to three earlier items, usually one batch of each.
 pub(super) fn needs(dice: &mut Dice, item: usize) -> Vec<(String, u32)> {
     let mut needs: Vec<(String, u32)> = Vec::new();
     for _ in 0..dice.between(1, 3).min(item as u64) {
-        // The item before is likeliest: chains are deeper than bushes.
+        // The preceding item is most likely, so that chains are deep.
         let needed = if dice.percent(50) { item - 1 } else { dice.between(0, item as u64 - 1) as usize };
         let quantity = if dice.percent(15) { dice.between(2, 3) as u32 } else { 1 };
         if !needs.iter().any(|(known, _)| known == ITEMS[needed]) {

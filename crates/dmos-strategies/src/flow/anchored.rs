@@ -1,17 +1,17 @@
-//! Suppliers by consistent hashing: who is alive says who supplies whom.
+//! Consistent hashing: the set of live nodes determines all suppliers.
 //!
-//! Each requirement of each consumer walks the producers of its item, dead and alive, in a pseudo-random order of
-//! its own, and takes the first that is alive and can be supplied. Nothing is stored for an edge, any node can
-//! compute its own suppliers from who is alive, a death moves only the consumers of the dead, and when it
-//! returns they return to it. What that gives up is balance: loads scatter as balls in bins, and the plan
-//! notes the largest load beside the even one.
+//! Each requirement of each consumer visits the producers of its item, alive or not, in its own pseudo-random
+//! order, and takes the first that is alive and feasible. Nothing is stored for an edge, any node can compute
+//! its own suppliers from the set of live nodes, a failure moves only the consumers of the failed node, and
+//! its return moves them back. The price is balance: loads vary as with balls in bins, and the plan records
+//! the largest load relative to the even one.
 //!
-//! The fixed set of all producers, dead and alive, is the anchor of AnchorHash (G. Mendelson, S. Vargaftik,
-//! K. Barabash, D. H. Lorenz, I. Keslassy and A. Orda, "AnchorHash: a scalable consistent hash", IEEE/ACM
-//! Transactions on Networking 29(2), 2021). Its way of stepping over the dead depends on the order in which they
-//! died, on which nodes would have to agree; so the walk is that of DxHash (C. Dong and F. Wang, "DxHash: a
-//! scalable consistent hashing based on the pseudo-random sequence", 2021), which depends on who is alive alone.
-//! It takes as many steps as there are producers for each one alive, on average, or fewer.
+//! The fixed set of all producers is the anchor of AnchorHash (G. Mendelson, S. Vargaftik, K. Barabash, D. H.
+//! Lorenz, I. Keslassy and A. Orda, "AnchorHash: a scalable consistent hash", IEEE/ACM Transactions on
+//! Networking 29(2), 2021). Its method of skipping failed nodes depends on the order of failures, on which
+//! nodes would have to agree; the probe sequence is therefore that of DxHash (C. Dong and F. Wang, "DxHash: a
+//! scalable consistent hashing based on the pseudo-random sequence", 2021), which only depends on the set of
+//! live nodes. On average it takes at most as many steps as there are producers per live one.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, Rating, register_flow,
@@ -30,7 +30,7 @@ register_flow!(FlowDescriptor {
 });
 
 struct Anchored {
-    /// By node, how many supply edges leave it in the last plan.
+    /// By node, the number of supply edges leaving it in the last plan.
     loads: Vec<u32>,
 }
 
@@ -39,7 +39,7 @@ impl FlowStrategy for Anchored {
         let network = request.network;
         let producers = Feasibility::of(network, request.alive);
         meter.charge(producers.steps())?;
-        // A prime number of places, so that a walk comes to every place before it repeats itself.
+        // With a prime number of places, a probe sequence visits every place before it repeats.
         let places: Vec<_> =
             network.items().map(|item| next_prime(network.producers(item).len() as u64)).collect();
         let mut loads = vec![0; network.node_count()];
@@ -72,7 +72,7 @@ impl FlowStrategy for Anchored {
 }
 
 impl Anchored {
-    /// Says where a load is the most above that of an even plan.
+    /// Records the largest load relative to that of an even plan.
     fn note_balance(&self, request: &PlanRequest<'_>, producers: &Feasibility, meter: &mut Meter) {
         let network = request.network;
         let most_uneven = network.items().filter_map(|item| {
@@ -91,11 +91,12 @@ impl Anchored {
     }
 }
 
-/// Returns the first of these producers that is able, in the order of this requirement, and the steps it took to find: by
-/// double hashing over so many places. `able` are those of the producers that are, in ascending order; at least one.
+/// Returns the first feasible one of these producers in the order of this requirement, and the number of
+/// steps, by double hashing over `places` places. `able` are the feasible producers in ascending order; at
+/// least one.
 ///
-/// If few are able, each of them is asked for its place in the walk, which is quicker than the walk: it takes as many
-/// steps as the square root of the producers at most, on average.
+/// If few producers are feasible, the position of each in the probe sequence is computed instead, which is
+/// faster: on average at most as many steps as the square root of the producers.
 fn first_able(
     producers: &[NodeId],
     places: u64,
@@ -124,7 +125,7 @@ fn first_able(
     unreachable!("an item that is needed can be made by one of its producers")
 }
 
-/// What a number is to be multiplied with to come to one, modulo a prime (Fermat's little theorem).
+/// Returns the multiplicative inverse modulo a prime (Fermat's little theorem).
 fn inverse(number: u64, prime: u64) -> u64 {
     let (mut power, mut base, mut exponent) = (1, number % prime, prime - 2);
     while exponent > 0 {
@@ -137,7 +138,8 @@ fn inverse(number: u64, prime: u64) -> u64 {
     power
 }
 
-/// Returns the finaliser of SplitMix64 (Steele, Lea and Flood 2014): every bit of the result depends on every bit.
+/// Returns the finaliser of SplitMix64 (Steele, Lea and Flood 2014): every output bit depends on every input
+/// bit.
 fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -173,7 +175,8 @@ mod tests {
             first_able(&producers, 101, NodeId::new(consumer), ItemId::new(1), able).0
         };
         for consumer in 0..500 {
-            // Of ten the places are computed, of eleven the walk is made: the eleventh is either first or not.
+            // With ten feasible producers positions are computed, with eleven the sequence is followed: the
+            // eleventh is either first or not.
             let few: Vec<_> = (0..10).map(|nth| producers[nth * 7]).collect();
             for extra in [1, 30, 99].map(|extra| producers[extra]) {
                 let mut more = few.clone();

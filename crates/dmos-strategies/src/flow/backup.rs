@@ -1,14 +1,14 @@
-//! A standby for every supplier, so that nobody has to wait for the leader.
+//! Primary and backup: a standby for every supplier, so that no consumer has to wait for the leader.
 //!
-//! For each item two producers are chosen, the first two that can make it. The first of each are the primaries
-//! and supply each other; the second ones are standbys and supply each other as well, with the primaries of
-//! the other line behind them. So the two lines have no node in common but where an item has a single producer,
-//! and any one death leaves each consumer with a supplier whose own supplies are whole. A consumer that
-//! suspects its supplier asks the standby at once; the leader's new plan comes later.
+//! For each item the first two feasible producers are chosen. The first ones are the primaries and supply
+//! each other; the second ones are standbys and supply each other as well, backed by the primaries of the
+//! other line. The two lines share a node only where an item has a single producer, so any single failure
+//! leaves each consumer with a supplier whose own supplies are complete. A consumer that suspects its
+//! supplier asks the standby at once; the leader's new plan follows later.
 //!
-//! Warm standbys that take over on a suspicion are primary-backup replication (Budhiraja, Marzullo, Schneider
-//! and Toueg, "The primary-backup approach", 1993) of supplies; two disjoint lines are the node-disjoint pair of
-//! J. W. Suurballe, "Disjoint paths in a network", Networks 4, 1974, item by item.
+//! Warm standbys that take over on suspicion are primary-backup replication (Budhiraja, Marzullo, Schneider
+//! and Toueg, "The primary-backup approach", 1993) of supplies; two disjoint lines are the node-disjoint pair
+//! of J. W. Suurballe, "Disjoint paths in a network", Networks 4, 1974, item by item.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,

@@ -1,11 +1,11 @@
-//! Every producer of an item carries the same part of what it can do.
+//! Load balancing: all producers of an item are utilised equally.
 //!
-//! All producers of the final items work, and item by item, consumers first, those who need the item are spread
-//! over its producers in proportion to capacity. With one supplier each that is list scheduling, largest demand
-//! first; with several it is McNaughton's wrap-around rule, by which loads are exactly even and each consumer
-//! has few suppliers with shares. A consumer's demand follows from its own load, if the producers of the final items
-//! work at full speed; those who make the same item are dealt out far from each other, so that nobody has
-//! all that turn out to work less.
+//! All producers of the final items are assigned. Item by item, consumers first, the consumers are spread
+//! over the producers in proportion to capacity: with one supplier each by list scheduling, largest demand
+//! first; with several by McNaughton's wrap-around rule, which balances loads exactly and gives each consumer
+//! few suppliers, with shares. A consumer's demand follows from its own load, given producers of final items
+//! at full speed. Producers of the same item are dealt out far apart, so that no supplier serves only
+//! underutilised ones.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
@@ -36,11 +36,11 @@ register_flow!(FlowDescriptor {
 
 struct Balanced {
     max_suppliers: u64,
-    /// By node, its load over its capacity in the last plan.
+    /// By node, its utilisation in the last plan.
     loads: Vec<f64>,
 }
 
-/// Who needs an item, and how much of it a cycle.
+/// Consumers of an item, with the quantity that each needs per cycle.
 type Needs = Vec<(NodeId, Wide)>;
 
 impl FlowStrategy for Balanced {
@@ -49,7 +49,7 @@ impl FlowStrategy for Balanced {
         let producers = Feasibility::of(network, request.alive);
         meter.charge(producers.steps())?;
         let mut needed: Vec<Needs> = vec![Needs::new(); network.item_count()];
-        // By node, what it has to make a cycle, in batches.
+        // By node, the number of batches that it has to make per cycle.
         let mut loads = vec![Wide::ZERO; network.node_count()];
         for &node in producers.finals(network)?.iter().flat_map(|&item| producers.of_item(item)) {
             loads[node.index()] = capacity(request, node);
@@ -78,7 +78,7 @@ impl FlowStrategy for Balanced {
     }
 }
 
-/// Consumers such that those who make the same item stand far from each other.
+/// Orders consumers so that producers of the same item are far apart.
 fn interleaved(network: &Network, consumers: Needs) -> Needs {
     let groups = consumers.chunk_by(|a, b| network.makes(a.0) == network.makes(b.0));
     let placed = groups.flat_map(|group| {
@@ -116,7 +116,7 @@ impl Balanced {
             });
             return meter.charge(steps);
         }
-        // If there are too many producers for so few suppliers each, the largest take part.
+        // If there are too many producers for the maximum number of suppliers, the largest are used.
         producers.sort_by(|&a, &b| capacity(request, b).total_cmp(&capacity(request, a)));
         let (usable, steps) = usable(&demands, &capacities(&producers), self.max_suppliers);
         producers.truncate(usable);

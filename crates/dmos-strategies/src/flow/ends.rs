@@ -1,28 +1,28 @@
-//! Where the prototype's search begins and ends.
+//! Start and end nodes of the prototype's search.
 
 use dmos_core::strategy::{ParamKind, ParamSpec, PlanRequest};
 use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, SupplyEdge};
 
-/// The parameter that the prototype's search and its twin share. With it a flow may count on nodes that can make
-/// nothing.
+/// The parameter of the prototype's search and of its linear-time equivalent. With it, a flow may include
+/// nodes that cannot produce.
 pub(crate) const STAND_INS: ParamSpec = ParamSpec {
     name: "stand_ins",
     summary: "as in the prototype, the first and last live nodes stand in for a dead source and a dead final node",
     kind: ParamKind::Flag { default: false },
 };
 
-/// Who needs no supplies, and whose supplies are to be planned.
+/// The nodes that need no supplies, and those whose supplies are planned.
 pub(crate) struct Ends {
-    /// The node that counts as a source whatever its recipe says.
+    /// A node that counts as a source regardless of its recipe.
     start: Option<NodeId>,
-    /// For each final item that has a live producer, those that may make it, the preferred one first.
+    /// For each final item with a live producer, its candidate producers in order of preference.
     ends: Vec<Vec<NodeId>>,
 }
 
 impl Ends {
-    /// Returns the ends for a request. The prototype plans for the last live node of its list, which makes
-    /// the final item unless its only producer is dead. Without stand-ins an earlier producer takes over where
-    /// the last one cannot be supplied.
+    /// Returns the end nodes for a request. The prototype plans for the last live node in its list, which
+    /// makes the final item unless its only producer has failed. Without substitutes, an earlier producer is
+    /// used where the last one is not feasible.
     pub(crate) fn of(request: &PlanRequest<'_>, stand_ins: bool) -> Result<Self, NoFlow> {
         let (network, alive) = (request.network, request.alive);
         let (Some(first), Some(last)) = (alive.first(), alive.last()) else {
@@ -41,7 +41,7 @@ impl Ends {
         Ok(Self { start: stand_ins.then_some(first), ends })
     }
 
-    /// For each final item, the first of its producers that can be supplied.
+    /// Returns for each final item the first of its producers that can be supplied.
     pub(crate) fn supplied(
         &self,
         network: &Network,
@@ -59,13 +59,13 @@ impl Ends {
         if supplied.is_empty() { Err(NoFlow::Infeasible(network.final_items()[0])) } else { Ok(supplied) }
     }
 
-    /// Returns whether `node` can make its item without supplies.
+    /// Returns whether `node` can produce without supplies.
     pub(crate) fn is_source(&self, network: &Network, node: NodeId) -> bool {
         self.start == Some(node) || network.requirements(node).is_empty()
     }
 
-    /// Returns the flow that supplies `consumers`, those who supply them, and so on back to the sources.
-    /// `supplier` says who meets a node's requirement of the given index.
+    /// Returns the flow that supplies `consumers`, their suppliers, and so on upstream to the sources.
+    /// `supplier` chooses the producer for a node's requirement, given by its index.
     pub(crate) fn flow_upstream_of(
         &self,
         network: &Network,

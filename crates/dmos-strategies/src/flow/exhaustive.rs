@@ -1,13 +1,13 @@
-//! The prototype's search: every route from the final node to the source is followed again and again.
+//! The prototype's exhaustive search: every route from the final node to the source is followed repeatedly.
 //!
-//! From the final node backwards, each producer of an item still missing is searched in its turn, in
-//! the order of node numbers, and the first that can be supplied is chosen. Nothing is remembered: a
-//! node reached by k routes is searched k times. The prototype passes one growing list of edges
-//! through the whole search and scans it in full at each return, so its work is quadratic in the
-//! number of calls, which is exponential in the depth of the network.
+//! From the final node upstream, the producers of each missing item are searched in the order of node
+//! numbers, and the first that can be supplied is chosen. Results are not memoized: a node reached by k
+//! routes is searched k times. The prototype passes one growing list of edges through the whole search and
+//! scans it at each return, so its work is quadratic in the number of calls, which is exponential in the
+//! depth of the network.
 //!
-//! Here the search is really made, call by call. The scans are counted and charged, but not made: what
-//! they would find is known.
+//! The calls of the search are really made here. The scans are counted and charged but not executed, because
+//! their results are known.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, Params, PlanRequest, register_flow,
@@ -50,7 +50,7 @@ impl FlowStrategy for Exhaustive {
     }
 }
 
-/// Returns the number of possible supply edges between live nodes: the search's first step lists them.
+/// Returns the number of possible supply edges between live nodes, which the search lists first.
 fn possible_edges(request: &PlanRequest<'_>) -> u64 {
     let network = request.network;
     let alive = |nodes: &[NodeId]| nodes.iter().filter(|&&node| request.alive.contains(node)).count() as u64;
@@ -59,44 +59,44 @@ fn possible_edges(request: &PlanRequest<'_>) -> u64 {
     requirements.map(|required| live[required.item.index()]).sum()
 }
 
-/// What a call comes back with.
+/// Result of a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reached {
-    /// A source: a fresh list of one edge.
+    /// A source: a new list of one edge.
     Source,
-    /// All supplies: the shared list.
+    /// All supplies were found: the shared list.
     Supplies,
-    /// Not all supplies: an empty list.
+    /// Some supplies are missing: an empty list.
     Nothing,
 }
 
-/// A possible supply edge into a node: its producer, and which requirement it would meet.
+/// A possible supply edge into a node: its producer, and the requirement that it would meet.
 type Incoming = (NodeId, u32);
 
-/// A call that is not finished.
+/// An unfinished call.
 struct Call {
     node: NodeId,
-    /// The next incoming edge to look at.
+    /// Index of the next incoming edge.
     next: usize,
-    /// Where the flags of its requirements begin in `Search::met`.
+    /// Start of the flags of its requirements in `Search::met`.
     met_from: usize,
-    /// Number of requirements still to be met.
+    /// Number of unmet requirements.
     missing: u32,
 }
 
-/// The search, with a stack of its own: networks may be deeper than a thread's stack.
+/// The search, with an explicit stack, because a network can be deeper than a thread's stack.
 struct Search<'a> {
     request: &'a PlanRequest<'a>,
     ends: &'a Ends,
     meter: &'a mut Meter,
-    /// The incoming edges of each node that was searched, in the order of producers.
+    /// Incoming edges of each searched node, in the order of producers.
     incoming: Vec<Option<Box<[Incoming]>>>,
     stack: Vec<Call>,
     met: Vec<bool>,
-    /// For each node that was searched, who meets which requirement. A search of a node always ends
-    /// alike, so the last one stands for all.
+    /// Suppliers of each searched node, by requirement. All searches of a node have the same result, so the
+    /// last one is kept.
     suppliers: Vec<Option<Box<[Option<NodeId>]>>>,
-    /// The length of the prototype's list, from which nothing is ever taken away.
+    /// Length of the prototype's list, from which nothing is ever removed.
     list: u64,
     calls: u64,
     scanned: u64,
@@ -115,7 +115,7 @@ impl<'a> Search<'a> {
         while let Some(call) = self.stack.last_mut() {
             let incoming = self.incoming[call.node.index()].as_ref().expect("listed by its call");
             if let Some(reached) = answer.take() {
-                // The call's last look brought an answer: the edge before `next` can be used or not.
+                // The result of the last recursive call decides on the edge before `next`.
                 let (producer, requirement) = incoming[call.next - 1];
                 let scan = match reached {
                     Reached::Source => 1,
@@ -146,7 +146,7 @@ impl<'a> Search<'a> {
         Ok(answer.expect("the last call has ended with an answer"))
     }
 
-    /// Begins a call; sources answer at once.
+    /// Starts a call; sources return at once.
     fn call(&mut self, node: NodeId) -> Result<Option<Reached>, NoFlow> {
         self.calls += 1;
         self.meter.charge(1)?;

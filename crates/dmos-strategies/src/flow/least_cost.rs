@@ -1,15 +1,15 @@
-//! The cheapest plan, if every use of a node is paid for.
+//! The least-cost plan, where every use of a node is paid for.
 //!
-//! A making costs what the network says of its node, and to move a batch what a parameter says. What a batch costs
-//! is the production run that it comes from, and all batches that this takes, by the cheapest producers, over what it
-//! yields: a plan is a tree, unfolded, and every use is paid for. Such costs are superior functions, and their minimum over an AND/OR graph is what
-//! D. E. Knuth, "A generalization of Dijkstra's algorithm", Information Processing Letters 6(1), 1977, finds;
-//! as hyperpaths: G. Gallo, G. Longo, S. Pallottino and S. Nguyen, "Directed hypergraphs and applications",
-//! Discrete Applied Mathematics 42, 1993.
+//! A production run costs what the network says of its node, and moving a batch costs what a parameter says.
+//! The cost of a batch is that of its production run plus that of all inputs, by their cheapest producers,
+//! divided by the yield: a plan is an unfolded tree, and every use is paid for. Such costs are superior
+//! functions; their minimum over an AND/OR graph is computed by D. E. Knuth, "A generalization of Dijkstra's
+//! algorithm", Information Processing Letters 6(1), 1977; for hyperpaths by G. Gallo, G. Longo, S. Pallottino
+//! and S. Nguyen, "Directed hypergraphs and applications", Discrete Applied Mathematics 42, 1993.
 //!
-//! Unfolded, a plan of some hundred items costs more than a float holds, so costs are compared with 53
-//! significant bits and as large an exponent as it takes. A plan that shares its nodes can cost far less:
-//! see [`least_cost_shared`](super::least_cost_shared).
+//! Unfolded, a plan of some hundred items costs more than a float can represent, so costs are compared with
+//! 53 significant bits and an unbounded exponent. A plan that shares its nodes can cost far less: see
+//! [`least_cost_shared`](super::least_cost_shared).
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
@@ -20,7 +20,7 @@ use dmos_core::{Flow, NodeId};
 use super::sweep::Best;
 use super::wide::Wide;
 
-/// The parameter of both strategies that go by costs.
+/// The cost parameter of both least-cost strategies.
 pub(crate) const EDGE_COST: ParamSpec = ParamSpec {
     name: "edge_cost",
     summary: "what a supply edge costs, or to move a batch by it; nodes cost what the network says",
@@ -42,7 +42,7 @@ register_flow!(FlowDescriptor {
 
 struct LeastCost {
     edge_cost: u64,
-    /// By node, of the last plan.
+    /// By node, the cost in the last plan.
     costs: Vec<Option<Wide>>,
 }
 

@@ -1,11 +1,12 @@
-//! The cheapest plan, if every node and every edge is paid for once, however many use it.
+//! The least-cost plan, where every node and every edge is paid for once, regardless of the number of its
+//! users.
 //!
-//! Here a plan is what it is in the factory: a node that works for three consumers costs what it costs for
-//! one. To find the cheapest such plan of an AND/OR graph is NP-hard (S. Sahni, "Computationally related
-//! problems", SIAM Journal on Computing 3(4), 1974). It is enough to choose one producer for each item, and of
-//! producers that require the same, the cheapest. If few choices are left, branch and bound finds the best plan;
-//! else the plan that is cheapest as a tree is improved, one item's producer after the other, until no exchange
-//! makes it cheaper. The plan says which it was.
+//! Here a node that supplies three consumers costs as much as for one, as in a real factory. Finding the
+//! cheapest such plan of an AND/OR graph is NP-hard (S. Sahni, "Computationally related problems", SIAM
+//! Journal on Computing 3(4), 1974). It suffices to choose one producer for each item, and among producers
+//! with the same requirements, the cheapest. If few choices remain, branch and bound finds the optimal plan;
+//! otherwise the plan that is cheapest as a tree is improved by exchanging one producer after the other until
+//! no exchange reduces the cost. The plan reports which case applied.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +45,7 @@ register_flow!(FlowDescriptor {
 struct LeastCostShared {
     edge_cost: u64,
     effort: u64,
-    /// By node: what the last plan would cost if this one made its item.
+    /// By node, the cost of the last plan if this node made its item.
     costs: Vec<Option<f64>>,
 }
 
@@ -56,7 +57,7 @@ impl FlowStrategy for LeastCostShared {
         })?;
         let mut choices = Choices::of(network, self.edge_cost, &tree);
         let first = choices.cost();
-        // What is tried is paid for, so no more than can be.
+        // Attempts are charged as well, so they are limited by the budget.
         let effort = self.effort.min(meter.left() / 4);
         choices.improve(effort);
         let is_best = choices.search(effort);
@@ -85,17 +86,18 @@ impl FlowStrategy for LeastCostShared {
     }
 }
 
-/// The most items with a choice for which the best plan is looked for: twice as many plans with each, and the
+/// Maximum number of items with a choice for an optimal search: each doubles the number of plans, and the
 /// search is as deep.
 const OPEN_MAX: usize = 200;
 
-/// What each producer would cost in the plan is computed if it takes no more steps; it only explains the plan.
+/// Maximum number of steps for computing the cost of each producer in the plan, which only serves
+/// explanations.
 const RATED_MAX: usize = 100_000;
 
-/// The most producers of an item that are looked through for one that requires no more and costs no more.
+/// Maximum number of producers of an item that are compared for dominance.
 const COMPARED_MAX: usize = 50;
 
-/// A producer that may be the best for its item.
+/// A producer that may be optimal for its item.
 #[derive(Clone, Copy)]
 struct Candidate {
     node: NodeId,
@@ -108,9 +110,9 @@ struct Choices<'a> {
     network: &'a Network,
     edge_cost: u64,
     finals: &'a [ItemId],
-    /// By item: those that may be the best, the cheapest first.
+    /// By item, the candidates, cheapest first.
     candidates: Vec<Vec<Candidate>>,
-    /// By item: which of them is chosen.
+    /// By item, the index of the chosen candidate.
     chosen: Vec<usize>,
     steps: u64,
 }
@@ -131,7 +133,7 @@ impl<'a> Choices<'a> {
             let Some(best) = tree.producers[item.index()] else {
                 continue;
             };
-            // Another producer of the same requirements may stand for the tree's.
+            // A different producer with the same requirements may represent the tree's choice.
             let requires = choices.required(best);
             let candidates = &choices.candidates[item.index()];
             let alike =
@@ -150,7 +152,8 @@ impl<'a> Choices<'a> {
         u64::from(self.network.cost(node)) + self.edge_cost * self.network.requirements(node).len() as u64
     }
 
-    /// Leaves out whoever costs no less than another that requires nothing more.
+    /// Returns the producers that are not dominated by another with no further requirements and no higher
+    /// cost.
     fn candidates_for(&self, producers: &[NodeId]) -> Vec<Candidate> {
         let mut sorted: Vec<_> =
             producers.iter().map(|&node| Candidate { node, cost: self.own_cost(node) }).collect();
@@ -173,7 +176,7 @@ impl<'a> Choices<'a> {
         self.candidate(item).node
     }
 
-    /// What the chosen producers of all items that are needed cost, and those items in no order.
+    /// Returns the cost of the chosen producers of all needed items, and these items in no particular order.
     fn needed(&self) -> (u64, Vec<ItemId>) {
         let mut is_needed = vec![false; self.network.item_count()];
         let mut needed = self.finals.to_vec();
@@ -196,7 +199,7 @@ impl<'a> Choices<'a> {
         self.needed().0
     }
 
-    /// Exchanges the producer of one item after the other as long as that makes the plan cheaper.
+    /// Exchanges one producer after the other as long as that reduces the cost.
     fn improve(&mut self, effort: u64) {
         let end = self.steps + effort;
         loop {
@@ -225,7 +228,7 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Looks for the best plan; true if there is no better one than that chosen now.
+    /// Searches for the optimal plan; returns whether the chosen plan is proven optimal.
     fn search(&mut self, effort: u64) -> bool {
         let open = self.candidates.iter().filter(|candidates| candidates.len() > 1).count();
         if open > OPEN_MAX {
@@ -254,7 +257,7 @@ impl<'a> Choices<'a> {
         is_done
     }
 
-    /// By node: what the plan would cost if this one made its item and nothing else changed.
+    /// Returns for each node the cost of the plan if it made its item and nothing else changed.
     fn costs_of_all(&mut self, producers: &Feasibility) -> Vec<Option<f64>> {
         let mut costs = vec![None; self.network.node_count()];
         let (cost, needed) = self.needed();
@@ -281,15 +284,15 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// Branch and bound: items are decided consumers first, so that it is known of each whether it is needed.
+/// Branch and bound: items are decided consumers first, so that it is known which ones are needed.
 struct Search<'b, 'a> {
     choices: &'b Choices<'a>,
     order: Vec<ItemId>,
-    /// By item: the least that any producer costs.
+    /// By item, the minimum cost of its producers.
     least: Vec<u64>,
-    /// By item: how many producers chosen so far require it.
+    /// By item, the number of chosen producers that require it.
     users: Vec<u32>,
-    /// What is chosen costs, and the least that what is needed beside will cost.
+    /// Lower bound: the cost of all choices, plus the minimum for all further needed items.
     bound: u64,
     now: Vec<usize>,
     best_cost: u64,
@@ -312,7 +315,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Chooses a producer, or takes the choice back.
+    /// Chooses a producer, or undoes the choice.
     fn choose(&mut self, item: ItemId, at: usize, is_undone: bool) {
         let candidate = self.choices.candidates[item.index()][at];
         let more = candidate.cost - self.least[item.index()];
@@ -327,8 +330,8 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Decides all items from this place of the order on; false if the effort is spent. Recursion is as deep as
-    /// there are items with a choice that are needed at once.
+    /// Decides all items from an index of the order on; returns `false` if the effort is exhausted. The
+    /// recursion is as deep as the number of needed items with a choice.
     fn from(&mut self, start: usize) -> bool {
         let mut decided = Vec::new();
         let mut place = start;

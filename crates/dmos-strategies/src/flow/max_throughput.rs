@@ -1,17 +1,17 @@
-//! The highest rate at which every final item can be made.
+//! Maximum throughput: the highest rate at which every final item can be made.
 //!
-//! In a cycle each node makes what its recipe yields over the cycles of a production run, and of the turns that it waits for
-//! supplies if these take longer than that; what a final batch takes of
-//! every item follows from the recipes, and the item whose producers are the first to be fully loaded decides.
-//! Where all producers of an item share a recipe that is a closed form: demand is exploded through the recipes
-//! (the bill-of-materials explosion of J. Orlicky, "Material requirements planning", 1975). Where they differ, how much
-//! of an item is made by which recipe is a linear program (T. C. Koopmans, "Activity analysis of production
-//! and allocation", 1951), one variable for each recipe of each item.
+//! Per cycle each node makes the yield of its recipe divided by the cycles of a production run, and by the
+//! cycles lost to waiting for supplies if these take longer. The recipes determine the quantity of every item
+//! per finished good, and the item whose producers are fully utilised first limits the rate. Where all
+//! producers of an item share a recipe, that is a closed form: demand is exploded through the recipes
+//! (bill-of-materials explosion, J. Orlicky, "Material requirements planning", 1975). Where recipes differ,
+//! the quantity made by each recipe is the solution of a linear program (T. C. Koopmans, "Activity analysis
+//! of production and allocation", 1951), with one variable for each recipe of each item.
 //!
-//! In a deep assembly demands differ by more than a solver's tolerances, and a float's range, can hold. So the
-//! program is put in units of a plan that is known, and of the solver's answer only the proportions are taken,
-//! in which recipes share an item; the rate is then computed anew and compared with what the solver claims. If
-//! the plan has become better, its units are better as well, and the program is solved again.
+//! In a deep assembly, demands differ by more than the tolerances of a solver and the range of a float. The
+//! program is therefore scaled by a known plan, and only the proportions in which recipes share an item are
+//! taken from the solution; the rate is then recomputed and compared with the solver's. If the plan has
+//! improved, the scaling improves as well, and the program is solved again.
 
 use std::collections::BTreeMap;
 
@@ -35,23 +35,23 @@ register_flow!(FlowDescriptor {
     build: |_| Box::new(MaxThroughput { utilisation: Vec::new() }),
 });
 
-/// The most entries of a linear program: a solver takes a minute for ten times as many.
+/// Maximum number of entries of a linear program: a solver takes a minute for ten times as many.
 const ENTRIES_MAX: usize = 20_000;
 
-/// A program is solved so often at most, each time in the units of a better plan.
+/// Maximum number of solutions, each scaled by a better plan.
 const ROUNDS_MAX: usize = 20;
 
-/// Rates that differ by less are the same.
+/// Relative difference below which rates count as equal.
 const TOLERANCE: f64 = 1e-6;
 
-/// So many bottlenecks are named.
+/// Maximum number of bottlenecks named.
 const NAMED_MAX: usize = 3;
 
-/// A part of an item that is smaller is not worth a supplier.
+/// Fraction of an item below which a supplier is not worth including.
 const NOISE: f64 = 1e-9;
 
 struct MaxThroughput {
-    /// By node, the part of its capacity that the last plan uses.
+    /// By node, its utilisation in the last plan.
     utilisation: Vec<f64>,
 }
 
@@ -91,7 +91,7 @@ impl FlowStrategy for MaxThroughput {
     }
 }
 
-/// A rate in batches, to four digits or so.
+/// Formats a rate in batches, with about four digits.
 fn in_batches(rate: Wide) -> String {
     match rate.to_f64() {
         small if small < 1e-3 => format!("{small:.3e}"),
@@ -99,14 +99,14 @@ fn in_batches(rate: Wide) -> String {
     }
 }
 
-/// Solves the linear program in units of the plan, and again in units of the better plan that comes of it, until
-/// that is no better any more. True if the rate is what the solver claims that there can be.
+/// Solves the linear program scaled by the plan, and repeats with the better plan until it no longer
+/// improves. Returns whether the rate equals that of the solver.
 fn improve(ways: &Ways<'_>, plan: &mut Rates, meter: &mut Meter) -> Result<bool, NoFlow> {
     for _ in 0..ROUNDS_MAX {
         if ways.entries() > ENTRIES_MAX {
             return Ok(false);
         }
-        // At least a look at every row for every variable.
+        // At least one pass over every row for every variable.
         meter.charge((ways.entries() * ways.items.len()) as u64)?;
         let Some((mix, claimed)) = ways.solve(plan) else {
             return Ok(false);
@@ -126,26 +126,27 @@ fn improve(ways: &Ways<'_>, plan: &mut Rates, meter: &mut Meter) -> Result<bool,
     Ok(false)
 }
 
-/// A way to make an item: a recipe, and all that make the item by it.
+/// A recipe variant of an item: a recipe, and all producers that use it.
 struct Way<'a> {
     requires: &'a [Requirement],
     yields: u32,
     nodes: Vec<NodeId>,
-    /// What all of them make in a cycle, in batches.
+    /// Total capacity of the producers, in batches per cycle.
     capacity: Wide,
 }
 
-/// All ways to make the items that are needed.
+/// All recipe variants of the needed items.
 struct Ways<'a> {
     request: &'a PlanRequest<'a>,
     finals: &'a [ItemId],
-    /// The needed items, each after all that need it.
+    /// Needed items, each after all items that require it.
     items: Vec<ItemId>,
-    /// By item; none of those that are not needed.
+    /// By item; empty for items that are not needed.
     of_item: Vec<Vec<Way<'a>>>,
 }
 
-/// By item and way: which part of the item is made so. The parts of a needed item add up to one.
+/// By item and variant, the fraction of the item that is made by it. The fractions of a needed item add up to
+/// one.
 type Mix = Vec<Vec<f64>>;
 
 impl<'a> Ways<'a> {
@@ -171,7 +172,7 @@ impl<'a> Ways<'a> {
         self.of_item.iter().any(|ways| ways.len() > 1)
     }
 
-    /// How many entries the linear program has.
+    /// Returns the number of entries of the linear program.
     fn entries(&self) -> usize {
         self.of_item.iter().flatten().map(|way| 1 + way.requires.len()).sum()
     }
@@ -180,7 +181,8 @@ impl<'a> Ways<'a> {
         self.of_item.iter().map(|ways| proportions(ways.iter().map(|way| way.capacity))).collect()
     }
 
-    /// A mix in which each way has a part in proportion to what it could make if its supplies were its own.
+    /// Returns a mix in which each variant has a fraction proportional to what it could make with all
+    /// supplies to itself.
     fn mix_by_reach(&self) -> Mix {
         let mut reach = vec![Wide::ZERO; self.of_item.len()];
         let mut mix = vec![Vec::new(); self.of_item.len()];
@@ -198,11 +200,11 @@ impl<'a> Ways<'a> {
         mix
     }
 
-    /// Returns the best mix by a linear program in units of a known plan, and the rate that the solver claims; none if it
-    /// finds no answer.
+    /// Returns the optimal mix by a linear program scaled by a known plan, and the rate that the solver
+    /// reports, or `None` if it finds no solution.
     ///
-    /// A variable is how much of an item is made in one way, over what the known plan makes of the item, if every way
-    /// has at least a very small part in it.
+    /// A variable is the quantity of an item made by one variant, relative to the quantity of the item in the
+    /// known plan, if every variant has a small minimum fraction in it.
     fn solve(&self, known: &Rates) -> Option<(Mix, Wide)> {
         let blend = |(parts, others): (&Vec<f64>, Vec<f64>)| -> Vec<f64> {
             parts.iter().zip(others).map(|(part, other)| part * (1.0 - 1e-6) + other * 1e-6).collect()
@@ -240,7 +242,7 @@ impl<'a> Ways<'a> {
             let made: Vec<f64> =
                 variables[item.index()].iter().map(|&way| solution.var_value(way).max(0.0)).collect();
             let total: f64 = made.iter().sum();
-            // What is next to nothing is a solver's noise.
+            // Negligible quantities are solver noise.
             let made = made.iter().map(|&part| if part > total * NOISE { part } else { 0.0 });
             let total: f64 = made.clone().sum();
             if total > 0.0 {
@@ -252,13 +254,13 @@ impl<'a> Ways<'a> {
     }
 }
 
-/// Returns the same proportions as parts of one.
+/// Scales numbers so that they add up to one.
 fn proportions(numbers: impl Iterator<Item = Wide> + Clone) -> Vec<f64> {
     let total = numbers.clone().fold(Wide::ZERO, |sum, number| sum + number);
     numbers.map(|number| (number / total).to_f64()).collect()
 }
 
-/// Feasibility in groups that share a recipe, in the order of their first members.
+/// Groups the producers of an item by recipe, in the order of their first members.
 fn ways_of<'a>(request: &PlanRequest<'a>, producers: &[NodeId]) -> Vec<Way<'a>> {
     let network = request.network;
     let mut ways: Vec<Way<'a>> = Vec::new();
@@ -279,19 +281,19 @@ fn ways_of<'a>(request: &PlanRequest<'a>, producers: &[NodeId]) -> Vec<Way<'a>> 
     ways
 }
 
-/// How much is made of everything, in which way.
+/// Quantities of all items, by variant.
 struct Rates {
     mix: Mix,
-    /// By item: batches for one batch of each final item.
+    /// By item, the number of batches per batch of each final item.
     demand: Vec<Wide>,
-    /// The highest rate of each final item, in batches a cycle.
+    /// Maximum rate of each final item, in batches per cycle.
     rate: Wide,
-    /// The item of a way that is fully loaded.
+    /// An item with a fully utilised variant.
     limit: ItemId,
 }
 
 impl Rates {
-    /// What follows from a mix: the rate is the highest that no way's capacity forbids.
+    /// Computes the rates of a mix: the highest that the capacities allow.
     fn of(ways: &Ways<'_>, mix: Mix) -> Self {
         let mut demand = vec![Wide::ZERO; ways.of_item.len()];
         ways.finals.iter().for_each(|item| demand[item.index()] = Wide::ONE);
@@ -316,8 +318,8 @@ impl Rates {
         Self { mix, demand, rate, limit }
     }
 
-    /// Returns the items all of whose producers are fully loaded: more can be made only with more of them. If there is none, an
-    /// item of which some are.
+    /// Returns the items of which all producers are fully utilised, so that a higher rate needs more of them.
+    /// If there are none, an item of which some producers are.
     fn bottlenecks(&self, ways: &Ways<'_>) -> Vec<ItemId> {
         let is_full = |item: ItemId| {
             let mut parts = ways.of_item[item.index()].iter().zip(&self.mix[item.index()]);
@@ -327,7 +329,7 @@ impl Rates {
         if full.is_empty() { vec![self.limit] } else { full }
     }
 
-    /// Which part of their capacity the nodes of a way use.
+    /// Returns the utilisation of the nodes of a variant.
     fn utilisation(&self, item: ItemId, way: &Way<'_>, part: f64) -> Wide {
         self.rate * self.demand[item.index()] * Wide::new(part) / way.capacity
     }
@@ -343,7 +345,7 @@ impl Rates {
         all
     }
 
-    /// Who supplies whom, so that all nodes of a way are loaded alike.
+    /// Returns supply edges with shares that utilise all nodes of a variant equally.
     fn supplies(&self, ways: &Ways<'_>) -> Vec<(SupplyEdge, Share)> {
         let request = ways.request;
         let mut consumers: Vec<Vec<(NodeId, Wide)>> = vec![Vec::new(); ways.of_item.len()];

@@ -1,9 +1,9 @@
-//! The flow of the prototype's search in linear time.
+//! The flow of the prototype's search, in linear time.
 //!
-//! Whether a node can be supplied does not depend on who asks, so one sweep over the items, suppliers
-//! first, finds for each the first live node that can be supplied; a walk back from the final node
-//! then picks the edges that are needed. Time is linear in the recipes' entries and the live nodes.
-//! On AND/OR graphs without cycles this is the bottom-up evaluation of Nilsson (1980).
+//! The feasibility of a node does not depend on its consumers, so one sweep over the items in topological
+//! order finds the first feasible producer of each; a walk upstream from the final node then selects the
+//! needed edges. Time is linear in the entries of the recipes and the live nodes. On acyclic AND/OR graphs
+//! this is the bottom-up evaluation of Nilsson (1980).
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, Params, PlanRequest, register_flow,
@@ -49,7 +49,7 @@ impl FlowStrategy for Memoized {
     }
 }
 
-/// For each item the first live node that makes it and can be supplied.
+/// Returns for each item the first live producer that can be supplied.
 fn choose(request: &PlanRequest<'_>, ends: &Ends, meter: &mut Meter) -> Result<Vec<Option<NodeId>>, NoFlow> {
     let network = request.network;
     let mut chosen: Vec<Option<NodeId>> = vec![None; network.item_count()];

@@ -1,20 +1,20 @@
-//! Flow strategies: who supplies whom.
+//! Flow strategies: planners that assign suppliers to consumers.
 //!
-//! | strategy | what it does |
+//! | strategy | plan |
 //! |---|---|
-//! | [`exhaustive`] | the prototype's search, every route again and again |
-//! | [`memoized`] | the same flow, every item once |
-//! | [`least_cost`] | the cheapest plan, each use paid for |
-//! | [`least_cost_shared`] | the cheapest plan, each node paid for once |
-//! | [`shortest_lead_time`] | the plan whose final item is made first |
-//! | [`balanced`] | loads as even as capacities allow |
-//! | [`max_throughput`] | the highest rate of final items, and what bounds it |
-//! | [`backup`] | a standby behind every supplier |
-//! | [`sticky`] | as little change as possible after a death or a return |
+//! | [`exhaustive`] | the prototype's search, without memoization |
+//! | [`memoized`] | the same flow in linear time |
+//! | [`least_cost`] | the least cost, each use paid for |
+//! | [`least_cost_shared`] | the least cost, each node paid for once |
+//! | [`shortest_lead_time`] | the shortest critical path |
+//! | [`balanced`] | balanced utilisation |
+//! | [`max_throughput`] | the highest rate of final items, and its bottleneck |
+//! | [`backup`] | a standby for every supplier |
+//! | [`sticky`] | minimal changes after a failure or return |
 //! | [`anchored`] | consistent hashing over the producers of each item |
-//! | [`random`] | any flow: the baseline |
+//! | [`random`] | a random flow: the baseline |
 //!
-//! What several of them need: `ends` (where the prototype's search begins), `spread` (consumers over suppliers),
+//! Shared parts: `ends` (start and end nodes of the prototype's search), `spread` (consumers over suppliers),
 //! `sweep` (the best producer of every item), `wide` (numbers beyond floats).
 
 pub mod anchored;

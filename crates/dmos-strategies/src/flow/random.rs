@@ -1,8 +1,8 @@
-//! Any flow: the baseline that every comparison wants.
+//! A random flow: the baseline of comparisons.
 //!
-//! Each requirement of each working node gets one of the live producers of its item, all equally likely. What is
-//! drawn comes from the run's seed and a parameter: the same nodes alive give the same plan, and a plan after a
-//! death has little to do with the one before.
+//! Each requirement of each assigned node gets one of the feasible producers of its item, uniformly at
+//! random. The random numbers come from the run's seed and a parameter: the same set of live nodes yields the
+//! same plan, and a plan after a failure has little in common with the one before.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,

@@ -1,12 +1,12 @@
-//! The plan whose final item is made first, if every stock is empty at the beginning.
+//! The shortest lead time: the plan that makes its final item first, starting with empty buffers.
 //!
-//! A node is ready one production run after the last of its supplies has arrived, so a plan takes as long as its longest
-//! chain of production runs and transits: the critical path of J. E. Kelley and M. R. Walker, "Critical-path planning and
-//! scheduling", 1959. Who needs several batches waits until its supplier has made them all, each making after as
-//! long as the supplier's own supplies take. Each node takes the producers that have what it needs first; to be ready is
-//! a superior function of the supplies (Knuth 1977) as long as each needs a batch, so the choice requirement by
-//! requirement is the best one; with larger amounts it is a good one. That a supplier may have others to serve as
-//! well is left out.
+//! A node is ready one production run after its last supply has arrived, so the lead time of a plan is its
+//! longest chain of production runs and transits: the critical path of J. E. Kelley and M. R. Walker,
+//! "Critical-path planning and scheduling", 1959. A consumer of several batches waits until its supplier has
+//! made all of them, each run after the lead time of the supplier's own supplies. Each node takes the
+//! producers that are first able to supply it. The ready time is a superior function of the supplies (Knuth
+//! 1977) if each requirement is one batch, so this greedy choice is optimal; for larger quantities it is a
+//! heuristic. Contention for a supplier is ignored.
 
 use std::collections::BTreeMap;
 
@@ -27,11 +27,11 @@ register_flow!(FlowDescriptor {
 });
 
 struct ShortestLeadTime {
-    /// By node, when its first batches are ready, in seconds, in the last plan.
+    /// By node, the time at which its first batches are ready in the last plan, in seconds.
     ready: Vec<Option<f64>>,
 }
 
-/// How a node makes: when it is ready first, and how long each further production run takes, in seconds.
+/// Timing of a node: its first ready time, and the duration of each further production run, in seconds.
 #[derive(Clone, Copy)]
 struct Course {
     ready: f64,
@@ -39,7 +39,7 @@ struct Course {
 }
 
 impl Course {
-    /// When a node that yields so many batches a production run has made so many.
+    /// Returns the time at which a node with a given yield has made a number of batches.
     fn has_made(self, batches: u32, yields: u32) -> f64 {
         self.ready + f64::from(batches.div_ceil(yields) - 1) * self.interval
     }
@@ -56,7 +56,7 @@ impl FlowStrategy for ShortestLeadTime {
         let amounts = amounts(network, &producers);
         meter.charge(producers.steps())?;
         let mut courses: Vec<Option<Course>> = vec![None; network.node_count()];
-        // The producer that has so many batches of an item first.
+        // The producer that first has a given number of batches of an item.
         let mut first: BTreeMap<(ItemId, u32), NodeId> = BTreeMap::new();
         for &item in network.topological_order() {
             let of_item = producers.of_item(item);
@@ -100,7 +100,8 @@ impl FlowStrategy for ShortestLeadTime {
     }
 }
 
-/// By item, the amounts in which somebody needs it, in ascending order; of a final item one batch is needed.
+/// Returns by item the quantities in which it is required, in ascending order; one batch of a final item is
+/// required.
 fn amounts(network: &Network, producers: &Feasibility) -> Vec<Vec<u32>> {
     let mut amounts = vec![Vec::new(); network.item_count()];
     network.final_items().iter().for_each(|item| amounts[item.index()].push(1));

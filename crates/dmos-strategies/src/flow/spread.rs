@@ -1,4 +1,4 @@
-//! Spreads consumers over suppliers in proportion to what the suppliers can do.
+//! Spreading of consumers over suppliers in proportion to capacity.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,10 +8,10 @@ use dmos_core::{ItemId, NodeId, Share, SupplyEdge};
 
 use super::wide::Wide;
 
-/// What a node makes in a cycle at full speed, in batches.
+/// Returns the number of batches that a node makes per cycle at full speed.
 ///
-/// A node asks for what its next production run takes when it begins one, so a production run waits for the first turn after a
-/// transit: with supplies that take as long as a cycle, every other turn is lost.
+/// A node requests the inputs of its next production run when it starts one, so a run waits for the first
+/// cycle after a transit: with supplies that take as long as a cycle, every other cycle is lost.
 pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
     let (network, mean_durations) = (request.network, request.mean_durations);
     let cycles = u64::from(network.cycles(node));
@@ -21,18 +21,18 @@ pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
     Wide::from(network.yield_per_run(node)) / (Wide::from(cycles) * Wide::from(turns))
 }
 
-/// Returns the same proportions in whole numbers, of which the largest is 2^40 and none is zero.
+/// Converts numbers to integers in the same proportions, of which the largest is 2^40 and none is zero.
 pub(crate) fn weights(numbers: &[Wide]) -> Vec<u64> {
     let largest = numbers.iter().copied().fold(Wide::ZERO, |a, b| if a < b { b } else { a });
     let scale = Wide::from(1_u64 << 40) / largest;
     numbers.iter().map(|&number| ((number * scale).to_f64() as u64).max(1)).collect()
 }
 
-/// Gives each consumer, by its demand, one supplier, so that loads are as even as capacities allow: the one
-/// that will be loaded least, the largest demands first (R. L. Graham, "Bounds on multiprocessing timing
-/// anomalies", 1969). Demands that are all equal, on capacities that are as well, are dealt out in turn.
+/// Assigns one supplier to each consumer so that loads are balanced by capacity: the supplier that will be
+/// least utilised, largest demands first (R. L. Graham, "Bounds on multiprocessing timing anomalies", 1969).
+/// Equal demands on equal capacities are dealt out in turn.
 ///
-/// Calls `assign` with the places of consumer and supplier. Returns the steps taken.
+/// Calls `assign` with the indices of consumer and supplier. Returns the number of steps.
 pub(crate) fn one_each(demands: &[u64], capacities: &[u64], mut assign: impl FnMut(usize, usize)) -> u64 {
     let are_equal = |numbers: &[u64]| numbers.windows(2).all(|pair| pair[0] == pair[1]);
     if are_equal(demands) && are_equal(capacities) {
@@ -43,7 +43,7 @@ pub(crate) fn one_each(demands: &[u64], capacities: &[u64], mut assign: impl FnM
     }
     let mut order: Vec<usize> = (0..demands.len()).collect();
     order.sort_by_key(|&consumer| Reverse(demands[consumer]));
-    // Loads over capacities, in parts that are fine enough to tell all of them apart.
+    // Relative loads, in units fine enough to distinguish all of them.
     let key = |load: u64, supplier: usize| u128::from(load) * (1 << 60) / u128::from(capacities[supplier]);
     let mut loads: BinaryHeap<_> =
         (0..capacities.len()).map(|supplier| Reverse((key(0, supplier), supplier, 0_u64))).collect();
@@ -56,12 +56,12 @@ pub(crate) fn one_each(demands: &[u64], capacities: &[u64], mut assign: impl FnM
     demands.len() as u64 * (1 + u64::from(capacities.len().ilog2()))
 }
 
-/// Lays the demands along a line, the capacities along another of the same length, and cuts the one where the
-/// other is cut: each supplier is loaded exactly in proportion to its capacity, and there are fewer pieces than
-/// consumers and suppliers together. That is the wrap-around rule of R. McNaughton, "Scheduling with deadlines
-/// and loss functions", Management Science 6, 1959.
+/// Divides demands among suppliers exactly in proportion to capacity, with fewer pieces than there are
+/// consumers and suppliers together: demands and capacities are laid along two lines of equal length, and
+/// each is cut where the other ends (wrap-around rule: R. McNaughton, "Scheduling with deadlines and loss
+/// functions", Management Science 6, 1959).
 ///
-/// Calls `assign` with the place of a consumer, and all its suppliers with their shares.
+/// Calls `assign` with the index of a consumer, and all its suppliers with their shares.
 pub(crate) fn wrap_around(
     demands: &[u64],
     capacities: &[u64],
@@ -88,7 +88,7 @@ pub(crate) fn wrap_around(
     }
 }
 
-/// Returns the shares of pieces; pieces that are less than a millionth are left out.
+/// Returns the shares of pieces; pieces below one millionth are left out.
 fn shares(pieces: &[(usize, u128)]) -> Vec<(usize, Share)> {
     if let [(supplier, _)] = pieces {
         return vec![(*supplier, Share::WHOLE)];
@@ -100,8 +100,8 @@ fn shares(pieces: &[(usize, u128)]) -> Vec<(usize, Share)> {
     suppliers.zip(Share::split(&weights)).filter(|(_, share)| *share != Share::STANDBY).collect()
 }
 
-/// How many of the suppliers, the largest first, may take part if nobody is to have more than `most` suppliers, and
-/// the steps it took to find out. The number is at least 1. `most` is at least 2.
+/// Returns the number of suppliers, largest first, that can be used if no consumer may have more than `most`
+/// suppliers, and the number of steps. The number is at least 1; `most` is at least 2.
 pub(crate) fn usable(demands: &[u64], sorted_capacities: &[u64], most: u64) -> (usize, u64) {
     let mut steps = 0;
     let mut fits = |count: usize| {
@@ -113,7 +113,7 @@ pub(crate) fn usable(demands: &[u64], sorted_capacities: &[u64], most: u64) -> (
         fits
     };
     let (mut good, mut bad) = (1, sorted_capacities.len() + 1);
-    // As a rule all may.
+    // Usually all can be used.
     if fits(sorted_capacities.len()) {
         good = sorted_capacities.len();
     } else {
@@ -126,7 +126,7 @@ pub(crate) fn usable(demands: &[u64], sorted_capacities: &[u64], most: u64) -> (
     (good, steps)
 }
 
-/// Returns the edges by which suppliers with shares supply a consumer.
+/// Returns the edges from suppliers with shares to a consumer.
 pub(crate) fn edges<'a>(
     consumer: NodeId,
     item: ItemId,

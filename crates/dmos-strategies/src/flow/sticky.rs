@@ -1,14 +1,14 @@
-//! Keeps the flow active and moves only what a change touches.
+//! Plan repair: keeps the active flow and changes only what is necessary.
 //!
-//! Every move costs: a node that gets a new supplier waits for its material. So after a death only the edges of
-//! the dead are replaced, and whoever takes over works already, if anybody that can does: then nothing else
-//! moves. A return moves nothing, unless an item could not be made without it. This is plan repair with the
-//! least perturbation (M. Fox, A. Gerevini, D. Long and I. Serina, "Plan stability: replanning versus plan
-//! repair", ICAPS 2006).
+//! Every change has a cost, because a node with a new supplier waits for its material. After a failure only
+//! the edges of the failed node are replaced, and by producers that are already assigned, if any are
+//! feasible; then nothing else changes. A return changes nothing, unless an item could not be made without
+//! it. This is plan repair with minimal perturbation (M. Fox, A. Gerevini, D. Long and I. Serina, "Plan
+//! stability: replanning versus plan repair", ICAPS 2006).
 //!
-//! Who can make what is kept up to date as nodes come and go: each node counts its requirements that nobody can
-//! meet, each item those who can make it. A change is followed through these counts only as far as it reaches,
-//! so a plan takes time in proportion to what moves, not to the network. The first plan is linear in it.
+//! Feasibility is maintained incrementally: each node counts its unmet requirements, each item its feasible
+//! producers. A change is propagated through these counts only as far as its effect reaches, so planning
+//! takes time proportional to the change, not to the network. The first plan is linear in the network.
 
 use dmos_core::strategy::{
     Change, FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
@@ -26,7 +26,7 @@ register_flow!(FlowDescriptor {
 });
 
 struct Sticky {
-    /// What the last plan left behind; none after a plan that failed.
+    /// State after the last plan, or `None` after a failed plan.
     state: Option<State>,
 }
 
@@ -63,39 +63,40 @@ impl FlowStrategy for Sticky {
     }
 }
 
-/// The flow as it can be changed in few places, and who could take over.
+/// The flow in a form that allows local changes, with candidates for replacement.
 ///
-/// A requirement is named by its place among all requirements of all nodes; its node's come one after the other.
+/// A requirement is identified by its index among the requirements of all nodes; those of one node are
+/// contiguous.
 struct State {
-    /// Where a node's requirements begin; one more entry than nodes.
+    /// Start of a node's requirements; one more entry than nodes.
     requirements_from: Vec<u32>,
-    /// By requirement: whose it is.
+    /// By requirement, its consumer.
     consumers: Vec<NodeId>,
-    /// By requirement: who supplies it, if its node works.
+    /// By requirement, its supplier, if its node is assigned.
     suppliers: Vec<Option<NodeId>>,
-    /// By requirement: the next and the one before among those with the same supplier.
+    /// By requirement, the next and the previous one with the same supplier.
     links: Vec<(Option<u32>, Option<u32>)>,
-    /// By node: the first requirement that it supplies.
+    /// By node, the first requirement that it supplies.
     supplied: Vec<Option<u32>>,
-    /// Where an item's requirements begin in `wanted`; one more entry than items.
+    /// Start of an item's requirements in `wanted`; one more entry than items.
     wanted_from: Vec<u32>,
     /// Requirements by item.
     wanted: Vec<u32>,
     is_alive: Vec<bool>,
-    /// By node: how many of its requirements nobody can meet.
+    /// By node, the number of its requirements without a feasible producer.
     missing: Vec<u32>,
-    /// By item: its producers; those first who work and can make it, then the others who can.
+    /// By item, its producers: assigned feasible ones first, then other feasible ones, then the rest.
     producers: Vec<Vec<NodeId>>,
-    /// By node: its place among the producers of its item.
+    /// By node, its index among the producers of its item.
     places: Vec<u32>,
-    /// By item: how many of its producers work and can make it, how many can make it, and whose turn it is.
+    /// By item, the number of assigned feasible and of all feasible producers, and the next one in turn.
     ranks: Vec<Ranks>,
     works: Vec<bool>,
-    /// By final item: who makes it.
+    /// By final item, its producer.
     ends: Vec<Option<NodeId>>,
-    /// Nodes that have become unable to make what they make, and still stand in the flow.
+    /// Nodes that have become infeasible and are still in the flow.
     fallen: Vec<NodeId>,
-    /// Nodes that work, but are not supplied yet.
+    /// Assigned nodes that are not supplied yet.
     to_supply: Vec<NodeId>,
     edges: usize,
     removed: Vec<SupplyEdge>,
@@ -110,7 +111,7 @@ struct Ranks {
 }
 
 impl State {
-    /// Makes the flow active its own, as far as it still holds, and completes it.
+    /// Imports the active flow as far as it is still valid, and completes it.
     fn adopt(request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Self, NoFlow> {
         let network = request.network;
         if request.alive.is_empty() {
@@ -207,7 +208,7 @@ impl State {
         self.requirements_from[node.index()]..self.requirements_from[node.index() + 1]
     }
 
-    /// Returns the places in `wanted` of an item's requirements.
+    /// Returns the range of an item's requirements in `wanted`.
     fn wanted_of(&self, item: ItemId) -> std::ops::Range<usize> {
         self.wanted_from[item.index()] as usize..self.wanted_from[item.index() + 1] as usize
     }
@@ -216,7 +217,7 @@ impl State {
         self.is_alive[node.index()] && self.missing[node.index()] == 0
     }
 
-    /// Puts a producer at another place among those of its item, and whoever is there at its own.
+    /// Moves a producer to another index among those of its item, in exchange with the one there.
     fn put(&mut self, item: ItemId, node: NodeId, place: u32) {
         let producers = &mut self.producers[item.index()];
         let from = self.places[node.index()];
@@ -259,7 +260,7 @@ impl State {
         }
     }
 
-    /// A node is back: whoever can make something again, can.
+    /// Handles the return of a node, and of all nodes that become feasible by it.
     fn revive(&mut self, network: &Network, node: NodeId, meter: &mut Meter) -> Result<(), NoFlow> {
         if std::mem::replace(&mut self.is_alive[node.index()], true) {
             return Ok(());
@@ -283,7 +284,7 @@ impl State {
         Ok(())
     }
 
-    /// A node is dead, and with it everybody who can make nothing without it.
+    /// Handles the failure of a node, and of all nodes that become infeasible by it.
     fn bury(&mut self, network: &Network, node: NodeId, meter: &mut Meter) -> Result<(), NoFlow> {
         let was_able = self.is_able(node);
         self.is_alive[node.index()] = false;
@@ -307,7 +308,7 @@ impl State {
         Ok(())
     }
 
-    /// Takes the fallen out of the flow, and gives everybody who is left without a supplier another one.
+    /// Removes infeasible nodes from the flow, and replaces their edges.
     fn repair(&mut self, network: &Network, meter: &mut Meter) -> Result<(), NoFlow> {
         for node in std::mem::take(&mut self.fallen) {
             for requirement in self.requirements(node) {
@@ -347,7 +348,7 @@ impl State {
         Ok(())
     }
 
-    /// One of those who can make an item: of those who work one after the other, and a spare if none does.
+    /// Returns a feasible producer of an item: an assigned one in turn, or an idle spare if there is none.
     fn producer(&mut self, item: ItemId) -> Option<NodeId> {
         let (ranks, producers) = (&mut self.ranks[item.index()], &self.producers[item.index()]);
         let place = match (ranks.working, ranks.able) {
@@ -394,7 +395,7 @@ impl State {
         self.removed.push(self.edge(network, requirement, producer));
     }
 
-    /// What has changed since this was last asked; an edge that went and came again has not.
+    /// Returns the changes since the last call; an edge that was removed and restored is no change.
     fn take_change(&mut self) -> FlowChange {
         let (mut removed, mut added) = (std::mem::take(&mut self.removed), std::mem::take(&mut self.added));
         removed.sort_unstable();

@@ -1,27 +1,27 @@
-//! The best producer of every item in one sweep over the items, suppliers first.
+//! The best producer of every item, by one sweep over the items in topological order.
 
 use dmos_core::strategy::{Meter, PlanRequest};
 use dmos_core::{Flow, ItemId, NoFlow, NodeId};
 use dmos_graph::Feasibility;
 
-/// The best producer of each item, and by what all of them were judged.
+/// The best producer of each item, and the values of all nodes.
 pub(crate) struct Best<V> {
-    /// By item: the producer with the smallest value, the first of several; none if nobody can make it.
+    /// By item, the producer with the smallest value, the first of several, or `None` if it is infeasible.
     pub(crate) producers: Vec<Option<NodeId>>,
-    /// By node: its value, if it can make what it makes.
+    /// By node, its value, if it is feasible.
     pub(crate) values: Vec<Option<V>>,
     /// The final items that can be made.
     pub(crate) finals: Vec<ItemId>,
-    /// All that can make each item.
+    /// All feasible producers.
     pub(crate) all: Feasibility,
 }
 
 impl<V: Copy + PartialOrd> Best<V> {
-    /// Judges every node that can make its item by what `judge` says, which is given the values of the best
-    /// producers of what the node requires, in the order of its requirements.
+    /// Computes the value of every feasible node by `judge`, which receives the values of the best producers
+    /// of the node's requirements, in their order.
     ///
-    /// On items without rings, where suppliers can be judged first, this is all that is left of Knuth's
-    /// generalisation of Dijkstra's algorithm: no queue is needed. Time is linear in the recipes' entries.
+    /// On acyclic items, where suppliers can be valued first, this is what remains of Knuth's generalisation
+    /// of Dijkstra's algorithm: no queue is needed. Time is linear in the entries of the recipes.
     pub(crate) fn of(
         request: &PlanRequest<'_>,
         meter: &mut Meter,
@@ -55,17 +55,17 @@ impl<V: Copy + PartialOrd> Best<V> {
         Ok(best)
     }
 
-    /// Returns the producer of an item that can be made.
+    /// Returns the producer of a feasible item.
     pub(crate) fn producer(&self, item: ItemId) -> NodeId {
         self.producers[item.index()].expect("an item that is needed can be made")
     }
 
-    /// Returns the value of the best producer of an item that can be made.
+    /// Returns the value of the best producer of a feasible item.
     pub(crate) fn value_of(&self, item: ItemId) -> V {
         self.values[self.producer(item).index()].expect("a producer is judged")
     }
 
-    /// Returns the flow that makes every final item by the best producers.
+    /// Returns the flow in which the best producers make every final item.
     pub(crate) fn flow(&self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let ends = self.finals.iter().map(|&item| self.producer(item)).collect();
         let flow = Flow::upstream_of(request.network, ends, |_, item| self.producer(item));

@@ -1,12 +1,12 @@
-//! Numbers far beyond the range of a float: what a deep assembly takes of its raw materials grows so large.
+//! Numbers far beyond the range of a float, such as the raw materials of a deep assembly.
 
 use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul};
 
-/// A number that is not negative, with 53 significant bits and an exponent of 64.
+/// A nonnegative number with 53 significant bits and a 64-bit exponent.
 ///
-/// Only additions, multiplications and divisions of floats are made, so it is the same on every machine. Its
-/// mantissa is zero, or at least 1 and less than 2.
+/// Only additions, multiplications and divisions of floats are used, so results are identical on every
+/// machine. The mantissa is zero, or in [1, 2).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Wide {
     mantissa: f64,
@@ -17,7 +17,7 @@ impl Wide {
     pub(crate) const ZERO: Self = Self { mantissa: 0.0, exponent: 0 };
     pub(crate) const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
 
-    /// Returns a float that is finite and not negative.
+    /// Converts a float that is finite and not negative.
     pub(crate) fn new(value: f64) -> Self {
         debug_assert!(value.is_finite() && value >= 0.0, "{value} is not in range");
         Self { mantissa: value, exponent: 0 }.normal()
@@ -42,7 +42,7 @@ impl Wide {
         }
     }
 
-    /// As a float: infinite or zero if it is beyond their range.
+    /// Converts to a float: infinite or zero if out of range.
     pub(crate) fn to_f64(self) -> f64 {
         libm::ldexp(self.mantissa, self.exponent.clamp(-2_000, 2_000) as i32)
     }

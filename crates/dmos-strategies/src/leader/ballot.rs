@@ -1,14 +1,16 @@
-//! Ballot leader election: of those who reach a majority, the one with the highest ballot leads.
+//! Ballot leader election of Omni-Paxos: among the candidates that are connected to a majority, the one with
+//! the highest ballot leads.
 //!
-//! After H. Ng, S. Haridi and P. Carbone, "Omni-Paxos: breaking the barriers of partial connectivity", EuroSys 2023. In
-//! rounds, every candidate asks all others for their ballots, and for whether they reach a majority. Who hears from
-//! a majority elects the highest ballot among those that reach one; if that is lower than the leader's, the
-//! leader is gone, or reaches no majority any more, and the candidate raises its own ballot above it. Nobody
-//! needs a majority's vote, so one node that all can reach is enough, though they do not reach each other.
+//! After H. Ng, S. Haridi and P. Carbone, "Omni-Paxos: breaking the barriers of partial connectivity",
+//! EuroSys 2023. In rounds, every candidate asks all others for their ballots, and whether they are connected
+//! to a majority (quorum-connected). A candidate that hears from a majority elects the highest ballot among
+//! the quorum-connected ones; if that is lower than the leader's, the leader has failed or lost its majority,
+//! and the candidate raises its own ballot above it. No majority of votes is needed, so one node that all
+//! others can reach suffices, even if they cannot reach each other.
 //!
-//! A ballot is a round number and the candidate's place, so it is a term that no other candidate ever holds. A
-//! candidate that led when it crashed raises its ballot when it starts again: the old one stands for flows that it
-//! has forgotten.
+//! A ballot is a round number times the number of candidates plus the candidate's index, so it is a term that
+//! no other candidate ever holds. A candidate that led when it crashed raises its ballot when it restarts,
+//! because the old one stands for flows that it has lost.
 
 use std::collections::BTreeMap;
 
@@ -54,19 +56,19 @@ impl LeaderStrategy for Ballots {
 
 /// Asks for a ballot, in a round.
 const ASK: u8 = 0;
-/// A ballot, and whether its owner reaches a majority, in a round.
+/// A ballot, and whether its owner is quorum-connected, in a round.
 const ANSWER: u8 = 1;
 
 struct Candidate {
     config: ElectionConfig,
     round_takes: Span,
-    /// The own ballot.
+    /// The candidate's own ballot.
     own: u64,
-    /// The ballot elected last, and whose it is.
+    /// The last elected ballot and its owner.
     leader: Option<(u64, NodeId)>,
     reaches_majority: bool,
     round: u32,
-    /// By owner: ballots heard of in this round, and whether their owners reach a majority.
+    /// By owner, the ballots received in this round, and whether their owners are quorum-connected.
     answers: BTreeMap<NodeId, (u64, bool)>,
 }
 
@@ -82,7 +84,7 @@ impl Election for Candidate {
                     });
                 let leads_no_more = self.leader.is_none();
                 self.own = if leads_no_more { self.config.own_term_after(own.max(led)) } else { own };
-                // Answers to an earlier incarnation are not to be taken for those to this one.
+                // Distinguishes this incarnation's rounds from earlier ones, whose answers may still arrive.
                 self.round = (now.as_nanos() / 1_000_000) as u32;
                 self.remember(effects);
                 self.begin_round(effects);
@@ -121,7 +123,7 @@ impl Candidate {
         self.round = self.round.wrapping_add(1);
         let ask = |node| (node, wire::write(ASK, [0, u64::from(self.round), 0]));
         effects.sends.extend(self.config.others().map(ask));
-        // Alone there is nobody to wait for.
+        // A single candidate need not wait for answers.
         let takes = if self.config.candidates.len() == 1 && self.leader.is_none() {
             Span::ZERO
         } else {
@@ -147,7 +149,7 @@ impl Candidate {
                 effects.leader = Some((highest.1, Term(highest.0)));
             }
             Some(highest) if known == Some(highest.0) => {}
-            // The leader did not answer, or reaches no majority.
+            // The leader did not answer, or is not quorum-connected.
             _ => {
                 self.own = self.config.own_term_after(known.unwrap_or(0).max(self.own));
                 self.remember(effects);
@@ -155,7 +157,7 @@ impl Candidate {
         }
     }
 
-    /// No ballot that was known may be raised again after a crash.
+    /// Makes the ballot durable, so that it is never used again after a crash.
     fn remember(&self, effects: &mut ElectionEffects) {
         let (leader, whose) = self.leader.map_or((0, 0), |(ballot, node)| (ballot, node.index() as u64));
         effects.durable = Some(wire::write(ANSWER, [self.own, leader, whose]));

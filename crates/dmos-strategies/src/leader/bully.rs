@@ -1,13 +1,13 @@
-//! The bully election: of the candidates that are alive, the one with the highest number leads.
+//! The bully algorithm: the live candidate with the highest number leads.
 //!
-//! After H. Garcia-Molina, "Elections in a distributed computing system", IEEE Transactions on
-//! Computers C-31(1), 1982. A candidate that starts, or suspects the leader, asks all higher ones
-//! whether they are there. If none answers in time it becomes leader and tells the lower ones; if one
-//! answers, it waits to be told.
+//! After H. Garcia-Molina, "Elections in a distributed computing system", IEEE Transactions on Computers
+//! C-31(1), 1982. A candidate that starts, or suspects the leader, sends an election message to all higher
+//! ones. If none answers in time it becomes leader and informs the lower ones; if one answers, it waits for
+//! the announcement of the leader.
 //!
-//! Terms are our addition. A term is a round and the candidate's place, so no two candidates ever hold
-//! the same one, and each message carries the highest term its sender knows: a leader that hears of a
-//! later term than its own becomes leader again under a new one.
+//! Terms are an addition. A term is a round number times the number of candidates plus the candidate's index,
+//! so no two candidates ever hold the same term, and each message carries the highest term its sender knows:
+//! a leader that learns a later term than its own becomes leader again in a new one.
 
 use dmos_core::strategy::{
     Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
@@ -49,24 +49,24 @@ impl LeaderStrategy for Bully {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// Obeys this leader, or knows none yet.
+    /// Follows this leader, or knows none yet.
     Follows(Option<NodeId>),
-    /// Has asked the higher ones and heard nothing.
+    /// Has sent election messages and received no answer.
     Asks,
-    /// A higher one is there; waits for it to become leader.
+    /// A higher candidate has answered; waits for it to become leader.
     Waits,
-    /// Leads.
+    /// Is the leader.
     Leads,
 }
 
-/// A message: what, and the highest term the sender knows.
+/// A message and the highest term its sender knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Message {
-    /// Are you there?
+    /// Starts an election.
     Election,
-    /// I am.
+    /// Answers an election message.
     Answer,
-    /// I lead, under the term that comes along.
+    /// Announces the leader, with its term.
     Coordinator,
 }
 
@@ -85,7 +85,7 @@ struct Candidate {
     timeout: Span,
     state: State,
     known_term: u64,
-    /// The timer that counts; earlier ones are void.
+    /// Number of the current timer; earlier ones are void.
     timer: u32,
 }
 
@@ -97,13 +97,13 @@ impl Election for Candidate {
                 self.ask(effects);
             }
             ElectionInput::Message { from, bytes } => {
-                // Bytes that are no message of ours come from nobody of ours.
+                // Invalid messages are ignored.
                 if let Some((message, term)) = decode(bytes) {
                     self.hear(from, message, term, effects);
                 }
             }
             ElectionInput::Timer(timer) if timer == self.timer => match self.state {
-                State::Asks => self.take_office(effects),
+                State::Asks => self.become_leader(effects),
                 State::Waits => self.ask(effects),
                 State::Follows(_) | State::Leads => {}
             },
@@ -116,9 +116,9 @@ impl Election for Candidate {
             ElectionInput::LeaderLearned(leader, term) if term.0 > self.known_term => {
                 self.known_term = term.0;
                 match self.state {
-                    // A higher one leads, though it may not be heard of here: to outbid it would be to be
-                    // outbid again, without end.
-                    State::Leads if leader <= self.config.me => return self.take_office(effects),
+                    // A higher candidate leads although it may be unreachable here: outbidding it would lead
+                    // to endless outbidding.
+                    State::Leads if leader <= self.config.me => return self.become_leader(effects),
                     State::Follows(_) | State::Leads if leader != self.config.me => {
                         self.state = State::Follows(Some(leader));
                     }
@@ -139,7 +139,7 @@ impl Candidate {
                 self.state = State::Follows(Some(from));
                 effects.leader = Some((from, Term(term)));
             }
-            // Its term is old: it hears of ours and becomes leader again.
+            // The sender's term is old: it will learn the current one and become leader again.
             Message::Coordinator if from > self.config.me => {
                 effects.sends.push(self.say(from, Message::Answer))
             }
@@ -163,7 +163,7 @@ impl Candidate {
         if later {
             self.known_term = term;
             if self.state == State::Leads {
-                self.take_office(effects);
+                self.become_leader(effects);
             } else {
                 self.remember(effects);
             }
@@ -188,14 +188,14 @@ impl Candidate {
         let before = effects.sends.len();
         effects.sends.extend(higher.map(|node| self.say(node, Message::Election)));
         if effects.sends.len() == before {
-            self.take_office(effects);
+            self.become_leader(effects);
         } else {
             self.state = State::Asks;
             self.wait(self.timeout, effects);
         }
     }
 
-    fn take_office(&mut self, effects: &mut ElectionEffects) {
+    fn become_leader(&mut self, effects: &mut ElectionEffects) {
         self.known_term = self.config.own_term_after(self.known_term);
         self.state = State::Leads;
         self.remember(effects);

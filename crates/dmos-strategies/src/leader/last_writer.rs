@@ -1,10 +1,10 @@
-//! The prototype's way to a leader: all write their name to one place, and the last to write leads.
+//! The prototype's race: all candidates write their name to one place, and the last writer leads.
 //!
-//! There is no election and no second one. A process that looks right after its own writing finds
-//! itself there and begins to plan; most of those plans come to nothing, because by the time they are
-//! ready somebody else has written. Whoever returns from a crash leaves the name as it stands; only the
-//! last writer writes its own again. Who writes last is a race of processes, so it is a parameter here,
-//! and so is how many find themselves.
+//! There is one race and no further election. A process that reads right after its own write finds its own
+//! name and starts to plan; most of those plans are discarded, because another process has written by the
+//! time they are ready. A process that recovers from a crash leaves the name unchanged; only the last writer
+//! writes its own again. The order of writes is a race of processes, so the last writer is a parameter here,
+//! and so is the number of processes that find their own name.
 
 use dmos_core::strategy::{
     Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
@@ -56,17 +56,17 @@ impl LeaderStrategy for LastWriter {
     }
 }
 
-/// Returns whether the member at `place` of `count` is one of `chosen` that are spread evenly over them.
+/// Returns whether the index `place` among `count` belongs to `chosen` ones that are spread evenly.
 fn is_spread(place: u64, count: u64, chosen: u64) -> bool {
     let chosen = u128::from(chosen.min(count));
     let before = |place: u64| u128::from(place) * chosen / u128::from(count);
     before(place + 1) > before(place)
 }
 
-/// Believes in itself once, at its start, if it is one of those that do.
+/// Believes itself leader once, at its start, if it is one of the early writers.
 struct Writer {
     me: NodeId,
-    /// The order of its writing among all; none if it sees another's name when it looks.
+    /// Its position in the order of writes, or `None` if it reads another name.
     rank: Option<u64>,
     ranks: u64,
 }
@@ -77,7 +77,7 @@ impl Election for Writer {
             return;
         };
         let earlier = durable.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
-        // Only the last writer writes anew when it returns, under a term above all earlier ones.
+        // Only the last writer writes again when it recovers, in a term above all earlier ones.
         if earlier > 0 && rank + 1 < self.ranks {
             return;
         }

@@ -1,14 +1,14 @@
-//! The eventual leader Ω by heartbeats: the live candidate with the lowest number leads.
+//! Eventual leader election (Ω) by heartbeats: the live candidate with the lowest number leads.
 //!
 //! Ω is the weakest failure detector that solves consensus (T. D. Chandra, V. Hadzilacos and S. Toueg, "The
-//! weakest failure detector for solving consensus", Journal of the ACM 43(4), 1996). Only who leads sends heartbeats, to
-//! all others (M. Larrea, A. Fernández and S. Arévalo, "Optimal implementation of the weakest failure
-//! detector", 2000). A candidate that hears of no lower one for a while leads itself, and the higher its
-//! number, the longer it waits, so that as a rule one alone steps forward. Who did so wrongly waits longer from
-//! then on: once delays stay below any bound, mistakes end.
+//! weakest failure detector for solving consensus", Journal of the ACM 43(4), 1996). Only the leader sends
+//! heartbeats, to all others (M. Larrea, A. Fernández and S. Arévalo, "Optimal implementation of the weakest
+//! failure detector", 2000). A candidate that hears from no lower one for a while becomes leader; the higher
+//! its number, the longer it waits, so that usually only one does. One that did so wrongly waits longer from
+//! then on: once delays are bounded, mistakes end.
 //!
-//! Terms are our addition, as in [`bully`](super::bully): no two candidates ever hold the same one, and who
-//! leads and hears of a later term becomes leader again.
+//! Terms are an addition, as in [`bully`](super::bully): no two candidates ever hold the same term, and a
+//! leader that learns a later term becomes leader again.
 
 use dmos_core::strategy::{
     Election, ElectionConfig, ElectionEffects, ElectionInput, Guarantee, LeaderDescriptor, LeaderStrategy,
@@ -23,7 +23,7 @@ register_leader!(LeaderDescriptor {
     summary: "the live candidate with the lowest number leads, and says so by heartbeats",
     source: "Chandra, Hadzilacos and Toueg 1996, The weakest failure detector (Ω); Larrea et al. 2000",
     notes: "at most one leader per term; one leader once messages arrive within some bound",
-    // Who hears of its leader less often than it waits for it has none for long.
+    // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
     guarantees: |params| match params.duration("every") * 2 <= params.duration("timeout") {
         true => &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
         false => &[Guarantee::OneLeaderPerTerm],
@@ -73,19 +73,19 @@ impl LeaderStrategy for LowestId {
     }
 }
 
-/// A message: I lead, under the term that comes along.
+/// A heartbeat of the leader, with its term.
 const ALIVE: u8 = 0;
-/// A message: I know of this term.
+/// Reports a known term.
 const KNOWN: u8 = 1;
 
 struct Candidate {
     settings: LowestId,
     config: ElectionConfig,
-    /// How long lower ones may be silent.
+    /// Timeout for heartbeats of lower candidates.
     patience: Span,
     leads: bool,
     known_term: u64,
-    /// The timer that counts; earlier ones are void.
+    /// Number of the current timer; earlier ones are void.
     timer: u32,
 }
 
@@ -107,14 +107,14 @@ impl Election for Candidate {
                 if self.leads {
                     self.say_alive(effects)
                 } else {
-                    self.take_office(effects)
+                    self.become_leader(effects)
                 }
             }
             ElectionInput::LeaderLearned(leader, term)
                 if leader != self.config.me && term.0 > self.known_term =>
             {
-                // A lower one leads, though it may not be heard of here: to outbid it would be to be outbid
-                // again, and again.
+                // A lower candidate leads although it may be unreachable here: outbidding it would lead to
+                // endless outbidding.
                 if self.leads && leader < self.config.me {
                     self.step_back(effects);
                 }
@@ -139,7 +139,7 @@ impl Candidate {
             self.hear_of(term, effects);
             effects.leader = Some((from, Term(term)));
         } else {
-            // Its term is old: it becomes leader again.
+            // The sender's term is old: it becomes leader again.
             effects.sends.push((from, wire::write(KNOWN, [self.known_term])));
         }
     }
@@ -148,7 +148,7 @@ impl Candidate {
         if self.leads && term <= self.known_term {
             effects.sends.push((from, wire::write(ALIVE, [self.known_term])));
         } else if !self.leads && term > self.known_term {
-            // Better than nobody, until the lowest steps forward.
+            // Any leader is better than none, until the lowest becomes leader.
             effects.leader = Some((from, Term(term)));
         }
         self.hear_of(term, effects);
@@ -158,7 +158,7 @@ impl Candidate {
         if term > self.known_term {
             self.known_term = term;
             if self.leads {
-                self.take_office(effects);
+                self.become_leader(effects);
             } else {
                 effects.durable = Some(wire::write(KNOWN, [term]));
             }
@@ -180,7 +180,7 @@ impl Candidate {
         effects.timers.push((span, self.timer));
     }
 
-    fn take_office(&mut self, effects: &mut ElectionEffects) {
+    fn become_leader(&mut self, effects: &mut ElectionEffects) {
         self.known_term = self.config.own_term_after(self.known_term);
         self.leads = true;
         effects.durable = Some(wire::write(KNOWN, [self.known_term]));

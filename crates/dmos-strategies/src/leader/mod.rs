@@ -1,15 +1,15 @@
-//! Leader strategies: who plans.
+//! Leader strategies: election of the node that plans.
 //!
-//! | strategy | who leads |
+//! | strategy | leader |
 //! |---|---|
-//! | [`last_writer`] | as in the prototype, who writes last, for ever |
-//! | [`bully`] | the highest number that is alive |
-//! | [`ring`] | the highest number that goes round a ring |
-//! | [`lowest_id`] | the lowest number that is alive, by heartbeats |
-//! | [`raft`] | whoever a majority votes for |
-//! | [`ballot`] | the highest ballot of those who reach a majority |
+//! | [`last_writer`] | the last writer in the prototype's race |
+//! | [`bully`] | the highest live number (bully algorithm) |
+//! | [`ring`] | the highest number on a ring (Chang and Roberts) |
+//! | [`lowest_id`] | the lowest live number, by heartbeats (Ω) |
+//! | [`raft`] | the winner of a majority vote (Raft with pre-vote) |
+//! | [`ballot`] | the highest ballot that is connected to a majority (Omni-Paxos) |
 //!
-//! Their messages are written and read by `wire`.
+//! Their messages are encoded and decoded by `wire`.
 
 pub mod ballot;
 pub mod bully;

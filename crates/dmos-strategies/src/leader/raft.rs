@@ -1,14 +1,14 @@
-//! The election of Raft, with pre-vote: whoever a majority votes for leads.
+//! The election of Raft, with pre-vote: the winner of a majority vote leads.
 //!
-//! After D. Ongaro and J. Ousterhout, "In search of an understandable consensus algorithm", USENIX ATC 2014, and
-//! for pre-vote section 9.6 of D. Ongaro's thesis, "Consensus: bridging theory and practice", 2014. A
-//! candidate that hears of no leader for a time of its own, drawn anew each time, first asks whether it would get votes;
-//! only if a majority says yes does it raise the term and ask for them. A vote is given once in a term, and
-//! term and vote are durable before an answer leaves. The leader sends heartbeats.
+//! After D. Ongaro and J. Ousterhout, "In search of an understandable consensus algorithm", USENIX ATC 2014,
+//! and for pre-vote section 9.6 of D. Ongaro's thesis, "Consensus: bridging theory and practice", 2014. A
+//! candidate that hears from no leader within a random timeout first asks whether it would get votes; only if
+//! a majority agrees does it raise the term and request votes. A candidate votes once in a term, and term and
+//! vote are durable before an answer is sent. The leader sends heartbeats.
 //!
-//! There is no log to replicate here, so all candidates are equally up to date. Where a node can be reached by
-//! all but they cannot reach each other, a leader that lost its majority stays in office as long as that node
-//! hears of it: see [`ballot`](super::ballot).
+//! There is no log to replicate, so all candidates are equally up to date. Where one node is reachable by all
+//! others but they cannot reach each other, a leader that lost its majority remains leader as long as that
+//! node hears from it: see [`ballot`](super::ballot).
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ register_leader!(LeaderDescriptor {
     summary: "whoever a majority of the candidates votes for leads",
     source: "Ongaro and Ousterhout 2014, In search of an understandable consensus algorithm; with pre-vote",
     notes: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
-    // Who hears of its leader less often than it waits for it has none for long.
+    // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
     guarantees: |params| match params.duration("heartbeat") * 2 <= params.duration("timeout") {
         true => &[Guarantee::OneLeaderPerTerm, Guarantee::LeaderByMajority],
         false => &[Guarantee::OneLeaderPerTerm],
@@ -75,24 +75,24 @@ impl LeaderStrategy for Raft {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Role {
     Follows,
-    /// Asks whether it would get votes.
-    Sounds,
-    /// Asks for votes.
-    Stands,
+    /// Has sent pre-vote requests.
+    PreCandidate,
+    /// Has sent vote requests.
+    Candidate,
     Leads,
 }
 
-/// Would you vote for me in this term?
+/// Asks for a pre-vote in a term.
 const PRE_VOTE: u8 = 0;
-/// I would, in this term.
+/// Grants a pre-vote in a term.
 const WOULD: u8 = 1;
-/// Vote for me in this term.
+/// Asks for a vote in a term.
 const VOTE: u8 = 2;
-/// I do.
+/// Grants a vote in a term.
 const VOTES: u8 = 3;
-/// I lead in this term.
+/// A heartbeat of the leader of a term.
 const ALIVE: u8 = 4;
-/// No: I know of this term.
+/// Rejects a message, with the known term.
 const NO: u8 = 5;
 
 struct Candidate {
@@ -101,10 +101,10 @@ struct Candidate {
     role: Role,
     term: u64,
     voted_for: Option<NodeId>,
-    /// Those who would vote, or have voted, for this one.
+    /// Candidates that granted a pre-vote or a vote.
     votes: BTreeSet<NodeId>,
     heard_leader: Option<Time>,
-    /// The timer that counts; earlier ones are void.
+    /// Number of the current timer; earlier ones are void.
     timer: u32,
     dice: ChaCha8Rng,
 }
@@ -127,7 +127,7 @@ impl Election for Candidate {
             }
             ElectionInput::Timer(timer) if timer == self.timer => match self.role {
                 Role::Leads => self.say_alive(effects),
-                Role::Follows | Role::Sounds | Role::Stands => self.sound(effects),
+                Role::Follows | Role::PreCandidate | Role::Candidate => self.request_pre_votes(effects),
             },
             ElectionInput::LeaderLearned(_, term) if term.0 > self.term => self.follow(term.0, effects),
             ElectionInput::Timer(_)
@@ -139,7 +139,7 @@ impl Election for Candidate {
 }
 
 impl Candidate {
-    /// What is drawn depends on the run, the candidate and the term in which it starts.
+    /// Random numbers depend on the run, the candidate and the term in which it starts.
     fn seed(&mut self) {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.config.seed.to_le_bytes());
@@ -149,7 +149,7 @@ impl Candidate {
     }
 
     fn hear(&mut self, now: Time, from: NodeId, kind: u8, term: u64, effects: &mut ElectionEffects) {
-        // To be sounded is no news of a term: nobody has raised it yet.
+        // A pre-vote request does not announce a term, because no candidate has raised it yet.
         if term > self.term && !matches!(kind, PRE_VOTE | WOULD) {
             self.follow(term, effects);
         }
@@ -168,11 +168,11 @@ impl Candidate {
                 self.wait(effects);
             }
             PRE_VOTE | VOTE | ALIVE => self.send(from, NO, self.term, effects),
-            WOULD if self.role == Role::Sounds && term == self.term + 1 => {
+            WOULD if self.role == Role::PreCandidate && term == self.term + 1 => {
                 self.votes.insert(from);
                 self.stand_if_sounded(effects);
             }
-            VOTES if self.role == Role::Stands && term == self.term => {
+            VOTES if self.role == Role::Candidate && term == self.term => {
                 self.votes.insert(from);
                 self.lead_if_elected(effects);
             }
@@ -180,22 +180,22 @@ impl Candidate {
         }
     }
 
-    /// Returns whether a leader is in office, as far as this one knows.
+    /// Returns whether there is a leader, as far as this candidate knows.
     fn has_leader(&self, now: Time) -> bool {
         let recently = |heard: Time| now.since(heard) < self.settings.timeout;
         self.role == Role::Leads || self.heard_leader.is_some_and(recently)
     }
 
-    /// There is a later term.
+    /// Adopts a later term.
     fn follow(&mut self, term: u64, effects: &mut ElectionEffects) {
         (self.role, self.term, self.voted_for) = (Role::Follows, term, None);
         self.remember(effects);
         self.wait(effects);
     }
 
-    /// Asks whether it would get votes.
-    fn sound(&mut self, effects: &mut ElectionEffects) {
-        self.role = Role::Sounds;
+    /// Sends pre-vote requests.
+    fn request_pre_votes(&mut self, effects: &mut ElectionEffects) {
+        self.role = Role::PreCandidate;
         self.votes = BTreeSet::from([self.config.me]);
         self.send_all(PRE_VOTE, self.term + 1, effects);
         self.wait(effects);
@@ -206,7 +206,7 @@ impl Candidate {
         if self.votes.len() < self.config.majority() {
             return;
         }
-        self.role = Role::Stands;
+        self.role = Role::Candidate;
         self.term += 1;
         self.voted_for = Some(self.config.me);
         self.votes = BTreeSet::from([self.config.me]);
@@ -242,7 +242,8 @@ impl Candidate {
         self.config.others().for_each(|node| self.send(node, kind, term, effects));
     }
 
-    /// Waits for a time drawn anew: two candidates rarely stand at the same time, and not again and again.
+    /// Waits for a new random timeout, so that two candidates rarely start an election at the same time, and
+    /// not repeatedly.
     fn wait(&mut self, effects: &mut ElectionEffects) {
         let timeout = self.settings.timeout.as_nanos();
         let span = Span::from_nanos(self.dice.random_range(timeout..timeout.saturating_mul(2)));

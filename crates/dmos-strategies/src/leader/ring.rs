@@ -1,13 +1,15 @@
-//! The election on a ring: the highest number that goes all the way round leads.
+//! The ring election of Chang and Roberts: the highest number that travels around the ring leads.
 //!
-//! After E. Chang and R. Roberts, "An improved algorithm for decentralized extrema-violation in circular
-//! configurations of processes", Communications of the ACM 22(5), 1979. Candidates form a ring in the order of
-//! their numbers. Who misses a leader sends its number to the next one. A number is passed on by lower ones, and
-//! stopped by higher ones, who send their own instead; whose number comes back leads, and sends word round.
+//! After E. Chang and R. Roberts, "An improved algorithm for decentralized extrema-finding in circular
+//! configurations of processes", Communications of the ACM 22(5), 1979. Candidates form a ring in the order
+//! of their numbers. A candidate without a leader sends its number to the next one. Lower candidates forward
+//! a number; higher ones stop it and send their own instead. A candidate whose number returns becomes leader
+//! and announces itself around the ring.
 //!
-//! The published algorithm knows no failures. Here each message is acknowledged, who does not acknowledge it
-//! twice is left out until it is heard of, nothing goes round more than once, and an election that does not end is
-//! begun again. Terms are our addition, as in [`bully`](super::bully): a number collects the latest term that anybody on its way knows.
+//! The published algorithm tolerates no failures. Here each message is acknowledged, a candidate that fails
+//! to acknowledge twice is skipped until it is heard from, no message circulates more than once, and an
+//! election that does not finish is restarted. Terms are an addition, as in [`bully`](super::bully): a number
+//! collects the latest term known on its way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +24,7 @@ use super::wire;
 register_leader!(LeaderDescriptor {
     name: "ring",
     summary: "the highest number that goes round the ring of candidates leads",
-    source: "Chang and Roberts 1979, An improved algorithm for decentralized extrema-violation",
+    source: "Chang and Roberts 1979, An improved algorithm for decentralized extrema-finding",
     notes: "at most one leader per term; one leader once messages are acknowledged within the timeout",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
     params: &[ParamSpec {
@@ -56,17 +58,17 @@ impl LeaderStrategy for Ring {
     }
 }
 
-/// A number on its way round: the term known so far, whose number, the message's own number, and how many it has
-/// come past.
+/// A number on its way: the latest known term, the number's owner, the message's own number, and the hops so
+/// far.
 const NUMBER: u8 = 0;
-/// Word of a leader: its term, who it is, and the same two.
+/// Announcement of a leader: its term, its number, and the same two.
 const LEADER: u8 = 1;
-/// The message of this number has come.
+/// Acknowledges the message with a number.
 const ACK: u8 = 2;
-/// Timers from here on count elections, those below messages.
+/// Timers from here on identify elections, those below messages.
 const ELECTION_TIMER: u32 = 1 << 31;
 
-/// A message that is not acknowledged.
+/// An unacknowledged message.
 struct UnderWay {
     number: u32,
     to: NodeId,
@@ -83,17 +85,17 @@ struct Candidate {
     takes_part: bool,
     leader: Option<NodeId>,
     known_term: u64,
-    /// Those who did not acknowledge; the ring goes past them.
+    /// Candidates that did not acknowledge; the ring skips them.
     silent: BTreeSet<NodeId>,
     in_transit: Vec<UnderWay>,
     next_message: u32,
-    /// By sender: the last message that came, for it may come again.
+    /// By sender, the last message received, to recognise retransmissions.
     seen: BTreeMap<NodeId, u64>,
-    /// The highest number passed on in this election, and the latest word of a leader: neither is passed on twice,
-    /// however often messages that are late are said again.
+    /// The highest number forwarded in this election, and the latest announcement: neither is forwarded
+    /// twice, however often late messages are repeated.
     passed_on: Option<NodeId>,
     word: Option<u64>,
-    /// The election that counts; timers of earlier ones are void.
+    /// Number of the current election; timers of earlier ones are void.
     election: u32,
 }
 
@@ -103,10 +105,10 @@ impl Election for Candidate {
             ElectionInput::Start { durable } => {
                 let known = durable.and_then(wire::read::<1>);
                 self.known_term = known.map_or(0, |(_, [term])| term);
-                // Messages of an earlier incarnation are not to be taken for those of this one.
+                // Distinguishes messages of this incarnation from earlier ones.
                 self.next_message = (now.as_nanos() / 1_000 % u64::from(ELECTION_TIMER)) as u32;
                 match known {
-                    // After a crash there may be a leader, of whom it will hear soon.
+                    // After a crash there may be a leader, which will be announced soon.
                     Some(_) => self.watch_election(effects),
                     None => self.begin(effects),
                 }
@@ -129,7 +131,7 @@ impl Election for Candidate {
                 self.silent.insert(node);
             }
             ElectionInput::Trusted(node) => drop(self.silent.remove(&node)),
-            // It led before it crashed, and the others believe that it still does.
+            // The candidate led before it crashed, and others believe that it still does.
             ElectionInput::LeaderLearned(leader, _) if leader == self.config.me => {
                 if self.leader.is_none() && !self.takes_part {
                     self.begin(effects);
@@ -139,7 +141,8 @@ impl Election for Candidate {
                 let led = self.leader == Some(self.config.me);
                 self.know(term.0, effects);
                 if led {
-                    // Two have led, each in a part of the ring: the whole ring decides.
+                    // Two candidates have led, each in a part of the ring: an election on the whole ring
+                    // decides.
                     self.leader = None;
                     self.begin(effects);
                 } else {
@@ -191,7 +194,7 @@ impl Candidate {
         } else if whose < self.config.me && !self.takes_part {
             self.begin(effects);
         } else if whose == self.config.me && self.takes_part {
-            self.take_office(effects);
+            self.become_leader(effects);
         }
     }
 
@@ -211,20 +214,21 @@ impl Candidate {
     fn take_part(&mut self, effects: &mut ElectionEffects) {
         if !std::mem::replace(&mut self.takes_part, true) {
             self.passed_on = None;
-            // Whoever was silent may be back: if it were left out for good, it would begin again and again.
+            // Silent candidates may be back: skipping them for good would restart elections forever.
             self.silent.clear();
             self.watch_election(effects);
         }
     }
 
-    /// Comes back when an election should be over: when everybody could have been waited for twice.
+    /// Sets a timer for the time by which an election should have finished, with two timeouts for every
+    /// candidate.
     fn watch_election(&mut self, effects: &mut ElectionEffects) {
         self.election = (self.election + 1) % ELECTION_TIMER;
         let places = self.config.candidates.len() as u64;
         effects.timers.push((self.timeout * (2 * places + 2), ELECTION_TIMER + self.election));
     }
 
-    fn take_office(&mut self, effects: &mut ElectionEffects) {
+    fn become_leader(&mut self, effects: &mut ElectionEffects) {
         self.takes_part = false;
         self.known_term = self.config.own_term_after(self.known_term);
         self.leader = Some(self.config.me);
@@ -235,7 +239,7 @@ impl Candidate {
         }
     }
 
-    /// Returns the next one on the ring that is not silent.
+    /// Returns the next candidate on the ring that is not silent.
     fn next(&self) -> Option<NodeId> {
         let after = self.config.others().filter(|&node| node > self.config.me);
         let before = self.config.others().filter(|&node| node < self.config.me);
@@ -250,8 +254,8 @@ impl Candidate {
                 self.in_transit.push(UnderWay { number, to, kind, term, whose, hops, tries: 0 });
                 self.say(self.in_transit.len() - 1, effects);
             }
-            // Alone on the ring: every number has gone round.
-            None if kind == NUMBER => self.take_office(effects),
+            // Alone on the ring: the number has returned.
+            None if kind == NUMBER => self.become_leader(effects),
             None => {}
         }
     }
@@ -263,7 +267,7 @@ impl Candidate {
         effects.timers.push((self.timeout, number));
     }
 
-    /// A message was not acknowledged in time: says it once more, then to the one after.
+    /// Handles a missing acknowledgement: retransmits once, then skips the candidate.
     fn miss(&mut self, number: u32, effects: &mut ElectionEffects) {
         let Some(at) = self.in_transit.iter().position(|sent| sent.number == number) else {
             return;
@@ -275,7 +279,7 @@ impl Candidate {
         }
         let UnderWay { to, kind, term, whose, hops, .. } = self.in_transit.swap_remove(at);
         self.silent.insert(to);
-        // Whose number it is may be the one that is left out: then it has nowhere to return.
+        // The owner of the number may be the skipped one: then the number has nowhere to return.
         if kind != NUMBER || whose != to {
             self.send(kind, term, whose, hops, effects);
         }

@@ -1,9 +1,9 @@
-//! Messages and durable states of election machines as bytes: a kind, and a few numbers.
+//! Encoding of election messages and durable states: a kind and a few numbers.
 
-/// No honest candidate comes to such a term; who counted on from one would run out of numbers.
+/// Upper bound for terms, which no correct candidate reaches, so that counting on cannot overflow.
 pub(crate) const TERM_MAX: u64 = 1 << 62;
 
-/// A message of this kind with these numbers.
+/// Encodes a message of a kind with numbers.
 pub(crate) fn write<const N: usize>(kind: u8, numbers: [u64; N]) -> Box<[u8]> {
     let mut bytes = Vec::with_capacity(1 + 8 * N);
     bytes.push(kind);
@@ -11,7 +11,7 @@ pub(crate) fn write<const N: usize>(kind: u8, numbers: [u64; N]) -> Box<[u8]> {
     bytes.into()
 }
 
-/// Returns the kind and the numbers of a message, if that is what the bytes are; the first number is a term.
+/// Decodes the kind and the numbers of a message, if the bytes are one; the first number is a term.
 pub(crate) fn read<const N: usize>(bytes: &[u8]) -> Option<(u8, [u64; N])> {
     let (&kind, rest) = bytes.split_first()?;
     let (numbers, []) = rest.as_chunks::<8>() else {

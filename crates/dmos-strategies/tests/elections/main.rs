@@ -1,15 +1,15 @@
-//! The textbook cases of elections, for every strategy that promises a leader.
+//! Textbook cases of elections, for every strategy that guarantees a leader.
 
 mod room;
 
 use dmos_core::Span;
 use room::Room;
 
-/// All that elect anew, and whether they need a majority.
+/// All strategies with repeated elections, and whether they need a majority.
 const ALL: [(&str, bool); 5] =
     [("bully", false), ("ring", false), ("lowest-id", false), ("raft", true), ("ballot", true)];
 
-/// Within this time everybody should agree, whatever happened before.
+/// Time within which all candidates should agree, whatever happened before.
 const SETTLED: Span = Span::from_secs(40);
 
 fn seeds() -> std::ops::Range<u64> {
@@ -57,7 +57,7 @@ fn a_leader_that_crashes_is_replaced_under_a_later_term() {
             room.run(SETTLED);
             let (next, term) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
             assert!(next != leader && term > before, "{strategy}, {seed}");
-            // It returns, with what it had written, and again there is one leader.
+            // It recovers with its durable state, and there is one leader again.
             room.start(leader);
             room.run(SETTLED);
             let (_, later) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
@@ -68,7 +68,7 @@ fn a_leader_that_crashes_is_replaced_under_a_later_term() {
 
 #[test]
 fn a_candidate_without_its_terms_still_reaches_a_later_one() {
-    // Raft must not: there, what is durable is what makes it right.
+    // Not for Raft, whose correctness depends on durable state.
     for (strategy, _) in ALL.into_iter().filter(|(strategy, _)| *strategy != "raft") {
         let mut room = Room::started(strategy, 3, 1);
         room.run(SETTLED);
@@ -109,7 +109,7 @@ fn a_partitioned_leader_is_replaced_and_yields_when_it_returns() {
             room.run(SETTLED);
             let (leader, before) = room.agreed(&everybody(5)).expect("a leader");
             let others: Vec<_> = everybody(5).into_iter().filter(|&node| node != leader).collect();
-            // With one of the others: fewer than half.
+            // Together with one of the others: fewer than half.
             room.split(&[&[leader, others[0]], &others[1..]]);
             room.run(SETTLED);
             let (_, term) = room.agreed(&others[1..]).unwrap_or_else(|| panic!("{strategy}, {seed}"));
@@ -129,7 +129,7 @@ fn a_partitioned_leader_is_replaced_and_yields_when_it_returns() {
     }
 }
 
-/// Everybody reaches the hub, and nobody anybody else.
+/// Returns candidates that all reach the hub, but not each other.
 fn around_a_hub(strategy: &str, seed: u64) -> (Room, usize) {
     let mut room = Room::started(strategy, 5, seed);
     room.run(SETTLED);
@@ -148,7 +148,8 @@ fn a_hub_is_elected_by_ballots_and_not_by_votes() {
     for seed in seeds() {
         let (room, hub) = around_a_hub("ballot", seed);
         assert_eq!(room.agreed(&everybody(5)).map(|agreed| agreed.0), Some(hub));
-        // The hub still hears of the leader, and the others find no majority: the old one stays for ever.
+        // The hub still hears from the leader, and the others find no majority: the old leader remains
+        // forever.
         let (room, hub) = around_a_hub("raft", seed);
         assert!(!room.leads(hub) && room.agreed(&everybody(5)).is_none_or(|agreed| agreed.0 != hub));
     }
@@ -192,7 +193,7 @@ fn a_link_that_failed_in_one_direction_is_used_again() {
 
 #[test]
 fn simultaneous_candidates_do_not_both_win() {
-    // Raft: as many seeds as it takes for two to stand in the same term, and votes to be split.
+    // Raft: enough seeds for two candidacies in the same term, and for split votes.
     let mut split = 0;
     for seed in 0..400 {
         let mut room = Room::started("raft:timeout=100ms,heartbeat=30ms", 2, seed);
@@ -201,7 +202,7 @@ fn simultaneous_candidates_do_not_both_win() {
         split += u64::from(room.leadership_changes.first().is_some_and(|office| office.0 > 1));
     }
     assert!(split > 10, "votes were split in {split} rooms");
-    // Two islands each elect their own; when they meet, one is left.
+    // Two partitions elect a leader each; after the partition heals, one remains.
     for (strategy, _) in ALL.into_iter().filter(|(_, needs_majority)| !needs_majority) {
         let mut room = Room::new(strategy, 4, 1);
         room.split(&[&[0, 1], &[2, 3]]);
@@ -216,7 +217,8 @@ fn simultaneous_candidates_do_not_both_win() {
 
 #[test]
 fn a_vote_survives_a_restart_only_with_a_disk() {
-    // Candidate 0 asks for votes where only 1 hears it, and 1 restarts before 2 asks in the same term.
+    // Candidate 0 requests votes that only 1 receives, and 1 restarts before 2 requests votes in the same
+    // term.
     let run = |forgets: bool, seed: u64| {
         let mut room = Room::new("raft:timeout=100ms,heartbeat=30ms", 3, seed);
         room.split(&[&[0, 1]]);
@@ -248,6 +250,7 @@ fn keeping_a_leader_takes_few_messages() {
         room.run(Span::from_secs(60));
         room.messages - before
     };
-    // Bully and ring say nothing while all is well; heartbeats go to nine; ballots from all to all, and back.
+    // Bully and ring are silent in normal operation; heartbeats go to nine others; ballots go from all to all
+    // and back.
     assert_eq!(ALL.map(|(strategy, _)| per_minute(strategy)), [0, 0, 540, 540, 5_400]);
 }
