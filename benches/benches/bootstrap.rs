@@ -1,9 +1,9 @@
 //! The bootstrap: from a network to its first flow, by strategy and number of items.
 //!
-//! First the prototype's networks (complexity high, two nodes for each inner item), then far larger ones of low
-//! complexity. `exhaustive` makes the prototype's search call by call, where that ends; the list items that the
-//! prototype scans are charged to the meter, not scanned. The rate is in requirements of the network a second, for all
-//! alike: what it costs grows with more than the network where the rate falls.
+//! First the prototype's networks (high complexity, two producers for each inner item), then far larger ones
+//! of low complexity. `exhaustive` makes the calls of the prototype's search, where that ends; the
+//! prototype's list scans are charged to the meter, not executed. Throughput is given in requirements of the
+//! network per second: where it falls, the cost grows faster than the network.
 
 use std::hint::black_box;
 
@@ -12,7 +12,7 @@ use dmos_benches::{planners, seed_network, sparse_network, strategy};
 use dmos_core::strategy::{Meter, PlanRequest};
 use dmos_core::{Network, NodeSet};
 
-/// Steps that a plan may take to be measured: beyond, one takes minutes.
+/// Maximum number of steps of a plan that is measured; more would take minutes.
 const STEPS_MAX: u64 = 3_000_000_000;
 
 fn bootstrap(criterion: &mut Criterion) {

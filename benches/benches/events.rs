@@ -1,5 +1,5 @@
-//! Heartbeats and nothing else, carried by our queue, by a plain heap, by a queue for each delay, and by nexosim, in
-//! events a second: what a queue of events costs, without the protocol. And random delays, by our queue and a heap.
+//! Event queues without the protocol: heartbeats carried by the simulator's queue, a plain heap, a queue for
+//! each delay, and nexosim, in events per second; and random delays, by the simulator's queue and a heap.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,10 +43,10 @@ fn heartbeats(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The events that nexosim has handled.
+/// Number of events handled by nexosim.
 static HANDLED: AtomicU64 = AtomicU64::new(0);
 
-/// What nodes send each other in nexosim: whether it is an answer, and which way leads back.
+/// A message in nexosim: whether it is an answer, and the way back.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Signal {
     is_answer: bool,
@@ -68,7 +68,7 @@ impl Node {
     async fn init(&mut self, cx: &Context<Self>) {
         let (round, making) = (Duration::from_nanos(ROUND), Duration::from_nanos(MAKING));
         cx.schedule_periodic_event(self.first_making, making, schedulable!(Self::make), ()).expect("later");
-        // Nothing can be scheduled for now.
+        // nexosim cannot schedule an event for the current time.
         if self.first_round.is_zero() {
             self.round((), cx).await;
             cx.schedule_periodic_event(round, round, schedulable!(Self::round), ()).expect("later");
@@ -86,7 +86,7 @@ impl Node {
         }
     }
 
-    /// A message sets out for this node.
+    /// Sends a message to this node.
     async fn is_sent(&mut self, signal: Signal, cx: &Context<Self>) {
         cx.schedule_event(Duration::from_nanos(TRANSIT), schedulable!(Self::receive), signal).expect("later");
     }
@@ -109,7 +109,7 @@ impl Node {
     }
 }
 
-/// Returns the ring in nexosim, on one thread.
+/// Builds the ring in nexosim, on one thread.
 fn ring(nodes: u32) -> Simulation {
     let mailboxes: Vec<Mailbox<Node>> = (0..nodes).map(|_| Mailbox::new()).collect();
     let mut init = SimInit::with_num_threads(1);
@@ -136,7 +136,7 @@ fn step(mut ring: Simulation, seconds: u64) {
     ring.step_until(Duration::from_nanos(seconds * ROUND - 1)).expect("nothing fails");
 }
 
-/// Random delays, a second on average: each event has another one follow.
+/// Random delays of one second on average: each event schedules another one.
 fn random_delays(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("random delays");
     group.sample_size(10);
@@ -156,7 +156,7 @@ const EVENTS: u64 = 1_000_000;
 
 fn hold(mut queue: impl Pending, pending: u32) -> u64 {
     let mut state = 1_u64;
-    // From 0 to 2 seconds, evenly, by a generator that costs next to nothing (Marsaglia, "Xorshift RNGs", 2003).
+    // Uniform from 0 to 2 seconds, by a generator of negligible cost (Marsaglia, "Xorshift RNGs", 2003).
     let mut delay = || {
         state ^= state << 13;
         state ^= state >> 7;

@@ -1,8 +1,8 @@
-//! How many instructions the hottest paths take, counted by valgrind: metrics that no other load of the machine
-//! disturbs, each with the most that it may be.
+//! Instruction counts of the hottest paths under valgrind, independent of the machine's load, each with a
+//! limit.
 //!
-//! It needs valgrind and the runner of gungraun. A metric that has grown past its limit is a regression, to be mended or
-//! to be explained in the change that raises the limit; one that has fallen is a reason to lower it.
+//! Requires valgrind and the runner of gungraun. A count above its limit is a regression, to be fixed or to
+//! be explained in the change that raises the limit; a lower count is a reason to lower it.
 
 #![expect(missing_docs, reason = "the macros that make benchmarks of functions make modules without a word")]
 
@@ -15,7 +15,7 @@ use dmos_graph::paths::Paths;
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 
-/// A planner and what it plans for.
+/// A planner with its request.
 struct Task {
     network: Network,
     alive: NodeSet,
@@ -34,7 +34,7 @@ fn sparse_task(call: &str) -> Task {
     task(call, sparse_network(200, 3))
 }
 
-/// A planner with its first plan active.
+/// Returns a planner with an active first plan.
 fn planned(call: &str) -> (Task, Flow) {
     let mut task = sparse_task(call);
     let flow = first_plan(&mut task);
@@ -46,7 +46,7 @@ fn first_plan(task: &mut Task) -> Flow {
     task.planner.plan(&request, &mut Meter::new(u64::MAX)).expect("a flow")
 }
 
-/// Returns the most instructions that a benchmark may take: the committed metric, and 3 % for another libc or processor.
+/// Returns a limit: the committed count, plus 3 % for another libc or processor.
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     let limit = instructions + instructions * 3 / 100;
     let mut config = LibraryBenchmarkConfig::default();

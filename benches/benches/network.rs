@@ -1,5 +1,5 @@
-//! Networks: drawn, built from a description, read from a file, and asked who can make what. The rate is in nodes a
-//! second.
+//! Networks: generation, construction from a description, reading from a file, and feasibility. Throughput is
+//! given in nodes per second.
 
 use std::hint::black_box;
 
@@ -37,7 +37,7 @@ fn networks(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Groups of like nodes: one for each item.
+/// Returns groups of identical nodes, one for each item.
 fn describe(network: &Network) -> NetworkDescription {
     let groups = network.items().filter_map(|item| {
         let (&first, count) = (network.producers(item).first()?, network.producers(item).len());

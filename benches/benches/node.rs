@@ -1,5 +1,4 @@
-//! One node without a simulator around it: what each kind of input takes, in inputs a second, and how long it takes to
-//! start from a log.
+//! A single node without a simulator: inputs per second by kind of input, and the time of a start from a log.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use dmos_core::{
 use dmos_graph::NamedNetwork;
 use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
 
-/// A node that works, what it has in its log, and what comes to it.
+/// A working node, its log, and its inputs.
 struct Bench {
     node: Node,
     effects: Vec<Effect>,
@@ -22,12 +21,12 @@ struct Bench {
     now: Time,
     supplier: NodeId,
     consumer: NodeId,
-    /// What it makes.
+    /// The item that it makes.
     item: ItemId,
 }
 
 impl Bench {
-    /// Returns the node in the middle of a chain of three, with its part of the flow.
+    /// Returns the middle node of a chain of three, with its assignment.
     fn new() -> Self {
         let network: Arc<Network> =
             Arc::new(NamedNetwork::ThreeNodes.description().build().expect("a network").0);
@@ -74,7 +73,8 @@ impl Bench {
         self.give(Input::Message { from, message });
     }
 
-    /// A batch comes in, is consumed in a production run, and what is made is asked for, sent and confirmed.
+    /// A batch is received and consumed by a production run, whose product is requested, shipped and
+    /// confirmed.
     fn turn(&mut self, serial: u32) {
         let (supplier, consumer) = (self.supplier, self.consumer);
         let batch = BatchId { producer: supplier, serial };
@@ -117,7 +117,7 @@ fn inputs(criterion: &mut Criterion) {
         bencher.iter(|| bench.hear(supplier, black_box(&Message::HeartbeatResponse)));
     });
     group.bench_function("heartbeat round, 2 neighbours", |bencher| {
-        // Time stands still, so that nobody has been silent for too long.
+        // Time does not advance, so that no node is silent for too long.
         let now = bench.now;
         bencher.iter(|| {
             bench.now = now;
@@ -147,7 +147,7 @@ fn inputs(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Inputs of one turn.
+/// Number of inputs of one cycle.
 const INPUTS: u64 = 6;
 
 fn recovery(criterion: &mut Criterion) {

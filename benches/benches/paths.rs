@@ -1,7 +1,9 @@
-//! All paths from sources to final nodes: counting, drawing, numbering, walking; and petgraph's search for the same.
+//! All paths from sources to final nodes: counting, sampling, numbering and enumeration; and petgraph's
+//! search.
 //!
-//! The rate of what lists paths is in paths a second. `petgraph` searches the same network, from each final node back
-//! to each source, and yields the same paths (a property test of `dmos-graph` compares them).
+//! The throughput of enumeration is given in paths per second. `petgraph` searches the same network, from
+//! each final node back to each source, and finds the same paths (a property test of `dmos-graph` compares
+//! them).
 
 use std::hint::black_box;
 

@@ -1,4 +1,5 @@
-//! Planning again: each who works dies in turn and comes back. The time is that of a death and a return together.
+//! Replanning: each assigned node fails and returns in turn. The time is that of a failure and a return
+//! together.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use dmos_benches::{planners, sparse_network, strategy};
@@ -11,7 +12,7 @@ fn repairs(criterion: &mut Criterion) {
     for (items, per_item) in [(20, 2), (200, 3), (2_000, 3)] {
         let network = sparse_network(items, per_item);
         for name in planners() {
-            // The prototype's search plans anew, and takes as long as at the first time.
+            // The prototype's search plans from scratch, and takes as long as the first time.
             if name != "exhaustive" {
                 let id = BenchmarkId::new(&name, format!("{items}x{per_item}"));
                 group.bench_function(id, |bencher| measure(bencher, &name, &network));
@@ -37,7 +38,7 @@ fn measure(bencher: &mut criterion::Bencher<'_>, name: &str, network: &Network) 
             };
             let first = PlanRequest::first(network, &alive);
             let request = PlanRequest { active: Some(&active), changes: &[change], ..first };
-            // A flow stays active where no other is found: the only source has died.
+            // Without a new flow the active one remains, for example when the only source has failed.
             if let Ok(change) = planner.replan(&request, &mut Meter::new(u64::MAX)) {
                 active = active.changed(&change);
             }

@@ -1,4 +1,5 @@
-//! Whole runs, in events a second: the prototype's and our own scenarios, and the protocol alone at any size.
+//! Whole runs in events per second: the prototype's and the project's scenarios, and the protocol at any
+//! size.
 
 use std::hint::black_box;
 
@@ -6,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use dmos_benches::{protocol, scenario};
 use dmos_core::Scenario;
 
-/// Items, nodes for each and seconds: 8, 38, 999 and 99,802 nodes.
+/// Items, producers per item and seconds: 8, 38, 999 and 99,802 nodes.
 const SIZES: [(u32, u32, u32); 4] = [(5, 2, 3_600), (20, 2, 3_600), (335, 3, 300), (1_000, 100, 60)];
 
 fn runs(criterion: &mut Criterion) {

@@ -1,4 +1,5 @@
-//! Whole runs of the prototype's small experiment, as `dmos compare` makes them, in runs a second: with one job and two.
+//! Whole runs of the prototype's small experiment, as in `dmos compare`, in runs per second: with one job and
+//! two.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
@@ -9,7 +10,7 @@ use dmos_experiment::conduct::{RunResult, conduct, threads};
 use dmos_experiment::{Experiment, Options, Ready};
 use dmos_strategies as _;
 
-/// Runs for each job.
+/// Number of runs for each job.
 const RUNS: usize = 200;
 
 fn runs(criterion: &mut Criterion) {

@@ -1,9 +1,10 @@
-//! Heartbeats and nothing else: a workload small enough to be stated in any simulator, so that what carries events can be
+//! The heartbeat workload: small enough to be expressed in any simulator, so that event queues can be
 //! compared.
 //!
-//! Nodes stand in a ring. Each asks its four nearest neighbours for a sign of incarnation once a second and notes when it was
-//! last heard, and makes something twice a second. A message takes a millisecond. The first round of each node is drawn
-//! out evenly over a second. So eleven events a second for each node: a round, four requests, four answers, two production runs.
+//! Nodes form a ring. Each sends a heartbeat to its four nearest neighbours once a second, notes when it last
+//! heard from each, and produces twice a second. A message takes a millisecond. The first rounds are spread
+//! evenly over a second. Each node thus has eleven events per second: a round, four requests, four answers,
+//! two productions.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -11,32 +12,32 @@ use std::collections::{BinaryHeap, VecDeque};
 use dmos_core::Time;
 use dmos_sim::queue::EventQueue;
 
-/// How far neighbours are, and which of these leads back.
+/// Distances of the neighbours, and the index of the way back.
 pub const NEIGHBOURS: [(i64, usize); 4] = [(1, 1), (-1, 0), (2, 3), (-2, 2)];
 
 /// Nanoseconds between rounds.
 pub const ROUND: u64 = 1_000_000_000;
-/// Nanoseconds between production runs.
+/// Nanoseconds between productions.
 pub const MAKING: u64 = 500_000_000;
-/// Nanoseconds that a message takes.
+/// Delay of a message, in nanoseconds.
 pub const TRANSIT: u64 = 1_000_000;
 
-/// What happens to a node.
+/// An event at a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Event {
     /// A round of heartbeats.
     Round(u32),
-    /// A request, and by which neighbour.
+    /// A request, with the index of the neighbour.
     Request(u32, u8),
-    /// An answer, and by which neighbour.
+    /// An answer, with the index of the neighbour.
     Answer(u32, u8),
-    /// It makes something.
+    /// The node produces.
     Make(u32),
 }
 
-/// What keeps events until they happen, in the order of time and then of insertion.
+/// A queue of events, ordered by time and then by insertion.
 pub trait Pending {
-    /// An event to come.
+    /// Schedules an event.
     fn put(&mut self, at: u64, event: Event);
     /// Returns the next event up to `end`.
     fn next(&mut self, end: u64) -> Option<(u64, Event)>;
@@ -61,11 +62,10 @@ impl Pending for Heap {
     }
 }
 
-/// A queue for each of the delays that there are: what is put into one comes out in the same order. It serves where
-/// delays are few and fixed, and nowhere else.
+/// One queue for each delay, which keeps the order of insertion. Suitable for a few constant delays only.
 #[derive(Default)]
 pub struct Lanes {
-    /// For rounds, production runs and messages.
+    /// For rounds, productions and messages.
     lanes: [VecDeque<(u64, u64, Event)>; 3],
     inserted: u64,
 }
@@ -114,18 +114,18 @@ struct Node {
     made: u64,
 }
 
-/// What is left of a run, to see that all ways of carrying events come to the same.
+/// Summary of a run, to check that all queues deliver the same events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RunSummary {
     /// Number of events.
     pub events: u64,
-    /// When neighbours were last heard, over all nodes.
+    /// Sum over all nodes of the times at which neighbours were last heard from.
     pub heard: u64,
-    /// What all nodes made.
+    /// Total number of productions.
     pub made: u64,
 }
 
-/// Runs so many nodes for so many seconds.
+/// Runs a number of nodes for a number of seconds.
 #[must_use]
 pub fn run(mut pending: impl Pending, nodes: u32, seconds: u64) -> RunSummary {
     let mut all = vec![Node::default(); nodes as usize];
@@ -135,7 +135,7 @@ pub fn run(mut pending: impl Pending, nodes: u32, seconds: u64) -> RunSummary {
         let begins = ROUND * u64::from(node) / u64::from(nodes);
         pending.put(begins, Event::Round(node));
     }
-    // Makings and rounds are put in the order of their times, as lanes need it.
+    // Productions and rounds are scheduled in order of time, as queues by delay require.
     for node in 0..nodes {
         pending.put(MAKING + MAKING * u64::from(node) / u64::from(nodes), Event::Make(node));
     }
@@ -173,8 +173,7 @@ mod tests {
         let heap = run(Heap::default(), 50, 5);
         assert_eq!(heap, run(EventQueue::new(None), 50, 5));
         assert_eq!(heap, run(Lanes::default(), 50, 5));
-        // Eleven a second for each, but for the first half second, in which half of them make nothing, and the last
-        // messages.
+        // Eleven per second for each node, except for the first half second and the last messages.
         assert!((2_600..2_750).contains(&heap.events), "{heap:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! Benchmarks of DMOS, with criterion. `cargo bench -p dmos-benches` runs them all, and
-//! `cargo bench -p dmos-benches --bench bootstrap -- 20` those whose names contain `20`.
+//! Benchmarks of DMOS with criterion. `cargo bench -p dmos-benches` runs all of them, and `cargo bench -p
+//! dmos-benches --bench bootstrap -- 20` those whose names contain `20`.
 //!
-//! Each file of `benches/` is a group; what they share is here.
+//! Each file of `benches/` is a group; shared parts are here.
 
 pub mod heartbeats;
 
@@ -13,7 +13,8 @@ use dmos_graph::{Complexity, Generate};
 use dmos_scenario::Override;
 use dmos_strategies as _;
 
-/// Returns the prototype's network of this many items: complexity high, two nodes for each inner item, seed 0.
+/// Returns the prototype's network with this many items: high complexity, two producers for each inner item,
+/// seed 0.
 ///
 /// # Panics
 /// If there is no such network.
@@ -23,7 +24,7 @@ pub fn seed_network(types: u32) -> Network {
     generate.network().expect("from 3 items on there is one")
 }
 
-/// A network of low complexity with so many items and, for each inner one, so many nodes.
+/// Returns a network of low complexity with a number of items and of producers for each inner item.
 ///
 /// # Panics
 /// If there is no such network.
@@ -55,8 +56,8 @@ pub fn strategy(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
     registry.flow(&call, network).expect("a registered strategy").build()
 }
 
-/// Returns the whole protocol at work, for so many seconds, on a network of so many items and nodes for each; with `faults`,
-/// nodes fail and come back, and messages are lost.
+/// Returns a scenario of the whole protocol on a network with a number of items and producers; with `faults`,
+/// nodes fail and recover, and messages are lost.
 ///
 /// # Panics
 /// If there is no such network.
@@ -80,7 +81,7 @@ pub fn protocol(types: u32, nodes_per_type: u32, seconds: u32, faults: bool) -> 
     dmos_scenario::load(&path, &settings, &registry).expect("a valid scenario").scenario
 }
 
-/// A scenario of the repository, by its path below `scenarios/`.
+/// Returns a scenario of the repository, by its path below `scenarios/`.
 ///
 /// # Panics
 /// If there is none.

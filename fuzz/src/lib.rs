@@ -1,14 +1,14 @@
-//! What comes from outside is never trusted: any bytes give a value or an error, never a panic.
+//! Fuzz targets: input from outside is never trusted, so any bytes yield a value or an error, never a panic.
 //!
-//! Each function here takes bytes and panics if the project mishandles them. `cargo test -p dmos-fuzz` feeds
-//! them the corpus and mutations of it; `cargo fuzz run TARGET --features libfuzzer` looks for more, guided
-//! by coverage (with `RUSTC_BOOTSTRAP=1` on a stable compiler).
+//! Each function takes bytes and panics if the project mishandles them. `cargo test -p dmos-fuzz` runs them
+//! on the corpus and on mutations of it; `cargo fuzz run TARGET --features libfuzzer` searches guided by
+//! coverage (with `RUSTC_BOOTSTRAP=1` on a stable compiler).
 //!
-//! | target | what comes from outside |
+//! | target | input |
 //! |---|---|
 //! | [`scenario`] | a scenario file |
-//! | [`log`] | a node's log on its disk, and a node that starts from it |
-//! | [`messages`] | messages from other nodes, to a node that works |
+//! | [`log`] | a node's log on disk, and a node that starts from it |
+//! | [`messages`] | messages from other nodes to a working node |
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use dmos_node::codec::{check_log, read_log, read_message, write_record};
 use dmos_node::{Effect, Input, LogState, Node, NodeSettings, Scrapped, Timer};
 use dmos_strategies as _;
 
-/// A scenario file: it is refused in words, or is valid and is written as it was read.
+/// A scenario file: it is rejected with a message, or is valid and round-trips.
 ///
 /// # Panics
 /// If it is mishandled.
@@ -38,8 +38,8 @@ pub fn scenario(bytes: &[u8]) {
     }
 }
 
-/// A log: it is refused, or read up to a torn record; a node starts from one that fits its network, and what
-/// is read is what was written.
+/// A log: it is rejected, or read up to a torn record; a node starts from one that matches its network, and
+/// the records round-trip.
 ///
 /// # Panics
 /// If it is mishandled.
@@ -62,8 +62,8 @@ pub fn log(bytes: &[u8]) {
     }
 }
 
-/// Messages to a node that works: each byte string is a sender, a length, and so many bytes of a message.
-/// Between messages the node's timers run out.
+/// Messages to a working node: each consists of a sender, a length, and the bytes of a message. Between
+/// messages the node's timers expire.
 ///
 /// # Panics
 /// If they are mishandled.
@@ -107,7 +107,7 @@ pub fn messages(mut bytes: &[u8]) {
     let _ = node.holdings();
 }
 
-/// What the nodes of a small network have in common.
+/// Returns the settings shared by the nodes of a small network.
 fn settings() -> Arc<NodeSettings> {
     let network: Arc<Network> = Arc::new(NamedNetwork::SixNodes.description().build().expect("a network").0);
     let registry = Registry::collect().expect("no two strategies of one name");

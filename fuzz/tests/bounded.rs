@@ -1,4 +1,4 @@
-//! Every target on its corpus, and on mutations of it: as many as an everyday run of the tests can bear.
+//! Every target on its corpus and on a bounded number of mutations of it.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).expect("a file")).collect()
 }
 
-/// Changes some bytes, cuts some out, and puts some of another input in.
+/// Changes some bytes, removes some, and inserts some of another input.
 fn mutate(dice: &mut ChaCha8Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
     let pick = |dice: &mut ChaCha8Rng, length: usize| dice.random_range(0..length.max(1) as u64) as usize;
     let mut bytes = corpus[pick(dice, corpus.len())].clone();

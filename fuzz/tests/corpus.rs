@@ -1,4 +1,4 @@
-//! The corpus is written by this test: `DMOS_UPDATE_CORPUS=1 cargo test -p dmos-fuzz --test corpus`.
+//! Generates the corpus: `DMOS_UPDATE_CORPUS=1 cargo test -p dmos-fuzz --test corpus`.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn version(version: u32) -> FlowVersion {
     FlowVersion { term: Term(11), number: version }
 }
 
-/// Node 1 of the six makes wood of what node 0 starts, for nodes 2 and 3.
+/// Node 1 of the six makes wood from the start item of node 0, for nodes 2 and 3.
 fn logs() -> Vec<(&'static str, Vec<u8>)> {
     let promised = LogRecord::Committed { batch: batch(1, 0), to: NodeId::new(3), request: request(4) };
     let incarnation = vec![

@@ -189,7 +189,9 @@ impl<'a> Material<'a> {
             violations.add(Property::MadeByRecipe, || {
                 let name = self.network.node_name(node);
                 let by_item: BTreeMap<_, _> = items.iter().map(|&item| (item, used(item))).collect();
-                format!("`{name}` makes {count} batches from {first} on, of {by_item:?} instead of {requires:?}")
+                format!(
+                    "`{name}` makes {count} batches from {first} on, of {by_item:?} instead of {requires:?}"
+                )
             });
         }
         items.clear();
@@ -209,7 +211,10 @@ impl<'a> Material<'a> {
         if !is_first {
             self.audit.consumed_twice += 1;
             violations.add(Property::BatchConsumedOnce, || {
-                format!("`{}` consumes batch {batch}, which was consumed before", self.network.node_name(node))
+                format!(
+                    "`{}` consumes batch {batch}, which was consumed before",
+                    self.network.node_name(node)
+                )
             });
         } else if !is_there {
             self.report_misplaced(violations, node, batch, "an input");

@@ -1,4 +1,6 @@
-//! The arguments as they are typed.
+//! Command-line arguments: the place for a new flag.
+//!
+//! Options are grouped by headings, and every command has examples and its exit codes in its help.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,9 +10,30 @@ use dmos_core::Span;
 use dmos_core::strategy::StrategyCall;
 use dmos_scenario::{Override, Seeds, Strategies};
 
+/// Heading of options that change the scenario.
+const SCENARIO: &str = "Scenario options";
+
+/// Heading of options that choose what is compared.
+const EXPERIMENT: &str = "Experiment options";
+
+/// Heading of options that control execution without affecting the result.
+const EXECUTION: &str = "Execution options";
+
+/// Heading of options that control the output.
+const OUTPUT: &str = "Output options";
+
+/// Exit codes shared by all commands.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   success
+  1   a check found something, a run failed, or output could not be written
+  2   invalid input; nothing was run
+  3   incomplete results
+  75  interrupted by a signal; run the same command again to continue";
+
 /// Simulates self-organising factory networks and compares the algorithms that run them.
 #[derive(Debug, Parser)]
-#[command(name = "dmos", version)]
+#[command(name = "dmos", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -18,49 +41,145 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Simulate scenarios and print the metric table of each run.
+    /// Simulate scenarios and print the metrics of each run.
+    #[command(after_help = RUN_HELP)]
     Run(RunArguments),
-    /// Compare strategies on scenarios: which wins, by how much, and how sure that is.
+    /// Compare strategies on scenarios, paired by seed.
+    #[command(after_help = COMPARE_HELP)]
     Compare(CompareArguments),
-    /// Take out each node in turn: which of them a network cannot do without.
+    /// Rank nodes by the production lost when each is removed.
+    #[command(after_help = CRITICALITY_HELP)]
     Criticality(CriticalityArguments),
-    /// Make the runs of a comparison on other machines, in shards.
+    /// Run a comparison in shards on other machines.
+    #[command(after_help = SWEEP_HELP)]
     Sweep(SweepArguments),
-    /// Check scenarios without running them.
+    /// Validate scenario and experiment files without running them.
+    #[command(after_help = CHECK_HELP)]
     Check(CheckArguments),
-    /// Show who makes what out of what.
+    /// Show the supply network: items, producers and recipes.
+    #[command(after_help = NETWORK_HELP)]
     Network(NetworkArguments),
-    /// Plan the flow once, and say why it is as it is.
+    /// Plan the flow once, and explain the choice of suppliers.
+    #[command(after_help = PLAN_HELP)]
     Plan(PlanArguments),
-    /// List the strategies there are, show, check or begin one.
+    /// List strategies; show, check or create one.
+    #[command(after_help = STRATEGIES_HELP)]
     Strategies(StrategiesArguments),
-    /// Search for a run in which something is lost: draw scenarios and faults, run them, and audit them.
+    /// Randomised fault-injection testing: generate scenarios, run them, check invariants.
+    #[command(after_help = FUZZ_HELP)]
     Fuzz(FuzzArguments),
-    /// Measure how fast this program is on this machine, in under a minute.
+    /// Measure the speed of this program on this machine, in under a minute.
     Bench(BenchArguments),
-    /// Make a scenario that fails small, while it still fails in the same way.
+    /// Shrink a failing scenario while it fails in the same way.
+    #[command(after_help = SHRINK_HELP)]
     Shrink(ShrinkArguments),
 }
 
-/// What changes a scenario from the command line.
+const RUN_HELP: &str = "\
+Examples:
+  dmos run scenarios/door-factory-failures.yaml
+  dmos run SCENARIO --seed 1..10 --format json
+  dmos run SCENARIO --flow balanced:max_suppliers=3 --leader raft --out results/first
+  dmos run SCENARIO --set protocol.cycle=2s --trace events.txt
+
+Exit codes:
+  0   success
+  1   with --strict: an invariant was violated or a planner failed; or output could not be written
+  2   invalid input; nothing was run";
+
+const COMPARE_HELP: &str = "\
+Examples:
+  dmos compare scenarios/*.yaml --flow all --seeds 1..30
+  dmos compare SCENARIO --leader bully,raft --baseline memoized/bully --metric loss
+  dmos compare experiments/failure-rates.yaml --out results
+  dmos compare --against results
+
+Exit codes:
+  0   success
+  1   a run failed, or with --against a metric deteriorated
+  2   invalid input; nothing was run
+  75  interrupted; with --out the same command continues";
+
+const CRITICALITY_HELP: &str = "\
+Examples:
+  dmos criticality SCENARIO --flow memoized
+  dmos criticality SCENARIO --pairs --at 5min --format csv";
+
+const SWEEP_HELP: &str = "\
+Examples:
+  dmos sweep plan SCENARIO --flow all --shards 64 -o manifest.json
+  dmos sweep emit slurm --manifest manifest.json > sweep.sbatch
+  dmos sweep run --manifest manifest.json --shard 3 --out results
+  dmos sweep status results
+  dmos sweep merge results";
+
+const CHECK_HELP: &str = "\
+Examples:
+  dmos check scenarios/*.yaml
+  dmos check SCENARIO --set faults.heal_at=5min
+
+Exit codes:
+  0   all files are valid
+  2   a file is invalid";
+
+const NETWORK_HELP: &str = "\
+Examples:
+  dmos network SCENARIO
+  dmos network SCENARIO --format json";
+
+const PLAN_HELP: &str = "\
+Examples:
+  dmos plan SCENARIO --flow max-throughput
+  dmos plan SCENARIO --without hinge-1 --diff memoized
+  dmos plan SCENARIO --best 5
+  dmos plan SCENARIO --format dot | dot -Tsvg > plan.svg";
+
+const STRATEGIES_HELP: &str = "\
+Examples:
+  dmos strategies
+  dmos strategies show raft
+  dmos strategies check balanced:max_suppliers=3
+  dmos strategies new my-planner --kind flow";
+
+const FUZZ_HELP: &str = "\
+Examples:
+  dmos fuzz --runs 10000
+  dmos fuzz SCENARIO --time 10min --seed 7
+
+Exit codes:
+  0   no violation found
+  1   a violation was found; the scenario and the command that replays it are printed
+  2   invalid input; nothing was run";
+
+const SHRINK_HELP: &str = "\
+Examples:
+  dmos shrink failing.yaml -o small.yaml
+
+Exit codes:
+  0   the scenario was shrunk
+  1   the scenario does not fail
+  2   invalid input; nothing was run";
+
+/// Options that change the scenario.
 #[derive(Debug, Args)]
+#[command(next_help_heading = SCENARIO)]
 pub(crate) struct Changes {
-    /// Plan flows with this strategy: `name` or `name:parameter=value,...`.
+    /// Flow strategy: `name` or `name:parameter=value,...`.
     #[arg(long, value_name = "NAME")]
     flow: Option<String>,
-    /// Find the leader with this strategy: `name` or `name:parameter=value,...`.
+    /// Leader strategy: `name` or `name:parameter=value,...`.
     #[arg(long, value_name = "NAME")]
     leader: Option<String>,
-    /// Run this long, for example `90s` or `10min`.
+    /// Duration of the run, for example `90s` or `10min`.
     #[arg(long)]
     duration: Option<String>,
-    /// Set any field of the scenario, for example `network.generate.types=12`.
+    /// Set any field of the scenario, for example `network.generate.types=12`; repeatable.
     #[arg(long, value_name = "PATH=VALUE", value_parser = Override::parse)]
     set: Vec<Override>,
 }
 
 impl Changes {
-    /// In the order in which they apply: what has an option of its own comes last.
+    /// Returns the settings in the order in which they apply; options of their own come last.
     pub(crate) fn overrides(&self) -> Vec<Override> {
         let options = [("flow", &self.flow), ("leader", &self.leader), ("duration", &self.duration)];
         let given = options.iter().filter_map(|(name, value)| Some(Override::option(name, value.as_ref()?)));
@@ -75,65 +194,67 @@ pub(crate) struct RunArguments {
     pub(crate) scenarios: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) changes: Changes,
-    /// The seed, or several as `1..5`, both ends included.
-    #[arg(long, value_name = "N|A..B")]
+    /// Seed, or a range such as `1..5` with both ends included.
+    #[arg(long, help_heading = SCENARIO, value_name = "N|A..B")]
     pub(crate) seed: Option<Seeds>,
-    /// How to print.
-    #[arg(long, default_value = "table")]
+    /// Output format.
+    #[arg(help_heading = OUTPUT, long, default_value = "table")]
     pub(crate) format: Format,
-    /// Write a run directory; with several runs, one below it for each.
-    #[arg(long, value_name = "DIR")]
+    /// Write a run directory; with several runs, one subdirectory for each.
+    #[arg(help_heading = OUTPUT, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Print ours beside a published table in the same columns; with several seeds, their mean.
-    #[arg(long, value_name = "TABLE.csv")]
+    /// Compare with a published table in the same columns; several seeds are averaged.
+    #[arg(help_heading = OUTPUT, long, value_name = "TABLE.csv")]
     pub(crate) against: Option<PathBuf>,
-    /// Write every event of the run to this file, one line each; for one scenario and one seed.
-    #[arg(long, value_name = "FILE")]
+    /// Write one line per event of the run to this file; for one scenario and one seed.
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// Make each run twice, and compare them event by event.
-    #[arg(long)]
-    pub(crate) twice: bool,
-    /// Exit with 1 if the invariant checker find anything, or a planner failed.
-    #[arg(long)]
+    #[arg(help_heading = EXECUTION, long)]
+    pub(crate) check_determinism: bool,
+    /// Exit with 1 if an invariant is violated or a planner fails.
+    #[arg(help_heading = EXECUTION, long)]
     pub(crate) strict: bool,
 }
 
-/// What is compared.
+/// Options that choose what is compared.
 #[derive(Debug, Args)]
+#[command(next_help_heading = EXPERIMENT)]
 pub(crate) struct ExperimentArguments {
-    /// Scenario files, or one experiment's file.
-    #[arg(value_name = "SCENARIO|EXPERIMENT")]
+    /// Scenario files, or one experiment file.
+    #[arg(help_heading = "Arguments", value_name = "SCENARIO|EXPERIMENT")]
     pub(crate) files: Vec<PathBuf>,
-    /// Flow strategies, between commas; `all`, or `own` for what each scenario says.
+    /// Flow strategies separated by commas; `all`, or `own` for that of each scenario.
     #[arg(long, value_name = "A,B,...")]
     pub(crate) flow: Option<Strategies>,
-    /// Leader strategies, likewise.
+    /// Leader strategies, in the same form.
     #[arg(long, value_name = "X,Y,...")]
     pub(crate) leader: Option<Strategies>,
-    /// Seeds, both ends included [default: 1..30].
+    /// Range of seeds, with both ends included [default: 1..30].
     #[arg(long, value_name = "A..B")]
     pub(crate) seeds: Option<Seeds>,
-    /// What the others are compared with: `flow/leader`, or `flow` [default: the first of each].
+    /// Baseline of the comparison: `flow/leader`, or `flow` [default: the first of each].
     #[arg(long, value_name = "A/X")]
     pub(crate) baseline: Option<String>,
-    /// Rank by this; may be given several times [default: finished_goods].
+    /// Metric to rank by; repeatable [default: finished_goods].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) metric: Vec<String>,
-    /// Run each this long, for example `90s` or `10min`.
+    /// Duration of each run, for example `90s` or `10min`.
     #[arg(long)]
     pub(crate) duration: Option<String>,
-    /// Set any field of every scenario, for example `protocol.cycle=2s`.
+    /// Set any field of every scenario, for example `protocol.cycle=2s`; repeatable.
     #[arg(long, value_name = "PATH=VALUE", value_parser = Override::parse)]
     pub(crate) set: Vec<Override>,
 }
 
-/// How an answer is printed.
+/// Options for the output of a comparison.
 #[derive(Debug, Args)]
+#[command(next_help_heading = OUTPUT)]
 pub(crate) struct AnswerArguments {
-    /// How to print; `runs` prints the metrics of every run as CSV.
+    /// Output format; `runs` prints the metrics of every run as CSV.
     #[arg(long, default_value = "table")]
     pub(crate) format: AnswerFormat,
-    /// Show so many rows of each table, and the baseline; 0 shows all.
+    /// Number of rows shown of each table, besides the baseline; 0 shows all.
     #[arg(long, default_value_t = 12, value_name = "N")]
     pub(crate) top: usize,
 }
@@ -142,14 +263,14 @@ pub(crate) struct AnswerArguments {
 pub(crate) struct CompareArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
-    /// Run the experiment of these earlier results again, and exit with 1 if anything got worse.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "flow", "leader", "seeds", "baseline", "metric", "duration", "set"])]
+    /// Repeat the experiment of these earlier results, and exit with 1 if a metric deteriorated.
+    #[arg(help_heading = EXPERIMENT, long, value_name = "DIR", conflicts_with_all = ["files", "flow", "leader", "seeds", "baseline", "metric", "duration", "set"])]
     pub(crate) against: Option<PathBuf>,
-    /// How many runs at once; one for each core by default. The answer is the same.
-    #[arg(long, value_name = "N")]
+    /// Number of concurrent runs [default: one per core]. It does not affect the result.
+    #[arg(help_heading = EXECUTION, long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Keep results there as they finish; what is there already is not run again.
-    #[arg(long, value_name = "DIR")]
+    /// Store results in this directory as runs finish; existing results are reused.
+    #[arg(help_heading = OUTPUT, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) answer: AnswerArguments,
@@ -157,27 +278,27 @@ pub(crate) struct CompareArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct CriticalityArguments {
-    /// Scenario file; what fails in it does not.
+    /// Scenario file; its faults are ignored.
     pub(crate) scenario: PathBuf,
     #[command(flatten)]
     pub(crate) changes: Changes,
-    /// Take out each two nodes as well.
-    #[arg(long)]
+    /// Remove each pair of nodes as well.
+    #[arg(help_heading = EXPERIMENT, long)]
     pub(crate) pairs: bool,
-    /// When nodes are taken out [default: after a quarter of the duration].
-    #[arg(long, value_name = "TIME")]
+    /// Time of the removal [default: after a quarter of the duration].
+    #[arg(help_heading = EXPERIMENT, long, value_name = "TIME")]
     pub(crate) at: Option<Span>,
-    /// The seed [default: the scenario's].
-    #[arg(long, value_name = "N")]
+    /// Seed [default: the scenario's].
+    #[arg(help_heading = SCENARIO, long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// How many runs at once; one for each core by default.
-    #[arg(long, value_name = "N")]
+    /// Number of concurrent runs [default: one per core].
+    #[arg(help_heading = EXECUTION, long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Show so many rows of each table; 0 shows all.
-    #[arg(long, default_value_t = 30, value_name = "N")]
+    /// Number of rows shown of each table; 0 shows all.
+    #[arg(help_heading = OUTPUT, long, default_value_t = 30, value_name = "N")]
     pub(crate) top: usize,
-    /// How to print.
-    #[arg(long, default_value = "table")]
+    /// Output format.
+    #[arg(help_heading = OUTPUT, long, default_value = "table")]
     pub(crate) format: Format,
 }
 
@@ -189,76 +310,76 @@ pub(crate) struct SweepArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SweepCommand {
-    /// List the runs of a comparison, cut into shards, in a manifest.
+    /// Write a manifest: the runs of a comparison, split into shards.
     Plan {
         #[command(flatten)]
         experiment: ExperimentArguments,
-        /// How many shards: 4 to 10 for each that runs at once, each of at least half a minute.
-        #[arg(long, value_name = "N")]
+        /// Number of shards: 4 to 10 per concurrent task, each of at least half a minute.
+        #[arg(help_heading = EXECUTION, long, value_name = "N")]
         shards: NonZeroUsize,
-        /// The manifest to write.
-        #[arg(long, short, value_name = "MANIFEST")]
+        /// Manifest to be written.
+        #[arg(help_heading = OUTPUT, long, short, value_name = "MANIFEST")]
         out: PathBuf,
     },
-    /// Make the runs of one shard. Exit code 0: done, 1: some runs failed, 2: bad input, 75: interrupted.
+    /// Run one shard. Exit codes: 0 done, 1 some runs failed, 2 invalid input, 75 interrupted.
     Run {
-        /// The manifest.
+        /// Manifest.
         #[arg(long)]
         manifest: PathBuf,
-        /// Which shard, from 0; `auto` takes the number of the batch engine's task.
+        /// Number of the shard, from 0; `auto` takes the number of the batch engine's task.
         #[arg(long, value_name = "I|auto")]
         shard: Shard,
-        /// Where results are kept.
+        /// Directory of results.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// How many runs at once; one for each core by default.
-        #[arg(long, value_name = "N")]
+        /// Number of concurrent runs [default: one per core].
+        #[arg(help_heading = EXECUTION, long, value_name = "N")]
         jobs: Option<NonZeroUsize>,
     },
-    /// Say how far a sweep is; exit with 3 if it is not complete.
+    /// Show the progress of a sweep; exit with 3 if it is incomplete.
     Status {
-        /// Where results are kept.
+        /// Directory of results.
         dir: PathBuf,
-        /// The manifest, if nothing may have been run yet.
+        /// Manifest, for a sweep that may not have started.
         #[arg(long)]
         manifest: Option<PathBuf>,
-        /// Print only which shards are not complete, as `3,7,12-14`.
+        /// Print only the numbers of the incomplete shards, as `3,7,12-14`.
         #[arg(long)]
         missing: bool,
     },
-    /// Put the results together and print the answer; exit with 3 if runs are missing.
+    /// Merge the results and print the comparison; exit with 3 if runs are missing.
     Merge {
-        /// Where results are kept.
+        /// Directory of results.
         #[arg(required = true, value_name = "DIR")]
         dirs: Vec<PathBuf>,
-        /// Answer from what is there.
+        /// Compare the available runs even if some are missing.
         #[arg(long)]
         allow_missing: bool,
         #[command(flatten)]
         answer: AnswerArguments,
     },
-    /// Print a script for a batch engine; nothing is run.
+    /// Print a script for a batch engine, without running anything.
     Emit {
-        /// For which engine.
+        /// Batch engine.
         engine: Engine,
-        /// The manifest, as tasks find it.
+        /// Path of the manifest for the tasks.
         #[arg(long)]
         manifest: PathBuf,
-        /// Where tasks keep results.
+        /// Directory of results for the tasks.
         #[arg(long, default_value = "results", value_name = "DIR")]
         out: PathBuf,
-        /// Number of runs at once in a task, and so many cores for it.
+        /// Number of concurrent runs, and of cores, of a task.
         #[arg(long, default_value = "1", value_name = "N")]
         jobs: NonZeroUsize,
     },
 }
 
-/// Which shard to run.
+/// The shard to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shard {
     /// The number of the batch engine's task.
     Auto,
-    /// This one.
+    /// The shard with this number.
     Number(usize),
 }
 
@@ -270,7 +391,7 @@ impl std::str::FromStr for Shard {
             "auto" => Ok(Self::Auto),
             number => match number.parse() {
                 Ok(number) => Ok(Self::Number(number)),
-                Err(_) => Err("it is the number of a shard, or `auto`".to_owned()),
+                Err(_) => Err("expected the number of a shard, or `auto`".to_owned()),
             },
         }
     }
@@ -278,8 +399,8 @@ impl std::str::FromStr for Shard {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArguments {
-    /// How to print.
-    #[arg(long, default_value = "table")]
+    /// Output format.
+    #[arg(help_heading = OUTPUT, long, default_value = "table")]
     pub(crate) format: PlanFormat,
 }
 
@@ -317,8 +438,8 @@ pub(crate) struct NetworkArguments {
     pub(crate) scenario: PathBuf,
     #[command(flatten)]
     pub(crate) changes: Changes,
-    /// How to print.
-    #[arg(long, default_value = "text")]
+    /// Output format.
+    #[arg(help_heading = OUTPUT, long, default_value = "text")]
     pub(crate) format: NetworkFormat,
 }
 
@@ -328,17 +449,17 @@ pub(crate) struct PlanArguments {
     pub(crate) scenario: PathBuf,
     #[command(flatten)]
     pub(crate) changes: Changes,
-    /// Let this node die after a first plan, and plan again.
-    #[arg(long, value_name = "NODE")]
+    /// Let this node fail after a first plan, and replan; repeatable.
+    #[arg(help_heading = SCENARIO, long, value_name = "NODE")]
     pub(crate) without: Vec<String>,
-    /// Say what is different from the plan of another strategy: `name` or `name:parameter=value,...`.
-    #[arg(long, value_name = "OTHER")]
+    /// Compare with the plan of another strategy: `name` or `name:parameter=value,...`.
+    #[arg(help_heading = OUTPUT, long, value_name = "OTHER")]
     pub(crate) diff: Option<StrategyCall>,
-    /// List so many of the cheapest plans with one producer for each item, whatever the strategy.
-    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    /// Number of cheapest plans to list, with one producer for each item, whatever the strategy.
+    #[arg(help_heading = OUTPUT, long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) best: usize,
-    /// How to print.
-    #[arg(long, default_value = "table")]
+    /// Output format.
+    #[arg(help_heading = OUTPUT, long, default_value = "table")]
     pub(crate) format: GraphFormat,
 }
 
@@ -346,45 +467,45 @@ pub(crate) struct PlanArguments {
 pub(crate) struct StrategiesArguments {
     #[command(subcommand)]
     pub(crate) command: Option<StrategiesCommand>,
-    /// How to print.
-    #[arg(long, default_value = "table")]
+    /// Output format.
+    #[arg(help_heading = OUTPUT, long, default_value = "table")]
     pub(crate) format: PlanFormat,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StrategiesCommand {
-    /// Show all there is to know of a strategy.
+    /// Show the description of a strategy.
     Show {
-        /// The strategy.
+        /// Name of the strategy.
         name: String,
-        /// How to print.
-        #[arg(long, default_value = "table")]
+        /// Output format.
+        #[arg(help_heading = OUTPUT, long, default_value = "table")]
         format: PlanFormat,
     },
-    /// Check whether a strategy keeps the contract; exit with 1 if it does not.
+    /// Check the conformance of a strategy to the contract; exit with 1 if a check fails.
     Check {
-        /// The strategy: `name` or `name:parameter=value,...`.
+        /// Strategy: `name` or `name:parameter=value,...`.
         #[arg(value_name = "NAME")]
         call: StrategyCall,
-        /// Number of runs to make with a leader strategy.
+        /// Number of runs with a leader strategy.
         #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         runs: u64,
     },
-    /// Write a small crate with a strategy of your own, to begin from.
+    /// Create a crate with a strategy as a starting point.
     New(NewArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct NewArguments {
-    /// The name of the strategy and its crate.
+    /// Name of the strategy and its crate.
     pub(crate) name: String,
-    /// What it plans.
+    /// Family of the strategy.
     #[arg(long, default_value = "flow")]
     pub(crate) kind: Family,
-    /// The directory to write the crate into, below its name.
+    /// Parent directory of the crate.
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// A checkout of DMOS to build with, if it is not where this program was built from.
+    /// Checkout of DMOS to build with [default: the one this program was built from].
     #[arg(long, value_name = "DIR")]
     pub(crate) sources: Option<PathBuf>,
 }
@@ -398,44 +519,44 @@ pub(crate) enum Family {
 
 #[derive(Debug, Args)]
 pub(crate) struct FuzzArguments {
-    /// Scenario file whose faults and seed are drawn; without one, everything is.
+    /// Scenario file for which only faults and seed are generated; without it, everything is.
     pub(crate) scenario: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) changes: Changes,
-    /// The most runs to make.
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    /// Maximum number of runs.
+    #[arg(help_heading = EXECUTION, long, default_value_t = 1_000, value_name = "N")]
     pub(crate) runs: u64,
-    /// The longest to search, in real time, for example `10min`. How far it gets depends on the machine.
-    #[arg(long, value_name = "TIME")]
+    /// Time limit in real time, for example `10min`. The progress then depends on the machine.
+    #[arg(help_heading = EXECUTION, long, value_name = "TIME")]
     pub(crate) time: Option<Span>,
-    /// How many runs at once; one for each core by default. The result is the same.
-    #[arg(long, value_name = "N")]
+    /// Number of concurrent runs [default: one per core]. It does not affect the result.
+    #[arg(help_heading = EXECUTION, long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// The seed of everything drawn.
-    #[arg(long, default_value_t = 1, value_name = "S")]
+    /// Seed of the generated scenarios.
+    #[arg(help_heading = EXPERIMENT, long, default_value_t = 1, value_name = "S")]
     pub(crate) seed: u64,
-    /// The number of the first run, to go on with a search or to look at one run.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    /// Number of the first run, to continue a search or to repeat one run.
+    #[arg(help_heading = EXPERIMENT, long, default_value_t = 0, value_name = "N")]
     pub(crate) first: u64,
-    /// Where to write a scenario that fails.
-    #[arg(long, default_value = ".", value_name = "DIR")]
+    /// Directory for a failing scenario.
+    #[arg(help_heading = OUTPUT, long, default_value = ".", value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// How to print.
-    #[arg(long, default_value = "table")]
+    /// Output format.
+    #[arg(help_heading = OUTPUT, long, default_value = "table")]
     pub(crate) format: PlanFormat,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ShrinkArguments {
-    /// Scenario file that fails.
+    /// Failing scenario file.
     pub(crate) scenario: PathBuf,
     #[command(flatten)]
     pub(crate) changes: Changes,
-    /// The most runs to make.
-    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    /// Maximum number of runs.
+    #[arg(help_heading = EXECUTION, long, default_value_t = 20_000, value_name = "N")]
     pub(crate) runs: u64,
-    /// Where to write the small scenario; `SCENARIO.small.yaml` by default.
-    #[arg(long, short, value_name = "FILE")]
+    /// File for the shrunk scenario [default: SCENARIO.small.yaml].
+    #[arg(help_heading = OUTPUT, long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -456,7 +577,7 @@ pub(crate) enum NetworkFormat {
 pub(crate) enum GraphFormat {
     Table,
     Json,
-    /// For Graphviz.
+    /// The DOT language of Graphviz.
     Dot,
 }
 

@@ -1,4 +1,4 @@
-//! What ends the program, and with which exit code.
+//! Errors of commands, and the exit codes: the only place that defines them.
 
 use std::process::ExitCode;
 
@@ -8,28 +8,28 @@ use dmos_experiment::store::StoreError;
 use dmos_scenario::ScenarioError;
 use thiserror::Error;
 
-/// Why a command did not do its work.
+/// The reason why a command did not succeed.
 #[derive(Debug, Error)]
 pub(crate) enum CliError {
-    /// The input is wrong; nothing was run.
+    /// The input is invalid; nothing was run.
     #[error("error: {0}")]
     Input(String),
-    /// A scenario is wrong; nothing was run. Its message brings its own look.
+    /// A scenario is invalid; nothing was run. The message is already formatted.
     #[error("{0}")]
     Scenario(#[from] ScenarioError),
-    /// A check has found what it looks for.
+    /// A check found a problem.
     #[error("{0}")]
     Found(String),
-    /// Something is not complete yet.
+    /// Results are incomplete.
     #[error("{0}")]
     Incomplete(String),
-    /// A signal asked for the end; what is done is kept.
+    /// A signal interrupted the command; finished work is kept.
     #[error("{0}")]
     Interrupted(String),
-    /// Whoever reads stdout has seen enough. There is nothing to say.
+    /// The reader of stdout has closed it; no message is printed.
     #[error("")]
     ReaderGone,
-    /// Something could not be written.
+    /// Output could not be written.
     #[error("error: {0}")]
     Output(String),
 }

@@ -1,4 +1,4 @@
-//! The command line of DMOS, as a library, so that a binary with strategies of one's own is one line:
+//! The command line of DMOS as a library, so that a binary with further strategies takes one line:
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
@@ -7,16 +7,14 @@
 //! }
 //! ```
 //!
-//! Data goes to stdout or to files, words go to stderr. The exit code is 0 if all went well, 1 if
-//! something could not be written, a check has found something or a run failed, 2 for bad input: then nothing was
-//! run, 3 for what is not complete, and 75 after a signal: what is done is kept, and the same command goes on.
+//! Data go to stdout or to files, messages go to stderr. Exit codes are defined in `error`.
 //!
-//! | module | its job |
+//! | module | responsibility |
 //! |---|---|
-//! | `args` | the arguments as they are typed |
-//! | `commands` | one file per command |
-//! | `failure` | what ends the program, and with which exit code |
-//! | `conducted` | makes the runs of an experiment, with progress, until a signal |
+//! | `args` | command-line arguments |
+//! | `commands` | the commands, one file each |
+//! | `error` | errors and exit codes |
+//! | `progress` | execution of experiments with a progress bar, until a signal |
 //! | `output` | stdout and stderr |
 
 mod args;
@@ -29,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dmos_core::Registry;
-// Linked for what they register.
+// Linked for the strategies that they register.
 use dmos_exec as _;
 use dmos_strategies as _;
 

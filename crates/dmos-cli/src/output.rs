@@ -1,4 +1,4 @@
-//! Stdout for data, stderr for words.
+//! Output: stdout for data, stderr for messages.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::CliError;
 
-/// Writes data to stdout. A reader that has seen enough and closes the pipe ends the program.
+/// Writes data to stdout. If the reader closes the pipe, the program ends quietly.
 pub(crate) fn print(data: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
@@ -21,7 +21,7 @@ pub(crate) fn print_json(data: &impl Serialize) -> Result<(), CliError> {
     print(&(json + "\n"))
 }
 
-/// Says something on stderr. If nobody listens, that is that.
+/// Prints a message on stderr; errors are ignored.
 pub(crate) fn say(words: &str) {
     let _ = writeln!(io::stderr().lock(), "{words}");
 }

@@ -1,4 +1,4 @@
-//! Makes the runs of an experiment, with progress on a terminal, until all are made or a signal asks for the end.
+//! Execution of experiments with a progress bar, until all runs are made or a signal interrupts.
 
 use std::fmt::Write;
 use std::num::NonZeroUsize;
@@ -14,14 +14,14 @@ use rayon::ThreadPool;
 
 use crate::error::CliError;
 
-/// Threads, and a wish to end that may come from outside.
+/// Executes runs on a thread pool until it is stopped.
 pub(crate) struct Conductor {
     pool: ThreadPool,
     stop: Arc<AtomicBool>,
 }
 
 impl Conductor {
-    /// From here on signals end the work cleanly; a second one ends it at once.
+    /// Installs signal handlers: the first signal ends the work cleanly, a second one at once.
     pub(crate) fn new(jobs: Option<NonZeroUsize>) -> Result<Self, CliError> {
         let pool =
             threads(jobs).map_err(|error| CliError::Output(format!("cannot start threads: {error}")))?;
@@ -34,17 +34,17 @@ impl Conductor {
         Ok(Self { pool, stop })
     }
 
-    /// Returns the threads.
+    /// Returns the thread pool.
     pub(crate) fn pool(&self) -> &ThreadPool {
         &self.pool
     }
 
-    /// Returns whether a signal came.
+    /// Returns whether a signal was received.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Makes these runs, and hands over each result as it comes.
+    /// Makes runs, and passes each result to `take`.
     pub(crate) fn conduct(
         &self,
         ready: &Ready,
@@ -54,12 +54,12 @@ impl Conductor {
         if runs.is_empty() {
             return Ok(());
         }
-        // It shows itself on a terminal only.
+        // The bar is only shown on a terminal.
         let bar = ProgressBar::new(runs.len() as u64);
         let style = "{bar:30} {pos} of {len} runs, {rate} a second, {eta} left{msg}";
         let style = ProgressStyle::with_template(style).expect("the template is valid");
         let rate = |state: &ProgressState, to: &mut dyn Write| {
-            // A bar that cannot be written is no matter.
+            // Errors of the progress bar are ignored.
             let _ = write!(to, "{}", short(state.per_sec()));
         };
         bar.set_style(style.with_key("rate", rate));
@@ -76,7 +76,7 @@ impl Conductor {
         result
     }
 
-    /// Makes the runs of a shard that are not there yet.
+    /// Makes the missing runs of a shard.
     pub(crate) fn conduct_shard(
         &self,
         store: &Store,
@@ -92,17 +92,17 @@ impl Conductor {
     }
 }
 
-/// What became of a shard.
+/// Result of a shard.
 pub(crate) struct ShardResult {
-    /// Runs made now.
+    /// Number of runs made now.
     pub(crate) made: usize,
-    /// Runs still to be made.
+    /// Number of runs still missing.
     pub(crate) left: usize,
-    /// Runs that failed, now or before.
+    /// Number of failed runs, now or earlier.
     pub(crate) failed: usize,
 }
 
-/// Ctrl-C, and what batch engines send before they kill.
+/// Ctrl-C, and the signals that batch engines send before they kill a process.
 #[cfg(unix)]
 const SIGNALS: &[i32] =
     &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGUSR1];

@@ -1,4 +1,4 @@
-//! The real binary, end to end.
+//! End-to-end tests of the binary.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&succeed(arguments)).expect("JSON")
 }
 
-/// What a refused scenario gets to hear. It must be exit code 2, and nothing on stdout.
+/// Returns the error message for an invalid scenario, and asserts exit code 2 and an empty stdout.
 #[track_caller]
 fn refuse(name: &str, scenario: &str) -> String {
     let directory = tempfile::tempdir().expect("a place for temporary files");
@@ -74,7 +74,7 @@ fn the_same_command_gives_the_same_bytes() {
     }
 }
 
-/// Metrics that cannot agree; docs/seed.md says why.
+/// Metrics that cannot agree; see docs/seed.md.
 const EXCEPTIONS: [&str; 4] = [
     "bootstrap_all_paths_time_sec",
     "full_flow_bootstrap_time_sec",
@@ -456,7 +456,7 @@ fn errors_in_faults_show_place_and_remedy() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
-/// A search for what `setting` breaks, in a directory of its own; the file that it writes.
+/// Searches with a setting that violates an invariant, in a new directory; returns the file that is written.
 fn find(directory: &Path, setting: &str) -> PathBuf {
     let out = directory.to_str().expect("UTF-8");
     let output = dmos(&["fuzz", "--runs", "200", "--set", setting, "--leader", "bully", "--out", out]);

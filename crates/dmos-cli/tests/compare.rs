@@ -1,4 +1,4 @@
-//! Comparisons with the real binary: the same bytes however, wherever and in how many tries the runs were made.
+//! End-to-end tests of comparisons: identical bytes regardless of the way, place and number of attempts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn succeed(arguments: &[&str]) -> String {
     stdout
 }
 
-/// What a refused command gets to hear: exit code 2, and nothing on stdout.
+/// Returns the error message of a rejected command, and asserts exit code 2 and an empty stdout.
 #[track_caller]
 fn refuse(arguments: &[&str]) -> String {
     let (code, stdout, stderr) = dmos(arguments);
@@ -53,7 +53,7 @@ fn name(directory: &TempDir, name: &str) -> String {
     directory.path().join(name).to_str().expect("UTF-8").to_owned()
 }
 
-/// A short comparison in which things fail.
+/// Arguments of a short comparison with failures.
 const WHAT: [&str; 9] = [
     "scenarios/door-factory-failures.yaml",
     "scenarios/seed/small-no-fail.yaml",
@@ -119,7 +119,7 @@ fn any_number_of_jobs_shards_and_tries_gives_the_same_bytes() {
     assert_eq!(succeed(&["sweep", "merge", &other, &out]), expected);
 }
 
-/// An engine starts many tasks at once, in a directory where nothing is yet.
+/// An engine starts many tasks at once, in an empty directory.
 #[test]
 fn concurrent_tasks_do_not_interfere() {
     let directory = place();
@@ -129,7 +129,7 @@ fn concurrent_tasks_do_not_interfere() {
     for attempt in 0..5 {
         let out = name(&directory, &format!("results-{attempt}"));
         let start = |shard: usize| {
-            // Each shard twice: two attempts at one may run at once.
+            // Each shard twice, because two attempts at one may run concurrently.
             let shard = (shard / 2).to_string();
             let mut task =
                 command(&["sweep", "run", "--manifest", &manifest, "--shard", &shard, "--out", &out]);
@@ -152,7 +152,7 @@ fn existing_results_are_not_recomputed() {
     let (code, stdout, stderr) = dmos(&with(&["compare"], &["--out", &out]));
     assert_eq!((code, &stdout), (0, &expected));
     assert!(stderr.contains("24 of 24 runs were there already"), "{stderr}");
-    // As if the process had been killed in the middle of a line, and another attempt had got further elsewhere.
+    // As if the process had been killed within a line, and another attempt had progressed further.
     let finished = directory.path().join("results/shard-000.jsonl");
     let lines = fs::read_to_string(&finished).expect("results");
     let lines: Vec<&str> = lines.lines().collect();
@@ -185,7 +185,7 @@ fn an_interrupted_comparison_keeps_what_is_done_and_goes_on() {
     let arguments = [&what[..], &["--out", &out, "--jobs", "1"]].concat();
     let mut child =
         command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    // Once a result is there, it is asked to end.
+    // The process is interrupted after its first result.
     let results = directory.path().join("results");
     let begun = || {
         fs::read_dir(&results)
@@ -222,7 +222,7 @@ fn results_that_do_not_fit_together_are_refused() {
     succeed(&with(&["compare"], &["--out", &out]));
     let message = refuse(&with(&["compare"], &["--out", &out, "--metric", "sent_messages"]));
     assert!(message.contains("the results of another experiment"), "{message}");
-    // Bytes that differ for the same run.
+    // Different bytes for the same run.
     fs::create_dir(&other).expect("made");
     fs::copy(
         directory.path().join("results/experiment.json"),
@@ -235,12 +235,12 @@ fn results_that_do_not_fit_together_are_refused() {
     fs::write(directory.path().join("other/shard-000.x.part"), format!("{changed}\n")).expect("written");
     let message = refuse(&["sweep", "merge", &out, &other]);
     assert!(message.contains("door-factory-failures, memoized/bully, seed 1: two attempts"), "{message}");
-    // A finished shard that lacks a run.
+    // A complete shard without one of its runs.
     let fewer: String = text.lines().skip(1).flat_map(|line| [line, "\n"]).collect();
     fs::write(directory.path().join("results/shard-000.jsonl"), fewer).expect("written");
     let message = refuse(&["sweep", "merge", &out]);
     assert!(message.contains("is damaged: it has 23 results for 24 runs"), "{message}");
-    // A manifest somebody has edited.
+    // A modified manifest.
     let manifest = directory.path().join("results/experiment.json");
     let edited = fs::read_to_string(&manifest).expect("a manifest").replace("\"1..3\"", "\"1..4\"");
     fs::write(&manifest, edited).expect("written");
@@ -326,7 +326,7 @@ fn deterioration_is_reported() {
     succeed(&[&what[..], &["--out", &out]].concat());
     let same = succeed(&["compare", "--against", &out]);
     assert!(same.contains("0 of 10 runs differ"), "{same}");
-    // Earlier results that were better: a tenth more final batches in each run.
+    // Earlier results that were better: ten percent more finished goods in each run.
     let finished = directory.path().join("results/shard-000.jsonl");
     let text = fs::read_to_string(&finished).expect("results");
     let better = |line: &str| {
@@ -362,7 +362,7 @@ fn criticality_ranks_nodes_and_pairs() {
     assert!(late.contains("the run lasts"), "{late}");
 }
 
-/// The scripts in examples/ are what is printed.
+/// The scripts in examples/ equal the printed ones.
 #[test]
 fn scripts_for_batch_engines_are_as_printed() {
     let directory = place();

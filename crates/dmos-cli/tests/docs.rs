@@ -1,6 +1,6 @@
-//! The documentation says what the code does.
+//! The documentation agrees with the code.
 //!
-//! `DMOS_UPDATE_DOCS=1 cargo test -p dmos-cli --test docs` writes the parts that are made from the code.
+//! `DMOS_UPDATE_DOCS=1 cargo test -p dmos-cli --test docs` writes the generated parts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn read(name: &str) -> String {
 const BEGIN: &str = "<!-- made from the code: begin -->\n";
 const END: &str = "<!-- made from the code: end -->\n";
 
-/// The part of a page that is made from the code must be `made`.
+/// Asserts that the generated part of a page equals `made`.
 #[track_caller]
 fn check_made(name: &str, made: &str) {
     let old = read(name);
@@ -75,7 +75,7 @@ fn every_property_is_defined() {
     check_made("docs/auditing.md", &format!("| property | kind | what it says |\n|---|---|---|\n{rows}"));
 }
 
-/// One variant of a scenario: its name in the table, and what is set for it.
+/// A variant of a scenario: its name in the table, and its settings.
 type Variant = (String, Vec<String>);
 
 /// Returns the runs of a variant, over twenty seeds.
@@ -100,7 +100,7 @@ fn variants() -> Vec<Variant> {
     variants
 }
 
-/// What the table shows of a run.
+/// Returns the metrics of a run that the table shows.
 fn metrics(run: &Value) -> Vec<(&'static str, f64)> {
     let sum = |metric: &str| -> f64 {
         let nodes = run["nodes"].as_object().expect("nodes");
@@ -138,7 +138,7 @@ fn metrics(run: &Value) -> Vec<(&'static str, f64)> {
     ]
 }
 
-/// A table of the means of each metric over the runs of each variant.
+/// Returns a table of mean metrics for each variant.
 fn failure_table(scenario: &str) -> String {
     let variants = variants();
     let columns: Vec<Vec<(&str, f64)>> = variants
@@ -170,7 +170,7 @@ fn the_tables_that_the_prototype_left_empty_are_filled() {
     check_made("docs/failures.md", &(table("small-low-failure") + &table("med-low-fail")));
 }
 
-/// A family's strategies, from their descriptors.
+/// Returns a table of a family's strategies, from their descriptors.
 fn descriptor_table(family: &str, strategies: &[Value]) -> String {
     let word = |strategy: &Value, field: &str| strategy[field].as_str().expect("words").to_owned();
     let row = |strategy: &Value| {
@@ -187,7 +187,7 @@ fn descriptor_table(family: &str, strategies: &[Value]) -> String {
     )
 }
 
-/// How each flow strategy does on a scenario: means over twenty seeds.
+/// Returns a table of the results of each flow strategy on a scenario: means over twenty seeds.
 fn flow_table(scenario: &str, strategies: &[Value]) -> String {
     let flows =
         strategies.iter().filter(|strategy| strategy["family"] == "flow" && strategy["name"] != "exec");

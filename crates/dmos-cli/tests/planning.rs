@@ -1,4 +1,4 @@
-//! What planning costs, on the network that made the prototype's search famous and on one far smaller.
+//! The cost of planning, on the network on which the prototype's search is slowest, and on a far smaller one.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.expect("the binary runs").stdout).expect("JSON")
 }
 
-/// Returns all flow strategies but the prototype's search, and those that need a parameter.
+/// Returns all flow strategies except the prototype's search and those with a required parameter.
 fn others() -> Vec<String> {
     let strategies = json(&["strategies", "--format", "json"]);
     let flows = strategies.as_array().expect("a list").iter().filter(|strategy| strategy["family"] == "flow");
@@ -19,7 +19,8 @@ fn others() -> Vec<String> {
     names.filter(|name| !["exhaustive", "exec"].contains(&&name[..])).collect()
 }
 
-/// Returns the longest plan, and when the first flow was active after `since`, in seconds.
+/// Returns the duration of the longest plan, and the time of the first flow activated after `since`, in
+/// seconds.
 fn planning(scenario: &str, flow: &str, since: f64) -> (f64, f64) {
     let run = json(&["run", scenario, "--flow", flow, "--format", "json"]);
     let plans = run["plans"].as_array().expect("plans");
@@ -37,7 +38,7 @@ fn only_the_exhaustive_search_stalls_its_factory() {
     let small = "scenarios/dead-source.yaml";
     let (longest, there) = planning(large, "exhaustive", 0.0);
     assert!(longest > 400.0 && there > 400.0, "at 20 items: {longest} s, a flow after {there} s");
-    // Its source is back after 80 s.
+    // Its source recovers after 80 s.
     let (longest, there) = planning(small, "exhaustive", 80.0);
     assert!(longest > 30.0 && there > 110.0, "without a source: {longest} s, a flow after {there} s");
     for flow in others {
@@ -83,7 +84,7 @@ fn runs_approach_the_rate_of_max_throughput() {
             "{scenario}: {made} of {}",
             rate * seconds
         );
-        // Nobody does much better: stocks are filled at the beginning, and there are more of them here.
+        // No strategy does much better: buffers are filled at the start, and there are more of them here.
         for flow in others() {
             assert!(run(&flow) <= made * 1.1, "{scenario}: `{flow}` makes more");
         }

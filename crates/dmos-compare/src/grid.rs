@@ -88,7 +88,7 @@ pub struct Group {
 /// The summaries of all runs that are done and did not fail.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Grid {
-    /// What varies.
+    /// Axes of the experiment.
     pub axes: Axes,
     summaries: Vec<Option<RunSummary>>,
 }

@@ -127,10 +127,7 @@ pub fn judge(
     let guaranteed = choice.guarantees(Guarantee::FindsFlow);
     let flow = match answer {
         Err(NoFlow::BudgetExhausted { budget }) if meter.steps() < *budget => {
-            return Err(format!(
-                "it reports an exhausted budget of {budget} after {} steps",
-                meter.steps()
-            ));
+            return Err(format!("it reports an exhausted budget of {budget} after {} steps", meter.steps()));
         }
         Err(NoFlow::BudgetExhausted { .. }) if guaranteed && network.node_count() <= SMALL => {
             return Err(format!("its budget ran out on a network of {} nodes", network.node_count()));

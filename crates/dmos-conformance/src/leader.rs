@@ -29,7 +29,8 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
     let demand = "its guarantees hold under crashes, losses and partitions";
     let report = |outcome| Report { strategy: choice.to_string(), checks: vec![Check { demand, outcome }] };
     let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) else {
-        let words = "runs need a flow strategy, but none is linked; link one with `use dmos_strategies as _;`";
+        let words =
+            "runs need a flow strategy, but none is linked; link one with `use dmos_strategies as _;`";
         return Ok(report(CheckOutcome::Failed(words.to_owned())));
     };
     set.push(Override::option("flow", flow.name));

@@ -414,7 +414,11 @@ fn choices(
     Ok(choices)
 }
 
-fn baseline(name: &str, flows: &[StrategySelector], leaders: &[StrategySelector]) -> Result<(usize, usize), String> {
+fn baseline(
+    name: &str,
+    flows: &[StrategySelector],
+    leaders: &[StrategySelector],
+) -> Result<(usize, usize), String> {
     let (flow, leader) = name.split_once('/').map_or((name, None), |(flow, leader)| (flow, Some(leader)));
     let find = |family: &str, choices: &[StrategySelector], name: &str| {
         choices.iter().position(|choice| choice.to_string() == name.trim()).ok_or_else(|| {

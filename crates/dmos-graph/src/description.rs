@@ -81,7 +81,9 @@ pub enum Problem {
     #[error("a {0} of zero; it must be at least 1")]
     Zero(&'static str),
     /// A quantity exceeds the maximum.
-    #[error("a quantity of {0}; a production run yields and consumes at most {QUANTITY_MAX} batches of an item")]
+    #[error(
+        "a quantity of {0}; a production run yields and consumes at most {QUANTITY_MAX} batches of an item"
+    )]
     TooMany(u32),
     /// A production run takes too many cycles.
     #[error("a production run of {0} cycles; the maximum is {CYCLES_MAX}")]

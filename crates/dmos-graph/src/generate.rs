@@ -66,9 +66,7 @@ pub enum GenerateError {
     #[error("`nodes_per_type` is 0, but inner items need producers")]
     NoNodes,
     /// The network is too large to be generated in reasonable memory and time.
-    #[error(
-        "{nodes} nodes of {types} types exceed the maximum of {NODES_MAX} nodes or {TYPES_MAX} types"
-    )]
+    #[error("{nodes} nodes of {types} types exceed the maximum of {NODES_MAX} nodes or {TYPES_MAX} types")]
     TooLarge {
         /// Number of items.
         types: u32,

@@ -1,4 +1,4 @@
-//! The look of tables: plain columns, numbers to the right.
+//! Layout of tables: plain columns, numbers aligned to the right.
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -18,7 +18,7 @@ pub fn markdown(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) ->
     let mut text = cells(header.iter().map(ToString::to_string).collect());
     let line = (0..=last).map(|column| if column == 0 || column == last { "---" } else { "---:" });
     text.push_str(&cells(line.map(str::to_owned).collect()));
-    // A bar would end the cell.
+    // An unescaped bar would end the cell.
     let escaped = |row: Vec<String>| row.into_iter().map(|cell| cell.replace('|', "\\|")).collect();
     text.extend(rows.into_iter().map(|row| cells(escaped(row))));
     text

@@ -1,4 +1,4 @@
-//! Events cost no memory: once a run is under way, nothing is allocated for each.
+//! Events allocate no memory once a run is under way.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use dmos_core::Registry;
 use dmos_scenario::Override;
 use dmos_strategies as _;
 
-/// How many events a run of a scenario has, and how often memory is allocated meanwhile.
+/// Returns the number of events of a run, and the number of allocations during it.
 fn events_and_allocations(scenario: &str, settings: &[String]) -> (u64, u64) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(scenario);
     let parse = |setting: &String| Override::parse(setting).expect("a setting");
@@ -18,7 +18,7 @@ fn events_and_allocations(scenario: &str, settings: &[String]) -> (u64, u64) {
     (events, allocated.count_total)
 }
 
-/// Returns the number of events for each allocation in the second half of a run, whose beginning is long past.
+/// Returns the number of events per allocation in the second half of a run.
 fn events_for_each_allocation(scenario: &str, settings: &[&str]) -> u64 {
     let until = |seconds: u32| {
         let settings = settings.iter().copied().map(str::to_owned);
@@ -33,22 +33,22 @@ fn events_for_each_allocation(scenario: &str, settings: &[&str]) -> u64 {
 
 #[test]
 fn events_allocate_nothing() {
-    // What is left are logs and books that grow, by doubling.
+    // The remaining allocations are logs and accounts that double in size.
     let never = "protocol.compact_after=null";
     let protocol = events_for_each_allocation("benches/scenarios/protocol.yaml", &[never]);
     assert!(protocol > 50_000, "one allocation in {protocol} events");
-    // What is lost is looked for, in lists made for it.
+    // Lost messages are retransmitted from lists that are allocated for it.
     let lossy = ["faults.messages.loss=0.001", "faults.messages.duplication=0.001", never];
     let lossy = events_for_each_allocation("benches/scenarios/protocol.yaml", &lossy);
     assert!(lossy > 2_000, "one allocation in {lossy} events");
-    // Here work takes time, and all inputs wait for their turn.
+    // Here work takes time, and all inputs are queued.
     let prototype = events_for_each_allocation("scenarios/seed/small-no-fail.yaml", &["seed=1"]);
     assert!(prototype > 2_000, "one allocation in {prototype} events");
 }
 
 #[test]
 fn a_log_is_compacted_with_few_allocations() {
-    // Every thousand records, which are some 10,000 events here, and then for all that the log holds.
+    // Every thousand records, which are about 10,000 events here, and then for the content of the log.
     let often = ["protocol.compact_after=1000"];
     let compacted = events_for_each_allocation("benches/scenarios/protocol.yaml", &often);
     assert!(compacted > 200, "one allocation in {compacted} events");

@@ -1,9 +1,9 @@
-//! Faults of every kind: what each does, whom it hits, and that it is counted.
+//! Faults of every kind: effects, targets and counters.
 
 use dmos_core::{FaultKind, Metric, NodeId, Property, Registry, RunRecord, Scenario, Time};
 use dmos_strategies as _;
 
-/// A chain of start, two times a, two times b, and fin, with more lines of a scenario.
+/// Returns a scenario with a chain of start, two times a, two times b, and fin, with additional lines.
 fn chain(lines: &str) -> Scenario {
     let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
     let duration = if lines.starts_with("duration") { "" } else { "duration: 5min\n" };
@@ -65,7 +65,7 @@ fn a_crash_lasts_as_long_as_it_says() {
 
 #[test]
 fn conditions_trigger_on_the_nth_occurrence() {
-    // The third batch to arrive anywhere stops whoever leads, half a second later.
+    // The third delivery of a batch crashes the leader, half a second later.
     let record = run(&script("{when: delivered, nth: 3, wait: 500ms, crash: {role: leader}, for: 60s}"));
     let first = record.faults[0];
     assert_eq!((first.kind, first.node), (FaultKind::Crash, Some(NodeId::new(FIN))));
@@ -105,7 +105,7 @@ fn a_thawed_node_continues_as_if_no_time_had_passed() {
     assert!(record.nodes[FIN].get(Metric::HeartbeatReqSent) > 0);
     assert!(record.plans.iter().any(|plan| plan.by.index() != FIN), "it led, and was replaced");
     assert!(finals_after(&record, 200) > 20, "and works again");
-    // A spare that nobody needs and nothing comes to is frozen for nothing.
+    // Freezing an idle spare without inputs has no effect.
     let idle = run("duration: 1s\nfaults: {script: [{at: 100ms, freeze: a-2, for: 10ms}]}");
     assert_eq!(count(&idle, FaultKind::Freeze), (1, 0));
 }
@@ -128,7 +128,7 @@ fn one_way_and_two_way_partitions() {
         )
     };
     let (fin, b) = heard("");
-    // b-1 and fin are neighbours in the flow; each hears fewer when the other's messages are cut off.
+    // b-1 and fin are neighbours in the flow; each receives fewer messages while the other's are lost.
     let (fin_cut, b_cut) = heard("{at: 60s, one_way_partition: {from: [b-1], to: [fin]}, for: 12s}");
     assert!(fin_cut < fin && b_cut == b, "{fin_cut} of {fin}, {b_cut} of {b}");
     let (fin_split, b_split) = heard("{at: 60s, partition: [[b-1], [fin]], for: 12s}");
@@ -184,7 +184,7 @@ fn a_node_stops_when_an_append_fails() {
     assert!(failed > 10 && failed == effective, "{failed}");
 }
 
-/// What a crash takes before it is durable was never made, whoever counts.
+/// A batch lost in a crash before it is durable does not count as made, in any metric.
 #[test]
 fn batches_that_were_never_durable_do_not_count() {
     for disks in ["{append_failure: 0.2, repair_time: 1s}", "{lose_unsynced: true, torn: true}"] {
@@ -260,7 +260,7 @@ fn everything_heals_except_permanent_crashes() {
     assert!(finals_after(&record, 180) > 20);
 }
 
-/// Two strategies on the same seed meet the same faults, whatever they do themselves.
+/// Two strategies on the same seed meet the same faults, regardless of their own actions.
 #[test]
 fn faults_do_not_depend_on_the_strategy() {
     let random_failures = "faults: {random_failures: [{nodes: all, time_to_failure: {weibull: {mean: 60s, shape: 1.5}}, time_to_repair: {log_normal: {mean: 10s, sigma: 1}}}]}";
@@ -293,7 +293,7 @@ fn a_repeated_run_is_identical() {
     assert_ne!(trace.hash(), other.hash());
 }
 
-/// What a node holds is little, though it has made very much: so are its log and its recovery.
+/// A node holds little although it has made much; so are its log and its recovery.
 #[test]
 fn the_log_does_not_grow_with_time() {
     let year = |crash: &str| {

@@ -1,4 +1,4 @@
-//! Whole runs: the scenarios of the repository and random ones, over many seeds.
+//! Whole runs of the repository's and of random scenarios, over many seeds.
 
 use std::path::{Path, PathBuf};
 
@@ -118,14 +118,14 @@ fn the_exhaustive_plan_stalls_the_largest_network() {
 fn the_op_generator_crashes_the_prototypes_nodes() {
     let record = dmos_sim::run(&load("seed/small-low-failure", &[]));
     let first = record.faults.first().expect("something fails");
-    // Turn 16 of 1.01 s, after a pause of 2 s.
+    // Cycle 16 of 1.01 s, after a pause of 2 s.
     assert_eq!((first.at.as_nanos(), first.kind), (18_160_000_000, FaultKind::Crash));
     assert_eq!(first.node, Some(NodeId::new(3)));
     let med = dmos_sim::run(&load("seed/med-low-fail", &[]));
     assert_eq!(med.faults.first().map(|fault| fault.at), Some(first.at));
 }
 
-/// A recovered node gets its role back, and a crash of the leader is survived.
+/// A recovered node gets an assignment again, and a crash of the leader is survived.
 #[test]
 fn a_factory_survives_its_leader() {
     let text = "
@@ -151,7 +151,7 @@ faults:
     assert!(made_at(290) > made_at(180), "doors are made again");
 }
 
-/// Scenarios of the default protocol with random networks, delays and scripted faults.
+/// Returns scenarios of the default protocol with random networks, delays and scripted faults.
 fn random_scenarios() -> impl Strategy<Value = String> {
     let fault = (1_u32..240, any::<bool>(), 0_u32..64);
     let faults = proptest::collection::vec(fault, 0..12);
@@ -179,7 +179,7 @@ fn random_scenarios() -> impl Strategy<Value = String> {
     )
 }
 
-/// A `protocol:` section of random choices, the prototype's among them.
+/// Returns a random `protocol:` section, including the prototype's quirks.
 fn random_protocols() -> impl Strategy<Value = String> {
     let choices = [
         ["dissemination: messages", "dissemination: blackboard"],
@@ -205,7 +205,7 @@ fn random_protocols() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Quirks lose material; no combination of them may stop the simulator, or make it depend on chance.
+    /// Quirks lose material, but no combination of them may stop the simulator or make it nondeterministic.
     #[test]
     fn every_combination_of_quirks_runs(
         text in random_scenarios(),
@@ -230,7 +230,7 @@ fn idle_time_costs_no_events() {
     assert!(with_seed(&scenario, 1).events < 1_000);
 }
 
-/// A chain of start, two times a, two times b, and fin, with more lines of a scenario.
+/// Returns a scenario with a chain of start, two times a, two times b, and fin, with additional lines.
 fn chain(lines: &str) -> Scenario {
     let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
     parse(&format!("network: {{nodes: [{nodes}]}}\nduration: 10min\n{lines}\n"))
@@ -240,7 +240,7 @@ fn finished_goods(scenario: &Scenario) -> u64 {
     total(&dmos_sim::run(scenario), Metric::FinishedGoodsMade)
 }
 
-/// The nodes remember a leader of a later term than the only candidate that is left knows of.
+/// The nodes remember a leader of a later term than the only remaining candidate knows.
 #[test]
 fn a_leader_with_an_older_term_than_a_failed_leader_still_leads() {
     let script = "
@@ -256,7 +256,7 @@ faults:
     assert!(made > 200, "{made} final batches");
 }
 
-/// A leader that comes back for a moment must not be followed for ever.
+/// A leader that returns briefly must not be followed forever.
 #[test]
 fn a_leader_that_crashes_while_suspected_is_replaced() {
     for tenths in (440..=500).step_by(5) {
@@ -336,8 +336,8 @@ fn the_series_ends_with_the_run() {
     assert_eq!(last.finished, total(&record, Metric::FinishedGoodsMade));
 }
 
-/// What a comparison rests on: the same seed gives every strategy the same faults, however much it plans, sends
-/// or draws.
+/// The basis of paired comparisons: the same seed gives every strategy the same faults, regardless of its
+/// plans, messages and random numbers.
 #[test]
 fn faults_are_independent_of_the_strategy() {
     let disasters = "faults={random_failures: [{nodes: all, time_to_failure: {exponential: 5min}, time_to_repair: {uniform: [20s, 2min]}}], \

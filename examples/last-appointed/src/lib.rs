@@ -1,4 +1,4 @@
-//! A leader strategy: the last candidate leads, whenever it is up, and nobody else ever does.
+//! A leader strategy: the last candidate leads whenever it is up, and no other candidate ever does.
 
 use dmos_core::strategy::*;
 use dmos_core::{Term, Time};

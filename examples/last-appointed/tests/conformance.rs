@@ -1,7 +1,7 @@
-//! The strategy keeps the contract.
+//! The strategy conforms.
 
 use last_appointed as _;
-// Runs need a flow strategy as well: those that come with DMOS.
+// Runs need a flow strategy as well: those included in DMOS.
 use dmos as _;
 use dmos_core::Registry;
 

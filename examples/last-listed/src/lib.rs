@@ -1,4 +1,4 @@
-//! A flow strategy: of all nodes that can make an item, the one that is listed last supplies everybody.
+//! A flow strategy: of all producers of an item, the last listed one supplies all consumers.
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,

@@ -1,4 +1,4 @@
-//! The strategy keeps the contract.
+//! The strategy conforms.
 
 use dmos_core::Registry;
 use last_listed as _;

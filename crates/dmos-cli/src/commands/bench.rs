@@ -1,6 +1,6 @@
-//! `dmos bench`: how fast this program is on this machine, in under a minute.
+//! `dmos bench`: the speed of this program on this machine, in under a minute.
 //!
-//! Each metric is the best of several rounds: what disturbs a round only ever makes it slower.
+//! Each value is the best of several rounds, because disturbances only ever make a round slower.
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -22,7 +22,7 @@ use crate::args::{BenchArguments, PlanFormat};
 use crate::error::CliError;
 use crate::output::{print, print_json, say};
 
-/// One metric.
+/// One measurement.
 struct ResultMetric {
     name: String,
     value: f64,
@@ -104,7 +104,7 @@ fn plan(planner: &mut dyn FlowStrategy, request: &PlanRequest<'_>) -> Flow {
     planner.plan(request, &mut Meter::new(u64::MAX)).unwrap_or_default()
 }
 
-/// 10,000 items with 100 producers each: built, planned, and repaired after failure_reports and returns.
+/// 10,000 items with 100 producers each: built, planned, and repaired after failures and returns.
 fn million_nodes(
     registry: &Registry,
     note: &mut impl FnMut(&str, f64, &'static str),
@@ -124,7 +124,7 @@ fn million_nodes(
     note("million_nodes_plan_ms", millis(took), "a first plan for them");
     let mut sticky = planner("sticky", &network, registry)?;
     let mut active = plan(&mut *sticky, &first);
-    // Every node dies in turn and comes back, the only source and the only final producer among them.
+    // Every node fails and returns in turn, including the only source and the only final producer.
     let (mut took, mut repairs) = (Duration::ZERO, 0_u32);
     let (mut took_of_workers, mut of_workers) = (Duration::ZERO, 0_u32);
     for node in network.nodes() {
@@ -158,7 +158,7 @@ fn million_nodes(
     Ok(())
 }
 
-/// Returns the protocol on a network of so many items and nodes for each, in which nothing fails.
+/// Returns a fault-free scenario on a network with a number of items and producers per item.
 fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Result<Scenario, CliError> {
     let text = include_str!("../../../../benches/scenarios/protocol.yaml").to_owned();
     let settings = [
@@ -171,7 +171,7 @@ fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Res
     Ok(dmos_scenario::parse("protocol.yaml", "protocol", text, &settings, registry)?.scenario)
 }
 
-/// How many runs of the prototype's small experiment are made in a second.
+/// Measures the number of runs of the prototype's small experiment per second.
 fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, CliError> {
     let ready = small(registry)?;
     let pool =
@@ -184,7 +184,7 @@ fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, CliError> {
     Ok(all.len() as f64 / took.as_secs_f64())
 }
 
-/// Runs for each job.
+/// Number of runs for each job.
 const RUNS: usize = 200;
 
 fn small(registry: &Registry) -> Result<Ready, CliError> {
@@ -196,11 +196,11 @@ fn small(registry: &Registry) -> Result<Ready, CliError> {
     Ok(Experiment::of(texts, options, registry)?.ready)
 }
 
-/// Rounds last about so long, and there are so many at most, for each metric.
+/// Approximate duration of a round, and the maximum number of rounds for each measurement.
 const ROUND: Duration = Duration::from_millis(300);
 const ROUNDS: u32 = 5;
 
-/// How long `work` takes, at best.
+/// Returns the shortest duration of `work`.
 fn best(mut work: impl FnMut()) -> Duration {
     let first = once(&mut work);
     let times = (ROUND.as_nanos() / first.as_nanos().max(1)).clamp(1, 1 << 20) as u32;
@@ -209,7 +209,7 @@ fn best(mut work: impl FnMut()) -> Duration {
     (0..rounds).map(round).min().unwrap_or(first).min(first)
 }
 
-/// What a program takes on this machine is measured by its clock, and is part of no result.
+/// Measures the real time of `work`, which is part of no simulation result.
 #[expect(clippy::disallowed_methods)]
 fn once(work: impl FnOnce()) -> Duration {
     let begun = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! `dmos check`: validates scenarios and experiments without running them.
+//! `dmos check`: validates scenario and experiment files without running them.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(),
     for path in &arguments.scenarios {
         match check(path, &overrides, registry) {
             Ok(words) => print(&format!("{}: {words}\n", path.display()))?,
-            // All files are checked; each failure but the last is said here.
+            // All files are checked; every error but the last is printed here.
             Err(failure) => {
                 if let Some(earlier) = last_failure.replace(failure) {
                     say(&format!("{earlier}\n"));
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(),
     last_failure.map_or(Ok(()), Err)
 }
 
-/// What a file comes to, if it is valid.
+/// Checks a file and returns a description of its content.
 fn check(path: &Path, overrides: &[Override], registry: &Registry) -> Result<String, CliError> {
     if dmos_scenario::read_text(path).is_ok_and(|text| LoadedExperiment::is_one(&text)) {
         let options = Options { settings: overrides.to_vec(), ..Options::default() };

@@ -1,4 +1,4 @@
-//! `dmos compare`: which strategy wins, by how much, and how sure that is.
+//! `dmos compare`: compares strategies on scenarios, paired by seed.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(
     end(&merged, is_stopped, arguments)
 }
 
-/// Reads what is compared, and says what is odd about it.
+/// Reads the experiment and prints its warnings.
 pub(crate) fn read(
     arguments: &ExperimentArguments,
     registry: &Registry,
@@ -51,7 +51,7 @@ pub(crate) fn read(
     Ok((read.experiment, read.ready))
 }
 
-/// Makes all runs that are not there yet; whether a signal ended it.
+/// Makes all missing runs; returns whether a signal ended the work.
 fn results(
     manifest: Manifest,
     ready: &Ready,
@@ -80,7 +80,7 @@ fn results(
     Ok((merged, conductor.is_stopped()))
 }
 
-/// Prints the answer.
+/// Prints the comparison.
 pub(crate) fn answer(merged: &Merged, ready: &Ready, arguments: &AnswerArguments) -> Result<(), CliError> {
     let grid = merged.grid();
     if arguments.format == AnswerFormat::Runs {
@@ -118,7 +118,7 @@ struct Document<'a> {
     comparison: &'a Comparison,
 }
 
-/// Ends as the results are: interrupted, with runs that failed, or well.
+/// Returns the command's result: interrupted, failed runs, or success.
 fn end(merged: &Merged, is_stopped: bool, arguments: &CompareArguments) -> Result<(), CliError> {
     let missing = merged.missing().len();
     if is_stopped && missing > 0 {
@@ -136,7 +136,7 @@ fn end(merged: &Merged, is_stopped: bool, arguments: &CompareArguments) -> Resul
     failed(merged)
 }
 
-/// An error if runs failed.
+/// Returns an error if runs failed.
 pub(crate) fn failed(merged: &Merged) -> Result<(), CliError> {
     match merged.failed().count() {
         0 => Ok(()),
@@ -144,7 +144,7 @@ pub(crate) fn failed(merged: &Merged) -> Result<(), CliError> {
     }
 }
 
-/// Runs an earlier experiment again, and compares.
+/// Repeats an earlier experiment and compares the results.
 fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) -> Result<(), CliError> {
     let then = merge(&[earlier.to_owned()])?;
     let missing = then.missing().len();

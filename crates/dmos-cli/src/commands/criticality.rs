@@ -1,4 +1,4 @@
-//! `dmos criticality`: which nodes a network cannot do without.
+//! `dmos criticality`: ranks nodes by the production lost when each is removed.
 
 use dmos_core::{ItemId, Network, NodeId, Registry, Scenario, Span, Time};
 use dmos_experiment::criticality::{Criticality, NodeImpact, criticality};
@@ -43,11 +43,11 @@ fn names(network: &Network, nodes: &[NodeId]) -> String {
     names.join(" + ")
 }
 
-/// So many items are named; the others are counted.
+/// Maximum number of items named; further ones are only counted.
 const ITEMS_NAMED: usize = 3;
 
 fn stops(network: &Network, stops: &[ItemId]) -> String {
-    // What comes last in the making says most.
+    // The most downstream items are the most informative.
     let named = stops.iter().rev().take(ITEMS_NAMED).map(|&item| network.item_name(item).into_owned());
     let mut words: Vec<String> = named.collect();
     if stops.len() > ITEMS_NAMED {
@@ -161,7 +161,7 @@ struct Document<'a> {
     finished_goods: u64,
     nodes: Vec<Entry>,
     pairs: Vec<Entry>,
-    /// Item and node.
+    /// Item and its only producer.
     sole_sources: Vec<[Value; 2]>,
 }
 
@@ -174,7 +174,7 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     beyond: Option<i64>,
     loss_s: Option<f64>,
-    /// From the impact until the output falls, or at least so long if it never does.
+    /// Time from the removal until the output falls, or a lower bound if it does not.
     survives_s: Option<f64>,
     falls: Option<bool>,
     stops: Vec<Value>,

@@ -1,4 +1,4 @@
-//! `dmos fuzz`: searches for a run in which something goes wrong that never should.
+//! `dmos fuzz`: randomised fault-injection testing.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ struct FuzzDocument<'a> {
     faults: Vec<FaultRow>,
     coverage: Vec<(&'static str, u64)>,
     not_covered: Vec<&'static str>,
-    /// How the first run failed that did.
+    /// Description of the first failure.
     failure: Option<String>,
     scenario: Option<&'a Path>,
 }
@@ -81,7 +81,7 @@ fn subject(
     }
 }
 
-/// Writes a scenario that failed, with the command that replays it in its head.
+/// Writes a failing scenario, with the command that replays it in its header.
 fn write(directory: &Path, found: &Found) -> Result<PathBuf, CliError> {
     let name = found.file.name.as_deref().unwrap_or("fuzz");
     let path = directory.join(format!("{name}-{}.yaml", found.failure.name()));
@@ -136,7 +136,7 @@ fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>)
     ))
 }
 
-/// Says how far the search is, on a terminal, and when its time is up.
+/// Shows the progress on a terminal, and checks the time limit.
 struct Progress {
     begun: Instant,
     limit: Option<Duration>,
@@ -145,7 +145,7 @@ struct Progress {
 }
 
 impl Progress {
-    // How long a search may take is a matter of real time, and of nothing that it finds.
+    // The time limit concerns real time and does not affect what is found.
     #[expect(clippy::disallowed_methods)]
     fn new(arguments: &FuzzArguments) -> Self {
         let limit = arguments.time.map(|span: Span| Duration::from_nanos(span.as_nanos()));

@@ -1,4 +1,4 @@
-//! One file per command.
+//! The commands, one file each.
 
 pub(crate) mod bench;
 pub(crate) mod check;
@@ -23,17 +23,17 @@ use serde_json::Value;
 use crate::error::CliError;
 use crate::output::say;
 
-/// Warnings beyond this many are only counted.
+/// Maximum number of warnings printed; further ones are only counted.
 const WARNINGS: usize = 10;
 
-/// Loads a scenario and says what is odd about it.
+/// Loads a scenario and prints its warnings.
 fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, CliError> {
     let loaded = dmos_scenario::load(path, overrides, registry)?;
     warn(&loaded.warnings.iter().map(|warning| format!("{}: {warning}", path.display())).collect::<Vec<_>>());
     Ok(loaded)
 }
 
-/// Says what is odd.
+/// Prints warnings.
 fn warn(warnings: &[String]) {
     warnings.iter().take(WARNINGS).for_each(|warning| say(&format!("warning: {warning}")));
     if warnings.len() > WARNINGS {
@@ -41,10 +41,10 @@ fn warn(warnings: &[String]) {
     }
 }
 
-/// More digits than anybody reads are rounded.
+/// Maximum number of digits shown exactly.
 const DIGITS_SHOWN: usize = 30;
 
-/// A number of any size, in digits or about.
+/// Formats a number of any size, exactly or in scientific notation.
 fn about(digits: &str) -> String {
     match digits.len() {
         0..=DIGITS_SHOWN => digits.to_owned(),
@@ -52,7 +52,7 @@ fn about(digits: &str) -> String {
     }
 }
 
-/// A name in JSON: things that are named by numbers are numbers there.
+/// Returns a name for JSON: a number for things that are named by numbers.
 fn json_name(names: &Names, name: Cow<'_, str>) -> Value {
     match (names, name.parse::<u64>()) {
         (Names::Numbers(_), Ok(number)) => Value::from(number),

@@ -1,4 +1,4 @@
-//! `dmos network`: shows who makes what out of what.
+//! `dmos network`: shows the supply network.
 
 use dmos_core::{ItemId, Network, NodeId, NodeSet, Registry};
 use dmos_graph::paths::Paths;
@@ -18,11 +18,12 @@ struct NetworkDocument {
     nodes: Vec<NodeEntry>,
     #[serde(rename = "final")]
     final_items: Vec<Value>,
-    /// Number of supply edges possible.
+    /// Number of possible supply edges.
     supply_edges: u64,
-    /// How many paths lead from sources to nodes that make a final item: digits, for they outgrow any integer.
+    /// Number of paths from sources to producers of final items, as digits, because it exceeds any integer
+    /// type.
     paths: String,
-    /// Number of plans with one producer for each item, in digits as well; none if they cannot be counted.
+    /// Number of plans with one producer for each item, as digits, or `None` if they cannot be counted.
     plans: Option<String>,
 }
 
@@ -31,7 +32,7 @@ struct NodeEntry {
     id: Value,
     produces: Value,
     requires: Vec<Value>,
-    /// Batches that one production run yields, then those it takes of each required item.
+    /// Yield of a production run, followed by the quantity of each input.
     quantities: Vec<u32>,
 }
 

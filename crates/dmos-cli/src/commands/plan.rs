@@ -1,4 +1,4 @@
-//! `dmos plan`: plans the flow once, as a leader would, and says why it is as it is.
+//! `dmos plan`: plans the flow once, as a leader would, and explains it.
 
 mod dot;
 mod explain;
@@ -21,7 +21,7 @@ use crate::output::{print, print_json, say};
 use explain::{Explanation, Other, Supplier};
 use plans::PlansDocument;
 
-/// A plan, and all there is to say of it.
+/// A plan with everything that is reported on it.
 struct Planned<'a> {
     network: &'a Network,
     strategy: String,
@@ -29,24 +29,24 @@ struct Planned<'a> {
     flow: Flow,
     explanation: Explanation,
     meter: Meter,
-    /// The virtual time that its steps take in the scenario.
+    /// Virtual time of planning in the scenario.
     took: Span,
     no_flow: Option<NoFlow>,
     comparisons: Vec<Comparison>,
     /// All plans with one producer for each item.
     plans: Result<Plans, NotCounted>,
-    /// Number of of the cheapest shown.
+    /// Number of cheapest plans to be listed.
     best: usize,
 }
 
-/// How the plan differs from another one.
+/// Difference between two plans.
 struct Comparison {
-    /// Which other one.
+    /// Name of the other strategy.
     with: String,
     added: Vec<SupplyEdge>,
     removed: Vec<SupplyEdge>,
     kept: usize,
-    /// Of those kept, how many have another share.
+    /// Number of common edges with a different share.
     reshared: usize,
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     let elapsed = started.elapsed();
     let (flow, no_flow) = match summary {
         Ok(flow) => (flow, None),
-        // That a program failed says nothing of the network.
+        // The failure of an external program is an error rather than a result.
         Err(failed @ NoFlow::PlannerFailed { .. }) => {
             return Err(CliError::Found(format!("error: {failed}")));
         }
@@ -126,7 +126,7 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     Ok(())
 }
 
-/// How long planning takes here is worth a word to the user, and part of no result.
+/// The real time of planning is reported to the user, and is part of no result.
 #[expect(clippy::disallowed_methods)]
 fn now() -> std::time::Instant {
     std::time::Instant::now()
@@ -136,7 +136,7 @@ fn choose(call: &StrategyCall, network: &Network, registry: &Registry) -> Result
     registry.flow(call, network).map_err(|error| CliError::Input(format!("--diff {call}: {error}")))
 }
 
-/// Plans as a leader does: anew, or on from the flow active.
+/// Plans as a leader does: from scratch, or as a change of the active flow.
 fn plan(
     scenario: &Scenario,
     planner: &mut dyn FlowStrategy,
@@ -154,7 +154,7 @@ fn plan(
     }
 }
 
-/// A first plan, if there is one, or why not.
+/// Returns a first plan, or the reason why there is none.
 fn answer(
     scenario: &Scenario,
     planner: &mut dyn FlowStrategy,
@@ -185,11 +185,11 @@ struct PlanDocument<'a> {
     /// Producer, consumer, item.
     edges: Vec<[Value; 3]>,
     steps: u64,
-    /// The virtual time that the steps take.
+    /// Virtual time of the planning steps.
     took_s: f64,
     counters: BTreeMap<&'static str, u64>,
     remarks: &'a [String],
-    /// By what nodes are judged.
+    /// Measure by which the planner scores nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     measure: Option<&'static str>,
     nodes: Vec<WorkingEntry>,
@@ -197,7 +197,7 @@ struct PlanDocument<'a> {
     /// All plans with one producer for each item, unless they cannot be counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     plans: Option<PlansDocument>,
-    /// Why there is no flow, if there is none.
+    /// Reason why there is no flow.
     #[serde(skip_serializing_if = "Option::is_none")]
     no_flow: Option<String>,
 }
@@ -214,14 +214,14 @@ struct WorkingEntry {
 struct NeedEntry {
     item: Value,
     suppliers: Vec<SupplierEntry>,
-    /// By why they were not chosen.
+    /// Alternatives, by the reason why they were not chosen.
     others: BTreeMap<&'static str, Vec<OtherEntry>>,
 }
 
 #[derive(Serialize)]
 struct SupplierEntry {
     node: Value,
-    /// Of what is needed of the item; zero for a standby.
+    /// Fraction of the requirement; zero for a standby.
     share: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rating: Option<f64>,

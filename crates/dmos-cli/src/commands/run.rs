@@ -1,4 +1,4 @@
-//! `dmos run`: simulates scenarios and prints the metric table of each run.
+//! `dmos run`: simulates scenarios and prints the metrics of each run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use crate::commands::load;
 use crate::error::CliError;
 use crate::output::{print, print_json, say};
 
-/// A scenario and the runs to make of it.
+/// A scenario and its runs.
 struct Job {
     scenario: Scenario,
     seeds: Seeds,
@@ -27,7 +27,7 @@ struct Job {
 
 pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), CliError> {
     let overrides = arguments.changes.overrides();
-    // Everything is read and checked before anything is run.
+    // All input is read and checked before anything is run.
     let jobs = arguments
         .scenarios
         .iter()
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
         let mut summaries = Vec::new();
         for seed in job.seeds.iter() {
             let scenario = Scenario { seed, ..job.scenario.clone() };
-            let (record, trace) = match (arguments.twice, &arguments.trace) {
+            let (record, trace) = match (arguments.check_determinism, &arguments.trace) {
                 (true, _) => twice(&scenario).map(|(record, trace)| (record, Some(trace)))?,
                 (false, Some(_)) => {
                     let (record, trace) = dmos_sim::run_traced(&scenario);
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
     Ok(())
 }
 
-/// Runs a scenario twice; it must be the same both times.
+/// Runs a scenario twice and checks that both runs are identical.
 fn twice(scenario: &Scenario) -> Result<(RunRecord, Trace), CliError> {
     let (record, trace) = dmos_sim::run_twice(scenario).map_err(|difference| {
         let (name, seed) = (&scenario.name, scenario.seed);
@@ -98,7 +98,7 @@ fn twice(scenario: &Scenario) -> Result<(RunRecord, Trace), CliError> {
     Ok((record, trace))
 }
 
-/// Writes all events in words.
+/// Writes one line per event.
 fn write_trace(path: &Path, trace: &Trace) -> Result<(), CliError> {
     let mut text = String::new();
     for line in trace.lines() {
@@ -112,7 +112,7 @@ fn is_single(jobs: &[Job]) -> bool {
     jobs.len() == 1 && jobs[0].seeds.first == jobs[0].seeds.last
 }
 
-/// Refuses, before anything is run, directories that are taken already or would be written twice.
+/// Rejects directories that exist or would be written twice, before anything is run.
 fn check_directories(out: &Path, jobs: &[Job]) -> Result<(), CliError> {
     let mut seen = BTreeSet::new();
     for job in jobs {
@@ -153,12 +153,12 @@ fn prepare(
     Ok(Job { scenario: loaded.scenario, seeds: seeds.unwrap_or(Seeds { first: own, last: own }), provenance })
 }
 
-/// Returns the directory of a run: the one named, or one below it if there are several runs.
+/// Returns the directory of a run: the given one, or a subdirectory if there are several runs.
 fn directory(out: &Path, name: &str, seed: u64, is_single: bool) -> PathBuf {
     if is_single { out.to_owned() } else { out.join(format!("{name}-seed-{seed}")) }
 }
 
-/// Says how the run went.
+/// Prints a summary of the run.
 fn tell(scenario: &Scenario, record: &RunRecord) {
     let material = &record.material;
     let total = |metric: Metric| record.nodes.iter().map(|node| node.get(metric)).sum::<u64>();
@@ -198,7 +198,7 @@ fn tell(scenario: &Scenario, record: &RunRecord) {
     tell_findings(record);
 }
 
-/// Says what should never have happened.
+/// Prints the violated invariants.
 fn tell_findings(record: &RunRecord) {
     if record.is_clean() {
         return;

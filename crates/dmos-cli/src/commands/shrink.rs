@@ -1,4 +1,4 @@
-//! `dmos shrink`: makes a scenario that fails small.
+//! `dmos shrink`: shrinks a failing scenario.
 
 use dmos_core::Registry;
 use dmos_report::atomic_write::write_file;

@@ -1,5 +1,4 @@
-//! `dmos strategies`: what strategies there are, what each is, whether one keeps the contract, and how to begin
-//! one of your own.
+//! `dmos strategies`: lists strategies, shows and checks one, and creates a crate for a new one.
 
 mod create;
 
@@ -15,7 +14,7 @@ use crate::args::{Family, PlanFormat, StrategiesArguments, StrategiesCommand};
 use crate::error::CliError;
 use crate::output::{print, print_json};
 
-/// All that a descriptor says.
+/// Serializable form of a descriptor.
 #[derive(Serialize)]
 struct StrategyEntry {
     family: &'static str,
@@ -23,7 +22,7 @@ struct StrategyEntry {
     summary: &'static str,
     source: &'static str,
     notes: &'static str,
-    /// What the invariant checker hold it to in every run, with its parameters as by default.
+    /// Guarantees with default parameters, verified in every run.
     guarantees: Vec<String>,
     parameters: Vec<ParameterEntry>,
 }
@@ -36,7 +35,7 @@ struct ParameterEntry {
 }
 
 impl StrategyEntry {
-    /// Of a strategy with its parameters as by default, if it can be had so.
+    /// Describes a strategy with default parameters, if it needs no others.
     fn new<S: ?Sized>(
         family: &'static str,
         descriptor: &Descriptor<S>,
@@ -82,7 +81,7 @@ fn entries(registry: &Registry) -> Vec<StrategyEntry> {
     flows.chain(leaders).collect()
 }
 
-/// Parameters are checked for use on a network; here any will do.
+/// Returns a network for checking parameters; any network will do.
 fn any_network() -> Network {
     NamedNetwork::ThreeNodes.description().build().expect("a named network is a network").0
 }
@@ -146,7 +145,7 @@ fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), CliE
     let (is_flow, is_leader) =
         ["flow", "leader"].map(|family| all.iter().any(|entry| of(family)(&entry))).into();
     let mut has_passed = true;
-    // A line as soon as it is known; what cannot be printed ends the command after the checks.
+    // Each line is printed as soon as it is known; an output error is reported after the checks.
     let mut printed = Ok(());
     let mut show = |check: &Check| {
         has_passed &= !matches!(check.outcome, CheckOutcome::Failed(_));

@@ -1,5 +1,5 @@
-//! `dmos sweep`: the runs of a comparison on other machines. It starts no process and watches none: that is a batch
-//! engine's work, and this is the contract with it.
+//! `dmos sweep`: runs a comparison in shards on other machines. It neither starts nor monitors processes;
+//! that is the task of a batch engine, and this is the interface to it.
 
 mod emit;
 
@@ -87,7 +87,7 @@ fn run_shard(
         )));
     }
     let result = if store.is_finished(shard) {
-        // An engine may try again what was done long ago; it costs nothing.
+        // An engine may retry a finished shard, which costs nothing.
         let attempt = store.attempt(shard)?;
         let failed = attempt.failed();
         attempt.end()?;
@@ -110,11 +110,11 @@ fn run_shard(
     Ok(())
 }
 
-/// What batch engines call the number of a task, counted from 0.
+/// Environment variables in which batch engines pass the number of a task, counted from 0.
 const TASK_NUMBERS: [&str; 3] = ["SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "JOB_COMPLETION_INDEX"];
 
-/// Returns the number of the batch engine's task. That of shards is never taken from there: with an array of 3,7,9 an engine
-/// says that there are three.
+/// Returns the number of the batch engine's task. The number of shards is never taken from the engine, which
+/// reports three for an array of 3,7,9.
 fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<usize, CliError> {
     let set: Vec<(&str, String)> =
         TASK_NUMBERS.into_iter().filter_map(|name| Some((name, variable(name)?))).collect();
@@ -156,7 +156,7 @@ fn status(dir: &Path, manifest: Option<&Path>, only_missing: bool) -> Result<(),
     }
     match incomplete.is_empty() {
         true => Ok(()),
-        // It was said on stdout.
+        // The details were printed on stdout.
         false => Err(CliError::Incomplete(String::new())),
     }
 }

@@ -112,7 +112,7 @@ pub struct PartitionField {
     pub to: Vec<NodeName>,
 }
 
-/// What a `heal` entry heals.
+/// The subject of a `heal` entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heal {

@@ -1,7 +1,7 @@
-//! A room of candidates in virtual time, with links that can be cut one by one.
+//! A set of candidates in virtual time, with links that can be cut individually.
 //!
-//! Around the machines it does what a node does: it watches the leader, tells who leads, and hands in what was
-//! written durably when a candidate starts again.
+//! It does what a node does around an election: monitors the leader, announces it, and restores durable state
+//! at a restart.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -14,7 +14,7 @@ use dmos_core::{NodeId, Registry, Span, Term, Time};
 use dmos_graph::NamedNetwork;
 use dmos_strategies as _;
 
-/// A candidate watches its leader this often, and suspects it after so much silence.
+/// Interval at which a candidate monitors its leader, and the silence after which it suspects it.
 const WATCH: Span = Span::from_secs(1);
 const SILENCE: Span = Span::from_secs(5);
 const MESSAGE: Span = Span::from_millis(10);
@@ -26,7 +26,7 @@ enum Event {
     Watch,
 }
 
-/// A candidate's place in the room.
+/// A candidate with its state.
 #[derive(Default)]
 struct Place {
     machine: Option<Box<dyn Election>>,
@@ -44,14 +44,14 @@ pub(crate) struct Room {
     now: Time,
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
     scheduled: u64,
-    /// Who became leader in which term, in the order of time.
+    /// Changes of leadership: term and node, in order of time.
     pub(crate) leadership_changes: Vec<(u64, usize)>,
     pub(crate) messages: u64,
     seed: u64,
 }
 
 impl Room {
-    /// So many candidates, not started yet.
+    /// Returns a number of candidates that are not started yet.
     pub(crate) fn new(call: &str, candidates: usize, seed: u64) -> Self {
         let registry = Registry::collect().expect("no two strategies of one name");
         let call: StrategyCall = call.parse().expect("a call");
@@ -72,7 +72,7 @@ impl Room {
         room
     }
 
-    /// So many candidates that have all just started.
+    /// Returns a number of candidates that have all just started.
     pub(crate) fn started(call: &str, candidates: usize, seed: u64) -> Self {
         let mut room = Self::new(call, candidates, seed);
         (0..candidates).for_each(|node| room.start(node));
@@ -95,12 +95,12 @@ impl Room {
         self.places[node].leader = None;
     }
 
-    /// A candidate's disk is wiped.
+    /// Wipes a candidate's disk.
     pub(crate) fn forget(&mut self, node: usize) {
         self.places[node].durable = None;
     }
 
-    /// Cuts every link between different groups; who is in no group is cut from all.
+    /// Cuts every link between different groups; a candidate in no group is cut off from all others.
     pub(crate) fn split(&mut self, groups: &[&[usize]]) {
         let together =
             |a: usize, b: usize| groups.iter().any(|group| group.contains(&a) && group.contains(&b));
@@ -147,7 +147,7 @@ impl Room {
         self.is_up(from) && self.is_up(to) && !self.cut[from][to]
     }
 
-    /// What nodes do around their machines: watch the leader, and tell of it.
+    /// Does what nodes do around an election: monitors and announces the leader.
     fn watch(&mut self) {
         self.schedule(WATCH, Event::Watch);
         for node in 0..self.places.len() {
@@ -155,7 +155,7 @@ impl Room {
                 continue;
             };
             if leader == node {
-                // A leader offers every node its part of the flow, and who knows of a later term says so.
+                // A leader sends every node its assignment; a node that knows a later term replies with it.
                 for other in (0..self.places.len()).filter(|&other| other != node) {
                     if self.reaches(node, other) {
                         let known = self.places[other].leader;
@@ -225,7 +225,7 @@ impl Room {
         self.events.push(Reverse((self.now + after, self.scheduled, event)));
     }
 
-    /// Returns the leader on whom all of these that are up agree, and who believes it too, with its term.
+    /// Returns the leader and its term, if all of these candidates that are up agree on it, including itself.
     pub(crate) fn agreed(&self, nodes: &[usize]) -> Option<(usize, u64)> {
         let mut views = nodes.iter().filter(|&&node| self.is_up(node)).map(|&node| self.places[node].leader);
         let first = views.next()??;
@@ -236,7 +236,7 @@ impl Room {
         self.places[node].leader.is_some_and(|leader| leader.0 == node)
     }
 
-    /// Returns whether two have taken office in one term.
+    /// Returns whether two candidates led in the same term.
     pub(crate) fn two_in_one_term(&self) -> bool {
         let mut of_term = BTreeMap::new();
         self.leadership_changes.iter().any(|&(term, node)| *of_term.entry(term).or_insert(node) != node)

@@ -6,8 +6,8 @@ use dmos_core::{Network, NodeId, Share, SupplyEdge};
 
 use super::{Comparison, Planned};
 
-/// Working nodes with their items, edges from producers to consumers; standbys are dashed. In a comparison added
-/// edges are green and removed ones red.
+/// Returns assigned nodes with their items, and edges from producers to consumers; edges from standbys are
+/// dashed. In a comparison added edges are green and removed ones red.
 pub(super) fn dot(planned: &Planned<'_>) -> String {
     let network = planned.network;
     let mut text = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
@@ -53,7 +53,7 @@ fn id(node: NodeId) -> String {
     format!("n{node}")
 }
 
-/// A string in quotes; the language knows no other escapes.
+/// Quotes a string; the language has no other escapes.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }

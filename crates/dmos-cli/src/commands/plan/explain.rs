@@ -1,29 +1,29 @@
-//! Why a plan is as it is: for each requirement of each working node who supplies it, and who might have.
+//! Explanation of a plan: the suppliers of each requirement, and the alternatives.
 
 use dmos_core::strategy::{FlowStrategy, Rating};
 use dmos_core::{Flow, ItemId, Network, NodeId, NodeSet, Share};
 use dmos_graph::Feasibility;
 
-/// A plan, node by node.
+/// Explanation of a plan, node by node.
 pub(super) struct Explanation {
-    /// By what the planner judges nodes, if it does.
+    /// Measure by which the planner scores nodes.
     pub(super) measure: Option<&'static str>,
-    /// Every working node, in ascending order.
+    /// All assigned nodes, in ascending order.
     pub(super) nodes: Vec<Working>,
 }
 
-/// A node that works.
+/// An assigned node.
 pub(super) struct Working {
     pub(super) node: NodeId,
     pub(super) rating: Option<f64>,
     pub(super) requirements: Vec<Met>,
 }
 
-/// A requirement, and who meets it.
+/// A requirement with its suppliers.
 pub(super) struct Met {
     pub(super) item: ItemId,
     pub(super) suppliers: Vec<Supplier>,
-    /// Other producers of the item, by why they were not chosen, in ascending order.
+    /// Alternatives by the reason why they were not chosen, in ascending order.
     pub(super) others: Vec<(&'static str, Vec<Other>)>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Other {
 }
 
 impl Explanation {
-    /// Explains the flow that `planner` planned last.
+    /// Explains the last flow of `planner`.
     pub(super) fn of(network: &Network, alive: &NodeSet, planner: &dyn FlowStrategy, flow: &Flow) -> Self {
         let producers = Feasibility::of(network, alive);
         let rating = |node| planner.rating(node).map(|rating| rating.value);
@@ -67,7 +67,7 @@ impl Explanation {
     }
 }
 
-/// What says why a producer was not chosen.
+/// The data that explain why a producer was not chosen.
 struct Why<'a> {
     network: &'a Network,
     alive: &'a NodeSet,
@@ -77,7 +77,7 @@ struct Why<'a> {
 }
 
 impl Why<'_> {
-    /// In a word, where the suppliers chosen have ratings of so much at most.
+    /// Returns the reason in a word, given the highest score of the chosen suppliers.
     fn why(&self, node: NodeId, rating: Option<Rating>, chosen: f64) -> &'static str {
         match rating {
             _ if !self.alive.contains(node) => "dead",

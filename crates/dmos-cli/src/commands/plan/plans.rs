@@ -1,4 +1,4 @@
-//! How many other plans there are, and the cheapest of them.
+//! The number of plans, and the cheapest ones.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::commands::{about, json_name};
 
-/// So many changes of a plan are named.
+/// Maximum number of changes named for a plan.
 const NAMED_MAX: usize = 20;
 
-/// Returns the number of plans, in words: as a number and as factors.
+/// Formats the number of plans, as a number and as factors.
 pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> String {
     match plans {
         Ok(plans) => {
@@ -36,7 +36,7 @@ pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> Str
     }
 }
 
-/// Returns the cheapest plans: what each costs, and where it differs from the first.
+/// Formats the cheapest plans with their costs and their differences from the first.
 pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
     let best: Vec<Plan> = plans.best().take(times).collect();
     let mut text = String::from("\ncheapest plans with one producer for each item, every making paid for:\n");
@@ -61,7 +61,7 @@ pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
     text
 }
 
-/// What a plan costs for one batch of each final item, to the hundredth.
+/// Formats the cost of a plan for one batch of each final item, with two decimals.
 fn cost(plan: &Plan, plans: &Plans) -> String {
     let hundredths = &plan.cost * 100_u32 / plans.batches();
     let (whole, part) = (&hundredths / 100_u32, &hundredths % 100_u32);
@@ -74,20 +74,20 @@ fn cost(plan: &Plan, plans: &Plans) -> String {
 
 #[derive(Serialize)]
 pub(super) struct PlansDocument {
-    /// Number of plans with one producer for each item: digits, for they outgrow any integer.
+    /// Number of plans with one producer for each item, as digits, because it exceeds any integer type.
     count: String,
-    /// The same as factors: how many producers an item has, and how many items have so many.
+    /// The same number as factors: a number of producers, and the number of items with so many.
     factors: Vec<(usize, usize)>,
-    /// The cheapest, if they were asked for.
+    /// The cheapest plans, if requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     best: Vec<BestEntry>,
 }
 
 #[derive(Serialize)]
 struct BestEntry {
-    /// For one batch of each final item.
+    /// Cost for one batch of each final item.
     cost: String,
-    /// Item, node.
+    /// Item and producer.
     producers: Vec<[Value; 2]>,
 }
 

@@ -8,10 +8,10 @@ use dmos_report::table;
 use super::explain::{Explanation, Met, Other, Supplier};
 use super::{Comparison, Planned, plans};
 
-/// So many suppliers are named, and so many of each kind of those that were not chosen.
+/// Maximum number of suppliers named, and of alternatives named for each reason.
 const NAMED_MAX: usize = 5;
 
-/// So many edges of a comparison are shown.
+/// Maximum number of edges shown of a comparison.
 const EDGES_MAX: usize = 200;
 
 pub(super) fn text(planned: &Planned<'_>) -> String {
@@ -72,7 +72,7 @@ fn others(network: &Network, why: &str, nodes: &[Other]) -> String {
     format!("{why}: {}", some_of(names))
 }
 
-/// Returns the first of them, and how many more there are.
+/// Returns the first names, and the number of further ones.
 fn some_of(names: impl ExactSizeIterator<Item = String>) -> String {
     let more = names.len().checked_sub(NAMED_MAX).filter(|&more| more > 0);
     let names = names.take(NAMED_MAX).chain(more.map(|more| format!("{more} more")));
@@ -86,7 +86,7 @@ fn named(network: &Network, node: NodeId, rating: Option<f64>) -> String {
     }
 }
 
-/// A metric of at most four decimals; very large and very small ones with an exponent.
+/// Formats a number with at most four decimals; very large and very small ones with an exponent.
 fn metric(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e9).contains(&value.abs()) {
         return format!("{value:.3e}");

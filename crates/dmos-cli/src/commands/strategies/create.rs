@@ -1,4 +1,4 @@
-//! `dmos strategies new`: a crate with a strategy of your own, from the example crates of this project.
+//! `dmos strategies new`: creates a crate with a strategy from the example crates of this project.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::args::{Family, NewArguments};
 use crate::error::CliError;
 use crate::output::say;
 
-/// The files of an example crate, which is built and tested with the project, and the name in it.
+/// An example crate, which is built and tested with the project, and the name to be replaced in it.
 struct Example {
     name: &'static str,
     library: &'static str,
@@ -31,10 +31,10 @@ const LEADER: Example = Example {
     test: include_str!("../../../../../examples/last-appointed/tests/conformance.rs"),
 };
 
-/// The crates of this project that a strategy crate uses.
+/// Crates of this project that a strategy crate uses.
 const CRATES: [&str; 4] = ["dmos-cli", "dmos-core", "dmos-graph", "dmos-conformance"];
 
-/// What no crate can be called: words of the language, and crates that come with it.
+/// Names that no crate can have: keywords, and crates of the standard distribution.
 const RESERVED: &[&str] = &[
     "abstract",
     "alloc",
@@ -114,7 +114,7 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), C
         ("src/main.rs", example.under(name, example.program)),
         ("tests/conformance.rs", example.under(name, example.test)),
     ];
-    // The same versions of everything, so that nothing is to be fetched that is not there.
+    // Uses the same dependency versions, so that nothing further has to be downloaded.
     if let Ok(lock) = std::fs::read_to_string(sources.join("../Cargo.lock")) {
         files.push(("Cargo.lock", lock));
     }
@@ -127,7 +127,7 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), C
     Ok(())
 }
 
-/// A crate's name that no strategy has.
+/// Checks that a crate name is valid and no strategy has it.
 fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), CliError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_good = (1..=64).contains(&name.len())
@@ -150,7 +150,7 @@ fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Cli
     Ok(())
 }
 
-/// Where the crates of this project are: as given, or where this program was built from.
+/// Returns the location of the project's crates: as given, or that from which this program was built.
 fn sources(given: Option<&Path>) -> Result<PathBuf, CliError> {
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let place = given.map_or(built_from, |given| given.join("crates"));
@@ -182,7 +182,7 @@ fn manifest(name: &str, sources: &Path) -> String {
 }
 
 impl Example {
-    /// A file of the example under another name.
+    /// Returns a file of the example with the new name.
     fn under(&self, name: &str, file: &str) -> String {
         let snake = |name: &str| name.replace('-', "_");
         file.replace(self.name, name).replace(&snake(self.name), &snake(name))

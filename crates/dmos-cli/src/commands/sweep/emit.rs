@@ -1,17 +1,17 @@
-//! Scripts for batch engines, to read, change and hand in.
+//! Scripts for batch engines, to be read, adapted and submitted.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use crate::args::Engine;
 
-/// What each task does.
+/// Parameters of a task.
 pub(crate) struct Task<'a> {
-    /// The manifest, as tasks find it.
+    /// Path of the manifest for the tasks.
     pub(crate) manifest: &'a Path,
-    /// Where tasks keep results.
+    /// Directory of results for the tasks.
     pub(crate) out: &'a Path,
-    /// Runs at once in a task.
+    /// Number of concurrent runs in a task.
     pub(crate) jobs: NonZeroUsize,
     /// Number of tasks.
     pub(crate) shards: NonZeroUsize,
@@ -26,7 +26,7 @@ pub(crate) fn script(engine: Engine, task: &Task<'_>) -> String {
         Engine::Parallel => PARALLEL,
     };
     let shown = |path: &Path| match engine {
-        // In YAML's double quotes.
+        // In double quotes of YAML.
         Engine::Kubernetes => path.display().to_string().replace('\\', "\\\\").replace('"', "\\\""),
         _ => quote(&path.display().to_string()),
     };
@@ -38,7 +38,7 @@ pub(crate) fn script(engine: Engine, task: &Task<'_>) -> String {
         .replace("SHARDS", &task.shards.to_string())
 }
 
-/// As a word of a shell.
+/// Quotes a word for a shell.
 fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
