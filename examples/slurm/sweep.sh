@@ -1,8 +1,8 @@
 #!/bin/bash
 # Hand in:   array=$(sbatch --parsable THIS-FILE)
-# Answer:    sbatch --dependency="afterany:$array" --output=answer.txt --wrap 'dmos sweep merge results'
+# Result:    sbatch --dependency="afterany:$array" --output=result.txt --wrap 'dmos sweep merge results'
 #            (not afterok: it would wait for ever once a shard failed; merge itself refuses what is not whole)
-# Go on:     sbatch --array="$(dmos sweep status results --missing)" THIS-FILE
+# Resume:    sbatch --array="$(dmos sweep status results --missing)" THIS-FILE
 #SBATCH --job-name=dmos
 #SBATCH --array=0-15
 #SBATCH --cpus-per-task=1

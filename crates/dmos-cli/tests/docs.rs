@@ -21,16 +21,16 @@ fn read(name: &str) -> String {
     fs::read_to_string(page(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-const BEGIN: &str = "<!-- made from the code: begin -->\n";
-const END: &str = "<!-- made from the code: end -->\n";
+const BEGIN: &str = "<!-- generated from the code: begin -->\n";
+const END: &str = "<!-- generated from the code: end -->\n";
 
-/// Asserts that the generated part of a page equals `made`.
+/// Asserts that the generated part of a page equals `generated`.
 #[track_caller]
-fn check_made(name: &str, made: &str) {
+fn check_generated(name: &str, generated: &str) {
     let old = read(name);
-    let (before, rest) = old.split_once(BEGIN).expect("the page has a place for what is made");
-    let (_, after) = rest.split_once(END).expect("the place has an end");
-    let new = format!("{before}{BEGIN}{made}{END}{after}");
+    let (before, rest) = old.split_once(BEGIN).expect("the page has a generated part");
+    let (_, after) = rest.split_once(END).expect("the generated part has an end");
+    let new = format!("{before}{BEGIN}{generated}{END}{after}");
     if std::env::var_os("DMOS_UPDATE_DOCS").is_some() {
         fs::write(page(name), &new).expect("written");
     }
@@ -44,8 +44,8 @@ fn every_metric_is_defined() {
         format!("| `{name}` | {unit} | {by} | {} |\n", metric.definition())
     };
     let rows: String = Metric::ALL.iter().map(row).collect();
-    let head = "| metric | unit | reported by | what it counts, and when |\n|---|---|---|---|\n";
-    check_made("docs/metrics.md", &format!("{head}{rows}"));
+    let head = "| metric | unit | reported by | definition |\n|---|---|---|---|\n";
+    check_generated("docs/metrics.md", &format!("{head}{rows}"));
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn every_run_metric_is_defined() {
         format!("| `{name}` | {unit} | {better} | {} | {} |\n", metric.definition(), metric.source())
     };
     let rows: String = RunMetric::ALL.iter().map(row).collect();
-    let head = "| metric | unit | better | what it says | source |\n|---|---|---|---|---|\n";
-    check_made("docs/comparing.md", &format!("{head}{rows}"));
+    let head = "| metric | unit | better | definition | source |\n|---|---|---|---|---|\n";
+    check_generated("docs/comparing.md", &format!("{head}{rows}"));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn every_property_is_defined() {
         format!("| `{}` | {kind} | {} |\n", property.name(), property.definition())
     };
     let rows: String = Property::ALL.iter().map(row).collect();
-    check_made("docs/auditing.md", &format!("| property | kind | what it says |\n|---|---|---|\n{rows}"));
+    check_generated("docs/auditing.md", &format!("| property | kind | definition |\n|---|---|---|\n{rows}"));
 }
 
 /// A variant of a scenario: its name in the table, and its settings.
@@ -111,7 +111,7 @@ fn metrics(run: &Value) -> Vec<(&'static str, f64)> {
         run["fault_counts"].as_array().expect("counts").iter().find(|count| count["kind"] == "crash");
     let violations = run["violations"].as_array().map_or(0, Vec::len);
     vec![
-        ("final batches", run["finished_goods"].as_f64().unwrap_or(0.0)),
+        ("finished goods", run["finished_goods"].as_f64().unwrap_or(0.0)),
         ("batches made", run["material"]["made"].as_f64().unwrap_or(0.0)),
         ("crashes", crashes.map_or(0.0, |count| count["effective"].as_f64().unwrap_or(0.0))),
         ("total_manufacture_cycles, mean", mean("total_manufacture_cycles")),
@@ -132,8 +132,8 @@ fn metrics(run: &Value) -> Vec<(&'static str, f64)> {
         ("wal_recovered_outbound_batches", sum("wal_recovered_outbound_batches")),
         ("wal_ghost_inbound_batches", sum("wal_ghost_inbound_batches")),
         ("wal_ghost_outbound_batches", sum("wal_ghost_outbound_batches")),
-        ("lost", run["material"]["lost"].as_f64().unwrap_or(0.0)),
-        ("used twice", run["material"]["consumed_twice"].as_f64().unwrap_or(0.0)),
+        ("batches lost", run["material"]["lost"].as_f64().unwrap_or(0.0)),
+        ("batches consumed twice", run["material"]["consumed_twice"].as_f64().unwrap_or(0.0)),
         ("violations", violations as f64),
     ]
 }
@@ -164,10 +164,10 @@ fn failure_table(scenario: &str) -> String {
 }
 
 #[test]
-fn the_tables_that_the_prototype_left_empty_are_filled() {
+fn the_failure_tables_are_current() {
     let table =
         |name: &str| format!("## {name}\n\n{}\n", failure_table(&format!("scenarios/seed/{name}.yaml")));
-    check_made("docs/failures.md", &(table("small-low-failure") + &table("med-low-fail")));
+    check_generated("docs/failures.md", &(table("small-low-failure") + &table("med-low-fail")));
 }
 
 /// Returns a table of a family's strategies, from their descriptors.
@@ -178,12 +178,12 @@ fn descriptor_table(family: &str, strategies: &[Value]) -> String {
         let parameters: Vec<_> = parameters
             .map(|parameter| format!("`{}`: {}", word(parameter, "name"), word(parameter, "values")))
             .collect();
-        let words = ["summary", "guarantee", "source"].map(|field| word(strategy, field));
+        let words = ["summary", "notes", "source"].map(|field| word(strategy, field));
         format!("| `{}` | {} | {} |\n", word(strategy, "name"), words.join(" | "), parameters.join("; "))
     };
     let rows: String = strategies.iter().filter(|strategy| strategy["family"] == family).map(row).collect();
     format!(
-        "| {family} strategy | what it does | guarantee | source | parameters |\n|---|---|---|---|---|\n{rows}"
+        "| {family} strategy | summary | guarantees and complexity | source | parameters |\n|---|---|---|---|---|\n{rows}"
     )
 }
 
@@ -214,7 +214,7 @@ fn flow_table(scenario: &str, strategies: &[Value]) -> String {
         )
     };
     let rows: String = flows.map(row).collect();
-    let head = "| final batches | batches made | messages for a final batch | plans | steps for a plan |";
+    let head = "| finished goods | batches made | messages per finished good | plans | steps per plan |";
     format!("`{scenario}`:\n\n| flow strategy {head}\n|---|---|---|---|---|---|\n{rows}")
 }
 
@@ -226,14 +226,14 @@ fn every_strategy_is_described_and_measured() {
     let parts = [
         descriptor_table("flow", &strategies),
         descriptor_table("leader", &strategies),
-        flow_table("scenarios/two-ways.yaml", &strategies),
+        flow_table("scenarios/alternative-recipes.yaml", &strategies),
         flow_table("scenarios/door-factory-failures.yaml", &strategies),
     ];
-    check_made("docs/strategies.md", &parts.map(|part| part + "\n").concat());
+    check_generated("docs/strategies.md", &parts.map(|part| part + "\n").concat());
 }
 
 #[test]
-fn every_setting_is_explained_with_its_default() {
+fn every_setting_is_documented_with_its_default() {
     let text = read("docs/scenarios.md");
     let protocol = serde_json::to_value(Protocol::default()).expect("JSON");
     let work = serde_json::to_value(Work::default()).expect("JSON");
@@ -245,13 +245,13 @@ fn every_setting_is_explained_with_its_default() {
         for (field, default) in settings.as_object().expect("fields") {
             let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
             let row = format!("| `{field}` | `{default}` |");
-            assert!(text.contains(&row), "docs/scenarios.md has no row that begins {row}");
+            assert!(text.contains(&row), "docs/scenarios.md has no row that starts with {row}");
         }
     }
 }
 
 #[test]
-fn the_readmes_commands_are_those_that_ci_runs() {
+fn ci_runs_the_commands_of_the_readme() {
     let (readme, ci) = (read("README.md"), read(".ci/run"));
     let commands: Vec<_> = readme.lines().filter(|line| line.starts_with("cargo ")).collect();
     assert!(commands.len() >= 2, "{commands:?}");
