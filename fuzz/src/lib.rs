@@ -116,7 +116,7 @@ fn settings() -> Arc<NodeSettings> {
     Arc::new(NodeSettings {
         mean_durations: dmos_core::strategy::MeanDurations::default(),
         seed: 1,
-        flow: registry.flow(&call("memoized:stand_ins=false"), &network).expect("registered"),
+        flow: registry.flow(&call("memoized:substitute_ends=false"), &network).expect("registered"),
         leader: registry.leader(&call("bully"), &network).expect("registered").build().into(),
         candidates: network.nodes().collect(),
         added_later: Arc::new([]),

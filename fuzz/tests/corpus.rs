@@ -25,14 +25,14 @@ fn version(version: u32) -> FlowVersion {
 
 /// Node 1 of the six makes wood from the start item of node 0, for nodes 2 and 3.
 fn logs() -> Vec<(&'static str, Vec<u8>)> {
-    let promised = LogRecord::Committed { batch: batch(1, 0), to: NodeId::new(3), request: request(4) };
+    let committed = LogRecord::Committed { batch: batch(1, 0), to: NodeId::new(3), request: request(4) };
     let incarnation = vec![
         LogRecord::FlowAccepted(version(1)),
         LogRecord::TransitStarted(batch(0, 0)),
         LogRecord::Received(batch(0, 0)),
         LogRecord::Consumed(batch(0, 0)),
         LogRecord::Made { first: batch(1, 0), count: 1, inputs: 1 },
-        promised,
+        committed,
         LogRecord::Delivered(batch(1, 0)),
         LogRecord::Election(Box::new([9, 0, 0, 0, 0, 0, 0, 0])),
         LogRecord::Received(batch(0, 1)),
@@ -122,7 +122,7 @@ network:
     - {name: joiner, makes: {door: 2}, needs: {wood: 2}, count: 2}
   final: [door]
 duration: 1.5min
-flow: {name: memoized, stand_ins: false}
+flow: {name: memoized, substitute_ends: false}
 leader: bully:timeout=1s
 protocol: {retry_after: null, stock_limit: 3, receiving: blocking}
 delays: {message: {uniform: [1ms, 5ms]}, transit: {log_normal: {mean: 1s, sigma: 0.5}}}
