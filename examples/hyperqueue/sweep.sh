@@ -1,6 +1,6 @@
 #!/bin/sh
 # Hands in one task for each shard; a worker that dies gives its tasks back. Then wait, and put the answer together:
 #   hq job wait last && dmos sweep merge results
-# Go on with what is missing: --array="$(dmos sweep status results --missing)"
+# Resume with the missing shards: --array="$(dmos sweep status results --missing)"
 exec hq submit --name=dmos --array=0-15 --cpus=1 --crash-limit=10 --stdout=none \
     -- dmos sweep run --manifest manifest.json --shard auto --out results --jobs 1

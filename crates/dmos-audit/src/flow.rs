@@ -38,7 +38,7 @@ impl<'a> Flows<'a> {
                     let name = self.network.item_name(*item);
                     violations.add(Property::FlowFound, || {
                         format!(
-                            "node {planner} finds no flow, but the nodes that it believes alive can make `{name}`"
+                            "node {planner} finds no flow, but the nodes in its membership view can make `{name}`"
                         )
                     });
                 }
@@ -50,9 +50,9 @@ impl<'a> Flows<'a> {
         // Without the guarantee, nodes without suppliers may be assigned as substitutes for sources.
         for violation in flow.violations(&plan.network, &plan.alive, !self.is_guaranteed) {
             match violation {
-                FlowViolation::Dead(node) => violations.add(Property::PlanUsesLiveNodes, || {
+                FlowViolation::Failed(node) => violations.add(Property::PlanUsesLiveNodes, || {
                     let name = self.network.node_name(node);
-                    format!("node {planner} assigns `{name}`, which it believes to have failed")
+                    format!("node {planner} assigns `{name}`, which is not in its membership view")
                 }),
                 violation => violations.add(Property::FlowMatchesRecipes, || violation.explain(self.network)),
             }

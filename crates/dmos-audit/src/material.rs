@@ -83,8 +83,8 @@ impl<'a> Material<'a> {
         if producer.used.contains(batch.serial) {
             return "consumed".to_owned();
         }
-        let docks = self.network.nodes().zip(&self.accounts);
-        match docks.into_iter().find(|(_, account)| account.received.contains(&batch)) {
+        let buffers = self.network.nodes().zip(&self.accounts);
+        match buffers.into_iter().find(|(_, account)| account.received.contains(&batch)) {
             Some((node, _)) => format!("in an input buffer of `{}`", self.network.node_name(node)),
             None if batch.serial >= producer.made => "never made".to_owned(),
             None => "gone".to_owned(),
@@ -267,7 +267,7 @@ mod tests {
     /// Returns a scenario in which node 0 supplies node 1, and a crash destroys the output buffer.
     fn scenario() -> Scenario {
         let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1s\n\
-                    faults: {material: {outbound: scrapped}}\nprotocol: {promise_limit: 1}\n";
+                    faults: {material: {outbound: scrapped}}\nprotocol: {commitment_limit: 1}\n";
         let registry = dmos_core::Registry::collect().expect("no two strategies of one name");
         let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
         loaded.unwrap_or_else(|error| panic!("{error}")).scenario
@@ -323,7 +323,7 @@ mod tests {
         let (audit, violations) = audit(&records, |_| None);
         assert_eq!(violations, []);
         assert_eq!((audit.made, audit.consumed, audit.in_stock), (2, 1, 1));
-        assert_eq!(audit.stranded, 1, "nobody is up at the end");
+        assert_eq!(audit.stranded, 1, "no node is up at the end");
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
         let (audit, violations) = audit(&[made(0, 0)], nothing);
         assert_eq!((audit.lost, audit.in_stock, violations.len()), (1, 0, 1));
         let in_transit = [made(0, 0), committed(1)];
-        assert_eq!(self::audit(&in_transit, nothing).0.lost, 1, "nobody announces it again");
+        assert_eq!(self::audit(&in_transit, nothing).0.lost, 1, "no node announces it again");
         let received = [made(0, 0), committed(1), received()];
         assert_eq!(self::audit(&received, nothing).0.lost, 1);
     }

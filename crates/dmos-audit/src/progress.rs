@@ -84,10 +84,12 @@ impl<'a> Progress<'a> {
             return Ok(false);
         };
         let bound = resume_bound(self.scenario)
-            .ok_or("there is no bound with these settings; docs/auditing.md says with which there is")?;
+            .ok_or("these settings imply no bound on the recovery time (see docs/auditing.md)")?;
         if end.since(healed) < bound {
             let (needed, there) = (bound.as_secs_f64(), end.since(healed).as_secs_f64());
-            return Err(format!("it takes {needed:.0} s after `heal_at`, and there are {there:.0} s"));
+            return Err(format!(
+                "the check needs {needed:.0} s after `heal_at`, but the run has {there:.0} s"
+            ));
         }
         self.leader_is_guaranteed()?;
         self.check_leadership(violations, healed, bound);
@@ -136,7 +138,7 @@ impl<'a> Progress<'a> {
             false if !scenario.leader.guarantees(Guarantee::OneLeaderEventually) => {
                 Err("the leader strategy does not guarantee a leader")
             }
-            _ if up == 0 => Err("nobody is up who may lead"),
+            _ if up == 0 => Err("no candidate is up"),
             _ => Ok(()),
         }
     }
@@ -149,7 +151,7 @@ impl<'a> Progress<'a> {
         }
         let changed = self.recipes.iter().map(|(&node, requires)| (node, &requires[..]));
         let network = scenario.network.with_requirements(changed);
-        let network = network.map_err(|_| "the recipes that were ordered close a ring")?;
+        let network = network.map_err(|_| "the recipe changes form a cycle")?;
         let mut with_assignments = self.up.clone();
         for node in self.retired.iter() {
             with_assignments.remove(node);

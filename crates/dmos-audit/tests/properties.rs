@@ -16,7 +16,7 @@ use dmos_strategies as _;
 fn scenario() -> Scenario {
     let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood], count: 2}, {makes: house, needs: [door]}]}
 duration: 1h
-flow: {name: memoized, stand_ins: false}
+flow: {name: memoized, substitute_ends: false}
 faults: {heal_at: 10s}";
     let registry = Registry::collect().expect("no two strategies of one name");
     let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);

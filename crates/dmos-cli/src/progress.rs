@@ -67,7 +67,7 @@ impl Conductor {
         let result = conduct(ready, runs, &self.pool, &self.stop, |result| {
             bar.inc(1);
             if self.is_stopped() {
-                bar.set_message("; finishing what is under way, once more ends at once");
+                bar.set_message("; finishing the current runs; interrupt again to stop at once");
             }
             take(result)
         });

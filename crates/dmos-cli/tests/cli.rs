@@ -141,7 +141,7 @@ fn a_run_directory_is_written_atomically_and_never_overwritten() {
     let text = fs::read_to_string(repository().join(SMALL)).expect("the scenario");
     assert_eq!(run["provenance"]["text"].as_str(), Some(text.as_str()));
     assert_eq!(run["provenance"]["overrides"][0], "--set duration=60s");
-    assert_eq!(run["settings"]["protocol"]["dock"], "blocking");
+    assert_eq!(run["settings"]["protocol"]["receiving"], "blocking");
     assert!(file("metrics.csv").starts_with("node,metric,value\n0,"));
     assert!(file("summary.csv").starts_with("metric_name,min,max,mean,median,std,var\n"));
     assert_eq!(file("series.csv").lines().count(), 1 + 7, "a sample every ten seconds");
@@ -222,7 +222,7 @@ fn plan_prints_a_table() {
     insta::assert_snapshot!(succeed(&["plan", SMALL]));
 }
 
-const BICYCLES: &str = "scenarios/two-ways.yaml";
+const BICYCLES: &str = "scenarios/alternative-recipes.yaml";
 
 #[test]
 fn plan_explains_choices_and_differences() {
@@ -249,8 +249,8 @@ fn plan_explains_choices_and_differences() {
     let plan = json(&["plan", BICYCLES, "--flow", "least-cost-shared", "--format", "json"]);
     assert_eq!((&plan["counters"]["is_best"], &plan["counters"]["cost"]), (&1.into(), &16.into()));
     let mut nodes = plan["nodes"].as_array().expect("nodes").iter();
-    let needs = &nodes.find(|node| node["node"] == "bender-1").expect("it works")["needs"][0];
-    assert_eq!(needs["others"]["dearer"][0]["node"], "new-mill");
+    let needs = &nodes.find(|node| node["node"] == "bender-1").expect("it is assigned")["needs"][0];
+    assert_eq!(needs["alternatives"]["more expensive"][0]["node"], "new-mill");
     let wrong = dmos(&["plan", BICYCLES, "--diff", "balanced:max_suppliers=0"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text_of(&wrong).contains("must be a whole number from 1 to 1000 (default 2), not `0`"));
@@ -318,10 +318,10 @@ fn a_crate_for_a_strategy_is_written_once() {
     assert!(read("Cargo.toml").contains("name = \"my-own\"") && !read("Cargo.lock").is_empty());
     assert!(read("tests/conformance.rs").contains("check_leader"));
     for (name, words) in [
-        ("my-own", "is there already"),
-        ("My_Own", "small letters"),
+        ("my-own", "already exists"),
+        ("My_Own", "lower-case letters"),
         ("raft", "is taken"),
-        ("match", "word of Rust"),
+        ("match", "keyword of Rust"),
     ] {
         let refused = dmos(&["strategies", "new", name, "--out", out]);
         assert_eq!(refused.status.code(), Some(2));
@@ -339,13 +339,13 @@ fn a_program_that_fails_does_not_break_the_run() {
     assert!(output.status.success());
     let run: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(run["finished_goods"], 0);
-    let why = run["plans"][0]["is_inconclusive"].as_str().expect("a reason");
+    let why = run["plans"][0]["inconclusive"].as_str().expect("a reason");
     assert!(
         why.starts_with("the planner `no-such-program` failed: `no-such-program` cannot be started"),
         "{why}"
     );
     assert!(
-        text_of(&output).contains("given up: the planner `no-such-program` failed"),
+        text_of(&output).contains("abandoned: the planner `no-such-program` failed"),
         "{}",
         text_of(&output)
     );
@@ -462,7 +462,7 @@ fn find(directory: &Path, setting: &str) -> PathBuf {
     let output = dmos(&["fuzz", "--runs", "200", "--set", setting, "--leader", "bully", "--out", out]);
     assert_eq!(output.status.code(), Some(1), "{}", text_of(&output));
     let words = text_of(&output);
-    let command = words.lines().find(|line| line.starts_with("replay it:")).expect("the command");
+    let command = words.lines().find(|line| line.starts_with("replay:")).expect("the command");
     let file = command.split_whitespace().find(|word| word.ends_with(".yaml")).expect("the file");
     assert!(words.contains(&format!("dmos shrink {file}")), "{words}");
     PathBuf::from(file)
@@ -507,9 +507,14 @@ fn a_search_without_a_violation_reports_its_coverage() {
 }
 
 #[test]
-fn a_run_is_repeated_on_request() {
-    let output = dmos(&["run", "scenarios/door-factory-failures.yaml", "--twice", "--duration", "60s"]);
-    assert!(output.status.success() && text_of(&output).contains("twice the same: "), "{}", text_of(&output));
+fn determinism_is_checked_on_request() {
+    let output =
+        dmos(&["run", "scenarios/door-factory-failures.yaml", "--check-determinism", "--duration", "60s"]);
+    assert!(
+        output.status.success() && text_of(&output).contains("deterministic: two identical runs of "),
+        "{}",
+        text_of(&output)
+    );
     succeed(&["run", DOORS, "--strict", "--duration", "60s"]);
 }
 

@@ -108,7 +108,7 @@ fn any_number_of_jobs_shards_and_tries_gives_the_same_bytes() {
     assert_eq!((code, stdout.as_str()), (3, ""), "{stderr}");
     assert!(stderr.contains("3 of 24 runs are missing"), "{stderr}");
     let partial = succeed(&["sweep", "merge", &out, "--allow-missing"]);
-    assert!(partial.contains("NOT WHOLE: 3 of 24 runs are missing"), "{partial}");
+    assert!(partial.contains("INCOMPLETE: 3 of 24 runs are missing"), "{partial}");
     let other = name(&directory, "elsewhere");
     let mut last = command(&["sweep", "run", "--manifest", &manifest, "--shard", "auto", "--out", &other]);
     let last = outcome(
@@ -151,7 +151,7 @@ fn existing_results_are_not_recomputed() {
     let expected = succeed(&with(&["compare"], &["--out", &out]));
     let (code, stdout, stderr) = dmos(&with(&["compare"], &["--out", &out]));
     assert_eq!((code, &stdout), (0, &expected));
-    assert!(stderr.contains("24 of 24 runs were there already"), "{stderr}");
+    assert!(stderr.contains("24 of 24 runs already present"), "{stderr}");
     // As if the process had been killed within a line, and another attempt had progressed further.
     let finished = directory.path().join("results/shard-000.jsonl");
     let lines = fs::read_to_string(&finished).expect("results");
@@ -163,7 +163,7 @@ fn existing_results_are_not_recomputed() {
         .expect("written");
     let (code, stdout, stderr) = dmos(&with(&["compare"], &["--out", &out]));
     assert_eq!((code, &stdout), (0, &expected));
-    assert!(stderr.contains("7 of 24 runs were there already"), "{stderr}");
+    assert!(stderr.contains("7 of 24 runs already present"), "{stderr}");
     let mut left: Vec<_> = fs::read_dir(directory.path().join("results"))
         .expect("listed")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
@@ -180,7 +180,8 @@ fn an_interrupted_comparison_keeps_what_is_done_and_goes_on() {
 
     let directory = place();
     let out = name(&directory, "results");
-    let what = ["compare", "scenarios/two-ways.yaml", "--flow", "memoized,backup", "--seeds", "1..40"];
+    let what =
+        ["compare", "scenarios/alternative-recipes.yaml", "--flow", "memoized,backup", "--seeds", "1..40"];
     let expected = succeed(&what);
     let arguments = [&what[..], &["--out", &out, "--jobs", "1"]].concat();
     let mut child =
@@ -202,11 +203,11 @@ fn an_interrupted_comparison_keeps_what_is_done_and_goes_on() {
     let mut stdout = String::new();
     child.stdout.take().expect("a pipe").read_to_string(&mut stdout).expect("UTF-8");
     assert_eq!(child.wait().expect("it ends").code(), Some(75), "{stderr}");
-    assert!(stderr.contains("the same command goes on from there"), "{stderr}");
-    assert!(stdout.contains("NOT WHOLE"), "{stdout}");
+    assert!(stderr.contains("repeat the command to resume"), "{stderr}");
+    assert!(stdout.contains("INCOMPLETE"), "{stdout}");
     let (code, stdout, stderr) = dmos(&arguments);
     assert_eq!((code, stdout), (0, expected), "{stderr}");
-    assert!(stderr.contains("runs were there already"), "{stderr}");
+    assert!(stderr.contains("runs already present"), "{stderr}");
 }
 
 #[cfg(unix)]
@@ -259,14 +260,14 @@ fn incomparable_input_is_refused_with_place_and_remedy() {
     };
     says(&["compare"], "name scenario files");
     says(&["compare", doors, "--flow", "memoised"], "did you mean `memoized`?");
-    says(&["compare", doors, "--flow", "memoized,memoized"], "named twice");
-    says(&["compare", doors, doors], "two scenarios are called `door-factory`");
+    says(&["compare", doors, "--flow", "memoized,memoized"], "listed twice");
+    says(&["compare", doors, doors], "two scenarios are named `door-factory`");
     says(
         &["compare", doors, "--baseline", "backup", "--flow", "memoized"],
-        "not among those compared: memoized",
+        "not part of the comparison: memoized",
     );
-    says(&["compare", doors, "--metric", "final_batch"], "did you mean `finished_goods`?");
-    says(&["compare", doors, "experiments/failure-rates.yaml"], "stands alone");
+    says(&["compare", doors, "--metric", "finished_good"], "did you mean `finished_goods`?");
+    says(&["compare", doors, "experiments/failure-rates.yaml"], "pass it alone");
     says(&["run", "experiments/failure-rates.yaml"], "`dmos compare experiments/failure-rates.yaml` runs it");
     let directory = place();
     let file = name(&directory, "wrong.yaml");
@@ -280,7 +281,7 @@ fn incomparable_input_is_refused_with_place_and_remedy() {
     ]);
     let run = ["sweep", "run", "--manifest", &manifest, "--out", &file, "--shard"];
     says(&[&run[..], &["1"]].concat(), "there is no shard 1");
-    says(&[&run[..], &["auto"]].concat(), "none is set");
+    says(&[&run[..], &["auto"]].concat(), "none of which is set");
     let newer = fs::read_to_string(&manifest).expect("a manifest").replace("\"0.1.0\"", "\"9.9.9\"");
     fs::write(&manifest, newer).expect("written");
     says(&[&run[..], &["0"]].concat(), "was changed");
@@ -292,7 +293,7 @@ fn an_answer_warns_of_what_does_not_vary() {
     let short = ["--duration", "30s"];
     assert!(
         succeed(&[&what[..], &short].concat())
-            .contains("CAUTION: in small-low-failure the op_generator draws")
+            .contains("CAUTION: in small-low-failure the op generator has a seed of its own")
     );
     let varied = [&what[..], &short, &["--set", "faults.op_generator.seed=null"]].concat();
     assert!(!succeed(&varied).contains("CAUTION"));
@@ -305,7 +306,7 @@ fn an_experiments_file_is_crossed_and_can_be_narrowed() {
     let arguments = [&["compare", "experiments/failure-rates.yaml"], &narrowed[..]].concat();
     let json: Value = serde_json::from_str(&succeed(&arguments)).expect("JSON");
     assert_eq!(json["runs"].as_u64(), Some(3 * 2 * 2));
-    assert_eq!(json["axes"]["cases"][0], "two-ways [time_to_failure={exponential: 60min}]");
+    assert_eq!(json["axes"]["cases"][0], "alternative-recipes [time_to_failure={exponential: 60min}]");
     assert!(succeed(&["check", "experiments/failure-rates.yaml"]).contains("240 runs"));
 }
 
@@ -331,7 +332,7 @@ fn deterioration_is_reported() {
     let text = fs::read_to_string(&finished).expect("results");
     let better = |line: &str| {
         let mut line: Value = serde_json::from_str(line).expect("JSON");
-        let finals = &mut line["outcome"]["numbers"][0];
+        let finals = &mut line["summary"]["numbers"][0];
         *finals = Value::from(finals.as_f64().expect("a number") + 3.0);
         format!("{line}\n")
     };
@@ -339,7 +340,7 @@ fn deterioration_is_reported() {
     let (code, stdout, stderr) = dmos(&["compare", "--against", &out]);
     assert_eq!(code, 1, "{stdout}{stderr}");
     assert!(stdout.contains("finished_goods") && stdout.contains("worse"), "{stdout}");
-    assert!(stderr.contains("something got worse"), "{stderr}");
+    assert!(stderr.contains("regressions found"), "{stderr}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn planning(scenario: &str, flow: &str, since: f64) -> (f64, f64) {
     let run = json(&["run", scenario, "--flow", flow, "--format", "json"]);
     let plans = run["plans"].as_array().expect("plans");
     let number = |plan: &Value, field: &str| plan[field].as_f64().expect("a number");
-    let longest = plans.iter().map(|plan| number(plan, "took_s")).fold(0.0, f64::max);
+    let longest = plans.iter().map(|plan| number(plan, "duration_s")).fold(0.0, f64::max);
     let there = plans.iter().filter(|plan| !plan["edges"].is_null() && number(plan, "at_s") > since);
     (longest, there.map(|plan| number(plan, "at_s")).fold(f64::INFINITY, f64::min))
 }
@@ -35,7 +35,7 @@ fn only_the_exhaustive_search_stalls_its_factory() {
     let others = others();
     assert!(others.len() >= 10, "{others:?}");
     let large = "scenarios/seed/large-no-fail.yaml";
-    let small = "scenarios/dead-source.yaml";
+    let small = "scenarios/source-failure.yaml";
     let (longest, there) = planning(large, "exhaustive", 0.0);
     assert!(longest > 400.0 && there > 400.0, "at 20 items: {longest} s, a flow after {there} s");
     // Its source recovers after 80 s.
@@ -55,7 +55,7 @@ fn only_the_exhaustive_search_stalls_its_factory() {
 #[test]
 fn runs_approach_the_rate_of_max_throughput() {
     for (scenario, seconds) in
-        [("scenarios/two-ways.yaml", 1_800.0), ("scenarios/door-factory.yaml", 3_600.0)]
+        [("scenarios/alternative-recipes.yaml", 1_800.0), ("scenarios/door-factory.yaml", 3_600.0)]
     {
         let still = ["--set", "faults={}", "--flow", "max-throughput", "--format", "json"];
         let plan = json(&[&["plan", scenario], &still[..]].concat());

@@ -156,7 +156,7 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let axes = Axes {
             cases: names(&["small", "large"]),
-            flows: names(&["plain", "good"]),
+            flows: names(&["simple", "good"]),
             leaders: names(&["bully", "raft"]),
             seeds: vec![1, 2, 3],
         };
@@ -181,7 +181,7 @@ mod tests {
             ("good", "raft")
         );
         let [alarm] = &comparison.alarms[..] else { panic!("{:?}", comparison.alarms) };
-        assert_eq!((alarm.metric, alarm.case.as_str(), alarm.runs), ("lost", "large", 3));
+        assert_eq!((alarm.metric, alarm.case.as_str(), alarm.runs), ("batches_lost", "large", 3));
         assert_eq!(alarm.first, "large, good/bully, seed 1");
         assert!(comparison.profiles.is_empty());
     }

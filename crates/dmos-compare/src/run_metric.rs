@@ -81,58 +81,58 @@ macro_rules! run_metrics {
 
 run_metrics! {
     FinishedGoods "finished_goods" "count" More Number
-        "Batches of final items made."
+        "Finished goods made: production runs of final items."
         "";
     MessagesPerFinished "messages_per_finished" "count" Less Number
-        "Messages of every class sent, divided by final batches made; none where none was made."
+        "Messages of every class sent, divided by the finished goods made. No value if none was made."
         "";
     PlanningStepsPerFinished "planning_steps_per_finished" "count" Less Number
-        "Elementary steps of all plans, divided by final batches made; none where none was made."
+        "Elementary steps of all plans, divided by the finished goods made. No value if none was made."
         "";
     PlanningTime "planning_time" "s" Less Number
-        "Virtual time that plans took, all together."
+        "Virtual time of all plans, summed."
         "";
     TimeToDetect "time_to_detect" "s" Less Episodes
-        "From the moment at which a node that works in the flow in force goes down, or stands still, until a leader removals it from the living. Censored when it comes back unnoticed, and at the end of the run."
-        "the detection time of Chen, Toueg and Aguilera 2002, for the leader that acts on it";
+        "Time from the crash or the stall of a node that is assigned in the active flow until a leader removes it from the membership. Censored when the node recovers unnoticed, and at the end of the run."
+        "detection time: Chen, Toueg and Aguilera 2002, measured at the leader";
     LeaderlessTime "leaderless_time" "s" Less Number
-        "Time in which nobody leads: before anybody takes office, and while whoever took office last is down or stands still, until it is back or another takes office."
-        "the time without a leader of Ongaro and Ousterhout 2014";
+        "Time without a leader: before the first election completes, and while the last elected leader is down or stalled, until it recovers or another is elected."
+        "unavailability during elections: Ongaro and Ousterhout 2014";
     LeadershipChanges "leadership_changes" "count" Less Number
-        "Offices taken."
+        "Elections won, the first included."
         "Ongaro and Ousterhout 2014";
     TimeToReplan "time_to_replan" "s" Less Episodes
-        "From the moment at which a leader removals a node until a plan that was begun no earlier is in force. Censored at the end of the run."
+        "Time from the removal of a node by a leader until a plan that was started after the removal is active. Censored at the end of the run."
         "";
     TimeToSurvive "time_to_survive" "s" More Episodes
-        "From the first failure until the output first falls below three quarters of the fault_free run's. Censored at the end of the run where it never does."
+        "Time from the first failure until the output first falls below three quarters of the fault-free run's. Censored at the end of the run if it never does."
         "time to survive: Simchi-Levi, Wang and Wei 2018";
     TimeToRecover "time_to_recover" "s" Less Episodes
-        "From the moment at which the output falls below three quarters of the fault_free run's until it no longer is; one episode for each fall. Censored at the end of the run where it never recovers."
+        "Time from a fall of the output below three quarters of the fault-free run's until it is above again; one episode per fall. Censored at the end of the run if it never recovers."
         "time to recover: Simchi-Levi, Schmidt and Wei 2014";
     Loss "loss" "s" Less Number
-        "The area between full output and the output: the integral over time of max(0, 1 - output / fault_free output). A loss of 60 s is a minute's production."
-        "the resilience triangle of Bruneau et al. 2003";
+        "Integral over time of max(0, 1 - output / fault-free output). A loss of 60 s is the production of one minute."
+        "resilience triangle: Bruneau et al. 2003";
     NodesDegraded "nodes_degraded" "count" Less Number
-        "Nodes that made less than three quarters of what they made in the fault_free run, whether they failed themselves or others made them wait."
-        "the ripple effect: Ivanov, Sokolov and Dolgui 2014";
+        "Nodes with less than three quarters of their production in the fault-free run, either because they failed or because they were starved or blocked."
+        "ripple effect: Ivanov, Sokolov and Dolgui 2014";
     PlanNervousness "plan_nervousness" "share" Less Number
-        "Mean over the plans put in force, but for the first, of the share of edges changed: edges that only one of the new and the former flow has, divided by the edges of both. From 0, all stays, to 1, nothing does."
+        "Mean over the activated plans except the first of the share of changed edges: edges in exactly one of the new and the previous flow, divided by the edges in either. 0 means that all edges stay, 1 that none does."
         "schedule instability: Sridharan, Berry and Udayabhanu 1988";
     BatchesLost "batches_lost" "count" Less Number
-        "Batches that no living node has though its log says that it should. It must be 0."
+        "Batches that no live node holds although its log says so. It must be 0."
         "";
     BatchesConsumedTwice "batches_consumed_twice" "count" Less Number
-        "Batches used up more than once. It must be 0."
+        "Batches consumed more than once. It must be 0."
         "";
     BatchesStranded "batches_stranded" "count" Less Number
-        "Batches in stock, under way or received at the end whose holder is down."
+        "Batches at the end of the run whose holder is down."
         "";
     BatchesInDoubt "batches_in_doubt" "count" Less Number
-        "Batches sent off of which, at the end, no consumer has entered the arrival."
-        "the in-doubt state of Gray 1978";
+        "Batches shipped whose arrival no consumer has logged at the end of the run."
+        "in-doubt state: Gray 1978";
     Violations "violations" "count" Less Number
-        "What the auditors found that should never happen, at most a few for each property. It must be 0 under the default protocol."
+        "Violations of safety and liveness properties, with a limit per property. It must be 0 under the default protocol."
         "";
 }
 

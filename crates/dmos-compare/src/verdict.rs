@@ -101,8 +101,10 @@ impl fmt::Display for Verdict {
             Self::Lower => f.write_str("lower"),
             Self::Same => f.write_str("the same in every run"),
             Self::NoDifference => f.write_str("no difference seen"),
-            Self::TooFewSeeds(Some(needed)) => write!(f, "too few seeds to say: about {needed} would tell"),
-            Self::TooFewSeeds(None) => f.write_str("too few seeds to say, and no number in reach would tell"),
+            Self::TooFewSeeds(Some(needed)) => write!(f, "inconclusive: about {needed} seeds needed"),
+            Self::TooFewSeeds(None) => {
+                f.write_str("inconclusive: no practicable number of seeds would suffice")
+            }
             Self::Nothing => f.write_str("nothing to compare"),
         }
     }

@@ -51,15 +51,15 @@ pub fn check_flow_watched(
             sweep(NETWORKS / 4, |number| follows(&on, number))
         }),
         ("one node, and no node alive", &|| smallest(&on)),
-        ("a failed sole source, 8 levels deep, 3 producers each", &|| dead_source(&on)),
+        ("a failed sole source, 8 levels deep, 3 producers each", &|| failed_source(&on)),
         ("a million possible edges", &|| million_edges(&on)),
         ("linear time, where it is guaranteed", &|| linear(&choice, &on)),
     ];
     let mut report = Report { strategy: choice.to_string(), checks: Vec::new() };
-    for (demand, check) in checks {
+    for (requirement, check) in checks {
         let panicked = |_| Ok(CheckOutcome::Failed("it panicked; the message is above".to_owned()));
         let outcome = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(panicked)?;
-        let check = Check { demand, outcome };
+        let check = Check { requirement, outcome };
         watch(&check);
         report.checks.push(check);
     }
@@ -232,7 +232,7 @@ fn smallest(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     Ok(CheckOutcome::Passed("both are answered".to_owned()))
 }
 
-fn dead_source(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
+fn failed_source(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let network = layered(9, 3, 8);
     let choice = on(&network)?;
     let alive = without_source(&network);

@@ -26,8 +26,9 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
         let choice = registry.flow(&StrategyCall { name: flow.to_owned(), params: Vec::new() }, &network);
         choice.is_ok_and(|choice| choice.guarantees(Guarantee::FindsFlow))
     };
-    let demand = "its guarantees hold under crashes, losses and partitions";
-    let report = |outcome| Report { strategy: choice.to_string(), checks: vec![Check { demand, outcome }] };
+    let requirement = "its guarantees hold under crashes, losses and partitions";
+    let report =
+        |outcome| Report { strategy: choice.to_string(), checks: vec![Check { requirement, outcome }] };
     let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) else {
         let words =
             "runs need a flow strategy, but none is linked; link one with `use dmos_strategies as _;`";

@@ -15,7 +15,7 @@ pub struct Report {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Check {
     /// The requirement.
-    pub demand: &'static str,
+    pub requirement: &'static str,
     /// The outcome.
     pub outcome: CheckOutcome,
 }
@@ -54,7 +54,7 @@ impl fmt::Display for Check {
             CheckOutcome::Failed(words) => ("FAILED", words),
             CheckOutcome::NotDemanded(words) => ("  -   ", words),
         };
-        write!(f, "{mark}  {}: {words}", self.demand)
+        write!(f, "{mark}  {}: {words}", self.requirement)
     }
 }
 

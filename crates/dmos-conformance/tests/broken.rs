@@ -34,9 +34,9 @@ macro_rules! broken {
     ($name:literal, $plan:expr) => {
         register_flow!(FlowDescriptor {
             name: $name,
-            summary: "broken on purpose",
+            summary: "deliberately incorrect",
             source: "none",
-            notes: "keeps none",
+            notes: "violates its guarantees",
             guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
             params: &[],
             build: |_| Box::new(Broken($plan)),
@@ -44,9 +44,9 @@ macro_rules! broken {
     };
 }
 
-broken!("sees-no-death", |request, _| { flow(request, &NodeSet::all(request.network.node_count()), 0) });
+broken!("ignores-failures", |request, _| { flow(request, &NodeSet::all(request.network.node_count()), 0) });
 
-broken!("gives-up", |request, _| {
+broken!("gives-up-after-failure", |request, _| {
     let flow = flow(request, request.alive, 0)?;
     // Fails with a single failed node.
     if request.alive.len() < request.network.node_count() {
@@ -55,37 +55,37 @@ broken!("gives-up", |request, _| {
     Ok(flow)
 });
 
-broken!("remembers-what-it-should-not", |request, _| {
+broken!("nondeterministic", |request, _| {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     flow(request, request.alive, CALLS.fetch_add(1, Ordering::Relaxed))
 });
 
-broken!("short-measure", |request, _| {
+broken!("wrong-shares", |request, _| {
     let flow = flow(request, request.alive, 0)?;
     Ok(Flow::with_shares(flow.edges().iter().map(|&edge| (edge, Share::from_millionths(999_999))).collect()))
 });
 
-broken!("forgets-the-source", |request, _| {
+broken!("omits-the-source", |request, _| {
     let flow = flow(request, request.alive, 0)?;
     Ok(Flow::new(flow.edges().iter().skip(1).copied().collect()))
 });
 
-broken!("takes-its-time", |request, meter| {
+broken!("quadratic-time", |request, meter| {
     meter.charge((request.network.node_count() as u64).pow(2))?;
     flow(request, request.alive, 0)
 });
 
-broken!("never-tries", |_, meter| {
+broken!("over-budget", |_, meter| {
     meter.charge(1)?;
     Err(NoFlow::BudgetExhausted { budget: 1_000 })
 });
 
-broken!("loses-its-head", |request, _| {
-    assert!(request.alive.len() > 1, "nobody is alone");
+broken!("panics", |request, _| {
+    assert!(request.alive.len() > 1, "at least two nodes are alive");
     flow(request, request.alive, 0)
 });
 
-broken!("as-it-should-be", |request, _| flow(request, request.alive, 0));
+broken!("correct", |request, _| flow(request, request.alive, 0));
 
 fn check(name: &str) -> Report {
     let registry = Registry::collect().expect("no two strategies of one name");
@@ -94,35 +94,35 @@ fn check(name: &str) -> Report {
 
 fn failed(report: &Report) -> Vec<&'static str> {
     let failed = report.checks.iter().filter(|check| matches!(check.outcome, CheckOutcome::Failed(_)));
-    failed.map(|check| check.demand).collect()
+    failed.map(|check| check.requirement).collect()
 }
 
 #[test]
 fn broken_flow_strategies_are_caught() {
-    let valid = "flows are valid, and found when there are any";
-    for (name, demand) in [
-        ("sees-no-death", valid),
-        ("gives-up", valid),
-        ("never-tries", valid),
-        ("loses-its-head", valid),
-        ("short-measure", valid),
-        ("forgets-the-source", valid),
-        ("remembers-what-it-should-not", "the same request gives the same answer"),
-        ("takes-its-time", "linear time, where it is guaranteed"),
+    let valid = "flows are valid, and found if they exist";
+    for (name, requirement) in [
+        ("ignores-failures", valid),
+        ("gives-up-after-failure", valid),
+        ("over-budget", valid),
+        ("panics", valid),
+        ("wrong-shares", valid),
+        ("omits-the-source", valid),
+        ("nondeterministic", "the same request gives the same answer"),
+        ("quadratic-time", "linear time, where it is guaranteed"),
     ] {
         let report = check(name);
-        assert!(failed(&report).contains(&demand), "{report}");
+        assert!(failed(&report).contains(&requirement), "{report}");
         assert!(!report.has_passed());
     }
     // A correct but slow strategy only fails the check for linear time.
-    assert_eq!(failed(&check("takes-its-time")).len(), 1);
-    check("as-it-should-be").assert_passed();
+    assert_eq!(failed(&check("quadratic-time")).len(), 1);
+    check("correct").assert_passed();
 }
 
 /// Every candidate leads, in the same term.
-struct Everybody;
+struct EveryCandidate;
 
-impl LeaderStrategy for Everybody {
+impl LeaderStrategy for EveryCandidate {
     fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
         Box::new(Selfish(config))
     }
@@ -193,30 +193,30 @@ impl Election for NeverContent {
 const GUARANTEES: &[Guarantee] = &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually];
 
 register_leader!(LeaderDescriptor {
-    name: "everybody-leads",
-    summary: "broken on purpose",
+    name: "all-candidates-lead",
+    summary: "deliberately incorrect",
     source: "none",
-    notes: "keeps none",
+    notes: "violates its guarantees",
     guarantees: |_| GUARANTEES,
     params: &[],
-    build: |_| Box::new(Everybody),
+    build: |_| Box::new(EveryCandidate),
 });
 
 register_leader!(LeaderDescriptor {
     name: "restless",
-    summary: "broken on purpose",
+    summary: "deliberately incorrect",
     source: "none",
-    notes: "keeps none",
+    notes: "violates its guarantees",
     guarantees: |_| GUARANTEES,
     params: &[],
     build: |_| Box::new(Restless),
 });
 
 register_leader!(LeaderDescriptor {
-    name: "nobody-follows",
-    summary: "broken on purpose",
+    name: "never-announces",
+    summary: "deliberately incorrect",
     source: "none",
-    notes: "keeps none",
+    notes: "violates its guarantees",
     guarantees: |_| GUARANTEES,
     params: &[],
     build: |_| Box::new(Last),
@@ -228,8 +228,8 @@ fn broken_leader_strategies_are_caught() {
     let check =
         |name: &str| check_leader(&registry, &name.parse().expect("a call"), 300).expect("it is registered");
     for (name, property) in [
-        ("everybody-leads", "one_leader_per_term"),
-        ("nobody-follows", "production_resumes"),
+        ("all-candidates-lead", "one_leader_per_term"),
+        ("never-announces", "production_resumes"),
         ("restless", "leadership_settles"),
     ] {
         let report = check(name);

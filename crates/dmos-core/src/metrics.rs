@@ -187,7 +187,7 @@ metrics! {
     NodeConfigAckSent "NodeConfigAck_sent" Count CountingNodes "Acknowledgements of a node configuration sent. Not in the prototype.";
     NodeConfigAckReceived "NodeConfigAck_received" Count CountingNodes "Acknowledgements of a node configuration handled. Not in the prototype.";
     RequestsRedirected "requests_redirected" Count CountingNodes "Requests redirected to another supplier of the flow after a timeout or because their supplier was suspected. Not in the prototype.";
-    RequestsOverLimit "requests_over_limit" Count CountingNodes "Requests refused because of `promise_limit`. Not in the prototype.";
+    RequestsOverLimit "requests_over_limit" Count CountingNodes "Requests refused because of `commitment_limit`. Not in the prototype.";
     AssignmentsRefused "assignments_refused" Count CountingNodes "Assignments refused because they were older than the node's own. Not in the prototype.";
     MessagesDropped "messages_dropped" Count CountingNodes "Messages dropped because of `mailbox_limit`. Not in the prototype.";
     BatchesScrapped "batches_scrapped" Count CountingNodes "Batches destroyed by a crash, counted at recovery. Not in the prototype.";

@@ -60,13 +60,13 @@ properties! {
     RetiredNodeIdle "retired_node_idle" Safety
         "A retired node makes no batches and commits none.";
     WithinLimits "within_limits" Safety
-        "No node commits more than `promise_limit` batches to one consumer, and no log grows far beyond its content and `compact_after`.";
+        "No node commits more than `commitment_limit` batches to one consumer, and no log grows far beyond its content and `compact_after`.";
     OneLeaderPerTerm "one_leader_per_term" Safety
         "No two nodes lead in the same term, if the leader strategy guarantees that.";
     NewerFlowWins "newer_flow_wins" Safety
         "No node replaces a flow by an earlier one, not even after a crash.";
     PlanUsesLiveNodes "plan_uses_live_nodes" Safety
-        "No plan assigns a node that the planner believes to have failed.";
+        "No plan assigns a node outside the planner's membership view.";
     FlowMatchesRecipes "flow_matches_recipes" Safety
         "Every supply edge leads from a producer of an item to a node that requires it, and a node with suppliers has one for every item that it requires.";
     FlowFound "flow_found" Safety

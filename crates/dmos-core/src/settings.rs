@@ -33,7 +33,7 @@ pub struct Protocol {
     pub stock_limit: Option<NonZeroU32>,
     /// Maximum number of unconfirmed batches committed to one consumer, beyond which its requests are
     /// refused; unlimited if unset.
-    pub promise_limit: Option<NonZeroU32>,
+    pub commitment_limit: Option<NonZeroU32>,
     /// Maximum number of messages waiting at one node, beyond which messages are dropped; unlimited if unset.
     pub mailbox_limit: Option<NonZeroU32>,
     /// Number of log records, beyond twice those left by the last compaction, at which the log is compacted;
@@ -74,7 +74,7 @@ impl Default for Protocol {
             retry_after: Some(Span::from_secs(5)),
             retry_max: Span::from_secs(30),
             stock_limit: NonZeroU32::new(10),
-            promise_limit: NonZeroU32::new(10),
+            commitment_limit: NonZeroU32::new(10),
             mailbox_limit: NonZeroU32::new(10_000),
             compact_after: NonZeroU32::new(1_000),
             neighbours_every: NonZeroU32::MIN,

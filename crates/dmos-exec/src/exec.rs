@@ -14,19 +14,19 @@ use crate::protocol::{AnswerLine, flow, network_line, request_line};
 
 register_flow!(FlowDescriptor {
     name: "exec",
-    summary: "consults an external program in any language, by lines of JSON",
-    source: "your program",
-    notes: "flows are valid and make a final item: anything else is a failed plan; as reproducible as the program",
+    summary: "external program in any language, consulted by lines of JSON",
+    source: "the program",
+    notes: "only valid flows that make a final item are accepted, everything else is a failed plan; deterministic if the program is",
     guarantees: |_| &[],
     params: &[
         ParamSpec {
             name: "command",
-            summary: "the program and its arguments, separated by blanks; it is run without a shell",
+            summary: "program and arguments, separated by spaces; executed without a shell",
             kind: ParamKind::Text,
         },
         ParamSpec {
             name: "limit",
-            summary: "time limit for an answer, in real time",
+            summary: "wall-clock time limit of an answer",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(10) },
         },
     ],

@@ -34,7 +34,7 @@ impl Process {
     ///
     /// A separate thread does both, because a program that does not read must not block this one either.
     pub(crate) fn ask(&mut self, lines: String, limit: Duration) -> Result<String, String> {
-        let (mut stdin, mut stdout) = self.ends.take().ok_or("it has failed before")?;
+        let (mut stdin, mut stdout) = self.ends.take().ok_or("it failed earlier")?;
         let (sender, receiver) = channel();
         std::thread::spawn(move || {
             let written = stdin.write_all(lines.as_bytes()).and_then(|()| stdin.flush());
@@ -50,7 +50,9 @@ impl Process {
             }
             Ok((_, Err(error), _)) => Err(format!("its answer cannot be read: {error}")),
             Ok((..)) | Err(RecvTimeoutError::Disconnected) => Err(self.end(limit)),
-            Err(RecvTimeoutError::Timeout) => Err(format!("it gave no answer within {limit:?} of real time")),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(format!("it gave no answer within {limit:?} of wall-clock time"))
+            }
         }
     }
 
@@ -59,9 +61,9 @@ impl Process {
         let looks = limit.as_millis().div_ceil(LOOK_EVERY.as_millis()).min(LOOKS_MAX);
         for _ in 0..looks {
             match self.child.try_wait() {
-                Ok(Some(status)) => return format!("it ended without an answer, with {status}"),
+                Ok(Some(status)) => return format!("it exited without an answer, with {status}"),
                 Ok(None) => std::thread::park_timeout(LOOK_EVERY),
-                Err(error) => return format!("it ended without an answer: {error}"),
+                Err(error) => return format!("it exited without an answer: {error}"),
             }
         }
         "it closed its output without an answer, and continued to run".to_owned()

@@ -69,9 +69,9 @@ pub enum ChangeOf {
     /// A node failed, or retired.
     Failed(usize),
     /// A node rejoined, or joined.
-    Returned(usize),
+    Rejoined(usize),
     /// The recipe of a node changed.
-    Recipe(usize),
+    RecipeChanged(usize),
 }
 
 /// An answer: `edges` or `no_flow`.
@@ -136,8 +136,8 @@ pub fn request_line(request: &PlanRequest<'_>, plan: u64) -> String {
     };
     let change = |change: &Change| match *change {
         Change::Failed(node) => ChangeOf::Failed(node.index()),
-        Change::Rejoined(node) => ChangeOf::Returned(node.index()),
-        Change::RecipeChanged(node) => ChangeOf::Recipe(node.index()),
+        Change::Rejoined(node) => ChangeOf::Rejoined(node.index()),
+        Change::RecipeChanged(node) => ChangeOf::RecipeChanged(node.index()),
     };
     line(&RequestLine {
         plan,

@@ -29,7 +29,7 @@ fn play(part: &str) {
             assert_eq!(message["network"]["nodes"][1]["requires"], serde_json::json!([[0, 1]]));
             continue;
         };
-        let good = r#"{"plan": N, "edges": [[0, 1, 0], [1, 2, 1]], "steps": 7, "remark": "as ever"}"#;
+        let good = r#"{"plan": N, "edges": [[0, 1, 0], [1, 2, 1]], "steps": 7, "remark": "unchanged"}"#;
         let answer = match part {
             "well" => good,
             "with-shares" => r#"{"plan": N, "edges": [[0, 1, 0, 1000000], [1, 2, 1]]}"#,
@@ -37,7 +37,7 @@ fn play(part: &str) {
             "idle" => r#"{"plan": N, "edges": []}"#,
             "minus" => r#"{"plan": N, "edges": [[-1, 1, 0]]}"#,
             "twice" => r#"{"plan": N, "edges": [[0, 1, 0], [0, 1, 0], [1, 2, 1]]}"#,
-            "none" => r#"{"plan": N, "no_flow": "I do not feel like it"}"#,
+            "none" => r#"{"plan": N, "no_flow": "no reason"}"#,
             "half" => r#"{"plan": N, "edges": [[1, 2, 1]]}"#,
             "misfit" => r#"{"plan": N, "edges": [[0, 2, 0]]}"#,
             "beyond" => r#"{"plan": N, "edges": [[7, 1, 0]]}"#,
@@ -58,7 +58,7 @@ fn play(part: &str) {
         };
         let mut stdout = std::io::stdout();
         let answer = answer.replace('N', &number.to_string());
-        writeln!(stdout, "{answer}").and_then(|()| stdout.flush()).expect("somebody reads");
+        writeln!(stdout, "{answer}").and_then(|()| stdout.flush()).expect("the driver reads");
     }
 }
 
@@ -87,38 +87,38 @@ fn ask(planner: &mut dyn FlowStrategy, dead: &[usize]) -> (Result<Flow, NoFlow>,
 fn answers_are_flows() {
     let (flow, meter) = ask(&mut *planner("well", "20s", &network()), &[]);
     let flow = flow.expect("a flow");
-    assert_eq!((flow.edges().len(), meter.steps(), meter.remarks()), (2, 7, &["as ever".to_owned()][..]));
+    assert_eq!((flow.edges().len(), meter.steps(), meter.remarks()), (2, 7, &["unchanged".to_owned()][..]));
     let (flow, meter) = ask(&mut *planner("with-shares", "20s", &network()), &[]);
     assert!(flow.expect("a flow").supplies().all(|(_, share)| share == Share::WHOLE));
     assert_eq!(meter.steps(), 2, "as many as there are edges");
     let (none, meter) = ask(&mut *planner("none", "20s", &network()), &[]);
     assert!(matches!(none, Err(NoFlow::Infeasible(_))), "{none:?}");
-    assert_eq!(meter.remarks(), ["I do not feel like it"]);
+    assert_eq!(meter.remarks(), ["no reason"]);
 }
 
 fn failures_are_named() {
-    for (part, dead, problem) in [
-        ("short-shares", &[][..], "its flow is invalid: the shares of those who supply `door` with `wood`"),
-        ("twice", &[], "it gives an edge twice: [0, 1, 0]"),
-        ("idle", &[], "its flow makes no final item, though `house` can be made"),
+    for (part, failed, problem) in [
+        ("short-shares", &[][..], "its flow is invalid: the shares of the suppliers of `wood` to `door`"),
+        ("twice", &[], "it lists an edge twice: [0, 1, 0]"),
+        ("idle", &[], "its flow makes no final item although `house` can be made"),
         ("minus", &[], "an edge is [producer, consumer, item]"),
-        ("half", &[], "its flow is invalid: `door` works, but nobody supplies it with `wood`"),
-        ("misfit", &[], "its flow is invalid: `wood` is to supply `house` with `wood`, which does not fit"),
-        ("beyond", &[], "[7, 1, 0] (producer, consumer, item) names what is not in the network"),
-        ("well", &[0], "its flow is invalid: `wood` is dead, and planned with"),
+        ("half", &[], "its flow is invalid: `door` is assigned, but has no supplier for `wood`"),
         (
-            "nonsense",
+            "misfit",
             &[],
-            "its answer is not one of the protocol: expected value at line 1 column 1 in `what?`",
+            "its flow is invalid: `wood` is to supply `house` with `wood`, which does not match their recipes",
         ),
+        ("beyond", &[], "[7, 1, 0] (producer, consumer, item) is not in the network"),
+        ("well", &[0], "its flow is invalid: `wood` has failed, but is assigned"),
+        ("nonsense", &[], "its answer violates the protocol: expected value at line 1 column 1 in `what?`"),
         ("both", &[], "an answer has either `edges` or `no_flow`"),
         ("other", &[], "unknown field `flow`"),
-        ("late", &[], "it answers request 0 when asked for 1"),
-        ("ends", &[], "it ended without an answer, with exit status: 3"),
-        ("hangs", &[], "it gave no answer within 300ms of real time"),
+        ("late", &[], "it answers request 0 instead of 1"),
+        ("ends", &[], "it exited without an answer, with exit status: 3"),
+        ("hangs", &[], "it gave no answer within 300ms of wall-clock time"),
     ] {
         let (answer, _) =
-            ask(&mut *planner(part, if part == "hangs" { "300ms" } else { "20s" }, &network()), dead);
+            ask(&mut *planner(part, if part == "hangs" { "300ms" } else { "20s" }, &network()), failed);
         let error = answer.expect_err(part);
         assert!(error.is_inconclusive());
         assert!(error.to_string().contains(problem), "{part}: {error}");

@@ -189,7 +189,7 @@ impl Experiment {
             Some((origin, text)) if texts.len() == 1 => Some(LoadedExperiment::parse(origin, text)?),
             Some((origin, _)) => {
                 let message =
-                    format!("`{origin}` is an experiment's file, and stands alone: it names its scenarios");
+                    format!("`{origin}` is an experiment file, which names its own scenarios; pass it alone");
                 return Err(ExperimentError::Input(message));
             }
         };
@@ -267,7 +267,7 @@ impl Experiment {
         let mut cases = Vec::new();
         for case in &self.cases {
             let Some(ScenarioText { file, text }) = self.scenarios.get(case.scenario) else {
-                let message = format!("case `{}` is of a scenario that is not there", case.name);
+                let message = format!("case `{}` belongs to a scenario that is missing", case.name);
                 return Err(ExperimentError::Input(message));
             };
             let name = dmos_scenario::stem(Path::new(file));
@@ -321,7 +321,7 @@ impl Ready {
             return Vec::new();
         }
         vec![format!(
-            "CAUTION: in {} the op_generator draws from a seed of its own, alike on every seed: what is said there holds for \
+            "CAUTION: in {} the op generator has a seed of its own, the same for every run: the results hold for \
              that one course of failures, and differences may be its luck; `--set faults.op_generator.seed=null` lets it vary",
             alike.join(", ")
         )]
@@ -346,7 +346,7 @@ fn find_metrics(names: &[String]) -> Result<Vec<ResultMetric>, String> {
         ResultMetric::named(name).ok_or_else(|| {
             match nearest(name, ResultMetric::all().map(ResultMetric::name)) {
                 Some(near) => format!("there is no metric `{name}`; did you mean `{near}`?"),
-                None => format!("there is no metric `{name}`; docs/comparing.md lists all there are"),
+                None => format!("there is no metric `{name}`; docs/comparing.md lists all metrics"),
             }
         })
     };
@@ -375,7 +375,7 @@ fn cases(
                 varied => format!("{name} [{varied}]"),
             };
             if cases.iter().any(|case| case.name == name) {
-                let message = format!("two scenarios are called `{name}`; give them names, or leave one out");
+                let message = format!("two scenarios are named `{name}`; rename or remove one");
                 return Err(ExperimentError::Input(message));
             }
             cases.push(Case { name, scenario, settings });
@@ -403,7 +403,7 @@ fn choices(
         };
         for choice in expanded.into_iter().map(StrategySelector::from) {
             if choices.contains(&choice) {
-                return Err(format!("the {family} strategy `{choice}` is named twice"));
+                return Err(format!("the {family} strategy `{choice}` is listed twice"));
             }
             choices.push(choice);
         }
@@ -423,7 +423,7 @@ fn baseline(
     let find = |family: &str, choices: &[StrategySelector], name: &str| {
         choices.iter().position(|choice| choice.to_string() == name.trim()).ok_or_else(|| {
             let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("the baseline's {family} strategy `{name}` is not among those compared: {names}")
+            format!("the baseline's {family} strategy `{name}` is not part of the comparison: {names}")
         })
     };
     let leader = leader.map_or(Ok(0), |leader| find("leader", leaders, leader))?;

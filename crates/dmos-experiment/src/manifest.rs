@@ -69,7 +69,7 @@ pub enum ManifestError {
     },
     /// The manifest is of another version of this program.
     #[error(
-        "`{}` was made by version {made_by}, and this is {VERSION}: results of two versions do not mix; use that version, or make the manifest anew",
+        "`{}` was written by version {made_by}, and this is {VERSION}: results of two versions must not be mixed; use that version or write the manifest again",
         path.display()
     )]
     OtherVersion {
@@ -136,7 +136,7 @@ impl Manifest {
         let axes = manifest.experiment.axes();
         let (flow, leader) = manifest.experiment.baseline;
         if axes.runs() == 0 || flow >= axes.flows.len() || leader >= axes.leaders.len() {
-            return Err(ManifestError::NotOne { path, reason: "there is nothing to run".to_owned() });
+            return Err(ManifestError::NotOne { path, reason: "it has no runs".to_owned() });
         }
         if manifest.format != FORMAT {
             let reason = format!("its format is {}, not {FORMAT}", manifest.format);

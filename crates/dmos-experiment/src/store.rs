@@ -253,7 +253,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
         for (nth, line) in text.lines().enumerate() {
-            let result = read_line(line).ok_or_else(|| damaged(format!("line {} is no result", nth + 1)))?;
+            let result =
+                read_line(line).ok_or_else(|| damaged(format!("line {} is not a result", nth + 1)))?;
             self.add(shard, path, result.run, line, lines)?;
         }
         let (there, runs) = (text.lines().count(), self.manifest.runs_of(shard).len());
@@ -272,7 +273,7 @@ impl Store {
         lines: &mut Lines,
     ) -> Result<(), StoreError> {
         if run >= self.manifest.runs() || run % self.manifest.shards.get() != shard {
-            let reason = format!("run {run} is not of this shard");
+            let reason = format!("run {run} does not belong to this shard");
             return Err(StoreError::Damaged { path: path.to_owned(), reason });
         }
         match lines.get(&run) {

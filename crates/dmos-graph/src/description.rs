@@ -106,7 +106,7 @@ pub enum Problem {
         nearest: Option<String>,
     },
     /// Items require each other in a cycle.
-    #[error("items require each other in a cycle: {}", ring(.0))]
+    #[error("items require each other in a cycle: {}", cycle(.0))]
     Cycle(Vec<String>),
 }
 
@@ -114,7 +114,7 @@ fn suggestion(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
-fn ring(items: &[String]) -> String {
+fn cycle(items: &[String]) -> String {
     let shown = items.iter().take(20).map(|item| format!("`{item}`"));
     let more = (items.len() > 20).then(|| format!("{} more", items.len() - 20));
     let closed = shown.chain(more).chain(items.first().map(|item| format!("`{item}`")));
@@ -128,13 +128,13 @@ pub type Problems = Vec<(DescriptionPlace, Problem)>;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Warning {
     /// An item is made, is not final, and is not required by any node.
-    NobodyNeeds(String),
+    Unused(String),
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NobodyNeeds(item) => write!(f, "nobody needs `{item}`, and it is not final"),
+            Self::Unused(item) => write!(f, "no recipe needs `{item}`, and it is not final"),
         }
     }
 }
@@ -297,15 +297,16 @@ impl NetworkDescription {
                 graph.update_edge(made, NodeIndex::new(items.id(item).index()), ());
             }
         }
-        let is_ring = |ring: &Vec<NodeIndex>| ring.len() > 1 || graph.contains_edge(ring[0], ring[0]);
+        let is_cycle = |nodes: &Vec<NodeIndex>| nodes.len() > 1 || graph.contains_edge(nodes[0], nodes[0]);
         kosaraju_scc(&graph)
             .into_iter()
-            .filter(is_ring)
+            .filter(is_cycle)
             .map(|component| {
-                let ring = shortest_ring(&graph, &component);
-                let names: Vec<_> = ring.iter().map(|item| items.names[item.index()].to_owned()).collect();
+                let shortest = shortest_cycle(&graph, &component);
+                let names: Vec<_> =
+                    shortest.iter().map(|item| items.names[item.index()].to_owned()).collect();
                 let first = self.nodes.iter().position(|node| node.makes == names[0]);
-                (DescriptionPlace::Node(first.expect("items in a ring are made")), Problem::Cycle(names))
+                (DescriptionPlace::Node(first.expect("items in a cycle are produced")), Problem::Cycle(names))
             })
             .collect()
     }
@@ -336,7 +337,7 @@ impl NetworkDescription {
 
 /// Returns a shortest cycle through the first item of a strongly connected component, by breadth-first
 /// search.
-fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIndex> {
+fn shortest_cycle(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIndex> {
     let start = *component.iter().min().expect("a component has a member");
     let members: BTreeSet<_> = component.iter().copied().collect();
     let mut came_from = BTreeMap::new();
@@ -345,12 +346,12 @@ fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIn
     while let Some(&item) = queue.get(next) {
         next += 1;
         if graph.contains_edge(item, start) {
-            let mut ring = vec![item];
-            while let Some(&earlier) = came_from.get(&ring[ring.len() - 1]) {
-                ring.push(earlier);
+            let mut cycle = vec![item];
+            while let Some(&earlier) = came_from.get(&cycle[cycle.len() - 1]) {
+                cycle.push(earlier);
             }
-            ring.reverse();
-            return ring;
+            cycle.reverse();
+            return cycle;
         }
         let mut needed: Vec<_> = graph.neighbors(item).filter(|other| members.contains(other)).collect();
         needed.sort_unstable();
@@ -361,7 +362,7 @@ fn shortest_ring(graph: &DiGraph<(), ()>, component: &[NodeIndex]) -> Vec<NodeIn
             }
         }
     }
-    unreachable!("a strongly connected component has a ring through each member")
+    unreachable!("a strongly connected component has a cycle through each member")
 }
 
 /// Returns a warning for each item that is not needed.
@@ -372,7 +373,7 @@ fn unneeded(network: &Network) -> Vec<Warning> {
         wanted[item.index()] = true;
     }
     let idle = network.items().filter(|item| !wanted[item.index()]);
-    idle.map(|item| Warning::NobodyNeeds(network.item_name(item).into_owned())).collect()
+    idle.map(|item| Warning::Unused(network.item_name(item).into_owned())).collect()
 }
 
 #[cfg(test)]
@@ -414,7 +415,7 @@ mod tests {
     fn reports_all_problems() {
         check(&description(&[]), &[(DescriptionPlace::Nodes, "no nodes")]);
         let twice = description(&[node("wood", &[]), node("wood", &[])]);
-        check(&twice, &[(DescriptionPlace::Node(1), "another node called `wood`")]);
+        check(&twice, &[(DescriptionPlace::Node(1), "another node is named `wood`")]);
         let unknown = description(&[node("wood", &[]), node("door", &["Wod", "wood", "wood"])]);
         check(
             &unknown,
@@ -428,8 +429,8 @@ mod tests {
         check(&final_item, &[(DescriptionPlace::FinalItem(0), "no node makes `house`")]);
         let mut twice = description(&[node("wood", &[])]);
         twice.final_items = vec!["wood".to_owned(), "wood".to_owned()];
-        check(&twice, &[(DescriptionPlace::FinalItem(1), "final already")]);
-        check(&description(&[node("", &[])]), &[(DescriptionPlace::Node(0), "from 1 to 200 letters")]);
+        check(&twice, &[(DescriptionPlace::FinalItem(1), "listed twice as final")]);
+        check(&description(&[node("", &[])]), &[(DescriptionPlace::Node(0), "from 1 to 200 bytes")]);
         let mut none = node("wood", &[]);
         none.count = 0;
         check(&description(&[none, node("door", &[])]), &[(DescriptionPlace::Node(0), "count of zero")]);
@@ -442,14 +443,14 @@ mod tests {
 
     #[test]
     fn names_the_cycle() {
-        let ring = [node("a", &["b"]), node("b", &["d", "c"]), node("c", &["a"]), node("d", &["c"])];
-        check(&description(&ring), &[(DescriptionPlace::Node(0), "`a` needs `b` needs `c` needs `a`")]);
+        let cyclic = [node("a", &["b"]), node("b", &["d", "c"]), node("c", &["a"]), node("d", &["c"])];
+        check(&description(&cyclic), &[(DescriptionPlace::Node(0), "`a` needs `b` needs `c` needs `a`")]);
         check(&description(&[node("a", &["a"])]), &[(DescriptionPlace::Node(0), "`a` needs `a`")]);
     }
 
     #[test]
     fn warns_of_unneeded_items() {
         let (_, warnings) = description(&[node("wood", &[]), node("door", &[])]).build().expect("a network");
-        assert_eq!(warnings, [Warning::NobodyNeeds("wood".to_owned())]);
+        assert_eq!(warnings, [Warning::Unused("wood".to_owned())]);
     }
 }

@@ -380,7 +380,7 @@ impl Inbound {
     /// Handles the arrival of a batch at the end of its transit.
     pub(crate) fn on_arrived(&mut self, cx: &mut Context<'_>, batch: BatchId) {
         let at = self.incoming.iter().position(|incoming| incoming.batch == batch);
-        let incoming = self.incoming.remove(at.expect("a batch arrives whose transport was asked for"));
+        let incoming = self.incoming.remove(at.expect("only a batch in transit arrives"));
         cx.append(LogRecord::Received(batch));
         cx.send(incoming.from, Message::Delivered(batch));
         if !incoming.duplicate {

@@ -267,7 +267,7 @@ impl Node {
     /// Returns the network with this node's recipe changed.
     fn changed_network(&self, requires: &[Requirement]) -> Arc<Network> {
         let network = self.network.with_requirements([(self.me, requires)]);
-        Arc::new(network.expect("whoever orders a recipe has checked that it fits the network"))
+        Arc::new(network.expect("recipe changes are checked against the network when the scenario is read"))
     }
 
     fn on_command(&mut self, now: Time, effects: &mut dyn Effects, command: &Command) {

@@ -200,9 +200,9 @@ impl Outbound {
         cx.send(to, Message::Unavailable { request });
     }
 
-    /// Returns whether another batch can be committed to a consumer within `promise_limit`.
+    /// Returns whether another batch can be committed to a consumer within `commitment_limit`.
     fn is_within_limit(&self, cx: &Context<'_>, to: NodeId) -> bool {
-        cx.protocol.promise_limit.is_none_or(|limit| self.shipments_to(to).count() < limit.get() as usize)
+        cx.protocol.commitment_limit.is_none_or(|limit| self.shipments_to(to).count() < limit.get() as usize)
     }
 
     fn shipments_to(&self, to: NodeId) -> impl Iterator<Item = (BatchId, &Shipment)> {

@@ -25,7 +25,7 @@ const HOUSE: usize = 2;
 
 impl Bench {
     fn new(protocol: Protocol, leader: &str) -> Self {
-        Self::planned_by("memoized:stand_ins=false", protocol, leader)
+        Self::planned_by("memoized:substitute_ends=false", protocol, leader)
     }
 
     fn planned_by(flow: &str, protocol: Protocol, leader: &str) -> Self {
@@ -161,7 +161,7 @@ fn seed_protocol() -> Protocol {
     Protocol {
         retry_after: None,
         stock_limit: None,
-        promise_limit: None,
+        commitment_limit: None,
         mailbox_limit: None,
         compact_after: None,
         dissemination: Dissemination::Blackboard,
@@ -185,8 +185,8 @@ fn a_batch_is_shipped_from_producer_to_consumer() {
     let first = batch(WOOD, 0);
     let request = Some(request(0));
     assert_eq!(sent, Message::Announcement { request, batch: first, settled: 0 });
-    let promised = LogRecord::Committed { batch: first, to: NodeId::new(DOOR), request: self::request(0) };
-    assert_eq!(bench.logs[WOOD].last(), Some(&promised), "promised before it is announced");
+    let committed = LogRecord::Committed { batch: first, to: NodeId::new(DOOR), request: self::request(0) };
+    assert_eq!(bench.logs[WOOD].last(), Some(&committed), "committed before it is announced");
     let effects = bench.say(WOOD, DOOR, sent);
     assert!(
         matches!(effects[1], Effect::Transport { batch, blocking: false } if batch == first),
@@ -383,9 +383,9 @@ fn retransmission_backs_off() {
 }
 
 #[test]
-fn the_promise_limit_stops_shipments_to_a_silent_consumer() {
+fn the_commitment_limit_stops_shipments_to_a_silent_consumer() {
     let limit = std::num::NonZeroU32::new(2);
-    let mut bench = Bench::with_assignments(Protocol { promise_limit: limit, ..Protocol::default() });
+    let mut bench = Bench::with_assignments(Protocol { commitment_limit: limit, ..Protocol::default() });
     (0..5).for_each(|_| drop(bench.cycle(WOOD)));
     let ask = |number| Message::Request { request: request(number), item: dmos_core::ItemId::new(0) };
     for number in 0..2 {
@@ -748,7 +748,7 @@ fn a_retired_node_delivers_and_makes_no_more() {
     assert_eq!(
         sends(&bench.give(WOOD, Input::Timer(Timer::RetransmitBatches))),
         [(DOOR, sent)],
-        "promised is promised"
+        "a commitment is kept"
     );
     // The leader receives it again until it acknowledges.
     assert_eq!(sends(&bench.give(WOOD, Input::Timer(Timer::SendNodeConfig))).len(), 1);

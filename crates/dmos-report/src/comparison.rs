@@ -50,7 +50,7 @@ pub fn text(comparison: &Comparison, layout: Layout, top: usize) -> String {
     let axes = &comparison.axes;
     let mut text = layout.heading(&size(axes));
     text.push_str(&layout.note(&format!(
-        "The baseline is {}/{}. Every difference is to it on the same seed, and so under the same draws.",
+        "The baseline is {}/{}. Differences are paired by seed (common random numbers).",
         comparison.baseline_flow, comparison.baseline_leader
     )));
     for table in &comparison.tables {
@@ -114,7 +114,7 @@ fn ranking(table: &Table, axes: &Axes, layout: Layout, top: usize) -> String {
     let mut text = layout.heading(&format!("{place}: {by}, by {metric} ({}{better}{horizon})", table.unit));
     if table.case.is_none() && table.cases < axes.cases.len() {
         let note = format!(
-            "Over {} of the cases: in the others, {metric} is zero or none for everybody.",
+            "Over {} of the cases: in the others, {metric} is zero or absent for every combination.",
             table.cases
         );
         text.push_str(&layout.note(&note));
@@ -123,8 +123,9 @@ fn ranking(table: &Table, axes: &Axes, layout: Layout, top: usize) -> String {
     let top = if top == 0 { usize::MAX } else { top };
     let is_shown = |(place, row): &(usize, &Row)| *place < top || row.verdict == Verdict::Baseline;
     let shown: Vec<_> = table.rows.iter().enumerate().filter(is_shown).collect();
-    let relative = if table.case.is_none() { ", % of most" } else { "" };
-    let (messages, steps) = (format!("messages/final{relative}"), format!("planning steps/final{relative}"));
+    let relative = if table.case.is_none() { ", % of maximum" } else { "" };
+    let (messages, steps) =
+        (format!("messages/finished{relative}"), format!("planning steps/finished{relative}"));
     let header =
         ["", "mean", "difference", "95 % interval", "win/tie/loss", "p", &messages, &steps, "verdict"];
     let hidden = table.rows.len() - shown.len();
@@ -159,13 +160,13 @@ fn cells(row: &Row) -> Vec<String> {
 const RESILIENCE: [(RunMetric, &str); 11] = [
     (RunMetric::TimeToDetect, "detect, s"),
     (RunMetric::LeaderlessTime, "leaderless, s"),
-    (RunMetric::LeadershipChanges, "terms"),
+    (RunMetric::LeadershipChanges, "changes of leader"),
     (RunMetric::TimeToReplan, "replan, s"),
     (RunMetric::PlanNervousness, "nervousness"),
     (RunMetric::TimeToSurvive, "survive, s"),
     (RunMetric::TimeToRecover, "recover, s"),
     (RunMetric::Loss, "loss, s"),
-    (RunMetric::NodesDegraded, "nodes below"),
+    (RunMetric::NodesDegraded, "nodes degraded"),
     (RunMetric::BatchesStranded, "stranded"),
     (RunMetric::BatchesInDoubt, "in doubt"),
 ];
@@ -186,10 +187,10 @@ fn resilience(profile: &Profile, layout: Layout) -> String {
         cells
     };
     let by = if profile.by == By::Leader { "leader" } else { "flow" };
-    let heading = format!("{}: how each {by} strategy takes what fails", profile.case);
+    let heading = format!("{}: resilience by {by} strategy", profile.case);
     let mut text = layout.heading(&heading);
     text.push_str(&layout.table(&header, profile.rows.iter().map(cells).collect()));
-    let notes = "Times are medians (Kaplan and Meier), with how many of how many never ended while they were watched.";
+    let notes = "Times are Kaplan-Meier medians; \"(k of n censored)\" counts the episodes that did not end within the run.";
     text.push_str(&layout.note(notes));
     text
 }
@@ -201,7 +202,7 @@ fn typical(typical: Typical) -> String {
             let half = median_s.map_or_else(|| format!("over {}", short(restricted_mean_s)), short);
             match censored {
                 0 => half,
-                _ => format!("{half} ({censored} of {} open)", censored + ended),
+                _ => format!("{half} ({censored} of {} censored)", censored + ended),
             }
         }
     }
@@ -212,7 +213,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = comparison.cautions.clone();
     if comparison.missing > 0 {
         notes.push(format!(
-            "NOT WHOLE: {} of {} runs are missing. Seeds of which a strategy has not all runs are left out.",
+            "INCOMPLETE: {} of {} runs are missing. Seeds without the runs of all strategies are excluded.",
             comparison.missing, comparison.runs
         ));
     }
@@ -223,7 +224,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     }
     for alarm in &comparison.alarms {
         notes.push(format!(
-            "ATTENTION: `{}`, which is 0 where the protocol has no quirks, is not in {} runs of {}, the first of them {}",
+            "WARNING: `{}`, which must be 0 under the default protocol, is above 0 in {} runs of {}, first in {}",
             alarm.metric, alarm.runs, alarm.case, alarm.first
         ));
     }
@@ -388,7 +389,7 @@ pub fn regression_csv(regression: &Regression) -> Result<String, csv::Error> {
 pub fn regression_text(regression: &Regression, layout: Layout, top: usize) -> String {
     let Regression { runs, differing, comparisons, changes } = regression;
     let mut text = layout.heading(&format!(
-        "Now against then: {differing} of {runs} runs differ; {} of {comparisons} comparisons",
+        "Compared with the earlier results: {differing} of {runs} runs differ; {} of {comparisons} comparisons",
         changes.len()
     ));
     if changes.is_empty() {

@@ -118,7 +118,7 @@ fn shown(value: Option<f64>) -> String {
 /// Formats comparisons as a table: for each metric the means, their ratio, and both maxima.
 #[must_use]
 pub fn comparison_table(comparisons: &[PublishedComparison]) -> String {
-    let header = ["metric", "ours", "theirs", "ratio", "our max", "their max"];
+    let header = ["metric", "simulated", "published", "ratio", "simulated max", "published max"];
     let rows = comparisons.iter().map(|comparison| {
         let max = comparison.statistics.iter().find(|row| row.0 == "max");
         let (our_max, their_max) = max.map_or((None, f64::NAN), |row| (row.1, row.2));
@@ -132,7 +132,7 @@ pub fn comparison_table(comparisons: &[PublishedComparison]) -> String {
 /// Formats comparisons as CSV: metric, ours, theirs, ratio.
 #[must_use]
 pub fn comparison_csv(comparisons: &[PublishedComparison]) -> String {
-    let mut csv = "metric_name,ours,theirs,ratio\n".to_owned();
+    let mut csv = "metric_name,simulated,published,ratio\n".to_owned();
     for comparison in comparisons {
         let ours = comparison.ours.map_or_else(String::new, two_decimals);
         let ratio = comparison.ratio.map_or_else(String::new, |ratio| format!("{ratio:.4}"));

@@ -69,7 +69,7 @@ impl FromStr for Strategies {
             }
         }
         if calls.iter().any(|call| call.trim().is_empty()) {
-            return Err(format!("`{text}` names nothing between two commas"));
+            return Err(format!("`{text}` has an empty element"));
         }
         calls.iter().map(|call| call.parse()).collect::<Result<_, _>>().map(Self)
     }
@@ -108,10 +108,10 @@ impl FromStr for Seeds {
             None => Self { first: number(text)?, last: number(text)? },
         };
         if seeds.first > seeds.last {
-            return Err(format!("from {} to {} there is no seed", seeds.first, seeds.last));
+            return Err(format!("the range of seeds from {} to {} is empty", seeds.first, seeds.last));
         }
         if seeds.last - seeds.first >= SEEDS_MAX {
-            return Err("more than a million seeds".to_owned());
+            return Err("at most one million seeds are supported".to_owned());
         }
         Ok(seeds)
     }
@@ -216,12 +216,12 @@ impl LoadedExperiment {
         for (path, values) in &self.file.vary {
             let key = path.as_str().unwrap_or_default();
             let Some(values) = values.as_sequence().filter(|values| !values.is_empty()) else {
-                let message = "list the values that it takes in turn: `[0/min, 4/min]`".to_owned();
+                let message = "expected a list of values, such as `[0/min, 4/min]`".to_owned();
                 return Err(self.error(&["vary", key], message));
             };
             if let "flow" | "leader" | "seed" = key {
                 let instead = if key == "seed" { "seeds" } else { key };
-                let message = format!("write `{instead}` at the top of the file, not among what varies");
+                let message = format!("write `{instead}` at the top level of the file, not under `vary`");
                 return Err(self.error(&["vary", key], message));
             }
             let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
@@ -288,11 +288,11 @@ mod tests {
             let shown = error.to_string();
             assert!(shown.contains(excerpt) && shown.contains(message), "{shown}");
         };
-        wrong("scenarios: [a]\nvary: {a.b: 3}", "x.yaml:2", "list the values");
-        wrong("scenarios: [a]\nvary: {flow: [a]}", "x.yaml:2", "at the top of the file");
+        wrong("scenarios: [a]\nvary: {a.b: 3}", "x.yaml:2", "a list of values");
+        wrong("scenarios: [a]\nvary: {flow: [a]}", "x.yaml:2", "at the top level of the file");
         wrong("scenarios: [a]\nvary: {a..b: [1]}", "x.yaml:2", "an empty part");
         wrong("scenarios: []", "x.yaml:1", "at least one");
-        wrong("scenarios: [a]\nseeds: 3..1", "x.yaml:2", "there is no seed");
+        wrong("scenarios: [a]\nseeds: 3..1", "x.yaml:2", "is empty");
         wrong("scenarios: [a]\nflows: [b]", "x.yaml:2", "did you mean `flow`");
     }
 

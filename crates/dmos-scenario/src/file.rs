@@ -98,7 +98,7 @@ impl ScenarioFile {
 }
 
 fn value(file: &ScenarioFile) -> Value {
-    serde_yaml::to_value(file).expect("whatever a file may say can be written")
+    serde_yaml::to_value(file).expect("every scenario file can be serialized")
 }
 
 /// Removes from a map everything that equals `least`.

@@ -42,11 +42,14 @@ pub(crate) fn resolve(
     let (network, mut warnings) = network(file.network).map_err(|problems| document.error(problems))?;
     let mut problems = Problems::new();
     if file.name.as_ref().is_some_and(|name| !is_file_name(name)) {
-        let message = "a name has 1 to 100 letters, digits, `-`, `_` and `.`, and does not begin with `.`";
+        let message =
+            "a name consists of 1 to 100 letters, digits, `-`, `_` and `.`, and does not start with `.`";
         problems.push((steps!["name"], message.to_owned()));
     }
     if file.protocol.suspect_after < file.protocol.heartbeat {
-        warnings.push("`suspect_after` is shorter than `heartbeat`: everybody will be suspected".to_owned());
+        warnings.push(
+            "`suspect_after` is shorter than `heartbeat`: every monitored node will be suspected".to_owned(),
+        );
     }
     periods(&file.protocol, file.duration, file.sample_every, &mut problems);
     let delays = delays(file.delays, &mut problems);
@@ -61,7 +64,7 @@ pub(crate) fn resolve(
     let candidates = file.candidates.map_or(nodes, |count| count.get() as usize);
     if file.candidates.is_none() && nodes > MANY_CANDIDATES {
         warnings.push(format!(
-            "all {nodes} nodes are candidates, and elections are slow; say how many with `candidates`"
+            "all {nodes} nodes are candidates, so elections are slow; limit them with `candidates`"
         ));
     }
     if candidates > nodes {

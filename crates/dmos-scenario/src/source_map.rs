@@ -71,7 +71,7 @@ pub fn source_map(text: &str) -> Result<SourceMap, Refusal> {
             (Event::StreamEnd, _) => return Ok(root),
             (Event::DocumentEnd, _) => {}
             (_, span) => {
-                let message = "a second document begins here; one file holds one scenario".to_owned();
+                let message = "a second document starts here; a file holds one scenario".to_owned();
                 return Err(Refusal { message, span });
             }
         }
@@ -129,8 +129,8 @@ impl<'a> Reader<'a> {
         match event {
             Event::Scalar(_, _, _, Some(_))
             | Event::SequenceStart(_, Some(_))
-            | Event::MappingStart(_, Some(_)) => refuse("tags are not supported; write the plain value"),
-            Event::Alias(_) => refuse("aliases are not supported; write the value out"),
+            | Event::MappingStart(_, Some(_)) => refuse("tags are not supported; write the value alone"),
+            Event::Alias(_) => refuse("aliases are not supported; repeat the value"),
             Event::Scalar(..) => Ok(SourceMap { span, shape: Shape::Scalar }),
             Event::SequenceStart(..) => self.list(span.start, depth),
             Event::MappingStart(..) => self.map(span.start, depth),
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
                 }
                 (Event::Scalar(key, ..), span) => (key.into_owned(), span),
                 (_, span) => {
-                    let message = "a key must be plain text".to_owned();
+                    let message = "a key must be a string".to_owned();
                     return Err(Refusal { message, span: span.start..span.start });
                 }
             };
@@ -224,7 +224,7 @@ mod tests {
         refused("a: 1\n---\nb: 2\n", "second document", 5);
         refused("", "empty", 0);
         refused("a: [1, 2\n", "not YAML", 9);
-        refused("[1]: 2\n", "plain text", 0);
+        refused("[1]: 2\n", "a string", 0);
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn protocol(dice: &mut Dice) -> Protocol {
         protocol.retry_max = dice.span(5_000, 30_000);
     }
     if dice.percent(30) {
-        protocol.promise_limit = dice.nonzero(1, 4);
+        protocol.commitment_limit = dice.nonzero(1, 4);
     }
     if dice.percent(20) {
         protocol.mailbox_limit = dice.nonzero(5, 100);

@@ -321,7 +321,7 @@ fn plain_protocol(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
             4 => (protocol.heartbeat, protocol.suspect_after) = (plain.heartbeat, plain.suspect_after),
             5 => (protocol.retry_after, protocol.retry_max) = (plain.retry_after, plain.retry_max),
             6 => protocol.stock_limit = plain.stock_limit,
-            7 => protocol.promise_limit = plain.promise_limit,
+            7 => protocol.commitment_limit = plain.commitment_limit,
             8 => protocol.mailbox_limit = plain.mailbox_limit,
             9 => protocol.compact_after = plain.compact_after,
             10 => protocol.neighbours_every = plain.neighbours_every,

@@ -73,14 +73,14 @@ fn mixed_up_logs_are_found() {
 #[test]
 fn a_duplicate_that_restores_a_consumed_batch_is_found() {
     is_found("protocol.recovery=replay", 100, |property, words| {
-        property == Property::BatchConsumedOnce || words.contains("is received, but it was used up")
+        property == Property::BatchConsumedOnce || words.contains("as received, but it was consumed")
     });
 }
 
 #[test]
 fn a_replay_to_the_wrong_consumer_is_found() {
     is_found("protocol.recovery=replay", 500, |_, words| {
-        words.contains("is received, but it was under way to")
+        words.contains("as received, but it was in transit to")
     });
 }
 

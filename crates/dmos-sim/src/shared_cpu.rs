@@ -50,7 +50,7 @@ impl<T: Ord> SharedCpu<T> {
 
     /// Aborts a piece: it receives no more CPU time, and its completion is ignored.
     pub(crate) fn abort(&mut self, now: Time) {
-        assert!(self.active > 0, "only what is under way can be given up");
+        assert!(self.active > 0, "only active work can be withdrawn");
         self.reckon(now);
         self.active -= 1;
     }

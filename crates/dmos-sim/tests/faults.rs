@@ -8,7 +8,7 @@ fn chain(lines: &str) -> Scenario {
     let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
     let duration = if lines.starts_with("duration") { "" } else { "duration: 5min\n" };
     let text = format!(
-        "network: {{nodes: [{nodes}]}}\nflow: {{name: memoized, stand_ins: false}}\n{duration}{lines}\n"
+        "network: {{nodes: [{nodes}]}}\nflow: {{name: memoized, substitute_ends: false}}\n{duration}{lines}\n"
     );
     let registry = Registry::collect().expect("no duplicates");
     dmos_scenario::parse("test", "test", text, &[], &registry)

@@ -131,7 +131,7 @@ fn a_factory_survives_its_leader() {
     let text = "
 network: {named: door-factory}
 duration: 5min
-flow: {name: memoized, stand_ins: false}
+flow: {name: memoized, substitute_ends: false}
 candidates: 3
 faults:
   script:
@@ -344,7 +344,7 @@ fn faults_are_independent_of_the_strategy() {
                      script: [{at: 3min, crash: {role: any}, for: 1min}]}";
     let outages = |flow: &str, leader: &str, seed| {
         let settings = [disasters, &format!("flow={flow}"), &format!("leader={leader}")];
-        let record = with_seed(&load("two-ways", &settings), seed);
+        let record = with_seed(&load("alternative-recipes", &settings), seed);
         let times = record.outages.iter().map(|outage| (outage.node, outage.from, outage.until));
         (times.collect::<Vec<_>>(), total(&record, Metric::SentMessages))
     };

@@ -363,7 +363,7 @@ fn max_throughput_holds_beyond_the_range_of_floats() {
     assert!((used * 2.0_f64.powi(38) - 1.0).abs() < 1e-12, "{used}");
     assert_eq!(
         meter.remarks(),
-        ["at most 7.276e-12 batches of each final item a cycle; all that make `0` are fully loaded"]
+        ["at most 7.276e-12 batches of each final item per cycle; bottlenecks: all producers of `0`"]
     );
 }
 
@@ -389,7 +389,7 @@ fn max_throughput_names_the_bottleneck() {
     let (flow, _, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("there is a flow");
     assert_eq!(
         meter.remarks(),
-        ["at most 0.2500 batches of each final item a cycle; all that make `2` are fully loaded"]
+        ["at most 0.2500 batches of each final item per cycle; bottlenecks: all producers of `2`"]
     );
     assert!(!flow.is_assigned(NodeId::new(2)), "who wastes ore does not work");
     // If supplies take a cycle to arrive, every other cycle of their consumers is lost, and ore is abundant.
@@ -419,7 +419,7 @@ fn max_throughput_ignores_much_worse_alternatives() {
     let (_, _, meter) = plan("max-throughput", &slow, &NodeSet::all(2)).expect("there is a flow");
     assert_eq!(
         meter.remarks(),
-        ["at most 2.500e-6 batches of each final item a cycle; all that make `0` are fully loaded"]
+        ["at most 2.500e-6 batches of each final item per cycle; bottlenecks: all producers of `0`"]
     );
 }
 

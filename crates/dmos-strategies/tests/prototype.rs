@@ -81,7 +81,7 @@ fn stand_ins_are_a_choice() {
     let mut alive = NodeSet::all(8);
     alive.remove(NodeId::new(7));
     assert!(
-        !plan("memoized:stand_ins=true", &network, &alive)
+        !plan("memoized:substitute_ends=true", &network, &alive)
             .0
             .expect("the last live node stands in")
             .is_empty()
@@ -126,13 +126,13 @@ proptest! {
     fn exhaustive_and_memoized_plan_the_same(
         network in prop_oneof![networks(), seed_networks()],
         dead in proptest::collection::vec(0_usize..40, 0..8),
-        stand_ins in any::<bool>(),
+        substitute_ends in any::<bool>(),
     ) {
         let mut alive = NodeSet::all(network.node_count());
         for node in dead {
             alive.remove(NodeId::new(node % network.node_count()));
         }
-        let call = |name| format!("{name}:stand_ins={stand_ins}");
+        let call = |name| format!("{name}:substitute_ends={substitute_ends}");
         let (exhaustive, _) = plan(&call("exhaustive"), &network, &alive);
         let (memoized, _) = plan(&call("memoized"), &network, &alive);
         prop_assert_eq!(&exhaustive, &memoized);

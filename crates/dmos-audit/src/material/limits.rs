@@ -29,9 +29,9 @@ impl Material<'_> {
 
     /// Checks the number of batches committed to one consumer after a commitment.
     pub(super) fn check_commitments_to(&self, violations: &mut Violations, node: NodeId, to: Option<NodeId>) {
-        let limit = self.scenario.protocol.promise_limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
+        let limit = self.scenario.protocol.commitment_limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
         let committed =
-            self.accounts[node.index()].in_transit.values().filter(|promise| promise.0 == to).count();
+            self.accounts[node.index()].in_transit.values().filter(|commitment| commitment.0 == to).count();
         if committed as u64 > limit {
             violations.add(Property::WithinLimits, || {
                 let name = self.network.node_name(node);

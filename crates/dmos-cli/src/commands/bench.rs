@@ -37,8 +37,11 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
     };
     let seed = generate(20, 2, Complexity::High)?;
     for (name, what) in [
-        ("memoized", "the first plan of the prototype's network of 20 items"),
-        ("exhaustive", "the same by the prototype's search, call by call; its scans are counted, not made"),
+        ("memoized", "first plan for the prototype's network of 20 items"),
+        (
+            "exhaustive",
+            "the same by the prototype's search, call by call; list scans are counted, not executed",
+        ),
     ] {
         let (alive, mut planner) = (NodeSet::all(seed.node_count()), planner(name, &seed, registry)?);
         let request = PlanRequest::first(&seed, &alive);
@@ -54,7 +57,7 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
             count += u64::from(!black_box(path).is_empty());
         }
     });
-    note("paths_per_s", count as f64 / took.as_secs_f64(), "paths of that network, each written out");
+    note("paths_per_s", count as f64 / took.as_secs_f64(), "paths of that network enumerated");
     for (name, types, per_type, duration) in
         [("38", 20, 2, 7_200), ("1000", 335, 3, 300), ("100000", 1_000, 100, 60)]
     {
@@ -64,7 +67,7 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
         note(
             &format!("protocol_events_per_s_{name}"),
             events as f64 / took.as_secs_f64(),
-            "events of whole runs, all of the protocol, log and auditors among them",
+            "events of complete runs, with protocol, log and invariant checkers",
         );
     }
     for jobs in [NonZeroUsize::MIN, NonZeroUsize::MIN.saturating_add(1)] {
@@ -73,7 +76,7 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
         note(
             &format!("runs_per_s_{jobs}_job{plural}"),
             rate,
-            "whole runs of the prototype's small experiment in `dmos compare`",
+            "complete runs of the prototype's small experiment in `dmos compare`",
         );
     }
     match arguments.format {
@@ -114,14 +117,14 @@ fn million_nodes(
     note(
         "million_nodes_build_ms",
         millis(best(|| drop(black_box(built())))),
-        "10,000 items, 100 nodes for each",
+        "10,000 items with 100 nodes each",
     );
     let network = built()?;
     let mut alive = NodeSet::all(network.node_count());
     let mut memoized = planner("memoized", &network, registry)?;
     let first = PlanRequest::first(&network, &alive);
     let took = best(|| drop(black_box(plan(&mut *memoized, &first))));
-    note("million_nodes_plan_ms", millis(took), "a first plan for them");
+    note("million_nodes_plan_ms", millis(took), "first plan for one million nodes");
     let mut sticky = planner("sticky", &network, registry)?;
     let mut active = plan(&mut *sticky, &first);
     // Every node fails and returns in turn, including the only source and the only final producer.
@@ -151,9 +154,9 @@ fn million_nodes(
         }
     }
     let micros = |took: Duration, repairs: u32| took.as_secs_f64() * 1e6 / f64::from(repairs);
-    let what = "a plan repaired by `sticky` after a death or a return, each node in turn";
+    let what = "plan repair by `sticky` after a failure or a recovery, each node in turn";
     note("million_nodes_repair_us", micros(took, repairs), what);
-    let what = "the same, of those who work when they die, the only source among them";
+    let what = "the same for nodes that are assigned when they fail, the single source included";
     note("million_nodes_repair_of_workers_us", micros(took_of_workers, of_workers), what);
     Ok(())
 }

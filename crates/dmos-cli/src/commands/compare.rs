@@ -35,7 +35,7 @@ pub(crate) fn read(
     registry: &Registry,
 ) -> Result<(Experiment, Ready), CliError> {
     if arguments.files.is_empty() {
-        return Err(CliError::Input("name scenario files, or an experiment's file".to_owned()));
+        return Err(CliError::Input("name scenario files or an experiment file".to_owned()));
     }
     let duration = arguments.duration.as_ref().map(|duration| Override::option("duration", duration));
     let options = Options {
@@ -75,7 +75,7 @@ fn results(
     let merged = merge(std::slice::from_ref(out))?;
     let there = merged.results.len() - merged.missing().len() - made;
     if there > 0 {
-        say(&format!("{there} of {} runs were there already, in `{}`", merged.results.len(), out.display()));
+        say(&format!("{there} of {} runs already present in `{}`", merged.results.len(), out.display()));
     }
     Ok((merged, conductor.is_stopped()))
 }
@@ -125,9 +125,9 @@ fn end(merged: &Merged, is_stopped: bool, arguments: &CompareArguments) -> Resul
         let runs = merged.results.len();
         let kept = match &arguments.out {
             Some(out) => {
-                format!("what is done is kept in `{}`; the same command goes on from there", out.display())
+                format!("completed runs are kept in `{}`; repeat the command to resume", out.display())
             }
-            None => "nothing is kept; with `--out DIR` it would be".to_owned(),
+            None => "the results are discarded; use `--out DIR` to keep them".to_owned(),
         };
         return Err(CliError::Interrupted(format!(
             "interrupted: {missing} of {runs} runs are missing; {kept}"
@@ -152,7 +152,7 @@ fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) ->
         return Err(CliError::Input(format!("`{}` holds no results", earlier.display())));
     }
     if missing > 0 {
-        say(&format!("warning: {missing} of the earlier runs are missing; the others are compared"));
+        say(&format!("warning: {missing} of the earlier runs are missing; only the others are compared"));
     }
     let mut warnings = Vec::new();
     let experiment = then.manifest.experiment.clone();
@@ -181,7 +181,7 @@ fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) ->
     }
     end(&now, is_stopped, arguments)?;
     if regression.is_worse() {
-        return Err(CliError::Found("error: something got worse".to_owned()));
+        return Err(CliError::Found("error: regressions found".to_owned()));
     }
     Ok(())
 }

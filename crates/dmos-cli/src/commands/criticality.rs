@@ -68,7 +68,7 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
     let top = if top == 0 { usize::MAX } else { top };
     let (flow, leader, seed) = (&scenario.flow, &scenario.leader, scenario.seed);
     let mut text = format!(
-        "{}, {flow}, {leader}, seed {seed}: {} final batches with all nodes; each is taken out for good at {} s\n\n",
+        "{}, {flow}, {leader}, seed {seed}: {} finished goods with all nodes; each node in turn fails permanently at {} s\n\n",
         scenario.name,
         found.finished_goods,
         short(found.at.as_secs_f64()),
@@ -84,19 +84,25 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
         cells.push(stops(network, &impact.stops));
         cells
     };
-    let header =
-        ["without", "risk exposure", "final batches lost", "output lost, s", "survives, s", "cannot be made"];
+    let header = [
+        "without",
+        "risk exposure",
+        "finished goods lost",
+        "loss, s",
+        "time to survive, s",
+        "infeasible items",
+    ];
     text.push_str(&table::judged(&header, found.nodes.iter().take(top).map(cells)));
     text.push_str(&more(found.nodes.len(), top));
     if !found.pairs.is_empty() {
         let header = [
             "without both",
             "risk exposure",
-            "final batches lost",
-            "beyond each alone",
-            "output lost, s",
-            "survives, s",
-            "cannot be made",
+            "finished goods lost",
+            "beyond the sum",
+            "loss, s",
+            "time to survive, s",
+            "infeasible items",
         ];
         text.push('\n');
         text.push_str(&table::judged(&header, found.pairs.iter().take(top).map(cells)));

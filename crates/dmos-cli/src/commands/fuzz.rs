@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), 
         (Some(found), Some(path)) => {
             let path = path.display();
             Err(CliError::Found(format!(
-                "run {} failed: {}\nreplay it:     dmos run {path} --strict\nmake it small: dmos shrink {path}",
+                "run {} failed: {}\nreplay: dmos run {path} --strict\nshrink: dmos shrink {path}",
                 found.number, found.failure
             )))
         }
@@ -87,7 +87,7 @@ fn write(directory: &Path, found: &Found) -> Result<PathBuf, CliError> {
     let path = directory.join(format!("{name}-{}.yaml", found.failure.name()));
     let comment: String = found.failure.to_string().lines().map(|line| format!("# {line}\n")).collect();
     let text = format!(
-        "# Found by a search. Replay it with `dmos run {} --strict`.\n{comment}{}",
+        "# Found by `dmos fuzz`. Replay with `dmos run {} --strict`.\n{comment}{}",
         path.display(),
         found.file.to_yaml()
     );
@@ -125,7 +125,7 @@ fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>)
         let runs = summary.coverage.get(property).copied().unwrap_or(0);
         vec![property.name().to_owned(), runs.to_string(), property.definition().to_owned()]
     });
-    let coverage = table::words(&["sometimes", "runs", "what it says"], coverage);
+    let coverage = table::words(&["coverage property", "runs", "definition"], coverage);
     print(&format!(
         "{faults}\n{coverage}\nseed {}: {} runs without a violation, {} events, {} h simulated, {} batches made\n",
         arguments.seed,
@@ -156,7 +156,7 @@ impl Progress {
         let passed = self.begun.elapsed();
         if self.shows {
             let rate = summary.runs as f64 / passed.as_secs_f64();
-            let _ = write!(stderr(), "\r{} of {} runs, {rate:.0} a second ", summary.runs, self.runs);
+            let _ = write!(stderr(), "\r{} of {} runs, {rate:.0} runs/s ", summary.runs, self.runs);
         }
         self.limit.is_none_or(|limit| passed < limit)
     }

@@ -18,7 +18,7 @@ use crate::args::{GraphFormat, PlanArguments};
 use crate::commands::{json_name, load};
 use crate::error::CliError;
 use crate::output::{print, print_json, say};
-use explain::{Explanation, Other, Supplier};
+use explain::{Alternative, Explanation, Supplier};
 use plans::PlansDocument;
 
 /// A plan with everything that is reported on it.
@@ -91,14 +91,18 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     };
     let mut comparisons = Vec::new();
     if let Some(before) = &plan_before {
-        comparisons.push(Comparison::new("from the plan with all nodes alive".to_owned(), before, &flow));
+        comparisons.push(Comparison::new(
+            "relative to the plan with all nodes alive".to_owned(),
+            before,
+            &flow,
+        ));
     }
     if let Some(other) = other {
         let (other_flow, why) = answer(&scenario, &mut *other.build(), &alive);
         if let Some(no_flow) = why {
             say(&format!("{other} finds no flow: {}", no_flow.explain(network)));
         }
-        let with = format!("from the plan of {other}");
+        let with = format!("relative to the plan of {other}");
         comparisons.push(Comparison::new(with, &other_flow.unwrap_or_default(), &flow));
     }
     let planned = Planned {
@@ -122,7 +126,7 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     if let Some(no_flow) = &planned.no_flow {
         say(&format!("no flow: {}", no_flow.explain(network)));
     }
-    say(&format!("planned in {elapsed:.1?} on this machine"));
+    say(&format!("planned in {elapsed:.1?} (wall-clock time)"));
     Ok(())
 }
 
@@ -215,7 +219,7 @@ struct NeedEntry {
     item: Value,
     suppliers: Vec<SupplierEntry>,
     /// Alternatives, by the reason why they were not chosen.
-    others: BTreeMap<&'static str, Vec<OtherEntry>>,
+    alternatives: BTreeMap<&'static str, Vec<AlternativeEntry>>,
 }
 
 #[derive(Serialize)]
@@ -228,7 +232,7 @@ struct SupplierEntry {
 }
 
 #[derive(Serialize)]
-struct OtherEntry {
+struct AlternativeEntry {
     node: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     rating: Option<f64>,
@@ -254,11 +258,16 @@ impl<'a> PlanDocument<'a> {
             share: f64::from(supplier.share.millionths()) / 1e6,
             rating: supplier.rating,
         };
-        let other = |other: &Other| OtherEntry { node: node(other.node), rating: other.rating };
+        let alternative =
+            |other: &Alternative| AlternativeEntry { node: node(other.node), rating: other.rating };
         let need = |met: &explain::Met| NeedEntry {
             item: item(met.item),
             suppliers: met.suppliers.iter().map(supplier).collect(),
-            others: met.others.iter().map(|(why, nodes)| (*why, nodes.iter().map(other).collect())).collect(),
+            alternatives: met
+                .alternatives
+                .iter()
+                .map(|(why, nodes)| (*why, nodes.iter().map(alternative).collect()))
+                .collect(),
         };
         let working = |working: &explain::Working| WorkingEntry {
             node: node(working.node),

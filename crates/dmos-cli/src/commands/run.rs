@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
     let published = arguments.against.as_deref().map(PublishedTable::read).transpose();
     let published = published.map_err(|error| CliError::Input(error.to_string()))?;
     if published.is_some() && jobs.len() > 1 {
-        return Err(CliError::Input("--against takes one scenario, whose table it is".to_owned()));
+        return Err(CliError::Input("--against compares one scenario; name one".to_owned()));
     }
     if let Some(out) = &arguments.out {
         check_directories(out, &jobs)?;
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
         for seed in job.seeds.iter() {
             let scenario = Scenario { seed, ..job.scenario.clone() };
             let (record, trace) = match (arguments.check_determinism, &arguments.trace) {
-                (true, _) => twice(&scenario).map(|(record, trace)| (record, Some(trace)))?,
+                (true, _) => run_twice(&scenario).map(|(record, trace)| (record, Some(trace)))?,
                 (false, Some(_)) => {
                     let (record, trace) = dmos_sim::run_traced(&scenario);
                     (record, Some(trace))
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
             if let (Some(path), Some(trace)) = (&arguments.trace, &trace) {
                 write_trace(path, trace)?;
             }
-            tell(&scenario, &record);
+            print_summary(&scenario, &record);
             let planner_failed =
                 |plan: &PlanRecord| matches!(plan.no_flow, Some(NoFlow::PlannerFailed { .. }));
             failed += u64::from(!record.is_clean() || record.plans.iter().any(planner_failed));
@@ -82,19 +82,19 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
     }
     if arguments.strict && failed > 0 {
         return Err(CliError::Found(format!(
-            "error: the auditors found something, or a planner failed, in {failed} runs"
+            "error: invariant violations or planner failures in {failed} runs"
         )));
     }
     Ok(())
 }
 
 /// Runs a scenario twice and checks that both runs are identical.
-fn twice(scenario: &Scenario) -> Result<(RunRecord, Trace), CliError> {
+fn run_twice(scenario: &Scenario) -> Result<(RunRecord, Trace), CliError> {
     let (record, trace) = dmos_sim::run_twice(scenario).map_err(|difference| {
         let (name, seed) = (&scenario.name, scenario.seed);
         CliError::Found(format!("error: {name}, seed {seed}: {difference}"))
     })?;
-    say(&format!("twice the same: {} events, trace {:016x}", trace.len(), trace.hash()));
+    say(&format!("deterministic: two identical runs of {} events, trace {:016x}", trace.len(), trace.hash()));
     Ok((record, trace))
 }
 
@@ -159,11 +159,11 @@ fn directory(out: &Path, name: &str, seed: u64, is_single: bool) -> PathBuf {
 }
 
 /// Prints a summary of the run.
-fn tell(scenario: &Scenario, record: &RunRecord) {
+fn print_summary(scenario: &Scenario, record: &RunRecord) {
     let material = &record.material;
     let total = |metric: Metric| record.nodes.iter().map(|node| node.get(metric)).sum::<u64>();
     say(&format!(
-        "{}, seed {}, {}, {}: {} events in {}; {} final batches, {} batches in all",
+        "{}, seed {}, {}, {}: {} events in {}; {} finished goods, {} batches in total",
         scenario.name,
         scenario.seed,
         scenario.flow,
@@ -178,8 +178,8 @@ fn tell(scenario: &Scenario, record: &RunRecord) {
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     given_up.for_each(|why| *reasons.entry(why.explain(&scenario.network)).or_default() += 1);
     for (reason, count) in reasons {
-        let plans = if count == 1 { "plan was" } else { "plans were" };
-        say(&format!("warning: {count} {plans} given up: {reason}"));
+        let plans = if count == 1 { "plan" } else { "plans" };
+        say(&format!("warning: {count} {plans} abandoned: {reason}"));
     }
     let (injected, effective) = record.fault_counts.iter().fold((0, 0), |(injected, effective), count| {
         (injected + count.injected, effective + count.effective)
@@ -190,23 +190,25 @@ fn tell(scenario: &Scenario, record: &RunRecord) {
         } else {
             String::new()
         };
-        say(&format!("  {injected} faults, {effective} of them with effect{scrapped}"));
+        say(&format!("  {injected} faults injected, {effective} effective{scrapped}"));
     }
     if let Some(reason) = &record.liveness_not_checked {
-        say(&format!("note: that production resumes after `heal_at` was not checked: {reason}"));
+        say(&format!("note: recovery of production after `heal_at` not checked: {reason}"));
     }
-    tell_findings(record);
+    print_violations(record);
 }
 
 /// Prints the violated invariants.
-fn tell_findings(record: &RunRecord) {
+fn print_violations(record: &RunRecord) {
     if record.is_clean() {
         return;
     }
     let material = &record.material;
     say(&format!(
-        "warning: what should never happen has happened; {} batches lost, {} used twice; among others",
-        material.lost, material.consumed_twice
+        "warning: invariants violated: {} violations, {} batches lost, {} consumed twice; the first of each property:",
+        record.violations.len(),
+        material.lost,
+        material.consumed_twice
     ));
     let mut shown = BTreeSet::new();
     for violation in &record.violations {

@@ -23,18 +23,15 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
     let small = shrink(&file, arguments.runs, registry);
     let _ = std::panic::take_hook();
     let Some(small) = small else {
-        return Err(CliError::Input(format!(
-            "`{}` does not fail: the auditors find nothing in it",
-            path.display()
-        )));
+        return Err(CliError::Input(format!("`{}` does not fail: it violates no invariant", path.display())));
     };
     let comment: String = small.failure.to_string().lines().map(|line| format!("# {line}\n")).collect();
-    let replay = format!("# Replay it with `dmos run {} --strict`.\n", out.display());
+    let replay = format!("# Replay with `dmos run {} --strict`.\n", out.display());
     let text = format!("{replay}{comment}{}", small.file.to_yaml());
     write_file(&out, &text)
         .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", out.display())))?;
     if small.runs >= arguments.runs {
-        say("stopped at the most runs; with a larger --runs it may get smaller");
+        say("stopped at the limit of runs; a larger --runs may shrink it further");
     }
     say(&format!("after {} runs, in `{}`: {}", small.runs, out.display(), small.failure));
     print(&text)

@@ -93,7 +93,7 @@ fn list(format: PlanFormat, registry: &Registry) -> Result<(), CliError> {
         PlanFormat::Table => {
             let row =
                 |entry: &StrategyEntry| vec![entry.family.into(), entry.name.into(), entry.summary.into()];
-            print(&table::words(&["family", "strategy", "what it does"], entries.iter().map(row)))
+            print(&table::words(&["family", "strategy", "summary"], entries.iter().map(row)))
         }
     }
 }
@@ -134,7 +134,7 @@ fn text(entry: &StrategyEntry) -> String {
         .map(|parameter| vec![parameter.name.into(), parameter.values.clone(), parameter.summary.into()]);
     if !parameters.is_empty() {
         text.push('\n');
-        text.push_str(&table::words(&["parameter", "values", "what it does"], rows));
+        text.push_str(&table::words(&["parameter", "values", "description"], rows));
     }
     text
 }
@@ -165,7 +165,7 @@ fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), CliE
         return Err(unknown(&call.name, &all));
     }
     printed?;
-    if has_passed { Ok(()) } else { Err(CliError::Found(format!("`{call}` does not keep the contract"))) }
+    if has_passed { Ok(()) } else { Err(CliError::Found(format!("`{call}` violates the contract"))) }
 }
 
 impl Family {

@@ -33,7 +33,7 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Cli
             let missing = merged.missing().len();
             if missing > 0 && !allow_missing {
                 return Err(CliError::Incomplete(format!(
-                    "error: {missing} of {} runs are missing; `dmos sweep status DIR --missing` says which shards to run, `--allow-missing` answers from what is there",
+                    "error: {missing} of {} runs are missing; `dmos sweep status DIR --missing` lists the shards to run; `--allow-missing` uses the present runs only",
                     merged.results.len()
                 )));
             }
@@ -53,8 +53,8 @@ fn plan(manifest: Manifest, asked: NonZeroUsize, out: &Path) -> Result<(), CliEr
         .write(out)
         .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", out.display())))?;
     let shards = manifest.shards;
-    let fewer = if shards < asked { ", one for each run" } else { "" };
-    say(&format!("{} runs in {shards} shards{fewer}; the manifest is `{}`", manifest.runs(), out.display()));
+    let fewer = if shards < asked { ", one per run" } else { "" };
+    say(&format!("{} runs in {shards} shards{fewer}; manifest `{}`", manifest.runs(), out.display()));
     Ok(())
 }
 
@@ -81,7 +81,7 @@ fn run_shard(
     let store = Store::open_or_create(out, manifest)?;
     if store.manifest().shards != shards {
         return Err(CliError::Input(format!(
-            "`{}` holds results of the same runs, but cut into {} shards and not {shards}; name another directory",
+            "`{}` holds results of the same runs, but has {} shards instead of {shards}; name another directory",
             out.display(),
             store.manifest().shards
         )));
@@ -99,7 +99,7 @@ fn run_shard(
         let conductor = Conductor::new(jobs)?;
         conductor.conduct_shard(&store, shard, &ready)?
     };
-    let words = format!("shard {shard} of {shards}: {} runs made", result.made);
+    let words = format!("shard {shard} of {shards}: {} runs done", result.made);
     if result.left > 0 {
         return Err(CliError::Interrupted(format!("{words}, {} left: interrupted", result.left)));
     }
@@ -123,7 +123,7 @@ fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<usize, CliError> {
             CliError::Input(format!("`{name}` is `{value}`, which is not the number of a shard"))
         }),
         [] => Err(CliError::Input(format!(
-            "`--shard auto` takes the number from {}, and none is set; name a shard",
+            "`--shard auto` reads the number from {}, none of which is set; name a shard",
             TASK_NUMBERS.join(", ")
         ))),
         several => {
@@ -174,7 +174,7 @@ mod tests {
                 .map_err(|failure| failure.to_string())
         };
         assert_eq!(with(&[("HQ_TASK_ID", "7")]), Ok(7));
-        assert!(with(&[]).is_err_and(|why| why.contains("none is set")));
+        assert!(with(&[]).is_err_and(|why| why.contains("none of which is set")));
         let both = with(&[("HQ_TASK_ID", "7"), ("SLURM_ARRAY_TASK_ID", "3")]);
         assert!(both.is_err_and(|why| why.contains("SLURM_ARRAY_TASK_ID=3 and HQ_TASK_ID=7")));
         assert!(with(&[("JOB_COMPLETION_INDEX", "x")]).is_err());

@@ -12,14 +12,14 @@ use crate::node_set::NodeSet;
 #[non_exhaustive]
 pub enum FlowViolation {
     /// An edge names a node or an item outside the network.
-    #[error("the edge [{}, {}, {}] (producer, consumer, item) names what is not in the network", .0.producer, .0.consumer, .0.item)]
+    #[error("the edge [{}, {}, {}] (producer, consumer, item) is not in the network", .0.producer, .0.consumer, .0.item)]
     Unknown(SupplyEdge),
     /// The producer does not make the item, or the consumer does not require it.
     #[error("node {} is to supply node {} with item {}, which does not match their recipes", .0.producer, .0.consumer, .0.item)]
     Misfit(SupplyEdge),
     /// An assigned node is not alive.
     #[error("node {0} has failed, but is assigned")]
-    Dead(NodeId),
+    Failed(NodeId),
     /// An assigned node has no supplier for an item that it requires.
     #[error("node {node} is assigned, but has no supplier for item {item}")]
     Unsupplied {
@@ -44,9 +44,14 @@ impl Flow {
     /// Returns everything that makes this flow invalid, in no particular order, in a network of which the
     /// nodes in `alive` are alive. O(e log e) in the edges.
     ///
-    /// With `stand_ins`, a node without suppliers may be assigned whatever it requires.
+    /// With `substitute_ends`, a node without suppliers may be assigned whatever it requires.
     #[must_use]
-    pub fn violations(&self, network: &Network, alive: &NodeSet, stand_ins: bool) -> Vec<FlowViolation> {
+    pub fn violations(
+        &self,
+        network: &Network,
+        alive: &NodeSet,
+        substitute_ends: bool,
+    ) -> Vec<FlowViolation> {
         let is_known = |edge: &SupplyEdge| {
             let nodes = network.node_count();
             edge.producer.index() < nodes
@@ -76,10 +81,10 @@ impl Flow {
         }
         for node in self.assigned_nodes() {
             if !alive.contains(node) {
-                violations.push(FlowViolation::Dead(node));
+                violations.push(FlowViolation::Failed(node));
             }
             let suppliers = self.suppliers(node);
-            if stand_ins && suppliers.is_empty() {
+            if substitute_ends && suppliers.is_empty() {
                 continue;
             }
             let lacks = |item: &ItemId| suppliers.binary_search_by_key(item, |edge| edge.item).is_err();
@@ -103,7 +108,7 @@ impl FlowViolation {
                 node(edge.consumer),
                 item(edge.item)
             ),
-            Self::Dead(dead) => format!("`{}` has failed, but is assigned", node(dead)),
+            Self::Failed(failed) => format!("`{}` has failed, but is assigned", node(failed)),
             Self::Unsupplied { node: consumer, item: lacking } => {
                 format!("`{}` is assigned, but has no supplier for `{}`", node(consumer), item(lacking))
             }

@@ -27,7 +27,7 @@
 //!     name: "everything",
 //!     summary: "all live producers supply all live consumers",
 //!     source: "none",
-//!     guarantee: "may plan nodes that cannot make anything",
+//!     notes: "may plan nodes that cannot make anything",
 //!     guarantees: |_| &[],
 //!     params: &[],
 //!     build: |_: &Params| Box::new(Everything),

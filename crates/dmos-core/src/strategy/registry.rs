@@ -57,7 +57,7 @@ impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::FindsFlow => "a flow is found whenever one exists",
-            Self::LinearTime => "planning takes linear time",
+            Self::LinearTime => "linear planning time",
             Self::OneLeaderPerTerm => "no two nodes lead in the same term",
             Self::OneLeaderEventually => {
                 "once nothing fails, one candidate that is up becomes the only leader"

@@ -47,16 +47,16 @@ pub(super) fn faults(
     check_orders(&script, network, problems);
     let late = script.iter().filter(|scripted| comes_after(scripted, Time::ZERO + duration)).count();
     if late > 0 {
-        warnings.push(format!("{late} scripted faults come after the end of the run"));
+        warnings.push(format!("{late} scripted faults are scheduled after the end of the run"));
     }
     let heal_at = field.heal_at.map(|span| Time::ZERO + span);
     if let Some(heal_at) = heal_at {
         if heal_at > Time::ZERO + duration {
-            warnings.push("`heal_at` comes after the end of the run".to_owned());
+            warnings.push("`heal_at` is after the end of the run".to_owned());
         }
         let late = script.iter().filter(|scripted| comes_after(scripted, heal_at)).count();
         if late > 0 {
-            warnings.push(format!("{late} scripted faults come after `heal_at`, and will not happen"));
+            warnings.push(format!("{late} scripted faults are scheduled after `heal_at` and have no effect"));
         }
     }
     check_disks(&field.disks, problems, warnings);
@@ -87,7 +87,7 @@ fn share(value: f64, max: f64, path: Path, problems: &mut Problems) {
 fn check_disks(disks: &DiskFaults, problems: &mut Problems, warnings: &mut Vec<String>) {
     share(disks.append_failure, 0.5, steps!["faults", "disks", "append_failure"], problems);
     if disks.torn && !disks.lose_unsynced {
-        warnings.push("`torn` does nothing unless `lose_unsynced` is on".to_owned());
+        warnings.push("`torn` has no effect unless `lose_unsynced` is on".to_owned());
     }
 }
 
@@ -98,7 +98,7 @@ fn messages(field: MessagesField, problems: &mut Problems) -> MessageFaults {
     share(field.reordering, 0.9, path("reordering"), problems);
     let shares = [field.loss, field.duplication, field.reordering];
     if shares.iter().all(|share| (0.0..=0.9).contains(share)) && shares.iter().sum::<f64>() > 1.0 {
-        let message = "`loss`, `duplication` and `reordering` are more than all messages together";
+        let message = "the sum of `loss`, `duplication` and `reordering` exceeds 1";
         problems.push((steps!["faults", "messages"], message.to_owned()));
     }
     let delay = field.delay.map(|DistributionField(distribution)| {
@@ -171,11 +171,11 @@ impl Entry<'_> {
                 Fault::Fail(..) | Fault::Slow(..) | Fault::FailAppend(_) | Fault::Partition { .. }
             );
         match duration {
-            None if must_end => Err((key, format!("`{key}` needs `for`: how long it duration"))),
-            Some(_) if !may_end => Err(("for", format!("`{key}` happens at once; remove `for`"))),
-            Some(span) if span.is_zero() => Err(("for", "`for` must be more than 0s".to_owned())),
+            None if must_end => Err((key, format!("`{key}` needs `for`, its duration"))),
+            Some(_) if !may_end => Err(("for", format!("`{key}` has no duration; remove `for`"))),
+            Some(span) if span.is_zero() => Err(("for", "`for` must be longer than 0s".to_owned())),
             _ if by.is_some() && !matches!(fault, Fault::Slow(..)) => {
-                Err(("by", "`by` says how slow a node is; it goes with `slow`".to_owned()))
+                Err(("by", "`by` is the factor of `slow`; it has no meaning without it".to_owned()))
             }
             _ => Ok(ScriptedFault { trigger, fault, duration }),
         }
@@ -244,7 +244,8 @@ impl Entry<'_> {
 
     fn slow(&self, target: TargetField, by: Option<Span>) -> Result<(&'static str, Fault), EntryProblem> {
         let by = by.filter(|span| !span.is_zero());
-        let by = by.ok_or(("slow", "`slow` needs `by`: how much longer each input takes".to_owned()))?;
+        let by = by
+            .ok_or(("slow", "`slow` needs `by`, the factor on the processing time of an input".to_owned()))?;
         Ok(("slow", Fault::Slow(self.target("slow", target)?, by)))
     }
 
@@ -257,7 +258,7 @@ impl Entry<'_> {
     ) -> Result<(&'static str, Fault), EntryProblem> {
         let list = |names: &[NodeName]| {
             if names.is_empty() {
-                return Err((key, format!("`{key}` needs at least one node on either side")));
+                return Err((key, format!("`{key}` needs at least one node on each side")));
             }
             node_list(names, self.network, self.suggests).map_err(|message| (key, message))
         };
@@ -273,8 +274,9 @@ impl Entry<'_> {
         let mut requires = Vec::with_capacity(needs.len());
         for (item, quantity) in needs {
             if !(1..=QUANTITY_MAX).contains(quantity) {
-                let message =
-                    format!("one making takes 1 to {QUANTITY_MAX} batches of an item, not {quantity}");
+                let message = format!(
+                    "a production run consumes 1 to {QUANTITY_MAX} batches of an item, not {quantity}"
+                );
                 return Err(("recipe", message));
             }
             requires.push(Requirement { item: self.item("recipe", item)?, quantity: *quantity });
@@ -316,7 +318,7 @@ fn check_orders(script: &[ScriptedFault], network: &Network, problems: &mut Prob
             Fault::Add(node) => added.push(*node),
             Fault::Recipe(node, requires) => {
                 if requires.windows(2).any(|pair| pair[0].item == pair[1].item) {
-                    let message = "an item is given twice".to_owned();
+                    let message = "an item is listed twice".to_owned();
                     problems.push((steps!["faults", "script", index, "recipe"], message));
                     return;
                 }
@@ -335,15 +337,15 @@ fn check_orders(script: &[ScriptedFault], network: &Network, problems: &mut Prob
     if is_changed && let Err(error) = network.with_requirements(all) {
         let message = match error {
             NetworkError::Cycle(item) => format!(
-                "with the recipes that the script orders, `{}` is made, over other items, out of itself",
+                "after the recipe changes of the script, `{}` depends on itself through other items",
                 network.item_name(item)
             ),
-            error => format!("with the recipes that the script orders: {error}"),
+            error => format!("after the recipe changes of the script: {error}"),
         };
         problems.push((steps!["faults", "script"], message));
     }
     if added.len() == network.node_count() {
-        let message = "all nodes are added later; one at least must be there from the beginning".to_owned();
+        let message = "all nodes are added later; at least one must exist from the start".to_owned();
         problems.push((steps!["faults", "script"], message));
     }
 }

@@ -21,9 +21,9 @@ use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
     name: "anchored",
-    summary: "consistent hashing: who is alive says who supplies whom, and a death moves only its own consumers",
-    source: "Mendelson et al. 2021, AnchorHash; the walk of Dong and Wang 2021, DxHash",
-    notes: "finds a flow if one exists; minimal disruption, and the old plan after recovery; loads are uneven; for an edge as many steps as the square root of an item's producers at most, on average",
+    summary: "consistent hashing (AnchorHash, DxHash): suppliers depend on the live nodes alone, and a failure moves only the consumers of the failed node",
+    source: "Mendelson et al. 2021, AnchorHash; the probe sequence of Dong and Wang 2021, DxHash",
+    notes: "finds a flow if one exists; minimal disruption, and the same plan again after recovery; uneven loads; per edge, O(sqrt(producers of the item)) expected steps",
     guarantees: |_| &[Guarantee::FindsFlow],
     params: &[],
     build: |_| Box::new(Anchored { loads: Vec::new() }),
@@ -85,7 +85,7 @@ impl Anchored {
             meter.note("load_above_even", above);
             let item = network.item_name(item);
             meter.remark(format!(
-                "loads are the most uneven at `{item}`: {largest} consumers at one producer, where {even} would be even"
+                "most uneven load at `{item}`: {largest} consumers at one producer, {even} if balanced"
             ));
         }
     }
@@ -110,7 +110,7 @@ fn first_able(
     if count * count < places {
         let back = inverse(stride, places);
         let nth = |node: &NodeId| {
-            let place = producers.binary_search(node).expect("whoever is able is a producer") as u64;
+            let place = producers.binary_search(node).expect("every able node is a producer") as u64;
             (place + places - start) % places * back % places
         };
         let first = able.iter().copied().min_by_key(nth);

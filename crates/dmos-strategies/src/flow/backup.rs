@@ -18,9 +18,9 @@ use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
     name: "backup",
-    summary: "a primary and a standby for each requirement, in two lines without a common node where possible",
+    summary: "primary and backup: two suppliers per requirement, on node-disjoint paths where possible",
     source: "Budhiraja et al. 1993, The primary-backup approach; disjoint pairs after Suurballe 1974",
-    notes: "finds a flow if one exists; a standby wherever an item has two producers; linear in the recipes' entries",
+    notes: "finds a flow if one exists; a backup wherever an item has two producers; linear in the recipes' entries",
     guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[],
     build: |_| Box::new(Backup),

@@ -19,13 +19,13 @@ use super::wide::Wide;
 
 register_flow!(FlowDescriptor {
     name: "balanced",
-    summary: "spreads consumers over all live producers of an item by capacity, with shares where that evens the load",
+    summary: "list scheduling: distributes consumers over the live producers of an item by capacity, with shares where that balances the load",
     source: "Graham 1969, list scheduling; McNaughton 1959, wrap-around rule",
-    notes: "finds a flow if one exists; for equal demands and capacities loads differ by at most one; linear in the recipes' entries, but for a logarithm where producers differ",
+    notes: "finds a flow if one exists; for equal demands and capacities loads differ by at most one; linear in the recipes' entries, with a logarithmic factor if producers differ",
     guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[ParamSpec {
         name: "max_suppliers",
-        summary: "the most suppliers of one requirement",
+        summary: "maximum number of suppliers per requirement",
         kind: ParamKind::Integer { min: 1, max: 1_000, default: 2 },
     }],
     build: |params: &Params| Box::new(Balanced {

@@ -6,8 +6,8 @@ use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, SupplyEdge};
 /// The parameter of the prototype's search and of its linear-time equivalent. With it, a flow may include
 /// nodes that cannot produce.
 pub(crate) const STAND_INS: ParamSpec = ParamSpec {
-    name: "stand_ins",
-    summary: "as in the prototype, the first and last live nodes stand in for a dead source and a dead final node",
+    name: "substitute_ends",
+    summary: "as in the prototype, the first and the last live node replace a failed source and a failed final node",
     kind: ParamKind::Flag { default: false },
 };
 
@@ -23,22 +23,22 @@ impl Ends {
     /// Returns the end nodes for a request. The prototype plans for the last live node in its list, which
     /// makes the final item unless its only producer has failed. Without substitutes, an earlier producer is
     /// used where the last one is not feasible.
-    pub(crate) fn of(request: &PlanRequest<'_>, stand_ins: bool) -> Result<Self, NoFlow> {
+    pub(crate) fn of(request: &PlanRequest<'_>, substitute_ends: bool) -> Result<Self, NoFlow> {
         let (network, alive) = (request.network, request.alive);
         let (Some(first), Some(last)) = (alive.first(), alive.last()) else {
             return Err(NoFlow::NoNodeAlive);
         };
-        let preferred = if stand_ins { 1 } else { usize::MAX };
+        let preferred = if substitute_ends { 1 } else { usize::MAX };
         let producers = |&item| -> Vec<NodeId> {
             let live = network.producers(item).iter().rev().copied().filter(|&node| alive.contains(node));
             live.take(preferred).collect()
         };
         let mut ends: Vec<_> = network.final_items().iter().map(producers).collect();
         ends.retain(|producers| !producers.is_empty());
-        if ends.is_empty() && stand_ins {
+        if ends.is_empty() && substitute_ends {
             ends.push(vec![last]);
         }
-        Ok(Self { start: stand_ins.then_some(first), ends })
+        Ok(Self { start: substitute_ends.then_some(first), ends })
     }
 
     /// Returns for each final item the first of its producers that can be supplied.

@@ -18,21 +18,21 @@ use super::ends::{Ends, STAND_INS};
 
 register_flow!(FlowDescriptor {
     name: "exhaustive",
-    summary: "the prototype's search, which follows every route again and again",
+    summary: "exhaustive recursion of the prototype, without memoization",
     source: "the published prototype's flow bootstrap",
-    notes: "finds a flow if one exists and its budget allows; takes time exponential in the network's depth",
-    guarantees: |params| if params.flag("stand_ins") { &[] } else { &[Guarantee::FindsFlow] },
+    notes: "finds a flow if one exists and the budget suffices; exponential in the depth of the network",
+    guarantees: |params| if params.flag("substitute_ends") { &[] } else { &[Guarantee::FindsFlow] },
     params: &[STAND_INS],
-    build: |params: &Params| Box::new(Exhaustive { stand_ins: params.flag("stand_ins") }),
+    build: |params: &Params| Box::new(Exhaustive { substitute_ends: params.flag("substitute_ends") }),
 });
 
 struct Exhaustive {
-    stand_ins: bool,
+    substitute_ends: bool,
 }
 
 impl FlowStrategy for Exhaustive {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
-        let ends = Ends::of(request, self.stand_ins)?;
+        let ends = Ends::of(request, self.substitute_ends)?;
         let edges = possible_edges(request);
         meter.note("possible_edges", edges);
         meter.charge(edges)?;

@@ -23,13 +23,13 @@ use super::wide::Wide;
 /// The cost parameter of both least-cost strategies.
 pub(crate) const EDGE_COST: ParamSpec = ParamSpec {
     name: "edge_cost",
-    summary: "what a supply edge costs, or to move a batch by it; nodes cost what the network says",
+    summary: "cost of a supply edge, or of moving one batch over it; node costs come from the network",
     kind: ParamKind::Integer { min: 0, max: 1_000_000_000, default: 1 },
 };
 
 register_flow!(FlowDescriptor {
     name: "least-cost",
-    summary: "the cheapest plan by costs of nodes and edges, every making and every batch moved paid for",
+    summary: "minimum-cost hyperpath by Knuth's algorithm: each production run and each batch moved is paid for",
     source: "Knuth 1977, A generalization of Dijkstra's algorithm; B-hyperpaths of Gallo et al. 1993",
     notes: "finds a flow if one exists; no plan costs less, counted as a tree; linear in the recipes' entries",
     guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
@@ -62,6 +62,6 @@ impl FlowStrategy for LeastCost {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let cost = self.costs.get(node.index()).copied().flatten()?;
-        Some(Rating { measure: "cost of a batch", more: "dearer", value: cost.to_f64() })
+        Some(Rating { measure: "cost of a batch", more: "more expensive", value: cost.to_f64() })
     }
 }

@@ -23,15 +23,15 @@ use super::wide::Wide;
 
 register_flow!(FlowDescriptor {
     name: "least-cost-shared",
-    summary: "the cheapest plan by costs of nodes and edges, each paid for once",
+    summary: "branch and bound for the minimum total cost of nodes and edges, each paid for once",
     source: "AND/OR graphs with sharing are NP-hard: Sahni 1974; branch and bound, else local improvement",
-    notes: "finds a flow if one exists; the cheapest one if the effort allows, and says whether it is",
+    notes: "finds a flow if one exists; optimal if the effort suffices, which the result states",
     guarantees: |_| &[Guarantee::FindsFlow],
     params: &[
         EDGE_COST,
         ParamSpec {
             name: "effort",
-            summary: "the most steps of each of the two searches: for the best plan, and for a better one",
+            summary: "maximum number of steps of each search: the exact one and the local improvement",
             kind: ParamKind::Integer { min: 0, max: 1_000_000_000, default: 1_000_000 },
         },
     ],
@@ -66,8 +66,8 @@ impl FlowStrategy for LeastCostShared {
         meter.note("cost_at_first", first);
         meter.note("is_best", u64::from(is_best));
         meter.remark(match is_best {
-            true => format!("no plan costs less than {}", choices.cost()),
-            false => format!("a plan of {} was found; there may be a cheaper one", choices.cost()),
+            true => format!("optimal: no plan costs less than {}", choices.cost()),
+            false => format!("best plan found costs {}; a cheaper one may exist", choices.cost()),
         });
         self.costs = choices.costs_of_all(&tree.all);
         let producer = |item: ItemId| choices.producer(item);
@@ -82,7 +82,7 @@ impl FlowStrategy for LeastCostShared {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let value = self.costs.get(node.index()).copied().flatten()?;
-        Some(Rating { measure: "cost of the plan with it", more: "dearer", value })
+        Some(Rating { measure: "cost of the plan with it", more: "more expensive", value })
     }
 }
 
@@ -138,8 +138,7 @@ impl<'a> Choices<'a> {
             let candidates = &choices.candidates[item.index()];
             let alike =
                 candidates.iter().position(|candidate| choices.required(candidate.node).is_subset(&requires));
-            choices.chosen[item.index()] =
-                alike.expect("whoever is left out is no better than one that is not");
+            choices.chosen[item.index()] = alike.expect("an alternative is no better than a chosen node");
         }
         choices
     }

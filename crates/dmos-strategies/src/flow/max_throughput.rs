@@ -27,9 +27,9 @@ use super::wide::Wide;
 
 register_flow!(FlowDescriptor {
     name: "max-throughput",
-    summary: "the highest rate of final items under the nodes' capacities, and what bounds it",
+    summary: "maximum throughput of final items under the nodes' capacities, with the bottlenecks",
     source: "Orlicky 1975, Material requirements planning; where recipes differ Koopmans 1951, Activity analysis",
-    notes: "finds a flow if one exists; the best rate where the producers of each item share a recipe, in linear time; else the best if the linear program says so, checked; transits are taken to be as long as their mean",
+    notes: "finds a flow if one exists; the maximum rate in linear time if the producers of each item share a recipe, otherwise by a verified linear program; uses mean transit times",
     guarantees: |_| &[Guarantee::FindsFlow],
     params: &[],
     build: |_| Box::new(MaxThroughput { utilisation: Vec::new() }),
@@ -73,7 +73,7 @@ impl FlowStrategy for MaxThroughput {
             .map(|&item| format!("`{}`", network.item_name(item)))
             .collect();
         meter.remark(format!(
-            "{} {} batches of each final item a cycle; all that make {} are fully loaded{}",
+            "{} {} batches of each final item per cycle; bottlenecks: all producers of {}{}",
             if is_best { "at most" } else { "at least" },
             in_batches(plan.rate),
             names.join(", "),
@@ -87,7 +87,7 @@ impl FlowStrategy for MaxThroughput {
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
         let value = *self.utilisation.get(node.index())?;
-        Some(Rating { measure: "use of capacity", more: "more loaded", value })
+        Some(Rating { measure: "utilisation", more: "more loaded", value })
     }
 }
 

@@ -14,24 +14,24 @@ use super::ends::{Ends, STAND_INS};
 
 register_flow!(FlowDescriptor {
     name: "memoized",
-    summary: "the same flow as exhaustive, in linear time",
+    summary: "memoized recursion: the same flow as `exhaustive` in linear time",
     source: "bottom-up evaluation of an acyclic AND/OR graph (Nilsson 1980, Principles of Artificial Intelligence)",
     notes: "finds a flow if one exists; linear in the recipes' entries",
-    guarantees: |params| match params.flag("stand_ins") {
+    guarantees: |params| match params.flag("substitute_ends") {
         true => &[Guarantee::LinearTime],
         false => &[Guarantee::FindsFlow, Guarantee::LinearTime],
     },
     params: &[STAND_INS],
-    build: |params: &Params| Box::new(Memoized { stand_ins: params.flag("stand_ins") }),
+    build: |params: &Params| Box::new(Memoized { substitute_ends: params.flag("substitute_ends") }),
 });
 
 struct Memoized {
-    stand_ins: bool,
+    substitute_ends: bool,
 }
 
 impl FlowStrategy for Memoized {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
-        let ends = Ends::of(request, self.stand_ins)?;
+        let ends = Ends::of(request, self.substitute_ends)?;
         let chosen = choose(request, &ends, meter)?;
         let network = request.network;
         let can_be_supplied = |node| {

@@ -15,13 +15,13 @@ use rand::{RngExt, SeedableRng};
 
 register_flow!(FlowDescriptor {
     name: "random",
-    summary: "for each requirement any producer, all equally likely: the baseline",
+    summary: "uniform random choice of a producer for each requirement: the baseline",
     source: "none",
     notes: "finds a flow if one exists; linear in the recipes' entries",
     guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[ParamSpec {
         name: "seed",
-        summary: "together with the run's seed, what is drawn",
+        summary: "seed of the choices, combined with the run's seed",
         kind: ParamKind::Integer { min: 0, max: u64::MAX, default: 1 },
     }],
     build: |params: &Params| Box::new(Random { seed: params.integer("seed") }),

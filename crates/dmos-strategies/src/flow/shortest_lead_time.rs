@@ -18,9 +18,9 @@ use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
     name: "shortest-lead-time",
-    summary: "the plan whose final item is made first, from empty stocks",
+    summary: "critical-path method: the earliest first finished good from empty buffers",
     source: "Kelley and Walker 1959, Critical-path planning and scheduling; on AND/OR graphs Knuth 1977",
-    notes: "finds a flow if one exists; in single batches none has a shorter critical path, if nobody has to wait because a supplier serves another; linear in the recipes' entries, times the amounts that an item is needed in",
+    notes: "finds a flow if one exists; no flow has a shorter critical path for single batches when no supplier is shared; linear in the recipes' entries times the quantities of an item",
     guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[],
     build: |_| Box::new(ShortestLeadTime { ready: Vec::new() }),

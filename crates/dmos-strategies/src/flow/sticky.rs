@@ -17,9 +17,9 @@ use dmos_core::{Flow, FlowChange, ItemId, Network, NodeId, Share, SupplyEdge};
 
 register_flow!(FlowDescriptor {
     name: "sticky",
-    summary: "keeps the flow in force: after a death or a return as few edges change as possible",
+    summary: "minimum change: after a failure or a rejoin, as few edges of the active flow change as possible",
     source: "Fox et al. 2006, Plan stability: replanning versus plan repair",
-    notes: "finds a flow if one exists; replaces the edges of the dead alone if those who work can take over, and lets those work on whom nobody needs any more; the first plan is linear in the recipes' entries, later ones in what changes",
+    notes: "finds a flow if one exists; replaces only the edges of failed nodes if the assigned nodes can take over, and keeps assigned nodes that are no longer needed; the first plan is linear in the recipes' entries, later plans in the number of changes",
     guarantees: |_| &[Guarantee::FindsFlow, Guarantee::LinearTime],
     params: &[],
     build: |_| Box::new(Sticky { state: None }),
@@ -339,7 +339,7 @@ impl State {
             for (requirement, required) in self.requirements(node).zip(network.requirements(node)) {
                 meter.charge(1)?;
                 if self.suppliers[requirement as usize].is_none() {
-                    let producer = self.producer(required.item).expect("whoever works can be supplied");
+                    let producer = self.producer(required.item).expect("an assigned node can be supplied");
                     self.start_work(network, producer);
                     self.connect(network, requirement, producer);
                 }

@@ -24,13 +24,13 @@ use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "ballot",
-    summary: "of the candidates that reach a majority, the one with the highest ballot leads",
+    summary: "ballot leader election (Omni-Paxos): the highest ballot among the candidates connected to a majority leads",
     source: "Ng, Haridi and Carbone 2023, Omni-Paxos: ballot leader election",
-    notes: "at most one leader per term; one leader once a candidate and a majority hear each other within a round, also where the others do not",
+    notes: "at most one leader per term; elects a leader when a candidate and a majority can exchange messages within a round, even if others cannot",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::LeaderByMajority],
     params: &[ParamSpec {
         name: "round",
-        summary: "how long candidates wait for answers; longer than a message and its answer take",
+        summary: "round length of a candidate; longer than a round trip",
         kind: ParamKind::Duration { min: Span::from_millis(50), default: Span::from_secs(2) },
     }],
     build: |params: &Params| Box::new(Ballots { round: params.duration("round") }),

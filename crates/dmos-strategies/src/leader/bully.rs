@@ -1,4 +1,4 @@
-//! The bully algorithm: the live candidate with the highest number leads.
+//! The bully algorithm: bully algorithm: the live candidate with the highest number leads.
 //!
 //! After H. Garcia-Molina, "Elections in a distributed computing system", IEEE Transactions on Computers
 //! C-31(1), 1982. A candidate that starts, or suspects the leader, sends an election message to all higher
@@ -19,13 +19,13 @@ use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "bully",
-    summary: "the live candidate with the highest number leads",
+    summary: "bully algorithm: the live candidate with the highest number leads",
     source: "Garcia-Molina 1982, Elections in a distributed computing system",
     notes: "at most one leader per term; one leader once messages arrive within the timeout",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
     params: &[ParamSpec {
         name: "timeout",
-        summary: "how long to wait for an answer; longer than a message and its answer take",
+        summary: "timeout for an answer; longer than a round trip",
         kind: ParamKind::Duration { min: Span::from_nanos(1), default: Span::from_millis(500) },
     }],
     build: |params: &Params| Box::new(Bully { timeout: params.duration("timeout") }),

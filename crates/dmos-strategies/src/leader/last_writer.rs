@@ -14,19 +14,19 @@ use dmos_core::{NodeId, Term, Time};
 
 register_leader!(LeaderDescriptor {
     name: "last-writer",
-    summary: "the prototype's race: the node that writes its name last leads for ever",
+    summary: "the prototype's race: the last node to write its name leads for ever",
     source: "the published prototype",
-    notes: "none: a leader that dies is not replaced until it returns",
+    notes: "none: a failed leader is not replaced",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm],
     params: &[
         ParamSpec {
             name: "last",
-            summary: "the node that writes last; the last candidate, if it is none",
+            summary: "name of the last writer; without one, the last candidate",
             kind: ParamKind::Node
         },
         ParamSpec {
             name: "planners",
-            summary: "how many nodes find themselves leader at the start, and plan; the last writer is one of them",
+            summary: "number of nodes that consider themselves leader at the start and plan, the last writer included",
             kind: ParamKind::Integer { min: 1, max: u64::MAX, default: 1 },
         },
     ],

@@ -20,7 +20,7 @@ use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "lowest-id",
-    summary: "the live candidate with the lowest number leads, and says so by heartbeats",
+    summary: "Omega failure detector: the live candidate with the lowest number leads and announces it by heartbeats",
     source: "Chandra, Hadzilacos and Toueg 1996, The weakest failure detector (Ω); Larrea et al. 2000",
     notes: "at most one leader per term; one leader once messages arrive within some bound",
     // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
@@ -31,17 +31,17 @@ register_leader!(LeaderDescriptor {
     params: &[
         ParamSpec {
             name: "every",
-            summary: "the pause between two heartbeats of the leader",
+            summary: "interval of the leader's heartbeats",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(1) },
         },
         ParamSpec {
             name: "timeout",
-            summary: "the silence of all lower ones after which the lowest candidate leads; at least two heartbeats",
+            summary: "silence of all candidates with lower numbers after which a candidate leads; at least two heartbeats",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(4) },
         },
         ParamSpec {
             name: "step",
-            summary: "how much longer each next candidate waits, and whoever was wrong",
+            summary: "additional waiting time per rank of a candidate, and after a failed claim",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_millis(300) },
         },
     ],

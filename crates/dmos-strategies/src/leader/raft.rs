@@ -24,7 +24,7 @@ use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "raft",
-    summary: "whoever a majority of the candidates votes for leads",
+    summary: "Raft leader election with pre-vote: the candidate with the votes of a majority leads",
     source: "Ongaro and Ousterhout 2014, In search of an understandable consensus algorithm; with pre-vote",
     notes: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
     // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
@@ -35,12 +35,12 @@ register_leader!(LeaderDescriptor {
     params: &[
         ParamSpec {
             name: "heartbeat",
-            summary: "the pause between two heartbeats of the leader",
+            summary: "interval of the leader's heartbeats",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(1) },
         },
         ParamSpec {
             name: "timeout",
-            summary: "the silence of a leader after which a candidate may stand for election, at least two heartbeats; up to twice as long is drawn",
+            summary: "election timeout: silence of the leader after which a candidate starts an election, at least two heartbeats; drawn up to twice as long",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(3) },
         },
     ],

@@ -23,13 +23,13 @@ use super::wire;
 
 register_leader!(LeaderDescriptor {
     name: "ring",
-    summary: "the highest number that goes round the ring of candidates leads",
+    summary: "Chang-Roberts ring election: the highest number on the ring of candidates leads",
     source: "Chang and Roberts 1979, An improved algorithm for decentralized extrema-finding",
     notes: "at most one leader per term; one leader once messages are acknowledged within the timeout",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
     params: &[ParamSpec {
         name: "timeout",
-        summary: "how long to wait for an acknowledgement; longer than a message and its answer take",
+        summary: "timeout for an acknowledgement; longer than a round trip",
         kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_millis(500) },
     }],
     build: |params: &Params| Box::new(Ring { timeout: params.duration("timeout") }),

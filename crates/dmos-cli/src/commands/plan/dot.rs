@@ -18,9 +18,9 @@ pub(super) fn dot(planned: &Planned<'_>) -> String {
     nodes.dedup();
     for node in nodes {
         let (name, item) = (network.node_name(node), network.item_name(network.makes(node)));
-        let dead = if planned.alive.contains(node) { "" } else { ", style=dotted" };
+        let style = if planned.alive.contains(node) { "" } else { ", style=dotted" };
         let label = if name == item { quoted(&name) } else { quoted(&format!("{name}\n{item}")) };
-        let _ = writeln!(text, "  {} [label={label}{dead}];", id(node));
+        let _ = writeln!(text, "  {} [label={label}{style}];", id(node));
     }
     let is_added =
         |edge: &SupplyEdge| planned.comparisons.iter().any(|Comparison { added, .. }| added.contains(edge));

@@ -24,7 +24,7 @@ pub(super) struct Met {
     pub(super) item: ItemId,
     pub(super) suppliers: Vec<Supplier>,
     /// Alternatives by the reason why they were not chosen, in ascending order.
-    pub(super) others: Vec<(&'static str, Vec<Other>)>,
+    pub(super) alternatives: Vec<(&'static str, Vec<Alternative>)>,
 }
 
 pub(super) struct Supplier {
@@ -33,7 +33,7 @@ pub(super) struct Supplier {
     pub(super) rating: Option<f64>,
 }
 
-pub(super) struct Other {
+pub(super) struct Alternative {
     pub(super) node: NodeId,
     pub(super) rating: Option<f64>,
 }
@@ -55,8 +55,8 @@ impl Explanation {
                 let mut suppliers: Vec<_> = part.suppliers_of(item).iter().map(supplier).collect();
                 suppliers.sort_by_key(|supplier| std::cmp::Reverse(supplier.share));
                 let why = Why { network, alive, producers: &producers, planner, flow };
-                let others = why.others(item, &suppliers);
-                Met { item, suppliers, others }
+                let alternatives = why.alternatives(item, &suppliers);
+                Met { item, suppliers, alternatives }
             };
             let requirements = network.requirements(node).iter().map(met).collect();
             Working { node, rating: rating(node), requirements }
@@ -80,30 +80,30 @@ impl Why<'_> {
     /// Returns the reason in a word, given the highest score of the chosen suppliers.
     fn why(&self, node: NodeId, rating: Option<Rating>, chosen: f64) -> &'static str {
         match rating {
-            _ if !self.alive.contains(node) => "dead",
+            _ if !self.alive.contains(node) => "failed",
             _ if !self.producers.contains(self.network, node) => "unable",
             Some(rating) if rating.value > chosen => rating.more,
-            _ if self.flow.is_assigned(node) => "as good",
-            _ => "spare",
+            _ if self.flow.is_assigned(node) => "equivalent",
+            _ => "idle",
         }
     }
 
-    fn others(&self, item: ItemId, suppliers: &[Supplier]) -> Vec<(&'static str, Vec<Other>)> {
+    fn alternatives(&self, item: ItemId, suppliers: &[Supplier]) -> Vec<(&'static str, Vec<Alternative>)> {
         let ratings = suppliers.iter().map(|supplier| supplier.rating.unwrap_or(f64::INFINITY));
         let chosen = ratings.fold(f64::NEG_INFINITY, f64::max);
-        let mut others: Vec<(&'static str, Vec<Other>)> = Vec::new();
+        let mut alternatives: Vec<(&'static str, Vec<Alternative>)> = Vec::new();
         for &node in self.network.producers(item) {
             if suppliers.iter().any(|supplier| supplier.node == node) {
                 continue;
             }
             let rating = self.planner.rating(node);
             let why = self.why(node, rating, chosen);
-            let other = Other { node, rating: rating.map(|rating| rating.value) };
-            match others.iter_mut().find(|(known, _)| *known == why) {
+            let other = Alternative { node, rating: rating.map(|rating| rating.value) };
+            match alternatives.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, nodes)) => nodes.push(other),
-                None => others.push((why, vec![other])),
+                None => alternatives.push((why, vec![other])),
             }
         }
-        others
+        alternatives
     }
 }

@@ -39,7 +39,8 @@ pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> Str
 /// Formats the cheapest plans with their costs and their differences from the first.
 pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
     let best: Vec<Plan> = plans.best().take(times).collect();
-    let mut text = String::from("\ncheapest plans with one producer for each item, every making paid for:\n");
+    let mut text =
+        String::from("\ncheapest plans with one producer per item (cost of all production runs):\n");
     for plan in &best {
         let changes = plan.producers.iter().zip(&best[0].producers).filter(|(this, first)| this != first);
         let mut changes: Vec<_> = changes

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use dmos_core::{Network, NodeId, Share};
 use dmos_report::table;
 
-use super::explain::{Explanation, Met, Other, Supplier};
+use super::explain::{Alternative, Explanation, Met, Supplier};
 use super::{Comparison, Planned, plans};
 
 /// Maximum number of suppliers named, and of alternatives named for each reason.
@@ -44,9 +44,9 @@ fn explanation(network: &Network, explanation: &Explanation) -> String {
                 network.node_name(working.node).into_owned(),
                 network.item_name(met.item).into_owned(),
                 suppliers(network, met),
-                met.others
+                met.alternatives
                     .iter()
-                    .map(|(why, nodes)| others(network, why, nodes))
+                    .map(|(why, nodes)| alternatives(network, why, nodes))
                     .collect::<Vec<_>>()
                     .join("; "),
             ]
@@ -56,7 +56,7 @@ fn explanation(network: &Network, explanation: &Explanation) -> String {
         Some(measure) => format!("supplied by ({measure})"),
         None => "supplied by".to_owned(),
     };
-    table::words(&["node", "needs", &supplied_by, "and not by"], rows)
+    table::words(&["node", "needs", &supplied_by, "alternatives"], rows)
 }
 
 fn suppliers(network: &Network, met: &Met) -> String {
@@ -67,7 +67,7 @@ fn suppliers(network: &Network, met: &Met) -> String {
     some_of(met.suppliers.iter().map(supplier))
 }
 
-fn others(network: &Network, why: &str, nodes: &[Other]) -> String {
+fn alternatives(network: &Network, why: &str, nodes: &[Alternative]) -> String {
     let names = nodes.iter().map(|other| named(network, other.node, other.rating));
     format!("{why}: {}", some_of(names))
 }
@@ -98,7 +98,7 @@ fn metric(value: f64) -> String {
 fn compare(network: &Network, comparison: &Comparison, text: &mut String) {
     let Comparison { with, added, removed, kept, reshared } = comparison;
     let shares =
-        if *reshared > 0 { format!(", {reshared} of them with another share") } else { String::new() };
+        if *reshared > 0 { format!(", {reshared} of them with a different share") } else { String::new() };
     let (more, less) = (added.len(), removed.len());
     let _ = writeln!(text, "\n{with}: {more} edges added, {less} removed, {kept} kept{shares}");
     let signed = removed.iter().map(|edge| ('-', edge)).chain(added.iter().map(|edge| ('+', edge)));

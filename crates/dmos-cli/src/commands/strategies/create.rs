@@ -101,7 +101,7 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), C
     let sources = sources(arguments.sources.as_deref())?;
     let place = arguments.out.join(name);
     if !is_free(&place) {
-        let problem = format!("`{}` is there already; choose another name or --out", place.display());
+        let problem = format!("`{}` already exists; choose another name or --out", place.display());
         return Err(CliError::Input(problem));
     }
     let example = match family {
@@ -119,9 +119,9 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), C
         files.push(("Cargo.lock", lock));
     }
     write_directory(&place, &files)
-        .map_err(|error| CliError::Output(format!("`{}` cannot be written: {error}", place.display())))?;
+        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", place.display())))?;
     say(&format!(
-        "`{0}` is written: `cd {0}`, then `cargo test` checks it, and `cargo run -- strategies` lists it",
+        "created `{0}`: `cd {0}`, then `cargo test` checks the strategy and `cargo run -- strategies` lists it",
         place.display()
     ));
     Ok(())
@@ -136,8 +136,8 @@ fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Cli
         && !name.ends_with('-')
         && !name.contains("--");
     if !is_good || RESERVED.contains(&name) {
-        let words = "a name has small letters, digits and single `-`, begins with a letter, and is no word of Rust's own";
-        return Err(CliError::Input(format!("`{name}` cannot be the name of a strategy: {words}")));
+        let words = "a name consists of lower-case letters, digits and single `-`, starts with a letter, and is no keyword of Rust";
+        return Err(CliError::Input(format!("`{name}` is not a valid strategy name: {words}")));
     }
     let flows = registry.flows().iter().map(|flow| flow.name);
     let mut known = flows.chain(registry.leaders().iter().map(|leader| leader.name));
@@ -158,7 +158,7 @@ fn sources(given: Option<&Path>) -> Result<PathBuf, CliError> {
     match place.canonicalize() {
         Ok(place) if is_there => Ok(place),
         _ => Err(CliError::Input(
-            "the sources of DMOS, which a strategy is built with, are not where this program was built from; say \
+            "the DMOS sources, which a strategy crate depends on, are no longer at the place of the build; say \
              where they are with `--sources`, the directory that has `crates` in it"
                 .to_owned(),
         )),

@@ -49,9 +49,9 @@ fn quote(word: &str) -> String {
 
 const SLURM: &str = r#"#!/bin/bash
 # Hand in:   array=$(sbatch --parsable THIS-FILE)
-# Answer:    sbatch --dependency="afterany:$array" --output=answer.txt --wrap 'dmos sweep merge RESULTS'
+# Result:    sbatch --dependency="afterany:$array" --output=result.txt --wrap 'dmos sweep merge RESULTS'
 #            (not afterok: it would wait for ever once a shard failed; merge itself refuses what is not whole)
-# Go on:     sbatch --array="$(dmos sweep status RESULTS --missing)" THIS-FILE
+# Resume:    sbatch --array="$(dmos sweep status RESULTS --missing)" THIS-FILE
 #SBATCH --job-name=dmos
 #SBATCH --array=0-LAST
 #SBATCH --cpus-per-task=JOBS
@@ -66,7 +66,7 @@ exec dmos sweep run --manifest MANIFEST --shard auto --out RESULTS --jobs JOBS
 const HYPERQUEUE: &str = r#"#!/bin/sh
 # Hands in one task for each shard; a worker that dies gives its tasks back. Then wait, and put the answer together:
 #   hq job wait last && dmos sweep merge RESULTS
-# Go on with what is missing: --array="$(dmos sweep status RESULTS --missing)"
+# Resume with the missing shards: --array="$(dmos sweep status RESULTS --missing)"
 exec hq submit --name=dmos --array=0-LAST --cpus=JOBS --crash-limit=10 --stdout=none \
     -- dmos sweep run --manifest MANIFEST --shard auto --out RESULTS --jobs JOBS
 "#;
