@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dmos_experiment::conduct::{RunResult, conduct, threads};
 use dmos_experiment::{Ready, Store};
 use dmos_report::comparison::short;
-use dmos_sim::panics::keep_panics_quiet;
+use dmos_util::panics::keep_panics_quiet;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rayon::ThreadPool;
 

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use dmos_compare::RunSummary;
 use dmos_core::record::PlanRecord;
 use dmos_core::{NoFlow, Scenario};
-use dmos_sim::panics::caught;
+use dmos_util::panics::caught;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::experiment::Ready;

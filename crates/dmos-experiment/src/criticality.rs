@@ -10,7 +10,7 @@ use dmos_compare::{ResultMetric, RunMetric, RunSummary};
 use dmos_core::faults::{FailureMode, Fault, ScriptedFault, Target, Trigger};
 use dmos_core::{Faults, ItemId, Metric, NodeId, NodeSet, RunRecord, Scenario, Time};
 use dmos_graph::Feasibility;
-use dmos_sim::panics::caught;
+use dmos_util::panics::caught;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 

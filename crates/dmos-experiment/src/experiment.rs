@@ -8,12 +8,12 @@ use dmos_core::faults::OpGenerator;
 use dmos_core::strategy::{FlowChoice, LeaderChoice, StrategyCall, StrategyError};
 use dmos_core::time::Rate;
 use dmos_core::{Registry, Scenario};
-use dmos_graph::names::nearest;
 use dmos_scenario::experiment::Variation;
 use dmos_scenario::file::StrategyField;
 use dmos_scenario::{
     DEFAULT_FLOW, DEFAULT_LEADER, LoadedExperiment, Override, ScenarioError, Seeds, Strategies, explain,
 };
+use dmos_util::suggestion::nearest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use dmos_compare::ResultMetric;
-use dmos_report::atomic_write::write_file;
+use dmos_util::atomic_write::write_file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;

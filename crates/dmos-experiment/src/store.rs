@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use dmos_compare::RunSummary;
-use dmos_report::atomic_write::write_file;
+use dmos_util::atomic_write::write_file;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -9,7 +9,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use thiserror::Error;
 
-use crate::names::nearest;
+use dmos_util::suggestion::nearest;
 
 /// Maximum number of nodes of a network. A run takes a few kilobytes for each.
 pub const NODES_MAX: u64 = 2_000_000;

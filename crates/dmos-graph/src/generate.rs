@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::description::NODES_MAX;
-use crate::python_random::PythonRandom;
+use dmos_util::python_random::PythonRandom;
 
 /// Parameters of a random network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

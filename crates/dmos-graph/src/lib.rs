@@ -8,11 +8,9 @@
 //! | [`description`] | networks from names, with all problems reported |
 //! | [`generate`] | the prototype's random networks, at any size |
 //! | [`Feasibility`] | the nodes that can produce, given the nodes that are alive |
-//! | [`names`] | suggestions for unknown names |
 //! | [`paths`] | all paths from sources to final nodes, without listing them |
 //! | [`plans`] | all plans with one producer for each item, without listing them |
 //! | [`named_networks`] | the prototype's named networks |
-//! | [`python_random`] | the random numbers of Python |
 //!
 //! Architecture invariant: nothing here knows time, the state of a node, or any strategy.
 
@@ -20,13 +18,10 @@ pub mod description;
 mod feasibility;
 pub mod generate;
 pub mod named_networks;
-pub mod names;
 pub mod paths;
 pub mod plans;
-pub mod python_random;
 
 pub use description::{DescriptionPlace, NetworkDescription, NodeDescription, Problem, Warning};
 pub use feasibility::Feasibility;
 pub use generate::{Complexity, Generate, GenerateError};
 pub use named_networks::NamedNetwork;
-pub use python_random::PythonRandom;

@@ -9,11 +9,9 @@
 //! | [`table`] | layout of tables |
 //! | [`run_document`] | a run as a JSON document |
 //! | [`run_directory`] | a run as a directory of files |
-//! | [`atomic_write`] | atomic writes of files and directories |
 //!
 //! Architecture invariant: nothing here knows how a run was made.
 
-pub mod atomic_write;
 pub mod comparison;
 mod csv_text;
 pub mod published;

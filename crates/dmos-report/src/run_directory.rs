@@ -14,10 +14,10 @@ use dmos_core::metrics::Metric;
 use dmos_core::{RunRecord, Scenario};
 use serde::Serialize;
 
-use crate::atomic_write::write_directory;
 use crate::csv_text;
 use crate::run_document::{Provenance, ResolvedSettings, RunDocument};
 use crate::summary::Summary;
+use dmos_util::atomic_write::write_directory;
 
 /// Version of the format of `run.json`.
 const FORMAT: u32 = 3;

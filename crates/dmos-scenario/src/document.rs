@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dmos_graph::names::nearest;
+use dmos_util::suggestion::nearest;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;

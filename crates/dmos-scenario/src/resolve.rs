@@ -9,8 +9,8 @@ use dmos_core::scenario::spread_candidates;
 use dmos_core::settings::{Delays, PLANNING_BUDGET, Protocol};
 use dmos_core::strategy::{StrategyCall, StrategyError};
 use dmos_core::{Distribution, Network, Registry, Scenario, Span};
-use dmos_graph::names::nearest;
 use dmos_graph::{DescriptionPlace, NetworkDescription, NodeDescription};
+use dmos_util::suggestion::nearest;
 
 use crate::document::{Document, Path, steps};
 use crate::error::ScenarioError;

@@ -5,7 +5,7 @@ use std::fmt;
 use dmos_core::record::Violation;
 use dmos_core::{Registry, RunRecord, Scenario};
 use dmos_scenario::{ScenarioError, ScenarioFile};
-use dmos_sim::panics::caught;
+use dmos_util::panics::caught;
 
 /// A scenario that was run.
 #[derive(Debug)]

@@ -8,7 +8,6 @@
 //! | module | responsibility |
 //! |---|---|
 //! | `simulator` | the event loop; below it effects, work, faults, the script, the recorder and the trace |
-//! | [`panics`] | catching panics of a run |
 //! | `determinism` | the determinism check |
 //! | [`queue`] | the event queue: ordered by time, then insertion, unless the same-time order is shuffled |
 //! | `rng` | random numbers: one stream per purpose and node |
@@ -40,7 +39,6 @@ mod fault_counts;
 mod links;
 mod message_store;
 mod op_generator;
-pub mod panics;
 pub mod queue;
 mod rng;
 mod shared_cpu;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use dmos_core::faults::OpGenerator as Settings;
 use dmos_core::record::OpGeneratorRecord;
 use dmos_core::{NodeId, Span};
-use dmos_graph::PythonRandom;
+use dmos_util::python_random::PythonRandom;
 
 /// State of the op generator between two cycles.
 pub(crate) struct OpGenerator {

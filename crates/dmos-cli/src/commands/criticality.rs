@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &CriticalityArguments, registry: &Registry) -> Resu
         return Err(CliError::Input(format!("--at {at}: the run lasts {}", scenario.duration)));
     }
     let conductor = Conductor::new(arguments.jobs)?;
-    dmos_sim::panics::keep_panics_quiet();
+    dmos_util::panics::keep_panics_quiet();
     let found = criticality(&scenario, Time::ZERO + at, arguments.pairs, conductor.pool());
     let _ = std::panic::take_hook();
     let network = &*scenario.network;

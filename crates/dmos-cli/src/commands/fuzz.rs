@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dmos_core::{FaultKind, Property, PropertyKind, Registry, Span};
-use dmos_report::atomic_write::write_file;
 use dmos_report::table;
 use dmos_scenario::Override;
 use dmos_search::{Found, Search, SearchSummary, Subject};
+use dmos_util::atomic_write::write_file;
 use serde::Serialize;
 
 use crate::args::{FuzzArguments, PlanFormat};
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), 
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global();
         pool.map_err(|error| CliError::Output(format!("cannot start {jobs} threads: {error}")))?;
     }
-    dmos_sim::panics::keep_panics_quiet();
+    dmos_util::panics::keep_panics_quiet();
     let mut progress = Progress::new(arguments);
     let search = Search { subject: &subject, seed: arguments.seed, first: arguments.first, registry };
     let summary = search.run(arguments.runs, |summary| progress.goes_on(summary));

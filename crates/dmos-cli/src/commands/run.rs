@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use dmos_core::record::PlanRecord;
 use dmos_core::{Metric, NoFlow, Registry, RunRecord, Scenario};
-use dmos_report::atomic_write::{self, is_free};
 use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
 use dmos_scenario::{Override, Seeds};
 use dmos_sim::Trace;
+use dmos_util::atomic_write::{self, is_free};
 use sha2::{Digest, Sha256};
 
 use crate::args::{Format, RunArguments};

@@ -1,8 +1,8 @@
 //! `dmos shrink`: shrinks a failing scenario.
 
 use dmos_core::Registry;
-use dmos_report::atomic_write::write_file;
 use dmos_search::shrink;
+use dmos_util::atomic_write::write_file;
 
 use crate::args::ShrinkArguments;
 use crate::commands::load;
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
         let shown = out.display();
         return Err(CliError::Input(format!("`{shown}` exists; name another with --out, or remove it")));
     }
-    dmos_sim::panics::keep_panics_quiet();
+    dmos_util::panics::keep_panics_quiet();
     let small = shrink(&file, arguments.runs, registry);
     let _ = std::panic::take_hook();
     let Some(small) = small else {

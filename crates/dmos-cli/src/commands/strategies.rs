@@ -6,8 +6,8 @@ use dmos_conformance::{Check, CheckOutcome};
 use dmos_core::strategy::{Descriptor, ParamSpec, StrategyCall, StrategyChoice, StrategyError};
 use dmos_core::{Network, Registry};
 use dmos_graph::NamedNetwork;
-use dmos_graph::names::nearest;
 use dmos_report::table;
+use dmos_util::suggestion::nearest;
 use serde::Serialize;
 
 use crate::args::{Family, PlanFormat, StrategiesArguments, StrategiesCommand};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dmos_core::Registry;
-use dmos_report::atomic_write::{is_free, write_directory};
+use dmos_util::atomic_write::{is_free, write_directory};
 
 use crate::args::{Family, NewArguments};
 use crate::error::CliError;

@@ -8,7 +8,7 @@ use rand_mt::Mt;
 /// A generator with the same output as Python's `random` module after `random.seed(n)`.
 ///
 /// ```
-/// use dmos_graph::PythonRandom;
+/// use dmos_util::python_random::PythonRandom;
 /// let mut random = PythonRandom::new(0);
 /// assert_eq!(random.random(), 0.8444218515250481);
 /// assert_eq!(PythonRandom::new(0).integer(1, 6), 4);

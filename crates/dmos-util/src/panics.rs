@@ -1,4 +1,4 @@
-//! Catches panics of a run, so that one failing run does not end a thousand others.
+//! Catches panics, so that one failing unit of work does not end all others.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -3,7 +3,7 @@
 /// Returns the known name that differs from `name` in at most a third of its letters, or only in their case.
 ///
 /// ```
-/// use dmos_graph::names::nearest;
+/// use dmos_util::suggestion::nearest;
 /// assert_eq!(nearest("Doors", ["wood", "door"].into_iter()), Some("door"));
 /// assert_eq!(nearest("house", ["wood", "door"].into_iter()), None);
 /// ```

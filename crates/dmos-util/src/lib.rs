@@ -1,0 +1,15 @@
+//! Helpers without knowledge of networks, nodes or simulations.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | [`atomic_write`] | atomic writes of files and directories |
+//! | [`panics`] | catching panics of a unit of work |
+//! | [`python_random`] | the random numbers of Python |
+//! | [`suggestion`] | suggestions for unknown names |
+//!
+//! Architecture invariant: nothing here knows a type of another crate of the project.
+
+pub mod atomic_write;
+pub mod panics;
+pub mod python_random;
+pub mod suggestion;
