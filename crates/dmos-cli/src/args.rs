@@ -5,10 +5,30 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dmos_core::Span;
 use dmos_core::strategy::StrategyCall;
 use dmos_scenario::{Override, Seeds, Strategies};
+
+/// Former names of options, for suggestions.
+const RENAMED: &[(&str, &str)] = &[("--twice", "--check-determinism")];
+
+impl Arguments {
+    /// Parses the arguments of this process. Exits on an error, with a suggestion for a former option.
+    pub(crate) fn of_process() -> Self {
+        Self::try_parse().unwrap_or_else(|mut error| {
+            let unknown = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+                (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => option.clone(),
+                _ => error.exit(),
+            };
+            if let Some((_, present)) = RENAMED.iter().find(|(former, _)| *former == unknown) {
+                error.insert(ContextKind::SuggestedArg, ContextValue::String((*present).to_owned()));
+            }
+            error.exit()
+        })
+    }
+}
 
 /// Heading of options that change the scenario.
 const SCENARIO: &str = "Scenario options";

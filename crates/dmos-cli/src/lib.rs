@@ -25,7 +25,6 @@ mod progress;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use dmos_core::Registry;
 // Linked for the strategies that they register.
 use dmos_exec as _;
@@ -37,7 +36,7 @@ use error::CliError;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::of_process();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -549,3 +549,27 @@ fn parser_bombs_are_refused_immediately() {
             .contains("ring")
     );
 }
+
+#[test]
+fn former_names_are_answered_with_the_present_ones() {
+    for (setting, present) in [
+        ("protocol.dock=blocking", "receiving"),
+        ("protocol.knowledge=messages", "dissemination"),
+        ("faults.wear=[]", "random_failures"),
+        ("faults.operator={}", "op_generator"),
+        ("faults.random_failures=[{nodes: all, mtbf: 1min}]", "time_to_failure"),
+        ("faults.goods={}", "material"),
+        ("faults.script=[{at: 1s, cut: {}}]", "one_way_partition"),
+        ("ties=shuffled", "same_time_order"),
+    ] {
+        let output = dmos(&["check", DOORS, "--set", setting]);
+        assert_eq!(output.status.code(), Some(2), "{setting}");
+        let words = format!("did you mean `{present}`?");
+        assert!(text_of(&output).contains(&words), "{setting}: {}", text_of(&output));
+    }
+    let metric = dmos(&["compare", DOORS, "--metric", "findings"]);
+    assert!(text_of(&metric).contains("did you mean `violations`?"), "{}", text_of(&metric));
+    let option = dmos(&["run", DOORS, "--twice"]);
+    assert_eq!(option.status.code(), Some(2));
+    assert!(text_of(&option).contains("'--check-determinism'"), "{}", text_of(&option));
+}

@@ -10,10 +10,10 @@ use dmos_core::time::Rate;
 use dmos_core::{Registry, Scenario};
 use dmos_scenario::experiment::Variation;
 use dmos_scenario::file::StrategyField;
+use dmos_scenario::renamed::suggestion;
 use dmos_scenario::{
     DEFAULT_FLOW, DEFAULT_LEADER, LoadedExperiment, Override, ScenarioError, Seeds, Strategies, explain,
 };
-use dmos_util::suggestion::nearest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
@@ -344,7 +344,7 @@ impl Ready {
 fn find_metrics(names: &[String]) -> Result<Vec<ResultMetric>, String> {
     let find = |name: &String| {
         ResultMetric::named(name).ok_or_else(|| {
-            match nearest(name, ResultMetric::all().map(ResultMetric::name)) {
+            match suggestion(name, ResultMetric::all().map(ResultMetric::name)) {
                 Some(near) => format!("there is no metric `{name}`; did you mean `{near}`?"),
                 None => format!("there is no metric `{name}`; docs/comparing.md lists all metrics"),
             }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dmos_util::suggestion::nearest;
+use crate::renamed::suggestion;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
@@ -155,7 +155,7 @@ fn explain(message: &str) -> String {
     let quoted: Vec<&str> = plain.split('`').skip(1).step_by(2).collect();
     let is_list = plain.starts_with("unknown field") || plain.starts_with("unknown value");
     let near = match quoted.split_first() {
-        Some((wrong, right)) if is_list => nearest(wrong, right.iter().copied()),
+        Some((wrong, right)) if is_list => suggestion(wrong, right.iter().copied()),
         _ => None,
     };
     near.map_or_else(|| plain.clone(), |name| format!("{plain}; did you mean `{name}`?"))

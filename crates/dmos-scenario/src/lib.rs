@@ -12,6 +12,7 @@
 //! | `document` | a document with settings applied, and the place of each value |
 //! | [`file`](mod@file) | the fields of scenario files, and their serialization |
 //! | [`experiment`] | experiment files |
+//! | [`renamed`] | former names, for suggestions |
 //! | `resolve` | conversion of a file to a valid scenario |
 //! | [`error`] | errors with places |
 //!
@@ -22,6 +23,7 @@ pub mod error;
 pub mod experiment;
 pub mod file;
 mod overrides;
+pub mod renamed;
 mod resolve;
 pub mod source_map;
 
