@@ -30,7 +30,7 @@ fn measure(bencher: &mut criterion::Bencher<'_>, name: &str, network: &Network) 
     let working = active.assigned_nodes();
     let mut turns = working.iter().cycle();
     bencher.iter(|| {
-        let &node = turns.next().expect("somebody works");
+        let &node = turns.next().expect("a node is assigned");
         for change in [Change::Failed(node), Change::Rejoined(node)] {
             match change {
                 Change::Failed(_) => alive.remove(node),

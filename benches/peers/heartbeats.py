@@ -28,7 +28,7 @@ class Node:
                 self.send(self.neighbour(nth), back, Node.request)
             yield self.env.timeout(ROUND)
 
-    def makings(self, first):
+    def production_runs(self, first):
         yield self.env.timeout(first)
         while True:
             self.handled[0] += 1
@@ -53,7 +53,7 @@ def main():
     nodes.extend(Node(env, nodes, index, handled) for index in range(count))
     for index, node in enumerate(nodes):
         env.process(node.rounds(ROUND * index / count))
-        env.process(node.makings(MAKING + MAKING * index / count))
+        env.process(node.production_runs(MAKING + MAKING * index / count))
     begun = time.process_time()
     env.run(until=seconds)
     took = time.process_time() - begun

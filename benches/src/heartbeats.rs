@@ -84,10 +84,10 @@ impl Pending for Lanes {
     fn next(&mut self, end: u64) -> Option<(u64, Event)> {
         let first =
             |lane: &VecDeque<(u64, u64, Event)>| lane.front().map_or((u64::MAX, 0), |next| (next.0, next.1));
-        let [rounds, makings, messages] = [0, 1, 2].map(|lane| first(&self.lanes[lane]));
-        let lane = if rounds < makings {
+        let [rounds, production_runs, messages] = [0, 1, 2].map(|lane| first(&self.lanes[lane]));
+        let lane = if rounds < production_runs {
             if rounds < messages { 0 } else { 2 }
-        } else if makings < messages {
+        } else if production_runs < messages {
             1
         } else {
             2

@@ -27,13 +27,13 @@ faults: {heal_at: 10s}";
 type Event<'a> = (u64, usize, Observation<'a>);
 
 fn audit(scenario: &Scenario, events: &[Event<'_>]) -> Vec<Property> {
-    let mut auditor = InvariantChecker::new(scenario);
+    let mut checker = InvariantChecker::new(scenario);
     for (second, node, observation) in events {
-        auditor.observe(at(*second), NodeId::new(*node), observation);
+        checker.observe(at(*second), NodeId::new(*node), observation);
     }
     let metrics = NodeMetrics::default();
     let end = |_| NodeAtEnd { holdings: None, metrics: &metrics };
-    let audit = auditor.finish(Time::ZERO + scenario.duration, end);
+    let audit = checker.finish(Time::ZERO + scenario.duration, end);
     audit.violations.iter().map(|violation| violation.property).collect()
 }
 

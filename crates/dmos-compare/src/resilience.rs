@@ -28,8 +28,8 @@ pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
     let of = |outage: &dmos_core::record::Outage| {
         let back = outage.until.unwrap_or(end);
         let removals = record.removals.iter().filter(|strike| strike.node == outage.node);
-        let struck = removals.map(|strike| strike.at).find(|&at| outage.from <= at && at <= back);
-        episode(outage.from, struck, back)
+        let removed = removals.map(|removal| removal.at).find(|&at| outage.from <= at && at <= back);
+        episode(outage.from, removed, back)
     };
     working.map(of).collect()
 }

@@ -196,12 +196,12 @@ impl AcyclicGraph {
         let mut requires = vec![Vec::new(); self.size()];
         for from in 1..last {
             let needed_by = (1..last).filter(|&to| Self::has(&self.edges, self.words, from, to));
-            let mut nobody = true;
+            let mut is_unused = true;
             for to in needed_by {
                 requires[to].push(from);
-                nobody = false;
+                is_unused = false;
             }
-            if nobody {
+            if is_unused {
                 requires[last].push(from);
             }
         }

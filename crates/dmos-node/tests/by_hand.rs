@@ -342,7 +342,7 @@ fn two_candidates_elect_the_higher_by_bully() {
     let office = bench.start(HOUSE);
     assert!(
         office.iter().any(|effect| matches!(effect, Effect::Plan { .. })),
-        "the highest takes office at once"
+        "the highest candidate becomes leader at once"
     );
     for (to, message) in sends(&office) {
         bench.say(HOUSE, to, message);
@@ -562,7 +562,7 @@ fn a_failed_planner_is_retried() {
     let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&begun))));
     assert_eq!(parts.len(), 2, "the third plan is good: {parts:?}");
     bench.wait(60);
-    assert!(bench.give(HOUSE, Input::Timer(Timer::RetryPlan)).is_empty(), "and stays in force");
+    assert!(bench.give(HOUSE, Input::Timer(Timer::RetryPlan)).is_empty(), "the flow stays active");
 }
 
 /// A planner that fails a number of times at first.
@@ -598,7 +598,7 @@ fn a_standby_is_used_once_the_supplier_is_suspected() {
     assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
     bench.wait(16);
     bench.say(HOUSE, DOOR, Message::HeartbeatResponse);
-    assert_eq!(bench.cycle(DOOR), [], "nobody is suspected yet, and a request is under way");
+    assert_eq!(bench.cycle(DOOR), [], "no supplier is suspected, and a request is open");
     watch(&mut bench);
     let sent = bench.cycle(DOOR);
     assert!(matches!(sent[..], [(HOUSE, Message::Request { .. })]), "no leader has said anything: {sent:?}");
@@ -641,7 +641,7 @@ fn an_old_leader_is_rejected_after_a_crash_too() {
         );
     }
     assert_eq!(bench.count(DOOR, Metric::AssignmentsRefused), 2);
-    assert_eq!(bench.cycle(DOOR), [], "it has no part, and asks nobody");
+    assert_eq!(bench.cycle(DOOR), [], "it has no assignment, and requests nothing");
     bench.say(HOUSE, DOOR, two_suppliers(2));
     assert_eq!(bench.cycle(DOOR).len(), 1, "the same part again is what it was waiting for");
 }
@@ -690,7 +690,7 @@ fn material_destroyed_by_a_crash_is_scrapped() {
     let records = bench.logs[WOOD].clone();
     let scrapped = Scrapped { outbound: true, inbound: false };
     let start = Input::Start { records: &records, recovering: true, phase: Span::ZERO, scrapped };
-    assert_eq!(sends(&bench.give(WOOD, start)), [(DOOR, sent)], "what is under way is not in stock");
+    assert_eq!(sends(&bench.give(WOOD, start)), [(DOOR, sent)], "a batch in transit is not in stock");
     assert_eq!((bench.nodes[WOOD].stock(), bench.count(WOOD, Metric::BatchesScrapped)), (0, 3));
     // Scrap remains scrap, and its serial numbers are never reused.
     bench.wait(1);
@@ -834,7 +834,7 @@ fn a_replay_restocks_shipped_and_restores_consumed_batches() {
     assert_eq!(bench.nodes[DOOR].holdings().received, []);
     bench.start(DOOR);
     bench.give(DOOR, Input::Notice(&flow));
-    assert_eq!(bench.nodes[DOOR].holdings().received, [batch(WOOD, 0)], "used up, and there again");
+    assert_eq!(bench.nodes[DOOR].holdings().received, [batch(WOOD, 0)], "consumed, and present again");
 }
 
 impl Bench {

@@ -9,9 +9,9 @@ use dmos_search::{Search, SearchSummary, Subject};
 use dmos_strategies as _;
 
 /// Every feasible producer supplies every live consumer: flows with several suppliers.
-struct Everybody;
+struct AllNodes;
 
-impl FlowStrategy for Everybody {
+impl FlowStrategy for AllNodes {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
         let producers = dmos_graph::Feasibility::of(network, request.alive);
@@ -24,13 +24,13 @@ impl FlowStrategy for Everybody {
 }
 
 register_flow!(FlowDescriptor {
-    name: "everybody",
+    name: "all-nodes",
     summary: "in tests only: all who can supply all who may want it",
     source: "none",
     notes: "finds a flow if one exists",
     guarantees: |_| &[Guarantee::FindsFlow],
     params: &[],
-    build: |_| Box::new(Everybody),
+    build: |_| Box::new(AllNodes),
 });
 
 fn search(set: &[&str], seed: u64, runs: u64) -> SearchSummary {
@@ -56,7 +56,7 @@ fn a_search_finds_no_violation_and_full_coverage() {
 
 #[test]
 fn flows_with_several_suppliers_are_searched_as_well() {
-    let summary = search(&["flow=everybody"], 12, 300);
+    let summary = search(&["flow=all-nodes"], 12, 300);
     assert!(summary.coverage.contains_key(&Property::OrderRedirected));
 }
 

@@ -74,7 +74,7 @@ fn conditions_trigger_on_the_nth_occurrence() {
     let planners: Vec<_> = record.plans.iter().map(|plan| plan.by.index()).collect();
     assert!(planners.iter().any(|&planner| planner != FIN), "another leads meanwhile: {planners:?}");
     let second = run(&script("{when: leader_elected, nth: 2, crash: {role: leader}}, {at: 9s, crash: fin}"));
-    assert_eq!(second.faults.len(), 2, "the second to take office goes down as well: {:?}", second.faults);
+    assert_eq!(second.faults.len(), 2, "the second leader crashes as well: {:?}", second.faults);
     assert_ne!(second.faults[1].node, Some(NodeId::new(FIN)));
 }
 
@@ -94,8 +94,9 @@ fn targets_are_resolved_when_the_fault_occurs() {
     assert!(matches!(hit(100)[..], [3 | 4]), "{:?}", hit(100));
     assert_eq!(hit(140), [0], "the source makes most");
     assert_eq!(hit(180).len(), 1);
-    let nobody = record.faults.iter().find(|fault| fault.at.as_secs_f64() == 200.0).expect("it is recorded");
-    assert_eq!((nobody.node, nobody.effective), (None, false), "nobody is down");
+    let without_target =
+        record.faults.iter().find(|fault| fault.at.as_secs_f64() == 200.0).expect("it is recorded");
+    assert_eq!((without_target.node, without_target.effective), (None, false), "no node is down");
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn a_recipe_changes_during_a_run() {
     let record = run(&script("{at: 100s, recipe: {node: fin, needs: {a: 2}}}"));
     assert!(finals_after(&record, 150) > 20, "fin is made of a now");
     let idle = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
-    assert!(idle(3) < 120 && idle(4) == 0, "nobody needs b any more");
+    assert!(idle(3) < 120 && idle(4) == 0, "b is no longer needed");
     assert!(record.coverage.iter().any(|(property, _)| *property == Property::RecipePlanned));
 }
 
@@ -302,8 +303,8 @@ fn the_log_does_not_grow_with_time() {
         )
     };
     let record = run(&year("faults: {script: [{at: 364d, crash: {item: a}, for: 3h}]}"));
-    let makings = record.nodes[1].get(Metric::SuccessfulManufactureCycles);
-    assert!(makings > 20_000, "{makings}");
+    let production_runs = record.nodes[1].get(Metric::SuccessfulManufactureCycles);
+    assert!(production_runs > 20_000, "{production_runs}");
     for node in [1, 2] {
         let recovered = record.nodes[node].get(Metric::WalRecoveredOutboundBatches)
             + record.nodes[node].get(Metric::WalRecoveredInboundBatches);
@@ -325,8 +326,8 @@ fn outages_leaders_and_removals_are_recorded() {
     assert_eq!(down, [(1, 60.0, Some(160.0)), (FIN, 200.0, Some(205.0)), (4, 250.0, None)]);
     let was_assigned: Vec<_> = record.outages.iter().map(|outage| outage.was_assigned).collect();
     assert_eq!(was_assigned, [true, true, false], "the second b is a spare");
-    let struck: Vec<_> = record.removals.iter().map(|strike| strike.node.index()).collect();
-    assert_eq!(struck, [1], "nobody watches a spare, and five seconds are no death");
+    let removed: Vec<_> = record.removals.iter().map(|removal| removal.node.index()).collect();
+    assert_eq!(removed, [1], "an idle spare is not monitored, and five seconds are no failure");
     assert!(record.removals[0].at.as_secs_f64() > 60.0);
     assert_eq!(record.leadership_changes.len(), 1);
     let changed: Vec<_> = record.plans.iter().filter_map(|plan| plan.changed).collect();

@@ -89,10 +89,7 @@ fn shared_cost(network: &Network, flow: &Flow, producers: &Feasibility, finals: 
         .map(|&item| {
             let producers =
                 producers.of_item(item).iter().filter(|&&node| network.requirements(node).is_empty());
-            producers
-                .map(|&node| u64::from(network.cost(node)))
-                .min()
-                .expect("somebody makes it out of nothing")
+            producers.map(|&node| u64::from(network.cost(node))).min().expect("a producer without inputs")
         })
         .sum();
     nodes + alone + flow.edges().len() as u64
@@ -165,8 +162,8 @@ fn shortest_lead_time_is_the_shortest() {
             supplied = supplied.max(last + 1.0);
             interval = interval.max(f64::from(required.quantity) * next / f64::from(yields));
         }
-        let makings = f64::from(batches.div_ceil(network.yield_per_run(node)));
-        (supplied + making + (makings - 1.0) * interval, interval)
+        let production_runs = f64::from(batches.div_ceil(network.yield_per_run(node)));
+        (supplied + making + (production_runs - 1.0) * interval, interval)
     }
     let mut tried = 0;
     for (network, alive) in networks(300) {
@@ -224,8 +221,8 @@ fn loads(network: &Network, producers: &Feasibility, flow: &Flow) -> Vec<f64> {
                 let part = flow.assignment(node);
                 for supply in part.suppliers_of(required.item) {
                     let share = f64::from(supply.share.millionths()) / 1e6;
-                    let makings = made[node.index()] / f64::from(network.yield_per_run(node));
-                    made[supply.producer.index()] += share * makings * f64::from(required.quantity);
+                    let production_runs = made[node.index()] / f64::from(network.yield_per_run(node));
+                    made[supply.producer.index()] += share * production_runs * f64::from(required.quantity);
                 }
             }
         }
@@ -254,7 +251,7 @@ fn balanced_loads_are_even() {
             let call = format!("balanced:max_suppliers={most}");
             let (flow, ..) = plan(&call, &network, &alive).expect("there is a flow");
             let loads = loads(&network, &Feasibility::of(&network, &alive), &flow);
-            // All producers of final items are used, whoever else needs them.
+            // All producers of final items are used, even if other nodes need them.
             for item in network.items().filter(|item| !network.final_items().contains(item)) {
                 let of_item =
                     network.producers(item).iter().map(|node| loads[node.index()]).filter(|&load| load > 0.0);
@@ -503,7 +500,7 @@ fn sticky_moves_only_what_a_change_touches() {
             }
             failure_reports += u64::from(!change.removed.is_empty());
             if before.len() < alive.len() && network.final_items().iter().all(|&item| old.can_make(item)) {
-                assert_eq!(*change, FlowChange::default(), "a return that nobody waits for moves nothing");
+                assert_eq!(*change, FlowChange::default(), "a rejoin that no item needs changes nothing");
             }
         });
     }

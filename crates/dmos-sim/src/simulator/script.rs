@@ -152,11 +152,11 @@ impl Simulator<'_> {
             Target::AnyNode => any(&network.nodes().filter(hits).collect::<Vec<_>>(), &mut stream),
             Target::Leader => self.last_leader.into_iter().collect(),
             Target::Busiest => {
-                let makings =
+                let production_runs =
                     |sim_node: &SimNode| sim_node.node.metrics().get(Metric::SuccessfulManufactureCycles);
                 let busiest = nodes(&self.nodes)
                     .filter(|(_, sim_node)| can_be_hit(sim_node))
-                    .max_by_key(|(node, sim_node)| (makings(sim_node), std::cmp::Reverse(*node)));
+                    .max_by_key(|(node, sim_node)| (production_runs(sim_node), std::cmp::Reverse(*node)));
                 busiest.map(|(node, _)| node).into_iter().collect()
             }
         };

@@ -61,9 +61,10 @@ impl FlowStrategy for Balanced {
                 self.supply(request, item, (&producers, &consumers), &mut loads, &mut supplies, meter)?;
             }
             for &node in producers.of_item(item).iter().filter(|&&node| loads[node.index()] > Wide::ZERO) {
-                let makings = loads[node.index()] / Wide::from(network.yield_per_run(node));
+                let production_runs = loads[node.index()] / Wide::from(network.yield_per_run(node));
                 for required in network.requirements(node) {
-                    needed[required.item.index()].push((node, makings * Wide::from(required.quantity)));
+                    needed[required.item.index()]
+                        .push((node, production_runs * Wide::from(required.quantity)));
                 }
             }
         }

@@ -16,7 +16,7 @@ fn seeds() -> std::ops::Range<u64> {
     0..20
 }
 
-fn everybody(candidates: usize) -> Vec<usize> {
+fn all_candidates(candidates: usize) -> Vec<usize> {
     (0..candidates).collect()
 }
 
@@ -28,7 +28,7 @@ fn simultaneous_starts_agree_on_one_leader() {
         {
             let mut room = Room::started(strategy, candidates, seed);
             room.run(SETTLED);
-            let agreed = room.agreed(&everybody(candidates));
+            let agreed = room.agreed(&all_candidates(candidates));
             assert!(agreed.is_some() && !room.two_in_one_term(), "{strategy}, {candidates}, {seed}");
             let leadership_changes = room.leadership_changes.len();
             room.run(SETTLED);
@@ -42,7 +42,7 @@ fn the_preferred_candidate_leads() {
     for (strategy, leader) in [("bully", 4), ("ring", 4), ("lowest-id", 0), ("ballot", 4)] {
         let mut room = Room::started(strategy, 5, 1);
         room.run(SETTLED);
-        assert_eq!(room.agreed(&everybody(5)).map(|agreed| agreed.0), Some(leader), "{strategy}");
+        assert_eq!(room.agreed(&all_candidates(5)).map(|agreed| agreed.0), Some(leader), "{strategy}");
     }
 }
 
@@ -52,15 +52,16 @@ fn a_leader_that_crashes_is_replaced_under_a_later_term() {
         for seed in seeds() {
             let mut room = Room::started(strategy, 5, seed);
             room.run(SETTLED);
-            let (leader, before) = room.agreed(&everybody(5)).expect("a leader");
+            let (leader, before) = room.agreed(&all_candidates(5)).expect("a leader");
             room.crash(leader);
             room.run(SETTLED);
-            let (next, term) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            let (next, term) =
+                room.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
             assert!(next != leader && term > before, "{strategy}, {seed}");
             // It recovers with its durable state, and there is one leader again.
             room.start(leader);
             room.run(SETTLED);
-            let (_, later) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            let (_, later) = room.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
             assert!(later >= term && !room.two_in_one_term(), "{strategy}, {seed}");
         }
     }
@@ -72,14 +73,14 @@ fn a_candidate_without_its_terms_still_reaches_a_later_one() {
     for (strategy, _) in ALL.into_iter().filter(|(strategy, _)| *strategy != "raft") {
         let mut room = Room::started(strategy, 3, 1);
         room.run(SETTLED);
-        let (leader, _) = room.agreed(&everybody(3)).expect("a leader");
+        let (leader, _) = room.agreed(&all_candidates(3)).expect("a leader");
         room.crash(leader);
         room.forget(leader);
         room.run(SETTLED);
-        let (_, before) = room.agreed(&everybody(3)).expect("another one");
+        let (_, before) = room.agreed(&all_candidates(3)).expect("another one");
         room.start(leader);
         room.run(SETTLED);
-        let (_, after) = room.agreed(&everybody(3)).unwrap_or_else(|| panic!("{strategy}"));
+        let (_, after) = room.agreed(&all_candidates(3)).unwrap_or_else(|| panic!("{strategy}"));
         assert!(after >= before, "{strategy}");
     }
 }
@@ -90,11 +91,11 @@ fn consecutive_crashes() {
         let mut room = Room::started(strategy, 5, 3);
         room.run(SETTLED);
         for left in (1..5).rev() {
-            let (leader, _) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {left}"));
+            let (leader, _) = room.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {left}"));
             room.crash(leader);
             room.run(SETTLED);
             if needs_majority && left < 3 {
-                assert_eq!(room.agreed(&everybody(5)), None, "{strategy} leads without a majority");
+                assert_eq!(room.agreed(&all_candidates(5)), None, "{strategy} leads without a majority");
                 break;
             }
         }
@@ -107,8 +108,8 @@ fn a_partitioned_leader_is_replaced_and_yields_when_it_returns() {
         for seed in seeds() {
             let mut room = Room::started(strategy, 5, seed);
             room.run(SETTLED);
-            let (leader, before) = room.agreed(&everybody(5)).expect("a leader");
-            let others: Vec<_> = everybody(5).into_iter().filter(|&node| node != leader).collect();
+            let (leader, before) = room.agreed(&all_candidates(5)).expect("a leader");
+            let others: Vec<_> = all_candidates(5).into_iter().filter(|&node| node != leader).collect();
             // Together with one of the others: fewer than half.
             room.split(&[&[leader, others[0]], &others[1..]]);
             room.run(SETTLED);
@@ -123,7 +124,7 @@ fn a_partitioned_leader_is_replaced_and_yields_when_it_returns() {
             }
             room.heal();
             room.run(SETTLED);
-            let (_, healed) = room.agreed(&everybody(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            let (_, healed) = room.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
             assert!(healed >= term && !room.two_in_one_term(), "{strategy}, {seed}");
         }
     }
@@ -133,10 +134,10 @@ fn a_partitioned_leader_is_replaced_and_yields_when_it_returns() {
 fn around_a_hub(strategy: &str, seed: u64) -> (Room, usize) {
     let mut room = Room::started(strategy, 5, seed);
     room.run(SETTLED);
-    let (leader, _) = room.agreed(&everybody(5)).expect("a leader");
+    let (leader, _) = room.agreed(&all_candidates(5)).expect("a leader");
     let hub = (leader + 1) % 5;
     let spokes: Vec<[usize; 2]> =
-        everybody(5).into_iter().filter(|&node| node != hub).map(|node| [hub, node]).collect();
+        all_candidates(5).into_iter().filter(|&node| node != hub).map(|node| [hub, node]).collect();
     let spokes: Vec<&[usize]> = spokes.iter().map(|pair| &pair[..]).collect();
     room.split(&spokes);
     room.run(SETTLED * 3);
@@ -147,11 +148,11 @@ fn around_a_hub(strategy: &str, seed: u64) -> (Room, usize) {
 fn a_hub_is_elected_by_ballots_and_not_by_votes() {
     for seed in seeds() {
         let (room, hub) = around_a_hub("ballot", seed);
-        assert_eq!(room.agreed(&everybody(5)).map(|agreed| agreed.0), Some(hub));
+        assert_eq!(room.agreed(&all_candidates(5)).map(|agreed| agreed.0), Some(hub));
         // The hub still hears from the leader, and the others find no majority: the old leader remains
         // forever.
         let (room, hub) = around_a_hub("raft", seed);
-        assert!(!room.leads(hub) && room.agreed(&everybody(5)).is_none_or(|agreed| agreed.0 != hub));
+        assert!(!room.leads(hub) && room.agreed(&all_candidates(5)).is_none_or(|agreed| agreed.0 != hub));
     }
 }
 
@@ -162,7 +163,10 @@ fn after_partial_connectivity_all_agree_again() {
             let (mut room, _) = around_a_hub(strategy, seed);
             room.heal();
             room.run(SETTLED);
-            assert!(room.agreed(&everybody(5)).is_some() && !room.two_in_one_term(), "{strategy}, {seed}");
+            assert!(
+                room.agreed(&all_candidates(5)).is_some() && !room.two_in_one_term(),
+                "{strategy}, {seed}"
+            );
         }
     }
 }
@@ -179,7 +183,7 @@ fn a_link_that_failed_in_one_direction_is_used_again() {
             room.run(SETTLED);
             room.heal();
             room.run(SETTLED);
-            assert!(room.agreed(&everybody(4)).is_some(), "{strategy}, {from} to {to}");
+            assert!(room.agreed(&all_candidates(4)).is_some(), "{strategy}, {from} to {to}");
             let leadership_changes = room.leadership_changes.len();
             room.run(SETTLED);
             assert_eq!(
@@ -198,7 +202,7 @@ fn simultaneous_candidates_do_not_both_win() {
     for seed in 0..400 {
         let mut room = Room::started("raft:timeout=100ms,heartbeat=30ms", 2, seed);
         room.run(SETTLED);
-        assert!(room.agreed(&everybody(2)).is_some() && !room.two_in_one_term(), "{seed}");
+        assert!(room.agreed(&all_candidates(2)).is_some() && !room.two_in_one_term(), "{seed}");
         split += u64::from(room.leadership_changes.first().is_some_and(|office| office.0 > 1));
     }
     assert!(split > 10, "votes were split in {split} rooms");
@@ -211,7 +215,7 @@ fn simultaneous_candidates_do_not_both_win() {
         assert!(room.agreed(&[0, 1]).is_some() && room.agreed(&[2, 3]).is_some(), "{strategy}");
         room.heal();
         room.run(SETTLED);
-        assert!(room.agreed(&everybody(4)).is_some() && !room.two_in_one_term(), "{strategy}");
+        assert!(room.agreed(&all_candidates(4)).is_some() && !room.two_in_one_term(), "{strategy}");
     }
 }
 
@@ -237,8 +241,8 @@ fn a_vote_survives_a_restart_only_with_a_disk() {
         room.run(Span::from_millis(400));
         (first.len(), room.two_in_one_term())
     };
-    assert!((0..50).all(|seed| !run(false, seed).1), "with its vote on disk nobody votes twice in a term");
-    assert!((0..50).any(|seed| run(true, seed).1), "without it somebody does: that is why it is written");
+    assert!((0..50).all(|seed| !run(false, seed).1), "with durable votes no candidate votes twice in a term");
+    assert!((0..50).any(|seed| run(true, seed).1), "without them a candidate does");
 }
 
 #[test]

@@ -94,7 +94,7 @@ spec:
       # Some runs failed, or the input is bad: trying again would not help.
       - action: FailIndex
         onExitCodes: {containerName: dmos, op_generator: In, values: [1, 2]}
-      # The node was drained or lost: that is nobody's failure.
+      # The node was drained or lost, which does not count as a failure.
       - action: Ignore
         onPodConditions: [{type: DisruptionTarget}]
   template:
