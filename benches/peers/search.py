@@ -11,7 +11,7 @@ import sys
 import time
 
 
-def told(dmos, command, types):
+def read_json(dmos, command, types):
     arguments = [dmos, *command, "--format", "json", "--set", f"network.generate.types={types}"]
     return json.loads(subprocess.run(arguments, check=True, capture_output=True).stdout)
 
@@ -43,12 +43,12 @@ def main():
     dmos, sizes = sys.argv[1], [int(types) for types in sys.argv[2:]]
     for types in sizes:
         small = "scenarios/seed/small-no-fail.yaml"
-        nodes = told(dmos, ["network", small], types)["nodes"]
+        nodes = read_json(dmos, ["network", small], types)["nodes"]
         begun = time.process_time()
         search = Search(nodes, nodes[0]["id"])
         flow = set(search.call(nodes[-1]["id"], []))
         took = time.process_time() - begun
-        plan = told(dmos, ["plan", small, "--flow", "exhaustive"], types)
+        plan = read_json(dmos, ["plan", small, "--flow", "exhaustive"], types)
         counters = plan["counters"]
         assert (search.calls, search.scanned) == (counters["calls"], counters["scanned"]), (search.calls, counters)
         assert flow == {(producer, consumer) for producer, consumer, _ in plan["edges"]}, "the same flow"

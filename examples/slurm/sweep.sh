@@ -8,7 +8,7 @@
 #SBATCH --cpus-per-task=1
 #SBATCH --output=dmos-%a.log
 #SBATCH --open-mode=append
-# What a dead node leaves behind is run elsewhere; a task that is told to end keeps what is done (exit code 75).
+# Tasks of a failed node are requeued; an interrupted task keeps its completed runs (exit code 75).
 #SBATCH --requeue
 #SBATCH --signal=B:TERM@60
 exec dmos sweep run --manifest manifest.json --shard auto --out results --jobs 1

@@ -90,7 +90,7 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
         (0, Message::HeartbeatResponse),
         (5, Message::Assignment(FlowVersion::default(), idle)),
     ];
-    let office = [
+    let leadership = [
         (5, Message::Leader(NodeId::new(5), Term(17))),
         (4, Message::Leader(NodeId::new(1), Term(19))),
         (2, Message::Suspicion(NodeId::new(3))),
@@ -110,7 +110,7 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
         }
         bytes
     };
-    vec![("work", bytes(&work)), ("office", bytes(&office))]
+    vec![("work", bytes(&work)), ("leadership", bytes(&leadership))]
 }
 
 const SCENARIO: &str = "\

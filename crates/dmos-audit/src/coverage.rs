@@ -61,8 +61,9 @@ impl<'a> CoverageTracker<'a> {
         let removed = self.network.nodes().any(|node| self.up.contains(node) && !plan.alive.contains(node));
         self.record_if(Property::LiveNodeRemoved, removed);
         let edges = plan.flow.iter().flat_map(|flow| flow.edges());
-        let dead = edges.flat_map(|edge| [edge.producer, edge.consumer]).any(|node| !self.up.contains(node));
-        self.record_if(Property::FailedNodePlanned, dead);
+        let failed =
+            edges.flat_map(|edge| [edge.producer, edge.consumer]).any(|node| !self.up.contains(node));
+        self.record_if(Property::FailedNodePlanned, failed);
         // Networks are copied only for a changed recipe.
         self.record_if(Property::RecipePlanned, !std::ptr::eq(&*plan.network, self.network));
     }

@@ -47,13 +47,13 @@ pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Episode> {
 
 /// Returns the total time without a leader, in seconds.
 pub(crate) fn leaderless_time(record: &RunRecord, end: Time) -> f64 {
-    let first = record.leadership_changes.first().map_or(end, |office| office.at);
+    let first = record.leadership_changes.first().map_or(end, |change| change.at);
     let mut sum = first.since(Time::ZERO).as_secs_f64();
-    for (number, office) in record.leadership_changes.iter().enumerate() {
+    for (number, change) in record.leadership_changes.iter().enumerate() {
         let next = record.leadership_changes.get(number + 1).map_or(end, |next| next.at);
-        let theirs = record.outages.iter().filter(|outage| outage.node == office.node);
-        for outage in theirs {
-            let (from, until) = (outage.from.max(office.at), outage.until.unwrap_or(end).min(next));
+        let outages = record.outages.iter().filter(|outage| outage.node == change.node);
+        for outage in outages {
+            let (from, until) = (outage.from.max(change.at), outage.until.unwrap_or(end).min(next));
             if from < until {
                 sum += until.since(from).as_secs_f64();
             }
@@ -225,10 +225,10 @@ mod tests {
 
     #[test]
     fn leaderless_time_includes_the_start_and_a_down_leader() {
-        let office =
+        let change =
             |second, node| LeadershipChange { at: at(second), node: NodeId::new(node), term: Term(second) };
         let record = RunRecord {
-            leadership_changes: vec![office(3, 7), office(110, 8)],
+            leadership_changes: vec![change(3, 7), change(110, 8)],
             outages: vec![
                 outage(7, 100, Some(500)),
                 outage(8, 200, Some(230)),

@@ -273,8 +273,8 @@ fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<CheckOutcome, Strateg
         for one_in in [1, 10] {
             let mut alive = NodeSet::all(network.node_count());
             for item in network.items() {
-                let dead = network.producers(item).iter().filter(|node| node.index() % one_in != 0);
-                dead.for_each(|&node| {
+                let failed = network.producers(item).iter().filter(|node| node.index() % one_in != 0);
+                failed.for_each(|&node| {
                     alive.remove(node);
                 });
             }

@@ -41,9 +41,9 @@ pub fn drawn(number: u64) -> Network {
 pub fn drawn_alive(network: &Network, number: u64) -> NodeSet {
     let mut dice = ChaCha8Rng::seed_from_u64(number ^ 0x5EED);
     let mut alive = NodeSet::all(network.node_count());
-    let dead = dice.random_range(0..60_u64);
+    let failed = dice.random_range(0..60_u64);
     for node in network.nodes() {
-        if dice.random_range(0..100) < dead {
+        if dice.random_range(0..100) < failed {
             alive.remove(node);
         }
     }

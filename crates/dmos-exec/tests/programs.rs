@@ -75,10 +75,10 @@ fn network() -> Network {
     NamedNetwork::ThreeNodes.description().build().expect("a network").0
 }
 
-fn ask(planner: &mut dyn FlowStrategy, dead: &[usize]) -> (Result<Flow, NoFlow>, Meter) {
+fn ask(planner: &mut dyn FlowStrategy, failed: &[usize]) -> (Result<Flow, NoFlow>, Meter) {
     let network = network();
     let mut alive = NodeSet::all(3);
-    dead.iter().for_each(|&node| assert!(alive.remove(NodeId::new(node))));
+    failed.iter().for_each(|&node| assert!(alive.remove(NodeId::new(node))));
     let mut meter = Meter::new(1_000_000_000);
     let answer = planner.plan(&PlanRequest::first(&network, &alive), &mut meter);
     (answer, meter)

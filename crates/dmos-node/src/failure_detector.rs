@@ -28,7 +28,7 @@ pub(crate) struct FailureDetector {
     phase: Span,
     rounds: u32,
     /// Sorted by node.
-    watched: Vec<Watched>,
+    monitored: Vec<Watched>,
     /// Scratch buffer of [`FailureDetector::refresh_neighbours`], kept to avoid allocation.
     to_watch: Vec<NodeId>,
     /// Flow version and leader at the last refresh of the neighbours.
@@ -44,7 +44,7 @@ impl FailureDetector {
     }
 
     pub(crate) fn neighbours(&self) -> usize {
-        self.watched.len()
+        self.monitored.len()
     }
 
     pub(crate) fn set_removed(&mut self, node: NodeId, removed: bool) {
@@ -60,7 +60,8 @@ impl FailureDetector {
     /// Returns the nodes that are presumed to have failed: removed ones on the blackboard, and suspected
     /// ones.
     pub(crate) fn presumed_failed(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let suspected = self.watched.iter().filter(|watched| watched.suspected).map(|watched| watched.node);
+        let suspected =
+            self.monitored.iter().filter(|monitored| monitored.suspected).map(|monitored| monitored.node);
         self.removed.iter().copied().chain(suspected)
     }
 
@@ -93,9 +94,9 @@ impl FailureDetector {
             self.refresh_neighbours(cx, active, leadership, watched_producers);
         }
         self.rounds = self.rounds.wrapping_add(1);
-        for watched in &self.watched {
+        for monitored in &self.monitored {
             cx.metrics.count(Metric::HeartbeatsSent);
-            cx.send(watched.node, Message::HeartbeatRequest);
+            cx.send(monitored.node, Message::HeartbeatRequest);
         }
         self.report_silent(cx, leadership);
         cx.set_timer(cx.protocol.heartbeat, Timer::Heartbeat);
@@ -105,17 +106,17 @@ impl FailureDetector {
     /// Clears the suspicion of nodes in a newly adopted assignment: its planner has heard from them since, or
     /// will receive the suspicion again.
     pub(crate) fn trust_members(&mut self, now: Time, assignment: &Assignment) {
-        for watched in self.watched.iter_mut().filter(|watched| watched.suspected) {
-            if assignment.neighbours().any(|node| node == watched.node) {
-                (watched.heard, watched.suspected) = (now, false);
+        for monitored in self.monitored.iter_mut().filter(|monitored| monitored.suspected) {
+            if assignment.neighbours().any(|node| node == monitored.node) {
+                (monitored.heard, monitored.suspected) = (now, false);
             }
         }
     }
 
     /// Returns whether this node suspects `node`.
     pub(crate) fn suspects(&self, node: NodeId) -> bool {
-        let watched = self.watched.binary_search_by_key(&node, |watched| watched.node);
-        watched.is_ok_and(|at| self.watched[at].suspected) || self.removed.binary_search(&node).is_ok()
+        let monitored = self.monitored.binary_search_by_key(&node, |monitored| monitored.node);
+        monitored.is_ok_and(|at| self.monitored[at].suspected) || self.removed.binary_search(&node).is_ok()
     }
 
     fn refresh_neighbours(
@@ -138,44 +139,44 @@ impl FailureDetector {
         nodes.extend(neighbours.chain(others).filter(|&node| node != cx.me));
         nodes.sort_unstable();
         nodes.dedup();
-        if self.watched.iter().map(|watched| watched.node).eq(nodes.iter().copied()) {
+        if self.monitored.iter().map(|monitored| monitored.node).eq(nodes.iter().copied()) {
             return;
         }
-        let old = std::mem::take(&mut self.watched);
-        self.watched.extend(nodes.drain(..).map(|node| {
-            let known = old.binary_search_by_key(&node, |watched| watched.node).map(|at| &old[at]);
+        let old = std::mem::take(&mut self.monitored);
+        self.monitored.extend(nodes.drain(..).map(|node| {
+            let known = old.binary_search_by_key(&node, |monitored| monitored.node).map(|at| &old[at]);
             let (heard, suspected) =
-                known.map_or((cx.now, false), |watched| (watched.heard, watched.suspected));
+                known.map_or((cx.now, false), |monitored| (monitored.heard, monitored.suspected));
             Watched { node, heard, suspected }
         }));
     }
 
     fn report_silent(&mut self, cx: &mut Context<'_>, leadership: &Leadership) {
-        for watched in &mut self.watched {
-            let silent = cx.now.since(watched.heard) > cx.protocol.suspect_after;
-            if !silent || self.removed.binary_search(&watched.node).is_ok() {
+        for monitored in &mut self.monitored {
+            let silent = cx.now.since(monitored.heard) > cx.protocol.suspect_after;
+            if !silent || self.removed.binary_search(&monitored.node).is_ok() {
                 continue;
             }
             // A leader may have been replaced while it was suspected, so its silence is reported again.
-            if !watched.suspected || leadership.leader() == Some(watched.node) {
-                watched.suspected = true;
-                self.peer_events.push(PeerEvent::Suspected(watched.node));
+            if !monitored.suspected || leadership.leader() == Some(monitored.node) {
+                monitored.suspected = true;
+                self.peer_events.push(PeerEvent::Suspected(monitored.node));
             }
             // A leader does not handle reports of its own failure, except in the prototype.
             let takes = |leader: &NodeId| {
-                cx.protocol.dissemination == Dissemination::Blackboard || *leader != watched.node
+                cx.protocol.dissemination == Dissemination::Blackboard || *leader != monitored.node
             };
             if let Some(leader) = leadership.leader().filter(takes) {
-                cx.send(leader, Message::Suspicion(watched.node));
+                cx.send(leader, Message::Suspicion(monitored.node));
             }
         }
     }
 
     /// Handles a heartbeat response.
     pub(crate) fn on_heartbeat_response(&mut self, now: Time, from: NodeId) -> Option<PeerEvent> {
-        let at = self.watched.binary_search_by_key(&from, |watched| watched.node).ok()?;
-        let watched = &mut self.watched[at];
-        watched.heard = now;
-        std::mem::take(&mut watched.suspected).then_some(PeerEvent::Trusted(from))
+        let at = self.monitored.binary_search_by_key(&from, |monitored| monitored.node).ok()?;
+        let monitored = &mut self.monitored[at];
+        monitored.heard = now;
+        std::mem::take(&mut monitored.suspected).then_some(PeerEvent::Trusted(from))
     }
 }

@@ -31,16 +31,16 @@ struct Shipment {
 struct WaitingConsumer {
     node: NodeId,
     /// Consumers are served in ascending order of this number, given at their first refusal.
-    turn: u64,
+    position: u64,
     /// Time of its last request. A waiting consumer requests in every cycle, so one that stopped requesting
     /// is skipped.
-    asked: Time,
+    requested: Time,
 }
 
 impl WaitingConsumer {
     fn still_waits(&self, cx: &Context<'_>) -> bool {
         let patience = cx.patience(0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
-        cx.now.since(self.asked) <= patience
+        cx.now.since(self.requested) <= patience
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Outbound {
     log_entries: u64,
     /// Refused consumers, of which some may have given up; sorted by node.
     waiting: Vec<WaitingConsumer>,
-    next_turn: u64,
+    next_position: u64,
     timer_is_set: bool,
     /// Under `recovery: replay`: batches whose last logged state is delivered.
     delivered: BatchSet,
@@ -70,7 +70,7 @@ impl Outbound {
             made: 0,
             log_entries: 0,
             waiting: Vec::new(),
-            next_turn: 0,
+            next_position: 0,
             timer_is_set: false,
             delivered: BatchSet::default(),
         }
@@ -171,9 +171,9 @@ impl Outbound {
     /// it.
     fn is_next(&self, cx: &Context<'_>, from: NodeId) -> bool {
         let own = self.position_of(from).map(|at| &self.waiting[at]).ok();
-        let turn = own.filter(|own| own.still_waits(cx)).map_or(u64::MAX, |own| own.turn);
+        let position = own.filter(|own| own.still_waits(cx)).map_or(u64::MAX, |own| own.position);
         let stock = self.stock.len() as usize;
-        let ahead = self.waiting.iter().filter(|other| other.turn < turn && other.still_waits(cx));
+        let ahead = self.waiting.iter().filter(|other| other.position < position && other.still_waits(cx));
         ahead.take(stock).count() < stock
     }
 
@@ -184,14 +184,15 @@ impl Outbound {
         if let Ok(at) = self.position_of(from)
             && self.waiting[at].still_waits(cx)
         {
-            self.waiting[at].asked = cx.now;
+            self.waiting[at].requested = cx.now;
             return;
         }
         // Consumers that gave up, possibly including this one, are removed first.
         self.waiting.retain(|other| other.still_waits(cx));
         let at = self.position_of(from).unwrap_or_else(|at| at);
-        self.waiting.insert(at, WaitingConsumer { node: from, turn: self.next_turn, asked: cx.now });
-        self.next_turn += 1;
+        self.waiting
+            .insert(at, WaitingConsumer { node: from, position: self.next_position, requested: cx.now });
+        self.next_position += 1;
     }
 
     /// Refuses a request.

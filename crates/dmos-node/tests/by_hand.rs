@@ -339,12 +339,12 @@ fn two_candidates_elect_the_higher_by_bully() {
     let mut bench = Bench::new(Protocol::default(), "bully");
     let asked = sends(&bench.start(DOOR));
     assert!(matches!(asked[..], [(HOUSE, Message::Election(_))]), "{asked:?}");
-    let office = bench.start(HOUSE);
+    let effects = bench.start(HOUSE);
     assert!(
-        office.iter().any(|effect| matches!(effect, Effect::Plan { .. })),
+        effects.iter().any(|effect| matches!(effect, Effect::Plan { .. })),
         "the highest candidate becomes leader at once"
     );
-    for (to, message) in sends(&office) {
+    for (to, message) in sends(&effects) {
         bench.say(HOUSE, to, message);
     }
     assert!(bench.nodes[HOUSE].leads() && !bench.nodes[DOOR].leads());
@@ -593,13 +593,13 @@ register_flow!(FlowDescriptor {
 fn a_standby_is_used_once_the_supplier_is_suspected() {
     let mut bench = Bench::with_assignments(Protocol { retry_after: None, ..Protocol::default() });
     bench.say(HOUSE, DOOR, shares(1_000_000, 0));
-    let watch = |bench: &mut Bench| sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
-    watch(&mut bench);
+    let heartbeat = |bench: &mut Bench| sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
+    heartbeat(&mut bench);
     assert!(matches!(bench.cycle(DOOR)[..], [(WOOD, Message::Request { .. })]));
     bench.wait(16);
     bench.say(HOUSE, DOOR, Message::HeartbeatResponse);
     assert_eq!(bench.cycle(DOOR), [], "no supplier is suspected, and a request is open");
-    watch(&mut bench);
+    heartbeat(&mut bench);
     let sent = bench.cycle(DOOR);
     assert!(matches!(sent[..], [(HOUSE, Message::Request { .. })]), "no leader has said anything: {sent:?}");
     assert_eq!(bench.count(DOOR, Metric::RequestsRedirected), 1);
@@ -731,9 +731,9 @@ fn a_retired_node_delivers_and_makes_no_more() {
     let mut bench = Bench::with_assignments(Protocol::default());
     let sent = bench.announce();
     bench.cycle(WOOD);
-    let told = sends(&bench.give(WOOD, Input::Command(&Command::Retire)));
-    assert!(matches!(&told[..], [(HOUSE, Message::NodeConfig(standing))] if standing.retired), "{told:?}");
-    let answer = bench.say(WOOD, HOUSE, told[0].1.clone());
+    let notices = sends(&bench.give(WOOD, Input::Command(&Command::Retire)));
+    assert!(matches!(&notices[..], [(HOUSE, Message::NodeConfig(config))] if config.retired), "{notices:?}");
+    let answer = bench.say(WOOD, HOUSE, notices[0].1.clone());
     assert!(
         sends(&answer)
             .iter()

@@ -199,7 +199,7 @@ impl RunDocument {
             leadership_changes: record
                 .leadership_changes
                 .iter()
-                .map(|office| office_entry(network, office))
+                .map(|change| leadership_entry(network, change))
                 .collect(),
             removals: record.removals.iter().map(|strike| strike_entry(network, strike)).collect(),
             fault_counts: record.fault_counts.clone(),
@@ -257,9 +257,9 @@ fn outage_entry(network: &Network, outage: &Outage) -> OutageEntry {
     }
 }
 
-fn office_entry(network: &Network, office: &LeadershipChange) -> LeadershipEntry {
-    let node = network.node_name(office.node).into_owned();
-    LeadershipEntry { at_s: office.at.as_secs_f64(), node, term: office.term.0 }
+fn leadership_entry(network: &Network, change: &LeadershipChange) -> LeadershipEntry {
+    let node = network.node_name(change.node).into_owned();
+    LeadershipEntry { at_s: change.at.as_secs_f64(), node, term: change.term.0 }
 }
 
 fn strike_entry(network: &Network, strike: &Removal) -> RemovalEntry {

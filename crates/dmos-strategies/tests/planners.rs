@@ -425,23 +425,23 @@ fn a_standby_replaces_any_single_failed_node() {
     for (network, alive) in networks(300) {
         let producers = Feasibility::of(&network, &alive);
         let (flow, ..) = plan("backup", &network, &alive).expect("there is a flow");
-        for dead in flow.assigned_nodes() {
-            if producers.of_item(network.makes(dead)).len() < 2 {
+        for failed in flow.assigned_nodes() {
+            if producers.of_item(network.makes(failed)).len() < 2 {
                 continue;
             }
             // Every other node still has a supplier that is alive and supplied.
             let mut is_supplied = vec![true; network.node_count()];
-            is_supplied[dead.index()] = false;
+            is_supplied[failed.index()] = false;
             for &item in network.topological_order() {
-                for &node in network.producers(item).iter().filter(|&&node| node != dead) {
+                for &node in network.producers(item).iter().filter(|&&node| node != failed) {
                     let suppliers = flow.suppliers(node);
                     let mut items = suppliers.chunk_by(|a, b| a.item == b.item);
                     is_supplied[node.index()] =
                         items.all(|of_item| of_item.iter().any(|edge| is_supplied[edge.producer.index()]));
                 }
             }
-            let left = flow.assigned_nodes().into_iter().filter(|&node| node != dead);
-            assert!(left.into_iter().all(|node| is_supplied[node.index()]), "{dead} dies");
+            let left = flow.assigned_nodes().into_iter().filter(|&node| node != failed);
+            assert!(left.into_iter().all(|node| is_supplied[node.index()]), "{failed} dies");
         }
         let standbys = flow.supplies().filter(|(_, share)| *share == Share::STANDBY).count();
         let lone = flow.supplies().filter(|(edge, _)| producers.of_item(edge.item).len() == 1).count();
@@ -513,12 +513,12 @@ fn sticky_takes_time_proportional_to_the_change() {
         let network = layered(items, producers, 2);
         let mut alive = NodeSet::all(network.node_count());
         let (flow, mut planner, _) = plan("sticky", &network, &alive).expect("there is a flow");
-        let dead = flow.edges()[flow.edges().len() / 2].producer;
-        alive.remove(dead);
+        let failed = flow.edges()[flow.edges().len() / 2].producer;
+        alive.remove(failed);
         let mut meter = Meter::new(BUDGET);
         let request = PlanRequest {
             active: Some(&flow),
-            changes: &[Change::Failed(dead)],
+            changes: &[Change::Failed(failed)],
             ..PlanRequest::first(&network, &alive)
         };
         let change = planner.replan(&request, &mut meter).expect("there is another producer");

@@ -125,11 +125,11 @@ proptest! {
     #[test]
     fn exhaustive_and_memoized_plan_the_same(
         network in prop_oneof![networks(), seed_networks()],
-        dead in proptest::collection::vec(0_usize..40, 0..8),
+        failed in proptest::collection::vec(0_usize..40, 0..8),
         substitute_ends in any::<bool>(),
     ) {
         let mut alive = NodeSet::all(network.node_count());
-        for node in dead {
+        for node in failed {
             alive.remove(NodeId::new(node % network.node_count()));
         }
         let call = |name| format!("{name}:substitute_ends={substitute_ends}");

@@ -67,16 +67,16 @@ impl Comparison {
 pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), CliError> {
     let scenario = load(&arguments.scenario, &arguments.changes.overrides(), registry)?.scenario;
     let network = &*scenario.network;
-    let dead = dead(network, &arguments.without)?;
+    let failed = failed(network, &arguments.without)?;
     let other = arguments.diff.as_ref().map(|other| choose(other, network, registry)).transpose()?;
     let mut alive = NodeSet::all(network.node_count());
     let mut planner = scenario.flow.build();
     let (plan_before, _) =
-        if dead.is_empty() { (None, None) } else { answer(&scenario, &mut *planner, &alive) };
-    for &node in &dead {
+        if failed.is_empty() { (None, None) } else { answer(&scenario, &mut *planner, &alive) };
+    for &node in &failed {
         alive.remove(node);
     }
-    let changes: Vec<_> = dead.iter().map(|&node| Change::Failed(node)).collect();
+    let changes: Vec<_> = failed.iter().map(|&node| Change::Failed(node)).collect();
     let started = now();
     let mut meter = Meter::new(scenario.planning_budget.get());
     let summary = plan(&scenario, &mut *planner, &alive, plan_before.as_ref(), &changes, &mut meter);
@@ -171,16 +171,16 @@ fn answer(
     }
 }
 
-fn dead(network: &Network, without: &[String]) -> Result<Vec<NodeId>, CliError> {
+fn failed(network: &Network, without: &[String]) -> Result<Vec<NodeId>, CliError> {
     let find = |name: &String| {
         network
             .find_node(name)
             .ok_or_else(|| CliError::Input(format!("--without: {}", unknown_node(name, network))))
     };
-    let mut dead = without.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-    dead.sort_unstable();
-    dead.dedup();
-    Ok(dead)
+    let mut failed = without.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    failed.sort_unstable();
+    failed.dedup();
+    Ok(failed)
 }
 
 #[derive(Serialize)]

@@ -15,10 +15,13 @@ use super::wide::Wide;
 pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
     let (network, mean_durations) = (request.network, request.mean_durations);
     let cycles = u64::from(network.cycles(node));
-    let turn = (mean_durations.cycle * cycles).as_nanos().max(1);
-    let turns =
-        if network.requirements(node).is_empty() { 1 } else { 1 + mean_durations.transit.as_nanos() / turn };
-    Wide::from(network.yield_per_run(node)) / (Wide::from(cycles) * Wide::from(turns))
+    let interval = (mean_durations.cycle * cycles).as_nanos().max(1);
+    let intervals = if network.requirements(node).is_empty() {
+        1
+    } else {
+        1 + mean_durations.transit.as_nanos() / interval
+    };
+    Wide::from(network.yield_per_run(node)) / (Wide::from(cycles) * Wide::from(intervals))
 }
 
 /// Converts numbers to integers in the same proportions, of which the largest is 2^40 and none is zero.
@@ -30,7 +33,7 @@ pub(crate) fn weights(numbers: &[Wide]) -> Vec<u64> {
 
 /// Assigns one supplier to each consumer so that loads are balanced by capacity: the supplier that will be
 /// least utilised, largest demands first (R. L. Graham, "Bounds on multiprocessing timing anomalies", 1969).
-/// Equal demands on equal capacities are dealt out in turn.
+/// Equal demands on equal capacities are distributed round-robin.
 ///
 /// Calls `assign` with the indices of consumer and supplier. Returns the number of steps.
 pub(crate) fn one_each(demands: &[u64], capacities: &[u64], mut assign: impl FnMut(usize, usize)) -> u64 {

@@ -107,7 +107,7 @@ struct State {
 struct Ranks {
     working: u32,
     able: u32,
-    turn: u32,
+    next: u32,
 }
 
 impl State {
@@ -355,8 +355,8 @@ impl State {
             (_, 0) => return None,
             (0, _) => 0,
             (working, _) => {
-                ranks.turn = (ranks.turn + 1) % working;
-                ranks.turn
+                ranks.next = (ranks.next + 1) % working;
+                ranks.next
             }
         };
         Some(producers[place as usize])

@@ -203,7 +203,7 @@ fn simultaneous_candidates_do_not_both_win() {
         let mut room = Room::started("raft:timeout=100ms,heartbeat=30ms", 2, seed);
         room.run(SETTLED);
         assert!(room.agreed(&all_candidates(2)).is_some() && !room.two_in_one_term(), "{seed}");
-        split += u64::from(room.leadership_changes.first().is_some_and(|office| office.0 > 1));
+        split += u64::from(room.leadership_changes.first().is_some_and(|change| change.0 > 1));
     }
     assert!(split > 10, "votes were split in {split} rooms");
     // Two partitions elect a leader each; after the partition heals, one remains.

@@ -57,14 +57,14 @@ const SLURM: &str = r#"#!/bin/bash
 #SBATCH --cpus-per-task=JOBS
 #SBATCH --output=dmos-%a.log
 #SBATCH --open-mode=append
-# What a dead node leaves behind is run elsewhere; a task that is told to end keeps what is done (exit code 75).
+# Tasks of a failed node are requeued; an interrupted task keeps its completed runs (exit code 75).
 #SBATCH --requeue
 #SBATCH --signal=B:TERM@60
 exec dmos sweep run --manifest MANIFEST --shard auto --out RESULTS --jobs JOBS
 "#;
 
 const HYPERQUEUE: &str = r#"#!/bin/sh
-# Hands in one task for each shard; a worker that dies gives its tasks back. Then wait, and put the answer together:
+# Submits one task per shard; tasks of a failed worker are requeued. Afterwards merge the results:
 #   hq job wait last && dmos sweep merge RESULTS
 # Resume with the missing shards: --array="$(dmos sweep status RESULTS --missing)"
 exec hq submit --name=dmos --array=0-LAST --cpus=JOBS --crash-limit=10 --stdout=none \
