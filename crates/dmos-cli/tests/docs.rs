@@ -251,6 +251,15 @@ fn every_setting_is_documented_with_its_default() {
 }
 
 #[test]
+fn every_scripted_fault_is_documented() {
+    let text = read("docs/scenarios.md");
+    for form in dmos_scenario::script::ScriptField::FORMS {
+        let row = format!("| `{}: ", form.key);
+        assert!(text.contains(&row), "docs/scenarios.md has no row that starts with {row}");
+    }
+}
+
+#[test]
 fn ci_runs_the_commands_of_the_readme() {
     let (readme, ci) = (read("README.md"), read(".ci/run"));
     let commands: Vec<_> = readme.lines().filter(|line| line.starts_with("cargo ")).collect();

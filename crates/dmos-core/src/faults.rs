@@ -192,7 +192,7 @@ pub enum Target {
 }
 
 /// A fault, or another scripted change.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Nodes fail. A crash without a duration is permanent.
@@ -203,6 +203,20 @@ pub enum Fault {
     Slow(Target, Span),
     /// The next append of the nodes fails; they stop, because they cannot continue without their log.
     FailAppend(Target),
+    /// Links between nodes fail or heal.
+    Links(LinkFault),
+    /// A node's recipe changes: from now on it requires these inputs.
+    Recipe(NodeId, Vec<Requirement>),
+    /// A node joins that was not part of the start of the run.
+    Add(NodeId),
+    /// A node retires: it makes no more batches, and delivers those that are committed.
+    Retire(NodeId),
+}
+
+/// A fault of links.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkFault {
     /// Messages from some nodes to others are lost.
     Partition {
         /// Senders.
@@ -212,14 +226,19 @@ pub enum Fault {
         /// True if messages in the other direction are lost as well.
         both_directions: bool,
     },
-    /// All partitions heal.
+    /// All faults of links end.
     Heal,
-    /// A node's recipe changes: from now on it requires these inputs.
-    Recipe(NodeId, Vec<Requirement>),
-    /// A node joins that was not part of the start of the run.
-    Add(NodeId),
-    /// A node retires: it makes no more batches, and delivers those that are committed.
-    Retire(NodeId),
+}
+
+impl LinkFault {
+    /// Returns the kind by which the fault is counted.
+    #[must_use]
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Partition { .. } => FaultKind::Partition,
+            Self::Heal => FaultKind::Heal,
+        }
+    }
 }
 
 /// Faults of messages, sampled independently for each message.
@@ -287,91 +306,64 @@ pub enum CrashEffect {
     Scrapped,
 }
 
-/// Kind of a fault, by which faults are counted.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultKind {
-    /// A node crashed and lost all state but its log.
-    Crash,
-    /// A node crashed between two effects of one input.
-    CrashMidway,
-    /// A node recovered from its log.
-    Recover,
-    /// A node froze.
-    Freeze,
-    /// A node was slowed down.
-    Slow,
-    /// An append failed, and the node stopped.
-    FailedAppend,
-    /// Messages between some nodes were lost by a partition.
-    Partition,
-    /// All partitions healed.
-    Heal,
-    /// A recipe was changed.
-    Recipe,
-    /// A node joined.
-    Add,
-    /// A node retired.
-    Retire,
-    /// A message was lost.
-    LostMessage,
-    /// A message was delivered twice.
-    DuplicatedMessage,
-    /// A message was delayed.
-    HeldMessage,
-    /// An unsynced append was lost in a crash.
-    LostAppend,
-    /// A crash left an append torn.
-    TornAppend,
-    /// A clock ran at a wrong rate.
-    Drift,
+/// Defines [`FaultKind`] from a table: variant, name in every output, and definition.
+macro_rules! fault_kinds {
+    ($($kind:ident $name:literal $definition:literal;)+) => {
+        /// Kind of a fault, by which faults are counted.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FaultKind {
+            $(#[doc = $definition] $kind,)+
+        }
+
+        impl FaultKind {
+            /// All kinds, in the order of their declaration.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+
+            /// Returns the name used in every output.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)+ }
+            }
+        }
+    };
 }
 
-impl FaultKind {
-    /// All kinds, in the order of their declaration.
-    pub const ALL: [Self; 17] = [
-        Self::Crash,
-        Self::CrashMidway,
-        Self::Recover,
-        Self::Freeze,
-        Self::Slow,
-        Self::FailedAppend,
-        Self::Partition,
-        Self::Heal,
-        Self::Recipe,
-        Self::Add,
-        Self::Retire,
-        Self::LostMessage,
-        Self::DuplicatedMessage,
-        Self::HeldMessage,
-        Self::LostAppend,
-        Self::TornAppend,
-        Self::Drift,
-    ];
-
-    /// Returns the name used in every output.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Crash => "crash",
-            Self::CrashMidway => "crash_midway",
-            Self::Recover => "recover",
-            Self::Freeze => "freeze",
-            Self::Slow => "slow",
-            Self::FailedAppend => "failed_append",
-            Self::Partition => "partition",
-            Self::Heal => "heal",
-            Self::Recipe => "recipe",
-            Self::Add => "add",
-            Self::Retire => "retire",
-            Self::LostMessage => "lost_message",
-            Self::DuplicatedMessage => "duplicated_message",
-            Self::HeldMessage => "held_message",
-            Self::LostAppend => "lost_append",
-            Self::TornAppend => "torn_append",
-            Self::Drift => "drift",
-        }
-    }
+fault_kinds! {
+    Crash "crash"
+        "A node crashed and lost all state but its log.";
+    CrashMidway "crash_midway"
+        "A node crashed between two effects of one input.";
+    Recover "recover"
+        "A node recovered from its log.";
+    Freeze "freeze"
+        "A node froze.";
+    Slow "slow"
+        "A node was slowed down.";
+    FailedAppend "failed_append"
+        "An append failed, and the node stopped.";
+    Partition "partition"
+        "Messages between some nodes were lost by a partition.";
+    Heal "heal"
+        "All partitions healed.";
+    Recipe "recipe"
+        "A recipe was changed.";
+    Add "add"
+        "A node joined.";
+    Retire "retire"
+        "A node retired.";
+    LostMessage "lost_message"
+        "A message was lost.";
+    DuplicatedMessage "duplicated_message"
+        "A message was delivered twice.";
+    HeldMessage "held_message"
+        "A message was delayed.";
+    LostAppend "lost_append"
+        "An unsynced append was lost in a crash.";
+    TornAppend "torn_append"
+        "A crash left an append torn.";
+    Drift "drift"
+        "A clock ran at a wrong rate.";
 }
 
 #[cfg(test)]

@@ -12,9 +12,7 @@ use dmos_graph::{Generate, NamedNetwork};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-pub use faults::{
-    FaultsField, Heal, MessagesField, PartitionField, RandomFailuresField, RecipeField, ScriptField,
-};
+pub use faults::{FaultsField, MessagesField, RandomFailuresField};
 pub use values::{DistributionField, Makes, Needs, NodeName, NodesField, Role, StrategyField, TargetField};
 
 /// The content of a scenario file.

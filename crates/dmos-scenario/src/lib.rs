@@ -13,6 +13,7 @@
 //! | [`file`](mod@file) | the fields of scenario files, and their serialization |
 //! | [`experiment`] | experiment files |
 //! | [`renamed`] | former names, for suggestions |
+//! | [`script`] | scripted faults, one row per kind |
 //! | `resolve` | conversion of a file to a valid scenario |
 //! | [`error`] | errors with places |
 //!
@@ -25,6 +26,7 @@ pub mod file;
 mod overrides;
 pub mod renamed;
 mod resolve;
+pub mod script;
 pub mod source_map;
 
 use std::fs::File;

@@ -2,6 +2,7 @@
 
 mod distributions;
 mod faults;
+mod names;
 
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ use dmos_util::suggestion::nearest;
 
 use crate::document::{Document, Path, steps};
 use crate::error::ScenarioError;
+pub(crate) use names::Names;
+pub use names::unknown_node;
+
 use crate::file::{DelaysField, DistributionField, NetworkField, NodeField, ScenarioFile, StrategyField};
 
 /// Default flow strategy.
@@ -223,24 +227,5 @@ fn delays(field: DelaysField, problems: &mut Problems) -> Delays {
         between_starts: field.between_starts.unwrap_or(default.between_starts),
         message: distribution(field.message, default.message, "message"),
         transit: distribution(field.transit, default.transit, "transit"),
-    }
-}
-
-/// Reports an unknown node, and suggests a similar name.
-#[must_use]
-pub fn unknown_node(name: &str, network: &Network) -> String {
-    let known: Vec<_> = network.nodes().take(10_000).map(|node| network.node_name(node)).collect();
-    match nearest(name, known.iter().map(AsRef::as_ref)) {
-        Some(near) => format!("there is no node `{name}`; did you mean `{near}`?"),
-        None => format!("there is no node `{name}`; `dmos network` lists all {} nodes", network.node_count()),
-    }
-}
-
-/// Reports an unknown item, and suggests a similar name.
-fn unknown_item(name: &str, network: &Network) -> String {
-    let known: Vec<_> = network.items().take(10_000).map(|item| network.item_name(item)).collect();
-    match nearest(name, known.iter().map(AsRef::as_ref)) {
-        Some(near) => format!("there is no item `{name}`; did you mean `{near}`?"),
-        None => format!("there is no item `{name}`"),
     }
 }

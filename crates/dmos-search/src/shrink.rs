@@ -10,9 +10,7 @@ use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Registry, Span};
 use dmos_scenario::ScenarioFile;
-use dmos_scenario::file::{
-    DelaysField, MessagesField, Needs, NodeName, NodesField, ScriptField, TargetField,
-};
+use dmos_scenario::file::{DelaysField, MessagesField, Needs, NodeName, NodesField, TargetField};
 
 use crate::trial::{TrialFailure, try_out};
 
@@ -213,36 +211,19 @@ fn take_out(file: &mut ScenarioFile, gone: &[String]) {
     file.candidates =
         file.candidates.map(|candidates| candidates.min(count.max(1).try_into().unwrap_or(candidates)));
     let stays = |name: &NodeName| !gone.contains(&name.0);
-    for entry in &mut file.faults.script {
-        for list in entry.partition.iter_mut().flatten() {
-            list.retain(stays);
-        }
-        if let Some(cut) = &mut entry.one_way_partition {
-            cut.from.retain(stays);
-            cut.to.retain(stays);
-        }
-    }
-    file.faults.script.retain(|entry| {
-        let target = target(entry);
-        let hits = !matches!(target, Some(TargetField::Node(name)) if !stays(name));
-        let orders =
-            [entry.recipe.as_ref().map(|recipe| &recipe.node), entry.add.as_ref(), entry.retire.as_ref()];
-        let split = entry.partition.as_ref().is_none_or(|lists| lists.iter().all(|list| !list.is_empty()));
-        let cut =
-            entry.one_way_partition.as_ref().is_none_or(|cut| !cut.from.is_empty() && !cut.to.is_empty());
-        hits && split && cut && orders.into_iter().flatten().all(stays)
+    file.faults.script.retain_mut(|entry| {
+        let mut references = entry.references();
+        references.groups.iter_mut().for_each(|group| group.retain(stays));
+        let has_target = !matches!(references.target, Some(TargetField::Node(name)) if !stays(name));
+        has_target
+            && references.node.is_none_or(stays)
+            && references.groups.iter().all(|group| !group.is_empty())
     });
     for random_failures in &mut file.faults.random_failures {
         if let NodesField::These(nodes) = &mut random_failures.nodes {
             nodes.retain(stays);
         }
     }
-}
-
-fn target(entry: &ScriptField) -> Option<&TargetField> {
-    let targets =
-        [&entry.crash, &entry.crash_midway, &entry.freeze, &entry.slow, &entry.fail_append, &entry.recover];
-    targets.into_iter().find_map(Option::as_ref)
 }
 
 fn forget_item(file: &mut ScenarioFile, item: &str) {
@@ -254,13 +235,12 @@ fn forget_item(file: &mut ScenarioFile, item: &str) {
             file.network.final_items = None;
         }
     }
-    for entry in &mut file.faults.script {
-        if let Some(recipe) = &mut entry.recipe {
-            forget(&mut recipe.needs);
+    file.faults.script.retain_mut(|entry| {
+        let references = entry.references();
+        if let Some(needs) = references.needs {
+            forget(needs);
         }
-    }
-    file.faults.script.retain(|entry| {
-        !matches!(target(entry), Some(TargetField::Item(of) | TargetField::ProducerOf(of)) if of == item)
+        !matches!(references.target, Some(TargetField::Item(of) | TargetField::ProducerOf(of)) if of == item)
     });
 }
 
@@ -341,25 +321,15 @@ fn plain_protocol(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
 
 /// Simplifies a scripted fault: an ordinary crash, immediately, of one node.
 fn simpler_fault(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
-    (part / 6 < file.faults.script.len()).then_some(())?;
+    (part / 5 < file.faults.script.len()).then_some(())?;
     changed(file, |file| {
-        let entry = &mut file.faults.script[part / 6];
-        match part % 6 {
+        let entry = &mut file.faults.script[part / 5];
+        match part % 5 {
             0 if entry.crash_midway.is_some() => entry.crash = entry.crash_midway.take(),
             1 => entry.wait = None,
             2 => entry.nth = None,
-            3 => {
-                for list in entry.partition.iter_mut().flatten() {
-                    list.truncate(1);
-                }
-            }
-            4 => {
-                if let Some(cut) = &mut entry.one_way_partition {
-                    cut.from.truncate(1);
-                    cut.to.truncate(1);
-                }
-            }
-            5 if entry.crash.is_some() => entry.duration = None,
+            3 => entry.references().groups.iter_mut().for_each(|group| group.truncate(1)),
+            4 if entry.crash.is_some() => entry.duration = None,
             _ => {}
         }
     })

@@ -38,7 +38,7 @@ impl FaultCounts {
             count.0 += 1;
             count.1 += u64::from(record.effective);
         }
-        let counts = FaultKind::ALL.into_iter().zip(self.counts);
+        let counts = FaultKind::ALL.iter().copied().zip(self.counts);
         let counts = counts.filter(|(_, count)| count.0 > 0);
         let counts = counts.map(|(kind, (injected, effective))| FaultCount { kind, injected, effective });
         (self.records, counts.collect())

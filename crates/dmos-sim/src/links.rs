@@ -1,6 +1,6 @@
 //! Links between nodes: message delays, message faults and partitions.
 
-use dmos_core::faults::MessageFaults;
+use dmos_core::faults::{LinkFault, MessageFaults};
 use dmos_core::{Distribution, FaultKind, NodeId, NodeSet, Scenario, Span};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -26,6 +26,8 @@ struct MessageFaultInjector {
 
 /// All links of the network.
 pub(crate) struct Links {
+    /// Number of nodes.
+    nodes: usize,
     delays: Sampler,
     injector: Option<MessageFaultInjector>,
     partitions: Vec<Partition>,
@@ -38,8 +40,8 @@ pub(crate) struct Transmission {
     pub(crate) arrives: Option<Span>,
     /// Delay until the arrival of a duplicate, if there is one.
     pub(crate) again: Option<Span>,
-    /// Number of the partition that lost the message.
-    pub(crate) partition: Option<usize>,
+    /// Number of the fault of links that lost the message.
+    pub(crate) link_fault: Option<usize>,
     /// Fault that was injected into the message.
     pub(crate) fault: Option<FaultKind>,
 }
@@ -56,7 +58,7 @@ impl Links {
             streams: nodes.clone().map(|node| stream(seed, Purpose::MessageFault, node, 0)).collect(),
         });
         let delays = Sampler::new(&scenario.delays.message, seed, Purpose::Message, nodes);
-        Self { delays, injector, partitions: Vec::new() }
+        Self { nodes: scenario.network.node_count(), delays, injector, partitions: Vec::new() }
     }
 
     /// Returns whether no message can be affected by a fault.
@@ -78,7 +80,7 @@ impl Links {
             return Transmission { arrives: Some(arrives), ..Transmission::default() };
         }
         if let Some(partition) = self.partitions.iter().find(|partition| partition.stops(from, to)) {
-            return Transmission { partition: Some(partition.fault), ..Transmission::default() };
+            return Transmission { link_fault: Some(partition.fault), ..Transmission::default() };
         }
         match &mut self.injector {
             Some(injector) => injector.inject(from, arrives),
@@ -86,37 +88,45 @@ impl Links {
         }
     }
 
-    /// Starts a partition.
-    pub(crate) fn partition(
-        &mut self,
-        fault: usize,
-        nodes: usize,
-        (from, to): (&[NodeId], &[NodeId]),
-        both_directions: bool,
-    ) {
-        let set = |members: &[NodeId]| {
-            let mut set = NodeSet::none(nodes);
-            members.iter().for_each(|&node| {
-                set.insert(node);
-            });
-            set
-        };
-        self.partitions.push(Partition { fault, from: set(from), to: set(to), both_directions });
+    /// Injects a fault with this number. Returns whether it already has an effect; otherwise it is effective once
+    /// it affects a message.
+    pub(crate) fn inject(&mut self, number: usize, fault: &LinkFault) -> bool {
+        match fault {
+            LinkFault::Partition { from, to, both_directions } => {
+                let (from, to) = (self.set(from), self.set(to));
+                self.partitions.push(Partition {
+                    fault: number,
+                    from,
+                    to,
+                    both_directions: *both_directions,
+                });
+                false
+            }
+            LinkFault::Heal => self.heal_faults(),
+        }
     }
 
-    /// Ends a partition, if it has not ended before.
-    pub(crate) fn heal_partition(&mut self, fault: usize) {
-        self.partitions.retain(|partition| partition.fault != fault);
+    /// Ends the fault with this number, if it has not ended before.
+    pub(crate) fn end_fault(&mut self, number: usize) {
+        self.partitions.retain(|partition| partition.fault != number);
     }
 
-    /// Ends all partitions and returns whether there were any.
-    pub(crate) fn heal_partitions(&mut self) -> bool {
+    /// Ends all scripted faults of links and returns whether there were any.
+    fn heal_faults(&mut self) -> bool {
         !std::mem::take(&mut self.partitions).is_empty()
     }
 
-    /// Ends all partitions and message faults.
+    fn set(&self, members: &[NodeId]) -> NodeSet {
+        let mut set = NodeSet::none(self.nodes);
+        members.iter().for_each(|&node| {
+            set.insert(node);
+        });
+        set
+    }
+
+    /// Ends all faults of links and messages.
     pub(crate) fn heal(&mut self) {
-        self.heal_partitions();
+        self.heal_faults();
         self.injector = None;
     }
 }

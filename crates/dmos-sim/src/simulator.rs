@@ -90,8 +90,8 @@ enum FaultEnd {
     Frozen { node: NodeId, fault: usize },
     /// The node runs at full speed again, if it is still slowed by the fault with this number.
     Slow { node: NodeId, fault: usize },
-    /// The partition heals.
-    Partition { fault: usize },
+    /// The fault of links ends.
+    Links { fault: usize },
 }
 
 /// A piece of work of one worker of a node, in one incarnation.

@@ -1,23 +1,17 @@
 //! Checks and conversion of the faults of a scenario file.
 
 use dmos_core::faults::{
-    Condition, DiskFaults, FailureMode, Fault, Faults, MessageFaults, RandomFailures, ScriptedFault, Target,
-    Trigger,
+    Condition, DiskFaults, Fault, Faults, MessageFaults, RandomFailures, ScriptedFault, Trigger,
 };
-use dmos_core::{ItemId, Network, NetworkError, NodeId, Requirement, Span, Time};
+use dmos_core::{Network, NetworkError, NodeId, Requirement, Span, Time};
 
-use super::{PERIOD_MIN, Problems, SUGGESTIONS, at_least, distributions, unknown_item, unknown_node};
+use super::{Names, PERIOD_MIN, Problems, SUGGESTIONS, at_least, distributions};
 use crate::document::{Path, steps};
-use crate::file::{
-    DistributionField, FaultsField, MessagesField, NodeName, NodesField, RandomFailuresField, Role,
-    ScriptField, TargetField,
-};
+use crate::file::{DistributionField, FaultsField, MessagesField, NodesField, RandomFailuresField};
+use crate::script::{DurationRule, EntryProblem, ScriptField};
 
 /// Maximum clock drift.
 const DRIFT_MAX: f64 = 0.3;
-
-/// Maximum number of batches of an item that a production run consumes.
-const QUANTITY_MAX: u32 = 1_000;
 
 /// Checks and converts the faults of a file.
 pub(super) fn faults(
@@ -38,13 +32,13 @@ pub(super) fn faults(
         .collect();
     let mut script = Vec::with_capacity(field.script.len());
     for (index, entry) in field.script.into_iter().enumerate() {
-        let mut reader = Entry { network, suggests: problems.len() < SUGGESTIONS };
-        match reader.read(entry) {
+        let names = Names { network, suggests: problems.len() < SUGGESTIONS };
+        match scripted(&entry, &names) {
             Ok(scripted) => script.push(scripted),
             Err((key, message)) => problems.push((steps!["faults", "script", index, key], message)),
         }
     }
-    check_orders(&script, network, problems);
+    check_commands(&script, network, problems);
     let late = script.iter().filter(|scripted| comes_after(scripted, Time::ZERO + duration)).count();
     if late > 0 {
         warnings.push(format!("{late} scripted faults are scheduled after the end of the run"));
@@ -115,9 +109,10 @@ fn random_failures(
     problems: &mut Problems,
 ) -> Option<RandomFailures> {
     let path = |key: &str| steps!["faults", "random_failures", index, key];
+    let names = Names { network, suggests: problems.len() < SUGGESTIONS };
     let nodes = match field.nodes {
         NodesField::All => network.nodes().collect(),
-        NodesField::These(names) => match node_list(&names, network, problems.len() < SUGGESTIONS) {
+        NodesField::These(list) => match names.nodes(&list) {
             Ok(nodes) => nodes,
             Err(message) => {
                 problems.push((path("nodes"), message));
@@ -135,155 +130,31 @@ fn random_failures(
     Some(RandomFailures { nodes, time_to_failure, time_to_repair, mode: field.mode })
 }
 
-fn node(name: &str, network: &Network, suggests: bool) -> Result<NodeId, String> {
-    network.find_node(name).ok_or_else(|| {
-        if suggests { unknown_node(name, network) } else { format!("there is no node `{name}`") }
-    })
+/// Converts an entry of the script.
+fn scripted(entry: &ScriptField, names: &Names<'_>) -> Result<ScriptedFault, EntryProblem> {
+    let trigger = trigger(entry)?;
+    let mut faults = entry.faults(names).into_iter();
+    let (Some(fault), None) = (faults.next(), faults.next()) else {
+        return Err(("at", format!("give exactly one of {}", all_keys())));
+    };
+    let (form, fault) = fault?;
+    let (key, duration) = (form.key, entry.duration);
+    match (form.duration, duration) {
+        (DurationRule::Required, None) => Err((key, format!("`{key}` needs `for`, its duration"))),
+        (DurationRule::None, Some(_)) => Err(("for", format!("`{key}` has no duration; remove `for`"))),
+        (_, Some(span)) if span.is_zero() => Err(("for", "`for` must be longer than 0s".to_owned())),
+        _ if entry.by.is_some() && entry.slow.is_none() => {
+            Err(("by", "`by` is the additional time of `slow`; it has no meaning without it".to_owned()))
+        }
+        _ => Ok(ScriptedFault { trigger, fault, duration }),
+    }
 }
 
-/// Returns nodes in ascending order, without duplicates.
-fn node_list(names: &[NodeName], network: &Network, suggests: bool) -> Result<Vec<NodeId>, String> {
-    let mut nodes =
-        names.iter().map(|name| node(&name.0, network, suggests)).collect::<Result<Vec<_>, _>>()?;
-    nodes.sort_unstable();
-    nodes.dedup();
-    Ok(nodes)
-}
-
-/// A problem of a script entry: its key, and a description.
-type EntryProblem = (&'static str, String);
-
-/// Converts entries of the script.
-struct Entry<'a> {
-    network: &'a Network,
-    suggests: bool,
-}
-
-impl Entry<'_> {
-    fn read(&mut self, entry: ScriptField) -> Result<ScriptedFault, EntryProblem> {
-        let trigger = trigger(&entry)?;
-        let (duration, by) = (entry.duration, entry.by);
-        let (key, fault) = self.fault(entry)?;
-        let must_end = matches!(fault, Fault::Fail(_, FailureMode::Freeze));
-        let may_end = must_end
-            || matches!(
-                fault,
-                Fault::Fail(..) | Fault::Slow(..) | Fault::FailAppend(_) | Fault::Partition { .. }
-            );
-        match duration {
-            None if must_end => Err((key, format!("`{key}` needs `for`, its duration"))),
-            Some(_) if !may_end => Err(("for", format!("`{key}` has no duration; remove `for`"))),
-            Some(span) if span.is_zero() => Err(("for", "`for` must be longer than 0s".to_owned())),
-            _ if by.is_some() && !matches!(fault, Fault::Slow(..)) => {
-                Err(("by", "`by` is the factor of `slow`; it has no meaning without it".to_owned()))
-            }
-            _ => Ok(ScriptedFault { trigger, fault, duration }),
-        }
-    }
-
-    fn fault(&self, entry: ScriptField) -> Result<(&'static str, Fault), EntryProblem> {
-        let fail = |key, how, target: Option<TargetField>| {
-            target.map(|target| self.target(key, target).map(|target| (key, Fault::Fail(target, how))))
-        };
-        let given = [
-            fail("crash", FailureMode::Crash, entry.crash),
-            fail("crash_midway", FailureMode::CrashMidway, entry.crash_midway),
-            fail("freeze", FailureMode::Freeze, entry.freeze),
-            entry.slow.map(|target| self.slow(target, entry.by)),
-            entry.fail_append.map(|target| {
-                self.target("fail_append", target).map(|t| ("fail_append", Fault::FailAppend(t)))
-            }),
-            entry
-                .recover
-                .map(|target| self.target("recover", target).map(|t| ("recover", Fault::Recover(t)))),
-            entry.one_way_partition.map(|cut| self.partition("one_way_partition", &cut.from, &cut.to, false)),
-            entry.partition.map(|[one, other]| self.partition("partition", &one, &other, true)),
-            entry.heal.map(|_| Ok(("heal", Fault::Heal))),
-            entry.recipe.map(|recipe| self.recipe(&recipe.node, &recipe.needs.0)),
-            entry.add.map(|name| self.node("add", &name).map(|node| ("add", Fault::Add(node)))),
-            entry.retire.map(|name| self.node("retire", &name).map(|node| ("retire", Fault::Retire(node)))),
-        ];
-        let mut given = given.into_iter().flatten();
-        match (given.next(), given.next()) {
-            (Some(fault), None) => fault,
-            _ => {
-                let message = "give exactly one of `crash`, `crash_midway`, `freeze`, `slow`, `fail_append`, \
-                     `recover`, `one_way_partition`, `partition`, `heal`, `recipe`, `add` and `retire`";
-                Err(("at", message.to_owned()))
-            }
-        }
-    }
-
-    fn node(&self, key: &'static str, name: &NodeName) -> Result<NodeId, EntryProblem> {
-        node(&name.0, self.network, self.suggests).map_err(|message| (key, message))
-    }
-
-    fn item(&self, key: &'static str, name: &str) -> Result<ItemId, EntryProblem> {
-        self.network.find_item(name).ok_or_else(|| {
-            (
-                key,
-                if self.suggests {
-                    unknown_item(name, self.network)
-                } else {
-                    format!("there is no item `{name}`")
-                },
-            )
-        })
-    }
-
-    fn target(&self, key: &'static str, target: TargetField) -> Result<Target, EntryProblem> {
-        Ok(match target {
-            TargetField::Node(name) => Target::Node(self.node(key, &name)?),
-            TargetField::Item(item) => Target::Item(self.item(key, &item)?),
-            TargetField::ProducerOf(item) => Target::ProducerOf(self.item(key, &item)?),
-            TargetField::Role(Role::Leader) => Target::Leader,
-            TargetField::Role(Role::Busiest) => Target::Busiest,
-            TargetField::Role(Role::Any) => Target::AnyNode,
-        })
-    }
-
-    fn slow(&self, target: TargetField, by: Option<Span>) -> Result<(&'static str, Fault), EntryProblem> {
-        let by = by.filter(|span| !span.is_zero());
-        let by = by
-            .ok_or(("slow", "`slow` needs `by`, the factor on the processing time of an input".to_owned()))?;
-        Ok(("slow", Fault::Slow(self.target("slow", target)?, by)))
-    }
-
-    fn partition(
-        &self,
-        key: &'static str,
-        from: &[NodeName],
-        to: &[NodeName],
-        both_directions: bool,
-    ) -> Result<(&'static str, Fault), EntryProblem> {
-        let list = |names: &[NodeName]| {
-            if names.is_empty() {
-                return Err((key, format!("`{key}` needs at least one node on each side")));
-            }
-            node_list(names, self.network, self.suggests).map_err(|message| (key, message))
-        };
-        Ok((key, Fault::Partition { from: list(from)?, to: list(to)?, both_directions }))
-    }
-
-    fn recipe(
-        &self,
-        name: &NodeName,
-        needs: &[(String, u32)],
-    ) -> Result<(&'static str, Fault), EntryProblem> {
-        let node = self.node("recipe", name)?;
-        let mut requires = Vec::with_capacity(needs.len());
-        for (item, quantity) in needs {
-            if !(1..=QUANTITY_MAX).contains(quantity) {
-                let message = format!(
-                    "a production run consumes 1 to {QUANTITY_MAX} batches of an item, not {quantity}"
-                );
-                return Err(("recipe", message));
-            }
-            requires.push(Requirement { item: self.item("recipe", item)?, quantity: *quantity });
-        }
-        requires.sort_unstable();
-        Ok(("recipe", Fault::Recipe(node, requires)))
-    }
+/// Lists the fields of all faults.
+fn all_keys() -> String {
+    let keys: Vec<_> = ScriptField::FORMS.iter().map(|form| format!("`{}`", form.key)).collect();
+    let (last, others) = keys.split_last().expect("there are faults");
+    format!("{} and {last}", others.join(", "))
 }
 
 fn trigger(entry: &ScriptField) -> Result<Trigger, EntryProblem> {
@@ -304,7 +175,7 @@ fn when(entry: &ScriptField, condition: Condition) -> Trigger {
 }
 
 /// Checks that recipe changes fit the network in any order, and that a node joins only once.
-fn check_orders(script: &[ScriptedFault], network: &Network, problems: &mut Problems) {
+fn check_commands(script: &[ScriptedFault], network: &Network, problems: &mut Problems) {
     let mut added: Vec<NodeId> = Vec::new();
     let mut all: Vec<Vec<Requirement>> =
         network.nodes().map(|node| network.requirements(node).to_vec()).collect();

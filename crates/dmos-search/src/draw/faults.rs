@@ -7,9 +7,10 @@ use dmos_core::faults::{
 };
 use dmos_core::{Distribution, Network, NodeId, Span};
 use dmos_scenario::file::{
-    DistributionField, FaultsField, Heal, MessagesField, Needs, NodeName, NodesField, PartitionField,
-    RandomFailuresField, RecipeField, Role, ScriptField, TargetField,
+    DistributionField, FaultsField, MessagesField, Needs, NodeName, NodesField, RandomFailuresField, Role,
+    TargetField,
 };
+use dmos_scenario::script::{ArgumentSource, DurationRule, FaultForm, RecipeField, ScriptField};
 
 use super::Dice;
 
@@ -21,7 +22,7 @@ pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsFie
         let fault = drawer.scripted();
         faults.script.push(fault);
     }
-    faults.script.extend(drawer.orders());
+    faults.script.extend(drawer.commands());
     if drawer.dice.percent(15) {
         faults.random_failures.push(drawer.random_failures());
     }
@@ -88,16 +89,6 @@ impl Drawer<'_> {
         self.network.item_name(*self.dice.one_of(&items)).into_owned()
     }
 
-    fn target(&mut self) -> TargetField {
-        match self.dice.between(0, 9) {
-            0..=4 => TargetField::Node(self.node()),
-            5 => TargetField::Item(self.item()),
-            6 => TargetField::ProducerOf(self.item()),
-            7 | 8 => TargetField::Role(Role::Leader),
-            _ => TargetField::Role(*self.dice.one_of(&[Role::Busiest, Role::Any])),
-        }
-    }
-
     /// Generates a trigger: usually a time, sometimes a condition.
     fn triggered(&mut self) -> ScriptField {
         let mut entry = ScriptField::default();
@@ -118,65 +109,47 @@ impl Drawer<'_> {
         let mut entry = self.triggered();
         let short = self.dice.percent(50);
         let duration = if short { self.dice.span(10, 5_000) } else { self.dice.span(5_000, 60_000) };
-        entry.duration = Some(duration);
-        match self.dice.between(0, 19) {
-            0..=5 => entry.crash = Some(self.target()),
-            6..=9 => entry.crash_midway = Some(self.target()),
-            10 | 11 => entry.freeze = Some(self.target()),
-            12 => {
-                entry.slow = Some(self.target());
-                entry.by = Some(self.dice.span(10, 500));
-            }
-            13 | 14 => entry.fail_append = Some(self.target()),
-            15 | 16 => {
-                entry.one_way_partition =
-                    Some(PartitionField { from: self.some_nodes(), to: self.some_nodes() })
-            }
-            17 => entry.partition = Some([self.some_nodes(), self.some_nodes()]),
-            18 => {
-                entry.heal = Some(Heal::Partitions);
-                entry.duration = None;
-            }
-            _ => {
-                entry.recover = Some(self.target());
-                entry.duration = None;
-            }
-        }
-        // Some failures are permanent.
-        let can_be_for_good =
-            entry.crash.is_some() || entry.crash_midway.is_some() || entry.fail_append.is_some();
-        if can_be_for_good && self.dice.percent(20) {
-            entry.duration = None;
-        }
+        let form = self.form();
+        (form.generate)(&mut entry, self);
+        entry.duration = match form.duration {
+            DurationRule::None => None,
+            // Some failures are permanent.
+            DurationRule::UntilRecovery if self.dice.percent(20) => None,
+            DurationRule::UntilRecovery | DurationRule::Required | DurationRule::Optional => Some(duration),
+        };
         entry
     }
 
-    /// Chooses one or more nodes.
-    fn some_nodes(&mut self) -> Vec<NodeName> {
-        if self.dice.percent(40) {
-            return vec![self.node()];
-        }
-        let share = self.dice.between(20, 80) as u32;
-        let nodes: Vec<_> = self.network.nodes().filter(|_| self.dice.percent(share)).collect();
-        if nodes.is_empty() { vec![self.node()] } else { nodes.iter().map(|&node| self.name(node)).collect() }
+    /// Chooses a kind of fault by weight.
+    fn form(&mut self) -> &'static FaultForm {
+        let total: u64 = ScriptField::FORMS.iter().map(|form| form.weight).sum();
+        let mut ticket = self.dice.between(0, total - 1);
+        let is_chosen = |form: &&FaultForm| match ticket.checked_sub(form.weight) {
+            Some(rest) => {
+                ticket = rest;
+                false
+            }
+            None => true,
+        };
+        ScriptField::FORMS.iter().find(is_chosen).expect("the ticket is below the total weight")
     }
 
     /// Generates recipe changes, additions and retirements.
-    fn orders(&mut self) -> Vec<ScriptField> {
-        let mut orders = Vec::new();
+    fn commands(&mut self) -> Vec<ScriptField> {
+        let mut commands = Vec::new();
         if self.dice.percent(15) {
             for _ in 0..self.dice.between(1, 2) {
                 let entry = ScriptField { recipe: Some(self.recipe()), ..self.triggered() };
-                orders.push(entry);
+                commands.push(entry);
             }
         }
         if self.dice.percent(10) {
-            orders.push(ScriptField { retire: Some(self.node()), ..self.triggered() });
+            commands.push(ScriptField { retire: Some(self.node()), ..self.triggered() });
         }
         if self.dice.percent(10) && self.network.node_count() > 1 {
-            orders.push(ScriptField { add: Some(self.node()), ..self.triggered() });
+            commands.push(ScriptField { add: Some(self.node()), ..self.triggered() });
         }
-        orders
+        commands
     }
 
     /// Generates a new recipe for a node, with items before its own, so that no cycle arises.
@@ -198,8 +171,7 @@ impl Drawer<'_> {
     }
 
     fn random_failures(&mut self) -> RandomFailuresField {
-        let nodes =
-            if self.dice.percent(50) { NodesField::All } else { NodesField::These(self.some_nodes()) };
+        let nodes = if self.dice.percent(50) { NodesField::All } else { NodesField::These(self.nodes()) };
         let mean = self.dice.span(20_000, 200_000);
         let time_to_failure = match self.dice.between(0, 2) {
             0 => Distribution::Exponential(mean),
@@ -214,5 +186,34 @@ impl Drawer<'_> {
             time_to_repair: DistributionField(time_to_repair),
             mode,
         }
+    }
+}
+
+impl ArgumentSource for Drawer<'_> {
+    fn target(&mut self) -> TargetField {
+        match self.dice.between(0, 9) {
+            0..=4 => TargetField::Node(self.node()),
+            5 => TargetField::Item(self.item()),
+            6 => TargetField::ProducerOf(self.item()),
+            7 | 8 => TargetField::Role(Role::Leader),
+            _ => TargetField::Role(*self.dice.one_of(&[Role::Busiest, Role::Any])),
+        }
+    }
+
+    fn nodes(&mut self) -> Vec<NodeName> {
+        if self.dice.percent(40) {
+            return vec![self.node()];
+        }
+        let share = self.dice.between(20, 80) as u32;
+        let nodes: Vec<_> = self.network.nodes().filter(|_| self.dice.percent(share)).collect();
+        if nodes.is_empty() { vec![self.node()] } else { nodes.iter().map(|&node| self.name(node)).collect() }
+    }
+
+    fn span(&mut self, from_ms: u64, to_ms: u64) -> Span {
+        self.dice.span(from_ms, to_ms)
+    }
+
+    fn share(&mut self, max_thousandths: u64) -> f64 {
+        self.dice.share(max_thousandths)
     }
 }

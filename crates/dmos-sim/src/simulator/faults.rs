@@ -256,7 +256,7 @@ impl Simulator<'_> {
             FaultEnd::Slow { node, fault } => {
                 self.node_mut(node).slow.take_if(|slow| slow.fault == fault);
             }
-            FaultEnd::Partition { fault } => self.links.heal_partition(fault),
+            FaultEnd::Links { fault } => self.links.end_fault(fault),
         }
     }
 

@@ -92,18 +92,13 @@ impl Simulator<'_> {
                     }
                 }
             }
-            Fault::Partition { from, to, both_directions } => {
-                let fault = self.fault_counts.record(self.now, FaultKind::Partition, None);
-                let nodes = self.scenario.network.node_count();
-                self.links.partition(fault, nodes, (from, to), *both_directions);
-                if let Some(span) = duration {
-                    self.queue.push(self.now + span, Event::FaultEnd(FaultEnd::Partition { fault }));
+            Fault::Links(fault) => {
+                let number = self.fault_counts.record(self.now, fault.kind(), None);
+                if self.links.inject(number, fault) {
+                    self.fault_counts.mark_effective(number);
                 }
-            }
-            Fault::Heal => {
-                let fault = self.fault_counts.record(self.now, FaultKind::Heal, None);
-                if self.links.heal_partitions() {
-                    self.fault_counts.mark_effective(fault);
+                if let Some(span) = duration {
+                    self.queue.push(self.now + span, Event::FaultEnd(FaultEnd::Links { fault: number }));
                 }
             }
             Fault::Recipe(node, requires) => {

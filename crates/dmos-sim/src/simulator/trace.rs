@@ -148,8 +148,8 @@ impl Display for Line<'_> {
             Event::FaultEnd(FaultEnd::Slow { node, fault }) => {
                 write!(f, "{}: end of slow-down by fault {fault}", name(node))
             }
-            Event::FaultEnd(FaultEnd::Partition { fault }) => {
-                write!(f, "end of partition by fault {fault}")
+            Event::FaultEnd(FaultEnd::Links { fault }) => {
+                write!(f, "end of fault {fault} of links")
             }
             Event::HealAll => f.write_str("all faults heal"),
             Event::Sample => f.write_str("sample of the time series"),

@@ -57,7 +57,7 @@ impl Transmitter<'_> {
             Some(span) => self.queue.push(self.now + span, Event::Message { to, from, message }),
             None => self.messages.discard(message),
         }
-        (transmission.partition.is_some() || transmission.fault.is_some())
+        (transmission.link_fault.is_some() || transmission.fault.is_some())
             .then_some(MessageEffect { to, transmission })
     }
 }
@@ -70,12 +70,12 @@ impl Simulator<'_> {
 
     /// Counts the fault of a message.
     pub(super) fn count_message_effect(&mut self, MessageEffect { to, transmission }: MessageEffect) {
-        if let Some(partition) = transmission.partition {
-            self.fault_counts.mark_effective(partition);
+        if let Some(fault) = transmission.link_fault {
+            self.fault_counts.mark_effective(fault);
         }
         if let Some(kind) = transmission.fault {
-            let reaches_somebody = self.node(to).is_up();
-            self.fault_counts.count(kind, 1, u64::from(reaches_somebody));
+            let receiver_is_up = self.node(to).is_up();
+            self.fault_counts.count(kind, 1, u64::from(receiver_is_up));
         }
     }
 }
