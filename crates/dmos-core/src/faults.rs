@@ -226,6 +226,15 @@ pub enum LinkFault {
         /// True if messages in the other direction are lost as well.
         both_directions: bool,
     },
+    /// Some of the messages from some nodes to others are lost: a burst of message loss.
+    Lossy {
+        /// Senders.
+        from: Vec<NodeId>,
+        /// Receivers.
+        to: Vec<NodeId>,
+        /// Fraction of messages that are lost; from 0 to 1.
+        loss: f64,
+    },
     /// All faults of links end.
     Heal,
 }
@@ -236,6 +245,7 @@ impl LinkFault {
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Partition { .. } => FaultKind::Partition,
+            Self::Lossy { .. } => FaultKind::LossyLinks,
             Self::Heal => FaultKind::Heal,
         }
     }
@@ -344,6 +354,8 @@ fault_kinds! {
         "An append failed, and the node stopped.";
     Partition "partition"
         "Messages between some nodes were lost by a partition.";
+    LossyLinks "lossy_links"
+        "Some messages between some nodes were lost.";
     Heal "heal"
         "All partitions healed.";
     Recipe "recipe"

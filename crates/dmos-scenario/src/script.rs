@@ -191,6 +191,20 @@ scripted_faults! {
     },
     |entry, source| entry.partition = Some([source.nodes(), source.nodes()]);
 
+    /// Some messages from some nodes to others are lost.
+    lossy_links: LossyLinksField, Optional, 1,
+    |field, _, names| {
+        if !(field.loss > 0.0 && field.loss <= 1.0) {
+            return Err(format!("`loss` must be above 0 and at most 1, not {}", field.loss));
+        }
+        let (from, to) = (names.group(&field.from)?, names.group(&field.to)?);
+        Ok(Fault::Links(LinkFault::Lossy { from, to, loss: field.loss }))
+    },
+    |entry, source| {
+        let (from, to) = (source.nodes(), source.nodes());
+        entry.lossy_links = Some(LossyLinksField { from, to, loss: source.share(900) + 0.1 });
+    };
+
     /// All faults of links end.
     heal: Heal, None, 1,
     |_, _, _| Ok(Fault::Links(LinkFault::Heal)),
@@ -239,6 +253,18 @@ pub struct PartitionField {
     pub to: Vec<NodeName>,
 }
 
+/// Senders and receivers of lossy links.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossyLinksField {
+    /// The senders.
+    pub from: Vec<NodeName>,
+    /// The receivers.
+    pub to: Vec<NodeName>,
+    /// Fraction of messages that are lost.
+    pub loss: f64,
+}
+
 /// The subject of a `heal` entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -271,6 +297,12 @@ impl Form for NodeName {
 }
 
 impl Form for PartitionField {
+    fn references(&mut self) -> References<'_> {
+        References { groups: vec![&mut self.from, &mut self.to], ..References::default() }
+    }
+}
+
+impl Form for LossyLinksField {
     fn references(&mut self) -> References<'_> {
         References { groups: vec![&mut self.from, &mut self.to], ..References::default() }
     }

@@ -16,6 +16,16 @@ struct Partition {
     both_directions: bool,
 }
 
+/// A burst of message loss from some nodes to others.
+struct LossyLinks {
+    /// Number of the fault that caused it.
+    fault: usize,
+    from: NodeSet,
+    to: NodeSet,
+    loss: f64,
+    stream: ChaCha8Rng,
+}
+
 /// Injects losses, duplicates and delays of messages.
 struct MessageFaultInjector {
     faults: MessageFaults,
@@ -31,6 +41,8 @@ pub(crate) struct Links {
     delays: Sampler,
     injector: Option<MessageFaultInjector>,
     partitions: Vec<Partition>,
+    lossy: Vec<LossyLinks>,
+    seed: u64,
 }
 
 /// The outcome of sending a message.
@@ -58,13 +70,20 @@ impl Links {
             streams: nodes.clone().map(|node| stream(seed, Purpose::MessageFault, node, 0)).collect(),
         });
         let delays = Sampler::new(&scenario.delays.message, seed, Purpose::Message, nodes);
-        Self { nodes: scenario.network.node_count(), delays, injector, partitions: Vec::new() }
+        Self {
+            nodes: scenario.network.node_count(),
+            delays,
+            injector,
+            partitions: Vec::new(),
+            lossy: Vec::new(),
+            seed,
+        }
     }
 
     /// Returns whether no message can be affected by a fault.
     #[inline]
     pub(crate) fn have_no_faults(&self) -> bool {
-        self.injector.is_none() && self.partitions.is_empty()
+        self.injector.is_none() && self.partitions.is_empty() && self.lossy.is_empty()
     }
 
     /// Samples the delay of a message without faults.
@@ -81,6 +100,14 @@ impl Links {
         }
         if let Some(partition) = self.partitions.iter().find(|partition| partition.stops(from, to)) {
             return Transmission { link_fault: Some(partition.fault), ..Transmission::default() };
+        }
+        let mut lossy = self.lossy.iter_mut();
+        if let Some(burst) = lossy.find_map(|burst| burst.loses(from, to).then_some(burst.fault)) {
+            return Transmission {
+                link_fault: Some(burst),
+                fault: Some(FaultKind::LostMessage),
+                ..Transmission::default()
+            };
         }
         match &mut self.injector {
             Some(injector) => injector.inject(from, arrives),
@@ -102,6 +129,14 @@ impl Links {
                 });
                 false
             }
+            LinkFault::Lossy { from, to, loss } => {
+                let (from, to) = (self.set(from), self.set(to));
+                let index = u32::try_from(number).expect("fewer than 2^32 faults");
+                // Index 0 is the stream of faults that affect all messages of the first node.
+                let stream = stream(self.seed, Purpose::MessageFault, NodeId::new(0), index + 1);
+                self.lossy.push(LossyLinks { fault: number, from, to, loss: *loss, stream });
+                false
+            }
             LinkFault::Heal => self.heal_faults(),
         }
     }
@@ -109,11 +144,14 @@ impl Links {
     /// Ends the fault with this number, if it has not ended before.
     pub(crate) fn end_fault(&mut self, number: usize) {
         self.partitions.retain(|partition| partition.fault != number);
+        self.lossy.retain(|burst| burst.fault != number);
     }
 
     /// Ends all scripted faults of links and returns whether there were any.
     fn heal_faults(&mut self) -> bool {
-        !std::mem::take(&mut self.partitions).is_empty()
+        let had_partitions = !std::mem::take(&mut self.partitions).is_empty();
+        let had_losses = !std::mem::take(&mut self.lossy).is_empty();
+        had_partitions || had_losses
     }
 
     fn set(&self, members: &[NodeId]) -> NodeSet {
@@ -135,6 +173,13 @@ impl Partition {
     fn stops(&self, from: NodeId, to: NodeId) -> bool {
         (self.from.contains(from) && self.to.contains(to))
             || (self.both_directions && self.from.contains(to) && self.to.contains(from))
+    }
+}
+
+impl LossyLinks {
+    /// Samples whether a message is lost.
+    fn loses(&mut self, from: NodeId, to: NodeId) -> bool {
+        self.from.contains(from) && self.to.contains(to) && self.stream.random::<f64>() < self.loss
     }
 }
 

@@ -143,6 +143,26 @@ fn one_way_and_two_way_partitions() {
 }
 
 #[test]
+fn lossy_links_lose_a_fraction_in_one_direction_for_a_while() {
+    let lost = |loss: &str, from: &str, to: &str| {
+        let entry =
+            format!("{{at: 60s, lossy_links: {{from: [{from}], to: [{to}], loss: {loss}}}, for: 60s}}");
+        let record = run(&script(&entry));
+        (count(&record, FaultKind::LostMessage).0, count(&record, FaultKind::LossyLinks))
+    };
+    let (half, injected) = lost("0.5", "b-1", "fin");
+    let (all, _) = lost("1.0", "b-1", "fin");
+    assert!(half > 10 && half < all, "{half} of {all}");
+    assert_eq!(injected, (1, 1));
+    assert_eq!(lost("0.9", "a-2", "b-2"), (0, (1, 0)), "no message uses this link");
+    let healed = run(&script(
+        "{at: 60s, lossy_links: {from: [b-1], to: [fin], loss: 1}}, {at: 62s, heal: partitions}",
+    ));
+    assert!(count(&healed, FaultKind::LostMessage).0 < all);
+    assert_eq!(count(&healed, FaultKind::Heal), (1, 1));
+}
+
+#[test]
 fn a_partitioned_leader_is_replaced_and_returns() {
     let others = "start, a-1, a-2, b-1, b-2";
     let record = run(&script(&format!("{{at: 60s, partition: [[fin], [{others}]], for: 60s}}")));
