@@ -4,7 +4,7 @@
 //! Requires valgrind and the runner of gungraun. A count above its limit is a regression, to be fixed or to
 //! be explained in the change that raises the limit; a lower count is a reason to lower it.
 
-#![expect(missing_docs, reason = "the macros that make benchmarks of functions make modules without a word")]
+#![expect(missing_docs, reason = "the benchmark macros generate undocumented public modules")]
 
 use std::hint::black_box;
 

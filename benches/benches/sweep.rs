@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dmos_core::Registry;
 use dmos_experiment::conduct::{RunResult, conduct, threads};
-use dmos_experiment::{Experiment, Options, Ready};
+use dmos_experiment::{Experiment, Options, PreparedExperiment};
 use dmos_strategies as _;
 
 /// Number of runs for each job.
@@ -16,26 +16,26 @@ const RUNS: usize = 200;
 fn runs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sweep");
     group.sample_size(10);
-    let ready = small();
+    let prepared = small();
     for jobs in [1, 2] {
         let pool = threads(NonZeroUsize::new(jobs)).expect("threads");
         let all: Vec<usize> = (0..RUNS * jobs).collect();
         group.throughput(Throughput::Elements(all.len() as u64));
         group.bench_function(BenchmarkId::new("jobs", jobs), |bencher| {
             let nothing = |_: RunResult| Ok::<(), String>(());
-            bencher.iter(|| conduct(&ready, &all, &pool, &AtomicBool::new(false), nothing));
+            bencher.iter(|| conduct(&prepared, &all, &pool, &AtomicBool::new(false), nothing));
         });
     }
     group.finish();
 }
 
-fn small() -> Ready {
+fn small() -> PreparedExperiment {
     let text = include_str!("../../scenarios/seed/small-no-fail.yaml");
     let seeds = Some(dmos_scenario::Seeds { first: 1, last: 2 * RUNS as u64 });
     let options = Options { flows: Some("own".parse().expect("a choice")), seeds, ..Options::default() };
     let texts = vec![("small-no-fail.yaml".to_owned(), text.to_owned())];
     let registry = Registry::collect().expect("no two strategies of one name");
-    Experiment::of(texts, options, &registry).expect("an experiment").ready
+    Experiment::of(texts, options, &registry).expect("a valid experiment").prepared
 }
 
 criterion_group!(benches, runs);

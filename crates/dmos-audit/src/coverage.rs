@@ -72,7 +72,7 @@ impl<'a> CoverageTracker<'a> {
         for metrics in nodes {
             self.record_times(Property::OlderAssignmentRefused, metrics.get(Metric::AssignmentsRefused));
             self.record_times(Property::DuplicateRecognised, metrics.get(Metric::DuplicatesRecognised));
-            self.record_times(Property::OrderRedirected, metrics.get(Metric::RequestsRedirected));
+            self.record_times(Property::RequestRedirected, metrics.get(Metric::RequestsRedirected));
         }
     }
 

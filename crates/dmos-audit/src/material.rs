@@ -106,7 +106,7 @@ impl<'a> Material<'a> {
         }
         match record {
             LogRecord::Made { first, count, inputs } => {
-                self.on_made(violations, node, (*first, *count, *inputs))
+                self.on_made(violations, node, *first, *count, *inputs)
             }
             LogRecord::Committed { batch, to, .. } => self.on_committed(violations, node, *batch, Some(*to)),
             LogRecord::OwnBatchSent(batch) => self.on_committed(violations, node, *batch, None),
@@ -165,7 +165,9 @@ impl<'a> Material<'a> {
         &mut self,
         violations: &mut Violations,
         node: NodeId,
-        (first, count, inputs): (BatchId, u32, u32),
+        first: BatchId,
+        count: u32,
+        inputs: u32,
     ) {
         self.check_work(violations, node, "makes a batch");
         // Both buffers are reused, so that checking a production run allocates nothing.
@@ -236,7 +238,7 @@ impl<'a> Material<'a> {
             };
             let (destroys_outbound, destroys_inbound) = self.scrapped_by_crash(node);
             let account = &self.accounts[node.index()];
-            let (stock, dock) = (account.stock.len(), account.received.len() as u64);
+            let (stock, inbound) = (account.stock.len(), account.received.len() as u64);
             let in_transit = account.in_transit.len() as u64;
             let is_gone = |flag: bool| end.holdings.is_none() && flag;
             self.audit.lost += shortage.total();
@@ -244,7 +246,7 @@ impl<'a> Material<'a> {
             let (in_stock, gone) = if is_gone(destroys_outbound) { (0, stock) } else { (stock, 0) };
             self.audit.in_stock += in_stock - shortage.stock;
             self.audit.scrapped += gone;
-            let (in_inbound, gone) = if is_gone(destroys_inbound) { (0, dock) } else { (dock, 0) };
+            let (in_inbound, gone) = if is_gone(destroys_inbound) { (0, inbound) } else { (inbound, 0) };
             self.audit.received += in_inbound - shortage.received;
             if end.holdings.is_none() {
                 self.audit.stranded += in_stock + in_transit + in_inbound;
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn finds(records: &[(usize, LogRecord)], property: Property) {
+    fn assert_only_violation(records: &[(usize, LogRecord)], property: Property) {
         let (_, violations) = audit(records, |_| None);
         assert_eq!(violations.iter().map(|violation| violation.property).collect::<Vec<_>>(), [property]);
     }
@@ -340,9 +342,9 @@ mod tests {
     fn finds_batches_consumed_twice_or_by_no_recipe() {
         let again = LogRecord::Made { first: BatchId { serial: 1, ..batch(1) }, count: 1, inputs: 1 };
         let twice = [made(0, 0), committed(1), received(), consumed(), made(1, 1), consumed(), (1, again)];
-        finds(&twice, Property::BatchConsumedOnce);
-        finds(&[made(1, 0)], Property::MadeByRecipe);
-        finds(&[made(0, 0), consumed(), made(1, 1)], Property::BatchInOnePlace);
+        assert_only_violation(&twice, Property::BatchConsumedOnce);
+        assert_only_violation(&[made(1, 0)], Property::MadeByRecipe);
+        assert_only_violation(&[made(0, 0), consumed(), made(1, 1)], Property::BatchInOnePlace);
     }
 
     #[test]
@@ -353,9 +355,12 @@ mod tests {
 
     #[test]
     fn finds_misplaced_batches() {
-        finds(&[made(0, 0), committed(0), received()], Property::BatchInOnePlace);
-        finds(&[made(0, 0), committed(1), (0, LogRecord::Delivered(batch(0)))], Property::BatchInOnePlace);
-        finds(&[made(0, 0), received()], Property::BatchInOnePlace);
+        assert_only_violation(&[made(0, 0), committed(0), received()], Property::BatchInOnePlace);
+        assert_only_violation(
+            &[made(0, 0), committed(1), (0, LogRecord::Delivered(batch(0)))],
+            Property::BatchInOnePlace,
+        );
+        assert_only_violation(&[made(0, 0), received()], Property::BatchInOnePlace);
         let both = |node: usize| {
             let received = if node == 1 { vec![batch(0)] } else { vec![] };
             let stock = SerialSet::from(if node == 0 { vec![(0, 1)] } else { vec![] });
@@ -401,8 +406,8 @@ mod tests {
     #[test]
     fn retired_nodes_make_and_commit_nothing() {
         let retire = (0, LogRecord::Commanded(Command::Retire));
-        finds(&[retire.clone(), made(0, 0)], Property::RetiredNodeIdle);
-        finds(&[made(0, 0), retire, committed(1)], Property::RetiredNodeIdle);
+        assert_only_violation(&[retire.clone(), made(0, 0)], Property::RetiredNodeIdle);
+        assert_only_violation(&[made(0, 0), retire, committed(1)], Property::RetiredNodeIdle);
     }
 
     #[test]
@@ -413,7 +418,7 @@ mod tests {
             to: NodeId::new(1),
             request: RequestId::default(),
         };
-        finds(&[made(0, 0), committed(1), (0, next), (0, second)], Property::WithinLimits);
+        assert_only_violation(&[made(0, 0), committed(1), (0, next), (0, second)], Property::WithinLimits);
         let much = vec![(0, LogRecord::Restarted); 4_000];
         assert!(audit_of(&much).contains(&Property::WithinLimits), "the log is never compacted");
     }

@@ -104,8 +104,8 @@ impl<'a> Progress<'a> {
                 let item = self.scenario.network.final_items()[index];
                 violations.add(Property::ProductionResumes, || {
                     format!(
-                        "no batch of `{}` for {longest:.0} s after the last fault was healed; {bound:.0} s is \
-                         the bound",
+                        "no batch of `{}` for {longest:.0} s after the last fault was healed; the bound is \
+                         {bound:.0} s",
                         self.scenario.network.item_name(item)
                     )
                 });
@@ -121,8 +121,8 @@ impl<'a> Progress<'a> {
                 let (name, since) = (self.scenario.network.node_name(node), at.since(healed).as_secs_f64());
                 let bound = bound.as_secs_f64();
                 format!(
-                    "`{name}` takes change in term {term}, {since:.0} s after the last fault was healed; {bound:.0} s \
-                     is the bound"
+                    "`{name}` became leader in term {term}, {since:.0} s after the last fault was healed; the bound \
+                     is {bound:.0} s"
                 )
             });
         }

@@ -270,10 +270,10 @@ pub(crate) struct ExperimentArguments {
 /// Options for the output of a comparison.
 #[derive(Debug, Args)]
 #[command(next_help_heading = OUTPUT)]
-pub(crate) struct AnswerArguments {
+pub(crate) struct ComparisonOutput {
     /// Output format; `runs` prints the metrics of every run as CSV.
     #[arg(long, default_value = "table")]
-    pub(crate) format: AnswerFormat,
+    pub(crate) format: ComparisonFormat,
     /// Number of rows shown of each table, besides the baseline; 0 shows all.
     #[arg(long, default_value_t = 12, value_name = "N")]
     pub(crate) top: usize,
@@ -293,7 +293,7 @@ pub(crate) struct CompareArguments {
     #[arg(help_heading = OUTPUT, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) answer: AnswerArguments,
+    pub(crate) answer: ComparisonOutput,
 }
 
 #[derive(Debug, Args)]
@@ -376,7 +376,7 @@ pub(crate) enum SweepCommand {
         #[arg(long)]
         allow_missing: bool,
         #[command(flatten)]
-        answer: AnswerArguments,
+        answer: ComparisonOutput,
     },
     /// Print a script for a batch engine, without running anything.
     Emit {
@@ -421,7 +421,7 @@ impl std::str::FromStr for Shard {
 pub(crate) struct BenchArguments {
     /// Output format.
     #[arg(help_heading = OUTPUT, long, default_value = "table")]
-    pub(crate) format: PlanFormat,
+    pub(crate) format: TableOrJson,
 }
 
 /// Batch engines.
@@ -435,7 +435,7 @@ pub(crate) enum Engine {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum AnswerFormat {
+pub(crate) enum ComparisonFormat {
     Table,
     Markdown,
     Csv,
@@ -480,7 +480,7 @@ pub(crate) struct PlanArguments {
     pub(crate) best: usize,
     /// Output format.
     #[arg(help_heading = OUTPUT, long, default_value = "table")]
-    pub(crate) format: GraphFormat,
+    pub(crate) format: PlanFormat,
 }
 
 #[derive(Debug, Args)]
@@ -489,7 +489,7 @@ pub(crate) struct StrategiesArguments {
     pub(crate) command: Option<StrategiesCommand>,
     /// Output format.
     #[arg(help_heading = OUTPUT, long, default_value = "table")]
-    pub(crate) format: PlanFormat,
+    pub(crate) format: TableOrJson,
 }
 
 #[derive(Debug, Subcommand)]
@@ -500,7 +500,7 @@ pub(crate) enum StrategiesCommand {
         name: String,
         /// Output format.
         #[arg(help_heading = OUTPUT, long, default_value = "table")]
-        format: PlanFormat,
+        format: TableOrJson,
     },
     /// Check the conformance of a strategy to the contract; exit with 1 if a check fails.
     Check {
@@ -563,7 +563,7 @@ pub(crate) struct FuzzArguments {
     pub(crate) out: PathBuf,
     /// Output format.
     #[arg(help_heading = OUTPUT, long, default_value = "table")]
-    pub(crate) format: PlanFormat,
+    pub(crate) format: TableOrJson,
 }
 
 #[derive(Debug, Args)]
@@ -594,7 +594,7 @@ pub(crate) enum NetworkFormat {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum GraphFormat {
+pub(crate) enum PlanFormat {
     Table,
     Json,
     /// The DOT language of Graphviz.
@@ -602,7 +602,7 @@ pub(crate) enum GraphFormat {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum PlanFormat {
+pub(crate) enum TableOrJson {
     Table,
     Json,
 }

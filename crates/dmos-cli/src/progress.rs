@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dmos_experiment::conduct::{RunResult, conduct, threads};
-use dmos_experiment::{Ready, Store};
+use dmos_experiment::{PreparedExperiment, Store};
 use dmos_report::comparison::short;
 use dmos_util::panics::keep_panics_quiet;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -47,7 +47,7 @@ impl Conductor {
     /// Makes runs, and passes each result to `take`.
     pub(crate) fn conduct(
         &self,
-        ready: &Ready,
+        ready: &PreparedExperiment,
         runs: &[usize],
         mut take: impl FnMut(RunResult) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
@@ -81,7 +81,7 @@ impl Conductor {
         &self,
         store: &Store,
         shard: usize,
-        ready: &Ready,
+        ready: &PreparedExperiment,
     ) -> Result<ShardResult, CliError> {
         let mut attempt = store.attempt(shard)?;
         let remaining = attempt.remaining();

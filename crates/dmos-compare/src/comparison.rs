@@ -1,4 +1,4 @@
-//! The comparison of an experiment's results: all rankings and profiles, failed runs and alarms.
+//! The comparison of an experiment's results: all rankings and profiles, failed runs, and metrics that must be zero.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub struct Comparison {
     /// Conditions that limit the conclusions, derived from the scenarios.
     pub cautions: Vec<String>,
     /// Metrics that must be zero but are not.
-    pub alarms: Vec<Alarm>,
+    pub nonzero_metrics: Vec<NonzeroMetric>,
     /// The rankings: by case, then over all cases.
     pub tables: Vec<Table>,
     /// The profiles of those cases in which something failed.
@@ -44,7 +44,7 @@ pub struct FailedRun {
 
 /// A metric that must be zero but is not.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Alarm {
+pub struct NonzeroMetric {
     /// The metric.
     pub metric: &'static str,
     /// The case.
@@ -68,7 +68,8 @@ impl Comparison {
     #[must_use]
     pub fn of(
         grid: &Grid,
-        (flow, leader): (usize, usize),
+        baseline_flow: usize,
+        baseline_leader: usize,
         metrics: &[ResultMetric],
         missing: usize,
         failed: Vec<FailedRun>,
@@ -84,9 +85,9 @@ impl Comparison {
             .collect();
         let answer = |(case, by, metric)| {
             let baseline = match by {
-                By::Flow => flow,
-                By::Leader => leader,
-                By::Combination => flow * axes.leaders.len() + leader,
+                By::Flow => baseline_flow,
+                By::Leader => baseline_leader,
+                By::Combination => baseline_flow * axes.leaders.len() + baseline_leader,
             };
             ranking::rank(grid, case, by, metric, baseline)
         };
@@ -100,13 +101,13 @@ impl Comparison {
         let profiles: Vec<Profile> = (0..axes.cases.len()).flat_map(in_case).collect();
         Self {
             axes: axes.clone(),
-            baseline_flow: axes.flows[flow].clone(),
-            baseline_leader: axes.leaders[leader].clone(),
+            baseline_flow: axes.flows[baseline_flow].clone(),
+            baseline_leader: axes.leaders[baseline_leader].clone(),
             runs: axes.runs(),
             missing,
             failed,
             cautions: Vec::new(),
-            alarms: alarms(grid),
+            nonzero_metrics: nonzero_metrics(grid),
             tables,
             profiles: profiles.into_iter().filter(Profile::has_failures).collect(),
         }
@@ -121,9 +122,9 @@ fn by(axes: &Axes) -> impl Iterator<Item = By> + use<> {
     all.into_iter().filter(|(_, asked)| *asked).map(|(by, _)| by)
 }
 
-fn alarms(grid: &Grid) -> Vec<Alarm> {
+fn nonzero_metrics(grid: &Grid) -> Vec<NonzeroMetric> {
     let axes = &grid.axes;
-    let mut alarms: Vec<Alarm> = Vec::new();
+    let mut nonzero_metrics: Vec<NonzeroMetric> = Vec::new();
     for (run, summary) in grid.summaries().iter().enumerate() {
         let Some(summary) = summary else { continue };
         let case = &axes.cases[axes.cell(run).case];
@@ -131,9 +132,12 @@ fn alarms(grid: &Grid) -> Vec<Alarm> {
             if summary.number(ResultMetric::Run(metric)).is_none_or(|number| number == 0.0) {
                 continue;
             }
-            match alarms.iter_mut().find(|alarm| (alarm.metric, &alarm.case) == (metric.name(), case)) {
-                Some(alarm) => alarm.runs += 1,
-                None => alarms.push(Alarm {
+            match nonzero_metrics
+                .iter_mut()
+                .find(|nonzero| (nonzero.metric, &nonzero.case) == (metric.name(), case))
+            {
+                Some(nonzero) => nonzero.runs += 1,
+                None => nonzero_metrics.push(NonzeroMetric {
                     metric: metric.name(),
                     case: case.clone(),
                     runs: 1,
@@ -142,7 +146,7 @@ fn alarms(grid: &Grid) -> Vec<Alarm> {
             }
         }
     }
-    alarms
+    nonzero_metrics
 }
 
 #[cfg(test)]
@@ -171,7 +175,7 @@ mod tests {
         let grid = Grid::new(axes.clone(), (0..axes.runs()).map(summary).collect());
         let metrics =
             [ResultMetric::Run(RunMetric::FinishedGoods), ResultMetric::Run(RunMetric::BatchesLost)];
-        let comparison = Comparison::of(&grid, (1, 1), &metrics, 0, Vec::new());
+        let comparison = Comparison::of(&grid, 1, 1, &metrics, 0, Vec::new());
         // Two cases and all of them, three kinds, two metrics.
         assert_eq!(comparison.tables.len(), 3 * 3 * 2);
         let last = &comparison.tables[12];
@@ -180,9 +184,9 @@ mod tests {
             (comparison.baseline_flow.as_str(), comparison.baseline_leader.as_str()),
             ("good", "raft")
         );
-        let [alarm] = &comparison.alarms[..] else { panic!("{:?}", comparison.alarms) };
-        assert_eq!((alarm.metric, alarm.case.as_str(), alarm.runs), ("batches_lost", "large", 3));
-        assert_eq!(alarm.first, "large, good/bully, seed 1");
+        let [nonzero] = &comparison.nonzero_metrics[..] else { panic!("{:?}", comparison.nonzero_metrics) };
+        assert_eq!((nonzero.metric, nonzero.case.as_str(), nonzero.runs), ("batches_lost", "large", 3));
+        assert_eq!(nonzero.first, "large, good/bully, seed 1");
         assert!(comparison.profiles.is_empty());
     }
 }

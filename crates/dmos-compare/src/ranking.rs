@@ -157,14 +157,9 @@ pub fn rank(grid: &Grid, case: Option<usize>, by: By, metric: ResultMetric, base
             compared: (group != baseline)
                 .then(|| compare(&columns, group, baseline, metric.better(), &mut drawn))
                 .flatten(),
-            verdict: if group == baseline { Verdict::Baseline } else { Verdict::Nothing },
-            messages_per_finished: cost(grid, (case, &columns), (&groups, group), Metric::SentMessages),
-            planning_steps_per_finished: cost(
-                grid,
-                (case, &columns),
-                (&groups, group),
-                Metric::PlanningSteps,
-            ),
+            verdict: if group == baseline { Verdict::Baseline } else { Verdict::NoValues },
+            messages_per_finished: cost(grid, case, &columns, &groups, group, Metric::SentMessages),
+            planning_steps_per_finished: cost(grid, case, &columns, &groups, group, Metric::PlanningSteps),
         })
         .collect();
     let comparisons = correct(&mut rows);
@@ -173,9 +168,10 @@ pub fn rank(grid: &Grid, case: Option<usize>, by: By, metric: ResultMetric, base
         if let Some(compared) = &row.compared {
             let differences = pairs(&columns, group, baseline);
             let seeds = grid.axes.seeds.len();
-            row.verdict = Verdict::on(
+            row.verdict = Verdict::new(
                 &differences,
-                (compared.interval, compared.p_corrected),
+                compared.interval,
+                compared.p_corrected,
                 metric.better(),
                 of_baseline,
                 comparisons,
@@ -253,8 +249,10 @@ fn sort(rows: &mut [Row], better: Better) {
 /// Returns a group's cost per finished good: absolute in one case, in percent of the largest over all cases.
 fn cost(
     grid: &Grid,
-    (case, columns): (Option<usize>, &[(usize, Column)]),
-    (groups, group): (&[Group], usize),
+    case: Option<usize>,
+    columns: &[(usize, Column)],
+    groups: &[Group],
+    group: usize,
     metric: Metric,
 ) -> Option<f64> {
     if let Some(case) = case {
@@ -345,7 +343,9 @@ mod tests {
     #[test]
     fn three_seeds_are_too_few_however_large_the_difference() {
         let table = rank(&grid(3), Some(0), By::Flow, FINALS, 0);
-        let Verdict::TooFewSeeds(Some(needed)) = table.rows[0].verdict else { panic!("{:?}", table.rows[0]) };
+        let Verdict::Inconclusive(Some(needed)) = table.rows[0].verdict else {
+            panic!("{:?}", table.rows[0])
+        };
         assert!((6..=8).contains(&needed), "{needed}");
     }
 

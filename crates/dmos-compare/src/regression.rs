@@ -75,7 +75,8 @@ pub fn against(now: &Grid, then: &Grid) -> Regression {
     for ((change, differences), corrected) in found.iter_mut().zip(holm::corrected(&p_values)) {
         change.compared.p_corrected = corrected;
         let sure = (change.compared.interval, corrected);
-        change.verdict = Verdict::on(differences, sure, change.metric.better(), change.then, tested, seeds);
+        change.verdict =
+            Verdict::new(differences, sure.0, sure.1, change.metric.better(), change.then, tested, seeds);
     }
     let mut changes: Vec<MetricChange> = found.into_iter().map(|(change, _)| change).collect();
     changes.sort_by(|a, b| a.compared.p.total_cmp(&b.compared.p));
@@ -106,7 +107,7 @@ fn change(
         then: mean(then.into_iter().flatten())?,
         now: mean(now.into_iter().flatten())?,
         compared: Compared::of(&differences, metric.better(), drawn),
-        verdict: Verdict::Nothing,
+        verdict: Verdict::NoValues,
     };
     Some((change, differences))
 }

@@ -93,10 +93,10 @@ run_metrics! {
         "Virtual time of all plans, summed."
         "";
     TimeToDetect "time_to_detect" "s" Less Episodes
-        "Time from the crash or the stall of a node that is assigned in the active flow until a leader removes it from the membership. Censored when the node recovers unnoticed, and at the end of the run."
+        "Time from the crash or freeze of a node that is assigned in the active flow until a leader removes it from the membership. Censored when the node recovers unnoticed, and at the end of the run."
         "detection time: Chen, Toueg and Aguilera 2002, measured at the leader";
     LeaderlessTime "leaderless_time" "s" Less Number
-        "Time without a leader: before the first election completes, and while the last elected leader is down or stalled, until it recovers or another is elected."
+        "Time without a leader: before the first election completes, and while the last elected leader is down or frozen, until it recovers or another is elected."
         "unavailability during elections: Ongaro and Ousterhout 2014";
     LeadershipChanges "leadership_changes" "count" Less Number
         "Elections won, the first included."

@@ -9,11 +9,11 @@ use crate::statistics::interval::Interval;
 use crate::statistics::{Differences, sample_size};
 
 /// Family-wise significance level of a table.
-pub const ALARM: f64 = 0.05;
+pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
 
 /// Equivalence margin, as a fraction of the baseline: if the whole interval is smaller, there is no relevant
 /// difference, and more seeds would not change that.
-pub const WORTHWHILE: f64 = 0.05;
+pub const EQUIVALENCE_MARGIN: f64 = 0.05;
 
 /// Verdict on a comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -34,9 +34,9 @@ pub enum Verdict {
     /// Any difference is smaller than the equivalence margin.
     NoDifference,
     /// Undecided; about this many seeds would decide.
-    TooFewSeeds(Option<u64>),
+    Inconclusive(Option<u64>),
     /// One of the two has no value on any seed.
-    Nothing,
+    NoValues,
 }
 
 impl Verdict {
@@ -44,21 +44,22 @@ impl Verdict {
     ///
     /// `baseline` is the mean of the baseline, `comparisons` the number of comparisons in the table, `seeds`
     /// the number of seeds run.
-    pub(crate) fn on(
+    pub(crate) fn new(
         differences: &Differences,
-        (interval, p): (Option<Interval>, f64),
+        interval: Option<Interval>,
+        p: f64,
         better: Better,
         baseline: f64,
         comparisons: usize,
         seeds: usize,
     ) -> Self {
         let mean = differences.mean();
-        let margin = WORTHWHILE * baseline.abs();
+        let margin = EQUIVALENCE_MARGIN * baseline.abs();
         if differences.count() == 0 {
-            Self::Nothing
+            Self::NoValues
         } else if differences.are_all_zero() {
             Self::Same
-        } else if p <= ALARM {
+        } else if p <= SIGNIFICANCE_LEVEL {
             match (better, mean > 0.0) {
                 (Better::More, true) | (Better::Less, false) => Self::Better,
                 (Better::More, false) | (Better::Less, true) => Self::Worse,
@@ -68,21 +69,27 @@ impl Verdict {
         } else if interval.is_some_and(|limits| -margin <= limits.low && limits.high <= margin) {
             Self::NoDifference
         } else {
-            Self::TooFewSeeds(needed(differences, mean, margin, comparisons, seeds))
+            Self::Inconclusive(seeds_needed(differences, mean, margin, comparisons, seeds))
         }
     }
 }
 
-/// Returns the approximate number of seeds needed to detect the observed difference or, if it is within the
+/// Returns the approximate number of seeds seeds_needed to detect the observed difference or, if it is within the
 /// margin, to confirm that.
-fn needed(differences: &Differences, mean: f64, margin: f64, comparisons: usize, run: usize) -> Option<u64> {
+fn seeds_needed(
+    differences: &Differences,
+    mean: f64,
+    margin: f64,
+    comparisons: usize,
+    run: usize,
+) -> Option<u64> {
     // Standard deviation of single differences, if each seed gave one.
     let deviation = differences.standard_error()? * (run as f64).sqrt();
-    let to_see = sample_size::needed(mean, deviation, ALARM / comparisons.max(1) as f64);
+    let to_detect = sample_size::needed(mean, deviation, SIGNIFICANCE_LEVEL / comparisons.max(1) as f64);
     let slack = margin - mean.abs();
-    let to_exclude = (slack > 0.0).then(|| sample_size::to_narrow(deviation, slack)).flatten();
-    let needed = to_see.into_iter().chain(to_exclude).min()?;
-    Some(round_up(needed.max(run as u64 + 1)))
+    let to_exclude = (slack > 0.0).then(|| sample_size::for_half_width(deviation, slack)).flatten();
+    let seeds_needed = to_detect.into_iter().chain(to_exclude).min()?;
+    Some(round_up(seeds_needed.max(run as u64 + 1)))
 }
 
 /// Rounds up to two digits, because the number is an estimate.
@@ -101,11 +108,13 @@ impl fmt::Display for Verdict {
             Self::Lower => f.write_str("lower"),
             Self::Same => f.write_str("the same in every run"),
             Self::NoDifference => f.write_str("no difference seen"),
-            Self::TooFewSeeds(Some(needed)) => write!(f, "inconclusive: about {needed} seeds needed"),
-            Self::TooFewSeeds(None) => {
+            Self::Inconclusive(Some(seeds_needed)) => {
+                write!(f, "inconclusive: about {seeds_needed} seeds needed")
+            }
+            Self::Inconclusive(None) => {
                 f.write_str("inconclusive: no practicable number of seeds would suffice")
             }
-            Self::Nothing => f.write_str("nothing to compare"),
+            Self::NoValues => f.write_str("nothing to compare"),
         }
     }
 }
@@ -118,7 +127,7 @@ mod tests {
     fn on(differences: &[f64], p: f64, better: Better, baseline: f64) -> Verdict {
         let all = Differences::new(vec![differences.to_vec()]);
         let interval = Resamples::new(vec![differences.len()]).interval(&all);
-        Verdict::on(&all, (interval, p), better, baseline, 3, differences.len())
+        Verdict::new(&all, interval, p, better, baseline, 3, differences.len())
     }
 
     #[test]
@@ -134,9 +143,9 @@ mod tests {
         assert_eq!(on(&[0.0, 0.0], 1.0, Better::More, 50.0), Verdict::Same);
         assert_eq!(on(&[1.0, -1.0, 0.0, 1.0, -1.0], 1.0, Better::More, 100.0), Verdict::NoDifference);
         let unsure = on(&[30.0, -20.0, 25.0, -10.0], 0.4, Better::More, 100.0);
-        let Verdict::TooFewSeeds(Some(needed)) = unsure else { panic!("{unsure:?}") };
-        assert!(needed > 50 && needed % 10 == 0, "{needed}");
-        assert_eq!(on(&[1.0, 1.0, 1.0], 0.25, Better::More, 1.0), Verdict::TooFewSeeds(Some(7)));
+        let Verdict::Inconclusive(Some(seeds_needed)) = unsure else { panic!("{unsure:?}") };
+        assert!(seeds_needed > 50 && seeds_needed % 10 == 0, "{seeds_needed}");
+        assert_eq!(on(&[1.0, 1.0, 1.0], 0.25, Better::More, 1.0), Verdict::Inconclusive(Some(7)));
     }
 
     #[test]

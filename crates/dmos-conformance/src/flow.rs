@@ -43,12 +43,12 @@ pub fn check_flow_watched(
         true => "flows are valid, and found if they exist",
         false => "flows are valid; finding them is not guaranteed",
     };
-    type Made<'a> = &'a dyn Fn() -> Result<CheckOutcome, StrategyError>;
-    let checks: [(&'static str, Made<'_>); 7] = [
+    type CheckFn<'a> = &'a dyn Fn() -> Result<CheckOutcome, StrategyError>;
+    let checks: [(&'static str, CheckFn<'_>); 7] = [
         (found, &|| sweep(NETWORKS, |number| valid(&on, number))),
         ("the same request gives the same answer", &|| sweep(NETWORKS / 4, |number| repeatable(&on, number))),
         ("plans after failures and returns are valid", &|| {
-            sweep(NETWORKS / 4, |number| follows(&on, number))
+            sweep(NETWORKS / 4, |number| valid_after_changes(&on, number))
         }),
         ("one node, and no node alive", &|| smallest(&on)),
         ("a failed sole source, 8 levels deep, 3 producers each", &|| failed_source(&on)),
@@ -103,7 +103,7 @@ fn valid(on: &Chooser<'_>, number: u64) -> Verdict {
         let alive = drawn_alive(&network, number * 4 + round);
         let mut meter = Meter::new(PLANNING_BUDGET.get());
         let answer = planner.plan(&PlanRequest::first(&network, &alive), &mut meter);
-        if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
+        if let Err(problem) = judge(&choice, &network, &alive, &answer, &meter) {
             return Ok(Err(problem));
         }
     }
@@ -121,7 +121,8 @@ pub fn judge(
     choice: &FlowChoice,
     network: &Network,
     alive: &NodeSet,
-    (answer, meter): (&Result<Flow, NoFlow>, &Meter),
+    answer: &Result<Flow, NoFlow>,
+    meter: &Meter,
 ) -> Result<(), String> {
     let makeable_finals = Feasibility::of(network, alive).finals(network).unwrap_or_default();
     let guaranteed = choice.guarantees(Guarantee::FindsFlow);
@@ -177,7 +178,7 @@ fn repeatable(on: &Chooser<'_>, number: u64) -> Verdict {
 }
 
 /// Tests one planner through failures and returns, as a leader uses it.
-fn follows(on: &Chooser<'_>, number: u64) -> Verdict {
+fn valid_after_changes(on: &Chooser<'_>, number: u64) -> Verdict {
     let network = drawn(number);
     let choice = on(&network)?;
     let mut planner = choice.build();
@@ -195,7 +196,7 @@ fn follows(on: &Chooser<'_>, number: u64) -> Verdict {
             Some(flow) => planner.replan(&request, &mut meter).map(|change| flow.changed(&change)),
             None => planner.plan(&request, &mut meter),
         };
-        if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
+        if let Err(problem) = judge(&choice, &network, &alive, &answer, &meter) {
             return Ok(Err(format!("after {step} failures and returns: {problem}")));
         }
         if !answer.as_ref().is_err_and(NoFlow::is_inconclusive) {
@@ -222,7 +223,7 @@ fn smallest(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let choice = on(&network)?;
     for alive in [NodeSet::all(1), NodeSet::none(1)] {
         let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
-        if let Err(problem) = judge(&choice, &network, &alive, (&answer, &meter)) {
+        if let Err(problem) = judge(&choice, &network, &alive, &answer, &meter) {
             return Ok(CheckOutcome::Failed(problem));
         }
         if alive.is_empty() && answer.as_ref().is_ok_and(|flow| !flow.is_empty()) {
@@ -245,7 +246,7 @@ fn failed_source(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
         Ok(flow) if flow.is_empty() => "plans nothing".to_owned(),
         Ok(_) => "plans without a source, as its guarantees allow".to_owned(),
     };
-    Ok(outcome(judge(&choice, &network, &alive, (&answer, &meter)), &words))
+    Ok(outcome(judge(&choice, &network, &alive, &answer, &meter), &words))
 }
 
 fn million_edges(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
@@ -257,13 +258,13 @@ fn million_edges(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
         Ok(flow) => format!("{} chosen in {} steps", flow.edges().len(), meter.steps()),
         Err(no_flow) => no_flow.to_string(),
     };
-    Ok(outcome(judge(&choice, &network, &alive, (&answer, &meter)), &words))
+    Ok(outcome(judge(&choice, &network, &alive, &answer, &meter), &words))
 }
 
 /// Tests the number of steps on growing networks, with all nodes alive and with one in ten.
 fn linear(choice: &FlowChoice, on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     if !choice.guarantees(Guarantee::LinearTime) {
-        return Ok(CheckOutcome::NotDemanded("it is not guaranteed".to_owned()));
+        return Ok(CheckOutcome::NotApplicable("it is not guaranteed".to_owned()));
     }
     let mut words = Vec::new();
     let alike = [(100, 10), (1_000, 10), (1_000, 100)].map(|(items, producers)| layered(items, producers, 2));

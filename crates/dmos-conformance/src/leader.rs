@@ -43,7 +43,7 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
     let guaranteed: Vec<_> =
         guaranteed.into_iter().filter(|guarantee| choice.guarantees(*guarantee)).collect();
     let outcome = match summary {
-        _ if guaranteed.is_empty() => CheckOutcome::NotDemanded("it guarantees nothing".to_owned()),
+        _ if guaranteed.is_empty() => CheckOutcome::NotApplicable("it guarantees nothing".to_owned()),
         Ok(summary) => outcome(&summary, &guaranteed),
         Err(error) => CheckOutcome::Failed(error.to_string()),
     };

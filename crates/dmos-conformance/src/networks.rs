@@ -9,29 +9,29 @@ use rand::{RngExt, SeedableRng};
 /// quantities, cycles and cost; the last item is final, and sometimes another one.
 #[must_use]
 pub fn drawn(number: u64) -> Network {
-    let mut dice = ChaCha8Rng::seed_from_u64(number);
-    let items = dice.random_range(1..10_u64) as usize;
+    let mut rng = ChaCha8Rng::seed_from_u64(number);
+    let items = rng.random_range(1..10_u64) as usize;
     let mut recipes = Vec::new();
     for item in 0..items {
-        let mut recipe = draw_recipe(&mut dice, item);
-        for producer in 0..dice.random_range(1..5) {
-            if producer > 0 && dice.random_range(0..4) == 0 {
-                recipe = draw_recipe(&mut dice, item);
+        let mut recipe = draw_recipe(&mut rng, item);
+        for producer in 0..rng.random_range(1..5) {
+            if producer > 0 && rng.random_range(0..4) == 0 {
+                recipe = draw_recipe(&mut rng, item);
             }
             recipes.push(Recipe {
-                cycles: if dice.random_range(0..4) == 0 { dice.random_range(2..5) } else { 1 },
-                cost: dice.random_range(0..10),
+                cycles: if rng.random_range(0..4) == 0 { rng.random_range(2..5) } else { 1 },
+                cost: rng.random_range(0..10),
                 ..recipe.clone()
             });
         }
     }
     // Producers of one item need not be adjacent.
     for last in (1..recipes.len()).rev() {
-        recipes.swap(last, dice.random_range(0..=last as u64) as usize);
+        recipes.swap(last, rng.random_range(0..=last as u64) as usize);
     }
     let mut finals = vec![ItemId::new(items - 1)];
-    if items > 1 && dice.random_range(0..4) == 0 {
-        finals.push(ItemId::new(dice.random_range(0..items as u64 - 1) as usize));
+    if items > 1 && rng.random_range(0..4) == 0 {
+        finals.push(ItemId::new(rng.random_range(0..items as u64 - 1) as usize));
     }
     network(items, recipes, finals)
 }
@@ -39,28 +39,27 @@ pub fn drawn(number: u64) -> Network {
 /// Returns a set of nodes generated from a number: usually most of them.
 #[must_use]
 pub fn drawn_alive(network: &Network, number: u64) -> NodeSet {
-    let mut dice = ChaCha8Rng::seed_from_u64(number ^ 0x5EED);
+    let mut rng = ChaCha8Rng::seed_from_u64(number ^ 0x5EED);
     let mut alive = NodeSet::all(network.node_count());
-    let failed = dice.random_range(0..60_u64);
+    let failed = rng.random_range(0..60_u64);
     for node in network.nodes() {
-        if dice.random_range(0..100) < failed {
+        if rng.random_range(0..100) < failed {
             alive.remove(node);
         }
     }
     alive
 }
 
-fn draw_recipe(dice: &mut ChaCha8Rng, item: usize) -> Recipe {
+fn draw_recipe(rng: &mut ChaCha8Rng, item: usize) -> Recipe {
     let mut recipe = Recipe::of(ItemId::new(item), []);
-    for _ in 0..dice.random_range(0..4).min(item as u64) {
-        let quantity = if dice.random_range(0..4) == 0 { dice.random_range(2..4) } else { 1 };
-        let required =
-            Requirement { item: ItemId::new(dice.random_range(0..item as u64) as usize), quantity };
+    for _ in 0..rng.random_range(0..4).min(item as u64) {
+        let quantity = if rng.random_range(0..4) == 0 { rng.random_range(2..4) } else { 1 };
+        let required = Requirement { item: ItemId::new(rng.random_range(0..item as u64) as usize), quantity };
         if recipe.requires.iter().all(|known| known.item != required.item) {
             recipe.requires.push(required);
         }
     }
-    recipe.quantity = if dice.random_range(0..6) == 0 { dice.random_range(2..4) } else { 1 };
+    recipe.quantity = if rng.random_range(0..6) == 0 { rng.random_range(2..4) } else { 1 };
     recipe
 }
 
@@ -113,6 +112,6 @@ pub fn without_source(network: &Network) -> NodeSet {
 /// Returns the node that fails or returns, chosen from a number.
 #[must_use]
 pub fn drawn_node(network: &Network, number: u64) -> NodeId {
-    let mut dice = ChaCha8Rng::seed_from_u64(number);
-    NodeId::new(dice.random_range(0..network.node_count() as u64) as usize)
+    let mut rng = ChaCha8Rng::seed_from_u64(number);
+    NodeId::new(rng.random_range(0..network.node_count() as u64) as usize)
 }

@@ -28,7 +28,7 @@ pub enum CheckOutcome {
     /// The requirement does not hold: the first counterexample.
     Failed(String),
     /// The requirement does not apply: the reason.
-    NotDemanded(String),
+    NotApplicable(String),
 }
 
 impl Report {
@@ -52,7 +52,7 @@ impl fmt::Display for Check {
         let (mark, words) = match &self.outcome {
             CheckOutcome::Passed(words) => ("passed", words),
             CheckOutcome::Failed(words) => ("FAILED", words),
-            CheckOutcome::NotDemanded(words) => ("  -   ", words),
+            CheckOutcome::NotApplicable(words) => ("  -   ", words),
         };
         write!(f, "{mark}  {}: {words}", self.requirement)
     }

@@ -124,13 +124,13 @@ struct EveryCandidate;
 
 impl LeaderStrategy for EveryCandidate {
     fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
-        Box::new(Selfish(config))
+        Box::new(SelfElecting(config))
     }
 }
 
-struct Selfish(ElectionConfig);
+struct SelfElecting(ElectionConfig);
 
-impl Election for Selfish {
+impl Election for SelfElecting {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
         if let ElectionInput::Start { .. } = input {
             effects.leader = Some((self.0.me, Term(1)));
@@ -162,17 +162,17 @@ impl Election for OnlyIfLast {
 }
 
 /// The last candidate leads, and becomes leader again and again.
-struct Restless;
+struct RepeatedlyElected;
 
-impl LeaderStrategy for Restless {
+impl LeaderStrategy for RepeatedlyElected {
     fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
-        Box::new(NeverContent(config, 0))
+        Box::new(RepeatedElection(config, 0))
     }
 }
 
-struct NeverContent(ElectionConfig, u64);
+struct RepeatedElection(ElectionConfig, u64);
 
-impl Election for NeverContent {
+impl Election for RepeatedElection {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
         match input {
             ElectionInput::Start { durable } => {
@@ -209,11 +209,11 @@ register_leader!(LeaderDescriptor {
     notes: "violates its guarantees",
     guarantees: |_| GUARANTEES,
     params: &[],
-    build: |_| Box::new(Restless),
+    build: |_| Box::new(RepeatedlyElected),
 });
 
 register_leader!(LeaderDescriptor {
-    name: "never-announces",
+    name: "never-replaced",
     summary: "deliberately incorrect",
     source: "none",
     notes: "violates its guarantees",
@@ -229,7 +229,7 @@ fn broken_leader_strategies_are_caught() {
         |name: &str| check_leader(&registry, &name.parse().expect("a call"), 300).expect("it is registered");
     for (name, property) in [
         ("all-candidates-lead", "one_leader_per_term"),
-        ("never-announces", "production_resumes"),
+        ("never-replaced", "production_resumes"),
         ("restless", "leadership_settles"),
     ] {
         let report = check(name);

@@ -183,9 +183,9 @@ pub enum Target {
     Item(ItemId),
     /// One producer of an item, chosen at random among the eligible ones.
     ProducerOf(ItemId),
-    /// The node that activated the flow, or else the latest leader.
+    /// The last elected leader.
     Leader,
-    /// The eligible node that has made the most batches.
+    /// The eligible node with the most completed production runs.
     Busiest,
     /// One of all eligible nodes, chosen at random.
     AnyNode,
@@ -368,7 +368,7 @@ fault_kinds! {
         "A message was lost.";
     DuplicatedMessage "duplicated_message"
         "A message was delivered twice.";
-    HeldMessage "held_message"
+    ReorderedMessage "reordered_message"
         "A message was delayed.";
     LostAppend "lost_append"
         "An unsynced append was lost in a crash.";

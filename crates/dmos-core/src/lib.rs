@@ -2,7 +2,7 @@
 //!
 //! A factory [`Network`] of nodes makes items from items; a [`Flow`] assigns suppliers to consumers. A
 //! [`FlowStrategy`] plans flows, and a [`LeaderStrategy`] elects the node that plans. A [`Scenario`]
-//! describes one experiment, and a [`RunRecord`] holds its results.
+//! describes one simulation, and a [`RunRecord`] holds its results.
 //!
 //! Start at [`network`], then [`flow`], then [`strategy`].
 //!
@@ -17,7 +17,7 @@
 //! | [`distribution`] | probability distributions of durations |
 //! | [`settings`] | the settings of protocol, delays and CPU costs |
 //! | [`faults`] | the faults of a scenario, as data |
-//! | [`scenario`] | a complete, valid experiment |
+//! | [`scenario`] | a complete, valid scenario |
 //! | [`metrics`] | the fixed set of node metrics and their values |
 //! | [`property`] | the properties that the invariant checker verifies |
 //! | [`record`] | the results of a run |

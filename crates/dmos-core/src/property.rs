@@ -107,7 +107,7 @@ properties! {
         "A node started from a log whose last record was torn.";
     CompactedLogRead "compacted_log_read" Coverage
         "A node started from a log that had been compacted.";
-    OrderRedirected "order_redirected" Coverage
+    RequestRedirected "request_redirected" Coverage
         "A request was redirected to another supplier after a timeout or because its supplier was suspected.";
     RecipePlanned "recipe_planned" Coverage
         "A leader planned with a changed recipe.";

@@ -1,4 +1,4 @@
-//! A complete experiment, valid by construction.
+//! A complete scenario, valid by construction.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::settings::{Delays, Protocol, Work};
 use crate::strategy::{FlowChoice, LeaderChoice, MeanDurations};
 use crate::time::Span;
 
-/// One experiment: a network, the behaviour of its nodes, their environment, and its faults.
+/// One simulation: a network, the behaviour of its nodes, their environment, and its faults.
 ///
 /// The constructor of a scenario has checked that every node it names is in the network, that periods are not
 /// zero, and that scripted recipes fit the network; drivers rely on it.

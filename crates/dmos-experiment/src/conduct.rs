@@ -10,7 +10,7 @@ use dmos_core::{NoFlow, Scenario};
 use dmos_util::panics::caught;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-use crate::experiment::Ready;
+use crate::experiment::PreparedExperiment;
 
 /// Result of a run.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,7 +35,7 @@ pub fn threads(jobs: Option<NonZeroUsize>) -> Result<ThreadPool, ThreadPoolBuild
 /// # Errors
 /// Any error of `take`; then no further run is started either.
 pub fn conduct<E: Send>(
-    ready: &Ready,
+    ready: &PreparedExperiment,
     runs: &[usize],
     pool: &ThreadPool,
     stop: &AtomicBool,

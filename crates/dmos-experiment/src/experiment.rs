@@ -139,24 +139,24 @@ pub enum ExperimentError {
 
 /// An experiment that was read and checked.
 #[derive(Debug)]
-pub struct Read {
+pub struct CheckedExperiment {
     /// The experiment.
     pub experiment: Experiment,
     /// The prepared experiment.
-    pub ready: Ready,
+    pub prepared: PreparedExperiment,
     /// Warnings for readers.
     pub warnings: Vec<String>,
 }
 
 /// An experiment with all scenarios and strategies constructed.
 #[derive(Clone, Debug)]
-pub struct Ready {
+pub struct PreparedExperiment {
     axes: Axes,
-    cases: Vec<ReadyCase>,
+    cases: Vec<PreparedCase>,
 }
 
 #[derive(Clone, Debug)]
-struct ReadyCase {
+struct PreparedCase {
     scenario: Scenario,
     flows: Vec<FlowChoice>,
     leaders: Vec<LeaderChoice>,
@@ -167,7 +167,11 @@ impl Experiment {
     ///
     /// # Errors
     /// If a file cannot be read or is invalid, or a strategy, a metric or the baseline is.
-    pub fn read(paths: &[PathBuf], options: Options, registry: &Registry) -> Result<Read, ExperimentError> {
+    pub fn read(
+        paths: &[PathBuf],
+        options: Options,
+        registry: &Registry,
+    ) -> Result<CheckedExperiment, ExperimentError> {
         let mut texts = Vec::new();
         for path in paths {
             texts.push((path.display().to_string(), dmos_scenario::read_text(path)?));
@@ -183,8 +187,8 @@ impl Experiment {
         mut texts: Vec<(String, String)>,
         options: Options,
         registry: &Registry,
-    ) -> Result<Read, ExperimentError> {
-        let file = match texts.iter().find(|(_, text)| LoadedExperiment::is_one(text)) {
+    ) -> Result<CheckedExperiment, ExperimentError> {
+        let file = match texts.iter().find(|(_, text)| LoadedExperiment::is_experiment(text)) {
             None => None,
             Some((origin, text)) if texts.len() == 1 => Some(LoadedExperiment::parse(origin, text)?),
             Some((origin, _)) => {
@@ -201,42 +205,46 @@ impl Experiment {
         }
         let cases = cases(&texts, file.as_ref(), &options)?;
         let scenarios = texts.into_iter().map(|(file, text)| ScenarioText { file, text }).collect();
-        let said = file.as_ref().map(|file| file.file.clone()).unwrap_or_default();
+        let from_file = file.as_ref().map(|file| file.file.clone()).unwrap_or_default();
         // Problems in the experiment file are reported with their place.
-        let wrong = |key: &str, is_option: bool, message: String| match &file {
+        let error_at = |key: &str, is_option: bool, message: String| match &file {
             Some(file) if !is_option => ExperimentError::File(file.error(&[key], message)),
             _ => ExperimentError::Input(message),
         };
-        let names_none =
-            [&options.flows, &options.leaders, &said.flow, &said.leader].iter().all(|it| it.is_none());
-        let named = |option: &Option<Strategies>, said: &Option<Strategies>, or: &str| {
+        let names_none = [&options.flows, &options.leaders, &from_file.flow, &from_file.leader]
+            .iter()
+            .all(|it| it.is_none());
+        let named = |option: &Option<Strategies>, listed: &Option<Strategies>, or: &str| {
             let or = || vec![StrategyCall { name: or.to_owned(), params: Vec::new() }];
-            option.as_ref().or(said.as_ref()).map_or_else(or, |Strategies(calls)| calls.clone())
+            option.as_ref().or(listed.as_ref()).map_or_else(or, |Strategies(calls)| calls.clone())
         };
-        let flows = named(&options.flows, &said.flow, if names_none { ALL } else { OWN });
-        let leaders = named(&options.leaders, &said.leader, OWN);
+        let flows = named(&options.flows, &from_file.flow, if names_none { ALL } else { OWN });
+        let leaders = named(&options.leaders, &from_file.leader, OWN);
         let all_flows = registry.flows().iter().filter(|flow| flow.stands_alone()).map(|flow| flow.name);
         let all_leaders =
             registry.leaders().iter().filter(|leader| leader.stands_alone()).map(|leader| leader.name);
         let flows = choices("flow", flows, all_flows, DEFAULT_FLOW)
-            .map_err(|message| wrong("flow", options.flows.is_some(), message))?;
+            .map_err(|message| error_at("flow", options.flows.is_some(), message))?;
         let leaders = choices("leader", leaders, all_leaders, DEFAULT_LEADER)
-            .map_err(|message| wrong("leader", options.leaders.is_some(), message))?;
-        let name = options.baseline.as_ref().or(said.baseline.as_ref());
+            .map_err(|message| error_at("leader", options.leaders.is_some(), message))?;
+        let name = options.baseline.as_ref().or(from_file.baseline.as_ref());
         let baseline = name.map_or(Ok((0, 0)), |name| baseline(name, &flows, &leaders));
-        let baseline = baseline.map_err(|message| wrong("baseline", options.baseline.is_some(), message))?;
-        let mut metrics = if options.metrics.is_empty() { said.metrics } else { options.metrics.clone() };
+        let baseline =
+            baseline.map_err(|message| error_at("baseline", options.baseline.is_some(), message))?;
+        let mut metrics =
+            if options.metrics.is_empty() { from_file.metrics } else { options.metrics.clone() };
         if metrics.is_empty() {
             metrics.push(RunMetric::FinishedGoods.name().to_owned());
         }
-        find_metrics(&metrics).map_err(|message| wrong("metrics", !options.metrics.is_empty(), message))?;
-        let seeds = options.seeds.or(said.seeds).unwrap_or(SEEDS);
+        find_metrics(&metrics)
+            .map_err(|message| error_at("metrics", !options.metrics.is_empty(), message))?;
+        let seeds = options.seeds.or(from_file.seeds).unwrap_or(SEEDS);
         let experiment =
-            Self { about: said.about, scenarios, cases, flows, leaders, seeds, baseline, metrics };
+            Self { about: from_file.about, scenarios, cases, flows, leaders, seeds, baseline, metrics };
         let mut warnings = Vec::new();
-        let ready = experiment.ready(registry, &mut warnings)?;
+        let prepared = experiment.prepare(registry, &mut warnings)?;
         warnings.dedup();
-        Ok(Read { experiment, ready, warnings })
+        Ok(CheckedExperiment { experiment, prepared, warnings })
     }
 
     /// Returns the axes, with names for output.
@@ -263,7 +271,11 @@ impl Experiment {
     ///
     /// # Errors
     /// If anything is invalid.
-    pub fn ready(&self, registry: &Registry, warnings: &mut Vec<String>) -> Result<Ready, ExperimentError> {
+    pub fn prepare(
+        &self,
+        registry: &Registry,
+        warnings: &mut Vec<String>,
+    ) -> Result<PreparedExperiment, ExperimentError> {
         let mut cases = Vec::new();
         for case in &self.cases {
             let Some(ScenarioText { file, text }) = self.scenarios.get(case.scenario) else {
@@ -296,13 +308,13 @@ impl Experiment {
             };
             let flows = self.flows.iter().map(flow).collect::<Result<_, _>>()?;
             let leaders = self.leaders.iter().map(leader).collect::<Result<_, _>>()?;
-            cases.push(ReadyCase { flows, leaders, scenario });
+            cases.push(PreparedCase { flows, leaders, scenario });
         }
-        Ok(Ready { axes: self.axes(), cases })
+        Ok(PreparedExperiment { axes: self.axes(), cases })
     }
 }
 
-impl Ready {
+impl PreparedExperiment {
     /// Returns the axes.
     #[must_use]
     pub fn axes(&self) -> &Axes {

@@ -22,7 +22,7 @@ pub mod ranges;
 pub mod store;
 
 pub use conduct::{RunResult, conduct};
-pub use experiment::{Experiment, ExperimentError, Options, Ready};
+pub use experiment::{Experiment, ExperimentError, Options, PreparedExperiment};
 pub use manifest::Manifest;
 pub use merge::{Merged, merge};
 pub use store::Store;

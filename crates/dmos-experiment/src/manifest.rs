@@ -55,14 +55,14 @@ pub enum ManifestError {
     },
     /// The file is not a manifest.
     #[error("`{}` is not a manifest of this program: {reason}; `dmos sweep plan` makes one", path.display())]
-    NotOne {
+    NotAManifest {
         /// The file.
         path: PathBuf,
         /// The reason.
         reason: String,
     },
     /// The manifest was modified.
-    #[error("`{}` was changed after it was made: its hash is not that of its content; make it anew", path.display())]
+    #[error("`{}` was changed after it was made: its hash is not that of its content; write it again", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
@@ -131,16 +131,16 @@ impl Manifest {
         };
         let manifest: Self = match serde_json::from_str(&text) {
             Ok(manifest) => manifest,
-            Err(error) => return Err(ManifestError::NotOne { path, reason: error.to_string() }),
+            Err(error) => return Err(ManifestError::NotAManifest { path, reason: error.to_string() }),
         };
         let axes = manifest.experiment.axes();
         let (flow, leader) = manifest.experiment.baseline;
         if axes.runs() == 0 || flow >= axes.flows.len() || leader >= axes.leaders.len() {
-            return Err(ManifestError::NotOne { path, reason: "it has no runs".to_owned() });
+            return Err(ManifestError::NotAManifest { path, reason: "it has no runs".to_owned() });
         }
         if manifest.format != FORMAT {
             let reason = format!("its format is {}, not {FORMAT}", manifest.format);
-            return Err(ManifestError::NotOne { path, reason });
+            return Err(ManifestError::NotAManifest { path, reason });
         }
         if manifest.hash() != manifest.id {
             return Err(ManifestError::Changed { path });

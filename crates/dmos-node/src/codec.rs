@@ -22,24 +22,22 @@ const RECORD_MAX: usize = 64 << 20;
 #[non_exhaustive]
 pub enum CodecError {
     /// A record before the last is corrupt: the disk has lost durable data.
-    #[error(
-        "the log is broken at byte {at}, before its end; restore it from a copy, or give the node up and add another"
-    )]
+    #[error("the log is broken at byte {at}, before its end; restore it from a backup, or replace the node")]
     BrokenLog {
         /// Offset of the corrupt record.
         at: usize,
     },
     /// The log refers to nodes or items outside the network, or belongs to another node.
-    #[error("record {number} of the log is of another network or node; start from the log of this one")]
+    #[error("record {number} belongs to another network or node; use the log of this node")]
     ForeignLog {
         /// Number of the record, counting from 1.
         number: usize,
     },
     /// The bytes are not exactly one message.
-    #[error("the bytes are no message of this version")]
+    #[error("not a valid message of this version")]
     InvalidMessage,
     /// The message refers to nodes or items outside the network.
-    #[error("the message is of another network")]
+    #[error("the message belongs to another network")]
     ForeignMessage,
 }
 

@@ -75,7 +75,7 @@ impl Commands {
     /// Returns the retransmission timeout. Configurations are retransmitted even where `retry_after` turns
     /// all other retransmission off.
     fn retry_interval(&self, cx: &Context<'_>, tries: u32) -> Span {
-        cx.patience(tries).unwrap_or(cx.protocol.heartbeat)
+        cx.retransmission_timeout(tries).unwrap_or(cx.protocol.heartbeat)
     }
 
     /// Handles the retransmission timer.

@@ -41,7 +41,7 @@ impl Context<'_> {
     }
 
     /// Returns the retransmission timeout after `tries` retransmissions, or `None` if retransmission is off.
-    pub(crate) fn patience(&self, tries: u32) -> Option<Span> {
+    pub(crate) fn retransmission_timeout(&self, tries: u32) -> Option<Span> {
         let first = self.protocol.retry_after?;
         let longest = self.protocol.retry_max.max(first);
         Some((first * (1 << tries.min(32))).min(longest))
@@ -50,6 +50,6 @@ impl Context<'_> {
     /// Returns whether a message that was last sent at `since`, after `tries` retransmissions, is due for
     /// retransmission.
     pub(crate) fn is_overdue(&self, since: Time, tries: u32) -> bool {
-        self.patience(tries).is_some_and(|span| self.now.since(since) >= span)
+        self.retransmission_timeout(tries).is_some_and(|span| self.now.since(since) >= span)
     }
 }

@@ -16,21 +16,21 @@ use crate::message::Message;
 /// Interval at which a node without neighbours checks whether it has any.
 const POLL_INTERVAL: Span = Span::from_millis(500);
 
-struct Watched {
+struct MonitoredNode {
     node: NodeId,
-    heard: Time,
+    last_heard: Time,
     suspected: bool,
 }
 
-/// Monitored nodes, and the last time each was heard from.
+/// Monitored nodes, and the last time each was last_heard from.
 #[derive(Default)]
 pub(crate) struct FailureDetector {
     phase: Span,
     rounds: u32,
     /// Sorted by node.
-    monitored: Vec<Watched>,
+    monitored: Vec<MonitoredNode>,
     /// Scratch buffer of [`FailureDetector::refresh_neighbours`], kept to avoid allocation.
-    to_watch: Vec<NodeId>,
+    scratch: Vec<NodeId>,
     /// Flow version and leader at the last refresh of the neighbours.
     refreshed_for: Option<(FlowVersion, Option<NodeId>)>,
     /// Nodes that the blackboard lists as removed, sorted.
@@ -60,8 +60,7 @@ impl FailureDetector {
     /// Returns the nodes that are presumed to have failed: removed ones on the blackboard, and suspected
     /// ones.
     pub(crate) fn presumed_failed(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let suspected =
-            self.monitored.iter().filter(|monitored| monitored.suspected).map(|monitored| monitored.node);
+        let suspected = self.monitored.iter().filter(|peer| peer.suspected).map(|peer| peer.node);
         self.removed.iter().copied().chain(suspected)
     }
 
@@ -72,7 +71,7 @@ impl FailureDetector {
         active: &ActiveAssignment,
         leadership: &Leadership,
     ) {
-        if active.assignment().is_some() || leadership.watched_leader().is_some() {
+        if active.assignment().is_some() || leadership.monitored_leader().is_some() {
             cx.set_timer(self.phase, Timer::Heartbeat);
         } else {
             cx.set_timer(POLL_INTERVAL, Timer::AwaitNeighbours);
@@ -80,7 +79,7 @@ impl FailureDetector {
     }
 
     /// Runs one heartbeat round: sends heartbeats to all monitored nodes and reports the silent ones. A
-    /// leader also monitors `watched_producers`.
+    /// leader also monitors `monitored_producers`.
     ///
     /// Returns the changes of suspicion since the last round.
     pub(crate) fn heartbeat_round(
@@ -88,10 +87,10 @@ impl FailureDetector {
         cx: &mut Context<'_>,
         active: &ActiveAssignment,
         leadership: &Leadership,
-        watched_producers: &[NodeId],
+        monitored_producers: &[NodeId],
     ) -> Vec<PeerEvent> {
         if self.rounds.is_multiple_of(cx.protocol.neighbours_every.get()) {
-            self.refresh_neighbours(cx, active, leadership, watched_producers);
+            self.refresh_neighbours(cx, active, leadership, monitored_producers);
         }
         self.rounds = self.rounds.wrapping_add(1);
         for monitored in &self.monitored {
@@ -103,20 +102,20 @@ impl FailureDetector {
         std::mem::take(&mut self.peer_events)
     }
 
-    /// Clears the suspicion of nodes in a newly adopted assignment: its planner has heard from them since, or
+    /// Clears the suspicion of nodes in a newly adopted assignment: its planner has last_heard from them since, or
     /// will receive the suspicion again.
     pub(crate) fn trust_members(&mut self, now: Time, assignment: &Assignment) {
-        for monitored in self.monitored.iter_mut().filter(|monitored| monitored.suspected) {
+        for monitored in self.monitored.iter_mut().filter(|peer| peer.suspected) {
             if assignment.neighbours().any(|node| node == monitored.node) {
-                (monitored.heard, monitored.suspected) = (now, false);
+                (monitored.last_heard, monitored.suspected) = (now, false);
             }
         }
     }
 
     /// Returns whether this node suspects `node`.
     pub(crate) fn suspects(&self, node: NodeId) -> bool {
-        let monitored = self.monitored.binary_search_by_key(&node, |monitored| monitored.node);
-        monitored.is_ok_and(|at| self.monitored[at].suspected) || self.removed.binary_search(&node).is_ok()
+        let index = self.monitored.binary_search_by_key(&node, |peer| peer.node);
+        index.is_ok_and(|at| self.monitored[at].suspected) || self.removed.binary_search(&node).is_ok()
     }
 
     fn refresh_neighbours(
@@ -124,36 +123,36 @@ impl FailureDetector {
         cx: &Context<'_>,
         active: &ActiveAssignment,
         leadership: &Leadership,
-        watched_producers: &[NodeId],
+        monitored_producers: &[NodeId],
     ) {
         // A flow never changes without a new version.
-        let by = (active.version(), leadership.watched_leader());
-        if watched_producers.is_empty() && self.refreshed_for == Some(by) && active.assignment().is_some() {
+        let by = (active.version(), leadership.monitored_leader());
+        if monitored_producers.is_empty() && self.refreshed_for == Some(by) && active.assignment().is_some() {
             return;
         }
-        self.refreshed_for = (watched_producers.is_empty() && active.assignment().is_some()).then_some(by);
+        self.refreshed_for = (monitored_producers.is_empty() && active.assignment().is_some()).then_some(by);
         let neighbours = active.assignment().into_iter().flat_map(|assignment| assignment.neighbours());
-        let others = leadership.watched_leader().into_iter().chain(watched_producers.iter().copied());
-        let nodes = &mut self.to_watch;
+        let others = leadership.monitored_leader().into_iter().chain(monitored_producers.iter().copied());
+        let nodes = &mut self.scratch;
         nodes.clear();
         nodes.extend(neighbours.chain(others).filter(|&node| node != cx.me));
         nodes.sort_unstable();
         nodes.dedup();
-        if self.monitored.iter().map(|monitored| monitored.node).eq(nodes.iter().copied()) {
+        if self.monitored.iter().map(|peer| peer.node).eq(nodes.iter().copied()) {
             return;
         }
         let old = std::mem::take(&mut self.monitored);
         self.monitored.extend(nodes.drain(..).map(|node| {
-            let known = old.binary_search_by_key(&node, |monitored| monitored.node).map(|at| &old[at]);
-            let (heard, suspected) =
-                known.map_or((cx.now, false), |monitored| (monitored.heard, monitored.suspected));
-            Watched { node, heard, suspected }
+            let known = old.binary_search_by_key(&node, |peer| peer.node).map(|at| &old[at]);
+            let (last_heard, suspected) =
+                known.map_or((cx.now, false), |peer| (peer.last_heard, peer.suspected));
+            MonitoredNode { node, last_heard, suspected }
         }));
     }
 
     fn report_silent(&mut self, cx: &mut Context<'_>, leadership: &Leadership) {
         for monitored in &mut self.monitored {
-            let silent = cx.now.since(monitored.heard) > cx.protocol.suspect_after;
+            let silent = cx.now.since(monitored.last_heard) > cx.protocol.suspect_after;
             if !silent || self.removed.binary_search(&monitored.node).is_ok() {
                 continue;
             }
@@ -174,9 +173,9 @@ impl FailureDetector {
 
     /// Handles a heartbeat response.
     pub(crate) fn on_heartbeat_response(&mut self, now: Time, from: NodeId) -> Option<PeerEvent> {
-        let at = self.monitored.binary_search_by_key(&from, |monitored| monitored.node).ok()?;
+        let at = self.monitored.binary_search_by_key(&from, |peer| peer.node).ok()?;
         let monitored = &mut self.monitored[at];
-        monitored.heard = now;
+        monitored.last_heard = now;
         std::mem::take(&mut monitored.suspected).then_some(PeerEvent::Trusted(from))
     }
 }

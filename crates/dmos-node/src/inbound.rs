@@ -219,7 +219,7 @@ impl Inbound {
             self.buffers.binary_search_by_key(&item, |buffer| buffer.item).map(|at| &self.buffers[at]);
         let supplier_uses = buffer.map_or(&[][..], |buffer| &buffer.supplier_uses);
         // Equals the time for which a supplier keeps a refused consumer in its queue.
-        let moment = cx.patience(0).unwrap_or(cx.protocol.heartbeat);
+        let moment = cx.retransmission_timeout(0).unwrap_or(cx.protocol.heartbeat);
         let key = |(at, supply): &(usize, &Supply)| {
             let supplier_use = supplier_uses.get(*at).copied().unwrap_or_default();
             let has_none = supplier_use.refused.is_some_and(|refused| cx.now.since(refused) < moment);
@@ -337,7 +337,8 @@ impl Inbound {
         cx: &mut Context<'_>,
         from: NodeId,
         request: Option<RequestId>,
-        (batch, settled): (BatchId, u32),
+        batch: BatchId,
+        settled: u32,
     ) {
         if !self.accepts(cx, from, batch) {
             return;

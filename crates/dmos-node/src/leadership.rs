@@ -105,7 +105,7 @@ impl Leadership {
     }
 
     /// Returns the leader, if this node has to monitor it.
-    pub(crate) fn watched_leader(&self) -> Option<NodeId> {
+    pub(crate) fn monitored_leader(&self) -> Option<NodeId> {
         self.machine.as_ref().filter(|_| !self.uses_blackboard).and(self.leader())
     }
 

@@ -215,7 +215,7 @@ impl Node {
             Input::Planned(plan_id) => volatile.on_plan_ready(&mut cx, settings, plan_id),
             Input::Notice(notice) => volatile.on_notice(&mut cx, notice),
             Input::Start { records, recovering, phase, scrapped } => {
-                self.start(now, effects, (records, recovering, phase, scrapped));
+                self.start(now, effects, records, recovering, phase, scrapped);
             }
             Input::Command(command) => self.on_command(now, effects, command),
         }
@@ -246,7 +246,10 @@ impl Node {
         &mut self,
         now: Time,
         effects: &mut dyn Effects,
-        (records, recovering, phase, scrapped): (&[LogRecord], bool, Span, Scrapped),
+        records: &[LogRecord],
+        recovering: bool,
+        phase: Span,
+        scrapped: Scrapped,
     ) {
         let state = LogState::of(records);
         self.log_length = records.len() as u64;
@@ -261,7 +264,7 @@ impl Node {
             self.volatile.inbound.keep_requests(before.inbound);
         }
         let (volatile, settings, mut cx) = self.split(now, effects);
-        volatile.start(&mut cx, settings, (records, state), recovering, scrapped);
+        volatile.start(&mut cx, settings, records, state, recovering, scrapped);
     }
 
     /// Returns the network with this node's recipe changed.
@@ -304,7 +307,8 @@ impl VolatileState {
         &mut self,
         cx: &mut Context<'_>,
         settings: &NodeSettings,
-        (records, mut state): (&[LogRecord], LogState),
+        records: &[LogRecord],
+        mut state: LogState,
         recovering: bool,
         scrapped: Scrapped,
     ) {
@@ -398,11 +402,11 @@ impl VolatileState {
                 if self.commands.retired() {
                     self.outbound.refuse(cx, from, request);
                 } else {
-                    self.outbound.on_request(cx, &self.active, &mut self.inbound, from, (request, item));
+                    self.outbound.on_request(cx, &self.active, &mut self.inbound, from, request, item);
                 }
             }
             Message::Announcement { request, batch, settled } => {
-                self.inbound.on_announced(cx, from, request, (batch, settled));
+                self.inbound.on_announced(cx, from, request, batch, settled);
             }
             Message::Unavailable { request } => {
                 self.inbound.on_refused(cx, self.active.assignment(), request)
@@ -496,12 +500,12 @@ impl VolatileState {
             }
             Timer::Heartbeat => {
                 let planning = self.planning.as_ref().filter(|_| self.leadership.leads());
-                let watched_producers = planning.map_or(&[][..], |planning| planning.watched_producers());
+                let monitored_producers = planning.map_or(&[][..], |planning| planning.monitored_producers());
                 for event in self.failure_detector.heartbeat_round(
                     cx,
                     &self.active,
                     &self.leadership,
-                    watched_producers,
+                    monitored_producers,
                 ) {
                     self.on_peer_event(cx, settings, Some(event));
                 }
@@ -534,7 +538,7 @@ impl VolatileState {
     }
 
     fn on_plan_ready(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, plan_id: FlowVersion) {
-        let planning = self.planning.as_mut().expect("a plan is ready, so this node plans");
+        let planning = self.planning.as_mut().expect("a plan completes on a planning node");
         let still_leads = self.leadership.leads_in(planning.term());
         if let Some((version, assignment)) =
             planning.on_plan_ready(cx, plan_id, still_leads, settings.planning_budget)

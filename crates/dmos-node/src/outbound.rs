@@ -39,8 +39,9 @@ struct WaitingConsumer {
 
 impl WaitingConsumer {
     fn still_waits(&self, cx: &Context<'_>) -> bool {
-        let patience = cx.patience(0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
-        cx.now.since(self.requested) <= patience
+        let waiting_limit =
+            cx.retransmission_timeout(0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
+        cx.now.since(self.requested) <= waiting_limit
     }
 }
 
@@ -126,7 +127,8 @@ impl Outbound {
         active: &ActiveAssignment,
         inbound: &mut Inbound,
         from: NodeId,
-        (request, item): (RequestId, ItemId),
+        request: RequestId,
+        item: ItemId,
     ) {
         cx.metrics.count(Metric::FlowQueries);
         if active.assignment().is_none() {
@@ -135,15 +137,15 @@ impl Outbound {
         if cx.protocol.recovery == Recovery::Exact && self.repeat_shipments(cx, from, request) {
             return;
         }
-        let has_any = item == cx.network.makes(cx.me);
-        let is_trusted = self.is_within_limit(cx, from);
-        let may_have = has_any && is_trusted && self.is_next(cx, from);
-        let in_stock = if may_have { self.stock.pop_first() } else { None };
+        let makes_item = item == cx.network.makes(cx.me);
+        let is_within_limit = self.is_within_limit(cx, from);
+        let can_serve = makes_item && is_within_limit && self.is_next(cx, from);
+        let in_stock = if can_serve { self.stock.pop_first() } else { None };
         let Some(serial) = in_stock else {
-            if has_any && is_trusted {
+            if makes_item && is_within_limit {
                 self.enqueue(cx, from);
             }
-            if is_trusted {
+            if is_within_limit {
                 cx.metrics.count(Metric::EmptyOutboundInventoryOccurrences);
             } else {
                 cx.metrics.count(Metric::RequestsOverLimit);
@@ -232,7 +234,7 @@ impl Outbound {
 
     fn retransmit(&mut self, cx: &mut Context<'_>, key: (NodeId, BatchId), tries: u32) {
         let settled = self.settled_before(key.0);
-        let sent = self.shipments.get_mut(&key).expect("it is under way");
+        let sent = self.shipments.get_mut(&key).expect("only pending shipments are retransmitted");
         (sent.since, sent.tries) = (cx.now, tries);
         let message = Message::Announcement { request: sent.request, batch: key.1, settled };
         cx.metrics.count(Metric::BatchesRetransmitted);

@@ -43,7 +43,7 @@ pub(crate) struct Planning {
     retry_plan_at: Option<Time>,
     /// Producers of final items in the active flow. They have no consumers that would monitor them, so the
     /// leader does.
-    watched_producers: Vec<NodeId>,
+    monitored_producers: Vec<NodeId>,
     /// Unacknowledged assignments. After a leader's first plan there is one for every node.
     unacknowledged: BTreeMap<NodeId, PendingAssignment>,
     /// Time of the next retransmission.
@@ -112,7 +112,7 @@ impl Planning {
             plans_started: 0,
             planner_failures: 0,
             retry_plan_at: None,
-            watched_producers: Vec::new(),
+            monitored_producers: Vec::new(),
             unacknowledged: BTreeMap::new(),
             retransmit_at: None,
         };
@@ -208,9 +208,11 @@ impl Planning {
     fn note_planner_outcome(&mut self, cx: &mut Context<'_>, has_failed: bool) {
         self.planner_failures = if has_failed { self.planner_failures + 1 } else { 0 };
         self.retry_plan_at = None;
-        if let Some(patience) = self.planner_failures.checked_sub(1).and_then(|tries| cx.patience(tries)) {
-            self.retry_plan_at = Some(cx.now + patience);
-            cx.set_timer(patience, Timer::RetryPlan);
+        if let Some(retransmission_timeout) =
+            self.planner_failures.checked_sub(1).and_then(|tries| cx.retransmission_timeout(tries))
+        {
+            self.retry_plan_at = Some(cx.now + retransmission_timeout);
+            cx.set_timer(retransmission_timeout, Timer::RetryPlan);
         }
     }
 
@@ -240,7 +242,7 @@ impl Planning {
             cx.effects.push(Effect::Post(Notice::Flow(version, flow)));
             return None;
         }
-        self.watched_producers = self.final_producers(&flow);
+        self.monitored_producers = self.final_producers(&flow);
         // The first flow is sent to all nodes, a later one only to those whose assignment changed.
         let nodes = match before {
             Some(before) => before.change_to(&flow).nodes(),
@@ -259,25 +261,25 @@ impl Planning {
 
     /// Returns the nodes that the leader monitors, so that every assigned node is monitored: all others are
     /// monitored by their consumers.
-    pub(crate) fn watched_producers(&self) -> &[NodeId] {
-        &self.watched_producers
+    pub(crate) fn monitored_producers(&self) -> &[NodeId] {
+        &self.monitored_producers
     }
 
     fn final_producers(&self, flow: &Flow) -> Vec<NodeId> {
         let network = &self.network;
-        let mut watched_producers = Vec::new();
+        let mut monitored_producers = Vec::new();
         for &item in network.final_items() {
-            let before = watched_producers.len();
+            let before = monitored_producers.len();
             let producers = network.producers(item).iter().copied();
-            watched_producers.extend(producers.clone().filter(|&node| flow.is_assigned(node)));
-            if watched_producers.len() == before {
+            monitored_producers.extend(producers.clone().filter(|&node| flow.is_assigned(node)));
+            if monitored_producers.len() == before {
                 // A producer of a final item without inputs has no edge.
                 let needs_nothing = |&node: &NodeId| network.requirements(node).is_empty();
-                watched_producers
+                monitored_producers
                     .extend(producers.filter(|&node| self.alive.contains(node)).filter(needs_nothing));
             }
         }
-        watched_producers
+        monitored_producers
     }
 
     fn send_assignment(

@@ -300,7 +300,7 @@ fn a_silent_node_is_reported_removed_and_rejoins() {
         matches!(&sends(&plan)[..], [(WOOD, Message::Assignment(..))]),
         "if it is alive it answers: {plan:?}"
     );
-    assert!(bench.say(DOOR, HOUSE, report.1).is_empty(), "an unchanged death is planned once");
+    assert!(bench.say(DOOR, HOUSE, report.1).is_empty(), "a repeated failure report starts no further plan");
     assert_eq!(bench.count(HOUSE, Metric::NodesDeterminedCrashed), 1);
     let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&plan))));
     assert!(
@@ -435,9 +435,9 @@ fn a_consumer_that_gives_up_requeues_at_the_end() {
     }
     assert!(!asks(&mut bench, HOUSE), "it comes back");
     bench.cycle(WOOD);
-    assert!(!asks(&mut bench, HOUSE), "what is there is kept for who has waited all the time");
+    assert!(!asks(&mut bench, HOUSE), "the only batch is reserved for the consumer that kept waiting");
     bench.cycle(WOOD);
-    assert!(asks(&mut bench, HOUSE), "of two, one is beside what is kept");
+    assert!(asks(&mut bench, HOUSE), "of two batches, only one is reserved");
     assert!(asks(&mut bench, DOOR));
 }
 

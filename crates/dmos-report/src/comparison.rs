@@ -222,10 +222,10 @@ fn notes(comparison: &Comparison) -> Vec<String> {
         let why = first.why.lines().collect::<Vec<_>>().join(": ");
         notes.push(format!("FAILED: {} runs, the first of them {}: {why}", failed.len(), first.run));
     }
-    for alarm in &comparison.alarms {
+    for nonzero in &comparison.nonzero_metrics {
         notes.push(format!(
             "WARNING: `{}`, which must be 0 under the default protocol, is above 0 in {} runs of {}, first in {}",
-            alarm.metric, alarm.runs, alarm.case, alarm.first
+            nonzero.metric, nonzero.runs, nonzero.case, nonzero.first
         ));
     }
     notes

@@ -19,7 +19,7 @@ pub struct Statistics {
     pub std: f64,
     /// The sample variance (n - 1); not a number for a single node.
     pub var: f64,
-    /// Number of nodes report the metric.
+    /// Number of nodes that report the metric.
     pub nodes: usize,
 }
 

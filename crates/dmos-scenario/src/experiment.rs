@@ -175,7 +175,7 @@ impl LoadedExperiment {
 
     /// Returns whether a text is an experiment file rather than a scenario file.
     #[must_use]
-    pub fn is_one(text: &str) -> bool {
+    pub fn is_experiment(text: &str) -> bool {
         source_map(text).is_ok_and(|source_map| match source_map.shape {
             Shape::Map(entries) => entries.iter().any(|entry| entry.key == "scenarios"),
             _ => false,
@@ -264,7 +264,7 @@ mod tests {
              set: {duration: 5min}\n\
              vary:\n  faults.op_generator.failures: [0/min, 4/min]\n  protocol.cycle: [1s, 2s]\n",
         );
-        assert!(LoadedExperiment::is_one(&loaded.text));
+        assert!(LoadedExperiment::is_experiment(&loaded.text));
         let scenarios: Vec<_> = loaded.scenarios().collect();
         assert_eq!(scenarios, [PathBuf::from("lab/a.yaml"), PathBuf::from("lab/../b.yaml")]);
         let flows = loaded.file.flow.as_ref().expect("flows");
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(names.len(), 4);
         assert_eq!(loaded.settings().expect("paths")[0].to_string(), "duration=5min");
         assert_eq!(load("scenarios: [a.yaml]").variations().expect("none").len(), 1);
-        assert!(!LoadedExperiment::is_one("network: {}"));
+        assert!(!LoadedExperiment::is_experiment("network: {}"));
     }
 
     #[test]

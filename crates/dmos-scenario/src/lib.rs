@@ -66,7 +66,7 @@ pub struct Loaded {
 pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Loaded, ScenarioError> {
     let name = path.display().to_string();
     let text = read_text(path)?;
-    if LoadedExperiment::is_one(&text) {
+    if LoadedExperiment::is_experiment(&text) {
         let message = format!("`{name}` is an experiment's file; `dmos compare {name}` runs it");
         return Err(ScenarioError::new(&name, "", vec![Located { message, place: Place::Whole }]));
     }

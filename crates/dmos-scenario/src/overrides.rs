@@ -53,7 +53,7 @@ impl Override {
     /// Parses a setting of the form `path=value`, where the parts of the path are separated by dots and the
     /// value is YAML.
     ///
-    /// If there is no path, or the value is not YAML.
+    /// # Errors
     /// If there is no path, or the value is not YAML.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (path, value) =

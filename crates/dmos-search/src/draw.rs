@@ -32,9 +32,9 @@ pub enum Subject {
 }
 
 /// The random generator of one scenario, with shorthands.
-struct Dice(ChaCha8Rng);
+struct Generator(ChaCha8Rng);
 
-impl Dice {
+impl Generator {
     fn new(seed: u64, number: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -81,27 +81,27 @@ impl Subject {
     /// # Errors
     /// If the settings make it invalid. Generated values alone are valid.
     pub fn draw(&self, seed: u64, number: u64, registry: &Registry) -> Result<ScenarioFile, ScenarioError> {
-        let mut dice = Dice::new(seed, number);
+        let mut rng = Generator::new(seed, number);
         let mut file = match self {
-            Self::Anything(_) => self.set(anything(&mut dice, registry), registry)?,
+            Self::Anything(_) => self.set(anything(&mut rng, registry), registry)?,
 
             Self::FaultsOf(file, ..) => (**file).clone(),
         };
         file.name = Some(format!("fuzz-{seed}-{number}"));
-        file.seed = dice.between(1, 1_000_000);
-        let faulty = dice.span(20_000, 240_000);
+        file.seed = rng.between(1, 1_000_000);
+        let faulty = rng.span(20_000, 240_000);
         file.duration = faulty;
         let base = resolve(&file, registry)?;
         let network = match self {
             Self::Anything(_) => &base.network,
             Self::FaultsOf(_, network, _) => network,
         };
-        file.faults = faults::draw(&mut dice, network, faulty);
-        if dice.percent(60) {
+        file.faults = faults::draw(&mut rng, network, faulty);
+        if rng.percent(60) {
             file.same_time_order = SameTimeOrder::Shuffled;
         }
-        if matches!(self, Self::Anything(_)) && dice.percent(10) {
-            run_wild(&mut dice, &mut file);
+        if matches!(self, Self::Anything(_)) && rng.percent(10) {
+            exceed_timeouts(&mut rng, &mut file);
             return self.set(file, registry);
         }
         file.faults.heal_at = Some(faulty);
@@ -127,95 +127,95 @@ fn resolve(file: &ScenarioFile, registry: &Registry) -> Result<Scenario, Scenari
     dmos_scenario::parse("drawn", "drawn", file.to_yaml(), &[], registry).map(|loaded| loaded.scenario)
 }
 
-fn anything(dice: &mut Dice, registry: &Registry) -> ScenarioFile {
-    let mut file = ScenarioFile::new(network::draw(dice), Span::from_secs(1));
+fn anything(rng: &mut Generator, registry: &Registry) -> ScenarioFile {
+    let mut file = ScenarioFile::new(network::draw(rng), Span::from_secs(1));
     let nodes = file.network.nodes.as_ref().map_or(0, Vec::len) as u64;
-    file.flow = Some(strategy(dice, registry.flows()));
-    file.leader = Some(strategy(dice, registry.leaders()));
-    if dice.percent(70) {
-        file.candidates = NonZeroU32::new(dice.between(1, nodes) as u32);
+    file.flow = Some(strategy(rng, registry.flows()));
+    file.leader = Some(strategy(rng, registry.leaders()));
+    if rng.percent(70) {
+        file.candidates = NonZeroU32::new(rng.between(1, nodes) as u32);
     }
-    file.protocol = protocol(dice);
-    file.delays = delays(dice);
-    if dice.percent(15) {
-        file.work = work(dice);
+    file.protocol = protocol(rng);
+    file.delays = delays(rng);
+    if rng.percent(15) {
+        file.work = work(rng);
     }
     file
 }
 
 /// Chooses any registered strategy without required parameters; boolean parameters are random, all others
 /// have their defaults.
-fn strategy<S: ?Sized>(dice: &mut Dice, all: &[&'static Descriptor<S>]) -> StrategyField {
+fn strategy<S: ?Sized>(rng: &mut Generator, all: &[&'static Descriptor<S>]) -> StrategyField {
     let all: Vec<_> = all.iter().filter(|descriptor| descriptor.stands_alone()).collect();
-    let descriptor = **dice.one_of(&all);
+    let descriptor = **rng.one_of(&all);
     let flags = descriptor.params.iter().filter(|spec| matches!(spec.kind, ParamKind::Flag { .. }));
-    let params = flags.map(|spec| (spec.name.to_owned(), dice.percent(25).to_string())).collect();
+    let params = flags.map(|spec| (spec.name.to_owned(), rng.percent(25).to_string())).collect();
     StrategyField(StrategyCall { name: descriptor.name.to_owned(), params })
 }
 
 /// Generates a protocol that loses nothing, without the lossy quirks of the prototype.
-fn protocol(dice: &mut Dice) -> Protocol {
+fn protocol(rng: &mut Generator) -> Protocol {
     let mut protocol = Protocol {
-        cycle: *dice.one_of(&[Span::from_millis(200), Span::from_millis(500), Span::from_secs(1)]),
-        stock_limit: dice.nonzero(1, 3),
+        cycle: *rng.one_of(&[Span::from_millis(200), Span::from_millis(500), Span::from_secs(1)]),
+        stock_limit: rng.nonzero(1, 3),
         ..Protocol::default()
     };
-    if dice.percent(40) {
-        protocol.heartbeat = dice.span(500, 4_000);
-        protocol.suspect_after = protocol.heartbeat * dice.between(2, 6);
+    if rng.percent(40) {
+        protocol.heartbeat = rng.span(500, 4_000);
+        protocol.suspect_after = protocol.heartbeat * rng.between(2, 6);
     }
-    if dice.percent(40) {
-        protocol.retry_after = Some(dice.span(300, 6_000));
-        protocol.retry_max = dice.span(5_000, 30_000);
+    if rng.percent(40) {
+        protocol.retry_after = Some(rng.span(300, 6_000));
+        protocol.retry_max = rng.span(5_000, 30_000);
     }
-    if dice.percent(30) {
-        protocol.commitment_limit = dice.nonzero(1, 4);
+    if rng.percent(30) {
+        protocol.commitment_limit = rng.nonzero(1, 4);
     }
-    if dice.percent(20) {
-        protocol.mailbox_limit = dice.nonzero(5, 100);
+    if rng.percent(20) {
+        protocol.mailbox_limit = rng.nonzero(5, 100);
     }
-    if dice.percent(60) {
-        protocol.compact_after = dice.nonzero(1, 60);
+    if rng.percent(60) {
+        protocol.compact_after = rng.nonzero(1, 60);
     }
-    if dice.percent(20) {
-        protocol.neighbours_every = dice.nonzero(1, 4).unwrap_or(NonZeroU32::MIN);
+    if rng.percent(20) {
+        protocol.neighbours_every = rng.nonzero(1, 4).unwrap_or(NonZeroU32::MIN);
     }
-    if dice.percent(20) {
-        (protocol.start_delay, protocol.production_delay) = (dice.span(0, 3_000), dice.span(0, 3_000));
+    if rng.percent(20) {
+        (protocol.start_delay, protocol.production_delay) = (rng.span(0, 3_000), rng.span(0, 3_000));
     }
-    if dice.percent(20) {
+    if rng.percent(20) {
         protocol.planning = PlanningMode::Blocking;
     }
-    if dice.percent(10) {
+    if rng.percent(10) {
         protocol.receiving = Receiving::Blocking;
     }
-    if dice.percent(10) {
+    if rng.percent(10) {
         protocol.requests = Requests::EveryCycle;
     }
-    if dice.percent(10) {
+    if rng.percent(10) {
         protocol.failure_reports = FailureReports::EveryReport;
     }
-    if dice.percent(20) {
+    if rng.percent(20) {
         protocol.mailbox = Mailbox::SurvivesCrash;
     }
     protocol
 }
 
 /// Generates delays: messages are fast enough for an answer within any timeout; transits need not be.
-fn delays(dice: &mut Dice) -> DelaysField {
-    let message = match dice.between(0, 3) {
+fn delays(rng: &mut Generator) -> DelaysField {
+    let message = match rng.between(0, 3) {
         0 => None,
-        1 => Some(Distribution::Fixed(dice.span(0, 50))),
-        2 => Some(Distribution::Uniform(Span::ZERO, dice.span(10, 100))),
-        _ => Some(Distribution::Exponential(dice.span(10, 20))),
+        1 => Some(Distribution::Fixed(rng.span(0, 50))),
+        2 => Some(Distribution::Uniform(Span::ZERO, rng.span(10, 100))),
+        _ => Some(Distribution::Exponential(rng.span(10, 20))),
     };
-    let transit = match dice.between(0, 3) {
+    let transit = match rng.between(0, 3) {
         0 => None,
-        1 => Some(Distribution::Fixed(dice.span(0, 2_000))),
-        2 => Some(Distribution::Uniform(Span::ZERO, dice.span(100, 3_000))),
-        _ => Some(Distribution::LogNormal { mean: dice.span(200, 800), sigma: 0.5 }),
+        1 => Some(Distribution::Fixed(rng.span(0, 2_000))),
+        2 => Some(Distribution::Uniform(Span::ZERO, rng.span(100, 3_000))),
+        _ => Some(Distribution::LogNormal { mean: rng.span(200, 800), sigma: 0.5 }),
     };
-    let between_starts = dice.percent(30).then(|| dice.span(0, 2_000));
+    let between_starts = rng.percent(30).then(|| rng.span(0, 2_000));
     DelaysField {
         between_starts,
         message: message.map(DistributionField),
@@ -224,26 +224,26 @@ fn delays(dice: &mut Dice) -> DelaysField {
 }
 
 /// Makes messages slower than timeouts allow, and removes the healing of faults.
-fn run_wild(dice: &mut Dice, file: &mut ScenarioFile) {
-    let message = match dice.between(0, 2) {
-        0 => Distribution::Uniform(Span::ZERO, dice.span(1_000, 10_000)),
-        1 => Distribution::Exponential(dice.span(200, 3_000)),
-        _ => Distribution::LogNormal { mean: dice.span(100, 1_000), sigma: 2.0 },
+fn exceed_timeouts(rng: &mut Generator, file: &mut ScenarioFile) {
+    let message = match rng.between(0, 2) {
+        0 => Distribution::Uniform(Span::ZERO, rng.span(1_000, 10_000)),
+        1 => Distribution::Exponential(rng.span(200, 3_000)),
+        _ => Distribution::LogNormal { mean: rng.span(100, 1_000), sigma: 2.0 },
     };
     file.delays.message = Some(DistributionField(message));
     file.duration = file.duration * 2;
-    if dice.percent(20) {
+    if rng.percent(20) {
         file.protocol.dissemination = Dissemination::Blackboard;
     }
 }
 
-fn work(dice: &mut Dice) -> Work {
-    let mut work = Work { cycle: dice.span(0, 40), message: dice.span(0, 20), ..Work::default() };
-    work.append_per_log_entry = Span::from_nanos(dice.between(0, 100_000));
-    work.send = Span::from_nanos(dice.between(0, 1_000_000));
+fn work(rng: &mut Generator) -> Work {
+    let mut work = Work { cycle: rng.span(0, 40), message: rng.span(0, 20), ..Work::default() };
+    work.append_per_log_entry = Span::from_nanos(rng.between(0, 100_000));
+    work.send = Span::from_nanos(rng.between(0, 1_000_000));
     work.planning_step = "1us".parse().expect("a cost");
-    if dice.percent(50) {
-        work.shared_cpu = dice.nonzero(1, 3).map(|cores| dmos_core::settings::SharedCpu { cores });
+    if rng.percent(50) {
+        work.shared_cpu = rng.nonzero(1, 3).map(|cores| dmos_core::settings::SharedCpu { cores });
     }
     work
 }

@@ -9,10 +9,10 @@ use dmos_strategies as _;
 
 // A strategy that never elects again although it claims to.
 register_leader!(LeaderDescriptor {
-    name: "boastful-writer",
-    summary: "in tests only: who writes last leads for ever, and guarantees that this suffices",
+    name: "false-guarantee",
+    summary: "in tests only: the last writer leads for ever, with a guarantee that it violates",
     source: "none",
-    notes: "a false one",
+    notes: "violates its guarantees",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
     params: &[],
     build: |_| {
@@ -34,7 +34,7 @@ fn faults(file: &ScenarioFile) -> usize {
 
 /// Asserts that a search with this setting finds a failure that `is_wanted` accepts, and that it is shrunk.
 #[track_caller]
-fn is_found(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool) {
+fn assert_found_and_shrunk(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool) {
     let registry = Registry::collect().expect("no two strategies of one name");
     let mut set = vec![Override::parse(setting).expect("a setting")];
     if !setting.starts_with("leader") {
@@ -65,31 +65,35 @@ fn is_found(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool
 
 #[test]
 fn mixed_up_logs_are_found() {
-    is_found("protocol.log=mixed_up", 100, |property, _| {
+    assert_found_and_shrunk("protocol.log=mixed_up", 100, |property, _| {
         matches!(property, Property::BatchInOnePlace | Property::LogRecovers)
     });
 }
 
 #[test]
 fn a_duplicate_that_restores_a_consumed_batch_is_found() {
-    is_found("protocol.recovery=replay", 100, |property, words| {
+    assert_found_and_shrunk("protocol.recovery=replay", 100, |property, words| {
         property == Property::BatchConsumedOnce || words.contains("as received, but it was consumed")
     });
 }
 
 #[test]
 fn a_replay_to_the_wrong_consumer_is_found() {
-    is_found("protocol.recovery=replay", 500, |_, words| {
+    assert_found_and_shrunk("protocol.recovery=replay", 500, |_, words| {
         words.contains("as received, but it was in transit to")
     });
 }
 
 #[test]
 fn a_leader_that_is_never_replaced_is_found() {
-    is_found("leader=boastful-writer", 200, |property, _| property == Property::ProductionResumes);
+    assert_found_and_shrunk("leader=false-guarantee", 200, |property, _| {
+        property == Property::ProductionResumes
+    });
 }
 
 #[test]
 fn nodes_that_never_rejoin_are_found() {
-    is_found("protocol.rejoin=never", 100, |property, _| property == Property::ProductionResumes);
+    assert_found_and_shrunk("protocol.rejoin=never", 100, |property, _| {
+        property == Property::ProductionResumes
+    });
 }

@@ -19,7 +19,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.second {
             Some(event) => write!(f, "event {} differs when run again: {event}", self.number),
-            None => write!(f, "run again, there is no event {}", self.number),
+            None => write!(f, "the repeated run has no event {}", self.number),
         }
     }
 }

@@ -69,7 +69,7 @@ impl Disk {
         match read_log(&torn) {
             Ok((_, LogEnd::Whole)) => false,
             Ok((_, LogEnd::Torn(_))) => true,
-            Err(error) => unreachable!("a torn record is not taken for a broken log: {error}"),
+            Err(error) => unreachable!("a truncated record was read as a damaged one: {error}"),
         }
     }
 

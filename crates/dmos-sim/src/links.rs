@@ -66,7 +66,7 @@ impl Links {
         let delay = faults.delay.clone().unwrap_or(Distribution::Fixed(Span::from_secs(1)));
         let injector = is_faulty.then(|| MessageFaultInjector {
             faults: faults.clone(),
-            delay: Sampler::new(&delay, seed, Purpose::HeldMessage, nodes.clone()),
+            delay: Sampler::new(&delay, seed, Purpose::ReorderedMessage, nodes.clone()),
             streams: nodes.clone().map(|node| stream(seed, Purpose::MessageFault, node, 0)).collect(),
         });
         let delays = Sampler::new(&scenario.delays.message, seed, Purpose::Message, nodes);
@@ -82,7 +82,7 @@ impl Links {
 
     /// Returns whether no message can be affected by a fault.
     #[inline]
-    pub(crate) fn have_no_faults(&self) -> bool {
+    pub(crate) fn are_fault_free(&self) -> bool {
         self.injector.is_none() && self.partitions.is_empty() && self.lossy.is_empty()
     }
 
@@ -198,7 +198,7 @@ impl MessageFaultInjector {
         }
         if drawn < loss + duplication + reordering {
             let arrives = Some(arrives + self.delay.draw(from));
-            return Transmission { arrives, fault: Some(FaultKind::HeldMessage), ..on_time };
+            return Transmission { arrives, fault: Some(FaultKind::ReorderedMessage), ..on_time };
         }
         on_time
     }

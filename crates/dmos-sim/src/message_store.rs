@@ -36,14 +36,14 @@ impl MessageStore {
     /// Returns a stored message.
     #[inline]
     pub(crate) fn get(&self, id: MessageId) -> &Message {
-        self.places[id.0 as usize].as_ref().expect("a message is read once")
+        self.places[id.0 as usize].as_ref().expect("the message identifier is current")
     }
 
     /// Removes and returns a message; its identifier is void from now on.
     #[inline]
     pub(crate) fn take(&mut self, id: MessageId) -> Message {
         self.free.push(id);
-        self.places[id.0 as usize].take().expect("a message is read once")
+        self.places[id.0 as usize].take().expect("the message identifier is current")
     }
 
     /// Discards a message that will not be read.

@@ -66,7 +66,7 @@ pub struct EventQueue<E> {
     /// First chunk of the free list.
     free: u32,
     /// Upper bits of the times in the current bucket.
-    at_hand: u64,
+    current_bucket: u64,
     /// Events of the current bucket by place, including those already taken.
     current: Vec<Entry<E>>,
     /// Sorted keys of the events that were in the bucket when it became current.
@@ -76,9 +76,9 @@ pub struct EventQueue<E> {
     /// Keys of events inserted since.
     late: BinaryHeap<Reverse<Key>>,
     /// Events beyond the last bucket.
-    far: BinaryHeap<Reverse<Entry<E>>>,
+    overflow: BinaryHeap<Reverse<Entry<E>>>,
     /// Bucket to which the first of them would belong, or the maximum if there are none.
-    far_from: u64,
+    overflow_start: u64,
     /// An event that is often rescheduled; there is at most one.
     tick: Option<Entry<E>>,
     inserted: u64,
@@ -160,13 +160,13 @@ impl<E: Copy> EventQueue<E> {
             occupied: vec![0; BUCKETS as usize / 64].into(),
             chunks: Vec::new(),
             free: NONE,
-            at_hand: 0,
+            current_bucket: 0,
             current: Vec::new(),
             sorted: Vec::new(),
             taken: 0,
             late: BinaryHeap::new(),
-            far: BinaryHeap::new(),
-            far_from: u64::MAX,
+            overflow: BinaryHeap::new(),
+            overflow_start: u64::MAX,
             tick: None,
             inserted: 0,
             same_time_order,
@@ -211,7 +211,7 @@ impl<E: Copy> EventQueue<E> {
 
     #[inline(always)]
     fn insert(&mut self, entry: Entry<E>) {
-        if entry.bucket().wrapping_sub(self.at_hand + 1) < BUCKETS - 1 {
+        if entry.bucket().wrapping_sub(self.current_bucket + 1) < BUCKETS - 1 {
             self.put_into_bucket(entry);
         } else {
             self.insert_elsewhere(entry);
@@ -221,13 +221,13 @@ impl<E: Copy> EventQueue<E> {
     #[inline(never)]
     fn insert_elsewhere(&mut self, entry: Entry<E>) {
         let bucket = entry.bucket();
-        if bucket <= self.at_hand {
-            debug_assert_eq!(bucket, self.at_hand, "nothing is put into the past");
+        if bucket <= self.current_bucket {
+            debug_assert_eq!(bucket, self.current_bucket, "event scheduled in the past");
             self.late.push(Reverse(entry.key(place(self.current.len()))));
             self.current.push(entry);
         } else {
-            self.far_from = self.far_from.min(bucket);
-            self.far.push(Reverse(entry));
+            self.overflow_start = self.overflow_start.min(bucket);
+            self.overflow.push(Reverse(entry));
         }
     }
 
@@ -276,7 +276,7 @@ impl<E: Copy> EventQueue<E> {
     #[inline]
     pub fn next_until(&mut self, end: Time) -> Option<Next> {
         if self.taken == self.sorted.len() && self.late.is_empty() {
-            self.turn_over(end);
+            self.advance_bucket(end);
         }
         if self.tick.is_some() || !self.late.is_empty() {
             return self.next_among_all(end);
@@ -314,41 +314,41 @@ impl<E: Copy> EventQueue<E> {
     #[inline]
     fn next_of(&self, key: Key) -> Next {
         let within = key >> (u64::BITS - WIDTH_BITS);
-        Next { at: Time::from_nanos(self.at_hand << WIDTH_BITS | within), place: key as u32 }
+        Next { at: Time::from_nanos(self.current_bucket << WIDTH_BITS | within), place: key as u32 }
     }
 
     /// Removes and returns the event that [`EventQueue::next_until`] returned, before any other operation.
     ///
     /// # Panics
-    /// If the event was taken before, or another operation came in between, as far as that is detected.
+    /// If the event was taken before, or another operation came in between, as overflow as that is detected.
     #[inline]
     pub fn take(&mut self, next: Next) -> E {
         match next.place {
-            TICK => self.tick.take().expect("a tick that is next is there").event,
+            TICK => self.tick.take().expect("tick was already taken").event,
             place => self.current[place as usize].event,
         }
     }
 
     /// Returns all pending events, in no particular order.
     pub fn pending(&self) -> impl Iterator<Item = E> {
-        let at_hand = self.sorted[self.taken..].iter().chain(self.late.iter().map(|Reverse(key)| key));
-        let at_hand = at_hand.map(|&key| &self.current[self.next_of(key).place as usize]);
-        let far = self.far.iter().map(|Reverse(entry)| entry);
+        let current_bucket = self.sorted[self.taken..].iter().chain(self.late.iter().map(|Reverse(key)| key));
+        let current_bucket = current_bucket.map(|&key| &self.current[self.next_of(key).place as usize]);
+        let overflow = self.overflow.iter().map(|Reverse(entry)| entry);
         let to_come = self.buckets.iter().flat_map(|&last| ring(&self.chunks, last)).flat_map(Chunk::held);
-        at_hand.chain(far).chain(to_come).chain(&self.tick).map(|entry| entry.event)
+        current_bucket.chain(overflow).chain(to_come).chain(&self.tick).map(|entry| entry.event)
     }
 
     /// Advances to the next bucket that is not empty, unless that is later than `end`.
     #[inline(never)]
-    fn turn_over(&mut self, end: Time) {
-        let bucket = self.next_occupied().min(self.far_from);
+    fn advance_bucket(&mut self, end: Time) {
+        let bucket = self.next_occupied().min(self.overflow_start);
         let bucket = self.tick.as_ref().map_or(bucket, |tick| bucket.min(tick.bucket()));
         if bucket > end.as_nanos() >> WIDTH_BITS {
             return;
         }
-        self.at_hand = bucket;
-        if self.far_from - bucket < BUCKETS {
-            self.bring_back();
+        self.current_bucket = bucket;
+        if self.overflow_start - bucket < BUCKETS {
+            self.refill_from_overflow();
         }
         self.current.clear();
         self.sorted.clear();
@@ -373,25 +373,25 @@ impl<E: Copy> EventQueue<E> {
     /// Moves events that have come within reach into their buckets: in the order of insertion, and before an
     /// event inserted later can be put there.
     #[cold]
-    fn bring_back(&mut self) {
-        let reach = self.at_hand + BUCKETS;
-        while let Some(Reverse(entry)) = self.far.peek() {
+    fn refill_from_overflow(&mut self) {
+        let reach = self.current_bucket + BUCKETS;
+        while let Some(Reverse(entry)) = self.overflow.peek() {
             let bucket = entry.bucket();
             if bucket >= reach {
-                self.far_from = bucket;
+                self.overflow_start = bucket;
                 return;
             }
-            if let Some(Reverse(entry)) = self.far.pop() {
+            if let Some(Reverse(entry)) = self.overflow.pop() {
                 self.put_into_bucket(entry);
             }
         }
-        self.far_from = u64::MAX;
+        self.overflow_start = u64::MAX;
     }
 
     /// Returns the next bucket after the current one that is not empty, or the maximum if there is none.
     fn next_occupied(&self) -> u64 {
         // Both are powers of two, so their remainders are masks.
-        let (first, words) = (self.at_hand + 1, self.occupied.len());
+        let (first, words) = (self.current_bucket + 1, self.occupied.len());
         let (word, bit) = (first as usize / 64, first % 64);
         let from = first - bit;
         let found = |nth: usize, held: u64| from + nth as u64 * 64 + u64::from(held.trailing_zeros());
@@ -485,7 +485,7 @@ mod tests {
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        // Delays of every size: within a bucket, within reach, far beyond; and identical ones.
+        // Delays of every size: within a bucket, within reach, overflow beyond; and identical ones.
         let delay = || {
             prop_oneof![
                 Just(0),

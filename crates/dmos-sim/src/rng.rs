@@ -17,7 +17,7 @@ pub(crate) enum Purpose {
     /// Faults of a node's messages.
     MessageFault = 4,
     /// Additional delays of a node's messages.
-    HeldMessage = 5,
+    ReorderedMessage = 5,
     /// Times of a node's failures.
     RandomFailures = 6,
     /// Effect of a crash on a node's disk.

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use dmos_core::{Span, Time};
 
-/// Resolution of service: parts of a nanosecond, so that rounding errors stay far below one.
+/// Resolution of service: parts of a nanosecond, so that rounding errors stay overflow below one.
 const FRACTION: u128 = 1 << 16;
 
 /// The CPU. `T` identifies a piece of work.
@@ -19,7 +19,7 @@ pub(crate) struct SharedCpu<T> {
     active: u64,
     /// CPU time that a piece present from the beginning has received, in parts of a nanosecond.
     served: u128,
-    reckoned_at: Time,
+    updated_at: Time,
     /// Pieces by the total service at which they end, then in the order of arrival.
     ends: BinaryHeap<Reverse<(u128, u64, T)>>,
     arrivals: u64,
@@ -28,20 +28,20 @@ pub(crate) struct SharedCpu<T> {
 impl<T: Ord> SharedCpu<T> {
     pub(crate) fn new(cores: u32) -> Self {
         let (ends, cores) = (BinaryHeap::new(), u64::from(cores));
-        Self { cores, active: 0, served: 0, reckoned_at: Time::ZERO, ends, arrivals: 0 }
+        Self { cores, active: 0, served: 0, updated_at: Time::ZERO, ends, arrivals: 0 }
     }
 
-    fn reckon(&mut self, now: Time) {
-        let passed = u128::from(now.since(self.reckoned_at).as_nanos()) * FRACTION;
+    fn advance(&mut self, now: Time) {
+        let passed = u128::from(now.since(self.updated_at).as_nanos()) * FRACTION;
         if self.active > 0 {
             self.served += passed * u128::from(self.cores.min(self.active)) / u128::from(self.active);
         }
-        self.reckoned_at = now;
+        self.updated_at = now;
     }
 
     /// Starts a piece of work.
     pub(crate) fn begin(&mut self, now: Time, work: Span, piece: T) {
-        self.reckon(now);
+        self.advance(now);
         let end = self.served + u128::from(work.as_nanos()) * FRACTION;
         self.ends.push(Reverse((end, self.arrivals, piece)));
         self.arrivals += 1;
@@ -50,15 +50,15 @@ impl<T: Ord> SharedCpu<T> {
 
     /// Aborts a piece: it receives no more CPU time, and its completion is ignored.
     pub(crate) fn abort(&mut self, now: Time) {
-        assert!(self.active > 0, "only active work can be withdrawn");
-        self.reckon(now);
+        assert!(self.active > 0, "no active work to abort");
+        self.advance(now);
         self.active -= 1;
     }
 
     /// Removes and returns a piece that has ended by now, if there is one. `is_live` distinguishes pieces
     /// that were not aborted.
     pub(crate) fn take_ended(&mut self, now: Time, is_live: impl Fn(&T) -> bool) -> Option<T> {
-        self.reckon(now);
+        self.advance(now);
         while self.ends.peek().is_some_and(|Reverse((end, ..))| *end <= self.served) {
             if let Some(Reverse((_, _, piece))) = self.ends.pop()
                 && is_live(&piece)
@@ -77,7 +77,7 @@ impl<T: Ord> SharedCpu<T> {
         let left = end.saturating_sub(self.served) * u128::from(self.active);
         let share = FRACTION * u128::from(self.cores.min(self.active));
         let nanos = u64::try_from(left.div_ceil(share)).unwrap_or(u64::MAX);
-        Some(self.reckoned_at + Span::from_nanos(nanos))
+        Some(self.updated_at + Span::from_nanos(nanos))
     }
 }
 

@@ -213,14 +213,15 @@ impl<'a> Simulator<'a> {
             message_effects: Vec::new(),
         };
         if drift != 0.0 {
-            let wrong = simulator.nodes.iter().filter(|sim_node| !sim_node.clock.is_right()).count() as u64;
+            let wrong =
+                simulator.nodes.iter().filter(|sim_node| !sim_node.clock.is_accurate()).count() as u64;
             simulator.fault_counts.count(FaultKind::Drift, network.node_count() as u64, wrong);
         }
-        simulator.schedule_beginnings();
+        simulator.schedule_initial_events();
         simulator
     }
 
-    fn schedule_beginnings(&mut self) {
+    fn schedule_initial_events(&mut self) {
         let scenario = self.scenario;
         let later: Vec<NodeId> = scenario.added_later().collect();
         for node in scenario.network.nodes().filter(|node| !later.contains(node)) {
@@ -257,7 +258,7 @@ impl<'a> Simulator<'a> {
             self.events += 1;
             let event = self.queue.take(next);
             watch(now, event, &self.messages);
-            self.happen(event);
+            self.dispatch(event);
             if at_this_instant > instant_max {
                 self.checker.on_endless_instant(now, at_this_instant);
                 break;
@@ -268,7 +269,7 @@ impl<'a> Simulator<'a> {
         self.finish()
     }
 
-    fn happen(&mut self, event: Event) {
+    fn dispatch(&mut self, event: Event) {
         match event {
             Event::Start(node) => {
                 if self.node(node).state == State::Absent {

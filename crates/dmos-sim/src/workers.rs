@@ -170,7 +170,7 @@ impl Worker {
     }
 
     /// Returns whether a work item can be started now.
-    pub(crate) fn takes(&self, work_item: WorkItem) -> bool {
+    pub(crate) fn can_start(&self, work_item: WorkItem) -> bool {
         let released = match (self.delay, work_item) {
             (None, _) => true,
             (Some(Hold::Batch(held)), WorkItem::Completion(Completion::Arrived(batch))) => held == batch,

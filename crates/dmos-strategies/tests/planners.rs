@@ -388,7 +388,7 @@ fn max_throughput_names_the_bottleneck() {
         meter.remarks(),
         ["at most 0.2500 batches of each final item per cycle; bottlenecks: all producers of `2`"]
     );
-    assert!(!flow.is_assigned(NodeId::new(2)), "who wastes ore does not work");
+    assert!(!flow.is_assigned(NodeId::new(2)), "the wasteful node is not assigned");
     // If supplies take a cycle to arrive, every other cycle of their consumers is lost, and ore is abundant.
     let (flow, _, meter) =
         plan_with_transits("max-throughput", &network, &NodeSet::all(4), Span::from_secs(1)).expect("a flow");
@@ -441,7 +441,7 @@ fn a_standby_replaces_any_single_failed_node() {
                 }
             }
             let left = flow.assigned_nodes().into_iter().filter(|&node| node != failed);
-            assert!(left.into_iter().all(|node| is_supplied[node.index()]), "{failed} dies");
+            assert!(left.into_iter().all(|node| is_supplied[node.index()]), "after the failure of {failed}");
         }
         let standbys = flow.supplies().filter(|(_, share)| *share == Share::STANDBY).count();
         let lone = flow.supplies().filter(|(edge, _)| producers.of_item(edge.item).len() == 1).count();

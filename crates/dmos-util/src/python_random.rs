@@ -46,7 +46,7 @@ impl PythonRandom {
     /// Returns one of `things`, like `random.choice(things)`, or `None` if there are none, without using a
     /// random number.
     pub fn choose<'a, T>(&mut self, things: &'a [T]) -> Option<&'a T> {
-        let count = u32::try_from(things.len()).expect("fewer things than nodes in a network");
+        let count = u32::try_from(things.len()).expect("fewer than 2^32 choices");
         if count == 0 { None } else { Some(&things[self.below(count) as usize]) }
     }
 

@@ -16,17 +16,18 @@ impl Material<'_> {
         if recovering {
             let own = account.stock.iter().map(|serial| BatchId { producer: node, serial });
             let stock = own.filter(|_| destroys_outbound);
-            let dock = account.received.iter().copied().filter(|_| destroys_inbound);
-            account.destroyed = stock.chain(dock).collect();
+            let inbound = account.received.iter().copied().filter(|_| destroys_inbound);
+            account.destroyed = stock.chain(inbound).collect();
         }
     }
 
     /// Returns whether a crash of a node destroys its output buffer, and whether it destroys its input
     /// buffers.
     pub(super) fn scrapped_by_crash(&self, node: NodeId) -> (bool, bool) {
-        let fate = &self.scenario.faults.material;
-        let stock = if self.network.is_final(node) { fate.finished } else { fate.outbound };
-        (stock == CrashEffect::Scrapped, fate.inbound == CrashEffect::Scrapped)
+        let material_faults = &self.scenario.faults.material;
+        let stock =
+            if self.network.is_final(node) { material_faults.finished } else { material_faults.outbound };
+        (stock == CrashEffect::Scrapped, material_faults.inbound == CrashEffect::Scrapped)
     }
 
     /// Handles the logging of a batch as scrap.

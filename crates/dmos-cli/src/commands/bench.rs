@@ -10,7 +10,7 @@ use std::time::Duration;
 use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
 use dmos_core::{Flow, FlowChange, Network, NodeSet, Registry, Scenario};
 use dmos_experiment::conduct::{RunResult, conduct, threads};
-use dmos_experiment::{Experiment, Options, Ready};
+use dmos_experiment::{Experiment, Options, PreparedExperiment};
 use dmos_graph::paths::Paths;
 use dmos_graph::{Complexity, Generate};
 use dmos_report::comparison::short;
@@ -18,7 +18,7 @@ use dmos_report::table;
 use dmos_scenario::Override;
 use serde_json::{Map, Number, Value};
 
-use crate::args::{BenchArguments, PlanFormat};
+use crate::args::{BenchArguments, TableOrJson};
 use crate::error::CliError;
 use crate::output::{print, print_json, say};
 
@@ -80,11 +80,11 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
         );
     }
     match arguments.format {
-        PlanFormat::Table => {
+        TableOrJson::Table => {
             let rows = metrics.iter().map(|f| vec![f.name.clone(), short(f.value), f.what.to_owned()]);
             print(&table::judged(&["", "", ""], rows))
         }
-        PlanFormat::Json => {
+        TableOrJson::Json => {
             let number = |value: f64| Number::from_f64(value).map_or(Value::Null, Value::Number);
             let pairs = metrics.into_iter().map(|metric| (metric.name, number(metric.value)));
             print_json(&Value::Object(pairs.collect::<Map<_, _>>()))
@@ -176,13 +176,13 @@ fn protocol(types: u32, per_type: u32, seconds: u32, registry: &Registry) -> Res
 
 /// Measures the number of runs of the prototype's small experiment per second.
 fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, CliError> {
-    let ready = small(registry)?;
+    let prepared = small(registry)?;
     let pool =
         threads(Some(jobs)).map_err(|error| CliError::Output(format!("cannot start threads: {error}")))?;
     let all: Vec<usize> = (0..RUNS * jobs.get()).collect();
     let nothing = |_: RunResult| Ok::<(), CliError>(());
     let mut result = Ok(());
-    let took = best(|| result = conduct(&ready, &all, &pool, &AtomicBool::new(false), nothing));
+    let took = best(|| result = conduct(&prepared, &all, &pool, &AtomicBool::new(false), nothing));
     result?;
     Ok(all.len() as f64 / took.as_secs_f64())
 }
@@ -190,13 +190,13 @@ fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, CliError> {
 /// Number of runs for each job.
 const RUNS: usize = 200;
 
-fn small(registry: &Registry) -> Result<Ready, CliError> {
+fn small(registry: &Registry) -> Result<PreparedExperiment, CliError> {
     let text = include_str!("../../../../scenarios/seed/small-no-fail.yaml");
     let seeds = Some(dmos_scenario::Seeds { first: 1, last: 2 * RUNS as u64 });
     let own = Some("own".parse().map_err(CliError::Input)?);
     let options = Options { flows: own, seeds, ..Options::default() };
     let texts = vec![("small-no-fail.yaml".to_owned(), text.to_owned())];
-    Ok(Experiment::of(texts, options, registry)?.ready)
+    Ok(Experiment::of(texts, options, registry)?.prepared)
 }
 
 /// Approximate duration of a round, and the maximum number of rounds for each measurement.

@@ -30,11 +30,11 @@ pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(),
 
 /// Checks a file and returns a description of its content.
 fn check(path: &Path, overrides: &[Override], registry: &Registry) -> Result<String, CliError> {
-    if dmos_scenario::read_text(path).is_ok_and(|text| LoadedExperiment::is_one(&text)) {
+    if dmos_scenario::read_text(path).is_ok_and(|text| LoadedExperiment::is_experiment(&text)) {
         let options = Options { settings: overrides.to_vec(), ..Options::default() };
         let read = Experiment::read(&[path.to_owned()], options, registry)?;
         warn(&read.warnings);
-        return Ok(dmos_report::comparison::size(read.ready.axes()));
+        return Ok(dmos_report::comparison::size(read.prepared.axes()));
     }
     let scenario = load(path, overrides, registry)?.scenario;
     let (nodes, items) = (scenario.network.node_count(), scenario.network.item_count());

@@ -7,12 +7,12 @@ use dmos_compare::comparison::{Comparison, FailedRun};
 use dmos_compare::regression;
 use dmos_core::Registry;
 use dmos_experiment::manifest::Manifest;
-use dmos_experiment::{Experiment, Merged, Options, Ready, Store, merge};
+use dmos_experiment::{Experiment, Merged, Options, PreparedExperiment, Store, merge};
 use dmos_report::comparison::{self, Layout};
 use dmos_scenario::Override;
 use serde::Serialize;
 
-use crate::args::{AnswerArguments, AnswerFormat, CompareArguments, ExperimentArguments};
+use crate::args::{CompareArguments, ComparisonFormat, ComparisonOutput, ExperimentArguments};
 use crate::commands::warn;
 use crate::error::CliError;
 use crate::output::{print, print_json, say};
@@ -22,10 +22,10 @@ pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(
     if let Some(earlier) = &arguments.against {
         return against(earlier, arguments, registry);
     }
-    let (experiment, ready) = read(&arguments.experiment, registry)?;
+    let (experiment, prepared) = read(&arguments.experiment, registry)?;
     let manifest = Manifest::new(experiment, NonZeroUsize::MIN);
-    let (merged, is_stopped) = results(manifest, &ready, arguments)?;
-    answer(&merged, &ready, &arguments.answer)?;
+    let (merged, is_stopped) = results(manifest, &prepared, arguments)?;
+    answer(&merged, &prepared, &arguments.answer)?;
     end(&merged, is_stopped, arguments)
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(
 pub(crate) fn read(
     arguments: &ExperimentArguments,
     registry: &Registry,
-) -> Result<(Experiment, Ready), CliError> {
+) -> Result<(Experiment, PreparedExperiment), CliError> {
     if arguments.files.is_empty() {
         return Err(CliError::Input("name scenario files or an experiment file".to_owned()));
     }
@@ -48,20 +48,20 @@ pub(crate) fn read(
     };
     let read = Experiment::read(&arguments.files, options, registry)?;
     warn(&read.warnings);
-    Ok((read.experiment, read.ready))
+    Ok((read.experiment, read.prepared))
 }
 
 /// Makes all missing runs; returns whether a signal ended the work.
 fn results(
     manifest: Manifest,
-    ready: &Ready,
+    prepared: &PreparedExperiment,
     arguments: &CompareArguments,
 ) -> Result<(Merged, bool), CliError> {
     let conductor = Conductor::new(arguments.jobs)?;
     let Some(out) = &arguments.out else {
         let runs: Vec<usize> = (0..manifest.runs()).collect();
         let mut results = Vec::with_capacity(runs.len());
-        conductor.conduct(ready, &runs, |result| {
+        conductor.conduct(prepared, &runs, |result| {
             results.push(result);
             Ok(())
         })?;
@@ -70,7 +70,7 @@ fn results(
     let store = Store::open_or_create(out, manifest)?;
     let mut made = 0;
     for shard in 0..store.manifest().shards.get() {
-        made += conductor.conduct_shard(&store, shard, ready)?.made;
+        made += conductor.conduct_shard(&store, shard, prepared)?.made;
     }
     let merged = merge(std::slice::from_ref(out))?;
     let there = merged.results.len() - merged.missing().len() - made;
@@ -81,9 +81,13 @@ fn results(
 }
 
 /// Prints the comparison.
-pub(crate) fn answer(merged: &Merged, ready: &Ready, arguments: &AnswerArguments) -> Result<(), CliError> {
+pub(crate) fn answer(
+    merged: &Merged,
+    prepared: &PreparedExperiment,
+    arguments: &ComparisonOutput,
+) -> Result<(), CliError> {
     let grid = merged.grid();
-    if arguments.format == AnswerFormat::Runs {
+    if arguments.format == ComparisonFormat::Runs {
         let csv = comparison::runs_csv(&grid).map_err(|error| CliError::Output(error.to_string()))?;
         return print(&csv);
     }
@@ -91,22 +95,23 @@ pub(crate) fn answer(merged: &Merged, ready: &Ready, arguments: &AnswerArguments
     let failed =
         merged.failed().map(|(run, why)| FailedRun { run: grid.axes.name(run), why: why.to_owned() });
     let missing = merged.missing().len();
+    let (flow, leader) = experiment.baseline;
     let mut comparison =
-        Comparison::of(&grid, experiment.baseline, &experiment.metrics()?, missing, failed.collect());
-    comparison.cautions = ready.cautions();
+        Comparison::of(&grid, flow, leader, &experiment.metrics()?, missing, failed.collect());
+    comparison.cautions = prepared.cautions();
     match arguments.format {
-        AnswerFormat::Table => print(&comparison::text(&comparison, Layout::Plain, arguments.top)),
-        AnswerFormat::Markdown => print(&comparison::text(&comparison, Layout::Markdown, arguments.top)),
-        AnswerFormat::Csv => {
+        ComparisonFormat::Table => print(&comparison::text(&comparison, Layout::Plain, arguments.top)),
+        ComparisonFormat::Markdown => print(&comparison::text(&comparison, Layout::Markdown, arguments.top)),
+        ComparisonFormat::Csv => {
             let csv = comparison::csv(&comparison).map_err(|error| CliError::Output(error.to_string()))?;
             print(&csv)
         }
-        AnswerFormat::Json => print_json(&Document {
+        ComparisonFormat::Json => print_json(&Document {
             version: &merged.manifest.version,
             id: &merged.manifest.id,
             comparison: &comparison,
         }),
-        AnswerFormat::Runs => unreachable!("it was printed above"),
+        ComparisonFormat::Runs => unreachable!("it was printed above"),
     }
 }
 
@@ -156,24 +161,24 @@ fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) ->
     }
     let mut warnings = Vec::new();
     let experiment = then.manifest.experiment.clone();
-    let ready = experiment.ready(registry, &mut warnings)?;
+    let prepared = experiment.prepare(registry, &mut warnings)?;
     warn(&warnings);
-    let (now, is_stopped) = results(Manifest::new(experiment, NonZeroUsize::MIN), &ready, arguments)?;
+    let (now, is_stopped) = results(Manifest::new(experiment, NonZeroUsize::MIN), &prepared, arguments)?;
     let regression = regression::against(&now.grid(), &then.grid());
     match arguments.answer.format {
-        AnswerFormat::Table => {
+        ComparisonFormat::Table => {
             print(&comparison::regression_text(&regression, Layout::Plain, arguments.answer.top))?
         }
-        AnswerFormat::Markdown => {
+        ComparisonFormat::Markdown => {
             print(&comparison::regression_text(&regression, Layout::Markdown, arguments.answer.top))?
         }
-        AnswerFormat::Json => print_json(&regression)?,
-        AnswerFormat::Csv => {
+        ComparisonFormat::Json => print_json(&regression)?,
+        ComparisonFormat::Csv => {
             let csv = comparison::regression_csv(&regression)
                 .map_err(|error| CliError::Output(error.to_string()))?;
             print(&csv)?;
         }
-        AnswerFormat::Runs => {
+        ComparisonFormat::Runs => {
             let csv =
                 comparison::runs_csv(&now.grid()).map_err(|error| CliError::Output(error.to_string()))?;
             print(&csv)?;

@@ -11,7 +11,7 @@ use dmos_search::{Found, Search, SearchSummary, Subject};
 use dmos_util::atomic_write::write_file;
 use serde::Serialize;
 
-use crate::args::{FuzzArguments, PlanFormat};
+use crate::args::{FuzzArguments, TableOrJson};
 use crate::commands::load;
 use crate::error::CliError;
 use crate::output::{print, print_json, say};
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), 
     dmos_util::panics::keep_panics_quiet();
     let mut progress = Progress::new(arguments);
     let search = Search { subject: &subject, seed: arguments.seed, first: arguments.first, registry };
-    let summary = search.run(arguments.runs, |summary| progress.goes_on(summary));
+    let summary = search.run(arguments.runs, |summary| progress.report_progress(summary));
     let _ = std::panic::take_hook();
     progress.end();
     let summary = summary?;
@@ -97,7 +97,7 @@ fn write(directory: &Path, found: &Found) -> Result<PathBuf, CliError> {
 }
 
 fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>) -> Result<(), CliError> {
-    if arguments.format == PlanFormat::Json {
+    if arguments.format == TableOrJson::Json {
         let row = |(&kind, &(injected, effective)): (&FaultKind, &(u64, u64))| FaultRow {
             kind,
             injected,
@@ -152,7 +152,7 @@ impl Progress {
         Self { begun: Instant::now(), limit, runs: arguments.runs, shows: stderr().is_terminal() }
     }
 
-    fn goes_on(&mut self, summary: &SearchSummary) -> bool {
+    fn report_progress(&mut self, summary: &SearchSummary) -> bool {
         let passed = self.begun.elapsed();
         if self.shows {
             let rate = summary.runs as f64 / passed.as_secs_f64();

@@ -14,7 +14,7 @@ use dmos_scenario::unknown_node;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::{GraphFormat, PlanArguments};
+use crate::args::{PlanArguments, PlanFormat};
 use crate::commands::{json_name, load};
 use crate::error::CliError;
 use crate::output::{print, print_json, say};
@@ -119,9 +119,9 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
         best: arguments.best,
     };
     match arguments.format {
-        GraphFormat::Table => print(&text::text(&planned))?,
-        GraphFormat::Json => print_json(&PlanDocument::of(&planned))?,
-        GraphFormat::Dot => print(&dot::dot(&planned))?,
+        PlanFormat::Table => print(&text::text(&planned))?,
+        PlanFormat::Json => print_json(&PlanDocument::of(&planned))?,
+        PlanFormat::Dot => print(&dot::dot(&planned))?,
     }
     if let Some(no_flow) = &planned.no_flow {
         say(&format!("no flow: {}", no_flow.explain(network)));

@@ -10,7 +10,7 @@ use dmos_report::table;
 use dmos_util::suggestion::nearest;
 use serde::Serialize;
 
-use crate::args::{Family, PlanFormat, StrategiesArguments, StrategiesCommand};
+use crate::args::{Family, StrategiesArguments, StrategiesCommand, TableOrJson};
 use crate::error::CliError;
 use crate::output::{print, print_json};
 
@@ -86,11 +86,11 @@ fn any_network() -> Network {
     NamedNetwork::ThreeNodes.description().build().expect("a named network is a network").0
 }
 
-fn list(format: PlanFormat, registry: &Registry) -> Result<(), CliError> {
+fn list(format: TableOrJson, registry: &Registry) -> Result<(), CliError> {
     let entries = entries(registry);
     match format {
-        PlanFormat::Json => print_json(&entries),
-        PlanFormat::Table => {
+        TableOrJson::Json => print_json(&entries),
+        TableOrJson::Table => {
             let row =
                 |entry: &StrategyEntry| vec![entry.family.into(), entry.name.into(), entry.summary.into()];
             print(&table::words(&["family", "strategy", "summary"], entries.iter().map(row)))
@@ -98,15 +98,15 @@ fn list(format: PlanFormat, registry: &Registry) -> Result<(), CliError> {
     }
 }
 
-fn show(name: &str, format: PlanFormat, registry: &Registry) -> Result<(), CliError> {
+fn show(name: &str, format: TableOrJson, registry: &Registry) -> Result<(), CliError> {
     let all = entries(registry);
     let found: Vec<_> = all.iter().filter(|entry| entry.name == name).collect();
     if found.is_empty() {
         return Err(unknown(name, &all));
     }
     match format {
-        PlanFormat::Json => print_json(&found),
-        PlanFormat::Table => print(&found.into_iter().map(text).collect::<Vec<_>>().join("\n")),
+        TableOrJson::Json => print_json(&found),
+        TableOrJson::Table => print(&found.into_iter().map(text).collect::<Vec<_>>().join("\n")),
     }
 }
 

@@ -37,8 +37,8 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Cli
                     merged.results.len()
                 )));
             }
-            let ready = merged.manifest.experiment.ready(registry, &mut Vec::new())?;
-            compare::answer(&merged, &ready, answer)?;
+            let prepared = merged.manifest.experiment.prepare(registry, &mut Vec::new())?;
+            compare::answer(&merged, &prepared, answer)?;
             compare::failed(&merged)
         }
         SweepCommand::Emit { engine, manifest, out, jobs } => {
@@ -94,10 +94,10 @@ fn run_shard(
         crate::progress::ShardResult { made: 0, left: 0, failed }
     } else {
         let mut warnings = Vec::new();
-        let ready = store.manifest().experiment.ready(registry, &mut warnings)?;
+        let prepared = store.manifest().experiment.prepare(registry, &mut warnings)?;
         warn(&warnings);
         let conductor = Conductor::new(jobs)?;
-        conductor.conduct_shard(&store, shard, &ready)?
+        conductor.conduct_shard(&store, shard, &prepared)?
     };
     let words = format!("shard {shard} of {shards}: {} runs done", result.made);
     if result.left > 0 {

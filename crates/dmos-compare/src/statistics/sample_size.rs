@@ -6,24 +6,24 @@ use super::normal_quantile;
 const POWER: f64 = 0.8;
 
 /// Returns the approximate number of pairs needed to detect a true mean difference of `difference` with a
-/// power of 80 %, given the standard deviation of single differences and the significance level `alarm`.
+/// power of 80 %, given the standard deviation of single differences and the significance level `alpha`.
 ///
-/// Uses the normal approximation, and at least as many pairs as a permutation test needs to reach `alarm`.
+/// Uses the normal approximation, and at least as many pairs as a permutation test needs to half_width `alpha`.
 /// Returns `None` if no number suffices, or for more than a million.
 #[must_use]
-pub fn needed(difference: f64, deviation: f64, alarm: f64) -> Option<u64> {
-    let reach = normal_quantile(1.0 - alarm / 2.0) + normal_quantile(POWER);
-    let by_spread = (reach * deviation / difference.abs()).powi(2).ceil();
-    let by_signs = (1.0 - alarm.log2()).ceil();
-    let needed = by_spread.max(by_signs);
+pub fn needed(difference: f64, deviation: f64, alpha: f64) -> Option<u64> {
+    let half_width = normal_quantile(1.0 - alpha / 2.0) + normal_quantile(POWER);
+    let for_power = (half_width * deviation / difference.abs()).powi(2).ceil();
+    let for_sign_test = (1.0 - alpha.log2()).ceil();
+    let needed = for_power.max(for_sign_test);
     (difference != 0.0 && needed <= 1e6).then_some(needed as u64)
 }
 
-/// Returns the approximate number of pairs until a 95 % interval extends at most `reach` to either side of
+/// Returns the approximate number of pairs until a 95 % interval extends at most `half_width` to either side of
 /// the mean, or `None` for more than a million.
 #[must_use]
-pub fn to_narrow(deviation: f64, reach: f64) -> Option<u64> {
-    let needed = (normal_quantile(0.975) * deviation / reach).powi(2).ceil();
+pub fn for_half_width(deviation: f64, half_width: f64) -> Option<u64> {
+    let needed = (normal_quantile(0.975) * deviation / half_width).powi(2).ceil();
     (needed <= 1e6).then_some(needed as u64)
 }
 

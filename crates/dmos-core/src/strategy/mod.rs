@@ -7,7 +7,7 @@
 //! use dmos_core::strategy::{register_flow, FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest};
 //! use dmos_core::{Flow, SupplyEdge};
 //!
-//! /// AllNodes who can supplies everyone who may want it.
+//! /// Every live producer supplies every live consumer that requires its item.
 //! struct Everything;
 //!
 //! impl FlowStrategy for Everything {

@@ -310,7 +310,8 @@ fn sorted<S: ?Sized>(
 
 fn choose<S: ?Sized, O: ?Sized>(
     family: &'static str,
-    (all, others): (&[&'static Descriptor<S>], &[&'static Descriptor<O>]),
+    all: &[&'static Descriptor<S>],
+    others: &[&'static Descriptor<O>],
     call: &StrategyCall,
     network: &Network,
 ) -> Result<StrategyChoice<S>, StrategyError> {
@@ -354,7 +355,7 @@ impl Registry {
     /// # Errors
     /// If the name or a parameter is unknown, or a value is out of range.
     pub fn flow(&self, call: &StrategyCall, network: &Network) -> Result<FlowChoice, StrategyError> {
-        choose("flow", (&self.flows, &self.leaders), call, network)
+        choose("flow", &self.flows, &self.leaders, call, network)
     }
 
     /// Returns the leader strategy that `call` names, with its parameters checked for use on `network`.
@@ -362,6 +363,6 @@ impl Registry {
     /// # Errors
     /// If the name or a parameter is unknown, or a value is out of range.
     pub fn leader(&self, call: &StrategyCall, network: &Network) -> Result<LeaderChoice, StrategyError> {
-        choose("leader", (&self.leaders, &self.flows), call, network)
+        choose("leader", &self.leaders, &self.flows, call, network)
     }
 }

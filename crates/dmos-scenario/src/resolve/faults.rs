@@ -38,7 +38,7 @@ pub(super) fn faults(
             Err((key, message)) => problems.push((steps!["faults", "script", index, key], message)),
         }
     }
-    check_commands(&script, network, problems);
+    check_recipe_changes(&script, network, problems);
     let late = script.iter().filter(|scripted| comes_after(scripted, Time::ZERO + duration)).count();
     if late > 0 {
         warnings.push(format!("{late} scripted faults are scheduled after the end of the run"));
@@ -175,7 +175,7 @@ fn when(entry: &ScriptField, condition: Condition) -> Trigger {
 }
 
 /// Checks that recipe changes fit the network in any order, and that a node joins only once.
-fn check_commands(script: &[ScriptedFault], network: &Network, problems: &mut Problems) {
+fn check_recipe_changes(script: &[ScriptedFault], network: &Network, problems: &mut Problems) {
     let mut added: Vec<NodeId> = Vec::new();
     let mut all: Vec<Vec<Requirement>> =
         network.nodes().map(|node| network.requirements(node).to_vec()).collect();

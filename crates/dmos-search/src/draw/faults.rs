@@ -12,67 +12,68 @@ use dmos_scenario::file::{
 };
 use dmos_scenario::script::{ArgumentSource, DurationRule, FaultForm, RecipeField, ScriptField};
 
-use super::Dice;
+use super::Generator;
 
 /// Generates faults within the first `phase` of a run.
-pub(super) fn draw(dice: &mut Dice, network: &Network, phase: Span) -> FaultsField {
+pub(super) fn draw(rng: &mut Generator, network: &Network, phase: Span) -> FaultsField {
     let mut faults = FaultsField::default();
-    let mut drawer = Drawer { dice, network, phase };
-    for _ in 0..drawer.dice.between(0, 8) {
-        let fault = drawer.scripted();
+    let mut generator = FaultGenerator { rng, network, phase };
+    for _ in 0..generator.rng.between(0, 8) {
+        let fault = generator.scripted();
         faults.script.push(fault);
     }
-    faults.script.extend(drawer.commands());
-    if drawer.dice.percent(15) {
-        faults.random_failures.push(drawer.random_failures());
+    faults.script.extend(generator.commands());
+    if generator.rng.percent(15) {
+        faults.random_failures.push(generator.random_failures());
     }
-    if drawer.dice.percent(10) {
-        faults.op_generator = Some(op_generator(drawer.dice));
+    if generator.rng.percent(10) {
+        faults.op_generator = Some(op_generator(generator.rng));
     }
-    if drawer.dice.percent(40) {
-        faults.messages = messages(drawer.dice);
+    if generator.rng.percent(40) {
+        faults.messages = messages(generator.rng);
     }
-    let dice = drawer.dice;
-    if dice.percent(50) {
-        faults.disks = DiskFaults { lose_unsynced: true, torn: dice.percent(50), ..DiskFaults::default() };
+    let rng = generator.rng;
+    if rng.percent(50) {
+        faults.disks = DiskFaults { lose_unsynced: true, torn: rng.percent(50), ..DiskFaults::default() };
     }
-    if dice.percent(10) {
-        faults.disks.append_failure = dice.between(1, 20) as f64 / 10_000.0;
-        faults.disks.repair_time = dice.span(100, 40_000);
+    if rng.percent(10) {
+        faults.disks.append_failure = rng.between(1, 20) as f64 / 10_000.0;
+        faults.disks.repair_time = rng.span(100, 40_000);
     }
-    if dice.percent(30) {
-        faults.clocks = ClockFaults { drift: dice.share(50) };
+    if rng.percent(30) {
+        faults.clocks = ClockFaults { drift: rng.share(50) };
     }
-    if dice.percent(20) {
-        let mut fate = || if dice.percent(50) { CrashEffect::Scrapped } else { CrashEffect::Kept };
-        faults.material = MaterialInCrash { outbound: fate(), inbound: fate(), finished: fate() };
+    if rng.percent(20) {
+        let mut crash_effect = || if rng.percent(50) { CrashEffect::Scrapped } else { CrashEffect::Kept };
+        faults.material =
+            MaterialInCrash { outbound: crash_effect(), inbound: crash_effect(), finished: crash_effect() };
     }
     faults
 }
 
-fn op_generator(dice: &mut Dice) -> OpGenerator {
-    let mut rate = |max| format!("{}/min", dice.between(1, max)).parse().expect("a rate");
+fn op_generator(rng: &mut Generator) -> OpGenerator {
+    let mut rate = |max| format!("{}/min", rng.between(1, max)).parse().expect("a rate");
     let (failures, recoveries) = (rate(6), rate(10));
-    let (leader_can_fail, ends_can_fail) = (dice.percent(60), dice.percent(60));
+    let (leader_can_fail, ends_can_fail) = (rng.percent(60), rng.percent(60));
     OpGenerator { failures, recoveries, leader_can_fail, ends_can_fail, ..OpGenerator::default() }
 }
 
-fn messages(dice: &mut Dice) -> MessagesField {
-    let mut share = |max| if dice.percent(60) { dice.share(max) } else { 0.0 };
+fn messages(rng: &mut Generator) -> MessagesField {
+    let mut share = |max| if rng.percent(60) { rng.share(max) } else { 0.0 };
     let (loss, duplication, reordering) = (share(300), share(200), share(300));
-    let delay = dice.percent(60).then(|| Distribution::Uniform(Span::ZERO, dice.span(100, 20_000)));
+    let delay = rng.percent(60).then(|| Distribution::Uniform(Span::ZERO, rng.span(100, 20_000)));
     MessagesField { loss, duplication, reordering, delay: delay.map(DistributionField) }
 }
 
-struct Drawer<'a> {
-    dice: &'a mut Dice,
+struct FaultGenerator<'a> {
+    rng: &'a mut Generator,
     network: &'a Network,
     phase: Span,
 }
 
-impl Drawer<'_> {
+impl FaultGenerator<'_> {
     fn moment(&mut self) -> Span {
-        self.dice.span(10, self.phase.as_nanos() / 1_000_000)
+        self.rng.span(10, self.phase.as_nanos() / 1_000_000)
     }
 
     fn name(&self, node: NodeId) -> NodeName {
@@ -80,41 +81,41 @@ impl Drawer<'_> {
     }
 
     fn node(&mut self) -> NodeName {
-        let node = NodeId::new(self.dice.between(0, self.network.node_count() as u64 - 1) as usize);
+        let node = NodeId::new(self.rng.between(0, self.network.node_count() as u64 - 1) as usize);
         self.name(node)
     }
 
     fn item(&mut self) -> String {
         let items: Vec<_> = self.network.items().collect();
-        self.network.item_name(*self.dice.one_of(&items)).into_owned()
+        self.network.item_name(*self.rng.one_of(&items)).into_owned()
     }
 
     /// Generates a trigger: usually a time, sometimes a condition.
     fn triggered(&mut self) -> ScriptField {
         let mut entry = ScriptField::default();
-        if self.dice.percent(65) {
+        if self.rng.percent(65) {
             entry.at = Some(self.moment());
             return entry;
         }
-        let condition = *self.dice.one_of(&Condition::ALL);
+        let condition = *self.rng.one_of(&Condition::ALL);
         let often = matches!(condition, Condition::BatchInTransit | Condition::Delivered);
-        let nth = self.dice.between(1, if often { 100 } else { 4 });
+        let nth = self.rng.between(1, if often { 100 } else { 4 });
         entry.when = Some(condition);
         entry.nth = NonZeroU64::new(nth).filter(|nth| nth.get() > 1);
-        entry.wait = self.dice.percent(50).then(|| self.dice.span(0, 3_000));
+        entry.wait = self.rng.percent(50).then(|| self.rng.span(0, 3_000));
         entry
     }
 
     fn scripted(&mut self) -> ScriptField {
         let mut entry = self.triggered();
-        let short = self.dice.percent(50);
-        let duration = if short { self.dice.span(10, 5_000) } else { self.dice.span(5_000, 60_000) };
+        let short = self.rng.percent(50);
+        let duration = if short { self.rng.span(10, 5_000) } else { self.rng.span(5_000, 60_000) };
         let form = self.form();
         (form.generate)(&mut entry, self);
         entry.duration = match form.duration {
             DurationRule::None => None,
             // Some failures are permanent.
-            DurationRule::UntilRecovery if self.dice.percent(20) => None,
+            DurationRule::UntilRecovery if self.rng.percent(20) => None,
             DurationRule::UntilRecovery | DurationRule::Required | DurationRule::Optional => Some(duration),
         };
         entry
@@ -123,7 +124,7 @@ impl Drawer<'_> {
     /// Chooses a kind of fault by weight.
     fn form(&mut self) -> &'static FaultForm {
         let total: u64 = ScriptField::FORMS.iter().map(|form| form.weight).sum();
-        let mut ticket = self.dice.between(0, total - 1);
+        let mut ticket = self.rng.between(0, total - 1);
         let is_chosen = |form: &&FaultForm| match ticket.checked_sub(form.weight) {
             Some(rest) => {
                 ticket = rest;
@@ -137,16 +138,16 @@ impl Drawer<'_> {
     /// Generates recipe changes, additions and retirements.
     fn commands(&mut self) -> Vec<ScriptField> {
         let mut commands = Vec::new();
-        if self.dice.percent(15) {
-            for _ in 0..self.dice.between(1, 2) {
+        if self.rng.percent(15) {
+            for _ in 0..self.rng.between(1, 2) {
                 let entry = ScriptField { recipe: Some(self.recipe()), ..self.triggered() };
                 commands.push(entry);
             }
         }
-        if self.dice.percent(10) {
+        if self.rng.percent(10) {
             commands.push(ScriptField { retire: Some(self.node()), ..self.triggered() });
         }
-        if self.dice.percent(10) && self.network.node_count() > 1 {
+        if self.rng.percent(10) && self.network.node_count() > 1 {
             commands.push(ScriptField { add: Some(self.node()), ..self.triggered() });
         }
         commands
@@ -154,16 +155,16 @@ impl Drawer<'_> {
 
     /// Generates a new recipe for a node, with items before its own, so that no cycle arises.
     fn recipe(&mut self) -> RecipeField {
-        let node = NodeId::new(self.dice.between(0, self.network.node_count() as u64 - 1) as usize);
+        let node = NodeId::new(self.rng.between(0, self.network.node_count() as u64 - 1) as usize);
         let order = self.network.topological_order();
         let makes = self.network.makes(node);
         let earlier = &order[..order.iter().position(|item| *item == makes).unwrap_or(0)];
         let mut needs: Vec<(String, u32)> = Vec::new();
         if !earlier.is_empty() {
-            for _ in 0..self.dice.between(0, 2) {
-                let item = self.network.item_name(*self.dice.one_of(earlier)).into_owned();
+            for _ in 0..self.rng.between(0, 2) {
+                let item = self.network.item_name(*self.rng.one_of(earlier)).into_owned();
                 if !needs.iter().any(|(known, _)| *known == item) {
-                    needs.push((item, self.dice.between(1, 2) as u32));
+                    needs.push((item, self.rng.between(1, 2) as u32));
                 }
             }
         }
@@ -171,15 +172,15 @@ impl Drawer<'_> {
     }
 
     fn random_failures(&mut self) -> RandomFailuresField {
-        let nodes = if self.dice.percent(50) { NodesField::All } else { NodesField::These(self.nodes()) };
-        let mean = self.dice.span(20_000, 200_000);
-        let time_to_failure = match self.dice.between(0, 2) {
+        let nodes = if self.rng.percent(50) { NodesField::All } else { NodesField::These(self.nodes()) };
+        let mean = self.rng.span(20_000, 200_000);
+        let time_to_failure = match self.rng.between(0, 2) {
             0 => Distribution::Exponential(mean),
-            1 => Distribution::Weibull { mean, shape: self.dice.between(5, 30) as f64 / 10.0 },
+            1 => Distribution::Weibull { mean, shape: self.rng.between(5, 30) as f64 / 10.0 },
             _ => Distribution::Uniform(mean, mean * 2),
         };
-        let time_to_repair = Distribution::LogNormal { mean: self.dice.span(500, 30_000), sigma: 1.0 };
-        let mode = *self.dice.one_of(&[FailureMode::Crash, FailureMode::CrashMidway, FailureMode::Freeze]);
+        let time_to_repair = Distribution::LogNormal { mean: self.rng.span(500, 30_000), sigma: 1.0 };
+        let mode = *self.rng.one_of(&[FailureMode::Crash, FailureMode::CrashMidway, FailureMode::Freeze]);
         RandomFailuresField {
             nodes,
             time_to_failure: DistributionField(time_to_failure),
@@ -189,31 +190,31 @@ impl Drawer<'_> {
     }
 }
 
-impl ArgumentSource for Drawer<'_> {
+impl ArgumentSource for FaultGenerator<'_> {
     fn target(&mut self) -> TargetField {
-        match self.dice.between(0, 9) {
+        match self.rng.between(0, 9) {
             0..=4 => TargetField::Node(self.node()),
             5 => TargetField::Item(self.item()),
             6 => TargetField::ProducerOf(self.item()),
             7 | 8 => TargetField::Role(Role::Leader),
-            _ => TargetField::Role(*self.dice.one_of(&[Role::Busiest, Role::Any])),
+            _ => TargetField::Role(*self.rng.one_of(&[Role::Busiest, Role::Any])),
         }
     }
 
     fn nodes(&mut self) -> Vec<NodeName> {
-        if self.dice.percent(40) {
+        if self.rng.percent(40) {
             return vec![self.node()];
         }
-        let share = self.dice.between(20, 80) as u32;
-        let nodes: Vec<_> = self.network.nodes().filter(|_| self.dice.percent(share)).collect();
+        let share = self.rng.between(20, 80) as u32;
+        let nodes: Vec<_> = self.network.nodes().filter(|_| self.rng.percent(share)).collect();
         if nodes.is_empty() { vec![self.node()] } else { nodes.iter().map(|&node| self.name(node)).collect() }
     }
 
     fn span(&mut self, from_ms: u64, to_ms: u64) -> Span {
-        self.dice.span(from_ms, to_ms)
+        self.rng.span(from_ms, to_ms)
     }
 
     fn share(&mut self, max_thousandths: u64) -> f64 {
-        self.dice.share(max_thousandths)
+        self.rng.share(max_thousandths)
     }
 }

@@ -2,24 +2,24 @@
 
 use dmos_scenario::file::{Makes, Needs, NetworkField, NodeField};
 
-use super::Dice;
+use super::Generator;
 
 const ITEMS: [&str; 6] = ["ore", "iron", "bolt", "frame", "door", "house"];
 
 /// Generates an acyclic network of two to six items, each with one to three producers.
-pub(super) fn draw(dice: &mut Dice) -> NetworkField {
-    let items = dice.between(2, ITEMS.len() as u64) as usize;
+pub(super) fn draw(rng: &mut Generator) -> NetworkField {
+    let items = rng.between(2, ITEMS.len() as u64) as usize;
     let mut nodes = Vec::new();
     for (item, name) in ITEMS[..items].iter().enumerate() {
-        let producers = dice.between(1, 3);
-        let quantity = if dice.percent(15) { dice.between(2, 3) as u32 } else { 1 };
-        let mut recipe = needs(dice, item);
+        let producers = rng.between(1, 3);
+        let quantity = if rng.percent(15) { rng.between(2, 3) as u32 } else { 1 };
+        let mut recipe = needs(rng, item);
         for producer in 1..=producers {
-            if producer > 1 && dice.percent(10) {
-                recipe = needs(dice, item);
+            if producer > 1 && rng.percent(10) {
+                recipe = needs(rng, item);
             }
-            let cycles = if dice.percent(10) { dice.between(2, 3) as u32 } else { 1 };
-            let cost = if dice.percent(30) { dice.between(0, 9) as u32 } else { 1 };
+            let cycles = if rng.percent(10) { rng.between(2, 3) as u32 } else { 1 };
+            let cost = if rng.percent(30) { rng.between(0, 9) as u32 } else { 1 };
             let own_name = (producers > 1).then(|| format!("{name}-{producer}"));
             let makes = Makes { item: (*name).to_owned(), quantity };
             nodes.push(NodeField {
@@ -33,20 +33,20 @@ pub(super) fn draw(dice: &mut Dice) -> NetworkField {
         }
     }
     // The last node makes the final item unless the file names others; sometimes there are two.
-    let mut final_items = dice.percent(20).then(|| vec![ITEMS[items - 1].to_owned()]);
-    if dice.percent(30) && items > 2 {
+    let mut final_items = rng.percent(20).then(|| vec![ITEMS[items - 1].to_owned()]);
+    if rng.percent(30) && items > 2 {
         final_items.iter_mut().for_each(|finals| finals.push(ITEMS[items - 2].to_owned()));
     }
     NetworkField { nodes: Some(nodes), final_items, ..NetworkField::default() }
 }
 
 /// Generates the inputs of an item: one to three earlier items, usually one batch of each.
-pub(super) fn needs(dice: &mut Dice, item: usize) -> Vec<(String, u32)> {
+pub(super) fn needs(rng: &mut Generator, item: usize) -> Vec<(String, u32)> {
     let mut needs: Vec<(String, u32)> = Vec::new();
-    for _ in 0..dice.between(1, 3).min(item as u64) {
+    for _ in 0..rng.between(1, 3).min(item as u64) {
         // The preceding item is most likely, so that chains are deep.
-        let needed = if dice.percent(50) { item - 1 } else { dice.between(0, item as u64 - 1) as usize };
-        let quantity = if dice.percent(15) { dice.between(2, 3) as u32 } else { 1 };
+        let needed = if rng.percent(50) { item - 1 } else { rng.between(0, item as u64 - 1) as usize };
+        let quantity = if rng.percent(15) { rng.between(2, 3) as u32 } else { 1 };
         if !needs.iter().any(|(known, _)| known == ITEMS[needed]) {
             needs.push((ITEMS[needed].to_owned(), quantity));
         }

@@ -177,7 +177,7 @@ impl Simulator<'_> {
                 }
             }
             Effect::SetTimer { after, timer } => {
-                let after = self.node(node).clock.takes(after);
+                let after = self.node(node).clock.true_duration(after);
                 self.schedule(node, after, Completion::Timer(timer));
             }
             Effect::Transport { batch, blocking } => {

@@ -32,7 +32,7 @@ impl Simulator<'_> {
         let phase = phase(seed, node, incarnation, period);
         let scrapped = if recovering { sim_node.scrapped } else { Default::default() };
         let input = Input::Start { records: sim_node.disk.records(), recovering, phase, scrapped };
-        sim_node.node.handle(sim_node.clock.shows(now), input, &mut effects);
+        sim_node.node.handle(sim_node.clock.local_time(now), input, &mut effects);
         self.observe(node, &Observation::Started { recovering, log });
         self.execute(node, effects);
         for notice in self.blackboard.notices() {
@@ -53,10 +53,10 @@ impl Simulator<'_> {
     /// command is durable, receives them later.
     pub(super) fn deliver_commands(&mut self, node: NodeId) {
         while self.node(node).is_running()
-            && let Some((order, _)) = self.node(node).commands.front()
+            && let Some((command, _)) = self.node(node).commands.front()
         {
-            let (order, waiting) = (order.clone(), self.node(node).commands.len());
-            self.handle(node, Input::Command(&order));
+            let (command, waiting) = (command.clone(), self.node(node).commands.len());
+            self.handle(node, Input::Command(&command));
             if self.node(node).commands.len() == waiting {
                 break;
             }
@@ -66,14 +66,14 @@ impl Simulator<'_> {
     /// Handles the logging of a command by its node.
     pub(super) fn on_command_logged(&mut self, node: NodeId) {
         let (_, fault) =
-            self.node_mut(node).commands.pop_front().expect("an order is followed that was given");
+            self.node_mut(node).commands.pop_front().expect("an command is followed that was given");
         self.fault_counts.mark_effective(fault);
     }
 
     /// Sends a command to a node.
-    pub(super) fn command(&mut self, node: NodeId, kind: FaultKind, order: Command) {
+    pub(super) fn command(&mut self, node: NodeId, kind: FaultKind, command: Command) {
         let fault = self.fault_counts.record(self.now, kind, Some(node));
-        self.node_mut(node).commands.push_back((order, fault));
+        self.node_mut(node).commands.push_back((command, fault));
         self.deliver_commands(node);
     }
 
@@ -196,7 +196,7 @@ impl Simulator<'_> {
     pub(super) fn hold_event(&mut self, node: NodeId, event: Event) {
         let (now, limit) = (self.now, self.scenario.protocol.mailbox_limit);
         let sim_node = self.node_mut(node);
-        let frozen = sim_node.frozen.as_mut().expect("it stands still");
+        let frozen = sim_node.frozen.as_mut().expect("events are held for frozen nodes only");
         let is_full = limit.is_some_and(|limit| frozen.held.len() >= limit.get() as usize);
         if let (true, Some(message)) = (is_full, event.message_id()) {
             sim_node.node.count(dmos_core::Metric::MessagesDropped);
@@ -227,7 +227,7 @@ impl Simulator<'_> {
                         self.schedule(node, (came + time_lost).since(now), completion);
                     }
                 }
-                event => self.happen(event),
+                event => self.dispatch(event),
             }
         }
         for notice in self.blackboard.notices() {

@@ -53,7 +53,7 @@ impl Effects for Outbox<'_> {
             return self.push(Effect::SetTimer { after, timer });
         }
         let Self { node, epoch, .. } = *self;
-        let at = self.transmitter.now + self.clock.takes(after);
+        let at = self.transmitter.now + self.clock.true_duration(after);
         self.transmitter
             .queue
             .push(at, Event::Completion { node, epoch, completion: Completion::Timer(timer) });

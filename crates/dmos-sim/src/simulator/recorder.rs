@@ -30,13 +30,13 @@ impl Simulator<'_> {
     fn unread(&self) -> usize {
         let held = self.nodes.iter().flat_map(|sim_node| &sim_node.frozen).flat_map(|frozen| &frozen.held);
         let events = self.queue.pending().chain(held.map(|(_, event)| *event));
-        let in_lanes =
+        let in_workers =
             self.nodes.iter().map(|sim_node| sim_node.workers.message_ids().count()).sum::<usize>();
-        events.filter_map(Event::message_id).count() + in_lanes
+        events.filter_map(Event::message_id).count() + in_workers
     }
 
     pub(super) fn finish(mut self) -> RunRecord {
-        debug_assert_eq!(self.messages.len(), self.unread(), "a message is read once, or thrown away");
+        debug_assert_eq!(self.messages.len(), self.unread(), "stored and pending messages must match");
         // Where appending takes time, the run may end during an append.
         self.scenario.network.nodes().for_each(|node| self.sync(node));
         let nodes = &self.nodes;

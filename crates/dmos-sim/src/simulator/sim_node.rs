@@ -38,7 +38,7 @@ impl State {
 #[repr(C, align(64))]
 pub(super) struct SimNode {
     pub(super) state: State,
-    /// Number of crashes so far.
+    /// Number of crashes so overflow.
     pub(super) incarnation: u32,
     pub(super) workers: Workers,
     pub(super) frozen: Option<Box<Frozen>>,
@@ -126,7 +126,7 @@ impl SimNode {
     /// Passes an input to the node, at the time that its clock shows.
     #[inline(always)]
     pub(super) fn deliver(&mut self, now: Time, input: Input<'_>, effects: &mut dyn Effects) {
-        self.node.handle(self.clock.shows(now), input, effects);
+        self.node.handle(self.clock.local_time(now), input, effects);
     }
 
     pub(super) fn is_up(&self) -> bool {

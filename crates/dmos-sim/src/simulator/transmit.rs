@@ -34,7 +34,7 @@ impl Transmitter<'_> {
     /// Sends a stored message.
     #[inline(always)]
     pub(super) fn transmit(&mut self, from: NodeId, to: NodeId, message: MessageId) -> Option<MessageEffect> {
-        if !self.links.have_no_faults() {
+        if !self.links.are_fault_free() {
             return self.transmit_with_faults(from, to, message);
         }
         self.queue.push(self.now + self.links.draw(from), Event::Message { to, from, message });

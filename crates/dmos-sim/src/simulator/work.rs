@@ -24,11 +24,11 @@ impl Simulator<'_> {
     pub(super) fn enqueue(&mut self, node: NodeId, work_item: WorkItem) {
         let id = work_item.worker();
         let worker = self.node_mut(node).workers.get_mut(id);
-        let released = worker.delay.is_some() && worker.takes(work_item);
+        let released = worker.delay.is_some() && worker.can_start(work_item);
         if released {
             worker.delay = None;
         }
-        if released || (worker.takes(work_item) && worker.waiting.is_empty()) {
+        if released || (worker.can_start(work_item) && worker.waiting.is_empty()) {
             self.work_on(node, id, work_item);
             self.drain(node, id);
         } else {
@@ -61,7 +61,7 @@ impl Simulator<'_> {
             let Some(&work_item) = worker.waiting.front() else {
                 return;
             };
-            if !sim_node.state.is_up() || !worker.takes(work_item) {
+            if !sim_node.state.is_up() || !worker.can_start(work_item) {
                 return;
             }
             worker.delay = None;
@@ -133,7 +133,7 @@ impl Simulator<'_> {
                 let input = self.input_of(completion);
                 self.node_mut(node).deliver(now, input, effects);
             }
-            WorkItem::Outgoing { .. } | WorkItem::Plan { .. } => unreachable!("it is work, not an input"),
+            WorkItem::Outgoing { .. } | WorkItem::Plan { .. } => unreachable!("not an input"),
         }
     }
 
@@ -146,7 +146,7 @@ impl Simulator<'_> {
         let now = self.now;
         let sim_node = self.node_mut(node);
         let worker = sim_node.workers.get_mut(id);
-        assert!(worker.job.is_none(), "a worker does one thing after the other");
+        assert!(worker.job.is_none(), "the worker is idle");
         worker.job = Some(job);
         let piece = Piece { node, worker: id, incarnation: sim_node.incarnation };
         match &mut self.shared_cpu {
@@ -171,7 +171,7 @@ impl Simulator<'_> {
             return self.hold_event(piece.node, Event::WorkDone(piece));
         }
         let worker = self.node_mut(piece.node).workers.get_mut(piece.worker);
-        let job = worker.job.take().expect("a worker that works has a job");
+        let job = worker.job.take().expect("a busy worker has a job");
         self.do_job(piece.node, piece.worker, job);
         self.drain(piece.node, piece.worker);
     }

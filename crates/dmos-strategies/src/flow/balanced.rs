@@ -43,34 +43,40 @@ struct Balanced {
 /// Consumers of an item, with the quantity that each needs per cycle.
 type Needs = Vec<(NodeId, Wide)>;
 
+/// A plan in progress, from the final items upstream.
+struct Partial {
+    /// By node, the number of batches that it has to make per cycle.
+    loads: Vec<Wide>,
+    supplies: Vec<(SupplyEdge, Share)>,
+}
+
 impl FlowStrategy for Balanced {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
         let producers = Feasibility::of(network, request.alive);
         meter.charge(producers.steps())?;
         let mut needed: Vec<Needs> = vec![Needs::new(); network.item_count()];
-        // By node, the number of batches that it has to make per cycle.
-        let mut loads = vec![Wide::ZERO; network.node_count()];
+        let mut plan = Partial { loads: vec![Wide::ZERO; network.node_count()], supplies: Vec::new() };
         for &node in producers.finals(network)?.iter().flat_map(|&item| producers.of_item(item)) {
-            loads[node.index()] = capacity(request, node);
+            plan.loads[node.index()] = capacity(request, node);
         }
-        let mut supplies: Vec<(SupplyEdge, Share)> = Vec::new();
         for &item in network.topological_order().iter().rev() {
             let consumers = interleaved(network, std::mem::take(&mut needed[item.index()]));
             if !consumers.is_empty() {
-                self.supply(request, item, (&producers, &consumers), &mut loads, &mut supplies, meter)?;
+                self.supply(request, item, &producers, &consumers, &mut plan, meter)?;
             }
-            for &node in producers.of_item(item).iter().filter(|&&node| loads[node.index()] > Wide::ZERO) {
-                let production_runs = loads[node.index()] / Wide::from(network.yield_per_run(node));
+            for &node in producers.of_item(item).iter().filter(|&&node| plan.loads[node.index()] > Wide::ZERO)
+            {
+                let production_runs = plan.loads[node.index()] / Wide::from(network.yield_per_run(node));
                 for required in network.requirements(node) {
                     needed[required.item.index()]
                         .push((node, production_runs * Wide::from(required.quantity)));
                 }
             }
         }
-        let over_capacity = |node| (loads[NodeId::index(node)] / capacity(request, node)).to_f64();
+        let over_capacity = |node| (plan.loads[NodeId::index(node)] / capacity(request, node)).to_f64();
         self.loads = network.nodes().map(over_capacity).collect();
-        Ok(Flow::with_shares(supplies))
+        Ok(Flow::with_shares(plan.supplies))
     }
 
     fn rating(&self, node: NodeId) -> Option<Rating> {
@@ -97,9 +103,9 @@ impl Balanced {
         &self,
         request: &PlanRequest<'_>,
         item: ItemId,
-        (producers, consumers): (&Feasibility, &Needs),
-        loads: &mut [Wide],
-        supplies: &mut Vec<(SupplyEdge, Share)>,
+        producers: &Feasibility,
+        consumers: &Needs,
+        Partial { loads, supplies }: &mut Partial,
         meter: &mut Meter,
     ) -> Result<(), NoFlow> {
         let demands: Vec<Wide> = consumers.iter().map(|consumer| consumer.1).collect();

@@ -77,16 +77,16 @@ impl Election for Candidate {
         match input {
             ElectionInput::Start { durable } => {
                 let (own, led) =
-                    durable.and_then(wire::read::<3>).map_or((0, 0), |(_, [own, leader, whose])| {
-                        let leader = (leader > 0).then_some((leader, NodeId::new(whose as usize)));
+                    durable.and_then(wire::read::<3>).map_or((0, 0), |(_, [own, leader, candidate])| {
+                        let leader = (leader > 0).then_some((leader, NodeId::new(candidate as usize)));
                         self.leader = leader.filter(|leader| leader.1 != self.config.me);
                         (own, leader.map_or(0, |leader| leader.0))
                     });
                 let leads_no_more = self.leader.is_none();
                 self.own = if leads_no_more { self.config.own_term_after(own.max(led)) } else { own };
-                // Distinguishes this incarnation's rounds from earlier ones, whose answers may still arrive.
+                // Distinguishes this incarnation's rounds from earlier ones, candidate answers may still arrive.
                 self.round = (now.as_nanos() / 1_000_000) as u32;
-                self.remember(effects);
+                self.persist(effects);
                 self.begin_round(effects);
             }
             ElectionInput::Message { from, bytes } => match wire::read::<3>(bytes) {
@@ -107,7 +107,7 @@ impl Election for Candidate {
                 if leader != self.config.me && self.leader.is_none_or(|(known, _)| term.0 > known) =>
             {
                 self.leader = Some((term.0, leader));
-                self.remember(effects);
+                self.persist(effects);
             }
             ElectionInput::Timer(_)
             | ElectionInput::Suspected(_)
@@ -145,21 +145,21 @@ impl Candidate {
         match highest {
             Some(highest) if known.is_none_or(|known| highest.0 > known) => {
                 self.leader = Some(highest);
-                self.remember(effects);
+                self.persist(effects);
                 effects.leader = Some((highest.1, Term(highest.0)));
             }
             Some(highest) if known == Some(highest.0) => {}
             // The leader did not answer, or is not quorum-connected.
             _ => {
                 self.own = self.config.own_term_after(known.unwrap_or(0).max(self.own));
-                self.remember(effects);
+                self.persist(effects);
             }
         }
     }
 
     /// Makes the ballot durable, so that it is never used again after a crash.
-    fn remember(&self, effects: &mut ElectionEffects) {
-        let (leader, whose) = self.leader.map_or((0, 0), |(ballot, node)| (ballot, node.index() as u64));
-        effects.durable = Some(wire::write(ANSWER, [self.own, leader, whose]));
+    fn persist(&self, effects: &mut ElectionEffects) {
+        let (leader, candidate) = self.leader.map_or((0, 0), |(ballot, node)| (ballot, node.index() as u64));
+        effects.durable = Some(wire::write(ANSWER, [self.own, leader, candidate]));
     }
 }

@@ -1,4 +1,4 @@
-//! The bully algorithm: bully algorithm: the live candidate with the highest number leads.
+//! The bully algorithm: the live candidate with the highest number leads.
 //!
 //! After H. Garcia-Molina, "Elections in a distributed computing system", IEEE Transactions on Computers
 //! C-31(1), 1982. A candidate that starts, or suspects the leader, sends an election message to all higher
@@ -94,23 +94,25 @@ impl Election for Candidate {
         match input {
             ElectionInput::Start { durable } => {
                 self.known_term = durable.and_then(wire::read::<1>).map_or(0, |(_, [term])| term);
-                self.ask(effects);
+                self.start_election(effects);
             }
             ElectionInput::Message { from, bytes } => {
                 // Invalid messages are ignored.
                 if let Some((message, term)) = decode(bytes) {
-                    self.hear(from, message, term, effects);
+                    self.on_message(from, message, term, effects);
                 }
             }
             ElectionInput::Timer(timer) if timer == self.timer => match self.state {
                 State::Asks => self.become_leader(effects),
-                State::Waits => self.ask(effects),
+                State::Waits => self.start_election(effects),
                 State::Follows(_) | State::Leads => {}
             },
             ElectionInput::Timer(_) => {}
-            ElectionInput::Suspected(node) if self.state == State::Follows(Some(node)) => self.ask(effects),
+            ElectionInput::Suspected(node) if self.state == State::Follows(Some(node)) => {
+                self.start_election(effects)
+            }
             ElectionInput::Trusted(node) if node > self.config.me || self.state == State::Leads => {
-                self.ask(effects)
+                self.start_election(effects)
             }
             ElectionInput::Suspected(_) | ElectionInput::Trusted(_) => {}
             ElectionInput::LeaderLearned(leader, term) if term.0 > self.known_term => {
@@ -124,7 +126,7 @@ impl Election for Candidate {
                     }
                     _ => {}
                 }
-                self.remember(effects);
+                self.persist(effects);
             }
             ElectionInput::LeaderLearned(..) => {}
         }
@@ -132,7 +134,7 @@ impl Election for Candidate {
 }
 
 impl Candidate {
-    fn hear(&mut self, from: NodeId, message: Message, term: u64, effects: &mut ElectionEffects) {
+    fn on_message(&mut self, from: NodeId, message: Message, term: u64, effects: &mut ElectionEffects) {
         let later = term > self.known_term;
         match message {
             Message::Coordinator if from > self.config.me && term >= self.known_term => {
@@ -141,17 +143,17 @@ impl Candidate {
             }
             // The sender's term is old: it will learn the current one and become leader again.
             Message::Coordinator if from > self.config.me => {
-                effects.sends.push(self.say(from, Message::Answer))
+                effects.sends.push(self.message_to(from, Message::Answer))
             }
-            Message::Coordinator => self.ask(effects),
+            Message::Coordinator => self.start_election(effects),
             Message::Election if self.state == State::Leads => {
-                effects.sends.push(self.say(from, Message::Answer));
-                effects.sends.push(self.say(from, Message::Coordinator));
+                effects.sends.push(self.message_to(from, Message::Answer));
+                effects.sends.push(self.message_to(from, Message::Coordinator));
             }
             Message::Election => {
-                effects.sends.push(self.say(from, Message::Answer));
+                effects.sends.push(self.message_to(from, Message::Answer));
                 if matches!(self.state, State::Follows(_)) {
-                    self.ask(effects);
+                    self.start_election(effects);
                 }
             }
             Message::Answer if self.state == State::Asks => {
@@ -165,16 +167,16 @@ impl Candidate {
             if self.state == State::Leads {
                 self.become_leader(effects);
             } else {
-                self.remember(effects);
+                self.persist(effects);
             }
         }
     }
 
-    fn remember(&self, effects: &mut ElectionEffects) {
+    fn persist(&self, effects: &mut ElectionEffects) {
         effects.durable = Some(wire::write(Message::Coordinator as u8, [self.known_term]));
     }
 
-    fn say(&self, to: NodeId, message: Message) -> (NodeId, Box<[u8]>) {
+    fn message_to(&self, to: NodeId, message: Message) -> (NodeId, Box<[u8]>) {
         (to, encode(message, self.known_term))
     }
 
@@ -183,10 +185,10 @@ impl Candidate {
         effects.timers.push((span, self.timer));
     }
 
-    fn ask(&mut self, effects: &mut ElectionEffects) {
+    fn start_election(&mut self, effects: &mut ElectionEffects) {
         let higher = self.config.candidates.iter().copied().filter(|&node| node > self.config.me);
         let before = effects.sends.len();
-        effects.sends.extend(higher.map(|node| self.say(node, Message::Election)));
+        effects.sends.extend(higher.map(|node| self.message_to(node, Message::Election)));
         if effects.sends.len() == before {
             self.become_leader(effects);
         } else {
@@ -198,9 +200,9 @@ impl Candidate {
     fn become_leader(&mut self, effects: &mut ElectionEffects) {
         self.known_term = self.config.own_term_after(self.known_term);
         self.state = State::Leads;
-        self.remember(effects);
+        self.persist(effects);
         effects.leader = Some((self.config.me, Term(self.known_term)));
         let lower = self.config.candidates.iter().copied().filter(|&node| node < self.config.me);
-        effects.sends.extend(lower.map(|node| self.say(node, Message::Coordinator)));
+        effects.sends.extend(lower.map(|node| self.message_to(node, Message::Coordinator)));
     }
 }

@@ -23,7 +23,7 @@ register_leader!(LeaderDescriptor {
     summary: "Omega failure detector: the live candidate with the lowest number leads and announces it by heartbeats",
     source: "Chandra, Hadzilacos and Toueg 1996, The weakest failure detector (Ω); Larrea et al. 2000",
     notes: "at most one leader per term; one leader once messages arrive within some bound",
-    // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
+    // A follower candidate timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
     guarantees: |params| match params.duration("every") * 2 <= params.duration("timeout") {
         true => &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
         false => &[Guarantee::OneLeaderPerTerm],
@@ -98,14 +98,16 @@ impl Election for Candidate {
                 self.wait(effects);
             }
             ElectionInput::Message { from, bytes } => match wire::read::<1>(bytes) {
-                Some((ALIVE, [term])) if from < self.config.me => self.hear_lower(from, term, effects),
-                Some((ALIVE, [term])) => self.hear_higher(from, term, effects),
-                Some((KNOWN, [term])) => self.hear_of(term, effects),
+                Some((ALIVE, [term])) if from < self.config.me => {
+                    self.on_message_from_lower(from, term, effects)
+                }
+                Some((ALIVE, [term])) => self.on_message_from_higher(from, term, effects),
+                Some((KNOWN, [term])) => self.observe_term(term, effects),
                 _ => {}
             },
             ElectionInput::Timer(timer) if timer == self.timer => {
                 if self.leads {
-                    self.say_alive(effects)
+                    self.send_heartbeats(effects)
                 } else {
                     self.become_leader(effects)
                 }
@@ -118,7 +120,7 @@ impl Election for Candidate {
                 if self.leads && leader < self.config.me {
                     self.step_back(effects);
                 }
-                self.hear_of(term.0, effects);
+                self.observe_term(term.0, effects);
             }
             ElectionInput::Timer(_)
             | ElectionInput::Suspected(_)
@@ -129,14 +131,14 @@ impl Election for Candidate {
 }
 
 impl Candidate {
-    fn hear_lower(&mut self, from: NodeId, term: u64, effects: &mut ElectionEffects) {
+    fn on_message_from_lower(&mut self, from: NodeId, term: u64, effects: &mut ElectionEffects) {
         if self.leads {
             self.step_back(effects);
         } else {
             self.wait(effects);
         }
         if term >= self.known_term {
-            self.hear_of(term, effects);
+            self.observe_term(term, effects);
             effects.leader = Some((from, Term(term)));
         } else {
             // The sender's term is old: it becomes leader again.
@@ -144,17 +146,17 @@ impl Candidate {
         }
     }
 
-    fn hear_higher(&mut self, from: NodeId, term: u64, effects: &mut ElectionEffects) {
+    fn on_message_from_higher(&mut self, from: NodeId, term: u64, effects: &mut ElectionEffects) {
         if self.leads && term <= self.known_term {
             effects.sends.push((from, wire::write(ALIVE, [self.known_term])));
         } else if !self.leads && term > self.known_term {
             // Any leader is better than none, until the lowest becomes leader.
             effects.leader = Some((from, Term(term)));
         }
-        self.hear_of(term, effects);
+        self.observe_term(term, effects);
     }
 
-    fn hear_of(&mut self, term: u64, effects: &mut ElectionEffects) {
+    fn observe_term(&mut self, term: u64, effects: &mut ElectionEffects) {
         if term > self.known_term {
             self.known_term = term;
             if self.leads {
@@ -185,10 +187,10 @@ impl Candidate {
         self.leads = true;
         effects.durable = Some(wire::write(KNOWN, [self.known_term]));
         effects.leader = Some((self.config.me, Term(self.known_term)));
-        self.say_alive(effects);
+        self.send_heartbeats(effects);
     }
 
-    fn say_alive(&mut self, effects: &mut ElectionEffects) {
+    fn send_heartbeats(&mut self, effects: &mut ElectionEffects) {
         let alive = |node| (node, wire::write(ALIVE, [self.known_term]));
         effects.sends.extend(self.config.others().map(alive));
         self.set_timer(self.settings.every, effects);

@@ -27,7 +27,7 @@ register_leader!(LeaderDescriptor {
     summary: "Raft leader election with pre-vote: the candidate with the votes of a majority leads",
     source: "Ongaro and Ousterhout 2014, In search of an understandable consensus algorithm; with pre-vote",
     notes: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
-    // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
+    // A follower candidate timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
     guarantees: |params| match params.duration("heartbeat") * 2 <= params.duration("timeout") {
         true => &[Guarantee::OneLeaderPerTerm, Guarantee::LeaderByMajority],
         false => &[Guarantee::OneLeaderPerTerm],
@@ -67,7 +67,7 @@ impl LeaderStrategy for Raft {
             votes: BTreeSet::new(),
             heard_leader: None,
             timer: 0,
-            dice: ChaCha8Rng::from_seed([0; 32]),
+            rng: ChaCha8Rng::from_seed([0; 32]),
         })
     }
 }
@@ -106,7 +106,7 @@ struct Candidate {
     heard_leader: Option<Time>,
     /// Number of the current timer; earlier ones are void.
     timer: u32,
-    dice: ChaCha8Rng,
+    rng: ChaCha8Rng,
 }
 
 impl Election for Candidate {
@@ -122,11 +122,11 @@ impl Election for Candidate {
             }
             ElectionInput::Message { from, bytes } => {
                 if let Some((kind, [term])) = wire::read::<1>(bytes) {
-                    self.hear(now, from, kind, term, effects);
+                    self.on_message(now, from, kind, term, effects);
                 }
             }
             ElectionInput::Timer(timer) if timer == self.timer => match self.role {
-                Role::Leads => self.say_alive(effects),
+                Role::Leads => self.send_heartbeats(effects),
                 Role::Follows | Role::PreCandidate | Role::Candidate => self.request_pre_votes(effects),
             },
             ElectionInput::LeaderLearned(_, term) if term.0 > self.term => self.follow(term.0, effects),
@@ -145,10 +145,10 @@ impl Candidate {
         key[..8].copy_from_slice(&self.config.seed.to_le_bytes());
         key[8..16].copy_from_slice(&(self.config.me.index() as u64).to_le_bytes());
         key[16..24].copy_from_slice(&self.term.to_le_bytes());
-        self.dice = ChaCha8Rng::from_seed(key);
+        self.rng = ChaCha8Rng::from_seed(key);
     }
 
-    fn hear(&mut self, now: Time, from: NodeId, kind: u8, term: u64, effects: &mut ElectionEffects) {
+    fn on_message(&mut self, now: Time, from: NodeId, kind: u8, term: u64, effects: &mut ElectionEffects) {
         // A pre-vote request does not announce a term, because no candidate has raised it yet.
         if term > self.term && !matches!(kind, PRE_VOTE | WOULD) {
             self.follow(term, effects);
@@ -157,7 +157,7 @@ impl Candidate {
             PRE_VOTE if term > self.term && !self.has_leader(now) => self.send(from, WOULD, term, effects),
             VOTE if term == self.term && self.voted_for.is_none_or(|node| node == from) => {
                 self.voted_for = Some(from);
-                self.remember(effects);
+                self.persist(effects);
                 self.send(from, VOTES, term, effects);
                 self.wait(effects);
             }
@@ -170,11 +170,11 @@ impl Candidate {
             PRE_VOTE | VOTE | ALIVE => self.send(from, NO, self.term, effects),
             WOULD if self.role == Role::PreCandidate && term == self.term + 1 => {
                 self.votes.insert(from);
-                self.stand_if_sounded(effects);
+                self.start_vote_on_pre_vote_majority(effects);
             }
             VOTES if self.role == Role::Candidate && term == self.term => {
                 self.votes.insert(from);
-                self.lead_if_elected(effects);
+                self.become_leader_on_majority(effects);
             }
             _ => {}
         }
@@ -189,7 +189,7 @@ impl Candidate {
     /// Adopts a later term.
     fn follow(&mut self, term: u64, effects: &mut ElectionEffects) {
         (self.role, self.term, self.voted_for) = (Role::Follows, term, None);
-        self.remember(effects);
+        self.persist(effects);
         self.wait(effects);
     }
 
@@ -199,10 +199,10 @@ impl Candidate {
         self.votes = BTreeSet::from([self.config.me]);
         self.send_all(PRE_VOTE, self.term + 1, effects);
         self.wait(effects);
-        self.stand_if_sounded(effects);
+        self.start_vote_on_pre_vote_majority(effects);
     }
 
-    fn stand_if_sounded(&mut self, effects: &mut ElectionEffects) {
+    fn start_vote_on_pre_vote_majority(&mut self, effects: &mut ElectionEffects) {
         if self.votes.len() < self.config.majority() {
             return;
         }
@@ -210,26 +210,26 @@ impl Candidate {
         self.term += 1;
         self.voted_for = Some(self.config.me);
         self.votes = BTreeSet::from([self.config.me]);
-        self.remember(effects);
+        self.persist(effects);
         self.send_all(VOTE, self.term, effects);
         self.wait(effects);
-        self.lead_if_elected(effects);
+        self.become_leader_on_majority(effects);
     }
 
-    fn lead_if_elected(&mut self, effects: &mut ElectionEffects) {
+    fn become_leader_on_majority(&mut self, effects: &mut ElectionEffects) {
         if self.votes.len() >= self.config.majority() {
             self.role = Role::Leads;
             effects.leader = Some((self.config.me, Term(self.term)));
-            self.say_alive(effects);
+            self.send_heartbeats(effects);
         }
     }
 
-    fn say_alive(&mut self, effects: &mut ElectionEffects) {
+    fn send_heartbeats(&mut self, effects: &mut ElectionEffects) {
         self.send_all(ALIVE, self.term, effects);
         self.set_timer(self.settings.heartbeat, effects);
     }
 
-    fn remember(&self, effects: &mut ElectionEffects) {
+    fn persist(&self, effects: &mut ElectionEffects) {
         let vote = self.voted_for.map_or(0, |node| node.index() as u64 + 1);
         effects.durable = Some(wire::write(VOTE, [self.term, vote]));
     }
@@ -246,7 +246,7 @@ impl Candidate {
     /// not repeatedly.
     fn wait(&mut self, effects: &mut ElectionEffects) {
         let timeout = self.settings.timeout.as_nanos();
-        let span = Span::from_nanos(self.dice.random_range(timeout..timeout.saturating_mul(2)));
+        let span = Span::from_nanos(self.rng.random_range(timeout..timeout.saturating_mul(2)));
         self.set_timer(span, effects);
     }
 

@@ -3,7 +3,7 @@
 //! After E. Chang and R. Roberts, "An improved algorithm for decentralized extrema-finding in circular
 //! configurations of processes", Communications of the ACM 22(5), 1979. Candidates form a ring in the order
 //! of their numbers. A candidate without a leader sends its number to the next one. Lower candidates forward
-//! a number; higher ones stop it and send their own instead. A candidate whose number returns becomes leader
+//! a number; higher ones stop it and send their own instead. A candidate candidate number returns becomes leader
 //! and announces itself around the ring.
 //!
 //! The published algorithm tolerates no failures. Here each message is acknowledged, a candidate that fails
@@ -74,7 +74,7 @@ struct UnderWay {
     to: NodeId,
     kind: u8,
     term: u64,
-    whose: NodeId,
+    candidate: NodeId,
     hops: u64,
     tries: u32,
 }
@@ -116,7 +116,7 @@ impl Election for Candidate {
             ElectionInput::Message { from, bytes } => {
                 if let Some((kind, numbers)) = wire::read::<4>(bytes) {
                     self.silent.remove(&from);
-                    self.hear(from, kind, numbers, effects);
+                    self.on_message(from, kind, numbers, effects);
                 }
             }
             ElectionInput::Timer(timer) if timer >= ELECTION_TIMER => {
@@ -124,7 +124,7 @@ impl Election for Candidate {
                     self.begin(effects);
                 }
             }
-            ElectionInput::Timer(number) => self.miss(number, effects),
+            ElectionInput::Timer(number) => self.on_ack_timeout(number, effects),
             ElectionInput::Suspected(node) if self.leader == Some(node) => {
                 self.leader = None;
                 self.begin(effects);
@@ -139,7 +139,7 @@ impl Election for Candidate {
             }
             ElectionInput::LeaderLearned(leader, term) if term.0 > self.known_term => {
                 let led = self.leader == Some(self.config.me);
-                self.know(term.0, effects);
+                self.observe_term(term.0, effects);
                 if led {
                     // Two candidates have led, each in a part of the ring: an election on the whole ring
                     // decides.
@@ -155,13 +155,14 @@ impl Election for Candidate {
 }
 
 impl Candidate {
-    fn hear(&mut self, from: NodeId, kind: u8, numbers: [u64; 4], effects: &mut ElectionEffects) {
-        let [term, whose, number, hops] = numbers;
+    fn on_message(&mut self, from: NodeId, kind: u8, numbers: [u64; 4], effects: &mut ElectionEffects) {
+        let [term, candidate, number, hops] = numbers;
         if kind == ACK {
             self.in_transit.retain(|sent| u64::from(sent.number) != number);
             return;
         }
-        let Some(whose) = self.config.candidates.iter().copied().find(|node| node.index() as u64 == whose)
+        let Some(candidate) =
+            self.config.candidates.iter().copied().find(|node| node.index() as u64 == candidate)
         else {
             return;
         };
@@ -171,34 +172,34 @@ impl Candidate {
             return;
         }
         match kind {
-            NUMBER => self.pass_on(whose, term, hops, effects),
-            LEADER if whose != self.config.me && term >= self.known_term && self.word != Some(term) => {
-                (self.takes_part, self.leader, self.word) = (false, Some(whose), Some(term));
-                self.know(term, effects);
-                effects.leader = Some((whose, Term(term)));
-                self.send(LEADER, term, whose, hops + 1, effects);
+            NUMBER => self.forward(candidate, term, hops, effects),
+            LEADER if candidate != self.config.me && term >= self.known_term && self.word != Some(term) => {
+                (self.takes_part, self.leader, self.word) = (false, Some(candidate), Some(term));
+                self.observe_term(term, effects);
+                effects.leader = Some((candidate, Term(term)));
+                self.send(LEADER, term, candidate, hops + 1, effects);
             }
             _ => {}
         }
     }
 
-    fn pass_on(&mut self, whose: NodeId, term: u64, hops: u64, effects: &mut ElectionEffects) {
-        self.know(term, effects);
-        if whose > self.config.me {
-            self.take_part(effects);
-            if self.passed_on.is_some_and(|passed| passed >= whose) {
+    fn forward(&mut self, candidate: NodeId, term: u64, hops: u64, effects: &mut ElectionEffects) {
+        self.observe_term(term, effects);
+        if candidate > self.config.me {
+            self.join_election(effects);
+            if self.passed_on.is_some_and(|passed| passed >= candidate) {
                 return;
             }
-            self.passed_on = Some(whose);
-            self.send(NUMBER, self.known_term, whose, hops + 1, effects);
-        } else if whose < self.config.me && !self.takes_part {
+            self.passed_on = Some(candidate);
+            self.send(NUMBER, self.known_term, candidate, hops + 1, effects);
+        } else if candidate < self.config.me && !self.takes_part {
             self.begin(effects);
-        } else if whose == self.config.me && self.takes_part {
+        } else if candidate == self.config.me && self.takes_part {
             self.become_leader(effects);
         }
     }
 
-    fn know(&mut self, term: u64, effects: &mut ElectionEffects) {
+    fn observe_term(&mut self, term: u64, effects: &mut ElectionEffects) {
         if term > self.known_term {
             self.known_term = term;
             effects.durable = Some(wire::write(LEADER, [term]));
@@ -207,11 +208,11 @@ impl Candidate {
 
     fn begin(&mut self, effects: &mut ElectionEffects) {
         self.takes_part = false;
-        self.take_part(effects);
+        self.join_election(effects);
         self.send(NUMBER, self.known_term, self.config.me, 1, effects);
     }
 
-    fn take_part(&mut self, effects: &mut ElectionEffects) {
+    fn join_election(&mut self, effects: &mut ElectionEffects) {
         if !std::mem::replace(&mut self.takes_part, true) {
             self.passed_on = None;
             // Silent candidates may be back: skipping them for good would restart elections forever.
@@ -246,13 +247,13 @@ impl Candidate {
         after.chain(before).find(|node| !self.silent.contains(node))
     }
 
-    fn send(&mut self, kind: u8, term: u64, whose: NodeId, hops: u64, effects: &mut ElectionEffects) {
+    fn send(&mut self, kind: u8, term: u64, candidate: NodeId, hops: u64, effects: &mut ElectionEffects) {
         match self.next() {
             Some(to) => {
                 let number = self.next_message;
                 self.next_message = (number + 1) % ELECTION_TIMER;
-                self.in_transit.push(UnderWay { number, to, kind, term, whose, hops, tries: 0 });
-                self.say(self.in_transit.len() - 1, effects);
+                self.in_transit.push(UnderWay { number, to, kind, term, candidate, hops, tries: 0 });
+                self.retransmit(self.in_transit.len() - 1, effects);
             }
             // Alone on the ring: the number has returned.
             None if kind == NUMBER => self.become_leader(effects),
@@ -260,28 +261,28 @@ impl Candidate {
         }
     }
 
-    fn say(&self, at: usize, effects: &mut ElectionEffects) {
-        let UnderWay { number, to, kind, term, whose, hops, .. } = self.in_transit[at];
-        let numbers = [term, whose.index() as u64, u64::from(number), hops];
+    fn retransmit(&self, at: usize, effects: &mut ElectionEffects) {
+        let UnderWay { number, to, kind, term, candidate, hops, .. } = self.in_transit[at];
+        let numbers = [term, candidate.index() as u64, u64::from(number), hops];
         effects.sends.push((to, wire::write(kind, numbers)));
         effects.timers.push((self.timeout, number));
     }
 
     /// Handles a missing acknowledgement: retransmits once, then skips the candidate.
-    fn miss(&mut self, number: u32, effects: &mut ElectionEffects) {
+    fn on_ack_timeout(&mut self, number: u32, effects: &mut ElectionEffects) {
         let Some(at) = self.in_transit.iter().position(|sent| sent.number == number) else {
             return;
         };
         if self.in_transit[at].tries == 0 {
             self.in_transit[at].tries = 1;
-            self.say(at, effects);
+            self.retransmit(at, effects);
             return;
         }
-        let UnderWay { to, kind, term, whose, hops, .. } = self.in_transit.swap_remove(at);
+        let UnderWay { to, kind, term, candidate, hops, .. } = self.in_transit.swap_remove(at);
         self.silent.insert(to);
         // The owner of the number may be the skipped one: then the number has nowhere to return.
-        if kind != NUMBER || whose != to {
-            self.send(kind, term, whose, hops, effects);
+        if kind != NUMBER || candidate != to {
+            self.send(kind, term, candidate, hops, effects);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Textbook cases of elections, for every strategy that guarantees a leader.
 
-mod room;
+mod cluster;
 
+use cluster::Cluster;
 use dmos_core::Span;
-use room::Room;
 
 /// All strategies with repeated elections, and whether they need a majority.
 const ALL: [(&str, bool); 5] =
@@ -26,13 +26,13 @@ fn simultaneous_starts_agree_on_one_leader() {
         for (candidates, seed) in
             [1, 2, 3, 5, 8].into_iter().flat_map(|count| seeds().map(move |seed| (count, seed)))
         {
-            let mut room = Room::started(strategy, candidates, seed);
-            room.run(SETTLED);
-            let agreed = room.agreed(&all_candidates(candidates));
-            assert!(agreed.is_some() && !room.two_in_one_term(), "{strategy}, {candidates}, {seed}");
-            let leadership_changes = room.leadership_changes.len();
-            room.run(SETTLED);
-            assert_eq!(room.leadership_changes.len(), leadership_changes, "{strategy} keeps its leader");
+            let mut cluster = Cluster::started(strategy, candidates, seed);
+            cluster.run(SETTLED);
+            let agreed = cluster.agreed(&all_candidates(candidates));
+            assert!(agreed.is_some() && !cluster.two_in_one_term(), "{strategy}, {candidates}, {seed}");
+            let leadership_changes = cluster.leadership_changes.len();
+            cluster.run(SETTLED);
+            assert_eq!(cluster.leadership_changes.len(), leadership_changes, "{strategy} keeps its leader");
         }
     }
 }
@@ -40,9 +40,9 @@ fn simultaneous_starts_agree_on_one_leader() {
 #[test]
 fn the_preferred_candidate_leads() {
     for (strategy, leader) in [("bully", 4), ("ring", 4), ("lowest-id", 0), ("ballot", 4)] {
-        let mut room = Room::started(strategy, 5, 1);
-        room.run(SETTLED);
-        assert_eq!(room.agreed(&all_candidates(5)).map(|agreed| agreed.0), Some(leader), "{strategy}");
+        let mut cluster = Cluster::started(strategy, 5, 1);
+        cluster.run(SETTLED);
+        assert_eq!(cluster.agreed(&all_candidates(5)).map(|agreed| agreed.0), Some(leader), "{strategy}");
     }
 }
 
@@ -50,19 +50,20 @@ fn the_preferred_candidate_leads() {
 fn a_leader_that_crashes_is_replaced_under_a_later_term() {
     for (strategy, _) in ALL {
         for seed in seeds() {
-            let mut room = Room::started(strategy, 5, seed);
-            room.run(SETTLED);
-            let (leader, before) = room.agreed(&all_candidates(5)).expect("a leader");
-            room.crash(leader);
-            room.run(SETTLED);
+            let mut cluster = Cluster::started(strategy, 5, seed);
+            cluster.run(SETTLED);
+            let (leader, before) = cluster.agreed(&all_candidates(5)).expect("a leader");
+            cluster.crash(leader);
+            cluster.run(SETTLED);
             let (next, term) =
-                room.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+                cluster.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
             assert!(next != leader && term > before, "{strategy}, {seed}");
             // It recovers with its durable state, and there is one leader again.
-            room.start(leader);
-            room.run(SETTLED);
-            let (_, later) = room.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
-            assert!(later >= term && !room.two_in_one_term(), "{strategy}, {seed}");
+            cluster.start(leader);
+            cluster.run(SETTLED);
+            let (_, later) =
+                cluster.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            assert!(later >= term && !cluster.two_in_one_term(), "{strategy}, {seed}");
         }
     }
 }
@@ -71,16 +72,16 @@ fn a_leader_that_crashes_is_replaced_under_a_later_term() {
 fn a_candidate_without_its_terms_still_reaches_a_later_one() {
     // Not for Raft, whose correctness depends on durable state.
     for (strategy, _) in ALL.into_iter().filter(|(strategy, _)| *strategy != "raft") {
-        let mut room = Room::started(strategy, 3, 1);
-        room.run(SETTLED);
-        let (leader, _) = room.agreed(&all_candidates(3)).expect("a leader");
-        room.crash(leader);
-        room.forget(leader);
-        room.run(SETTLED);
-        let (_, before) = room.agreed(&all_candidates(3)).expect("another one");
-        room.start(leader);
-        room.run(SETTLED);
-        let (_, after) = room.agreed(&all_candidates(3)).unwrap_or_else(|| panic!("{strategy}"));
+        let mut cluster = Cluster::started(strategy, 3, 1);
+        cluster.run(SETTLED);
+        let (leader, _) = cluster.agreed(&all_candidates(3)).expect("a leader");
+        cluster.crash(leader);
+        cluster.forget(leader);
+        cluster.run(SETTLED);
+        let (_, before) = cluster.agreed(&all_candidates(3)).expect("another one");
+        cluster.start(leader);
+        cluster.run(SETTLED);
+        let (_, after) = cluster.agreed(&all_candidates(3)).unwrap_or_else(|| panic!("{strategy}"));
         assert!(after >= before, "{strategy}");
     }
 }
@@ -88,14 +89,15 @@ fn a_candidate_without_its_terms_still_reaches_a_later_one() {
 #[test]
 fn consecutive_crashes() {
     for (strategy, needs_majority) in ALL {
-        let mut room = Room::started(strategy, 5, 3);
-        room.run(SETTLED);
+        let mut cluster = Cluster::started(strategy, 5, 3);
+        cluster.run(SETTLED);
         for left in (1..5).rev() {
-            let (leader, _) = room.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {left}"));
-            room.crash(leader);
-            room.run(SETTLED);
+            let (leader, _) =
+                cluster.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {left}"));
+            cluster.crash(leader);
+            cluster.run(SETTLED);
             if needs_majority && left < 3 {
-                assert_eq!(room.agreed(&all_candidates(5)), None, "{strategy} leads without a majority");
+                assert_eq!(cluster.agreed(&all_candidates(5)), None, "{strategy} leads without a majority");
                 break;
             }
         }
@@ -106,53 +108,56 @@ fn consecutive_crashes() {
 fn a_partitioned_leader_is_replaced_and_yields_when_it_returns() {
     for (strategy, needs_majority) in ALL {
         for seed in seeds() {
-            let mut room = Room::started(strategy, 5, seed);
-            room.run(SETTLED);
-            let (leader, before) = room.agreed(&all_candidates(5)).expect("a leader");
+            let mut cluster = Cluster::started(strategy, 5, seed);
+            cluster.run(SETTLED);
+            let (leader, before) = cluster.agreed(&all_candidates(5)).expect("a leader");
             let others: Vec<_> = all_candidates(5).into_iter().filter(|&node| node != leader).collect();
             // Together with one of the others: fewer than half.
-            room.split(&[&[leader, others[0]], &others[1..]]);
-            room.run(SETTLED);
-            let (_, term) = room.agreed(&others[1..]).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            cluster.split(&[&[leader, others[0]], &others[1..]]);
+            cluster.run(SETTLED);
+            let (_, term) = cluster.agreed(&others[1..]).unwrap_or_else(|| panic!("{strategy}, {seed}"));
             assert!(term > before, "{strategy}, {seed}");
             if needs_majority {
-                let minority = room
+                let minority = cluster
                     .leadership_changes
                     .iter()
                     .filter(|(term, node)| *term > before && [leader, others[0]].contains(node));
                 assert_eq!(minority.count(), 0, "{strategy} elects without a majority");
             }
-            room.heal();
-            room.run(SETTLED);
-            let (_, healed) = room.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
-            assert!(healed >= term && !room.two_in_one_term(), "{strategy}, {seed}");
+            cluster.heal();
+            cluster.run(SETTLED);
+            let (_, healed) =
+                cluster.agreed(&all_candidates(5)).unwrap_or_else(|| panic!("{strategy}, {seed}"));
+            assert!(healed >= term && !cluster.two_in_one_term(), "{strategy}, {seed}");
         }
     }
 }
 
 /// Returns candidates that all reach the hub, but not each other.
-fn around_a_hub(strategy: &str, seed: u64) -> (Room, usize) {
-    let mut room = Room::started(strategy, 5, seed);
-    room.run(SETTLED);
-    let (leader, _) = room.agreed(&all_candidates(5)).expect("a leader");
+fn around_a_hub(strategy: &str, seed: u64) -> (Cluster, usize) {
+    let mut cluster = Cluster::started(strategy, 5, seed);
+    cluster.run(SETTLED);
+    let (leader, _) = cluster.agreed(&all_candidates(5)).expect("a leader");
     let hub = (leader + 1) % 5;
     let spokes: Vec<[usize; 2]> =
         all_candidates(5).into_iter().filter(|&node| node != hub).map(|node| [hub, node]).collect();
     let spokes: Vec<&[usize]> = spokes.iter().map(|pair| &pair[..]).collect();
-    room.split(&spokes);
-    room.run(SETTLED * 3);
-    (room, hub)
+    cluster.split(&spokes);
+    cluster.run(SETTLED * 3);
+    (cluster, hub)
 }
 
 #[test]
 fn a_hub_is_elected_by_ballots_and_not_by_votes() {
     for seed in seeds() {
-        let (room, hub) = around_a_hub("ballot", seed);
-        assert_eq!(room.agreed(&all_candidates(5)).map(|agreed| agreed.0), Some(hub));
+        let (cluster, hub) = around_a_hub("ballot", seed);
+        assert_eq!(cluster.agreed(&all_candidates(5)).map(|agreed| agreed.0), Some(hub));
         // The hub still hears from the leader, and the others find no majority: the old leader remains
         // forever.
-        let (room, hub) = around_a_hub("raft", seed);
-        assert!(!room.leads(hub) && room.agreed(&all_candidates(5)).is_none_or(|agreed| agreed.0 != hub));
+        let (cluster, hub) = around_a_hub("raft", seed);
+        assert!(
+            !cluster.leads(hub) && cluster.agreed(&all_candidates(5)).is_none_or(|agreed| agreed.0 != hub)
+        );
     }
 }
 
@@ -160,11 +165,11 @@ fn a_hub_is_elected_by_ballots_and_not_by_votes() {
 fn after_partial_connectivity_all_agree_again() {
     for (strategy, _) in ALL {
         for seed in seeds() {
-            let (mut room, _) = around_a_hub(strategy, seed);
-            room.heal();
-            room.run(SETTLED);
+            let (mut cluster, _) = around_a_hub(strategy, seed);
+            cluster.heal();
+            cluster.run(SETTLED);
             assert!(
-                room.agreed(&all_candidates(5)).is_some() && !room.two_in_one_term(),
+                cluster.agreed(&all_candidates(5)).is_some() && !cluster.two_in_one_term(),
                 "{strategy}, {seed}"
             );
         }
@@ -177,17 +182,17 @@ fn a_link_that_failed_in_one_direction_is_used_again() {
         for (from, to) in
             (0..4).flat_map(|from| (0..4).map(move |to| (from, to))).filter(|(from, to)| from != to)
         {
-            let mut room = Room::new(strategy, 4, 1);
-            room.cut(from, to);
-            (0..4).for_each(|node| room.start(node));
-            room.run(SETTLED);
-            room.heal();
-            room.run(SETTLED);
-            assert!(room.agreed(&all_candidates(4)).is_some(), "{strategy}, {from} to {to}");
-            let leadership_changes = room.leadership_changes.len();
-            room.run(SETTLED);
+            let mut cluster = Cluster::new(strategy, 4, 1);
+            cluster.cut(from, to);
+            (0..4).for_each(|node| cluster.start(node));
+            cluster.run(SETTLED);
+            cluster.heal();
+            cluster.run(SETTLED);
+            assert!(cluster.agreed(&all_candidates(4)).is_some(), "{strategy}, {from} to {to}");
+            let leadership_changes = cluster.leadership_changes.len();
+            cluster.run(SETTLED);
             assert_eq!(
-                room.leadership_changes.len(),
+                cluster.leadership_changes.len(),
                 leadership_changes,
                 "{strategy}, {from} to {to}: it keeps its leader"
             );
@@ -200,22 +205,22 @@ fn simultaneous_candidates_do_not_both_win() {
     // Raft: enough seeds for two candidacies in the same term, and for split votes.
     let mut split = 0;
     for seed in 0..400 {
-        let mut room = Room::started("raft:timeout=100ms,heartbeat=30ms", 2, seed);
-        room.run(SETTLED);
-        assert!(room.agreed(&all_candidates(2)).is_some() && !room.two_in_one_term(), "{seed}");
-        split += u64::from(room.leadership_changes.first().is_some_and(|change| change.0 > 1));
+        let mut cluster = Cluster::started("raft:timeout=100ms,heartbeat=30ms", 2, seed);
+        cluster.run(SETTLED);
+        assert!(cluster.agreed(&all_candidates(2)).is_some() && !cluster.two_in_one_term(), "{seed}");
+        split += u64::from(cluster.leadership_changes.first().is_some_and(|change| change.0 > 1));
     }
     assert!(split > 10, "votes were split in {split} rooms");
     // Two partitions elect a leader each; after the partition heals, one remains.
     for (strategy, _) in ALL.into_iter().filter(|(_, needs_majority)| !needs_majority) {
-        let mut room = Room::new(strategy, 4, 1);
-        room.split(&[&[0, 1], &[2, 3]]);
-        (0..4).for_each(|node| room.start(node));
-        room.run(SETTLED);
-        assert!(room.agreed(&[0, 1]).is_some() && room.agreed(&[2, 3]).is_some(), "{strategy}");
-        room.heal();
-        room.run(SETTLED);
-        assert!(room.agreed(&all_candidates(4)).is_some() && !room.two_in_one_term(), "{strategy}");
+        let mut cluster = Cluster::new(strategy, 4, 1);
+        cluster.split(&[&[0, 1], &[2, 3]]);
+        (0..4).for_each(|node| cluster.start(node));
+        cluster.run(SETTLED);
+        assert!(cluster.agreed(&[0, 1]).is_some() && cluster.agreed(&[2, 3]).is_some(), "{strategy}");
+        cluster.heal();
+        cluster.run(SETTLED);
+        assert!(cluster.agreed(&all_candidates(4)).is_some() && !cluster.two_in_one_term(), "{strategy}");
     }
 }
 
@@ -224,22 +229,22 @@ fn a_vote_survives_a_restart_only_with_a_disk() {
     // Candidate 0 requests votes that only 1 receives, and 1 restarts before 2 requests votes in the same
     // term.
     let run = |forgets: bool, seed: u64| {
-        let mut room = Room::new("raft:timeout=100ms,heartbeat=30ms", 3, seed);
-        room.split(&[&[0, 1]]);
-        room.start(0);
-        room.start(1);
-        room.run(Span::from_millis(400));
-        let first = room.leadership_changes.clone();
-        room.crash(1);
-        room.crash(0);
+        let mut cluster = Cluster::new("raft:timeout=100ms,heartbeat=30ms", 3, seed);
+        cluster.split(&[&[0, 1]]);
+        cluster.start(0);
+        cluster.start(1);
+        cluster.run(Span::from_millis(400));
+        let first = cluster.leadership_changes.clone();
+        cluster.crash(1);
+        cluster.crash(0);
         if forgets {
-            room.forget(1);
+            cluster.forget(1);
         }
-        room.split(&[&[1, 2]]);
-        room.start(1);
-        room.start(2);
-        room.run(Span::from_millis(400));
-        (first.len(), room.two_in_one_term())
+        cluster.split(&[&[1, 2]]);
+        cluster.start(1);
+        cluster.start(2);
+        cluster.run(Span::from_millis(400));
+        (first.len(), cluster.two_in_one_term())
     };
     assert!((0..50).all(|seed| !run(false, seed).1), "with durable votes no candidate votes twice in a term");
     assert!((0..50).any(|seed| run(true, seed).1), "without them a candidate does");
@@ -248,11 +253,11 @@ fn a_vote_survives_a_restart_only_with_a_disk() {
 #[test]
 fn keeping_a_leader_takes_few_messages() {
     let per_minute = |strategy: &str| {
-        let mut room = Room::started(strategy, 10, 1);
-        room.run(SETTLED);
-        let before = room.messages;
-        room.run(Span::from_secs(60));
-        room.messages - before
+        let mut cluster = Cluster::started(strategy, 10, 1);
+        cluster.run(SETTLED);
+        let before = cluster.messages;
+        cluster.run(Span::from_secs(60));
+        cluster.messages - before
     };
     // Bully and ring are silent in normal operation; heartbeats go to nine others; ballots go from all to all
     // and back.

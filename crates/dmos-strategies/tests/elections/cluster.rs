@@ -28,7 +28,7 @@ enum Event {
 
 /// A candidate with its state.
 #[derive(Default)]
-struct Place {
+struct Candidate {
     machine: Option<Box<dyn Election>>,
     incarnation: u32,
     durable: Option<Box<[u8]>>,
@@ -37,9 +37,9 @@ struct Place {
     suspects: bool,
 }
 
-pub(crate) struct Room {
+pub(crate) struct Cluster {
     strategy: Box<dyn LeaderStrategy>,
-    places: Vec<Place>,
+    places: Vec<Candidate>,
     cut: Vec<Vec<bool>>,
     now: Time,
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
@@ -50,13 +50,13 @@ pub(crate) struct Room {
     seed: u64,
 }
 
-impl Room {
+impl Cluster {
     /// Returns a number of candidates that are not started yet.
     pub(crate) fn new(call: &str, candidates: usize, seed: u64) -> Self {
         let registry = Registry::collect().expect("no two strategies of one name");
         let call: StrategyCall = call.parse().expect("a call");
         let (network, _) = NamedNetwork::DoorFactory.description().build().expect("a network");
-        let mut room = Self {
+        let mut cluster = Self {
             strategy: registry.leader(&call, &network).expect("it is registered").build(),
             places: Vec::new(),
             cut: vec![vec![false; candidates]; candidates],
@@ -67,16 +67,16 @@ impl Room {
             messages: 0,
             seed,
         };
-        room.places.resize_with(candidates, Place::default);
-        room.schedule(WATCH, Event::Watch);
-        room
+        cluster.places.resize_with(candidates, Candidate::default);
+        cluster.schedule(WATCH, Event::Watch);
+        cluster
     }
 
     /// Returns a number of candidates that have all just started.
     pub(crate) fn started(call: &str, candidates: usize, seed: u64) -> Self {
-        let mut room = Self::new(call, candidates, seed);
-        (0..candidates).for_each(|node| room.start(node));
-        room
+        let mut cluster = Self::new(call, candidates, seed);
+        (0..candidates).for_each(|node| cluster.start(node));
+        cluster
     }
 
     pub(crate) fn start(&mut self, node: usize) {
