@@ -173,6 +173,13 @@ impl Leadership {
         cx.set_timer(cx.protocol.heartbeat, Timer::AnnounceRejoin);
     }
 
+    /// Answers a leader whose assignment is of an earlier flow: with the current leader or, if that was forgotten
+    /// in a crash, with the term that the sender has to exceed.
+    pub(crate) fn reject_leader(&self, cx: &mut Context<'_>, to: NodeId) {
+        let (leader, term) = self.leader.unwrap_or((to, self.accepted_flow.term));
+        cx.send(to, Message::Leader(leader, term));
+    }
+
     /// Tells a node the current leader, if it is known.
     pub(crate) fn send_leader(&self, cx: &mut Context<'_>, to: NodeId) {
         if let Some((leader, term)) = self.leader {

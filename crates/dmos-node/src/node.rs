@@ -426,7 +426,7 @@ impl VolatileState {
                 self.on_leader_learned(cx, settings, from, version.term);
                 if version < self.active.version() || version < self.leadership.accepted_flow() {
                     cx.metrics.count(Metric::AssignmentsRefused);
-                    self.leadership.send_leader(cx, from);
+                    self.leadership.reject_leader(cx, from);
                 } else {
                     let edges = assignment.edge_count();
                     self.adopt(cx, version, Arc::clone(assignment), edges);

@@ -14,7 +14,7 @@ fn regression_scenarios_have_no_violation() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/regressions");
     let files = fs::read_dir(&directory).expect("the scenarios").map(|file| file.expect("an entry").path());
     let paths: Vec<_> = files.collect();
-    assert!(paths.len() >= 6, "{paths:?}");
+    assert!(paths.len() >= 15, "{paths:?}");
     for path in paths {
         let text = fs::read_to_string(&path).expect("a file");
         let name = path.display().to_string();

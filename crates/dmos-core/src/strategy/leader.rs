@@ -81,7 +81,8 @@ pub enum ElectionInput<'a> {
     /// A suspected candidate has answered again.
     Trusted(NodeId),
     /// The leader became known from outside the election: another node in a later term than any known here,
-    /// or this very node, which led before it crashed and is believed to lead still.
+    /// or this very node, which led before it crashed and is believed to lead still, or leads in an earlier term
+    /// than this one.
     LeaderLearned(NodeId, Term),
 }
 

@@ -122,6 +122,10 @@ impl Election for Candidate {
                 }
                 self.observe_term(term.0, effects);
             }
+            // Its term is out of date.
+            ElectionInput::LeaderLearned(_, term) if self.leads && term.0 > self.known_term => {
+                self.observe_term(term.0, effects);
+            }
             ElectionInput::Timer(_)
             | ElectionInput::Suspected(_)
             | ElectionInput::Trusted(_)

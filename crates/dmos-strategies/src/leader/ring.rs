@@ -131,8 +131,13 @@ impl Election for Candidate {
                 self.silent.insert(node);
             }
             ElectionInput::Trusted(node) => drop(self.silent.remove(&node)),
-            // The candidate led before it crashed, and others believe that it still does.
-            ElectionInput::LeaderLearned(leader, _) if leader == self.config.me => {
+            // The candidate led before it crashed and others believe that it still does, or it leads in a term
+            // that is out of date.
+            ElectionInput::LeaderLearned(leader, term) if leader == self.config.me => {
+                if self.leader == Some(self.config.me) && term.0 > self.known_term {
+                    self.observe_term(term.0, effects);
+                    self.leader = None;
+                }
                 if self.leader.is_none() && !self.takes_part {
                     self.begin(effects);
                 }

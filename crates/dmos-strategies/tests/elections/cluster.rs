@@ -184,6 +184,11 @@ impl Cluster {
         }
     }
 
+    /// Tells a node that leads a term that is later than its own.
+    pub(super) fn learn_own_term(&mut self, node: usize, term: u64) {
+        self.give(node, ElectionInput::LeaderLearned(NodeId::new(node), Term(term)));
+    }
+
     fn adopt(&mut self, node: usize, leader: (usize, u64)) -> bool {
         let place = &mut self.places[node];
         let news = place.leader.is_none_or(|known| known.1 < leader.1);

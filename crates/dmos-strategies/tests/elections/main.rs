@@ -87,6 +87,20 @@ fn a_candidate_without_its_terms_still_reaches_a_later_one() {
 }
 
 #[test]
+fn a_leader_in_an_outdated_term_reaches_a_later_one() {
+    // Under the other strategies a majority knows every term, so no leader has an outdated one.
+    for strategy in ["bully", "ring", "lowest-id"] {
+        let mut cluster = Cluster::started(strategy, 3, 1);
+        cluster.run(SETTLED);
+        let (leader, term) = cluster.agreed(&all_candidates(3)).expect("a leader");
+        cluster.learn_own_term(leader, term + 100);
+        cluster.run(SETTLED);
+        let (_, later) = cluster.agreed(&all_candidates(3)).unwrap_or_else(|| panic!("{strategy}"));
+        assert!(later > term + 100, "{strategy}: {later}");
+    }
+}
+
+#[test]
 fn consecutive_crashes() {
     for (strategy, needs_majority) in ALL {
         let mut cluster = Cluster::started(strategy, 5, 3);
