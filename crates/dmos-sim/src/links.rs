@@ -49,9 +49,9 @@ pub(crate) struct Links {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Transmission {
     /// Delay until arrival, or `None` if the message is lost.
-    pub(crate) arrives: Option<Span>,
+    pub(crate) delay: Option<Span>,
     /// Delay until the arrival of a duplicate, if there is one.
-    pub(crate) again: Option<Span>,
+    pub(crate) duplicate_delay: Option<Span>,
     /// Number of the fault of links that lost the message.
     pub(crate) link_fault: Option<usize>,
     /// Fault that was injected into the message.
@@ -94,9 +94,9 @@ impl Links {
 
     /// Samples the outcome of sending a message. Messages of a node to itself always arrive.
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Transmission {
-        let arrives = self.delays.draw(from);
+        let delay = self.delays.draw(from);
         if from == to {
-            return Transmission { arrives: Some(arrives), ..Transmission::default() };
+            return Transmission { delay: Some(delay), ..Transmission::default() };
         }
         if let Some(partition) = self.partitions.iter().find(|partition| partition.stops(from, to)) {
             return Transmission { link_fault: Some(partition.fault), ..Transmission::default() };
@@ -110,8 +110,8 @@ impl Links {
             };
         }
         match &mut self.injector {
-            Some(injector) => injector.inject(from, arrives),
-            None => Transmission { arrives: Some(arrives), ..Transmission::default() },
+            Some(injector) => injector.inject(from, delay),
+            None => Transmission { delay: Some(delay), ..Transmission::default() },
         }
     }
 
@@ -185,20 +185,20 @@ impl LossyLinks {
 
 impl MessageFaultInjector {
     /// Injects at most one fault into a message.
-    fn inject(&mut self, from: NodeId, arrives: Span) -> Transmission {
+    fn inject(&mut self, from: NodeId, delay: Span) -> Transmission {
         let drawn: f64 = self.streams[from.index()].random();
         let MessageFaults { loss, duplication, reordering, .. } = self.faults;
         if drawn < loss {
             return Transmission { fault: Some(FaultKind::LostMessage), ..Transmission::default() };
         }
-        let on_time = Transmission { arrives: Some(arrives), ..Transmission::default() };
+        let on_time = Transmission { delay: Some(delay), ..Transmission::default() };
         if drawn < loss + duplication {
-            let again = Some(arrives + self.delay.draw(from));
-            return Transmission { again, fault: Some(FaultKind::DuplicatedMessage), ..on_time };
+            let duplicate_delay = Some(delay + self.delay.draw(from));
+            return Transmission { duplicate_delay, fault: Some(FaultKind::DuplicatedMessage), ..on_time };
         }
         if drawn < loss + duplication + reordering {
-            let arrives = Some(arrives + self.delay.draw(from));
-            return Transmission { arrives, fault: Some(FaultKind::ReorderedMessage), ..on_time };
+            let delay = Some(delay + self.delay.draw(from));
+            return Transmission { delay, fault: Some(FaultKind::ReorderedMessage), ..on_time };
         }
         on_time
     }

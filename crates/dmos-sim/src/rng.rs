@@ -36,13 +36,14 @@ pub(crate) enum Purpose {
     CrashPoint = 13,
 }
 
-/// Returns the stream of one purpose and node under a run's seed, for one incarnation of the node.
-pub(crate) fn stream(seed: u64, purpose: Purpose, node: NodeId, incarnation: u32) -> ChaCha8Rng {
+/// Returns the stream of one purpose and node under a run's seed. The substream distinguishes
+/// incarnations, or entries of a list.
+pub(crate) fn stream(seed: u64, purpose: Purpose, node: NodeId, substream: u32) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
     key[16..24].copy_from_slice(&(node.index() as u64).to_le_bytes());
-    key[24..28].copy_from_slice(&incarnation.to_le_bytes());
+    key[24..28].copy_from_slice(&substream.to_le_bytes());
     ChaCha8Rng::from_seed(key)
 }
 
@@ -59,22 +60,22 @@ impl Sampler {
         purpose: Purpose,
         nodes: impl Iterator<Item = NodeId>,
     ) -> Self {
-        Self::with_index(distribution, seed, purpose, nodes, 0)
+        Self::with_substream(distribution, seed, purpose, nodes, 0)
     }
 
     /// Like [`Sampler::new`], with separate streams for each of several distributions with the same purpose.
-    pub(crate) fn with_index(
+    pub(crate) fn with_substream(
         distribution: &Distribution,
         seed: u64,
         purpose: Purpose,
         nodes: impl Iterator<Item = NodeId>,
-        incarnation: u32,
+        substream: u32,
     ) -> Self {
         match distribution {
             Distribution::Fixed(span) => Self::Fixed(*span),
             distribution => Self::Random {
                 distribution: distribution.clone(),
-                streams: nodes.map(|node| stream(seed, purpose, node, incarnation)).collect(),
+                streams: nodes.map(|node| stream(seed, purpose, node, substream)).collect(),
             },
         }
     }
@@ -127,9 +128,9 @@ fn times(span: Span, factor: f64) -> Span {
     Span::from_nanos((span.as_nanos() as f64 * factor) as u64)
 }
 
-/// Samples the phase of a node's heartbeats in one incarnation, from zero up to `period`.
-pub(crate) fn phase(seed: u64, node: NodeId, incarnation: u32, period: Span) -> Span {
-    let mut stream = stream(seed, Purpose::Phase, node, incarnation);
+/// Samples the phase of a node's heartbeats in one substream, from zero up to `period`.
+pub(crate) fn phase(seed: u64, node: NodeId, substream: u32, period: Span) -> Span {
+    let mut stream = stream(seed, Purpose::Phase, node, substream);
     Span::from_nanos(stream.random_range(0..period.as_nanos().max(1)))
 }
 

@@ -61,8 +61,8 @@ enum Event {
     OpGeneratorCycle,
     /// The scripted fault with this number occurs.
     ScriptedFault(usize),
-    /// A node fails according to the distribution with this number.
-    RandomFailures { distribution: usize, node: NodeId },
+    /// A random failure of a node, from this entry of `faults.random_failures`.
+    RandomFailure { entry: usize, node: NodeId },
     /// A temporary fault ends.
     FaultEnd(FaultEnd),
     /// All faults end and everything is repaired.
@@ -160,16 +160,14 @@ impl<'a> Simulator<'a> {
             drift => Clock::new(drift * (stream(seed, Purpose::Clock, node, 0).random::<f64>() * 2.0 - 1.0)),
         };
         let sim_node = |node| SimNode::new(Node::new(node, Arc::clone(&settings)), clock(node), scenario);
-        let random_failures =
-            |(distribution, random_failures): (usize, &dmos_core::faults::RandomFailures)| {
-                let sampler = |of, purpose| {
-                    Sampler::with_index(of, seed, purpose, network.nodes(), distribution as u32)
-                };
-                (
-                    sampler(&random_failures.time_to_repair, Purpose::Repair),
-                    sampler(&random_failures.time_to_failure, Purpose::RandomFailures),
-                )
-            };
+        let samplers_of = |(index, entry): (usize, &dmos_core::faults::RandomFailures)| {
+            let sampler =
+                |of, purpose| Sampler::with_substream(of, seed, purpose, network.nodes(), index as u32);
+            (
+                sampler(&entry.time_to_repair, Purpose::Repair),
+                sampler(&entry.time_to_failure, Purpose::RandomFailures),
+            )
+        };
         let same_time_order = (scenario.same_time_order == SameTimeOrder::Shuffled)
             .then(|| stream(seed, Purpose::SameTimeOrder, NodeId::new(0), 0));
         let mut simulator = Self {
@@ -193,13 +191,7 @@ impl<'a> Simulator<'a> {
                 .as_ref()
                 .map(|op_generator| OpGenerator::new(op_generator, seed)),
             script: Script::new(scenario),
-            random_failures: scenario
-                .faults
-                .random_failures
-                .iter()
-                .enumerate()
-                .map(random_failures)
-                .collect(),
+            random_failures: scenario.faults.random_failures.iter().enumerate().map(samplers_of).collect(),
             is_healed: false,
             fault_counts: FaultCounts::default(),
             checker: InvariantChecker::new(scenario),
@@ -234,10 +226,10 @@ impl<'a> Simulator<'a> {
         for (at, number) in self.script.timed(scenario) {
             self.queue.push_first(at, Event::ScriptedFault(number));
         }
-        for (distribution, random_failures) in scenario.faults.random_failures.iter().enumerate() {
-            for &node in &random_failures.nodes {
-                let at = Time::ZERO + self.random_failures[distribution].1.draw(node);
-                self.queue.push(at, Event::RandomFailures { distribution, node });
+        for (entry, failures) in scenario.faults.random_failures.iter().enumerate() {
+            for &node in &failures.nodes {
+                let at = Time::ZERO + self.random_failures[entry].1.draw(node);
+                self.queue.push(at, Event::RandomFailure { entry, node });
             }
         }
         if let Some(at) = scenario.faults.heal_at {
@@ -286,7 +278,7 @@ impl<'a> Simulator<'a> {
             Event::SharedCpuTick => self.shared_cpu_tick(),
             Event::OpGeneratorCycle => self.op_generator_cycle(),
             Event::ScriptedFault(number) => self.scripted(number),
-            Event::RandomFailures { distribution, node } => self.random_failure(distribution, node),
+            Event::RandomFailure { entry, node } => self.random_failure(entry, node),
             Event::FaultEnd(over) => self.end_fault(over),
             Event::HealAll => self.heal_all(),
             Event::Sample => {

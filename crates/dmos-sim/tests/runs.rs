@@ -353,8 +353,8 @@ fn faults_are_independent_of_the_strategy() {
         assert!(faults.len() > 50);
         for (flow, leader) in [("random", "bully"), ("balanced", "raft"), ("anchored", "ring")] {
             let (others, others_messages) = outages(flow, leader, seed);
-            assert_eq!(faults, others, "{flow} and {leader} meet other faults");
-            assert_ne!(messages, others_messages, "they do not even differ");
+            assert_eq!(faults, others, "{flow} and {leader} got different faults");
+            assert_ne!(messages, others_messages, "the strategies behave identically");
         }
     }
 }

@@ -117,7 +117,7 @@ impl Simulator<'_> {
 
     /// Appends a record, which a crash can still lose. A node whose append fails stops.
     fn append(&mut self, node: NodeId, record: LogRecord) {
-        if self.append_failure(node) {
+        if self.inject_append_failure(node) {
             self.lose(node, &record);
             return;
         }
@@ -127,7 +127,7 @@ impl Simulator<'_> {
     /// Replaces the records of a log by its state. A node whose disk fails stops.
     fn replace_log(&mut self, node: NodeId, state: Box<LogState>) {
         self.sync(node);
-        if self.append_failure(node) {
+        if self.inject_append_failure(node) {
             return;
         }
         let Self { nodes, checker, now, .. } = self;
@@ -148,18 +148,18 @@ impl Simulator<'_> {
     fn sync_records(&mut self, node: NodeId) {
         let Self { nodes, checker, now, scenario, .. } = self;
         let disk = &mut nodes[node.index()].disk;
-        let (mut delivered, mut finished, mut ordered) = (0, 0, 0);
+        let (mut delivered, mut finished, mut commands_logged) = (0, 0, 0);
         for record in disk.unsynced() {
             checker.observe(*now, node, &Observation::Durable(record));
             match record {
                 LogRecord::Received(_) => delivered += 1,
-                LogRecord::Commanded(_) => ordered += 1,
+                LogRecord::Commanded(_) => commands_logged += 1,
                 LogRecord::Made { count, .. } if scenario.network.is_final(node) => finished += count,
                 _ => {}
             }
         }
         disk.sync();
-        (0..ordered).for_each(|_| self.on_command_logged(node));
+        (0..commands_logged).for_each(|_| self.on_command_logged(node));
         (0..delivered).for_each(|_| self.on_condition(Condition::Delivered));
         (0..finished).for_each(|_| self.on_condition(Condition::FinishedGoodMade));
     }
@@ -182,7 +182,7 @@ impl Simulator<'_> {
             }
             Effect::Transport { batch, blocking } => {
                 if blocking {
-                    self.hold(node, Hold::Batch(batch));
+                    self.block_messages(node, Hold::Batch(batch));
                 }
                 let span = self.transits.draw(node);
                 self.schedule(node, span, Completion::Arrived(batch));
@@ -193,7 +193,7 @@ impl Simulator<'_> {
                 let plan = self.plan_ids.len() as u32;
                 self.plan_ids.push(plan_id);
                 if blocking {
-                    self.hold(node, Hold::Plan(plan));
+                    self.block_messages(node, Hold::Plan(plan));
                 }
                 self.on_condition(Condition::PlanStarted);
                 self.enqueue(node, WorkItem::Plan { plan, span });
@@ -239,7 +239,7 @@ impl Simulator<'_> {
         }
     }
 
-    fn hold(&mut self, node: NodeId, hold: Hold) {
+    fn block_messages(&mut self, node: NodeId, hold: Hold) {
         self.node_mut(node).workers.get_mut(WorkerId::Messages).delay = Some(hold);
     }
 
@@ -267,8 +267,8 @@ impl Simulator<'_> {
         }
     }
 
-    /// Returns whether an append fails, in which case the node has stopped.
-    fn append_failure(&mut self, node: NodeId) -> bool {
+    /// Injects a due failure of an append, which takes the node down. Returns whether one was injected.
+    fn inject_append_failure(&mut self, node: NodeId) -> bool {
         let share = self.scenario.faults.disks.append_failure;
         let armed = self.node_mut(node).append_failure.take().map(|armed| *armed);
         let drawn = armed.is_none() && share > 0.0 && !self.is_healed && {

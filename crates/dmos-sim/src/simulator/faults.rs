@@ -261,15 +261,15 @@ impl Simulator<'_> {
     }
 
     /// Injects a random failure, and samples the downtime and the time to the next failure.
-    pub(super) fn random_failure(&mut self, distribution: usize, node: NodeId) {
+    pub(super) fn random_failure(&mut self, entry: usize, node: NodeId) {
         if self.is_healed {
             return;
         }
-        let (time_to_repair, time_to_failure) = &mut self.random_failures[distribution];
+        let (time_to_repair, time_to_failure) = &mut self.random_failures[entry];
         let down = time_to_repair.draw(node).max(Span::from_millis(1));
         let next = time_to_failure.draw(node).max(Span::from_millis(1));
-        self.fail(node, self.scenario.faults.random_failures[distribution].mode, Down::For(down));
-        self.queue.push(self.now + down + next, Event::RandomFailures { distribution, node });
+        self.fail(node, self.scenario.faults.random_failures[entry].mode, Down::For(down));
+        self.queue.push(self.now + down + next, Event::RandomFailure { entry, node });
     }
 
     /// Ends all faults and repairs everything.

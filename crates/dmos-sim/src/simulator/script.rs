@@ -136,8 +136,8 @@ impl Simulator<'_> {
         kind: FaultKind,
         can_be_hit: impl Fn(&SimNode) -> bool,
     ) -> Vec<NodeId> {
-        let incarnation = u32::try_from(number).expect("a script has fewer than 2^32 faults");
-        let mut stream = stream(self.scenario.seed, Purpose::Script, NodeId::new(0), incarnation);
+        let substream = u32::try_from(number).expect("a script has fewer than 2^32 faults");
+        let mut stream = stream(self.scenario.seed, Purpose::Script, NodeId::new(0), substream);
         let hits = |node: &NodeId| can_be_hit(self.node(*node));
         let network = &self.scenario.network;
         let found = match target {

@@ -136,8 +136,8 @@ impl Display for Line<'_> {
             Event::SharedCpuTick => f.write_str("shared CPU: a piece of work ends"),
             Event::OpGeneratorCycle => f.write_str("op generator: cycle"),
             Event::ScriptedFault(number) => write!(f, "scripted fault {number}"),
-            Event::RandomFailures { distribution, node } => {
-                write!(f, "{}: random failure by entry {distribution}", name(node))
+            Event::RandomFailure { entry, node } => {
+                write!(f, "{}: random failure by entry {entry}", name(node))
             }
             Event::FaultEnd(FaultEnd::Down { node, incarnation }) => {
                 write!(f, "{}: repair, if still in incarnation {incarnation}", name(node))

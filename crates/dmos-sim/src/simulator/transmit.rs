@@ -49,11 +49,11 @@ impl Transmitter<'_> {
         message: MessageId,
     ) -> Option<MessageEffect> {
         let transmission = self.links.send(from, to);
-        if let Some(span) = transmission.again {
+        if let Some(span) = transmission.duplicate_delay {
             let message = self.messages.put(self.messages.get(message).clone());
             self.queue.push(self.now + span, Event::Message { to, from, message });
         }
-        match transmission.arrives {
+        match transmission.delay {
             Some(span) => self.queue.push(self.now + span, Event::Message { to, from, message }),
             None => self.messages.discard(message),
         }
