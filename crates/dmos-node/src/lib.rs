@@ -9,6 +9,7 @@
 //!
 //! | module | responsibility |
 //! |---|---|
+//! | [`driver`] | the contract of a driver, with an example |
 //! | [`interface`] | inputs and effects |
 //! | [`message`] | messages between nodes |
 //! | [`codec`] | binary encoding of log records and messages |
@@ -32,6 +33,7 @@ pub mod batch_set;
 pub mod codec;
 mod commands;
 mod context;
+pub mod driver;
 mod failure_detector;
 mod inbound;
 pub mod interface;
