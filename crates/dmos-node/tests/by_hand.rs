@@ -332,6 +332,13 @@ fn the_stock_is_limited_except_for_final_items() {
     }
     assert_eq!(bench.nodes[WOOD].stock(), 10);
     assert_eq!(bench.count(WOOD, Metric::SkippedManufactureCycles), 10);
+    for serial in 0..20 {
+        let batch = batch(DOOR, serial);
+        bench.say(DOOR, HOUSE, Message::Announcement { request: None, batch, settled: serial });
+        bench.give(HOUSE, Input::Arrived(batch));
+        bench.cycle(HOUSE);
+    }
+    assert_eq!(bench.nodes[HOUSE].stock(), 20, "finished goods leave the factory");
 }
 
 #[test]
