@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use dmos_core::{NodeId, Span, Term, Time};
+use dmos_core::{NodeId, Term};
 
 use crate::context::Context;
 use crate::interface::Timer;
 use crate::log::LogRecord;
 use crate::message::Message;
 use crate::node_config::{Command, NodeConfig};
+use crate::retransmission::Retransmission;
 
 /// The node's configuration, and the state of its propagation.
 #[derive(Default)]
@@ -21,8 +22,8 @@ pub(crate) struct Commands {
     retired: bool,
     /// Term of the leader that acknowledged last, and the number of commands that it acknowledged.
     acknowledged: Option<(Term, u32)>,
-    /// Term, time and retransmission count of the last configuration sent.
-    sent: Option<(Term, Time, u32)>,
+    /// The last configuration sent, and the term of the leader.
+    sent: Option<(Term, Retransmission)>,
     timer_is_set: bool,
 }
 
@@ -59,23 +60,19 @@ impl Commands {
         }
         if let Some((leader, term)) = leader {
             let sent = self.sent.filter(|sent| sent.0 == term);
-            let tries = sent.map_or(0, |sent| sent.2 + 1);
-            if sent.is_none_or(|(_, at, tries)| cx.now.since(at) >= self.retry_interval(cx, tries)) {
+            // Configurations are retransmitted even where `retry_after` turns all other retransmission off.
+            let default = cx.protocol.heartbeat;
+            if sent.is_none_or(|(_, sent)| sent.is_due_or(cx.now, cx.protocol, default)) {
                 cx.send(leader, Message::NodeConfig(Arc::clone(&self.config)));
-                self.sent = Some((term, cx.now, tries));
+                let next = sent.map_or(Retransmission::new(cx.now), |(_, sent)| sent.again(cx.now));
+                self.sent = Some((term, next));
             }
         }
         if !self.timer_is_set {
             self.timer_is_set = true;
-            let tries = self.sent.map_or(0, |sent| sent.2);
-            cx.set_timer(self.retry_interval(cx, tries), Timer::SendNodeConfig);
+            let sent = self.sent.map_or(Retransmission::new(cx.now), |(_, sent)| sent);
+            cx.set_timer(sent.timeout(cx.protocol).unwrap_or(cx.protocol.heartbeat), Timer::SendNodeConfig);
         }
-    }
-
-    /// Returns the retransmission timeout. Configurations are retransmitted even where `retry_after` turns
-    /// all other retransmission off.
-    fn retry_interval(&self, cx: &Context<'_>, tries: u32) -> Span {
-        cx.retransmission_timeout(tries).unwrap_or(cx.protocol.heartbeat)
     }
 
     /// Handles the retransmission timer.

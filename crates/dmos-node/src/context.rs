@@ -39,17 +39,4 @@ impl Context<'_> {
     pub(crate) fn report(&mut self, report: Report) {
         self.effects.push(Effect::Report(report));
     }
-
-    /// Returns the retransmission timeout after `tries` retransmissions, or `None` if retransmission is off.
-    pub(crate) fn retransmission_timeout(&self, tries: u32) -> Option<Span> {
-        let first = self.protocol.retry_after?;
-        let longest = self.protocol.retry_max.max(first);
-        Some((first * (1 << tries.min(32))).min(longest))
-    }
-
-    /// Returns whether a message that was last sent at `since`, after `tries` retransmissions, is due for
-    /// retransmission.
-    pub(crate) fn is_overdue(&self, since: Time, tries: u32) -> bool {
-        self.retransmission_timeout(tries).is_some_and(|span| self.now.since(since) >= span)
-    }
 }

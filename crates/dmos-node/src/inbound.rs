@@ -17,14 +17,14 @@ use crate::failure_detector::FailureDetector;
 use crate::interface::Effect;
 use crate::log::LogRecord;
 use crate::message::Message;
+use crate::retransmission::{Retransmission, timeout};
 
 /// An unanswered request.
 struct PendingRequest {
     request: RequestId,
     item: ItemId,
     supplier: NodeId,
-    since: Time,
-    tries: u32,
+    retransmission: Retransmission,
 }
 
 /// A batch in transit to this node.
@@ -133,7 +133,7 @@ impl Inbound {
     }
 
     /// Counts the inputs of which a production run lacks some, and returns whether none are lacking.
-    pub(crate) fn count_missing(&self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn has_all_inputs(&self, cx: &mut Context<'_>) -> bool {
         let missing = cx.network.requirements(cx.me).iter().filter(|required| self.lacks(required)).count();
         cx.metrics.add(Metric::EmptyInboundInventoryOccurrences, missing as u64);
         missing == 0
@@ -219,14 +219,15 @@ impl Inbound {
             self.buffers.binary_search_by_key(&item, |buffer| buffer.item).map(|at| &self.buffers[at]);
         let supplier_uses = buffer.map_or(&[][..], |buffer| &buffer.supplier_uses);
         // Equals the time for which a supplier keeps a refused consumer in its queue.
-        let moment = cx.retransmission_timeout(0).unwrap_or(cx.protocol.heartbeat);
+        let refusal_backoff = timeout(cx.protocol, 0).unwrap_or(cx.protocol.heartbeat);
         let key = |(at, supply): &(usize, &Supply)| {
             let supplier_use = supplier_uses.get(*at).copied().unwrap_or_default();
-            let has_none = supplier_use.refused.is_some_and(|refused| cx.now.since(refused) < moment);
+            let refused_recently =
+                supplier_use.refused.is_some_and(|refused| cx.now.since(refused) < refusal_backoff);
             let share = u128::from(supply.share.millionths().max(1));
             // Relative use after one more request, in units fine enough to distinguish all shares.
-            let due = u128::from(supplier_use.asked + 1) * 1_000_000_000_000 / share;
-            (silent(supply.producer), supply.share == Share::STANDBY, has_none, due)
+            let relative_use = u128::from(supplier_use.asked + 1) * 1_000_000_000_000 / share;
+            (silent(supply.producer), supply.share == Share::STANDBY, refused_recently, relative_use)
         };
         suppliers.iter().enumerate().min_by_key(key).map(|(_, supply)| supply.producer)
     }
@@ -257,8 +258,8 @@ impl Inbound {
         failure_detector: &FailureDetector,
     ) {
         for at in 0..self.pending.len() {
-            let PendingRequest { item, supplier, since, tries, .. } = self.pending[at];
-            let overdue = cx.is_overdue(since, tries);
+            let PendingRequest { item, supplier, retransmission, .. } = self.pending[at];
+            let overdue = retransmission.is_due(cx.now, cx.protocol);
             if !overdue && !failure_detector.suspects(supplier) {
                 continue;
             }
@@ -268,18 +269,21 @@ impl Inbound {
                 // A new number, because the first supplier may still answer the old request.
                 let request = self.next_number();
                 self.count_use(assignment, item, next);
-                self.pending[at] =
-                    PendingRequest { request, item, supplier: next, since: cx.now, tries: tries + 1 };
+                self.pending[at] = PendingRequest {
+                    request,
+                    item,
+                    supplier: next,
+                    retransmission: retransmission.again(cx.now),
+                };
                 cx.metrics.count(Metric::RequestsRedirected);
             } else if overdue {
-                let asked = &mut self.pending[at];
-                (asked.since, asked.tries) = (cx.now, tries + 1);
+                self.pending[at].retransmission = retransmission.again(cx.now);
                 cx.metrics.count(Metric::RequestsRetransmitted);
             } else {
                 continue;
             }
-            let asked = &self.pending[at];
-            cx.send(asked.supplier, Message::Request { request: asked.request, item });
+            let pending = &self.pending[at];
+            cx.send(pending.supplier, Message::Request { request: pending.request, item });
         }
     }
 
@@ -298,7 +302,12 @@ impl Inbound {
     fn request(&mut self, cx: &mut Context<'_>, assignment: &Assignment, item: ItemId, supplier: NodeId) {
         let request = self.next_number();
         self.count_use(assignment, item, supplier);
-        self.pending.push(PendingRequest { request, item, supplier, since: cx.now, tries: 0 });
+        self.pending.push(PendingRequest {
+            request,
+            item,
+            supplier,
+            retransmission: Retransmission::new(cx.now),
+        });
         cx.metrics.count(Metric::BatchesRequested);
         cx.send(supplier, Message::Request { request, item });
     }

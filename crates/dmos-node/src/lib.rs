@@ -19,6 +19,7 @@
 //! | `production` | production runs, one per production cycle |
 //! | `inbound` | requests and input buffers |
 //! | `outbound` | output buffer and shipments |
+//! | `retransmission` | timeouts of unanswered messages |
 //! | `assignment` | the active assignment |
 //! | [`batch_set`] | sets of batches |
 //! | `failure_detector` | heartbeats and suspicion |
@@ -45,6 +46,7 @@ pub mod node_config;
 mod outbound;
 mod planning;
 mod production;
+mod retransmission;
 
 pub use interface::{Effect, Effects, Input, Notice, PlanReport, Report, Scrapped, Timer};
 pub use log::{LogRecord, LogState};

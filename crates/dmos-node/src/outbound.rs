@@ -17,13 +17,13 @@ use crate::inbound::Inbound;
 use crate::interface::Timer;
 use crate::log::{Commitment, LogRecord};
 use crate::message::Message;
+use crate::retransmission::{Retransmission, timeout};
 
 /// A batch that is announced and not confirmed.
 #[derive(Clone, Copy)]
 struct Shipment {
     request: Option<RequestId>,
-    since: Time,
-    tries: u32,
+    retransmission: Retransmission,
 }
 
 /// A consumer whose request was refused.
@@ -39,8 +39,7 @@ struct WaitingConsumer {
 
 impl WaitingConsumer {
     fn still_waits(&self, cx: &Context<'_>) -> bool {
-        let waiting_limit =
-            cx.retransmission_timeout(0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
+        let waiting_limit = timeout(cx.protocol, 0).unwrap_or(cx.protocol.heartbeat) + cx.protocol.cycle * 2;
         cx.now.since(self.requested) <= waiting_limit
     }
 }
@@ -222,20 +221,20 @@ impl Outbound {
         for (batch, sent) in self.shipments_to(from) {
             let answers = sent.request == Some(request);
             is_answered |= answers;
-            if answers || sent.tries > 0 {
+            if answers || sent.retransmission.is_repeated() {
                 due.push(batch);
             }
         }
         for batch in due {
-            self.retransmit(cx, (from, batch), 0);
+            self.retransmit(cx, (from, batch), Retransmission::new(cx.now));
         }
         is_answered
     }
 
-    fn retransmit(&mut self, cx: &mut Context<'_>, key: (NodeId, BatchId), tries: u32) {
+    fn retransmit(&mut self, cx: &mut Context<'_>, key: (NodeId, BatchId), retransmission: Retransmission) {
         let settled = self.settled_before(key.0);
         let sent = self.shipments.get_mut(&key).expect("only pending shipments are retransmitted");
-        (sent.since, sent.tries) = (cx.now, tries);
+        sent.retransmission = retransmission;
         let message = Message::Announcement { request: sent.request, batch: key.1, settled };
         cx.metrics.count(Metric::BatchesRetransmitted);
         cx.send(key.0, message);
@@ -255,7 +254,7 @@ impl Outbound {
         to: NodeId,
         request: Option<RequestId>,
     ) {
-        self.shipments.insert((to, batch), Shipment { request, since: cx.now, tries: 0 });
+        self.shipments.insert((to, batch), Shipment { request, retransmission: Retransmission::new(cx.now) });
         let settled = self.settled_before(to);
         cx.send(to, Message::Announcement { request, batch, settled });
         self.set_retransmit_timer(cx);
@@ -272,11 +271,12 @@ impl Outbound {
     pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
         self.timer_is_set = false;
         let overdue = |(key, sent): (&(NodeId, BatchId), &Shipment)| {
-            cx.is_overdue(sent.since, sent.tries).then_some((*key, sent.tries + 1))
+            let retransmission = sent.retransmission;
+            retransmission.is_due(cx.now, cx.protocol).then_some((*key, retransmission.again(cx.now)))
         };
         let overdue: Vec<_> = self.shipments.iter().filter_map(overdue).collect();
-        for (key, tries) in overdue {
-            self.retransmit(cx, key, tries);
+        for (key, retransmission) in overdue {
+            self.retransmit(cx, key, retransmission);
         }
         if !self.shipments.is_empty() {
             self.set_retransmit_timer(cx);
@@ -286,7 +286,7 @@ impl Outbound {
     /// Handles the acknowledgement of an announcement: the transit has started.
     pub(crate) fn on_transit_started(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
         if let Some(sent) = self.shipments.get_mut(&(from, batch)) {
-            sent.since = cx.now;
+            sent.retransmission.postpone(cx.now);
         }
         if cx.protocol.log == LogKeeping::MixedUp {
             self.delivered.remove(batch);

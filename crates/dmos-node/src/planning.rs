@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::interface::{Effect, Notice, PlanReport, Report, Timer};
 use crate::message::Message;
 use crate::node_config::NodeConfig;
+use crate::retransmission::{Retransmission, timeout};
 
 /// Planning state of a leader.
 pub(crate) struct Planning {
@@ -64,9 +65,8 @@ struct Plan {
 struct PendingAssignment {
     version: FlowVersion,
     assignment: Arc<Assignment>,
-    first: Time,
-    last: Time,
-    tries: u32,
+    first_sent: Time,
+    retransmission: Retransmission,
 }
 
 /// Initial state of a leader.
@@ -208,11 +208,11 @@ impl Planning {
     fn note_planner_outcome(&mut self, cx: &mut Context<'_>, has_failed: bool) {
         self.planner_failures = if has_failed { self.planner_failures + 1 } else { 0 };
         self.retry_plan_at = None;
-        if let Some(retransmission_timeout) =
-            self.planner_failures.checked_sub(1).and_then(|tries| cx.retransmission_timeout(tries))
+        if let Some(delay) =
+            self.planner_failures.checked_sub(1).and_then(|retries| timeout(cx.protocol, retries))
         {
-            self.retry_plan_at = Some(cx.now + retransmission_timeout);
-            cx.set_timer(retransmission_timeout, Timer::RetryPlan);
+            self.retry_plan_at = Some(cx.now + delay);
+            cx.set_timer(delay, Timer::RetryPlan);
         }
     }
 
@@ -290,7 +290,12 @@ impl Planning {
         assignment: Arc<Assignment>,
     ) {
         cx.send(node, Message::Assignment(version, Arc::clone(&assignment)));
-        let pending = PendingAssignment { version, assignment, first: cx.now, last: cx.now, tries: 0 };
+        let pending = PendingAssignment {
+            version,
+            assignment,
+            first_sent: cx.now,
+            retransmission: Retransmission::new(cx.now),
+        };
         self.unacknowledged.insert(node, pending);
         self.set_retransmit_timer(cx);
     }
@@ -319,11 +324,11 @@ impl Planning {
         }
         let mut silent = Vec::new();
         for (&node, pending) in &mut self.unacknowledged {
-            if cx.is_overdue(pending.last, pending.tries) {
-                (pending.last, pending.tries) = (cx.now, pending.tries + 1);
+            if pending.retransmission.is_due(cx.now, cx.protocol) {
+                pending.retransmission = pending.retransmission.again(cx.now);
                 cx.send(node, Message::Assignment(pending.version, Arc::clone(&pending.assignment)));
             }
-            if cx.now.since(pending.first) > cx.protocol.suspect_after && self.alive.contains(node) {
+            if cx.now.since(pending.first_sent) > cx.protocol.suspect_after && self.alive.contains(node) {
                 silent.push(node);
             }
         }

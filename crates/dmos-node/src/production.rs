@@ -53,7 +53,7 @@ impl Production {
         if assignment.suppliers.is_empty() && !cx.network.requirements(cx.me).is_empty() {
             return;
         }
-        let complete = inbound.count_missing(cx);
+        let complete = inbound.has_all_inputs(cx);
         let runs = complete && outbound.has_room(cx);
         if runs {
             self.produce(cx, inbound, outbound);
