@@ -13,7 +13,6 @@ mod work;
 use std::sync::Arc;
 
 use dmos_audit::{InvariantChecker, Observation};
-use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::Mailbox;
 use dmos_core::{FaultKind, Flow, FlowVersion, NodeId, RunRecord, Scenario, Time};
@@ -22,16 +21,15 @@ use rand::RngExt;
 
 use crate::blackboard::Blackboard;
 use crate::clock::Clock;
-use crate::fault_counts::FaultCounts;
 use crate::links::Links;
 use crate::message_store::{MessageId, MessageStore};
-use crate::op_generator::OpGenerator;
 use crate::queue::EventQueue;
 use crate::rng::{Purpose, Sampler, stream};
 use crate::shared_cpu::SharedCpu;
 use crate::workers::{Completion, WorkItem, WorkerId};
+use faults::FaultInjector;
 use outbox::Outbox;
-use script::Script;
+use recorder::Recorder;
 use sim_node::{SimNode, State};
 pub use trace::{Line, Trace, run_traced};
 use transmit::{MessageEffect, Transmitter};
@@ -121,19 +119,9 @@ struct Simulator<'a> {
     /// True if messages and timers can be dispatched while a node is still handling its input.
     dispatches_early: bool,
     shared_cpu: Option<SharedCpu<Piece>>,
-    op_generator: Option<OpGenerator>,
-    script: Script,
-    /// Samplers of the downtime and of the time to the next failure, for each distribution.
-    random_failures: Vec<(Sampler, Sampler)>,
-    is_healed: bool,
-    fault_counts: FaultCounts,
+    faults: FaultInjector,
     checker: InvariantChecker<'a>,
-    series: Vec<Sample>,
-    plans: Vec<PlanRecord>,
-    outages: Vec<Outage>,
-    leadership_changes: Vec<LeadershipChange>,
-    removals: Vec<Removal>,
-    events: u64,
+    recorder: Recorder,
     /// Empty buffers for effects, kept for reuse.
     buffers: Vec<Vec<Effect>>,
     /// Faults of messages that are not counted yet.
@@ -160,14 +148,6 @@ impl<'a> Simulator<'a> {
             drift => Clock::new(drift * (stream(seed, Purpose::Clock, node, 0).random::<f64>() * 2.0 - 1.0)),
         };
         let sim_node = |node| SimNode::new(Node::new(node, Arc::clone(&settings)), clock(node), scenario);
-        let samplers_of = |(index, entry): (usize, &dmos_core::faults::RandomFailures)| {
-            let sampler =
-                |of, purpose| Sampler::with_substream(of, seed, purpose, network.nodes(), index as u32);
-            (
-                sampler(&entry.time_to_repair, Purpose::Repair),
-                sampler(&entry.time_to_failure, Purpose::RandomFailures),
-            )
-        };
         let same_time_order = (scenario.same_time_order == SameTimeOrder::Shuffled)
             .then(|| stream(seed, Purpose::SameTimeOrder, NodeId::new(0), 0));
         let mut simulator = Self {
@@ -185,29 +165,16 @@ impl<'a> Simulator<'a> {
             work_is_instant: scenario.work.is_instant(),
             dispatches_early: scenario.work.send.is_zero(),
             shared_cpu: scenario.work.shared_cpu.map(|shared_cpu| SharedCpu::new(shared_cpu.cores.get())),
-            op_generator: scenario
-                .faults
-                .op_generator
-                .as_ref()
-                .map(|op_generator| OpGenerator::new(op_generator, seed)),
-            script: Script::new(scenario),
-            random_failures: scenario.faults.random_failures.iter().enumerate().map(samplers_of).collect(),
-            is_healed: false,
-            fault_counts: FaultCounts::default(),
+            faults: FaultInjector::new(scenario),
             checker: InvariantChecker::new(scenario),
-            series: Vec::new(),
-            plans: Vec::new(),
-            outages: Vec::new(),
-            leadership_changes: Vec::new(),
-            removals: Vec::new(),
-            events: 0,
+            recorder: Recorder::default(),
             buffers: Vec::new(),
             message_effects: Vec::new(),
         };
         if drift != 0.0 {
             let wrong =
                 simulator.nodes.iter().filter(|sim_node| !sim_node.clock.is_accurate()).count() as u64;
-            simulator.fault_counts.count(FaultKind::Drift, network.node_count() as u64, wrong);
+            simulator.faults.counts.count(FaultKind::Drift, network.node_count() as u64, wrong);
         }
         simulator.schedule_initial_events();
         simulator
@@ -223,12 +190,12 @@ impl<'a> Simulator<'a> {
         if let Some(op_generator) = &scenario.faults.op_generator {
             self.queue.push(Time::ZERO + op_generator.pause + op_generator.cycle, Event::OpGeneratorCycle);
         }
-        for (at, number) in self.script.timed(scenario) {
+        for (at, number) in self.faults.script.timed(scenario) {
             self.queue.push_first(at, Event::ScriptedFault(number));
         }
         for (entry, failures) in scenario.faults.random_failures.iter().enumerate() {
             for &node in &failures.nodes {
-                let at = Time::ZERO + self.random_failures[entry].1.draw(node);
+                let at = Time::ZERO + self.faults.random_failures[entry].1.draw(node);
                 self.queue.push(at, Event::RandomFailure { entry, node });
             }
         }
@@ -247,7 +214,7 @@ impl<'a> Simulator<'a> {
             let now = next.at;
             at_this_instant = if now == self.now { at_this_instant + 1 } else { 0 };
             self.now = now;
-            self.events += 1;
+            self.recorder.events += 1;
             let event = self.queue.take(next);
             watch(now, event, &self.messages);
             self.dispatch(event);

@@ -207,12 +207,14 @@ impl Simulator<'_> {
         self.observe(node, &Observation::Reported(&report));
         match report {
             Report::BecameLeader(term) => {
-                self.leadership_changes.push(LeadershipChange { at: self.now, node, term });
+                self.recorder.leadership_changes.push(LeadershipChange { at: self.now, node, term });
                 self.last_leader = Some(node);
                 self.on_condition(Condition::LeaderElected);
             }
             Report::Planned(plan) => self.note_plan(node, *plan),
-            Report::Removed(removed) => self.removals.push(Removal { at: self.now, node: removed, by: node }),
+            Report::Removed(removed) => {
+                self.recorder.removals.push(Removal { at: self.now, node: removed, by: node })
+            }
             Report::Adopted(_) => {}
         }
     }
@@ -224,7 +226,7 @@ impl Simulator<'_> {
             (Some(flow), Err(_)) => flow.edges().len() as u64,
             (None, flow) => flow.as_ref().map_or(0, |flow| flow.edges().len() as u64),
         });
-        self.plans.push(PlanRecord {
+        self.recorder.plans.push(PlanRecord {
             at: self.now,
             by: node,
             duration: plan.duration,
@@ -271,7 +273,7 @@ impl Simulator<'_> {
     fn inject_append_failure(&mut self, node: NodeId) -> bool {
         let share = self.scenario.faults.disks.append_failure;
         let armed = self.node_mut(node).append_failure.take().map(|armed| *armed);
-        let drawn = armed.is_none() && share > 0.0 && !self.is_healed && {
+        let drawn = armed.is_none() && share > 0.0 && !self.faults.is_healed && {
             let sim_node = self.node_mut(node);
             sim_node.append_failure_stream().random::<f64>() < share
         };
@@ -279,10 +281,10 @@ impl Simulator<'_> {
             return false;
         }
         let fault = armed.map_or_else(
-            || self.fault_counts.record(self.now, FaultKind::FailedAppend, Some(node)),
+            || self.faults.counts.record(self.now, FaultKind::FailedAppend, Some(node)),
             |armed| armed.fault,
         );
-        self.fault_counts.mark_effective(fault);
+        self.faults.counts.mark_effective(fault);
         let repair_time = super::sim_node::Down::For(self.scenario.faults.disks.repair_time);
         self.go_down(node, armed.map_or(repair_time, |armed| armed.downtime));
         true

@@ -4,17 +4,52 @@ use std::collections::VecDeque;
 
 use dmos_audit::Observation;
 use dmos_audit::observation::{Crashed, FoundLog};
-use dmos_core::faults::FailureMode;
+use dmos_core::faults::{FailureMode, RandomFailures};
 use dmos_core::record::Outage;
 use dmos_core::settings::{Dissemination, Mailbox};
-use dmos_core::{FaultKind, NodeId, Span};
+use dmos_core::{FaultKind, NodeId, Scenario, Span};
 use dmos_node::{Command, Input};
 
+use super::script::Script;
 use super::sim_node::{Down, Frozen, PendingFailure, State, nodes};
 use super::{Event, FaultEnd, Simulator};
-use crate::op_generator::Actions;
-use crate::rng::{Purpose, phase, stream};
+use crate::fault_counts::FaultCounts;
+use crate::op_generator::{Actions, OpGenerator};
+use crate::rng::{Purpose, Sampler, phase, stream};
 use crate::workers::{WorkItem, WorkerId};
+
+/// Sources of faults, and their counts.
+pub(super) struct FaultInjector {
+    pub(super) script: Script,
+    pub(super) op_generator: Option<OpGenerator>,
+    /// Samplers of the downtime and of the time to the next failure, for each entry.
+    pub(super) random_failures: Vec<(Sampler, Sampler)>,
+    /// True once all faults have ended.
+    pub(super) is_healed: bool,
+    pub(super) counts: FaultCounts,
+}
+
+impl FaultInjector {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let (faults, seed) = (&scenario.faults, scenario.seed);
+        let samplers = |(index, entry): (usize, &RandomFailures)| {
+            let sampler = |of, purpose| {
+                Sampler::with_substream(of, seed, purpose, scenario.network.nodes(), index as u32)
+            };
+            (
+                sampler(&entry.time_to_repair, Purpose::Repair),
+                sampler(&entry.time_to_failure, Purpose::RandomFailures),
+            )
+        };
+        Self {
+            script: Script::new(scenario),
+            op_generator: faults.op_generator.as_ref().map(|settings| OpGenerator::new(settings, seed)),
+            random_failures: faults.random_failures.iter().enumerate().map(samplers).collect(),
+            is_healed: false,
+            counts: FaultCounts::default(),
+        }
+    }
+}
 
 impl Simulator<'_> {
     /// Starts a node, for the first time or from its log.
@@ -67,12 +102,12 @@ impl Simulator<'_> {
     pub(super) fn on_command_logged(&mut self, node: NodeId) {
         let (_, fault) =
             self.node_mut(node).commands.pop_front().expect("an command is followed that was given");
-        self.fault_counts.mark_effective(fault);
+        self.faults.counts.mark_effective(fault);
     }
 
     /// Sends a command to a node.
     pub(super) fn command(&mut self, node: NodeId, kind: FaultKind, command: Command) {
-        let fault = self.fault_counts.record(self.now, kind, Some(node));
+        let fault = self.faults.counts.record(self.now, kind, Some(node));
         self.node_mut(node).commands.push_back((command, fault));
         self.deliver_commands(node);
     }
@@ -80,12 +115,12 @@ impl Simulator<'_> {
     /// Injects a failure into a node, if its state allows.
     pub(super) fn fail(&mut self, node: NodeId, mode: FailureMode, downtime: Down) {
         let (now, kind) = (self.now, kind(mode));
-        let fault = self.fault_counts.record(now, kind, Some(node));
+        let fault = self.faults.counts.record(now, kind, Some(node));
         let sim_node = self.node_mut(node);
         let armed = PendingFailure { fault, downtime };
         match (mode, downtime) {
             (FailureMode::Crash, _) if sim_node.is_up() => {
-                self.fault_counts.mark_effective(fault);
+                self.faults.counts.mark_effective(fault);
                 self.go_down(node, downtime);
             }
             (FailureMode::CrashMidway, _) if sim_node.is_up() => {
@@ -103,7 +138,7 @@ impl Simulator<'_> {
     /// Crashes a node between two effects.
     pub(super) fn crash_midway(&mut self, node: NodeId) {
         if let Some(armed) = self.node_mut(node).crash_midway.take() {
-            self.fault_counts.mark_effective(armed.fault);
+            self.faults.counts.mark_effective(armed.fault);
             self.go_down(node, armed.downtime);
         }
     }
@@ -149,15 +184,15 @@ impl Simulator<'_> {
     fn begin_outage(&mut self, node: NodeId) {
         if self.node(node).outage.is_none() {
             let was_assigned = self.active.as_ref().is_some_and(|(flow, _)| flow.is_assigned(node));
-            self.node_mut(node).outage = Some(self.outages.len());
-            self.outages.push(Outage { node, from: self.now, until: None, was_assigned });
+            self.node_mut(node).outage = Some(self.recorder.outages.len());
+            self.recorder.outages.push(Outage { node, from: self.now, until: None, was_assigned });
         }
     }
 
     /// Records the end of an outage.
     fn end_outage(&mut self, node: NodeId) {
         if let Some(number) = self.node_mut(node).outage.take() {
-            self.outages[number].until = Some(self.now);
+            self.recorder.outages[number].until = Some(self.now);
         }
     }
 
@@ -178,16 +213,16 @@ impl Simulator<'_> {
             self.observe(node, &Observation::LostAppend(record));
         }
         let torn = u64::from(!lost.is_empty() && self.scenario.faults.disks.torn);
-        self.fault_counts.count(FaultKind::LostAppend, lost.len() as u64, lost.len() as u64);
-        self.fault_counts.count(FaultKind::TornAppend, torn, torn);
+        self.faults.counts.count(FaultKind::LostAppend, lost.len() as u64, lost.len() as u64);
+        self.faults.counts.count(FaultKind::TornAppend, torn, torn);
         self.observe(node, &Observation::Crashed(crashed));
     }
 
     /// Recovers a node from its log. A node that is up, or was never started, is left alone.
     pub(super) fn recover(&mut self, node: NodeId) {
-        let fault = self.fault_counts.record(self.now, FaultKind::Recover, Some(node));
+        let fault = self.faults.counts.record(self.now, FaultKind::Recover, Some(node));
         if matches!(self.node(node).state, State::Down { .. }) {
-            self.fault_counts.mark_effective(fault);
+            self.faults.counts.mark_effective(fault);
             self.start(node);
         }
     }
@@ -205,7 +240,7 @@ impl Simulator<'_> {
         }
         let fault = frozen.fault;
         frozen.held.push((now, event));
-        self.fault_counts.mark_effective(fault);
+        self.faults.counts.mark_effective(fault);
     }
 
     /// Thaws a frozen node, which continues as if no time had passed: its pending timers are delayed
@@ -262,10 +297,10 @@ impl Simulator<'_> {
 
     /// Injects a random failure, and samples the downtime and the time to the next failure.
     pub(super) fn random_failure(&mut self, entry: usize, node: NodeId) {
-        if self.is_healed {
+        if self.faults.is_healed {
             return;
         }
-        let (time_to_repair, time_to_failure) = &mut self.random_failures[entry];
+        let (time_to_repair, time_to_failure) = &mut self.faults.random_failures[entry];
         let down = time_to_repair.draw(node).max(Span::from_millis(1));
         let next = time_to_failure.draw(node).max(Span::from_millis(1));
         self.fail(node, self.scenario.faults.random_failures[entry].mode, Down::For(down));
@@ -274,7 +309,7 @@ impl Simulator<'_> {
 
     /// Ends all faults and repairs everything.
     pub(super) fn heal_all(&mut self) {
-        self.is_healed = true;
+        self.faults.is_healed = true;
         self.links.heal();
         for node in self.scenario.network.nodes() {
             let sim_node = self.node_mut(node);
@@ -290,11 +325,12 @@ impl Simulator<'_> {
     // The prototype's op generator.
 
     pub(super) fn op_generator_cycle(&mut self) {
-        let Some(mut op_generator) = self.op_generator.take().filter(|_| !self.is_healed) else {
+        let Some(mut op_generator) = self.faults.op_generator.take().filter(|_| !self.faults.is_healed)
+        else {
             return;
         };
         let Actions { recover, crash } = op_generator.run_cycle(|| self.op_generator_targets());
-        self.op_generator = Some(op_generator);
+        self.faults.op_generator = Some(op_generator);
         if let Some(node) = recover {
             self.recover(node);
         }

@@ -1,10 +1,22 @@
 //! The recorder: samples of the time series, and the record at the end.
 
 use dmos_audit::NodeAtEnd;
-use dmos_core::record::Sample;
+use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
 use dmos_core::{Metric, NodeId, RunRecord};
 
 use super::{Event, Simulator};
+
+/// Results of a run so far, except those of nodes, faults and invariant checkers.
+#[derive(Default)]
+pub(super) struct Recorder {
+    pub(super) series: Vec<Sample>,
+    pub(super) plans: Vec<PlanRecord>,
+    pub(super) outages: Vec<Outage>,
+    pub(super) leadership_changes: Vec<LeadershipChange>,
+    pub(super) removals: Vec<Removal>,
+    /// Number of events handled.
+    pub(super) events: u64,
+}
 
 impl Simulator<'_> {
     pub(super) fn sample(&mut self) {
@@ -21,8 +33,8 @@ impl Simulator<'_> {
             }
         }
         // The last sample is taken at the end of the run, where a regular one may be due as well.
-        if self.series.last().is_none_or(|last| last.at < sample.at) {
-            self.series.push(sample);
+        if self.recorder.series.last().is_none_or(|last| last.at < sample.at) {
+            self.recorder.series.push(sample);
         }
     }
 
@@ -47,22 +59,22 @@ impl Simulator<'_> {
                 metrics: sim_node.node.metrics(),
             }
         });
-        let (faults, fault_counts) = self.fault_counts.into_parts();
+        let (faults, fault_counts) = self.faults.counts.into_parts();
         RunRecord {
             nodes: nodes.iter().map(|sim_node| sim_node.node.metrics().clone()).collect(),
-            op_generator: self.op_generator.map(|op_generator| op_generator.record),
-            series: self.series,
-            plans: self.plans,
+            op_generator: self.faults.op_generator.map(|op_generator| op_generator.record),
+            series: self.recorder.series,
+            plans: self.recorder.plans,
             faults,
-            outages: self.outages,
-            leadership_changes: self.leadership_changes,
-            removals: self.removals,
+            outages: self.recorder.outages,
+            leadership_changes: self.recorder.leadership_changes,
+            removals: self.recorder.removals,
             fault_counts,
             material: audit.material,
             violations: audit.violations,
             coverage: audit.coverage,
             liveness_not_checked: audit.liveness_not_checked,
-            events: self.events,
+            events: self.recorder.events,
         }
     }
 }

@@ -41,15 +41,15 @@ impl Script {
 impl Simulator<'_> {
     /// Counts the occurrence of a condition and schedules the faults that it triggers.
     pub(super) fn on_condition(&mut self, condition: Condition) {
-        if self.script.waiting.is_empty() {
+        if self.faults.script.waiting.is_empty() {
             return;
         }
-        let count = &mut self.script.counts[condition as usize];
+        let count = &mut self.faults.script.counts[condition as usize];
         *count += 1;
         let count = *count;
         let now = self.now;
         let queue = &mut self.queue;
-        self.script.waiting.retain(|&(waits_for, nth, wait, number)| {
+        self.faults.script.waiting.retain(|&(waits_for, nth, wait, number)| {
             let is_due = waits_for == condition && nth == count;
             if is_due {
                 queue.push_first(now + wait, Event::ScriptedFault(number));
@@ -60,7 +60,7 @@ impl Simulator<'_> {
 
     /// Injects a scripted fault, unless all faults have been healed.
     pub(super) fn scripted(&mut self, number: usize) {
-        if self.is_healed {
+        if self.faults.is_healed {
             return;
         }
         let scripted = &self.scenario.faults.script[number];
@@ -85,7 +85,7 @@ impl Simulator<'_> {
             }
             Fault::FailAppend(target) => {
                 for node in self.targets(number, target, FaultKind::FailedAppend, SimNode::is_running) {
-                    let fault = self.fault_counts.record(self.now, FaultKind::FailedAppend, Some(node));
+                    let fault = self.faults.counts.record(self.now, FaultKind::FailedAppend, Some(node));
                     if self.node(node).is_up() {
                         self.node_mut(node).append_failure =
                             Some(Box::new(PendingFailure { fault, downtime: down }));
@@ -93,9 +93,9 @@ impl Simulator<'_> {
                 }
             }
             Fault::Links(fault) => {
-                let number = self.fault_counts.record(self.now, fault.kind(), None);
+                let number = self.faults.counts.record(self.now, fault.kind(), None);
                 if self.links.inject(number, fault) {
-                    self.fault_counts.mark_effective(number);
+                    self.faults.counts.mark_effective(number);
                 }
                 if let Some(span) = duration {
                     self.queue.push(self.now + span, Event::FaultEnd(FaultEnd::Links { fault: number }));
@@ -108,9 +108,9 @@ impl Simulator<'_> {
                 self.command(*node, FaultKind::Retire, Command::Retire);
             }
             Fault::Add(node) => {
-                let fault = self.fault_counts.record(self.now, FaultKind::Add, Some(*node));
+                let fault = self.faults.counts.record(self.now, FaultKind::Add, Some(*node));
                 if self.node(*node).state == State::Absent {
-                    self.fault_counts.mark_effective(fault);
+                    self.faults.counts.mark_effective(fault);
                     self.start(*node);
                 }
             }
@@ -118,7 +118,7 @@ impl Simulator<'_> {
     }
 
     fn slow_down(&mut self, node: NodeId, by: Span, duration: Option<Span>) {
-        let fault = self.fault_counts.record(self.now, FaultKind::Slow, Some(node));
+        let fault = self.faults.counts.record(self.now, FaultKind::Slow, Some(node));
         if !self.node(node).is_up() {
             return;
         }
@@ -156,7 +156,7 @@ impl Simulator<'_> {
             }
         };
         if found.is_empty() {
-            self.fault_counts.record(self.now, kind, None);
+            self.faults.counts.record(self.now, kind, None);
         }
         found
     }

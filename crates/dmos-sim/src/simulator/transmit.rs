@@ -71,11 +71,11 @@ impl Simulator<'_> {
     /// Counts the fault of a message.
     pub(super) fn count_message_effect(&mut self, MessageEffect { to, transmission }: MessageEffect) {
         if let Some(fault) = transmission.link_fault {
-            self.fault_counts.mark_effective(fault);
+            self.faults.counts.mark_effective(fault);
         }
         if let Some(kind) = transmission.fault {
             let receiver_is_up = self.node(to).is_up();
-            self.fault_counts.count(kind, 1, u64::from(receiver_is_up));
+            self.faults.counts.count(kind, 1, u64::from(receiver_is_up));
         }
     }
 }

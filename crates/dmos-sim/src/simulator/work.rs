@@ -83,7 +83,7 @@ impl Simulator<'_> {
     fn work_on_input(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let slow = self.node(node).slow.as_ref().map(|slow| (slow.by, slow.fault));
         if let Some((_, fault)) = slow {
-            self.fault_counts.mark_effective(fault);
+            self.faults.counts.mark_effective(fault);
         }
         if self.work_is_instant && slow.is_none() {
             let mut effects = self.buffers.pop().unwrap_or_default();
