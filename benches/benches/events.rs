@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dmos_benches::heartbeats::{Event, Heap, Lanes, MAKING, NEIGHBOURS, Pending, ROUND, TRANSIT, run};
-use dmos_sim::queue::EventQueue;
+use dmos_sim::event_queue::EventQueue;
 use nexosim::model::{Context, Model, schedulable};
 use nexosim::ports::Output;
 use nexosim::simulation::{Mailbox, SimInit, Simulation};

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use dmos_core::Time;
-use dmos_sim::queue::EventQueue;
+use dmos_sim::event_queue::EventQueue;
 
 /// Distances of the neighbours, and the index of the way back.
 pub const NEIGHBOURS: [(i64, usize); 4] = [(1, 1), (-1, 0), (2, 3), (-2, 2)];

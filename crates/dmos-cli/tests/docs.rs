@@ -250,6 +250,43 @@ fn every_setting_is_documented_with_its_default() {
     }
 }
 
+/// Returns the text of all Rust files below a folder, and their names.
+fn rust_sources(folder: &Path, names: &mut Vec<String>, text: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            rust_sources(&path, names, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            names.push(path.file_name().expect("a name").to_string_lossy().into_owned());
+            text.push_str(&fs::read_to_string(&path).expect("UTF-8"));
+        }
+    }
+}
+
+#[test]
+fn the_glossary_names_existing_places() {
+    let (mut names, mut sources) = (Vec::new(), String::new());
+    rust_sources(&page("crates"), &mut names, &mut sources);
+    let glossary = read("docs/glossary.md");
+    let rows = glossary.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let mut checked = 0;
+    for place in rows.flat_map(|row| row.split('`').skip(1).step_by(2)) {
+        let words = place.split(|letter: char| !(letter.is_alphanumeric() || "_-.".contains(letter)));
+        for word in words.filter(|word| !word.is_empty()) {
+            let is_file = names.iter().any(|name| name == word);
+            // A path of fields is named in parts.
+            let is_known = |part: &str| sources.contains(part) || page("crates").join(part).exists();
+            let parts = word.split('.').filter(|part| !part.is_empty());
+            assert!(
+                is_file || parts.into_iter().all(is_known),
+                "`{word}` of `{place}` is not in the sources"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 60, "{checked}");
+}
+
 #[test]
 fn every_scripted_fault_is_documented() {
     let text = read("docs/scenarios.md");

@@ -9,14 +9,14 @@
 //! |---|---|
 //! | `simulator` | the event loop; below it effects, work, faults, the script, the recorder and the trace |
 //! | `determinism` | the determinism check |
-//! | [`queue`] | the event queue: ordered by time, then insertion, unless the same-time order is shuffled |
+//! | [`event_queue`] | the event queue: ordered by time, then insertion, unless the same-time order is shuffled |
 //! | `rng` | random numbers: one stream per purpose and node |
 //! | `workers` | the worker threads of a node and their queues |
 //! | `costs` | CPU costs of inputs |
 //! | `links` | message delays, message faults and partitions |
 //! | `message_store` | messages in transit |
 //! | `disk` | a node's log on disk |
-//! | `clock` | a node's clock |
+//! | `node_clock` | a node's clock |
 //! | `shared_cpu` | a CPU shared by all nodes |
 //! | `blackboard` | the prototype's blackboard |
 //! | `op_generator` | the prototype's random crashes and recoveries |
@@ -31,15 +31,15 @@
 //! Architecture invariant: nothing here knows YAML, a strategy by name, or the live runtime.
 
 mod blackboard;
-mod clock;
 mod costs;
 mod determinism;
 mod disk;
+pub mod event_queue;
 mod fault_counts;
 mod links;
 mod message_store;
+mod node_clock;
 mod op_generator;
-pub mod queue;
 mod rng;
 mod shared_cpu;
 mod simulator;

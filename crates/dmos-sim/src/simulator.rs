@@ -20,10 +20,10 @@ use dmos_node::{Effect, Input, Node, NodeSettings};
 use rand::RngExt;
 
 use crate::blackboard::Blackboard;
-use crate::clock::Clock;
+use crate::event_queue::EventQueue;
 use crate::links::Links;
 use crate::message_store::{MessageId, MessageStore};
-use crate::queue::EventQueue;
+use crate::node_clock::Clock;
 use crate::rng::{Purpose, Sampler, stream};
 use crate::shared_cpu::SharedCpu;
 use crate::workers::{Completion, WorkItem, WorkerId};

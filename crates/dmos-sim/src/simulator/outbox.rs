@@ -5,7 +5,7 @@ use dmos_node::{Effect, Effects, Message, Timer};
 
 use super::Event;
 use super::transmit::{MessageEffect, Transmitter};
-use crate::clock::Clock;
+use crate::node_clock::Clock;
 use crate::workers::Completion;
 
 /// Receives the effects of one input. Messages and timers are dispatched at once, as long as they are not

@@ -8,8 +8,8 @@ use dmos_node::{Command, Effects, Input, Node, Scrapped};
 use rand::rngs::ChaCha8Rng;
 
 use super::Event;
-use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::node_clock::Clock;
 use crate::rng::{Purpose, stream};
 use crate::workers::Workers;
 

@@ -4,9 +4,9 @@ use dmos_core::{NodeId, Time};
 use dmos_node::Message;
 
 use super::{Event, Simulator};
+use crate::event_queue::EventQueue;
 use crate::links::{Links, Transmission};
 use crate::message_store::{MessageId, MessageStore};
-use crate::queue::EventQueue;
 
 /// The parts of the simulator that sending a message needs.
 pub(super) struct Transmitter<'a> {
