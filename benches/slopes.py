@@ -1,5 +1,5 @@
-"""Draws how the time of a first plan grows with the network, from what `cargo bench -p dmos-benches --bench bootstrap`
-has measured: `python3 benches/slopes.py target/release/dmos > docs/bootstrap.svg`. The slopes go to standard error.
+"""Plots the time of a first plan over the size of the network, from the results of
+`cargo bench -p dmos-benches --bench bootstrap`: `python3 benches/slopes.py target/release/dmos > docs/bootstrap.svg`. The slopes go to standard error.
 """
 
 import json
@@ -14,7 +14,7 @@ COLOURS = ["#1b6ca8", "#b8442b", "#3a7d44", "#7a4fa3", "#c98a1a", "#2a9d9d", "#8
 
 
 def entries(dmos, size):
-    """How many entries the recipes of a network have: nodes and their requirements."""
+    """Returns the number of entries of the recipes of a network: nodes and their requirements."""
     items, _, per_item = size.partition("x")
     generate = {"types": items, "nodes_per_type": per_item or "2", "complexity": "low" if per_item else "high"}
     settings = [part for key, value in generate.items() for part in ("--set", f"network.generate.{key}={value}")]

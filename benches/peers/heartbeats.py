@@ -1,4 +1,4 @@
-"""Heartbeats and nothing else in SimPy: the workload of `benches/src/heartbeats.rs`, with the same count of events."""
+"""Heartbeats in SimPy: the workload of `benches/src/heartbeats.rs`, with the same count of events."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ import time
 import simpy
 
 ROUND, MAKING, TRANSIT = 1.0, 0.5, 0.001
-# How far neighbours are, and which of these leads back.
+# Distance of each neighbour, and the index of the opposite direction.
 NEIGHBOURS = [(1, 1), (-1, 0), (2, 3), (-2, 2)]
 
 

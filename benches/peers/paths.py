@@ -1,7 +1,7 @@
-"""All paths from the source to the final node in networkx and rustworkx, on the network that `dmos network` prints.
+"""Enumerates all paths from the source to the final node with networkx and rustworkx, on the network of `dmos network`.
 
-Their searches do not prune what cannot reach the target, so both are given the network from the source on: everything
-there leads to the final node.
+Their searches do not prune nodes that cannot reach the target, so both get the network downstream of the source, in
+which every node reaches the final node.
 """
 
 import json
@@ -14,7 +14,7 @@ import rustworkx
 
 
 def network(dmos, types):
-    """The network of the prototype with so many items: producers to consumers, the source and the final node."""
+    """Returns the prototype's network with this number of items: producers to consumers, the source and the final node."""
     command = [dmos, "network", "scenarios/seed/small-no-fail.yaml", "--format", "json"]
     command += ["--set", f"network.generate.types={types}"]
     described = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)

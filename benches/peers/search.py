@@ -1,8 +1,8 @@
-"""The prototype's search for a flow, stated anew in Python: its calls, the list items that it scans, and its time.
+"""An independent implementation of the prototype's search for a flow: its calls, scanned list items, and time.
 
-From the final node backwards, each producer of an item still missing is searched in its turn, and the first that can be
-supplied is chosen. Nothing is remembered, and one growing list of edges goes through the whole search and is scanned in
-full at each return. The counts are those of `dmos plan --flow exhaustive` on the same network.
+From the final node upstream, the producers of each missing item are searched in order, and the first feasible one is
+chosen. Results are not memoized, and one growing list of edges is passed through the search and scanned completely at
+each return. The counts are those of `dmos plan --flow exhaustive` on the same network.
 """
 
 import json

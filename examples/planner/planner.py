@@ -1,4 +1,4 @@
-"""A planner for DMOS in Python: for each item the live maker whose batches cost least, every use paid for.
+"""A planner for DMOS in Python: for each item the live producer with the cheapest batches, each use paid for.
 
     dmos run SCENARIO --flow "exec:command=python3 examples/planner/planner.py"
 
@@ -10,8 +10,8 @@ import json
 import sys
 
 
-def making_order(network):
-    """The items, each after all that any of its recipes requires."""
+def topological_order(network):
+    """Returns the items in topological order."""
     order, seen = [], set()
     requires = [set() for _ in network["items"]]
     for node in network["nodes"]:
@@ -30,7 +30,7 @@ def making_order(network):
 
 
 def plan(network, order, producers, alive):
-    """The edges of the cheapest plan, and the steps it took; no edges if there is no flow."""
+    """Returns the edges of the cheapest plan and the number of steps; no edges if there is no flow."""
     nodes, best, steps = network["nodes"], {}, 0
     for item in order:
         for number in producers[item]:
@@ -61,7 +61,7 @@ def main():
         message = json.loads(line)
         if "network" in message:
             network = message["network"]
-            order = making_order(network)
+            order = topological_order(network)
             producers = [[] for _ in network["items"]]
             for number, node in enumerate(network["nodes"]):
                 producers[node["makes"]].append(number)
