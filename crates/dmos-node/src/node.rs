@@ -47,7 +47,7 @@ pub struct NodeSettings {
     pub added_later: Arc<[NodeId]>,
 }
 
-/// One node of the network.
+/// One node of the network. The module [`driver`](crate::driver) has an example of its use.
 pub struct Node {
     me: NodeId,
     settings: Arc<NodeSettings>,

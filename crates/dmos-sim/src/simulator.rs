@@ -37,6 +37,18 @@ use transmit::{MessageEffect, Transmitter};
 /// Simulates a scenario from beginning to end.
 ///
 /// Time is linear in the number of events, however many are pending.
+///
+/// ```
+/// use dmos_core::{Metric, Registry};
+/// use dmos_strategies as _;
+///
+/// let text = "network: {named: three-nodes}\nduration: 60s\n";
+/// let registry = Registry::collect().expect("unique names");
+/// let loaded = dmos_scenario::parse("example.yaml", "example", text.to_owned(), &[], &registry);
+/// let record = dmos_sim::run(&loaded.expect("a valid scenario").scenario);
+/// let finished: u64 = record.nodes.iter().map(|node| node.get(Metric::FinishedGoodsMade)).sum();
+/// assert!(record.is_clean() && finished > 10);
+/// ```
 #[must_use]
 pub fn run(scenario: &Scenario) -> RunRecord {
     Simulator::new(scenario).run(|_, _, _| {})

@@ -11,6 +11,30 @@ use crate::time::Span;
 /// A planner. A leader keeps one instance for all plans of its term.
 ///
 /// A plan must depend on its requests alone: no clock, no ambient randomness.
+///
+/// ```
+/// use dmos_core::strategy::{FlowStrategy, Meter, NoFlow, PlanRequest};
+/// use dmos_core::{Flow, SupplyEdge};
+///
+/// /// The first live producer of each requirement of each live node.
+/// struct FirstFit;
+///
+/// impl FlowStrategy for FirstFit {
+///     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
+///         let (network, mut edges) = (request.network, Vec::new());
+///         for consumer in network.nodes().filter(|&node| request.alive.contains(node)) {
+///             for required in network.requirements(consumer) {
+///                 meter.charge(1)?;
+///                 let mut producers = network.producers(required.item).iter().copied();
+///                 let live = producers.find(|&node| request.alive.contains(node));
+///                 let producer = live.ok_or(NoFlow::Infeasible(required.item))?;
+///                 edges.push(SupplyEdge { producer, consumer, item: required.item });
+///             }
+///         }
+///         Ok(Flow::new(edges))
+///     }
+/// }
+/// ```
 pub trait FlowStrategy: Send {
     /// Plans a flow from live nodes only, and counts elementary steps on `meter`.
     ///

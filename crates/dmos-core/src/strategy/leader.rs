@@ -6,6 +6,37 @@ use crate::ids::{NodeId, Term};
 use crate::time::{Span, Time};
 
 /// A leader-election algorithm: creates the election of each candidate.
+///
+/// ```
+/// use dmos_core::Time;
+/// use dmos_core::strategy::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
+///
+/// /// The first candidate leads, and is not replaced when it fails.
+/// struct FirstCandidate;
+///
+/// /// The part of one candidate.
+/// struct Candidate(ElectionConfig);
+///
+/// impl LeaderStrategy for FirstCandidate {
+///     fn election(&self, config: ElectionConfig) -> Box<dyn Election> {
+///         Box::new(Candidate(config))
+///     }
+/// }
+///
+/// impl Election for Candidate {
+///     fn handle(&mut self, _now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+///         if let ElectionInput::Start { durable } = input
+///             && self.0.candidates.first() == Some(&self.0.me)
+///         {
+///             // Each start leads in a later term, which is durable before it is announced.
+///             let known = durable.map_or(0, |bytes| u64::from(bytes[0]));
+///             let term = dmos_core::Term(self.0.own_term_after(known));
+///             effects.durable = Some(Box::new([term.0 as u8]));
+///             effects.leader = Some((self.0.me, term));
+///         }
+///     }
+/// }
+/// ```
 pub trait LeaderStrategy: Send + Sync {
     /// Returns the election of one candidate, before its start.
     fn election(&self, config: ElectionConfig) -> Box<dyn Election>;
@@ -53,7 +84,8 @@ impl ElectionConfig {
 
 /// One candidate's part in an election: a state machine without I/O.
 ///
-/// Its messages are opaque bytes; only elections of the same strategy read them.
+/// Its messages are opaque bytes; only elections of the same strategy read them. [`LeaderStrategy`] has an
+/// example.
 pub trait Election: Send {
     /// Handles one input and appends the resulting effects.
     fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects);

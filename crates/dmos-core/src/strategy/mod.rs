@@ -8,9 +8,9 @@
 //! use dmos_core::{Flow, SupplyEdge};
 //!
 //! /// Every live producer supplies every live consumer that requires its item.
-//! struct Everything;
+//! struct AllEdges;
 //!
-//! impl FlowStrategy for Everything {
+//! impl FlowStrategy for AllEdges {
 //!     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
 //!         let mut edges = Vec::new();
 //!         for edge in request.network.supply_edges() {
@@ -24,13 +24,13 @@
 //! }
 //!
 //! register_flow!(FlowDescriptor {
-//!     name: "everything",
+//!     name: "all-edges",
 //!     summary: "all live producers supply all live consumers",
 //!     source: "none",
 //!     notes: "may plan nodes that cannot make anything",
 //!     guarantees: |_| &[],
 //!     params: &[],
-//!     build: |_: &Params| Box::new(Everything),
+//!     build: |_: &Params| Box::new(AllEdges),
 //! });
 //! ```
 
