@@ -91,10 +91,10 @@ impl<'a> Material<'a> {
         }
     }
 
-    fn report_misplaced(&self, violations: &mut Violations, node: NodeId, batch: BatchId, says: &str) {
+    fn report_misplaced(&self, violations: &mut Violations, node: NodeId, batch: BatchId, state: &str) {
         violations.add(Property::BatchInOnePlace, || {
             let name = self.network.node_name(node);
-            format!("`{name}` logs batch {batch} as {says}, but it was {}", self.location(batch))
+            format!("`{name}` logs batch {batch} as {state}, but it was {}", self.location(batch))
         });
     }
 

@@ -134,7 +134,7 @@ impl<'a> Progress<'a> {
         let up = scenario.candidates.iter().filter(|&&node| self.up.contains(node)).count();
         let has_majority = up > scenario.candidates.len() / 2;
         match scenario.leader.guarantees(Guarantee::LeaderByMajority) {
-            true if !has_majority => Err("no majority is up of those who may lead"),
+            true if !has_majority => Err("fewer than a majority of the candidates are up"),
             false if !scenario.leader.guarantees(Guarantee::OneLeaderEventually) => {
                 Err("the leader strategy does not guarantee a leader")
             }
@@ -158,7 +158,7 @@ impl<'a> Progress<'a> {
         }
         let producers = Feasibility::of(&network, &with_assignments);
         let finals: Vec<bool> = network.final_items().iter().map(|&item| producers.can_make(item)).collect();
-        if finals.contains(&true) { Ok(finals) } else { Err("those that are up cannot make a final item") }
+        if finals.contains(&true) { Ok(finals) } else { Err("the live nodes cannot make a final item") }
     }
 }
 

@@ -59,7 +59,7 @@ fn runs_approach_the_rate_of_max_throughput() {
     {
         let still = ["--set", "faults={}", "--flow", "max-throughput", "--format", "json"];
         let plan = json(&[&["plan", scenario], &still[..]].concat());
-        let remark = plan["remarks"][0].as_str().expect("it says what the rate is");
+        let remark = plan["remarks"][0].as_str().expect("a remark with the rate");
         let rate = remark.strip_prefix("at most ").and_then(|rest| rest.split(' ').next());
         let rate: f64 = rate.and_then(|rate| rate.parse().ok()).expect("a number");
         let long = format!("{seconds}s");

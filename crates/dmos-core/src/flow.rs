@@ -210,7 +210,7 @@ impl Flow {
             }
             supplies.push(supply);
         }
-        assert!(removed.peek().is_none(), "only an edge that is there can be removed");
+        assert!(removed.peek().is_none(), "only a present edge can be removed");
         supplies.extend(added);
         let (edges, shares): (Vec<_>, Vec<_>) = supplies.into_iter().unzip();
         assert!(edges.windows(2).all(|pair| pair[0] < pair[1]), "an edge has one share");

@@ -96,9 +96,9 @@ metrics! {
     SkippedManufactureCycles "skipped_manufacture_cycles" Count AllNodes
         "Cycles without a production run because there was no flow, an input was missing, or the output buffer was full. A node without suppliers in the flow does not count its idle cycles.";
     BatchesProducedTotal "batches_produced_total" Gauge AllNodes
-        "Batches made, as the node knows it at the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts only delivered batches.";
+        "Batches made, as of the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts only delivered batches.";
     BatchesConsumedTotal "batches_consumed_total" Gauge AllNodes
-        "Batches consumed, as the node knows it at the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts the consumed entries of the log.";
+        "Batches consumed, as of the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts the consumed entries of the log.";
     OutboundMaterialBuildup "outbound_material_buildup" Gauge AllNodes
         "Batches in the output buffer at the start of a cycle.";
     InboundWalSize "inbound_wal_size" Gauge AllNodes

@@ -125,8 +125,8 @@ impl Bench {
     /// Lets the door producer request wood, and the wood producer answer with its first batch.
     fn announce(&mut self) -> Message {
         self.cycle(WOOD);
-        let asked = self.cycle(DOOR);
-        let request = asked.iter().find(|(to, _)| *to == WOOD).expect("it asks for wood").1.clone();
+        let requests = self.cycle(DOOR);
+        let request = requests.iter().find(|(to, _)| *to == WOOD).expect("a request for wood").1.clone();
         sends(&self.say(DOOR, WOOD, request))[0].1.clone()
     }
 }
@@ -206,8 +206,8 @@ fn a_batch_is_shipped_from_producer_to_consumer() {
 #[test]
 fn an_empty_stock_refuses_requests() {
     let mut bench = Bench::with_assignments(Protocol::default());
-    let asked = bench.cycle(DOOR);
-    let refused = bench.say(DOOR, WOOD, asked[0].1.clone());
+    let requests = bench.cycle(DOOR);
+    let refused = bench.say(DOOR, WOOD, requests[0].1.clone());
     assert_eq!(sends(&refused), [(DOOR, Message::Unavailable { request: request(0) })]);
     bench.say(WOOD, DOOR, Message::Unavailable { request: request(0) });
     assert_eq!(
@@ -267,8 +267,8 @@ fn a_recovered_producer_announces_its_commitments_again() {
     assert_eq!(sends(&bench.start(WOOD)), [(DOOR, sent)]);
     assert_eq!(bench.nodes[WOOD].holdings().stock.runs(), [(1, 2)]);
     assert_eq!(bench.count(WOOD, Metric::WalRecoveredOutboundBatches), 2);
-    let said = sends(&bench.give(WOOD, Input::Timer(Timer::AnnounceRejoin)));
-    assert!(matches!(said[..], [(_, Message::Rejoin)]), "it says that it is back: {said:?}");
+    let sent = sends(&bench.give(WOOD, Input::Timer(Timer::AnnounceRejoin)));
+    assert!(matches!(sent[..], [(_, Message::Rejoin)]), "the node announces its recovery: {sent:?}");
 }
 
 #[test]
@@ -344,8 +344,8 @@ fn the_stock_is_limited_except_for_final_items() {
 #[test]
 fn two_candidates_elect_the_higher_by_bully() {
     let mut bench = Bench::new(Protocol::default(), "bully");
-    let asked = sends(&bench.start(DOOR));
-    assert!(matches!(asked[..], [(HOUSE, Message::Election(_))]), "{asked:?}");
+    let requests = sends(&bench.start(DOOR));
+    assert!(matches!(requests[..], [(HOUSE, Message::Election(_))]), "{requests:?}");
     let effects = bench.start(HOUSE);
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::Plan { .. })),
@@ -358,10 +358,10 @@ fn two_candidates_elect_the_higher_by_bully() {
     // The leader falls silent: the next candidate asks, gets no answer, and becomes leader.
     bench.give(DOOR, Input::Timer(Timer::Heartbeat));
     bench.wait(20);
-    let asked = sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
+    let requests = sends(&bench.give(DOOR, Input::Timer(Timer::Heartbeat)));
     assert!(
-        asked.iter().any(|(to, message)| *to == HOUSE && matches!(message, Message::Election(_))),
-        "{asked:?}"
+        requests.iter().any(|(to, message)| *to == HOUSE && matches!(message, Message::Election(_))),
+        "{requests:?}"
     );
     let timers: Vec<Effect> =
         (0..4).flat_map(|timer| bench.give(DOOR, Input::Timer(Timer::Election(timer)))).collect();
@@ -497,12 +497,12 @@ fn shares(of_wood: u32, of_house: u32) -> Message {
 }
 
 /// Lets the door producer send a number of requests, none of which is refused, and counts them by supplier.
-fn asked(bench: &mut Bench, times: u32) -> [usize; 2] {
-    asked_from(bench, 0, times)
+fn requests_per_supplier(bench: &mut Bench, times: u32) -> [usize; 2] {
+    requests_per_supplier_after(bench, 0, times)
 }
 
-/// Like [`asked`], after `first` batches have been delivered.
-fn asked_from(bench: &mut Bench, first: u32, times: u32) -> [usize; 2] {
+/// Like [`requests_per_supplier`], after `first` batches have been delivered.
+fn requests_per_supplier_after(bench: &mut Bench, first: u32, times: u32) -> [usize; 2] {
     let mut counts = [0; 2];
     for serial in first..first + times {
         let sent = bench.cycle(DOOR);
@@ -521,11 +521,11 @@ fn requests_follow_supplier_shares() {
     for (shares_of, expected) in [((750_000, 250_000), [30, 10]), ((500_000, 500_000), [20, 20])] {
         let mut bench = Bench::with_assignments(Protocol { stock_limit: None, ..Protocol::default() });
         bench.say(HOUSE, DOOR, shares(shares_of.0, shares_of.1));
-        assert_eq!(asked(&mut bench, 40), expected);
+        assert_eq!(requests_per_supplier(&mut bench, 40), expected);
     }
     let mut bench = Bench::with_assignments(Protocol { stock_limit: None, ..Protocol::default() });
     bench.say(HOUSE, DOOR, shares(1_000_000, 0));
-    assert_eq!(asked(&mut bench, 40), [40, 0], "a standby is not asked");
+    assert_eq!(requests_per_supplier(&mut bench, 40), [40, 0], "a standby receives no request");
     // Even without stock the supplier is alive, and the standby is only for suspected suppliers.
     let sent = bench.cycle(DOOR);
     let [(WOOD, Message::Request { request, .. })] = sent[..] else { panic!("{sent:?}") };
@@ -543,7 +543,7 @@ fn a_supplier_that_refused_recently_is_avoided() {
     let [mut of_wood, mut of_house] = [0, 0];
     for batch in 0..40 {
         let before = (of_wood, of_house);
-        let [wood, house] = asked_from(&mut bench, batch, 1);
+        let [wood, house] = requests_per_supplier_after(&mut bench, batch, 1);
         (of_wood, of_house) = (before.0 + wood, before.1 + house);
         if batch < 5 {
             assert_eq!(of_wood, 0, "it had none a moment ago");
@@ -608,7 +608,10 @@ fn a_standby_is_used_once_the_supplier_is_suspected() {
     assert_eq!(bench.cycle(DOOR), [], "no supplier is suspected, and a request is open");
     heartbeat(&mut bench);
     let sent = bench.cycle(DOOR);
-    assert!(matches!(sent[..], [(HOUSE, Message::Request { .. })]), "no leader has said anything: {sent:?}");
+    assert!(
+        matches!(sent[..], [(HOUSE, Message::Request { .. })]),
+        "no leader has sent an assignment: {sent:?}"
+    );
     assert_eq!(bench.count(DOOR, Metric::RequestsRedirected), 1);
     // The supplier answers again: the next request goes to it.
     bench.say(WOOD, DOOR, Message::HeartbeatResponse);
@@ -619,16 +622,16 @@ fn a_standby_is_used_once_the_supplier_is_suspected() {
 #[test]
 fn request_numbers_are_unique() {
     let mut bench = Bench::with_assignments(Protocol::default());
-    let asked = |sent: Vec<(usize, Message)>| match sent[..] {
+    let request_of = |sent: Vec<(usize, Message)>| match sent[..] {
         [(_, Message::Request { request, .. })] => request,
         _ => panic!("one request: {sent:?}"),
     };
-    let first = asked(bench.cycle(DOOR));
+    let first = request_of(bench.cycle(DOOR));
     for incarnation in 1..4 {
         bench.wait(1);
         bench.start(DOOR);
         bench.say(HOUSE, DOOR, two_suppliers(incarnation));
-        let again = asked(bench.cycle(DOOR));
+        let again = request_of(bench.cycle(DOOR));
         assert_eq!((again.incarnation, again.number, first.incarnation), (incarnation, 0, 0));
     }
 }
@@ -727,8 +730,8 @@ fn a_changed_recipe_applies_to_production_and_planning() {
         matches!(&to_wood.1, Message::Assignment(_, part) if *part.consumers == [NodeId::new(HOUSE)]),
         "{parts:?}"
     );
-    let asked = bench.cycle(HOUSE);
-    assert_eq!(asked.iter().filter(|(to, _)| *to == WOOD).count(), 2, "two batches of wood: {asked:?}");
+    let requests = bench.cycle(HOUSE);
+    assert_eq!(requests.iter().filter(|(to, _)| *to == WOOD).count(), 2, "two batches of wood: {requests:?}");
     bench.wait(1);
     bench.start(HOUSE);
     bench.give(HOUSE, Input::Timer(Timer::ProductionCycle));
@@ -806,7 +809,7 @@ fn a_blocking_transit_confirms_when_the_batch_arrives() {
 fn the_prototype_requests_in_every_unproductive_cycle() {
     let mut bench = Bench::with_assignments(seed_protocol());
     let sent = bench.announce();
-    assert_eq!(bench.cycle(DOOR).len(), 1, "again, although it has asked");
+    assert_eq!(bench.cycle(DOOR).len(), 1, "requested again in spite of an open request");
     bench.say(WOOD, DOOR, sent);
     bench.give(DOOR, Input::Arrived(batch(WOOD, 0)));
     assert_eq!(bench.cycle(DOOR), [], "a cycle that makes does not ask");

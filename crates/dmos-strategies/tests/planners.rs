@@ -541,7 +541,7 @@ fn anchored_moves_only_consumers_of_failed_nodes_and_restores_the_plan() {
                 assert!(is_hit || came_back || !works(next, edge.consumer), "{edge:?}");
             }
             let (plain, ..) = plan("anchored", &network, alive).expect("there is a flow");
-            assert_eq!(&plain, next, "it depends on who is alive alone");
+            assert_eq!(&plain, next, "the plan depends on the live nodes alone");
             assert!(flow.edges().len() + change.added.len() >= next.edges().len());
         });
     }

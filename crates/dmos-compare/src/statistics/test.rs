@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn all_zero_differences_are_not_significant() {
         assert_eq!((p(&[]), p(&[0.0; 40])), (1.0, 1.0));
-        assert_eq!(p(&[2.0]), 1.0, "one seed says nothing");
+        assert_eq!(p(&[2.0]), 1.0, "one seed is no evidence");
     }
 
     #[test]
