@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dmos_core::Registry;
-use dmos_experiment::conduct::{RunResult, conduct, threads};
+use dmos_experiment::execute::{RunResult, execute, threads};
 use dmos_experiment::{Experiment, Options, PreparedExperiment};
 use dmos_strategies as _;
 
@@ -23,7 +23,7 @@ fn runs(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(all.len() as u64));
         group.bench_function(BenchmarkId::new("jobs", jobs), |bencher| {
             let nothing = |_: RunResult| Ok::<(), String>(());
-            bencher.iter(|| conduct(&prepared, &all, &pool, &AtomicBool::new(false), nothing));
+            bencher.iter(|| execute(&prepared, &all, &pool, &AtomicBool::new(false), nothing));
         });
     }
     group.finish();

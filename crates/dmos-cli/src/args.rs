@@ -229,7 +229,7 @@ pub(crate) struct RunArguments {
     /// Write one line per event of the run to this file; for one scenario and one seed.
     #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// Make each run twice, and compare them event by event.
+    /// Execute each run twice and compare all events.
     #[arg(help_heading = EXECUTION, long)]
     pub(crate) check_determinism: bool,
     /// Exit with 1 if an invariant is violated or a planner fails.

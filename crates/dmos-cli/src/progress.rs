@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dmos_experiment::conduct::{RunResult, conduct, threads};
+use dmos_experiment::execute::{RunResult, execute, threads};
 use dmos_experiment::{PreparedExperiment, Store};
 use dmos_report::comparison::short;
 use dmos_util::panics::keep_panics_quiet;
@@ -15,12 +15,12 @@ use rayon::ThreadPool;
 use crate::error::CliError;
 
 /// Executes runs on a thread pool until it is stopped.
-pub(crate) struct Conductor {
+pub(crate) struct Executor {
     pool: ThreadPool,
     stop: Arc<AtomicBool>,
 }
 
-impl Conductor {
+impl Executor {
     /// Installs signal handlers: the first signal ends the work cleanly, a second one at once.
     pub(crate) fn new(jobs: Option<NonZeroUsize>) -> Result<Self, CliError> {
         let pool =
@@ -45,9 +45,9 @@ impl Conductor {
     }
 
     /// Makes runs, and passes each result to `take`.
-    pub(crate) fn conduct(
+    pub(crate) fn execute(
         &self,
-        ready: &PreparedExperiment,
+        prepared: &PreparedExperiment,
         runs: &[usize],
         mut take: impl FnMut(RunResult) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
@@ -64,7 +64,7 @@ impl Conductor {
         };
         bar.set_style(style.with_key("rate", rate));
         keep_panics_quiet();
-        let result = conduct(ready, runs, &self.pool, &self.stop, |result| {
+        let result = execute(prepared, runs, &self.pool, &self.stop, |result| {
             bar.inc(1);
             if self.is_stopped() {
                 bar.set_message("; finishing the current runs; interrupt again to stop at once");
@@ -76,16 +76,16 @@ impl Conductor {
         result
     }
 
-    /// Makes the missing runs of a shard.
-    pub(crate) fn conduct_shard(
+    /// Executes the missing runs of a shard.
+    pub(crate) fn execute_shard(
         &self,
         store: &Store,
         shard: usize,
-        ready: &PreparedExperiment,
+        prepared: &PreparedExperiment,
     ) -> Result<ShardResult, CliError> {
         let mut attempt = store.attempt(shard)?;
         let remaining = attempt.remaining();
-        self.conduct(ready, &remaining, |result| Ok(attempt.keep(&result)?))?;
+        self.execute(prepared, &remaining, |result| Ok(attempt.keep(&result)?))?;
         let (failed, left) = (attempt.failed(), attempt.remaining().len());
         attempt.end()?;
         Ok(ShardResult { made: remaining.len() - left, left, failed })
@@ -94,7 +94,7 @@ impl Conductor {
 
 /// Result of a shard.
 pub(crate) struct ShardResult {
-    /// Number of runs made now.
+    /// Number of runs executed now.
     pub(crate) made: usize,
     /// Number of runs still missing.
     pub(crate) left: usize,

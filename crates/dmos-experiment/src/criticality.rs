@@ -150,7 +150,7 @@ fn remove(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conduct::threads;
+    use crate::execute::threads;
     use dmos_core::{Registry, Span};
     use dmos_strategies as _;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`experiment`] | cases, strategies and seeds, all checked before anything is run |
 //! | [`manifest`] | an experiment as a file, split into shards |
-//! | [`conduct`](mod@conduct) | the runs, on all cores |
+//! | [`execute`](mod@execute) | the runs, on all cores |
 //! | [`store`] | results on disk, without loss and without locks |
 //! | [`merge`](mod@merge) | the results of all shards |
 //! | [`ranges`] | numbers as `3,7,12-14` |
@@ -13,15 +13,15 @@
 //! Architecture invariant: the runs and their results depend on the experiment alone: not on the machine, or
 //! on the number of threads, shards or attempts.
 
-pub mod conduct;
 pub mod criticality;
+pub mod execute;
 pub mod experiment;
 pub mod manifest;
 pub mod merge;
 pub mod ranges;
 pub mod store;
 
-pub use conduct::{RunResult, conduct};
+pub use execute::{RunResult, execute};
 pub use experiment::{Experiment, ExperimentError, Options, PreparedExperiment};
 pub use manifest::Manifest;
 pub use merge::{Merged, merge};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use dmos_compare::{Grid, ResultMetric, RunSummary};
 
-use crate::conduct::RunResult;
+use crate::execute::RunResult;
 use crate::manifest::Manifest;
 use crate::store::{Lines, Store, StoreError, read_line};
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// Formats ascending numbers as ranges.
 #[must_use]
-pub fn show(numbers: &[usize]) -> String {
+pub fn format(numbers: &[usize]) -> String {
     let mut shown = String::new();
     let mut rest = numbers;
     while let Some(&first) = rest.first() {
@@ -23,12 +23,12 @@ pub fn show(numbers: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::show;
+    use super::format;
 
     #[test]
     fn numbers_in_a_row_are_a_range() {
-        assert_eq!(show(&[3, 7, 12, 13, 14]), "3,7,12-14");
-        assert_eq!(show(&[0, 1]), "0-1");
-        assert_eq!(show(&[]), "");
+        assert_eq!(format(&[3, 7, 12, 13, 14]), "3,7,12-14");
+        assert_eq!(format(&[0, 1]), "0-1");
+        assert_eq!(format(&[]), "");
     }
 }

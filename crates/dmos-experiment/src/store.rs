@@ -22,7 +22,7 @@ use dmos_util::atomic_write::write_file;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::conduct::RunResult;
+use crate::execute::RunResult;
 use crate::manifest::{Manifest, ManifestError};
 
 /// Number of lines between two syncs. A killed process loses none; only a machine that loses power can.
@@ -161,7 +161,7 @@ impl Store {
     ///
     /// # Errors
     /// If the directory contains another experiment.
-    pub fn expected(directory: &Path, manifest: Manifest) -> Result<Self, StoreError> {
+    pub fn open_if_exists(directory: &Path, manifest: Manifest) -> Result<Self, StoreError> {
         if directory.join(EXPERIMENT).exists() {
             return Self::open_or_create(directory, manifest);
         }
@@ -172,7 +172,7 @@ impl Store {
     ///
     /// # Errors
     /// If results cannot be read, or are damaged.
-    pub fn done(&self) -> Result<usize, StoreError> {
+    pub fn finished_runs(&self) -> Result<usize, StoreError> {
         let mut lines = Lines::new();
         self.read_all(&mut lines)?;
         Ok(lines.len())

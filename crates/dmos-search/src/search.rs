@@ -42,7 +42,7 @@ pub struct Found {
 /// Result of a search.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SearchSummary {
-    /// Number of runs made.
+    /// Number of runs executed.
     pub runs: u64,
     /// Number of events simulated.
     pub events: u64,

@@ -21,7 +21,7 @@ pub struct Shrunk {
     pub file: ScenarioFile,
     /// Its failure.
     pub failure: TrialFailure,
-    /// Number of runs made.
+    /// Number of runs executed.
     pub runs: u64,
 }
 

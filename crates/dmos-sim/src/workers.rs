@@ -124,7 +124,7 @@ pub(crate) struct Worker {
     pub(crate) waiting: VecDeque<WorkItem>,
     pub(crate) job: Option<Job>,
     /// Blocks all other items until this batch has arrived or this plan is ready.
-    pub(crate) delay: Option<Hold>,
+    pub(crate) blocked_on: Option<Blocker>,
 }
 
 /// The workers of one node, created when the first of them is needed.
@@ -158,7 +158,7 @@ impl Workers {
 
 /// The reason why a worker is blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Hold {
+pub(crate) enum Blocker {
     Batch(BatchId),
     Plan(u32),
 }
@@ -166,15 +166,15 @@ pub(crate) enum Hold {
 impl Worker {
     #[inline]
     fn is_idle(&self) -> bool {
-        self.job.is_none() && self.delay.is_none() && self.waiting.is_empty()
+        self.job.is_none() && self.blocked_on.is_none() && self.waiting.is_empty()
     }
 
     /// Returns whether a work item can be started now.
     pub(crate) fn can_start(&self, work_item: WorkItem) -> bool {
-        let released = match (self.delay, work_item) {
+        let released = match (self.blocked_on, work_item) {
             (None, _) => true,
-            (Some(Hold::Batch(held)), WorkItem::Completion(Completion::Arrived(batch))) => held == batch,
-            (Some(Hold::Plan(held)), WorkItem::Completion(Completion::Planned(plan))) => held == plan,
+            (Some(Blocker::Batch(held)), WorkItem::Completion(Completion::Arrived(batch))) => held == batch,
+            (Some(Blocker::Plan(held)), WorkItem::Completion(Completion::Planned(plan))) => held == plan,
             (Some(_), _) => false,
         };
         released && self.job.is_none()

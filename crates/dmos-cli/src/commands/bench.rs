@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
 use dmos_core::{Flow, FlowChange, Network, NodeSet, Registry, Scenario};
-use dmos_experiment::conduct::{RunResult, conduct, threads};
+use dmos_experiment::execute::{RunResult, execute, threads};
 use dmos_experiment::{Experiment, Options, PreparedExperiment};
 use dmos_graph::paths::Paths;
 use dmos_graph::{Complexity, Generate};
@@ -182,7 +182,7 @@ fn runs(jobs: NonZeroUsize, registry: &Registry) -> Result<f64, CliError> {
     let all: Vec<usize> = (0..RUNS * jobs.get()).collect();
     let nothing = |_: RunResult| Ok::<(), CliError>(());
     let mut result = Ok(());
-    let took = best(|| result = conduct(&prepared, &all, &pool, &AtomicBool::new(false), nothing));
+    let took = best(|| result = execute(&prepared, &all, &pool, &AtomicBool::new(false), nothing));
     result?;
     Ok(all.len() as f64 / took.as_secs_f64())
 }

@@ -16,7 +16,7 @@ use crate::args::{CompareArguments, ComparisonFormat, ComparisonOutput, Experime
 use crate::commands::warn;
 use crate::error::CliError;
 use crate::output::{print, print_json, say};
-use crate::progress::Conductor;
+use crate::progress::Executor;
 
 pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(), CliError> {
     if let Some(earlier) = &arguments.against {
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(
     let (experiment, prepared) = read(&arguments.experiment, registry)?;
     let manifest = Manifest::new(experiment, NonZeroUsize::MIN);
     let (merged, is_stopped) = results(manifest, &prepared, arguments)?;
-    answer(&merged, &prepared, &arguments.answer)?;
+    print_comparison(&merged, &prepared, &arguments.answer)?;
     end(&merged, is_stopped, arguments)
 }
 
@@ -57,31 +57,31 @@ fn results(
     prepared: &PreparedExperiment,
     arguments: &CompareArguments,
 ) -> Result<(Merged, bool), CliError> {
-    let conductor = Conductor::new(arguments.jobs)?;
+    let executor = Executor::new(arguments.jobs)?;
     let Some(out) = &arguments.out else {
         let runs: Vec<usize> = (0..manifest.runs()).collect();
         let mut results = Vec::with_capacity(runs.len());
-        conductor.conduct(prepared, &runs, |result| {
+        executor.execute(prepared, &runs, |result| {
             results.push(result);
             Ok(())
         })?;
-        return Ok((Merged::of(manifest, results), conductor.is_stopped()));
+        return Ok((Merged::of(manifest, results), executor.is_stopped()));
     };
     let store = Store::open_or_create(out, manifest)?;
     let mut made = 0;
     for shard in 0..store.manifest().shards.get() {
-        made += conductor.conduct_shard(&store, shard, prepared)?.made;
+        made += executor.execute_shard(&store, shard, prepared)?.made;
     }
     let merged = merge(std::slice::from_ref(out))?;
     let there = merged.results.len() - merged.missing().len() - made;
     if there > 0 {
         say(&format!("{there} of {} runs already present in `{}`", merged.results.len(), out.display()));
     }
-    Ok((merged, conductor.is_stopped()))
+    Ok((merged, executor.is_stopped()))
 }
 
 /// Prints the comparison.
-pub(crate) fn answer(
+pub(crate) fn print_comparison(
     merged: &Merged,
     prepared: &PreparedExperiment,
     arguments: &ComparisonOutput,

@@ -11,7 +11,7 @@ use crate::args::{CriticalityArguments, Format};
 use crate::commands::{json_name, load};
 use crate::error::CliError;
 use crate::output::{print, print_json};
-use crate::progress::Conductor;
+use crate::progress::Executor;
 
 pub(crate) fn run(arguments: &CriticalityArguments, registry: &Registry) -> Result<(), CliError> {
     let loaded = load(&arguments.scenario, &arguments.changes.overrides(), registry)?;
@@ -21,9 +21,9 @@ pub(crate) fn run(arguments: &CriticalityArguments, registry: &Registry) -> Resu
     if at >= scenario.duration {
         return Err(CliError::Input(format!("--at {at}: the run lasts {}", scenario.duration)));
     }
-    let conductor = Conductor::new(arguments.jobs)?;
+    let executor = Executor::new(arguments.jobs)?;
     dmos_util::panics::keep_panics_quiet();
-    let found = criticality(&scenario, Time::ZERO + at, arguments.pairs, conductor.pool());
+    let found = criticality(&scenario, Time::ZERO + at, arguments.pairs, executor.pool());
     let _ = std::panic::take_hook();
     let network = &*scenario.network;
     match arguments.format {

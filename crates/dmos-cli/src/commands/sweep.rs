@@ -15,7 +15,7 @@ use crate::args::{Shard, SweepCommand};
 use crate::commands::{compare, warn};
 use crate::error::CliError;
 use crate::output::{print, say};
-use crate::progress::Conductor;
+use crate::progress::Executor;
 
 pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), CliError> {
     match command {
@@ -38,7 +38,7 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Cli
                 )));
             }
             let prepared = merged.manifest.experiment.prepare(registry, &mut Vec::new())?;
-            compare::answer(&merged, &prepared, answer)?;
+            compare::print_comparison(&merged, &prepared, answer)?;
             compare::failed(&merged)
         }
         SweepCommand::Emit { engine, manifest, out, jobs } => {
@@ -96,8 +96,8 @@ fn run_shard(
         let mut warnings = Vec::new();
         let prepared = store.manifest().experiment.prepare(registry, &mut warnings)?;
         warn(&warnings);
-        let conductor = Conductor::new(jobs)?;
-        conductor.conduct_shard(&store, shard, &prepared)?
+        let executor = Executor::new(jobs)?;
+        executor.execute_shard(&store, shard, &prepared)?
     };
     let words = format!("shard {shard} of {shards}: {} runs done", result.made);
     if result.left > 0 {
@@ -136,14 +136,14 @@ fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<usize, CliError> {
 
 fn status(dir: &Path, manifest: Option<&Path>, only_missing: bool) -> Result<(), CliError> {
     let store = match manifest {
-        Some(manifest) => Store::expected(dir, Manifest::read(manifest)?)?,
+        Some(manifest) => Store::open_if_exists(dir, Manifest::read(manifest)?)?,
         None => Store::open(dir)?,
     };
     let manifest = store.manifest();
     let shards = manifest.shards.get();
-    let done = store.done()?;
+    let done = store.finished_runs()?;
     let incomplete: Vec<usize> = (0..shards).filter(|&shard| !store.is_finished(shard)).collect();
-    let missing = ranges::show(&incomplete);
+    let missing = ranges::format(&incomplete);
     let runs = manifest.runs();
     if only_missing {
         print(&format!("{missing}\n"))?;

@@ -11,7 +11,7 @@ use rand::RngExt;
 use super::{Event, Simulator};
 use crate::message_store::MessageId;
 use crate::rng::{Purpose, stream};
-use crate::workers::{Completion, Hold, WorkItem, WorkerId};
+use crate::workers::{Blocker, Completion, WorkItem, WorkerId};
 
 impl Simulator<'_> {
     /// Executes effects, unless the node goes down in between.
@@ -182,7 +182,7 @@ impl Simulator<'_> {
             }
             Effect::Transport { batch, blocking } => {
                 if blocking {
-                    self.block_messages(node, Hold::Batch(batch));
+                    self.block_messages(node, Blocker::Batch(batch));
                 }
                 let span = self.transits.draw(node);
                 self.schedule(node, span, Completion::Arrived(batch));
@@ -193,7 +193,7 @@ impl Simulator<'_> {
                 let plan = self.plan_ids.len() as u32;
                 self.plan_ids.push(plan_id);
                 if blocking {
-                    self.block_messages(node, Hold::Plan(plan));
+                    self.block_messages(node, Blocker::Plan(plan));
                 }
                 self.on_condition(Condition::PlanStarted);
                 self.enqueue(node, WorkItem::Plan { plan, span });
@@ -241,8 +241,8 @@ impl Simulator<'_> {
         }
     }
 
-    fn block_messages(&mut self, node: NodeId, hold: Hold) {
-        self.node_mut(node).workers.get_mut(WorkerId::Messages).delay = Some(hold);
+    fn block_messages(&mut self, node: NodeId, hold: Blocker) {
+        self.node_mut(node).workers.get_mut(WorkerId::Messages).blocked_on = Some(hold);
     }
 
     #[inline(always)]

@@ -156,7 +156,7 @@ impl Simulator<'_> {
         let frozen = sim_node.frozen.take();
         (sim_node.slow, sim_node.crash_midway, sim_node.append_failure) = (None, None, None);
         let messages = sim_node.workers.get_mut(WorkerId::Messages);
-        sim_node.loses_next_message = keeps_mail && messages.delay.is_none() && messages.job.is_none();
+        sim_node.loses_next_message = keeps_mail && messages.blocked_on.is_none() && messages.job.is_none();
         let mut kept = VecDeque::new();
         if keeps_mail {
             let is_message = |work_item: &WorkItem| matches!(work_item, WorkItem::Message { .. });

@@ -24,9 +24,9 @@ impl Simulator<'_> {
     pub(super) fn enqueue(&mut self, node: NodeId, work_item: WorkItem) {
         let id = work_item.worker();
         let worker = self.node_mut(node).workers.get_mut(id);
-        let released = worker.delay.is_some() && worker.can_start(work_item);
+        let released = worker.blocked_on.is_some() && worker.can_start(work_item);
         if released {
-            worker.delay = None;
+            worker.blocked_on = None;
         }
         if released || (worker.can_start(work_item) && worker.waiting.is_empty()) {
             self.work_on(node, id, work_item);
@@ -64,7 +64,7 @@ impl Simulator<'_> {
             if !sim_node.state.is_up() || !worker.can_start(work_item) {
                 return;
             }
-            worker.delay = None;
+            worker.blocked_on = None;
             worker.waiting.pop_front();
             self.work_on(node, id, work_item);
         }

@@ -29,13 +29,13 @@ pub fn threads(jobs: Option<NonZeroUsize>) -> Result<ThreadPool, ThreadPoolBuild
     ThreadPoolBuilder::new().num_threads(jobs.map_or(0, NonZeroUsize::get)).build()
 }
 
-/// Makes the given runs in roughly this order, and passes each result to `take` as soon as it is available,
+/// Executes the given runs in roughly this order, and passes each result to `take` as soon as it is available,
 /// in no particular order. Once `stop` is set, no further run is started, and running ones are finished.
 ///
 /// # Errors
 /// Any error of `take`; then no further run is started either.
-pub fn conduct<E: Send>(
-    ready: &PreparedExperiment,
+pub fn execute<E: Send>(
+    prepared: &PreparedExperiment,
     runs: &[usize],
     pool: &ThreadPool,
     stop: &AtomicBool,
@@ -46,7 +46,7 @@ pub fn conduct<E: Send>(
     let work = |sender: &mpsc::Sender<RunResult>| {
         while !stop.load(Ordering::Relaxed) {
             let Some(&run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-            let result = make(&ready.scenario(run));
+            let result = make(&prepared.scenario(run));
             // The receiver has stopped taking results.
             if sender.send(RunResult { run, result }).is_err() {
                 return;
