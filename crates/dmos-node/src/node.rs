@@ -212,7 +212,7 @@ impl Node {
             Input::Message { from, message } => volatile.on_message(&mut cx, settings, from, message),
             Input::Timer(timer) => volatile.on_timer(&mut cx, settings, timer),
             Input::Arrived(batch) => volatile.inbound.on_arrived(&mut cx, batch),
-            Input::Planned(plan_id) => volatile.on_plan_ready(&mut cx, settings, plan_id),
+            Input::Planned(plan_id) => volatile.on_plan_ready(&mut cx, plan_id),
             Input::Notice(notice) => volatile.on_notice(&mut cx, notice),
             Input::Start { records, recovering, phase, scrapped } => {
                 self.start(now, effects, records, recovering, phase, scrapped);
@@ -277,9 +277,9 @@ impl Node {
         if let Command::Recipe(requires) = command {
             self.network = self.changed_network(requires);
         }
-        let (volatile, settings, mut cx) = self.split(now, effects);
+        let (volatile, _, mut cx) = self.split(now, effects);
         volatile.commands.on_command(&mut cx, command);
-        volatile.send_node_config(&mut cx, settings);
+        volatile.send_node_config(&mut cx);
     }
 
     /// Returns the log length at which a log with this content is compacted.
@@ -333,7 +333,7 @@ impl VolatileState {
             // Not at once: a blackboard, if there is one, posts the leader right after the start.
             cx.set_timer(Span::ZERO, Timer::AnnounceRejoin);
         }
-        self.send_node_config(cx, settings);
+        self.send_node_config(cx);
     }
 
     /// Returns the state that the log represents, from the node's memory.
@@ -383,11 +383,11 @@ impl VolatileState {
     }
 
     /// Sends the node's configuration to the leader, or applies it if this node leads.
-    fn send_node_config(&mut self, cx: &mut Context<'_>, settings: &NodeSettings) {
+    fn send_node_config(&mut self, cx: &mut Context<'_>) {
         let node_config = Arc::clone(self.commands.config());
         match self.leader_planning() {
             Some(planning) if node_config.commands > 0 => {
-                planning.on_node_config(cx, cx.me, &node_config, settings.planning_budget);
+                planning.on_node_config(cx, cx.me, &node_config);
             }
             _ => self.commands.send_config(cx, self.leadership.current()),
         }
@@ -396,7 +396,6 @@ impl VolatileState {
     fn on_message(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, from: NodeId, message: &Message) {
         cx.metrics.count(Metric::ReceivedMessages);
         cx.metrics.count(message.received_metric());
-        let budget = settings.planning_budget;
         match *message {
             Message::Request { request, item } => {
                 if self.commands.retired() {
@@ -419,7 +418,7 @@ impl VolatileState {
                 self.on_peer_event(cx, settings, event);
             }
             Message::Suspicion(node) => match self.leader_planning() {
-                Some(planning) => planning.on_failure_report(cx, node, budget),
+                Some(planning) => planning.on_failure_report(cx, node),
                 None => self.leadership.send_leader(cx, from),
             },
             Message::Assignment(version, ref assignment) => {
@@ -435,11 +434,11 @@ impl VolatileState {
             }
             Message::AssignmentAck(version) => {
                 if let Some(planning) = self.leader_planning() {
-                    planning.on_acknowledged(cx, from, version, budget);
+                    planning.on_acknowledged(cx, from, version);
                 }
             }
             Message::Rejoin => match self.leader_planning() {
-                Some(planning) => planning.on_rejoin(cx, from, budget),
+                Some(planning) => planning.on_rejoin(cx, from),
                 None => self.leadership.send_leader(cx, from),
             },
             Message::Leader(leader, term) => {
@@ -451,7 +450,7 @@ impl VolatileState {
                 }
             }
             Message::NodeConfig(ref node_config) => match self.leader_planning() {
-                Some(planning) => planning.on_node_config(cx, from, node_config, budget),
+                Some(planning) => planning.on_node_config(cx, from, node_config),
                 None => self.leadership.send_leader(cx, from),
             },
             Message::NodeConfigAck(term, commands) => self.commands.on_acknowledged(term, commands),
@@ -513,12 +512,12 @@ impl VolatileState {
             Timer::RetransmitBatches => self.outbound.retransmit_overdue(cx),
             Timer::RetransmitAssignments => {
                 if let Some(planning) = self.leader_planning() {
-                    planning.retransmit_assignments(cx, settings.planning_budget);
+                    planning.retransmit_assignments(cx);
                 }
             }
             Timer::RetryPlan => {
                 if let Some(planning) = self.leader_planning() {
-                    planning.plan_after_failure(cx, settings.planning_budget);
+                    planning.plan_after_failure(cx);
                 }
             }
             Timer::AnnounceRejoin => {
@@ -537,12 +536,10 @@ impl VolatileState {
         }
     }
 
-    fn on_plan_ready(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, plan_id: FlowVersion) {
+    fn on_plan_ready(&mut self, cx: &mut Context<'_>, plan_id: FlowVersion) {
         let planning = self.planning.as_mut().expect("a plan completes on a planning node");
         let still_leads = self.leadership.leads_in(planning.term());
-        if let Some((version, assignment)) =
-            planning.on_plan_ready(cx, plan_id, still_leads, settings.planning_budget)
-        {
+        if let Some((version, assignment)) = planning.on_plan_ready(cx, plan_id, still_leads) {
             let edges = assignment.edge_count();
             self.adopt(cx, version, Arc::new(assignment), edges);
         }

@@ -25,6 +25,8 @@ pub(crate) struct Planning {
     term: Term,
     number: u32,
     strategy: Box<dyn FlowStrategy>,
+    /// Maximum number of steps of a plan.
+    budget: u64,
     mean_durations: MeanDurations,
     seed: u64,
     /// The network with all recipes as the leader knows them.
@@ -100,6 +102,7 @@ impl Planning {
             term: from.term,
             number: 0,
             strategy: from.flow.build(),
+            budget: from.budget,
             mean_durations: from.mean_durations,
             seed: from.seed,
             network: Arc::clone(from.network),
@@ -119,7 +122,7 @@ impl Planning {
         if from.node_config.commands > 0 {
             planning.apply_node_config(cx.me, from.node_config);
         }
-        planning.plan(cx, from.budget, false);
+        planning.plan(cx, false);
         planning
     }
 
@@ -132,12 +135,12 @@ impl Planning {
         self.current_plan.is_some()
     }
 
-    fn plan(&mut self, cx: &mut Context<'_>, budget: u64, blocking: bool) {
+    fn plan(&mut self, cx: &mut Context<'_>, blocking: bool) {
         if self.current_plan.is_some() {
             self.plan_again = true;
             return;
         }
-        let mut meter = Meter::new(budget);
+        let mut meter = Meter::new(self.budget);
         let request = PlanRequest {
             network: &self.network,
             alive: &self.alive,
@@ -174,7 +177,6 @@ impl Planning {
         cx: &mut Context<'_>,
         plan_id: FlowVersion,
         still_leads: bool,
-        budget: u64,
     ) -> Option<(FlowVersion, Assignment)> {
         let plan = self.current_plan.take_if(|plan| plan.plan_id == plan_id)?;
         let duration = cx.now.since(plan.started);
@@ -198,7 +200,7 @@ impl Planning {
         cx.report(Report::Planned(Box::new(report)));
         let own = if active { self.publish(cx, flow.unwrap_or_default()) } else { None };
         if std::mem::take(&mut self.plan_again) && still_leads {
-            self.plan(cx, budget, blocking(cx));
+            self.plan(cx, blocking(cx));
         }
         own
     }
@@ -217,9 +219,9 @@ impl Planning {
     }
 
     /// Retries planning after the planner failed.
-    pub(crate) fn plan_after_failure(&mut self, cx: &mut Context<'_>, budget: u64) {
+    pub(crate) fn plan_after_failure(&mut self, cx: &mut Context<'_>) {
         if self.retry_plan_at.take_if(|until| *until <= cx.now).is_some() {
-            self.plan(cx, budget, blocking(cx));
+            self.plan(cx, blocking(cx));
         }
     }
 
@@ -317,7 +319,7 @@ impl Planning {
     }
 
     /// Retransmits overdue assignments, and declares nodes failed that have not acknowledged for too long.
-    pub(crate) fn retransmit_assignments(&mut self, cx: &mut Context<'_>, budget: u64) {
+    pub(crate) fn retransmit_assignments(&mut self, cx: &mut Context<'_>) {
         // A timer of an earlier term is void.
         if self.retransmit_at.take_if(|due| *due <= cx.now).is_none() {
             return;
@@ -336,39 +338,33 @@ impl Planning {
             self.set_retransmit_timer(cx);
         }
         for node in silent {
-            self.on_failure_report(cx, node, budget);
+            self.on_failure_report(cx, node);
         }
     }
 
     /// Handles the acknowledgement of an assignment, which also proves that the node is alive.
-    pub(crate) fn on_acknowledged(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: NodeId,
-        version: FlowVersion,
-        budget: u64,
-    ) {
+    pub(crate) fn on_acknowledged(&mut self, cx: &mut Context<'_>, from: NodeId, version: FlowVersion) {
         if self.unacknowledged.get(&from).is_some_and(|pending| pending.version <= version) {
             self.unacknowledged.remove(&from);
         }
-        self.rejoin(cx, from, budget);
+        self.rejoin(cx, from);
     }
 
     /// Handles the announcement of a recovered node, which has lost its assignment.
-    pub(crate) fn on_rejoin(&mut self, cx: &mut Context<'_>, from: NodeId, budget: u64) {
+    pub(crate) fn on_rejoin(&mut self, cx: &mut Context<'_>, from: NodeId) {
         if cx.protocol.dissemination == Dissemination::Messages {
             self.send_current_assignment(cx, from);
         }
-        self.rejoin(cx, from, budget);
+        self.rejoin(cx, from);
     }
 
-    fn rejoin(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
+    fn rejoin(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if cx.protocol.rejoin == Rejoin::OnReturn && !self.has_retired(node) && self.alive.insert(node) {
             if cx.protocol.dissemination == Dissemination::Blackboard {
                 cx.effects.push(Effect::Post(Notice::Rejoined(node)));
             }
             self.note_change(node, Change::Rejoined(node));
-            self.plan(cx, budget, blocking(cx));
+            self.plan(cx, blocking(cx));
         }
     }
 
@@ -390,14 +386,13 @@ impl Planning {
         cx: &mut Context<'_>,
         from: NodeId,
         node_config: &Arc<NodeConfig>,
-        budget: u64,
     ) {
         let known = self.node_configs.get(&from).map_or(0, |known| known.commands);
         if node_config.commands > known {
             if !self.apply_node_config(from, node_config) {
                 return;
             }
-            self.plan(cx, budget, blocking(cx));
+            self.plan(cx, blocking(cx));
         }
         if from != cx.me {
             cx.send(from, Message::NodeConfigAck(self.term, node_config.commands.max(known)));
@@ -427,7 +422,7 @@ impl Planning {
     }
 
     /// Handles a report that a node has failed.
-    pub(crate) fn on_failure_report(&mut self, cx: &mut Context<'_>, node: NodeId, budget: u64) {
+    pub(crate) fn on_failure_report(&mut self, cx: &mut Context<'_>, node: NodeId) {
         let plans = match cx.protocol.failure_reports {
             FailureReports::OncePerFailure => {
                 let news = node != cx.me && self.alive.remove(node);
@@ -447,7 +442,7 @@ impl Planning {
                 Dissemination::Messages => self.send_current_assignment(cx, node),
             }
             self.note_change(node, Change::Failed(node));
-            self.plan(cx, budget, blocking(cx));
+            self.plan(cx, blocking(cx));
         }
     }
 }
