@@ -45,9 +45,9 @@ impl Bench {
             item: network.makes(me),
         };
         bench.start();
-        let part =
+        let assignment =
             Message::Assignment(FlowVersion { term: Term(1), number: 1 }, Arc::new(flow.assignment(me)));
-        bench.give(Input::Message { from: consumer, message: &part });
+        bench.give(Input::Message { from: consumer, message: &assignment });
         bench
     }
 

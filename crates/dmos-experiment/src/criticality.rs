@@ -48,7 +48,7 @@ pub struct NodeImpact {
     /// Impact divided by the largest impact of a single node; zero if that is zero.
     pub exposure: f64,
     /// For a pair, the impact beyond the sum of the two nodes' impacts.
-    pub beyond: Option<i64>,
+    pub interaction: Option<i64>,
     /// Description of the failure, if the run failed.
     pub failed: Option<String>,
 }
@@ -75,7 +75,7 @@ pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool
         two = pool.install(|| combinations.into_par_iter().map(without).collect());
         for pair in &mut two {
             let alone: u64 = pair.nodes.iter().map(|node| nodes[node.index()].impact).sum();
-            pair.beyond = Some(pair.impact.cast_signed() - alone.cast_signed());
+            pair.interaction = Some(pair.impact.cast_signed() - alone.cast_signed());
         }
     }
     let largest = nodes.iter().map(|impact| impact.impact).max().unwrap_or(0).max(1) as f64;
@@ -84,7 +84,7 @@ pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool
     }
     nodes.sort_by_key(|impact| std::cmp::Reverse(impact.impact));
     // Pairs with a critical node provide no new information.
-    two.sort_by_key(|impact| std::cmp::Reverse((impact.beyond, impact.impact)));
+    two.sort_by_key(|impact| std::cmp::Reverse((impact.interaction, impact.impact)));
     let sole = |item: ItemId| match producers.of_item(item) {
         [only] => Some((item, *only)),
         _ => None,
@@ -142,7 +142,7 @@ fn remove(
         finished_goods,
         impact: finals(with_all).saturating_sub(finished_goods),
         exposure: 0.0,
-        beyond: None,
+        interaction: None,
         failed,
     }
 }
@@ -180,6 +180,6 @@ mod tests {
         assert!(spare.stops.is_empty() && spare.exposure < 0.2, "{spare:?}");
         let both = found.pairs.iter().find(|impact| name(impact) == "steel-1+steel-2").expect("it is there");
         assert_eq!(both.stops.len(), 2);
-        assert!(both.beyond.expect("of a pair") > 100, "{both:?}");
+        assert!(both.interaction.expect("of a pair") > 100, "{both:?}");
     }
 }

@@ -59,9 +59,9 @@ impl Bench {
         let effects = bench.give(HOUSE, Input::Planned(plan_id));
         match sends(&effects)[..] {
             [] => bench.read_posts(&effects),
-            ref parts => {
-                for (to, part) in parts {
-                    let acks = bench.say(HOUSE, *to, part.clone());
+            ref assignments => {
+                for (to, assignment) in assignments {
+                    let acks = bench.say(HOUSE, *to, assignment.clone());
                     assert!(matches!(sends(&acks)[..], [(HOUSE, Message::AssignmentAck(_))]), "{acks:?}");
                     bench.say(*to, HOUSE, sends(&acks)[0].1.clone());
                 }
@@ -302,9 +302,9 @@ fn a_silent_node_is_reported_removed_and_rejoins() {
     );
     assert!(bench.say(DOOR, HOUSE, report.1).is_empty(), "a repeated failure report starts no further plan");
     assert_eq!(bench.count(HOUSE, Metric::NodesDeterminedCrashed), 1);
-    let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&plan))));
+    let assignments = sends(&bench.give(HOUSE, Input::Planned(plan_id(&plan))));
     assert!(
-        matches!(&parts[1], (DOOR, Message::Assignment(_, part)) if part.is_idle()),
+        matches!(&assignments[1], (DOOR, Message::Assignment(_, assignment)) if assignment.is_idle()),
         "without wood nothing is made"
     );
     let effects = bench.say(WOOD, HOUSE, Message::Rejoin);
@@ -451,7 +451,7 @@ fn a_consumer_that_gives_up_requeues_at_the_end() {
 /// Returns an assignment with two suppliers of wood for the door producer; the house is the second.
 fn two_suppliers(version: u32) -> Message {
     let wood = dmos_core::ItemId::new(0);
-    let part = dmos_core::Assignment {
+    let assignment = dmos_core::Assignment {
         suppliers: Box::new([WOOD, HOUSE].map(|node| dmos_core::Supply {
             item: wood,
             producer: NodeId::new(node),
@@ -459,7 +459,7 @@ fn two_suppliers(version: u32) -> Message {
         })),
         consumers: Box::new([]),
     };
-    Message::Assignment(FlowVersion { term: dmos_core::Term(100), number: version }, Arc::new(part))
+    Message::Assignment(FlowVersion { term: dmos_core::Term(100), number: version }, Arc::new(assignment))
 }
 
 #[test]
@@ -492,8 +492,8 @@ fn shares(of_wood: u32, of_house: u32) -> Message {
         share: dmos_core::Share::from_millionths(share),
     };
     let suppliers = [(WOOD, of_wood), (HOUSE, of_house)].map(supply);
-    let part = dmos_core::Assignment { suppliers: Box::new(suppliers), consumers: Box::new([]) };
-    Message::Assignment(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::new(part))
+    let assignment = dmos_core::Assignment { suppliers: Box::new(suppliers), consumers: Box::new([]) };
+    Message::Assignment(FlowVersion { term: dmos_core::Term(100), number: 1 }, Arc::new(assignment))
 }
 
 /// Lets the door producer send a number of requests, none of which is refused, and counts them by supplier.
@@ -566,8 +566,8 @@ fn a_failed_planner_is_retried() {
         bench.wait(1);
         begun = bench.give(HOUSE, Input::Timer(Timer::RetryPlan));
     }
-    let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&begun))));
-    assert_eq!(parts.len(), 2, "the third plan is good: {parts:?}");
+    let assignments = sends(&bench.give(HOUSE, Input::Planned(plan_id(&begun))));
+    assert_eq!(assignments.len(), 2, "the third plan is good: {assignments:?}");
     bench.wait(60);
     assert!(bench.give(HOUSE, Input::Timer(Timer::RetryPlan)).is_empty(), "the flow stays active");
 }
@@ -724,11 +724,11 @@ fn a_changed_recipe_applies_to_production_and_planning() {
     // From now on the house requires wood and no door.
     let effects = bench.give(HOUSE, Input::Command(&Command::Recipe(Box::new([wood]))));
     assert!(matches!(bench.logs[HOUSE].last(), Some(LogRecord::Commanded(_))));
-    let parts = sends(&bench.give(HOUSE, Input::Planned(plan_id(&effects))));
-    let to_wood = parts.iter().find(|(to, _)| *to == WOOD).expect("wood has another consumer");
+    let assignments = sends(&bench.give(HOUSE, Input::Planned(plan_id(&effects))));
+    let to_wood = assignments.iter().find(|(to, _)| *to == WOOD).expect("wood has another consumer");
     assert!(
-        matches!(&to_wood.1, Message::Assignment(_, part) if *part.consumers == [NodeId::new(HOUSE)]),
-        "{parts:?}"
+        matches!(&to_wood.1, Message::Assignment(_, assignment) if *assignment.consumers == [NodeId::new(HOUSE)]),
+        "{assignments:?}"
     );
     let requests = bench.cycle(HOUSE);
     assert_eq!(requests.iter().filter(|(to, _)| *to == WOOD).count(), 2, "two batches of wood: {requests:?}");

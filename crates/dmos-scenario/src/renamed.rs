@@ -40,7 +40,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("dock", "inbound"),
     ("cut", "one_way_partition"),
     ("split", "partition"),
-    ("cuts", "partitions"),
+    ("cuts", "links"),
     ("held_for", "delay"),
     ("append_fails", "append_failure"),
     ("repaired_after", "repair_time"),

@@ -208,7 +208,7 @@ scripted_faults! {
     /// All faults of links end.
     heal: Heal, None, 1,
     |_, _, _| Ok(Fault::Links(LinkFault::Heal)),
-    |entry, _| entry.heal = Some(Heal::Partitions);
+    |entry, _| entry.heal = Some(Heal::Links);
 
     /// The nodes recover.
     recover: TargetField, None, 1,
@@ -269,8 +269,8 @@ pub struct LossyLinksField {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heal {
-    /// All partitions.
-    Partitions,
+    /// All faults of links.
+    Links,
 }
 
 /// A new recipe.

@@ -173,8 +173,8 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// Schedules `event` at `at`, which must not precede the last event taken, nor an end up to which no
-    /// event was left.
+    /// Schedules `event` at `at`, which must not precede the last event taken, or the `end` of a call of
+    /// [`EventQueue::next_until`] that returned `None`.
     #[inline(always)]
     pub fn push(&mut self, at: Time, event: E) {
         let number = self.number();

@@ -134,7 +134,7 @@ fn one_way_and_two_way_partitions() {
     assert!(fin_cut < fin && b_cut == b, "{fin_cut} of {fin}, {b_cut} of {b}");
     let (fin_split, b_split) = heard("{at: 60s, partition: [[b-1], [fin]], for: 12s}");
     assert!(fin_split < fin && b_split < b, "{fin_split} of {fin}, {b_split} of {b}");
-    let healed = run(&script("{at: 60s, partition: [[b-1], [fin]]}, {at: 62s, heal: partitions}"));
+    let healed = run(&script("{at: 60s, partition: [[b-1], [fin]]}, {at: 62s, heal: links}"));
     assert_eq!((count(&healed, FaultKind::Partition), count(&healed, FaultKind::Heal)), ((1, 1), (1, 1)));
     assert_eq!(
         count(&run(&script("{at: 60s, one_way_partition: {from: [a-2], to: [b-2]}}")), FaultKind::Partition),
@@ -155,9 +155,8 @@ fn lossy_links_lose_a_fraction_in_one_direction_for_a_while() {
     assert!(half > 10 && half < all, "{half} of {all}");
     assert_eq!(injected, (1, 1));
     assert_eq!(lost("0.9", "a-2", "b-2"), (0, (1, 0)), "no message uses this link");
-    let healed = run(&script(
-        "{at: 60s, lossy_links: {from: [b-1], to: [fin], loss: 1}}, {at: 62s, heal: partitions}",
-    ));
+    let healed =
+        run(&script("{at: 60s, lossy_links: {from: [b-1], to: [fin], loss: 1}}, {at: 62s, heal: links}"));
     assert!(count(&healed, FaultKind::LostMessage).0 < all);
     assert_eq!(count(&healed, FaultKind::Heal), (1, 1));
 }

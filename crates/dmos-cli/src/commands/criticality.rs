@@ -76,8 +76,8 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
     let cells = |impact: &NodeImpact| {
         let mut cells =
             vec![names(network, &impact.nodes), format!("{:.3}", impact.exposure), impact.impact.to_string()];
-        if let Some(beyond) = impact.beyond {
-            cells.push(beyond.to_string());
+        if let Some(interaction) = impact.interaction {
+            cells.push(interaction.to_string());
         }
         cells.push(impact.loss.map(short).unwrap_or_default());
         cells.push(survives(impact));
@@ -132,7 +132,7 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
         "risk_exposure",
         "finished_goods",
         "impact",
-        "beyond",
+        "interaction",
         "loss_s",
         "survives_s",
         "fell",
@@ -147,7 +147,7 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
             impact.exposure.to_string(),
             impact.finished_goods.to_string(),
             impact.impact.to_string(),
-            impact.beyond.map(|beyond| beyond.to_string()).unwrap_or_default(),
+            impact.interaction.map(|interaction| interaction.to_string()).unwrap_or_default(),
             optional(impact.loss),
             optional(episode.map(|episode| episode.lasted)),
             episode.map(|episode| episode.ended.to_string()).unwrap_or_default(),
@@ -178,7 +178,7 @@ struct Entry {
     finished_goods: u64,
     impact: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    beyond: Option<i64>,
+    interaction: Option<i64>,
     loss_s: Option<f64>,
     /// Time from the removal until the output falls, or a lower bound if it does not.
     survives_s: Option<f64>,
@@ -198,7 +198,7 @@ impl<'a> Document<'a> {
             risk_exposure: impact.exposure,
             finished_goods: impact.finished_goods,
             impact: impact.impact,
-            beyond: impact.beyond,
+            interaction: impact.interaction,
             loss_s: impact.loss,
             survives_s: impact.time_to_survive.map(|episode| episode.lasted),
             falls: impact.time_to_survive.map(|episode| episode.ended),

@@ -178,8 +178,8 @@ fn write_message(f: &mut fmt::Formatter<'_>, network: &Network, message: &Messag
         Message::HeartbeatRequest => f.write_str("heartbeat request"),
         Message::HeartbeatResponse => f.write_str("heartbeat response"),
         Message::Suspicion(node) => write!(f, "{} suspected", name(*node)),
-        Message::Assignment(version, part) => {
-            write!(f, "assignment in {}, {} edges", flow(*version), part.edge_count())
+        Message::Assignment(version, assignment) => {
+            write!(f, "assignment in {}, {} edges", flow(*version), assignment.edge_count())
         }
         Message::AssignmentAck(version) => write!(f, "assignment in {} acknowledged", flow(*version)),
         Message::Rejoin => f.write_str("rejoin"),
