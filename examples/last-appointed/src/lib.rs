@@ -5,7 +5,7 @@ use dmos_core::{Term, Time};
 
 register_leader!(LeaderDescriptor {
     name: "last-appointed",
-    summary: "the last candidate leads, whenever it is up",
+    summary: "fixed leader: the last candidate, while it is up",
     source: "an example",
     notes: "at most one leader per term; none while the last candidate is down",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm],
