@@ -40,7 +40,7 @@ impl BatchSet {
         self.producers.iter().map(|producer| producer.0)
     }
 
-    fn of(&mut self, producer: NodeId) -> &mut SerialSet {
+    fn entry(&mut self, producer: NodeId) -> &mut SerialSet {
         let at = self.producers.binary_search_by_key(&producer, |producer| producer.0).unwrap_or_else(|at| {
             self.producers.insert(at, (producer, SerialSet::default()));
             at
@@ -50,17 +50,17 @@ impl BatchSet {
 
     /// Removes a batch, if present.
     pub fn remove(&mut self, batch: BatchId) {
-        self.of(batch.producer).remove(batch.serial);
+        self.entry(batch.producer).remove(batch.serial);
     }
 
     /// Adds a batch and returns whether it was new.
     pub fn insert(&mut self, batch: BatchId) -> bool {
-        self.of(batch.producer).insert(batch.serial)
+        self.entry(batch.producer).insert(batch.serial)
     }
 
     /// Adds all batches of the same producer with lower serial numbers.
     pub fn insert_all_before(&mut self, batch: BatchId) {
-        let known = self.of(batch.producer);
+        let known = self.entry(batch.producer);
         let has_them = known.runs().first().is_some_and(|run| run.0 == 0 && run.1 >= batch.serial);
         if !has_them {
             known.insert_run(0..batch.serial);

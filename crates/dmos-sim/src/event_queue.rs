@@ -177,33 +177,33 @@ impl<E: Copy> EventQueue<E> {
     /// [`EventQueue::next_until`] that returned `None`.
     #[inline(always)]
     pub fn push(&mut self, at: Time, event: E) {
-        let number = self.number();
+        let number = self.next_number();
         self.insert(Entry { at, number, event });
     }
 
     /// Schedules an event before all others at the same time, in the order of insertion even if the others
     /// are shuffled.
     pub fn push_first(&mut self, at: Time, event: E) {
-        let number = self.numbered(0);
+        let number = self.next_number_with_tie(0);
         self.insert(Entry { at, number, event });
     }
 
     /// Reschedules the tick, or cancels it if `at` is `None`.
     pub fn put_tick(&mut self, at: Option<Time>, event: E) {
-        self.tick = at.map(|at| Entry { at, number: self.number(), event });
+        self.tick = at.map(|at| Entry { at, number: self.next_number(), event });
     }
 
     #[inline]
-    fn number(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         let tie = self
             .same_time_order
             .as_mut()
             .map_or(0, |same_time_order| same_time_order.random_range(1..1 << TIE_BITS));
-        self.numbered(tie)
+        self.next_number_with_tie(tie)
     }
 
     #[inline]
-    fn numbered(&mut self, tie: u64) -> u64 {
+    fn next_number_with_tie(&mut self, tie: u64) -> u64 {
         let number = tie << COUNT_BITS | self.inserted;
         self.inserted += 1;
         number
