@@ -74,7 +74,7 @@ impl Verdict {
     }
 }
 
-/// Returns the approximate number of seeds seeds_needed to detect the observed difference or, if it is within the
+/// Returns the approximate number of seeds needed to detect the observed difference or, if it is within the
 /// margin, to confirm that.
 fn seeds_needed(
     differences: &Differences,

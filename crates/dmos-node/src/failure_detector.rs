@@ -22,7 +22,7 @@ struct MonitoredNode {
     suspected: bool,
 }
 
-/// Monitored nodes, and the last time each was last_heard from.
+/// Monitored nodes, and the last time each was heard from.
 #[derive(Default)]
 pub(crate) struct FailureDetector {
     phase: Span,
@@ -102,7 +102,7 @@ impl FailureDetector {
         std::mem::take(&mut self.peer_events)
     }
 
-    /// Clears the suspicion of nodes in a newly adopted assignment: its planner has last_heard from them since, or
+    /// Clears the suspicion of nodes in a newly adopted assignment: its planner has heard from them since, or
     /// will receive the suspicion again.
     pub(crate) fn trust_members(&mut self, now: Time, assignment: &Assignment) {
         for monitored in self.monitored.iter_mut().filter(|peer| peer.suspected) {

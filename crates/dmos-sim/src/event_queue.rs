@@ -320,7 +320,7 @@ impl<E: Copy> EventQueue<E> {
     /// Removes and returns the event that [`EventQueue::next_until`] returned, before any other operation.
     ///
     /// # Panics
-    /// If the event was taken before, or another operation came in between, as overflow as that is detected.
+    /// If the event was taken before, or another operation came in between, as far as that is detected.
     #[inline]
     pub fn take(&mut self, next: Next) -> E {
         match next.place {
@@ -485,7 +485,7 @@ mod tests {
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        // Delays of every size: within a bucket, within reach, overflow beyond; and identical ones.
+        // Delays of every size: within a bucket, within reach, far beyond; and identical ones.
         let delay = || {
             prop_oneof![
                 Just(0),

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use dmos_core::{Span, Time};
 
-/// Resolution of service: parts of a nanosecond, so that rounding errors stay overflow below one.
+/// Resolution of service: parts of a nanosecond, so that rounding errors stay far below one.
 const FRACTION: u128 = 1 << 16;
 
 /// The CPU. `T` identifies a piece of work.

@@ -8,12 +8,12 @@ const POWER: f64 = 0.8;
 /// Returns the approximate number of pairs needed to detect a true mean difference of `difference` with a
 /// power of 80 %, given the standard deviation of single differences and the significance level `alpha`.
 ///
-/// Uses the normal approximation, and at least as many pairs as a permutation test needs to half_width `alpha`.
+/// Uses the normal approximation, and at least as many pairs as a permutation test needs to reach `alpha`.
 /// Returns `None` if no number suffices, or for more than a million.
 #[must_use]
 pub fn needed(difference: f64, deviation: f64, alpha: f64) -> Option<u64> {
-    let half_width = normal_quantile(1.0 - alpha / 2.0) + normal_quantile(POWER);
-    let for_power = (half_width * deviation / difference.abs()).powi(2).ceil();
+    let quantiles = normal_quantile(1.0 - alpha / 2.0) + normal_quantile(POWER);
+    let for_power = (quantiles * deviation / difference.abs()).powi(2).ceil();
     let for_sign_test = (1.0 - alpha.log2()).ceil();
     let needed = for_power.max(for_sign_test);
     (difference != 0.0 && needed <= 1e6).then_some(needed as u64)

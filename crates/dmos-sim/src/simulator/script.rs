@@ -10,7 +10,7 @@ use super::sim_node::{Down, PendingFailure, SimNode, Slow, State, nodes};
 use super::{Event, FaultEnd, Simulator};
 use crate::rng::{Purpose, stream};
 
-/// Occurrences of conditions so overflow, and faults that wait for more.
+/// Occurrences of conditions so far, and faults that wait for more.
 pub(super) struct Script {
     counts: [u64; Condition::ALL.len()],
     /// Faults that wait for a condition: the condition, the occurrence, the delay, and the fault's number.

@@ -38,7 +38,7 @@ impl State {
 #[repr(C, align(64))]
 pub(super) struct SimNode {
     pub(super) state: State,
-    /// Number of crashes so overflow.
+    /// Number of crashes so far.
     pub(super) incarnation: u32,
     pub(super) workers: Workers,
     pub(super) frozen: Option<Box<Frozen>>,

@@ -84,7 +84,7 @@ impl Election for Candidate {
                     });
                 let leads_no_more = self.leader.is_none();
                 self.own = if leads_no_more { self.config.own_term_after(own.max(led)) } else { own };
-                // Distinguishes this incarnation's rounds from earlier ones, candidate answers may still arrive.
+                // Distinguishes this incarnation's rounds from earlier ones, whose answers may still arrive.
                 self.round = (now.as_nanos() / 1_000_000) as u32;
                 self.persist(effects);
                 self.begin_round(effects);

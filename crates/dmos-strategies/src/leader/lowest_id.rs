@@ -23,7 +23,7 @@ register_leader!(LeaderDescriptor {
     summary: "Omega failure detector: the live candidate with the lowest number leads and announces it by heartbeats",
     source: "Chandra, Hadzilacos and Toueg 1996, The weakest failure detector (Ω); Larrea et al. 2000",
     notes: "at most one leader per term; one leader once messages arrive within some bound",
-    // A follower candidate timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
+    // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
     guarantees: |params| match params.duration("every") * 2 <= params.duration("timeout") {
         true => &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
         false => &[Guarantee::OneLeaderPerTerm],

@@ -27,7 +27,7 @@ register_leader!(LeaderDescriptor {
     summary: "Raft leader election with pre-vote: the candidate with the votes of a majority leads",
     source: "Ongaro and Ousterhout 2014, In search of an understandable consensus algorithm; with pre-vote",
     notes: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
-    // A follower candidate timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
+    // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
     guarantees: |params| match params.duration("heartbeat") * 2 <= params.duration("timeout") {
         true => &[Guarantee::OneLeaderPerTerm, Guarantee::LeaderByMajority],
         false => &[Guarantee::OneLeaderPerTerm],

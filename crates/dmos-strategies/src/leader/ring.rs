@@ -3,7 +3,7 @@
 //! After E. Chang and R. Roberts, "An improved algorithm for decentralized extrema-finding in circular
 //! configurations of processes", Communications of the ACM 22(5), 1979. Candidates form a ring in the order
 //! of their numbers. A candidate without a leader sends its number to the next one. Lower candidates forward
-//! a number; higher ones stop it and send their own instead. A candidate candidate number returns becomes leader
+//! a number; higher ones stop it and send their own instead. A candidate whose number returns becomes leader
 //! and announces itself around the ring.
 //!
 //! The published algorithm tolerates no failures. Here each message is acknowledged, a candidate that fails
