@@ -2,6 +2,8 @@
 //!
 //! Options are grouped by headings, and every command has examples and its exit codes in its help.
 
+mod help;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -10,6 +12,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dmos_core::Span;
 use dmos_core::strategy::StrategyCall;
 use dmos_scenario::{Override, Seeds, Strategies};
+
+use help::{
+    CHECK_HELP, COMPARE_HELP, CRITICALITY_HELP, EXIT_CODES, FUZZ_HELP, NETWORK_HELP, PLAN_HELP, RUN_HELP,
+    SHRINK_HELP, STRATEGIES_HELP, SWEEP_HELP,
+};
 
 /// Former names of options, for suggestions.
 const RENAMED: &[(&str, &str)] = &[("--twice", "--check-determinism")];
@@ -41,15 +48,6 @@ const EXECUTION: &str = "Execution options";
 
 /// Heading of options that control the output.
 const OUTPUT: &str = "Output options";
-
-/// Exit codes shared by all commands.
-const EXIT_CODES: &str = "\
-Exit codes:
-  0   success
-  1   a check found something, a run failed, or output could not be written
-  2   invalid input; nothing was run
-  3   incomplete results
-  75  interrupted by a signal; run the same command again to continue";
 
 /// Simulates self-organising factory networks and compares the algorithms that run them.
 #[derive(Debug, Parser)]
@@ -94,91 +92,6 @@ pub(crate) enum Command {
     #[command(after_help = SHRINK_HELP)]
     Shrink(ShrinkArguments),
 }
-
-const RUN_HELP: &str = "\
-Examples:
-  dmos run scenarios/door-factory-failures.yaml
-  dmos run SCENARIO --seed 1..10 --format json
-  dmos run SCENARIO --flow balanced:max_suppliers=3 --leader raft --out results/first
-  dmos run SCENARIO --set protocol.cycle=2s --trace events.txt
-
-Exit codes:
-  0   success
-  1   with --strict: an invariant was violated or a planner failed; or output could not be written
-  2   invalid input; nothing was run";
-
-const COMPARE_HELP: &str = "\
-Examples:
-  dmos compare scenarios/*.yaml --flow all --seeds 1..30
-  dmos compare SCENARIO --leader bully,raft --baseline memoized/bully --metric loss
-  dmos compare experiments/failure-rates.yaml --out results
-  dmos compare --against results
-
-Exit codes:
-  0   success
-  1   a run failed, or with --against a metric deteriorated
-  2   invalid input; nothing was run
-  75  interrupted; with --out the same command continues";
-
-const CRITICALITY_HELP: &str = "\
-Examples:
-  dmos criticality SCENARIO --flow memoized
-  dmos criticality SCENARIO --pairs --at 5min --format csv";
-
-const SWEEP_HELP: &str = "\
-Examples:
-  dmos sweep plan SCENARIO --flow all --shards 64 -o manifest.json
-  dmos sweep emit slurm --manifest manifest.json > sweep.sbatch
-  dmos sweep run --manifest manifest.json --shard 3 --out results
-  dmos sweep status results
-  dmos sweep merge results";
-
-const CHECK_HELP: &str = "\
-Examples:
-  dmos check scenarios/*.yaml
-  dmos check SCENARIO --set faults.heal_at=5min
-
-Exit codes:
-  0   all files are valid
-  2   a file is invalid";
-
-const NETWORK_HELP: &str = "\
-Examples:
-  dmos network SCENARIO
-  dmos network SCENARIO --format json";
-
-const PLAN_HELP: &str = "\
-Examples:
-  dmos plan SCENARIO --flow max-throughput
-  dmos plan SCENARIO --without hinge-1 --diff memoized
-  dmos plan SCENARIO --best 5
-  dmos plan SCENARIO --format dot | dot -Tsvg > plan.svg";
-
-const STRATEGIES_HELP: &str = "\
-Examples:
-  dmos strategies
-  dmos strategies show raft
-  dmos strategies check balanced:max_suppliers=3
-  dmos strategies new my-planner --kind flow";
-
-const FUZZ_HELP: &str = "\
-Examples:
-  dmos fuzz --runs 10000
-  dmos fuzz SCENARIO --time 10min --seed 7
-
-Exit codes:
-  0   no violation found
-  1   a violation was found; the scenario and the command that replays it are printed
-  2   invalid input; nothing was run";
-
-const SHRINK_HELP: &str = "\
-Examples:
-  dmos shrink failing.yaml -o small.yaml
-
-Exit codes:
-  0   the scenario was shrunk
-  1   the scenario does not fail
-  2   invalid input; nothing was run";
 
 /// Options that change the scenario.
 #[derive(Debug, Args)]

@@ -11,33 +11,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Names of metrics and scenarios as recorded, and as they are now.
+/// Names as recorded and at present, in addition to the former names that users get suggestions for.
 const RENAMED: &[(&str, &str)] = &[
-    ("final_batches", "finished_goods"),
-    ("messages_per_final", "messages_per_finished"),
-    ("planning_steps_per_final", "planning_steps_per_finished"),
-    ("terms", "leadership_changes"),
-    ("nodes_below", "nodes_degraded"),
-    ("lost", "batches_lost"),
-    ("used_twice", "batches_consumed_twice"),
-    ("stranded", "batches_stranded"),
-    ("in_doubt", "batches_in_doubt"),
-    ("findings", "violations"),
-    ("final_batches_made", "finished_goods_made"),
-    ("FlowPart_sent", "Assignment_sent"),
-    ("FlowPart_received", "Assignment_received"),
-    ("FlowPartAck_sent", "AssignmentAck_sent"),
-    ("FlowPartAck_received", "AssignmentAck_received"),
-    ("ReturnNotice_sent", "RejoinNotice_sent"),
-    ("ReturnNotice_received", "RejoinNotice_received"),
-    ("Standing_sent", "NodeConfig_sent"),
-    ("Standing_received", "NodeConfig_received"),
-    ("StandingAck_sent", "NodeConfigAck_sent"),
-    ("StandingAck_received", "NodeConfigAck_received"),
-    ("promises_refused", "requests_over_limit"),
-    ("parts_refused", "assignments_refused"),
-    ("requests_repeated", "requests_retransmitted"),
-    ("batches_resent", "batches_retransmitted"),
     ("time_to_detect_spells", "time_to_detect_episodes"),
     ("time_to_replan_spells", "time_to_replan_episodes"),
     ("time_to_survive_spells", "time_to_survive_episodes"),
@@ -177,7 +152,7 @@ fn measured() -> Golden {
 
 /// Reads the recorded values, under the present names.
 fn recorded(path: &Path) -> Golden {
-    let renamed = RENAMED.iter().copied().collect::<BTreeMap<_, _>>();
+    let renamed = dmos_scenario::renamed::RENAMED.iter().chain(RENAMED).copied().collect::<BTreeMap<_, _>>();
     let today = |name: &str| (*renamed.get(name).unwrap_or(&name)).to_owned();
     let text = fs::read_to_string(path).expect("the recorded values");
     let row = |line: &str| {

@@ -6,7 +6,7 @@ use dmos_util::suggestion::nearest;
 
 /// Former names, and common names of other tools, with the present ones. A former name can have several present
 /// ones, in different places of a file.
-const RENAMED: &[(&str, &str)] = &[
+pub const RENAMED: &[(&str, &str)] = &[
     // Protocol.
     ("startup", "start_delay"),
     ("warm_up", "production_delay"),
@@ -62,6 +62,16 @@ const RENAMED: &[(&str, &str)] = &[
     ("parts_refused", "assignments_refused"),
     ("requests_repeated", "requests_retransmitted"),
     ("batches_resent", "batches_retransmitted"),
+    ("FlowPart_sent", "Assignment_sent"),
+    ("FlowPart_received", "Assignment_received"),
+    ("FlowPartAck_sent", "AssignmentAck_sent"),
+    ("FlowPartAck_received", "AssignmentAck_received"),
+    ("ReturnNotice_sent", "RejoinNotice_sent"),
+    ("ReturnNotice_received", "RejoinNotice_received"),
+    ("Standing_sent", "NodeConfig_sent"),
+    ("Standing_received", "NodeConfig_received"),
+    ("StandingAck_sent", "NodeConfigAck_sent"),
+    ("StandingAck_received", "NodeConfigAck_received"),
 ];
 
 /// Returns the known name that replaces `name`, or else the known name with the most similar spelling.
