@@ -15,7 +15,7 @@ use crate::interface::{Effect, Notice, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
 
-/// A change of the failure detector's opinion of a node.
+/// A change of the suspicion of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PeerEvent {
     Suspected(NodeId),
