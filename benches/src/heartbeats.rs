@@ -102,8 +102,7 @@ impl Pending for EventQueue<Event> {
     }
 
     fn next(&mut self, end: u64) -> Option<(u64, Event)> {
-        let next = self.next_until(Time::from_nanos(end))?;
-        Some((next.at.as_nanos(), self.take(next)))
+        self.pop_until(Time::from_nanos(end)).map(|(at, event)| (at.as_nanos(), event))
     }
 }
 

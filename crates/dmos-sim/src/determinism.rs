@@ -4,7 +4,7 @@ use std::fmt;
 
 use dmos_core::{RunRecord, Scenario};
 
-use crate::simulator::{Trace, run_traced};
+use crate::trace::{Trace, run_traced};
 
 /// The first event in which two runs of one scenario differ.
 #[derive(Clone, PartialEq, Eq, Debug)]

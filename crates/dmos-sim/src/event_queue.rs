@@ -44,17 +44,6 @@ const NONE: u32 = u32::MAX;
 /// times and random bits, the first inserted has the lowest place.
 type Key = u64;
 
-/// Marks the place of the tick.
-const TICK: u32 = u32::MAX;
-
-/// The next event.
-#[derive(Clone, Copy)]
-pub struct Next {
-    /// Time of the event.
-    pub at: Time,
-    place: u32,
-}
-
 /// Pending events.
 pub struct EventQueue<E> {
     /// Last chunk of each bucket, the only one with free places, which links to the first one. A time's
@@ -126,7 +115,7 @@ impl<E> Entry<E> {
 
 impl<E> Chunk<E> {
     /// Returns the events of the chunk, in the order of insertion.
-    fn held(&self) -> &[Entry<E>] {
+    fn filled(&self) -> &[Entry<E>] {
         &self.entries[..self.len as usize]
     }
 }
@@ -174,7 +163,7 @@ impl<E: Copy> EventQueue<E> {
     }
 
     /// Schedules `event` at `at`, which must not precede the last event taken, or the `end` of a call of
-    /// [`EventQueue::next_until`] that returned `None`.
+    /// [`EventQueue::pop_until`] that returned `None`.
     #[inline(always)]
     pub fn push(&mut self, at: Time, event: E) {
         let number = self.next_number();
@@ -272,69 +261,61 @@ impl<E: Copy> EventQueue<E> {
         }
     }
 
-    /// Returns the next event, unless it is later than `end`. It must be taken before any other operation.
+    /// Removes and returns the next event with its time, unless it is later than `end`.
     #[inline]
-    pub fn next_until(&mut self, end: Time) -> Option<Next> {
+    pub fn pop_until(&mut self, end: Time) -> Option<(Time, E)> {
         if self.taken == self.sorted.len() && self.late.is_empty() {
             self.advance_bucket(end);
         }
         if self.tick.is_some() || !self.late.is_empty() {
-            return self.next_among_all(end);
+            return self.pop_among_all(end);
         }
         let &key = self.sorted.get(self.taken)?;
-        let next = self.next_of(key);
-        (next.at <= end).then(|| {
+        let at = self.time_of(key);
+        (at <= end).then(|| {
             self.taken += 1;
-            next
+            (at, self.current_entry(key).event)
         })
     }
 
-    /// Finds the next event where several sources may hold it.
+    /// Removes and returns the next event where several sources may hold it.
     #[inline(never)]
-    fn next_among_all(&mut self, end: Time) -> Option<Next> {
+    fn pop_among_all(&mut self, end: Time) -> Option<(Time, E)> {
         let sorted = self.sorted.get(self.taken).copied();
         let late = self.late.peek().map(|Reverse(key)| *key);
         let key = sorted.into_iter().chain(late).min();
-        let next = key.map(|key| self.next_of(key));
-        if let Some(tick) = &self.tick
-            && next.is_none_or(|next| *tick < self.current[next.place as usize])
-        {
-            return (tick.at <= end).then_some(Next { at: tick.at, place: TICK });
+        let next = key.map(|key| self.current_entry(key));
+        if self.tick.as_ref().is_some_and(|tick| next.is_none_or(|next| tick < next)) {
+            return self.tick.take_if(|tick| tick.at <= end).map(|tick| (tick.at, tick.event));
         }
-        let next = next.filter(|next| next.at <= end)?;
-        if key == late {
+        let key = key.filter(|&key| self.time_of(key) <= end)?;
+        if Some(key) == late {
             self.late.pop();
         } else {
             self.taken += 1;
         }
-        Some(next)
+        Some((self.time_of(key), self.current_entry(key).event))
+    }
+
+    /// Returns the time of a key in the current bucket.
+    #[inline]
+    fn time_of(&self, key: Key) -> Time {
+        let within = key >> (u64::BITS - WIDTH_BITS);
+        Time::from_nanos(self.current_bucket << WIDTH_BITS | within)
     }
 
     /// Returns the event of a key in the current bucket.
     #[inline]
-    fn next_of(&self, key: Key) -> Next {
-        let within = key >> (u64::BITS - WIDTH_BITS);
-        Next { at: Time::from_nanos(self.current_bucket << WIDTH_BITS | within), place: key as u32 }
-    }
-
-    /// Removes and returns the event that [`EventQueue::next_until`] returned, before any other operation.
-    ///
-    /// # Panics
-    /// If the event was taken before, or another operation came in between, as far as that is detected.
-    #[inline]
-    pub fn take(&mut self, next: Next) -> E {
-        match next.place {
-            TICK => self.tick.take().expect("tick was already taken").event,
-            place => self.current[place as usize].event,
-        }
+    fn current_entry(&self, key: Key) -> &Entry<E> {
+        &self.current[key as u32 as usize]
     }
 
     /// Returns all pending events, in no particular order.
     pub fn pending(&self) -> impl Iterator<Item = E> {
         let current_bucket = self.sorted[self.taken..].iter().chain(self.late.iter().map(|Reverse(key)| key));
-        let current_bucket = current_bucket.map(|&key| &self.current[self.next_of(key).place as usize]);
+        let current_bucket = current_bucket.map(|&key| self.current_entry(key));
         let overflow = self.overflow.iter().map(|Reverse(entry)| entry);
-        let to_come = self.buckets.iter().flat_map(|&last| ring(&self.chunks, last)).flat_map(Chunk::held);
+        let to_come = self.buckets.iter().flat_map(|&last| ring(&self.chunks, last)).flat_map(Chunk::filled);
         current_bucket.chain(overflow).chain(to_come).chain(&self.tick).map(|entry| entry.event)
     }
 
@@ -357,7 +338,7 @@ impl<E: Copy> EventQueue<E> {
         let last = std::mem::replace(&mut self.buckets[slot], NONE);
         self.occupied[slot / 64] &= !(1 << (slot % 64));
         for chunk in ring(&self.chunks, last) {
-            for entry in chunk.held() {
+            for entry in chunk.filled() {
                 self.sorted.push(entry.key(place(self.current.len())));
                 self.current.push(*entry);
             }
@@ -394,7 +375,7 @@ impl<E: Copy> EventQueue<E> {
         let (first, words) = (self.current_bucket + 1, self.occupied.len());
         let (word, bit) = (first as usize / 64, first % 64);
         let from = first - bit;
-        let found = |nth: usize, held: u64| from + nth as u64 * 64 + u64::from(held.trailing_zeros());
+        let found = |nth: usize, bits: u64| from + nth as u64 * 64 + u64::from(bits.trailing_zeros());
         // The first word is examined twice: from its bit on, and at the end up to that bit.
         let ahead = u64::MAX << bit;
         let here = self.occupied[word & (words - 1)];
@@ -402,9 +383,9 @@ impl<E: Copy> EventQueue<E> {
             return found(0, here & ahead);
         }
         for nth in 1..words {
-            let held = self.occupied[(word + nth) & (words - 1)];
-            if held != 0 {
-                return found(nth, held);
+            let bits = self.occupied[(word + nth) & (words - 1)];
+            if bits != 0 {
+                return found(nth, bits);
             }
         }
         if here & !ahead != 0 { found(words, here & !ahead) } else { u64::MAX }
@@ -439,10 +420,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pop<E: Copy>(queue: &mut EventQueue<E>, end: Time) -> Option<(Time, E)> {
-        queue.next_until(end).map(|next| (next.at, queue.take(next)))
-    }
-
     #[test]
     fn orders_by_time_then_insertion() {
         let mut queue = EventQueue::new(None);
@@ -450,9 +427,9 @@ mod tests {
             queue.push(Time::from_nanos(at), event);
         }
         let until = Time::from_nanos(5);
-        let order: String = std::iter::from_fn(|| pop(&mut queue, until)).map(|(_, event)| event).collect();
+        let order: String = std::iter::from_fn(|| queue.pop_until(until)).map(|(_, event)| event).collect();
         assert_eq!(order, "abcd");
-        assert_eq!(pop(&mut queue, Time::from_nanos(9)), Some((Time::from_nanos(9), 'e')));
+        assert_eq!(queue.pop_until(Time::from_nanos(9)), Some((Time::from_nanos(9), 'e')));
     }
 
     #[test]
@@ -464,7 +441,7 @@ mod tests {
             queue.push(Time::from_nanos(9), 'h');
             queue.push_first(Time::from_nanos(5), 'a');
             let until = Time::from_nanos(9);
-            std::iter::from_fn(|| pop(&mut queue, until)).map(|(_, event)| event).collect::<String>()
+            std::iter::from_fn(|| queue.pop_until(until)).map(|(_, event)| event).collect::<String>()
         };
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
@@ -548,7 +525,7 @@ mod tests {
                         } else if expected.is_some() {
                             heap.pop();
                         }
-                        let popped = pop(&mut queue, Time::from_nanos(end));
+                        let popped = queue.pop_until(Time::from_nanos(end));
                         let popped = popped.map(|(at, event)| (at.as_nanos(), event));
                         prop_assert_eq!(popped, expected.map(|(at, _, event)| (at, event)));
                         now = popped.map(|popped| popped.0).or(until).unwrap_or(now);
@@ -560,10 +537,10 @@ mod tests {
                 }
                 let mut pending: Vec<_> = queue.pending().collect();
                 pending.sort_unstable();
-                let mut held: Vec<_> = heap.iter().map(|Reverse(held)| held.2).collect();
-                held.extend(tick.map(|tick| tick.2));
-                held.sort_unstable();
-                prop_assert_eq!(pending, held);
+                let mut expected: Vec<_> = heap.iter().map(|Reverse(entry)| entry.2).collect();
+                expected.extend(tick.map(|tick| tick.2));
+                expected.sort_unstable();
+                prop_assert_eq!(pending, expected);
             }
         }
     }

@@ -7,20 +7,18 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | `simulator` | the event loop; below it effects, work, faults, the script, the recorder and the trace |
-//! | `determinism` | the determinism check |
+//! | `simulator` | the event loop; below it the inputs, effects, work, life and faults of nodes |
+//! | `event` | the events |
 //! | [`event_queue`] | the event queue: ordered by time, then insertion, unless the same-time order is shuffled |
+//! | `nodes` | the nodes, each with its disk, clock, workers and faults |
+//! | `transport` | messages in transit, their delays and faults; transit times of batches |
+//! | `cpu` | CPU time of work: workers, costs, and the CPU shared by all nodes |
+//! | `faults` | the fault injector: script, random failures, counters of faults |
+//! | `recorder` | observations of a run and the record at its end |
+//! | `trace` | traces of all events |
+//! | `determinism` | the determinism check |
 //! | `rng` | random numbers: one stream per purpose and node |
-//! | `workers` | the worker threads of a node and their queues |
-//! | `costs` | CPU costs of inputs |
-//! | `links` | message delays, message faults and partitions |
-//! | `message_store` | messages in transit |
-//! | `disk` | a node's log on disk |
-//! | `node_clock` | a node's clock |
-//! | `shared_cpu` | a CPU shared by all nodes |
-//! | `blackboard` | the prototype's blackboard |
-//! | `op_generator` | the prototype's random crashes and recoveries |
-//! | `fault_counts` | counters of faults |
+//! | `prototype` | the prototype's blackboard and its op generator |
 //!
 //! # Order of events
 //!
@@ -30,20 +28,19 @@
 //!
 //! Architecture invariant: nothing here knows YAML, a strategy by name, or the live runtime.
 
-mod blackboard;
-mod costs;
+mod cpu;
 mod determinism;
-mod disk;
+mod event;
 pub mod event_queue;
-mod fault_counts;
-mod links;
-mod message_store;
-mod node_clock;
-mod op_generator;
+mod faults;
+mod nodes;
+mod prototype;
+mod recorder;
 mod rng;
-mod shared_cpu;
 mod simulator;
-mod workers;
+mod trace;
+mod transport;
 
 pub use determinism::{Difference, run_twice};
-pub use simulator::{Line, Trace, run, run_traced};
+pub use simulator::run;
+pub use trace::{Line, Trace, run_traced};

@@ -2,37 +2,27 @@
 
 mod effects;
 mod faults;
+mod lifecycle;
 mod outbox;
-mod recorder;
-mod script;
-mod sim_node;
-mod trace;
-mod transmit;
 mod work;
 
-use std::sync::Arc;
-
-use dmos_audit::{InvariantChecker, Observation};
+use dmos_audit::Observation;
+use dmos_core::faults::Condition;
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::Mailbox;
-use dmos_core::{FaultKind, Flow, FlowVersion, NodeId, RunRecord, Scenario, Time};
-use dmos_node::{Effect, Input, Node, NodeSettings};
-use rand::RngExt;
+use dmos_core::{FlowVersion, NodeId, RunRecord, Scenario, Span, Time};
+use dmos_node::{Effect, Input};
 
-use crate::blackboard::Blackboard;
+use crate::cpu::{Cpu, WorkItem, WorkerId};
+use crate::event::{Completion, Event};
 use crate::event_queue::EventQueue;
-use crate::links::Links;
-use crate::message_store::{MessageId, MessageStore};
-use crate::node_clock::Clock;
-use crate::rng::{Purpose, Sampler, stream};
-use crate::shared_cpu::SharedCpu;
-use crate::workers::{Completion, WorkItem, WorkerId};
-use faults::FaultInjector;
+use crate::faults::FaultInjector;
+use crate::nodes::{Nodes, SimNode, State};
+use crate::prototype::Blackboard;
+use crate::recorder::Recorder;
+use crate::rng::{Purpose, stream};
+use crate::transport::{MessageId, MessageStore, Transport};
 use outbox::Outbox;
-use recorder::Recorder;
-use sim_node::{SimNode, State};
-pub use trace::{Line, Trace, run_traced};
-use transmit::{MessageEffect, Transmitter};
 
 /// Simulates a scenario from beginning to end.
 ///
@@ -54,140 +44,41 @@ pub fn run(scenario: &Scenario) -> RunRecord {
     Simulator::new(scenario).run(|_, _, _| {})
 }
 
-/// An event.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Event {
-    /// A node starts for the first time.
-    Start(NodeId),
-    /// A message arrives at a node.
-    Message { to: NodeId, from: NodeId, message: MessageId },
-    /// An action that a node initiated completes; `epoch` is the node's epoch at that time.
-    Completion { node: NodeId, epoch: u32, completion: Completion },
-    /// A piece of work ends on a core of its own.
-    WorkDone(Piece),
-    /// A piece of work ends on the shared CPU.
-    SharedCpuTick,
-    /// A cycle of the op generator.
-    OpGeneratorCycle,
-    /// The scripted fault with this number occurs.
-    ScriptedFault(usize),
-    /// A random failure of a node, from this entry of `faults.random_failures`.
-    RandomFailure { entry: usize, node: NodeId },
-    /// A temporary fault ends.
-    FaultEnd(FaultEnd),
-    /// All faults end and everything is repaired.
-    HealAll,
-    /// A sample of the time series is taken.
-    Sample,
-}
-
-impl Event {
-    /// Returns the identifier of the message that the event carries.
-    fn message_id(self) -> Option<MessageId> {
-        match self {
-            Self::Message { message, .. } => Some(message),
-            _ => None,
-        }
-    }
-}
-
-/// The end of a temporary fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum FaultEnd {
-    /// The node recovers, if it is still in the incarnation in which it went down.
-    Down { node: NodeId, incarnation: u32 },
-    /// The node thaws, if it is still frozen by the fault with this number.
-    Frozen { node: NodeId, fault: usize },
-    /// The node runs at full speed again, if it is still slowed by the fault with this number.
-    Slow { node: NodeId, fault: usize },
-    /// The fault of links ends.
-    Links { fault: usize },
-}
-
-/// A piece of work of one worker of a node, in one incarnation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Piece {
-    node: NodeId,
-    worker: WorkerId,
-    incarnation: u32,
-}
-
-struct Simulator<'a> {
+/// A simulation in progress.
+pub(crate) struct Simulator<'a> {
     scenario: &'a Scenario,
     now: Time,
     queue: EventQueue<Event>,
-    messages: MessageStore,
+    nodes: Nodes,
+    cpu: Cpu,
+    transport: Transport,
+    blackboard: Blackboard,
+    faults: FaultInjector,
+    recorder: Recorder<'a>,
     /// Identifiers that nodes gave to their plans, by number.
     plan_ids: Vec<FlowVersion>,
-    nodes: Vec<SimNode>,
-    blackboard: Blackboard,
-    /// The active flow and the node that activated it.
-    active: Option<(Arc<Flow>, NodeId)>,
-    /// The node that became leader last.
-    last_leader: Option<NodeId>,
-    links: Links,
-    transits: Sampler,
-    work_is_instant: bool,
-    /// True if messages and timers can be dispatched while a node is still handling its input.
-    dispatches_early: bool,
-    shared_cpu: Option<SharedCpu<Piece>>,
-    faults: FaultInjector,
-    checker: InvariantChecker<'a>,
-    recorder: Recorder,
     /// Empty buffers for effects, kept for reuse.
     buffers: Vec<Vec<Effect>>,
-    /// Faults of messages that are not counted yet.
-    message_effects: Vec<MessageEffect>,
 }
 
 impl<'a> Simulator<'a> {
-    fn new(scenario: &'a Scenario) -> Self {
-        let (network, seed) = (&scenario.network, scenario.seed);
-        let settings = Arc::new(NodeSettings {
-            network: Arc::clone(network),
-            protocol: scenario.protocol.clone(),
-            flow: scenario.flow.clone(),
-            planning_budget: scenario.planning_budget.get(),
-            mean_durations: scenario.mean_durations(),
-            seed,
-            leader: scenario.leader.build().into(),
-            candidates: Arc::clone(&scenario.candidates),
-            added_later: scenario.added_later().collect(),
-        });
-        let drift = scenario.faults.clocks.drift;
-        let clock = |node| match drift {
-            0.0 => Clock::new(0.0),
-            drift => Clock::new(drift * (stream(seed, Purpose::Clock, node, 0).random::<f64>() * 2.0 - 1.0)),
-        };
-        let sim_node = |node| SimNode::new(Node::new(node, Arc::clone(&settings)), clock(node), scenario);
+    pub(crate) fn new(scenario: &'a Scenario) -> Self {
         let same_time_order = (scenario.same_time_order == SameTimeOrder::Shuffled)
-            .then(|| stream(seed, Purpose::SameTimeOrder, NodeId::new(0), 0));
+            .then(|| stream(scenario.seed, Purpose::SameTimeOrder, NodeId::new(0), 0));
         let mut simulator = Self {
             scenario,
             now: Time::ZERO,
             queue: EventQueue::new(same_time_order),
-            messages: MessageStore::default(),
-            plan_ids: Vec::new(),
-            nodes: network.nodes().map(sim_node).collect(),
+            nodes: Nodes::new(scenario),
+            cpu: Cpu::new(scenario),
+            transport: Transport::new(scenario),
             blackboard: Blackboard::default(),
-            active: None,
-            last_leader: None,
-            links: Links::new(scenario),
-            transits: Sampler::new(&scenario.delays.transit, seed, Purpose::Transit, network.nodes()),
-            work_is_instant: scenario.work.is_instant(),
-            dispatches_early: scenario.work.send.is_zero(),
-            shared_cpu: scenario.work.shared_cpu.map(|shared_cpu| SharedCpu::new(shared_cpu.cores.get())),
             faults: FaultInjector::new(scenario),
-            checker: InvariantChecker::new(scenario),
-            recorder: Recorder::default(),
+            recorder: Recorder::new(scenario),
+            plan_ids: Vec::new(),
             buffers: Vec::new(),
-            message_effects: Vec::new(),
         };
-        if drift != 0.0 {
-            let wrong =
-                simulator.nodes.iter().filter(|sim_node| !sim_node.clock.is_accurate()).count() as u64;
-            simulator.faults.counts.count(FaultKind::Drift, network.node_count() as u64, wrong);
-        }
+        simulator.faults.count_clock_drift(scenario, &simulator.nodes);
         simulator.schedule_initial_events();
         simulator
     }
@@ -199,45 +90,46 @@ impl<'a> Simulator<'a> {
             let at = Time::ZERO + scenario.delays.between_starts * node.index() as u64;
             self.queue.push(at, Event::Start(node));
         }
-        if let Some(op_generator) = &scenario.faults.op_generator {
-            self.queue.push(Time::ZERO + op_generator.pause + op_generator.cycle, Event::OpGeneratorCycle);
-        }
-        for (at, number) in self.faults.script.timed(scenario) {
-            self.queue.push_first(at, Event::ScriptedFault(number));
-        }
-        for (entry, failures) in scenario.faults.random_failures.iter().enumerate() {
-            for &node in &failures.nodes {
-                let at = Time::ZERO + self.faults.random_failures[entry].1.draw(node);
-                self.queue.push(at, Event::RandomFailure { entry, node });
-            }
-        }
-        if let Some(at) = scenario.faults.heal_at {
-            self.queue.push_first(at, Event::HealAll);
-        }
+        self.faults.schedule(scenario, &mut self.queue);
         self.queue.push(Time::ZERO, Event::Sample);
     }
 
     /// Runs to the end. Passes every event to `watch` before it is handled, with its time and the message
     /// store.
-    fn run(mut self, mut watch: impl FnMut(Time, Event, &MessageStore)) -> RunRecord {
+    pub(crate) fn run(mut self, mut watch: impl FnMut(Time, Event, &MessageStore)) -> RunRecord {
         let end = Time::ZERO + self.scenario.duration;
         let (mut at_this_instant, instant_max) = (0, self.instant_max());
-        while let Some(next) = self.queue.next_until(end) {
-            let now = next.at;
+        while let Some((now, event)) = self.queue.pop_until(end) {
             at_this_instant = if now == self.now { at_this_instant + 1 } else { 0 };
             self.now = now;
-            self.recorder.events += 1;
-            let event = self.queue.take(next);
-            watch(now, event, &self.messages);
+            self.recorder.count_event();
+            watch(now, event, &self.transport.messages);
             self.dispatch(event);
             if at_this_instant > instant_max {
-                self.checker.on_endless_instant(now, at_this_instant);
+                self.recorder.on_endless_instant(now, at_this_instant);
                 break;
             }
         }
         self.now = end;
-        self.sample();
+        self.recorder.sample(end, &self.nodes);
         self.finish()
+    }
+
+    fn finish(mut self) -> RunRecord {
+        debug_assert_eq!(
+            self.transport.messages.len(),
+            self.unread(),
+            "stored and pending messages must match"
+        );
+        // Where appending takes time, the run may end during an append.
+        self.scenario.network.nodes().for_each(|node| self.sync(node));
+        self.recorder.finish(self.now, &self.nodes, self.faults)
+    }
+
+    /// Returns the number of messages that are sent and not read.
+    fn unread(&self) -> usize {
+        let in_transit = self.queue.pending().filter_map(Event::message_id).count();
+        in_transit + self.nodes.iter().flat_map(|(_, sim_node)| sim_node.unread_messages()).count()
     }
 
     fn dispatch(&mut self, event: Event) {
@@ -248,20 +140,20 @@ impl<'a> Simulator<'a> {
                 }
             }
             Event::Message { to, from, message } if self.acts_at_once(to, WorkerId::Messages) => {
-                let message = &self.messages.take(message);
+                let message = &self.transport.messages.take(message);
                 self.handle(to, Input::Message { from, message });
             }
             Event::Message { to, from, message } => self.arrive(to, from, message),
             Event::Completion { node, epoch, completion } => self.complete(node, epoch, completion),
-            Event::WorkDone(piece) => self.work_done(piece),
-            Event::SharedCpuTick => self.shared_cpu_tick(),
-            Event::OpGeneratorCycle => self.op_generator_cycle(),
-            Event::ScriptedFault(number) => self.scripted(number),
-            Event::RandomFailure { entry, node } => self.random_failure(entry, node),
-            Event::FaultEnd(over) => self.end_fault(over),
+            Event::TaskEnd(task) => self.end_task(task),
+            Event::SharedCpuTick => self.end_shared_task(),
+            Event::OpGeneratorCycle => self.run_op_generator(),
+            Event::ScriptedFault(number) => self.inject_scripted_fault(number),
+            Event::RandomFailure { entry, node } => self.inject_random_failure(entry, node),
+            Event::FaultEnd(end) => self.end_fault(end),
             Event::HealAll => self.heal_all(),
             Event::Sample => {
-                self.sample();
+                self.recorder.sample(self.now, &self.nodes);
                 self.queue.push(self.now + self.scenario.sample_every, Event::Sample);
             }
         }
@@ -274,15 +166,20 @@ impl<'a> Simulator<'a> {
     }
 
     fn node(&self, node: NodeId) -> &SimNode {
-        &self.nodes[node.index()]
+        &self.nodes[node]
     }
 
     fn node_mut(&mut self, node: NodeId) -> &mut SimNode {
-        &mut self.nodes[node.index()]
+        &mut self.nodes[node]
     }
 
     fn observe(&mut self, node: NodeId, observation: &Observation<'_>) {
-        self.checker.observe(self.now, node, observation);
+        self.recorder.observe(self.now, node, observation);
+    }
+
+    #[inline]
+    fn on_condition(&mut self, condition: Condition) {
+        self.faults.on_condition(self.now, &mut self.queue, condition);
     }
 
     // Inputs of nodes.
@@ -291,7 +188,7 @@ impl<'a> Simulator<'a> {
     /// was stopped in between.
     #[inline]
     fn complete(&mut self, node: NodeId, epoch: u32, completion: Completion) {
-        if self.node(node).epoch() == epoch && self.acts_at_once(node, completion.worker()) {
+        if self.node(node).epoch() == epoch && self.acts_at_once(node, WorkerId::of(completion)) {
             self.handle(node, self.input_of(completion));
         } else {
             self.complete_later(node, epoch, completion);
@@ -307,7 +204,7 @@ impl<'a> Simulator<'a> {
                 self.hold_event(node, Event::Completion { node, epoch, completion })
             }
             Some(time_lost) if sim_node.epoch() != epoch && completion.follows_node_clock() => {
-                self.schedule(node, time_lost, completion);
+                self.schedule_completion(node, time_lost, completion);
             }
             Some(_) => self.enqueue(node, WorkItem::Completion(completion)),
         }
@@ -323,11 +220,11 @@ impl<'a> Simulator<'a> {
         } else if std::mem::take(&mut self.node_mut(to).loses_next_message) {
             // The prototype's idle node was waiting for a message when it went down; it takes that message
             // and loses it.
-            self.messages.discard(message);
+            self.transport.messages.discard(message);
         } else if self.scenario.protocol.mailbox == Mailbox::SurvivesCrash {
-            self.wait(to, WorkerId::Messages, WorkItem::Message { from, message });
+            self.queue_item(to, WorkerId::Messages, WorkItem::Message { from, message });
         } else {
-            self.messages.discard(message);
+            self.transport.messages.discard(message);
         }
     }
 
@@ -344,20 +241,34 @@ impl<'a> Simulator<'a> {
     /// Passes an input to a node and executes its effects.
     #[inline(always)]
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
-        let Self { nodes, links, messages, queue, buffers, message_effects, .. } = self;
-        let (now, sim_node) = (self.now, &mut nodes[node.index()]);
-        let is_open =
-            self.dispatches_early && sim_node.crash_midway.is_none() && sim_node.disk.unsynced().is_empty();
+        let Self { nodes, transport, queue, buffers, .. } = self;
+        let (now, sim_node) = (self.now, &mut nodes[node]);
+        let is_open = self.cpu.sending_is_instant
+            && sim_node.crash_midway.is_none()
+            && sim_node.disk.unsynced().is_empty();
         let (epoch, clock, left) = (sim_node.epoch(), sim_node.clock, Vec::new());
-        let transmitter = Transmitter { now, links, messages, queue };
-        let mut outbox = Outbox { transmitter, node, epoch, clock, is_open, left, buffers, message_effects };
+        let mut outbox = Outbox { now, transport, queue, node, epoch, clock, is_open, left, buffers };
         sim_node.deliver(now, input, &mut outbox);
         let left = outbox.left;
-        while let Some(message_effect) = self.message_effects.pop() {
-            self.count_message_effect(message_effect);
-        }
+        self.count_message_effects();
         if !(is_open && left.is_empty()) {
             self.execute(node, left);
         }
+    }
+
+    /// Counts the faults of messages that were just sent.
+    #[inline(always)]
+    fn count_message_effects(&mut self) {
+        while let Some(message_effect) = self.transport.take_message_effect() {
+            let receiver_is_up = self.nodes[message_effect.to].is_up();
+            self.faults.counts.count_message_effect(message_effect, receiver_is_up);
+        }
+    }
+
+    /// Schedules the completion of an action that a node initiates now.
+    #[inline(always)]
+    fn schedule_completion(&mut self, node: NodeId, after: Span, completion: Completion) {
+        let epoch = self.node(node).epoch();
+        self.queue.push(self.now + after, Event::Completion { node, epoch, completion });
     }
 }

@@ -2,16 +2,16 @@
 //! durable.
 
 use dmos_audit::Observation;
+use dmos_core::NodeId;
 use dmos_core::faults::Condition;
-use dmos_core::record::{LeadershipChange, PlanRecord, Removal};
-use dmos_core::{FaultKind, NodeId, Span};
-use dmos_node::{Effect, Input, LogRecord, LogState, Notice, PlanReport, Report};
+use dmos_node::{Effect, Input, LogRecord, LogState, Notice, Report};
 use rand::RngExt;
 
-use super::{Event, Simulator};
-use crate::message_store::MessageId;
+use super::Simulator;
+use crate::cpu::{Blocker, WorkItem, WorkerId};
+use crate::event::Completion;
 use crate::rng::{Purpose, stream};
-use crate::workers::{Blocker, Completion, WorkItem, WorkerId};
+use crate::transport::MessageId;
 
 impl Simulator<'_> {
     /// Executes effects, unless the node goes down in between.
@@ -130,9 +130,9 @@ impl Simulator<'_> {
         if self.inject_append_failure(node) {
             return;
         }
-        let Self { nodes, checker, now, .. } = self;
-        let disk = &mut nodes[node.index()].disk;
-        checker.observe(*now, node, &Observation::Compacted { before: disk.records(), state: &state });
+        let Self { nodes, recorder, now, .. } = self;
+        let disk = &mut nodes[node].disk;
+        recorder.observe(*now, node, &Observation::Compacted { before: disk.records(), state: &state });
         disk.replace(LogRecord::Compacted(state));
     }
 
@@ -146,11 +146,11 @@ impl Simulator<'_> {
 
     #[inline(never)]
     fn sync_records(&mut self, node: NodeId) {
-        let Self { nodes, checker, now, scenario, .. } = self;
-        let disk = &mut nodes[node.index()].disk;
+        let Self { nodes, recorder, now, scenario, .. } = self;
+        let disk = &mut nodes[node].disk;
         let (mut delivered, mut finished, mut commands_logged) = (0, 0, 0);
         for record in disk.unsynced() {
-            checker.observe(*now, node, &Observation::Durable(record));
+            recorder.observe(*now, node, &Observation::Durable(record));
             match record {
                 LogRecord::Received(_) => delivered += 1,
                 LogRecord::Commanded(_) => commands_logged += 1,
@@ -169,23 +169,23 @@ impl Simulator<'_> {
         match effect {
             Effect::Append(_) | Effect::Compact(_) => unreachable!("the log is written elsewhere"),
             Effect::Send { to, message } => {
-                let message = self.messages.put(message);
-                if self.scenario.work.send.is_zero() {
-                    self.release(node, to, message);
+                let message = self.transport.messages.put(message);
+                if self.cpu.sending_is_instant {
+                    self.send(node, to, message);
                 } else {
                     self.enqueue(node, WorkItem::Outgoing { to, message });
                 }
             }
             Effect::SetTimer { after, timer } => {
                 let after = self.node(node).clock.true_duration(after);
-                self.schedule(node, after, Completion::Timer(timer));
+                self.schedule_completion(node, after, Completion::Timer(timer));
             }
             Effect::Transport { batch, blocking } => {
                 if blocking {
                     self.block_messages(node, Blocker::Batch(batch));
                 }
-                let span = self.transits.draw(node);
-                self.schedule(node, span, Completion::Arrived(batch));
+                let span = self.transport.sample_transit_time(node);
+                self.schedule_completion(node, span, Completion::Arrived(batch));
                 self.on_condition(Condition::BatchInTransit);
             }
             Effect::Plan { plan_id, steps, blocking } => {
@@ -204,59 +204,22 @@ impl Simulator<'_> {
     }
 
     fn report(&mut self, node: NodeId, report: Report) {
-        self.observe(node, &Observation::Reported(&report));
-        match report {
-            Report::BecameLeader(term) => {
-                self.recorder.leadership_changes.push(LeadershipChange { at: self.now, node, term });
-                self.last_leader = Some(node);
-                self.on_condition(Condition::LeaderElected);
-            }
-            Report::Planned(plan) => self.note_plan(node, *plan),
-            Report::Removed(removed) => {
-                self.recorder.removals.push(Removal { at: self.now, node: removed, by: node })
-            }
-            Report::Adopted(_) => {}
+        let became_leader = matches!(report, Report::BecameLeader(_));
+        self.recorder.on_report(self.now, node, report);
+        if became_leader {
+            self.on_condition(Condition::LeaderElected);
         }
     }
 
-    fn note_plan(&mut self, node: NodeId, plan: PlanReport) {
-        let before = self.active.as_ref().map(|(flow, _)| &**flow);
-        let changed = plan.active.then(|| match (before, &plan.flow) {
-            (Some(before), Ok(flow)) => before.edges_not_in_both(flow),
-            (Some(flow), Err(_)) => flow.edges().len() as u64,
-            (None, flow) => flow.as_ref().map_or(0, |flow| flow.edges().len() as u64),
-        });
-        self.recorder.plans.push(PlanRecord {
-            at: self.now,
-            by: node,
-            duration: plan.duration,
-            steps: plan.steps,
-            edges: plan.flow.as_ref().ok().map(|flow| flow.edges().len() as u64),
-            changed,
-            no_flow: plan.flow.as_ref().err().cloned(),
-            active: plan.active,
-        });
-        if plan.active {
-            self.active = Some((plan.flow.unwrap_or_default(), node));
-        }
-    }
-
-    fn block_messages(&mut self, node: NodeId, hold: Blocker) {
-        self.node_mut(node).workers.get_mut(WorkerId::Messages).blocked_on = Some(hold);
-    }
-
-    #[inline(always)]
-    pub(super) fn schedule(&mut self, node: NodeId, after: Span, completion: Completion) {
-        let epoch = self.node(node).epoch();
-        self.queue.push(self.now + after, Event::Completion { node, epoch, completion });
+    fn block_messages(&mut self, node: NodeId, blocker: Blocker) {
+        self.node_mut(node).workers.get_mut(WorkerId::Messages).blocked_on = Some(blocker);
     }
 
     /// Sends a message over the network.
     #[inline(always)]
-    pub(super) fn release(&mut self, from: NodeId, to: NodeId, message: MessageId) {
-        if let Some(message_effect) = self.transmitter().transmit(from, to, message) {
-            self.count_message_effect(message_effect);
-        }
+    pub(super) fn send(&mut self, from: NodeId, to: NodeId, message: MessageId) {
+        self.transport.send(self.now, &mut self.queue, from, to, message);
+        self.count_message_effects();
     }
 
     fn post(&mut self, notice: &Notice) {
@@ -267,26 +230,5 @@ impl Simulator<'_> {
                 }
             }
         }
-    }
-
-    /// Injects a due failure of an append, which takes the node down. Returns whether one was injected.
-    fn inject_append_failure(&mut self, node: NodeId) -> bool {
-        let share = self.scenario.faults.disks.append_failure;
-        let armed = self.node_mut(node).append_failure.take().map(|armed| *armed);
-        let drawn = armed.is_none() && share > 0.0 && !self.faults.is_healed && {
-            let sim_node = self.node_mut(node);
-            sim_node.append_failure_stream().random::<f64>() < share
-        };
-        if armed.is_none() && !drawn {
-            return false;
-        }
-        let fault = armed.map_or_else(
-            || self.faults.counts.record(self.now, FaultKind::FailedAppend, Some(node)),
-            |armed| armed.fault,
-        );
-        self.faults.counts.mark_effective(fault);
-        let repair_time = super::sim_node::Down::For(self.scenario.faults.disks.repair_time);
-        self.go_down(node, armed.map_or(repair_time, |armed| armed.downtime));
-        true
     }
 }

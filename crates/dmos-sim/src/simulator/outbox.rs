@@ -1,17 +1,19 @@
 //! Fast path: dispatches messages and timers while the node is still handling its input.
 
-use dmos_core::{NodeId, Span};
+use dmos_core::{NodeId, Span, Time};
 use dmos_node::{Effect, Effects, Message, Timer};
 
-use super::Event;
-use super::transmit::{MessageEffect, Transmitter};
-use crate::node_clock::Clock;
-use crate::workers::Completion;
+use crate::event::{Completion, Event};
+use crate::event_queue::EventQueue;
+use crate::nodes::Clock;
+use crate::transport::Transport;
 
 /// Receives the effects of one input. Messages and timers are dispatched at once, as long as they are not
 /// preceded by an effect that must be durable first or that may change their outcome.
 pub(super) struct Outbox<'a> {
-    pub(super) transmitter: Transmitter<'a>,
+    pub(super) now: Time,
+    pub(super) transport: &'a mut Transport,
+    pub(super) queue: &'a mut EventQueue<Event>,
     pub(super) node: NodeId,
     pub(super) epoch: u32,
     pub(super) clock: Clock,
@@ -21,8 +23,6 @@ pub(super) struct Outbox<'a> {
     pub(super) left: Vec<Effect>,
     /// Empty buffers.
     pub(super) buffers: &'a mut Vec<Vec<Effect>>,
-    /// Faults of dispatched messages.
-    pub(super) message_effects: &'a mut Vec<MessageEffect>,
 }
 
 impl Outbox<'_> {
@@ -43,9 +43,8 @@ impl Effects for Outbox<'_> {
         if !self.dispatches_early() {
             return self.push(Effect::Send { to, message });
         }
-        if let Some(message_effect) = self.transmitter.send(self.node, to, message) {
-            self.message_effects.push(message_effect);
-        }
+        let message = self.transport.messages.put(message);
+        self.transport.send(self.now, self.queue, self.node, to, message);
     }
 
     fn set_timer(&mut self, after: Span, timer: Timer) {
@@ -53,10 +52,8 @@ impl Effects for Outbox<'_> {
             return self.push(Effect::SetTimer { after, timer });
         }
         let Self { node, epoch, .. } = *self;
-        let at = self.transmitter.now + self.clock.true_duration(after);
-        self.transmitter
-            .queue
-            .push(at, Event::Completion { node, epoch, completion: Completion::Timer(timer) });
+        let at = self.now + self.clock.true_duration(after);
+        self.queue.push(at, Event::Completion { node, epoch, completion: Completion::Timer(timer) });
     }
 }
 
@@ -65,7 +62,8 @@ mod tests {
     use dmos_core::{Registry, RunRecord, Scenario};
     use dmos_strategies as _;
 
-    use super::super::{Simulator, Trace};
+    use crate::simulator::Simulator;
+    use crate::trace::Trace;
 
     /// Returns a scenario of six nodes with the given faults.
     fn scenario(seed: u64, faults: &str) -> Scenario {
@@ -79,8 +77,8 @@ mod tests {
 
     fn run(scenario: &Scenario, dispatches_early: bool) -> (RunRecord, Trace) {
         let mut simulator = Simulator::new(scenario);
-        simulator.dispatches_early = dispatches_early;
-        simulator.run_traced()
+        simulator.cpu.sending_is_instant = dispatches_early;
+        Trace::record(&scenario.network, simulator)
     }
 
     #[test]

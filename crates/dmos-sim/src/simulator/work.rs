@@ -1,12 +1,11 @@
-//! Simulates the CPU time of work, on dedicated cores or on the shared CPU.
+//! The work of nodes: inputs wait for their worker, and are handled when their CPU time has elapsed.
 
 use dmos_core::{Metric, NodeId, Span};
 use dmos_node::{Effect, Input};
 
-use super::{Event, Piece, Simulator};
-use crate::costs::{appending, handling};
-use crate::shared_cpu::SharedCpu;
-use crate::workers::{Completion, Job, WorkItem, WorkerId};
+use super::Simulator;
+use crate::cpu::{Job, Task, WorkItem, WorkerId, appending, handling};
+use crate::event::{Completion, Event};
 
 impl Simulator<'_> {
     /// Returns whether a node handles an input of a worker at once. Usually no work takes time and nothing is
@@ -14,7 +13,7 @@ impl Simulator<'_> {
     #[inline]
     pub(super) fn acts_at_once(&self, node: NodeId, id: WorkerId) -> bool {
         let sim_node = self.node(node);
-        self.work_is_instant
+        self.cpu.handling_is_instant
             && sim_node.is_running()
             && sim_node.slow.is_none()
             && sim_node.workers.is_idle(id)
@@ -32,19 +31,19 @@ impl Simulator<'_> {
             self.work_on(node, id, work_item);
             self.drain(node, id);
         } else {
-            self.wait(node, id, work_item);
+            self.queue_item(node, id, work_item);
         }
     }
 
     /// Queues a work item. Beyond `mailbox_limit` a message is dropped.
-    pub(super) fn wait(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
+    pub(super) fn queue_item(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let limit = self.scenario.protocol.mailbox_limit;
         let sim_node = self.node_mut(node);
         let waiting = &mut sim_node.workers.get_mut(id).waiting;
         let is_full = limit.is_some_and(|limit| waiting.len() >= limit.get() as usize);
         if let (true, Some(message)) = (is_full, work_item.message_id()) {
             sim_node.node.count(Metric::MessagesDropped);
-            self.messages.discard(message);
+            self.transport.messages.discard(message);
         } else {
             waiting.push_back(work_item);
         }
@@ -85,7 +84,7 @@ impl Simulator<'_> {
         if let Some((_, fault)) = slow {
             self.faults.counts.mark_effective(fault);
         }
-        if self.work_is_instant && slow.is_none() {
+        if self.cpu.handling_is_instant && slow.is_none() {
             let mut effects = self.buffers.pop().unwrap_or_default();
             self.deliver_item(node, work_item, &mut effects);
             self.execute(node, effects);
@@ -97,14 +96,14 @@ impl Simulator<'_> {
             self.scenario.network.node_count(),
             load,
             work_item,
-            &self.messages,
+            &self.transport.messages,
         );
         let longer = slow.map_or(Span::ZERO, |slow| slow.0);
         self.begin_work(node, id, span + longer, Job::Handle(work_item));
     }
 
     /// Lets a node handle an input. The work of its appends precedes all its other effects.
-    fn act(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
+    fn handle_item(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let mut effects = self.buffers.pop().unwrap_or_default();
         let incarnation = self.node(node).incarnation;
         self.deliver_item(node, work_item, &mut effects);
@@ -126,7 +125,7 @@ impl Simulator<'_> {
         let now = self.now;
         match work_item {
             WorkItem::Message { from, message } => {
-                let message = &self.messages.take(message);
+                let message = &self.transport.messages.take(message);
                 self.node_mut(node).deliver(now, Input::Message { from, message }, effects);
             }
             WorkItem::Completion(completion) => {
@@ -137,7 +136,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Starts a piece of work, and performs its job when it ends.
+    /// Starts a task, and performs its job when it ends.
     fn begin_work(&mut self, node: NodeId, id: WorkerId, span: Span, job: Job) {
         if span.is_zero() {
             self.do_job(node, id, job);
@@ -148,55 +147,41 @@ impl Simulator<'_> {
         let worker = sim_node.workers.get_mut(id);
         assert!(worker.job.is_none(), "the worker is idle");
         worker.job = Some(job);
-        let piece = Piece { node, worker: id, incarnation: sim_node.incarnation };
-        match &mut self.shared_cpu {
-            Some(shared_cpu) => {
-                shared_cpu.begin(now, span, piece);
-                self.set_shared_cpu_tick();
-            }
-            None => self.queue.push(now + span, Event::WorkDone(piece)),
-        }
+        let task = Task { node, worker: id, incarnation: sim_node.incarnation };
+        self.cpu.begin(now, &mut self.queue, span, task);
     }
 
-    fn is_live(&self, piece: Piece) -> bool {
-        self.node(piece.node).incarnation == piece.incarnation
-    }
-
-    /// Ends a piece of work, unless its node has crashed since; for a frozen node the end is held.
-    pub(super) fn work_done(&mut self, piece: Piece) {
-        if !self.is_live(piece) {
+    /// Ends a task, unless its node has crashed since; for a frozen node the end is held.
+    pub(super) fn end_task(&mut self, task: Task) {
+        let Task { node, worker: id, incarnation } = task;
+        if self.node(node).incarnation != incarnation {
             return;
         }
-        if self.node(piece.node).is_frozen() {
-            return self.hold_event(piece.node, Event::WorkDone(piece));
+        if self.node(node).is_frozen() {
+            return self.hold_event(node, Event::TaskEnd(task));
         }
-        let worker = self.node_mut(piece.node).workers.get_mut(piece.worker);
+        let worker = self.node_mut(node).workers.get_mut(id);
         let job = worker.job.take().expect("a busy worker has a job");
-        self.do_job(piece.node, piece.worker, job);
-        self.drain(piece.node, piece.worker);
+        self.do_job(node, id, job);
+        self.drain(node, id);
+    }
+
+    /// Ends a task on the shared CPU.
+    pub(super) fn end_shared_task(&mut self) {
+        let Self { nodes, cpu, now, .. } = self;
+        let is_live = |task: &Task| nodes[task.node].incarnation == task.incarnation;
+        if let Some(task) = cpu.take_ended(*now, is_live) {
+            self.end_task(task);
+        }
+        self.cpu.set_tick(&mut self.queue);
     }
 
     fn do_job(&mut self, node: NodeId, id: WorkerId, job: Job) {
         match job {
-            Job::Handle(work_item) => self.act(node, id, work_item),
+            Job::Handle(work_item) => self.handle_item(node, id, work_item),
             Job::Execute(effects) => self.execute(node, effects),
-            Job::CompletePlan(plan) => self.schedule(node, Span::ZERO, Completion::Planned(plan)),
-            Job::Send { to, message } => self.release(node, to, message),
+            Job::CompletePlan(plan) => self.schedule_completion(node, Span::ZERO, Completion::Planned(plan)),
+            Job::Send { to, message } => self.send(node, to, message),
         }
-    }
-
-    pub(super) fn set_shared_cpu_tick(&mut self) {
-        let at = self.shared_cpu.as_ref().and_then(SharedCpu::next_end);
-        self.queue.put_tick(at, Event::SharedCpuTick);
-    }
-
-    pub(super) fn shared_cpu_tick(&mut self) {
-        let (now, nodes) = (self.now, &self.nodes);
-        let is_live = |piece: &Piece| nodes[piece.node.index()].incarnation == piece.incarnation;
-        let ended = self.shared_cpu.as_mut().and_then(|shared_cpu| shared_cpu.take_ended(now, is_live));
-        if let Some(piece) = ended {
-            self.work_done(piece);
-        }
-        self.set_shared_cpu_tick();
     }
 }

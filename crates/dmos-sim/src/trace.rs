@@ -7,9 +7,10 @@ use std::sync::Arc;
 use dmos_core::{BatchId, FlowVersion, Network, NodeId, RequestId, RunRecord, Scenario, Time};
 use dmos_node::{Message, Timer};
 
-use super::{Event, FaultEnd, Piece, Simulator};
-use crate::message_store::MessageStore;
-use crate::workers::{Completion, WorkerId};
+use crate::cpu::{Task, WorkerId};
+use crate::event::{Completion, Event, FaultEnd};
+use crate::simulator::Simulator;
+use crate::transport::MessageStore;
 
 /// All events of a run, in order: 32 bytes each, and their messages.
 pub struct Trace {
@@ -22,14 +23,15 @@ pub struct Trace {
 /// Simulates a scenario from beginning to end, and records its events.
 #[must_use]
 pub fn run_traced(scenario: &Scenario) -> (RunRecord, Trace) {
-    Simulator::new(scenario).run_traced()
+    Trace::record(&scenario.network, Simulator::new(scenario))
 }
 
-impl Simulator<'_> {
-    pub(super) fn run_traced(self) -> (RunRecord, Trace) {
-        let network = Arc::clone(&self.scenario.network);
-        let mut trace = Trace { network, events: Vec::new(), messages: MessageStore::default() };
-        let record = self.run(|at, event, messages| {
+impl Trace {
+    /// Runs a simulator to the end, and records its events.
+    pub(crate) fn record(network: &Arc<Network>, simulator: Simulator<'_>) -> (RunRecord, Self) {
+        let network = Arc::clone(network);
+        let mut trace = Self { network, events: Vec::new(), messages: MessageStore::default() };
+        let record = simulator.run(|at, event, messages| {
             let event = match event {
                 Event::Message { to, from, message } => {
                     let message = trace.messages.put(messages.get(message).clone());
@@ -41,9 +43,7 @@ impl Simulator<'_> {
         });
         (record, trace)
     }
-}
 
-impl Trace {
     /// Returns the number of events.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -123,7 +123,7 @@ impl Display for Line<'_> {
                     epoch => write!(f, ", of epoch {epoch}"),
                 }
             }
-            Event::WorkDone(Piece { node, worker, incarnation }) => {
+            Event::TaskEnd(Task { node, worker, incarnation }) => {
                 let worker = match worker {
                     WorkerId::Messages => "messages",
                     WorkerId::Production => "production",
@@ -133,7 +133,7 @@ impl Display for Line<'_> {
                 };
                 write!(f, "{}: work on {worker} ends, of incarnation {incarnation}", name(node))
             }
-            Event::SharedCpuTick => f.write_str("shared CPU: a piece of work ends"),
+            Event::SharedCpuTick => f.write_str("shared CPU: a task ends"),
             Event::OpGeneratorCycle => f.write_str("op generator: cycle"),
             Event::ScriptedFault(number) => write!(f, "scripted fault {number}"),
             Event::RandomFailure { entry, node } => {

@@ -4,8 +4,9 @@ use dmos_core::Span;
 use dmos_core::settings::Work;
 use dmos_node::{Effect, Load, LogRecord, Message, Timer};
 
-use crate::message_store::MessageStore;
-use crate::workers::{Completion, WorkItem};
+use crate::cpu::WorkItem;
+use crate::event::Completion;
+use crate::transport::MessageStore;
 
 /// Returns the CPU time of handling `work_item`, whose message is in `message_store`, for a node with `load`
 /// in a network of `nodes` nodes.

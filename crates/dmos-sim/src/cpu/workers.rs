@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use dmos_core::{BatchId, NodeId, Span};
 use dmos_node::{Effect, Timer};
 
-use crate::message_store::MessageId;
+use crate::event::Completion;
+use crate::transport::MessageId;
 
 /// The workers of a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,34 +26,20 @@ pub(crate) enum WorkerId {
     Publisher,
 }
 
-/// Number of workers of a node.
-const WORKERS: usize = 5;
-
-/// The completion of an action that a node initiated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Completion {
-    Timer(Timer),
-    Arrived(BatchId),
-    /// The plan with this number is ready.
-    Planned(u32),
-}
-
-impl Completion {
-    /// Returns whether its time is set by the node's clock, not by an event outside the node.
-    pub(crate) fn follows_node_clock(self) -> bool {
-        matches!(self, Self::Timer(_))
-    }
-
-    /// Returns the worker that handles it.
+impl WorkerId {
+    /// Returns the worker that handles a completion.
     #[inline]
-    pub(crate) fn worker(self) -> WorkerId {
-        match self {
-            Self::Timer(Timer::ProductionCycle) => WorkerId::Production,
-            Self::Timer(Timer::Heartbeat | Timer::AwaitNeighbours) => WorkerId::Heartbeats,
-            Self::Timer(_) | Self::Arrived(_) | Self::Planned(_) => WorkerId::Messages,
+    pub(crate) fn of(completion: Completion) -> Self {
+        match completion {
+            Completion::Timer(Timer::ProductionCycle) => Self::Production,
+            Completion::Timer(Timer::Heartbeat | Timer::AwaitNeighbours) => Self::Heartbeats,
+            Completion::Timer(_) | Completion::Arrived(_) | Completion::Planned(_) => Self::Messages,
         }
     }
 }
+
+/// Number of workers of a node.
+const WORKERS: usize = 5;
 
 /// An item in the queue of a worker.
 #[derive(Clone, Copy, Debug)]
@@ -87,14 +74,14 @@ impl WorkItem {
     pub(crate) fn worker(self) -> WorkerId {
         match self {
             Self::Message { .. } => WorkerId::Messages,
-            Self::Completion(completion) => completion.worker(),
+            Self::Completion(completion) => WorkerId::of(completion),
             Self::Outgoing { .. } => WorkerId::Publisher,
             Self::Plan { .. } => WorkerId::Planner,
         }
     }
 }
 
-/// The job that a worker performs when its work ends.
+/// The job that a worker performs when its task ends.
 #[derive(Debug)]
 pub(crate) enum Job {
     /// Let the node handle its input.

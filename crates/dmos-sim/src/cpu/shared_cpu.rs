@@ -1,8 +1,8 @@
 //! A CPU shared by all nodes.
 //!
-//! Processor sharing: with n pieces of work on c cores, each receives min(1, c/n) of a core. The service
-//! received is kept as one running total, the CPU time that a piece present from the beginning would have
-//! received, so that neither arrivals nor departures touch the other pieces.
+//! Processor sharing: with n tasks on c cores, each receives min(1, c/n) of a core. The service
+//! received is kept as one running total, the CPU time that a task present from the beginning would have
+//! received, so that neither arrivals nor departures touch the other tasks.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,15 +12,15 @@ use dmos_core::{Span, Time};
 /// Resolution of service: parts of a nanosecond, so that rounding errors stay far below one.
 const FRACTION: u128 = 1 << 16;
 
-/// The CPU. `T` identifies a piece of work.
+/// The CPU. `T` identifies a task.
 pub(crate) struct SharedCpu<T> {
     cores: u64,
-    /// Number of active pieces; aborted pieces in `ends` do not count.
+    /// Number of active tasks; aborted tasks in `ends` do not count.
     active: u64,
-    /// CPU time that a piece present from the beginning has received, in parts of a nanosecond.
+    /// CPU time that a task present from the beginning has received, in parts of a nanosecond.
     served: u128,
     updated_at: Time,
-    /// Pieces by the total service at which they end, then in the order of arrival.
+    /// Tasks by the total service at which they end, then in the order of arrival.
     ends: BinaryHeap<Reverse<(u128, u64, T)>>,
     arrivals: u64,
 }
@@ -39,40 +39,40 @@ impl<T: Ord> SharedCpu<T> {
         self.updated_at = now;
     }
 
-    /// Starts a piece of work.
-    pub(crate) fn begin(&mut self, now: Time, work: Span, piece: T) {
+    /// Starts a task.
+    pub(crate) fn begin(&mut self, now: Time, work: Span, task: T) {
         self.advance(now);
         let end = self.served + u128::from(work.as_nanos()) * FRACTION;
-        self.ends.push(Reverse((end, self.arrivals, piece)));
+        self.ends.push(Reverse((end, self.arrivals, task)));
         self.arrivals += 1;
         self.active += 1;
     }
 
-    /// Aborts a piece: it receives no more CPU time, and its completion is ignored.
+    /// Aborts a task: it receives no more CPU time, and its completion is ignored.
     pub(crate) fn abort(&mut self, now: Time) {
         assert!(self.active > 0, "no active work to abort");
         self.advance(now);
         self.active -= 1;
     }
 
-    /// Removes and returns a piece that has ended by now, if there is one. `is_live` distinguishes pieces
+    /// Removes and returns a task that has ended by now, if there is one. `is_live` distinguishes tasks
     /// that were not aborted.
     pub(crate) fn take_ended(&mut self, now: Time, is_live: impl Fn(&T) -> bool) -> Option<T> {
         self.advance(now);
         while self.ends.peek().is_some_and(|Reverse((end, ..))| *end <= self.served) {
-            if let Some(Reverse((_, _, piece))) = self.ends.pop()
-                && is_live(&piece)
+            if let Some(Reverse((_, _, task))) = self.ends.pop()
+                && is_live(&task)
             {
                 self.active -= 1;
-                return Some(piece);
+                return Some(task);
             }
         }
         None
     }
 
-    /// Returns the time at which the next piece ends if no other starts.
+    /// Returns the time at which the next task ends if no other starts.
     pub(crate) fn next_end(&self) -> Option<Time> {
-        // Without active pieces, only aborted ones are left, which never end.
+        // Without active tasks, only aborted ones are left, which never end.
         let Reverse((end, ..)) = self.ends.peek().filter(|_| self.active > 0)?;
         let left = end.saturating_sub(self.served) * u128::from(self.active);
         let share = FRACTION * u128::from(self.cores.min(self.active));
@@ -89,19 +89,19 @@ mod tests {
         Time::from_nanos(span * 1_000_000_000)
     }
 
-    /// Runs the CPU until it is idle, and returns the pieces with the times at which they ended.
+    /// Runs the CPU until it is idle, and returns the tasks with the times at which they ended.
     fn run(shared_cpu: &mut SharedCpu<u32>) -> Vec<(u32, Time)> {
         let mut ended = Vec::new();
         while let Some(at) = shared_cpu.next_end() {
-            while let Some(piece) = shared_cpu.take_ended(at, |_| true) {
-                ended.push((piece, at));
+            while let Some(task) = shared_cpu.take_ended(at, |_| true) {
+                ended.push((task, at));
             }
         }
         ended
     }
 
     #[test]
-    fn two_pieces_share_one_core() {
+    fn two_tasks_share_one_core() {
         let mut shared_cpu = SharedCpu::new(1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(1), 1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(2), 2);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_uses_one_core_at_most() {
+    fn a_task_uses_one_core_at_most() {
         let mut shared_cpu = SharedCpu::new(4);
         shared_cpu.begin(Time::ZERO, Span::from_secs(1), 1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(1), 2);
@@ -117,17 +117,17 @@ mod tests {
     }
 
     #[test]
-    fn an_aborted_piece_takes_no_more_time() {
+    fn an_aborted_task_takes_no_more_time() {
         let mut shared_cpu = SharedCpu::new(1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(5), 1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(2), 2);
         shared_cpu.abort(seconds(2));
-        let end = shared_cpu.next_end().expect("piece 2 is left");
-        assert_eq!((end, shared_cpu.take_ended(end, |&piece| piece == 2)), (seconds(3), Some(2)));
+        let end = shared_cpu.next_end().expect("task 2 is left");
+        assert_eq!((end, shared_cpu.take_ended(end, |&task| task == 2)), (seconds(3), Some(2)));
     }
 
     #[test]
-    fn aborting_the_last_piece_leaves_the_cpu_idle() {
+    fn aborting_the_last_task_leaves_the_cpu_idle() {
         let mut shared_cpu = SharedCpu::new(1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(1), 1);
         shared_cpu.abort(Time::from_nanos(999_999_999));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_piece_does_not_gain() {
+    fn a_late_task_does_not_gain() {
         let mut shared_cpu = SharedCpu::new(1);
         shared_cpu.begin(Time::ZERO, Span::from_secs(3), 1);
         shared_cpu.begin(seconds(1), Span::from_secs(1), 2);

@@ -3,6 +3,8 @@
 use dmos_core::record::{FaultCount, FaultRecord};
 use dmos_core::{FaultKind, NodeId, Time};
 
+use crate::transport::MessageEffect;
+
 /// Fault counters of a run.
 #[derive(Default)]
 pub(crate) struct FaultCounts {
@@ -29,6 +31,16 @@ impl FaultCounts {
         let count = &mut self.counts[kind as usize];
         count.0 += injected;
         count.1 += effective;
+    }
+
+    /// Counts the fault of a message: effective if its receiver is up.
+    pub(crate) fn count_message_effect(&mut self, message_effect: MessageEffect, receiver_is_up: bool) {
+        if let Some(fault) = message_effect.link_fault {
+            self.mark_effective(fault);
+        }
+        if let Some(kind) = message_effect.fault {
+            self.count(kind, 1, u64::from(receiver_is_up));
+        }
     }
 
     /// Returns the recorded faults and the counts by kind.

@@ -1,0 +1,162 @@
+//! The recorder: everything observed of a run, with the invariant checkers, and the record at its end.
+
+use std::sync::Arc;
+
+use dmos_audit::{InvariantChecker, NodeAtEnd, Observation};
+use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
+use dmos_core::{Flow, Metric, NodeId, RunRecord, Scenario, Time};
+use dmos_node::{PlanReport, Report};
+
+use crate::faults::FaultInjector;
+use crate::nodes::Nodes;
+
+/// Observations of a run so far, except those of faults and the metrics of nodes.
+pub(crate) struct Recorder<'a> {
+    scenario: &'a Scenario,
+    checker: InvariantChecker<'a>,
+    series: Vec<Sample>,
+    plans: Vec<PlanRecord>,
+    outages: Vec<Outage>,
+    leadership_changes: Vec<LeadershipChange>,
+    removals: Vec<Removal>,
+    /// The active flow and the node that activated it.
+    active: Option<(Arc<Flow>, NodeId)>,
+    /// Number of events handled.
+    events: u64,
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(scenario: &'a Scenario) -> Self {
+        Self {
+            scenario,
+            checker: InvariantChecker::new(scenario),
+            series: Vec::new(),
+            plans: Vec::new(),
+            outages: Vec::new(),
+            leadership_changes: Vec::new(),
+            removals: Vec::new(),
+            active: None,
+            events: 0,
+        }
+    }
+
+    /// Returns the active flow and the node that activated it.
+    pub(crate) fn active(&self) -> Option<(&Flow, NodeId)> {
+        self.active.as_ref().map(|(flow, leader)| (&**flow, *leader))
+    }
+
+    /// Returns the node that became leader last.
+    pub(crate) fn last_leader(&self) -> Option<NodeId> {
+        self.leadership_changes.last().map(|change| change.node)
+    }
+
+    #[inline]
+    pub(crate) fn count_event(&mut self) {
+        self.events += 1;
+    }
+
+    /// Reports a run in which virtual time no longer advances.
+    pub(crate) fn on_endless_instant(&mut self, now: Time, events: u64) {
+        self.checker.on_endless_instant(now, events);
+    }
+
+    #[inline]
+    pub(crate) fn observe(&mut self, now: Time, node: NodeId, observation: &Observation<'_>) {
+        self.checker.observe(now, node, observation);
+    }
+
+    /// Observes and records the report of a node.
+    pub(crate) fn on_report(&mut self, now: Time, node: NodeId, report: Report) {
+        self.observe(now, node, &Observation::Reported(&report));
+        match report {
+            Report::BecameLeader(term) => {
+                self.leadership_changes.push(LeadershipChange { at: now, node, term });
+            }
+            Report::Planned(plan) => self.record_plan(now, node, *plan),
+            Report::Removed(removed) => self.removals.push(Removal { at: now, node: removed, by: node }),
+            Report::Adopted(_) => {}
+        }
+    }
+
+    fn record_plan(&mut self, now: Time, node: NodeId, plan: PlanReport) {
+        let before = self.active.as_ref().map(|(flow, _)| &**flow);
+        let changed = plan.active.then(|| match (before, &plan.flow) {
+            (Some(before), Ok(flow)) => before.edges_not_in_both(flow),
+            (Some(flow), Err(_)) => flow.edges().len() as u64,
+            (None, flow) => flow.as_ref().map_or(0, |flow| flow.edges().len() as u64),
+        });
+        self.plans.push(PlanRecord {
+            at: now,
+            by: node,
+            duration: plan.duration,
+            steps: plan.steps,
+            edges: plan.flow.as_ref().ok().map(|flow| flow.edges().len() as u64),
+            changed,
+            no_flow: plan.flow.as_ref().err().cloned(),
+            active: plan.active,
+        });
+        if plan.active {
+            self.active = Some((plan.flow.unwrap_or_default(), node));
+        }
+    }
+
+    /// Records the start of an outage and returns its number.
+    pub(crate) fn begin_outage(&mut self, now: Time, node: NodeId) -> usize {
+        let was_assigned = self.active.as_ref().is_some_and(|(flow, _)| flow.is_assigned(node));
+        self.outages.push(Outage { node, from: now, until: None, was_assigned });
+        self.outages.len() - 1
+    }
+
+    /// Records the end of the outage with this number.
+    pub(crate) fn end_outage(&mut self, now: Time, number: usize) {
+        self.outages[number].until = Some(now);
+    }
+
+    /// Takes a sample of the time series.
+    pub(crate) fn sample(&mut self, now: Time, nodes: &Nodes) {
+        let mut sample = Sample { at: now, nodes_up: 0, made: 0, finished: 0, stock: 0, messages: 0 };
+        for (node, sim_node) in nodes.iter() {
+            let metrics = sim_node.node.metrics();
+            let made = u64::from(self.scenario.network.yield_per_run(node));
+            sample.made += metrics.get(Metric::SuccessfulManufactureCycles) * made;
+            sample.finished += metrics.get(Metric::FinishedGoodsMade);
+            sample.messages += metrics.get(Metric::SentMessages);
+            if sim_node.is_up() {
+                sample.nodes_up += 1;
+                sample.stock += sim_node.node.stock();
+            }
+        }
+        // The last sample is taken at the end of the run, where a regular one may be due as well.
+        if self.series.last().is_none_or(|last| last.at < sample.at) {
+            self.series.push(sample);
+        }
+    }
+
+    /// Returns the record of the run, which ends now.
+    pub(crate) fn finish(self, now: Time, nodes: &Nodes, faults: FaultInjector) -> RunRecord {
+        let audit = self.checker.finish(now, |node: NodeId| {
+            let sim_node = &nodes[node];
+            NodeAtEnd {
+                holdings: sim_node.is_up().then(|| sim_node.node.holdings()),
+                metrics: sim_node.node.metrics(),
+            }
+        });
+        let (fault_records, fault_counts) = faults.counts.into_parts();
+        RunRecord {
+            nodes: nodes.iter().map(|(_, sim_node)| sim_node.node.metrics().clone()).collect(),
+            op_generator: faults.op_generator.map(|op_generator| op_generator.record),
+            series: self.series,
+            plans: self.plans,
+            faults: fault_records,
+            outages: self.outages,
+            leadership_changes: self.leadership_changes,
+            removals: self.removals,
+            fault_counts,
+            material: audit.material,
+            violations: audit.violations,
+            coverage: audit.coverage,
+            liveness_not_checked: audit.liveness_not_checked,
+            events: self.events,
+        }
+    }
+}
