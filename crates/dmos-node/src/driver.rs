@@ -37,14 +37,16 @@
 //!
 //! # States of a node
 //!
-//! | from | event | to |
-//! |---|---|---|
-//! | absent | first [`Input::Start`](crate::Input::Start) | up |
-//! | up | crash, or failed append | down |
-//! | up | freeze: no input is passed | frozen |
-//! | frozen | end of the freeze: inputs of the meantime are passed, timers are postponed | up |
-//! | frozen | crash | down |
-//! | down | [`Input::Start`](crate::Input::Start) with its records | up |
+//! | state | event | next state | |
+//! |---|---|---|---|
+//! | absent | start | up | the first [`Input::Start`](crate::Input::Start) |
+//! | up | crash | down | a failed append is a crash |
+//! | up | freeze | frozen | from now on no input is passed |
+//! | frozen | thaw | up | inputs of the meantime are passed, timers are postponed |
+//! | frozen | crash | down | |
+//! | down | start | up | [`Input::Start`](crate::Input::Start) with the records of the log |
+//!
+//! Every other event leaves the state unchanged. A test in `dmos-sim` compares the table with the simulator.
 //!
 //! Leadership and retirement are not states of the driver: the node reports the former, and its log contains
 //! the latter.

@@ -20,7 +20,7 @@ use crate::message::Message;
 use crate::retransmission::{Retransmission, timeout};
 
 /// An unanswered request.
-struct PendingRequest {
+pub(crate) struct PendingRequest {
     request: RequestId,
     item: ItemId,
     supplier: NodeId,
@@ -28,12 +28,12 @@ struct PendingRequest {
 }
 
 /// A batch in transit to this node.
-struct IncomingBatch {
-    batch: BatchId,
+pub(crate) struct IncomingBatch {
+    pub(crate) batch: BatchId,
     from: NodeId,
-    request: Option<RequestId>,
+    pub(crate) request: Option<RequestId>,
     /// True if the batch was logged before: its arrival is confirmed, but the batch is not stored again.
-    duplicate: bool,
+    pub(crate) duplicate: bool,
 }
 
 /// Input buffer of one item.
@@ -59,12 +59,12 @@ struct SupplierUse {
 pub(crate) struct Inbound {
     /// Sorted by item: one for each requirement, and for leftovers of earlier recipes.
     buffers: Vec<ItemBuffer>,
-    pending: Vec<PendingRequest>,
-    incoming: Vec<IncomingBatch>,
+    pub(crate) pending: Vec<PendingRequest>,
+    pub(crate) incoming: Vec<IncomingBatch>,
     /// All batches ever received and, under `log: mixed_up`, all own batches sent.
-    seen: BatchSet,
-    next_request: RequestId,
-    log_entries: u64,
+    pub(crate) seen: BatchSet,
+    pub(crate) next_request: RequestId,
+    pub(crate) log_entries: u64,
     /// Scratch buffer of [`Inbound::request_for_next_run`]: for each requirement, the number of batches on
     /// hand, in transit or requested.
     expected: Vec<usize>,
@@ -312,7 +312,7 @@ impl Inbound {
         cx.send(supplier, Message::Request { request, item });
     }
 
-    fn take_pending(&mut self, request: Option<RequestId>) -> Option<PendingRequest> {
+    pub(crate) fn take_pending(&mut self, request: Option<RequestId>) -> Option<PendingRequest> {
         let at = self.pending.iter().position(|asked| Some(asked.request) == request)?;
         Some(self.pending.swap_remove(at))
     }
@@ -416,41 +416,6 @@ impl Inbound {
     /// Adjusts the count of log entries after a compaction, which leaves only batches on hand or in transit.
     pub(crate) fn on_compacted(&mut self) {
         self.log_entries = (self.batches().count() + self.incoming.len()) as u64;
-    }
-
-    /// Keeps requests and transits across a crash, under `recovery: replay`: the prototype's process
-    /// survives, remembers its requests, and completes transits that were in progress.
-    pub(crate) fn keep_requests(&mut self, before: Self) {
-        (self.pending, self.incoming, self.next_request) =
-            (before.pending, before.incoming, before.next_request);
-    }
-
-    /// Completes the transits that ended while the node was down, under `recovery: replay`. They are logged
-    /// now, without a confirmation.
-    pub(crate) fn complete_transits(&mut self, cx: &mut Context<'_>) -> Vec<BatchId> {
-        let ended = std::mem::take(&mut self.incoming);
-        for incoming in &ended {
-            cx.append(LogRecord::Received(incoming.batch));
-            cx.metrics.add(Metric::BatchesReceived, u64::from(!incoming.duplicate));
-            self.take_pending(incoming.request);
-        }
-        ended.iter().map(|incoming| incoming.batch).collect()
-    }
-
-    /// Marks a batch as seen after a crash, under `recovery: replay`.
-    pub(crate) fn mark_seen(&mut self, batch: BatchId) {
-        self.seen.insert(batch);
-    }
-
-    /// Sets the number of batches in the inbound log after a crash, under `recovery: replay`.
-    pub(crate) fn set_log_entries(&mut self, entries: usize) {
-        self.log_entries = entries as u64;
-    }
-
-    /// Logs an own batch in the inbound log, as the prototype does when it ships one.
-    pub(crate) fn log_own_batch(&mut self, cx: &mut Context<'_>, batch: BatchId) {
-        cx.append(LogRecord::OwnBatchSent(batch));
-        self.log_entries += u64::from(self.seen.insert(batch));
     }
 }
 

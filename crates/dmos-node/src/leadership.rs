@@ -11,9 +11,10 @@ use dmos_core::{FlowVersion, NodeId, Term};
 
 use crate::assignment::ActiveAssignment;
 use crate::context::Context;
-use crate::interface::{Effect, Notice, Report, Timer};
+use crate::interface::{Notice, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
+use crate::prototype::blackboard;
 
 /// A change of the suspicion of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,9 +139,7 @@ impl Leadership {
             return None;
         }
         self.accept_flow(cx, FlowVersion { term, number: 0 });
-        if self.uses_blackboard {
-            cx.effects.push(Effect::Post(Notice::Leader(leader, term)));
-        }
+        blackboard::post(cx, || Notice::Leader(leader, term));
         cx.report(Report::BecameLeader(term));
         Some(term)
     }

@@ -10,6 +10,7 @@
 //! | module | responsibility |
 //! |---|---|
 //! | [`driver`] | the contract of a driver, with an example |
+//! | [`harness`] | a test harness for single inputs |
 //! | [`interface`] | inputs and effects |
 //! | [`message`] | messages between nodes |
 //! | [`codec`] | binary encoding of log records and messages |
@@ -26,6 +27,7 @@
 //! | `leadership` | election and current leader |
 //! | `commands` | execution of commands, and their propagation to the leader |
 //! | `planning` | planning and distribution of flows by the leader |
+//! | `prototype` | the prototype's deviations from the protocol, which its own scenarios select |
 //!
 //! Architecture invariant: nothing here knows the driver, or any strategy by name.
 
@@ -36,6 +38,7 @@ mod commands;
 mod context;
 pub mod driver;
 mod failure_detector;
+pub mod harness;
 mod inbound;
 pub mod interface;
 mod leadership;
@@ -46,6 +49,7 @@ pub mod node_config;
 mod outbound;
 mod planning;
 mod production;
+mod prototype;
 mod retransmission;
 
 pub use interface::{Effect, Effects, Input, Notice, PlanReport, Report, Scrapped, Timer};

@@ -15,12 +15,13 @@ use crate::failure_detector::FailureDetector;
 use crate::inbound::Inbound;
 use crate::interface::{Effect, Effects, Input, Notice, Report, Scrapped, Timer};
 use crate::leadership::{Leadership, PeerEvent};
-use crate::log::{History, LogRecord, LogState};
+use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use crate::node_config::Command;
 use crate::outbound::Outbound;
 use crate::planning::{LeadershipStart, Planning};
 use crate::production::Production;
+use crate::prototype::Replay;
 
 mod recovery;
 
@@ -70,8 +71,8 @@ struct VolatileState {
     leadership: Leadership,
     planning: Option<Box<Planning>>,
     commands: Commands,
-    /// State to be replayed once a flow is known, under `recovery: replay`.
-    replay: Option<Box<History>>,
+    /// Under `recovery: replay`, a recovery that waits until a flow is known.
+    replay: Option<Box<Replay>>,
 }
 
 /// Quantities from which a driver computes the CPU time of an input.
@@ -323,7 +324,10 @@ impl VolatileState {
                 self.scrap(cx, &mut state, scrapped);
                 self.restore(cx, state, recovering);
             }
-            Recovery::Replay => self.prepare_replay(cx, History::of(records), recovering),
+            Recovery::Replay => {
+                let replay = Replay::prepare(cx, records, recovering, &mut self.inbound, &mut self.outbound);
+                self.replay = replay.map(Box::new);
+            }
         }
         cx.set_timer(start_delay + production_delay + protocol.cycle, Timer::ProductionCycle);
         cx.set_timer(start_delay, Timer::AwaitNeighbours);
@@ -578,8 +582,8 @@ impl VolatileState {
         {
             self.failure_detector.trust_members(cx.now, assignment);
         }
-        if let Some(history) = self.replay.take() {
-            self.replay(cx, &history);
+        if let Some(replay) = self.replay.take() {
+            replay.run(cx, &self.active, &mut self.inbound, &mut self.outbound, &mut self.production);
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::retransmission::{Retransmission, timeout};
 
 /// A batch that is announced and not confirmed.
 #[derive(Clone, Copy)]
-struct Shipment {
+pub(crate) struct Shipment {
     request: Option<RequestId>,
     retransmission: Retransmission,
 }
@@ -47,9 +47,9 @@ impl WaitingConsumer {
 /// Batches made and not delivered.
 pub(crate) struct Outbound {
     me: NodeId,
-    stock: SerialSet,
+    pub(crate) stock: SerialSet,
     /// By consumer, then batch.
-    shipments: BTreeMap<(NodeId, BatchId), Shipment>,
+    pub(crate) shipments: BTreeMap<(NodeId, BatchId), Shipment>,
     /// Number of batches made in all incarnations.
     made: u32,
     log_entries: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Outbound {
     next_position: u64,
     timer_is_set: bool,
     /// Under `recovery: replay`: batches whose last logged state is delivered.
-    delivered: BatchSet,
+    pub(crate) logged_deliveries: BatchSet,
 }
 
 impl Outbound {
@@ -72,7 +72,7 @@ impl Outbound {
             waiting: Vec::new(),
             next_position: 0,
             timer_is_set: false,
-            delivered: BatchSet::default(),
+            logged_deliveries: BatchSet::default(),
         }
     }
 
@@ -289,22 +289,15 @@ impl Outbound {
             sent.retransmission.postpone(cx.now);
         }
         if cx.protocol.log == LogKeeping::MixedUp {
-            self.delivered.remove(batch);
-            cx.append(LogRecord::InTransit(batch));
+            self.log_transit_started(cx, batch);
         }
     }
 
     /// Handles the confirmation of an arrival.
     pub(crate) fn on_delivered(&mut self, cx: &mut Context<'_>, from: NodeId, batch: BatchId) {
-        // A replay confirms to the current supplier, and may have put a batch back into stock that is
-        // delivered now. The prototype only consults its log, and counts batches not yet delivered there.
         let counts = match cx.protocol.recovery {
             Recovery::Exact => self.shipments.remove(&(from, batch)).is_some(),
-            Recovery::Replay => {
-                let to = self.shipments.keys().find(|(_, sent)| *sent == batch).copied();
-                to.map(|key| self.shipments.remove(&key));
-                self.delivered.insert(batch)
-            }
+            Recovery::Replay => self.confirm_by_log(batch),
         };
         if counts {
             cx.metrics.count(Metric::BatchesDelivered);
@@ -322,21 +315,5 @@ impl Outbound {
     /// Adjusts the count of log entries after a compaction, which leaves only batches in stock or in transit.
     pub(crate) fn on_compacted(&mut self) {
         self.log_entries = self.stock.len() + self.shipments.len() as u64;
-    }
-
-    /// Marks a batch as delivered after a crash, under `recovery: replay`.
-    pub(crate) fn remember_delivered(&mut self, batch: BatchId) {
-        self.delivered.insert(batch);
-    }
-
-    /// Puts a batch back into stock after a crash, under `recovery: replay`.
-    pub(crate) fn restock(&mut self, batch: BatchId) {
-        self.stock.insert(batch.serial);
-    }
-
-    /// Sets the number of batches made after a crash, under `recovery: replay`.
-    pub(crate) fn set_made(&mut self, made: usize) {
-        self.made = u32::try_from(made).expect("a node makes fewer than 2^32 batches");
-        self.log_entries = u64::from(self.made);
     }
 }

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::interface::{Effect, Notice, PlanReport, Report, Timer};
 use crate::message::Message;
 use crate::node_config::NodeConfig;
+use crate::prototype::blackboard;
 use crate::retransmission::{Retransmission, timeout};
 
 /// Planning state of a leader.
@@ -240,8 +241,7 @@ impl Planning {
         self.number += 1;
         let version = FlowVersion { term: self.term, number: self.number };
         let before = self.active.replace(Arc::clone(&flow));
-        if cx.protocol.dissemination == Dissemination::Blackboard {
-            cx.effects.push(Effect::Post(Notice::Flow(version, flow)));
+        if blackboard::post(cx, || Notice::Flow(version, Arc::clone(&flow))) {
             return None;
         }
         self.monitored_producers = self.final_producers(&flow);
@@ -360,9 +360,7 @@ impl Planning {
 
     fn rejoin(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if cx.protocol.rejoin == Rejoin::OnReturn && !self.has_retired(node) && self.alive.insert(node) {
-            if cx.protocol.dissemination == Dissemination::Blackboard {
-                cx.effects.push(Effect::Post(Notice::Rejoined(node)));
-            }
+            blackboard::post(cx, || Notice::Rejoined(node));
             self.note_change(node, Change::Rejoined(node));
             self.plan(cx, blocking(cx));
         }
@@ -436,10 +434,9 @@ impl Planning {
         };
         if plans {
             cx.report(Report::Removed(node));
-            match cx.protocol.dissemination {
-                Dissemination::Blackboard => cx.effects.push(Effect::Post(Notice::Removed(node))),
+            if !blackboard::post(cx, || Notice::Removed(node)) {
                 // If the node is alive after all, it acknowledges and rejoins.
-                Dissemination::Messages => self.send_current_assignment(cx, node),
+                self.send_current_assignment(cx, node);
             }
             self.note_change(node, Change::Failed(node));
             self.plan(cx, blocking(cx));

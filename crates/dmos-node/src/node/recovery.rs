@@ -5,8 +5,7 @@ use dmos_core::{BatchId, Metric, SerialSet};
 use super::VolatileState;
 use crate::context::Context;
 use crate::interface::Scrapped;
-use crate::log::{History, InboundState, LogRecord, LogState, OutboundState};
-use crate::message::Message;
+use crate::log::{LogRecord, LogState};
 
 impl VolatileState {
     /// Restores the state of the last durable point. Committed batches are announced again.
@@ -39,76 +38,6 @@ impl VolatileState {
         for batch in stock.iter().map(|serial| BatchId { producer, serial }).chain(inbound) {
             cx.append(LogRecord::Scrapped(batch));
             cx.metrics.count(Metric::BatchesScrapped);
-        }
-    }
-
-    /// Prepares the prototype's recovery, which waits until a flow is known.
-    pub(super) fn prepare_replay(&mut self, cx: &mut Context<'_>, mut history: History, recovering: bool) {
-        if recovering {
-            // The prototype's production thread counts the cycle during which the node went down.
-            cx.metrics.count(Metric::TotalManufactureCycles);
-        }
-        let arrived = self.inbound.complete_transits(cx).into_iter();
-        history.inbound.extend(arrived.map(|batch| (batch, InboundState::Received)));
-        for (&batch, state) in &history.outbound {
-            if *state == OutboundState::Delivered {
-                self.outbound.remember_delivered(batch);
-            }
-        }
-        self.inbound.set_log_entries(history.inbound.len());
-        self.outbound.set_made(history.outbound.len());
-        for &batch in history.inbound.keys() {
-            self.inbound.mark_seen(batch);
-        }
-        if !history.inbound.is_empty() || !history.outbound.is_empty() {
-            self.replay = Some(Box::new(history));
-        }
-    }
-
-    /// Runs the prototype's recovery: handles each batch by its last logged state, with the current
-    /// neighbours.
-    pub(super) fn replay(&mut self, cx: &mut Context<'_>, history: &History) {
-        cx.metrics.count(Metric::FlowQueries);
-        let assignment = self.active.assignment().cloned().unwrap_or_default();
-        for (&batch, state) in &history.inbound {
-            let metric = match (state, assignment.supplier(cx.network.makes(batch.producer))) {
-                (InboundState::InTransit, Some(supplier)) => {
-                    cx.append(LogRecord::Received(batch));
-                    cx.send(supplier, Message::Delivered(batch));
-                    self.inbound.store(cx.network, batch);
-                    continue;
-                }
-                (InboundState::Received, _) => {
-                    self.inbound.store(cx.network, batch);
-                    Metric::WalRecoveredInboundBatches
-                }
-                (InboundState::Consumed, _) => {
-                    self.production.consumed += 1;
-                    Metric::WalRecoveredInboundBatches
-                }
-                (InboundState::OwnBatchSent | InboundState::InTransit, _) => Metric::WalGhostInboundBatches,
-            };
-            cx.metrics.count(metric);
-        }
-        for (&batch, state) in &history.outbound {
-            let metric = match (state, assignment.consumers.last()) {
-                (OutboundState::InTransit | OutboundState::Committed, Some(&consumer)) => {
-                    self.outbound.ship(cx, batch, consumer, None);
-                    continue;
-                }
-                (OutboundState::InTransit | OutboundState::Committed, None) => {
-                    Metric::WalGhostOutboundBatches
-                }
-                (OutboundState::InStock, _) => {
-                    self.outbound.restock(batch);
-                    Metric::WalRecoveredOutboundBatches
-                }
-                (OutboundState::Delivered, _) => {
-                    self.production.produced += 1;
-                    Metric::WalRecoveredOutboundBatches
-                }
-            };
-            cx.metrics.count(metric);
         }
     }
 }

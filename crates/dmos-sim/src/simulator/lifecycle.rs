@@ -151,3 +151,69 @@ impl Simulator<'_> {
         self.deliver_commands(node);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use dmos_core::Registry;
+    use dmos_core::faults::FailureMode;
+    use dmos_strategies as _;
+
+    use super::*;
+
+    const NODE: NodeId = NodeId::new(0);
+
+    /// Returns the next state by state and event, from the table in the documentation of the driver.
+    fn documented() -> BTreeMap<(String, String), String> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../dmos-node/src/driver.rs");
+        let text = std::fs::read_to_string(path).expect("the file is in the repository");
+        let rows = text.lines().skip_while(|line| !line.starts_with("//! | state | event |")).skip(2);
+        let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        let rows = rows.take_while(|line| line.starts_with("//! |")).map(cells);
+        rows.map(|cells| ((cells[1].clone(), cells[2].clone()), cells[3].clone())).collect()
+    }
+
+    fn state(simulator: &Simulator<'_>) -> &'static str {
+        let sim_node = simulator.node(NODE);
+        match sim_node.state {
+            State::Absent => "absent",
+            State::Down { .. } => "down",
+            State::Up if sim_node.is_frozen() => "frozen",
+            State::Up => "up",
+        }
+    }
+
+    fn apply(simulator: &mut Simulator<'_>, event: &str) {
+        match event {
+            "start" => {
+                simulator.dispatch(Event::Start(NODE));
+                simulator.recover(NODE);
+            }
+            "crash" => simulator.fail(NODE, FailureMode::Crash, Down::For(Span::from_secs(1))),
+            "freeze" => simulator.fail(NODE, FailureMode::Freeze, Down::For(Span::from_secs(1))),
+            "thaw" => simulator.thaw(NODE),
+            event => panic!("unknown event {event}"),
+        }
+    }
+
+    #[test]
+    fn states_follow_the_table_of_the_driver() {
+        let text = "network: {named: three-nodes}\nduration: 60s\n".to_owned();
+        let registry = Registry::collect().expect("unique names");
+        let loaded = dmos_scenario::parse("test", "test", text, &[], &registry).expect("a valid scenario");
+        let documented = documented();
+        assert_eq!(documented.len(), 6, "all rows are read");
+        let paths = [("absent", &[][..]), ("up", &["start"]), ("frozen", &["start", "freeze"])];
+        for (from, path) in paths.into_iter().chain([("down", &["start", "crash"][..])]) {
+            for event in ["start", "crash", "freeze", "thaw"] {
+                let mut simulator = Simulator::new(&loaded.scenario);
+                path.iter().for_each(|event| apply(&mut simulator, event));
+                assert_eq!(state(&simulator), from);
+                apply(&mut simulator, event);
+                let next = documented.get(&(from.to_owned(), event.to_owned()));
+                assert_eq!(state(&simulator), next.map_or(from, |next| next), "{from}, {event}");
+            }
+        }
+    }
+}
