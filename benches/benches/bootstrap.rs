@@ -8,9 +8,10 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dmos_benches::{planners, seed_network, sparse_network, strategy};
+use dmos_benches::{planners, seed_network, sparse_network};
 use dmos_core::strategy::{Meter, PlanRequest};
 use dmos_core::{Network, NodeSet};
+use dmos_testkit::flow_strategy;
 
 /// Maximum number of steps of a plan that is measured; more would take minutes.
 const STEPS_MAX: u64 = 3_000_000_000;
@@ -38,7 +39,7 @@ fn measure(
 ) {
     let alive = NodeSet::all(network.node_count());
     let request = PlanRequest::first(network, &alive);
-    let mut planner = strategy(name, network);
+    let mut planner = flow_strategy(name, network);
     if planner.plan(&request, &mut Meter::new(STEPS_MAX)).is_err() {
         return;
     }

@@ -8,10 +8,11 @@
 
 use std::hint::black_box;
 
-use dmos_benches::{protocol, scenario, seed_network, sparse_network, strategy};
+use dmos_benches::{protocol, seed_network, sparse_network};
 use dmos_core::strategy::{Change, Meter, PlanRequest};
 use dmos_core::{Flow, FlowStrategy, Network, NodeSet, Scenario};
 use dmos_graph::paths::Paths;
+use dmos_testkit::flow_strategy;
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 
@@ -23,7 +24,7 @@ struct Task {
 }
 
 fn task(call: &str, network: Network) -> Task {
-    Task { alive: NodeSet::all(network.node_count()), planner: strategy(call, &network), network }
+    Task { alive: NodeSet::all(network.node_count()), planner: flow_strategy(call, &network), network }
 }
 
 fn seed_task(call: &str) -> Task {
@@ -114,7 +115,7 @@ fn faulty() -> Scenario {
 }
 
 fn small() -> Scenario {
-    scenario("seed/small-no-fail.yaml")
+    dmos_testkit::load("scenarios/seed/small-no-fail.yaml")
 }
 
 #[library_benchmark]

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dmos_benches::sparse_network;
-use dmos_core::{Network, NodeSet, Registry};
+use dmos_core::{Network, NodeSet};
 use dmos_graph::{Feasibility, NetworkDescription, NodeDescription};
 
 fn networks(criterion: &mut Criterion) {
@@ -28,7 +28,7 @@ fn networks(criterion: &mut Criterion) {
         });
         let text = file(&network);
         if text.len() < dmos_scenario::SIZE_MAX {
-            let registry = Registry::collect().expect("no two strategies of one name");
+            let registry = dmos_testkit::registry();
             group.bench_function(BenchmarkId::new("parse", &size), |bencher| {
                 bencher.iter(|| dmos_scenario::parse("x", "x", text.clone(), &[], &registry).expect("valid"));
             });

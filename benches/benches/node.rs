@@ -4,14 +4,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dmos_benches::strategy;
 use dmos_core::settings::Protocol;
-use dmos_core::strategy::{MeanDurations, Meter, PlanRequest};
-use dmos_core::{
-    BatchId, FlowVersion, ItemId, Network, NodeId, NodeSet, Registry, RequestId, Span, Term, Time,
-};
+use dmos_core::strategy::{Meter, PlanRequest};
+use dmos_core::{BatchId, FlowVersion, ItemId, Network, NodeId, NodeSet, RequestId, Span, Term, Time};
 use dmos_graph::NamedNetwork;
 use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
+use dmos_testkit::flow_strategy;
 
 /// A working node, its log, and its inputs.
 struct Bench {
@@ -28,11 +26,10 @@ struct Bench {
 impl Bench {
     /// Returns the middle node of a chain of three, with its assignment.
     fn new() -> Self {
-        let network: Arc<Network> =
-            Arc::new(NamedNetwork::ThreeNodes.description().build().expect("a network").0);
+        let network = dmos_testkit::network(NamedNetwork::ThreeNodes);
         let [supplier, me, consumer] = [0, 1, 2].map(NodeId::new);
         let alive = NodeSet::all(3);
-        let mut planner = strategy("memoized", &network);
+        let mut planner = flow_strategy("memoized", &network);
         let flow =
             planner.plan(&PlanRequest::first(&network, &alive), &mut Meter::new(u64::MAX)).expect("a flow");
         let mut bench = Self {
@@ -89,20 +86,11 @@ impl Bench {
     }
 }
 
-fn settings(network: &Arc<Network>) -> Arc<NodeSettings> {
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let call = |text: &str| text.parse().expect("a call");
-    Arc::new(NodeSettings {
-        network: Arc::clone(network),
-        protocol: Protocol { compact_after: None, ..Protocol::default() },
-        flow: registry.flow(&call("memoized"), network).expect("registered"),
-        planning_budget: 1_000_000,
-        mean_durations: MeanDurations::default(),
-        seed: 1,
-        leader: registry.leader(&call("bully"), network).expect("registered").build().into(),
-        candidates: Arc::new([NodeId::new(2)]),
-        added_later: Arc::new([]),
-    })
+fn settings(network: &Network) -> Arc<NodeSettings> {
+    let protocol = Protocol { compact_after: None, ..Protocol::default() };
+    let candidates = Arc::new([NodeId::new(2)]);
+    let settings = dmos_testkit::node_settings(network.clone(), "memoized", "bully", protocol);
+    Arc::new(NodeSettings { candidates, ..settings })
 }
 
 fn inputs(criterion: &mut Criterion) {

@@ -2,9 +2,10 @@
 //! together.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use dmos_benches::{planners, sparse_network, strategy};
+use dmos_benches::{planners, sparse_network};
 use dmos_core::strategy::{Change, Meter, PlanRequest};
 use dmos_core::{Network, NodeSet};
+use dmos_testkit::flow_strategy;
 
 fn repairs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("repair");
@@ -24,7 +25,7 @@ fn repairs(criterion: &mut Criterion) {
 
 fn measure(bencher: &mut criterion::Bencher<'_>, name: &str, network: &Network) {
     let mut alive = NodeSet::all(network.node_count());
-    let mut planner = strategy(name, network);
+    let mut planner = flow_strategy(name, network);
     let mut active =
         planner.plan(&PlanRequest::first(network, &alive), &mut Meter::new(u64::MAX)).expect("a flow");
     let working = active.assigned_nodes();

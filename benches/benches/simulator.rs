@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dmos_benches::{protocol, scenario};
+use dmos_benches::protocol;
 use dmos_core::Scenario;
 
 /// Items, producers per item and seconds: 8, 38, 999 and 99,802 nodes.
@@ -19,7 +19,7 @@ fn runs(criterion: &mut Criterion) {
         group.bench_function(id, |bencher| bencher.iter(|| dmos_sim::run(black_box(scenario))));
     };
     for path in ["seed/small-no-fail.yaml", "door-factory-failures.yaml"] {
-        measure(path, &scenario(path));
+        measure(path, &dmos_testkit::load(&format!("scenarios/{path}")));
     }
     for (types, per_type, seconds) in SIZES {
         measure("fault_free", &protocol(types, per_type, seconds, false));

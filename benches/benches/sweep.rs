@@ -5,10 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dmos_core::Registry;
 use dmos_experiment::execute::{RunResult, execute, threads};
 use dmos_experiment::{Experiment, Options, PreparedExperiment};
-use dmos_strategies as _;
 
 /// Number of runs for each job.
 const RUNS: usize = 200;
@@ -34,7 +32,7 @@ fn small() -> PreparedExperiment {
     let seeds = Some(dmos_scenario::Seeds { first: 1, last: 2 * RUNS as u64 });
     let options = Options { flows: Some("own".parse().expect("a choice")), seeds, ..Options::default() };
     let texts = vec![("small-no-fail.yaml".to_owned(), text.to_owned())];
-    let registry = Registry::collect().expect("no two strategies of one name");
+    let registry = dmos_testkit::registry();
     Experiment::of(texts, options, &registry).expect("a valid experiment").prepared
 }
 

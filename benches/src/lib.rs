@@ -5,13 +5,8 @@
 
 pub mod heartbeats;
 
-use std::path::Path;
-
-use dmos_core::strategy::StrategyCall;
-use dmos_core::{FlowStrategy, Network, Registry, Scenario};
+use dmos_core::{Network, Scenario};
 use dmos_graph::{Complexity, Generate};
-use dmos_scenario::Override;
-use dmos_strategies as _;
 
 /// Returns the prototype's network with this many items: high complexity, two producers for each inner item,
 /// seed 0.
@@ -40,20 +35,9 @@ pub fn sparse_network(types: u32, nodes_per_type: u32) -> Network {
 /// If two have the same.
 #[must_use]
 pub fn planners() -> Vec<String> {
-    let registry = Registry::collect().expect("no two strategies of one name");
+    let registry = dmos_testkit::registry();
     let alone = registry.flows().iter().filter(|flow| flow.stands_alone());
     alone.map(|flow| flow.name.to_owned()).collect()
-}
-
-/// Returns the flow strategy that a call names.
-///
-/// # Panics
-/// If there is none.
-#[must_use]
-pub fn strategy(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
-    let call: StrategyCall = call.parse().expect("a call");
-    let registry = Registry::collect().expect("no two strategies of one name");
-    registry.flow(&call, network).expect("a registered strategy").build()
 }
 
 /// Returns a scenario of the whole protocol on a network with a number of items and producers; with `faults`,
@@ -63,7 +47,6 @@ pub fn strategy(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
 /// If there is no such network.
 #[must_use]
 pub fn protocol(types: u32, nodes_per_type: u32, seconds: u32, faults: bool) -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/protocol.yaml");
     let mut settings = vec![
         format!("network.generate.types={types}"),
         format!("network.generate.nodes_per_type={nodes_per_type}"),
@@ -75,19 +58,5 @@ pub fn protocol(types: u32, nodes_per_type: u32, seconds: u32, faults: bool) -> 
         settings.push(format!("faults.random_failures={random_failures}"));
         settings.push("faults.messages.loss=0.001".to_owned());
     }
-    let settings: Vec<Override> =
-        settings.iter().map(|setting| Override::parse(setting).expect("a setting")).collect();
-    let registry = Registry::collect().expect("no two strategies of one name");
-    dmos_scenario::load(&path, &settings, &registry).expect("a valid scenario").scenario
-}
-
-/// Returns a scenario of the repository, by its path below `scenarios/`.
-///
-/// # Panics
-/// If there is none.
-#[must_use]
-pub fn scenario(path: &str) -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(path);
-    let registry = Registry::collect().expect("no two strategies of one name");
-    dmos_scenario::load(&path, &[], &registry).expect("a valid scenario").scenario
+    dmos_testkit::load_with("benches/scenarios/protocol.yaml", &settings)
 }

@@ -13,11 +13,10 @@
 use std::sync::Arc;
 
 use dmos_core::settings::Protocol;
-use dmos_core::{Network, NodeId, Registry, Span, Time};
+use dmos_core::{NodeId, Span, Time};
 use dmos_graph::NamedNetwork;
 use dmos_node::codec::{check_log, read_log, read_message, write_record};
 use dmos_node::{Effect, Input, LogState, Node, NodeSettings, Scrapped, Timer};
-use dmos_strategies as _;
 
 /// A scenario file: it is rejected with a message, or is valid and round-trips.
 ///
@@ -27,7 +26,7 @@ pub fn scenario(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let registry = Registry::collect().expect("no two strategies of one name");
+    let registry = dmos_testkit::registry();
     match dmos_scenario::parse("fuzz", "fuzz", text.to_owned(), &[], &registry) {
         Ok(_) => {
             let file = dmos_scenario::read("fuzz", text, &[]).expect("it has just been read");
@@ -109,19 +108,7 @@ pub fn messages(mut bytes: &[u8]) {
 
 /// Returns the settings shared by the nodes of a small network.
 fn settings() -> Arc<NodeSettings> {
-    let network: Arc<Network> = Arc::new(NamedNetwork::SixNodes.description().build().expect("a network").0);
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let call = |text: &str| text.parse().expect("a call");
     let protocol = Protocol { compact_after: std::num::NonZeroU32::new(5), ..Protocol::default() };
-    Arc::new(NodeSettings {
-        mean_durations: dmos_core::strategy::MeanDurations::default(),
-        seed: 1,
-        flow: registry.flow(&call("memoized:substitute_ends=false"), &network).expect("registered"),
-        leader: registry.leader(&call("bully"), &network).expect("registered").build().into(),
-        candidates: network.nodes().collect(),
-        added_later: Arc::new([]),
-        planning_budget: 1_000_000,
-        protocol,
-        network,
-    })
+    let network = dmos_testkit::network(NamedNetwork::SixNodes);
+    Arc::new(dmos_testkit::node_settings(network, "memoized:substitute_ends=false", "bully", protocol))
 }

@@ -259,20 +259,16 @@ impl<'a> Material<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use dmos_core::record::Violation;
     use dmos_core::{NodeMetrics, RequestId};
     use dmos_node::{Holdings, LogState};
-    use dmos_strategies as _;
-
-    use super::*;
 
     /// Returns a scenario in which node 0 supplies node 1, and a crash destroys the output buffer.
     fn scenario() -> Scenario {
         let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1s\n\
                     faults: {material: {outbound: scrapped}}\nprotocol: {commitment_limit: 1}\n";
-        let registry = dmos_core::Registry::collect().expect("no two strategies of one name");
-        let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
-        loaded.unwrap_or_else(|error| panic!("{error}")).scenario
+        dmos_testkit::scenario(text)
     }
 
     fn batch(producer: usize) -> BatchId {

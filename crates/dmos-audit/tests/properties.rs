@@ -5,11 +5,10 @@ use std::sync::Arc;
 use dmos_audit::observation::{Crashed, FoundLog};
 use dmos_audit::{InvariantChecker, NodeAtEnd, Observation, resume_bound};
 use dmos_core::{
-    BatchId, Flow, FlowVersion, ItemId, NodeId, NodeMetrics, NodeSet, Property, Registry, Scenario,
-    SerialSet, Span, SupplyEdge, Term, Time,
+    BatchId, Flow, FlowVersion, ItemId, NodeId, NodeMetrics, NodeSet, Property, Scenario, SerialSet, Span,
+    SupplyEdge, Term, Time,
 };
 use dmos_node::{Holdings, LogRecord, PlanReport, Report};
-use dmos_strategies as _;
 
 /// Returns a scenario with wood, two doors made of wood, and a house made of a door; healed after ten
 /// seconds.
@@ -18,9 +17,7 @@ fn scenario() -> Scenario {
 duration: 1h
 flow: {name: memoized, substitute_ends: false}
 faults: {heal_at: 10s}";
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
-    loaded.unwrap_or_else(|error| panic!("{error}")).scenario
+    dmos_testkit::scenario(text)
 }
 
 /// An event: time in seconds, node, and observation.

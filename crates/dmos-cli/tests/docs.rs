@@ -9,8 +9,7 @@ use std::process::Command;
 use dmos_compare::{Better, RunMetric};
 use dmos_core::faults::{ClockFaults, DiskFaults, MaterialInCrash, OpGenerator};
 use dmos_core::settings::{Protocol, Work};
-use dmos_core::{Metric, Property, Registry};
-use dmos_strategies as _;
+use dmos_core::{Metric, Property};
 use serde_json::Value;
 
 fn page(name: &str) -> PathBuf {
@@ -92,7 +91,7 @@ fn runs(scenario: &str, variant: &Variant) -> Vec<Value> {
 
 fn variants() -> Vec<Variant> {
     let mut variants = vec![("the prototype's protocol".to_owned(), vec![])];
-    let registry = Registry::collect().expect("no two strategies of one name");
+    let registry = dmos_testkit::registry();
     for leader in registry.leaders() {
         let set = ["--set", "protocol={}", "--flow", "memoized", "--leader", leader.name];
         variants.push((format!("default, `{}`", leader.name), set.map(str::to_owned).to_vec()));

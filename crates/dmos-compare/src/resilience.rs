@@ -265,10 +265,8 @@ mod tests {
     }
 
     fn scenario() -> Scenario {
-        use dmos_strategies as _;
         let text = format!("network: {{nodes: [{{makes: wood}}]}}\nduration: {END}s\nsample_every: 1s\n");
-        let registry = dmos_core::Registry::collect().expect("no duplicates");
-        dmos_scenario::parse("test", "test", text, &[], &registry).expect("a scenario").scenario
+        dmos_testkit::scenario(&text)
     }
 
     #[test]

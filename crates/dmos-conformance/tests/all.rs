@@ -1,17 +1,7 @@
 //! Every registered strategy conforms, and intentionally broken ones are detected.
 
 use dmos_conformance::check_flow;
-use dmos_core::Registry;
-use dmos_core::strategy::StrategyCall;
-use dmos_strategies as _;
-
-fn registry() -> Registry {
-    Registry::collect().expect("no two strategies of one name")
-}
-
-fn call(text: &str) -> StrategyCall {
-    text.parse().expect("a call")
-}
+use dmos_testkit::{call, registry};
 
 #[test]
 fn every_flow_strategy_conforms() {

@@ -7,8 +7,9 @@ use dmos_core::strategy::{
     Election, ElectionConfig, ElectionEffects, ElectionInput, FlowDescriptor, FlowStrategy, Guarantee,
     LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest, register_flow, register_leader,
 };
-use dmos_core::{Flow, NodeSet, Registry, Share, Span, Term, Time};
+use dmos_core::{Flow, NodeSet, Share, Span, Term, Time};
 use dmos_graph::Feasibility;
+use dmos_testkit::{call, registry};
 
 /// Returns the flow by the producers at one index among the feasible producers of each item, if these nodes
 /// are alive.
@@ -88,8 +89,8 @@ broken!("panics", |request, _| {
 broken!("correct", |request, _| flow(request, request.alive, 0));
 
 fn check(name: &str) -> Report {
-    let registry = Registry::collect().expect("no two strategies of one name");
-    check_flow(&registry, &name.parse().expect("a call")).expect("it is registered")
+    let registry = registry();
+    check_flow(&registry, &call(name)).expect("it is registered")
 }
 
 fn failed(report: &Report) -> Vec<&'static str> {
@@ -224,9 +225,8 @@ register_leader!(LeaderDescriptor {
 
 #[test]
 fn broken_leader_strategies_are_caught() {
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let check =
-        |name: &str| check_leader(&registry, &name.parse().expect("a call"), 300).expect("it is registered");
+    let registry = registry();
+    let check = |name: &str| check_leader(&registry, &call(name), 300).expect("it is registered");
     for (name, property) in [
         ("all-candidates-lead", "one_leader_per_term"),
         ("never-replaced", "production_resumes"),

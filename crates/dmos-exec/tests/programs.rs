@@ -5,7 +5,7 @@
 use std::io::{BufRead, Write};
 
 use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest, StrategyCall};
-use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, Registry, Share};
+use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, Share};
 use dmos_exec as _;
 use dmos_graph::NamedNetwork;
 
@@ -63,7 +63,7 @@ fn play(part: &str) {
 }
 
 fn planner(part: &str, limit: &str, network: &Network) -> Box<dyn FlowStrategy> {
-    let registry = Registry::collect().expect("no two strategies of one name");
+    let registry = dmos_testkit::registry();
     let program = std::env::current_exe().expect("this program");
     let command = format!("{} play {part}", program.display());
     let params = vec![("command".to_owned(), command), ("limit".to_owned(), limit.to_owned())];
@@ -150,11 +150,11 @@ fn it_is_kept_running() {
 }
 
 fn nothing_that_cannot_be_started_is_waited_for() {
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let call: StrategyCall = "exec:command=no-such-program-anywhere".parse().expect("a call");
+    let registry = dmos_testkit::registry();
+    let call = dmos_testkit::call("exec:command=no-such-program-anywhere");
     let mut planner = registry.flow(&call, &network()).expect("registered").build();
     let error = ask(&mut *planner, &[]).0.expect_err("nothing to start");
     assert!(error.to_string().starts_with("the planner `no-such-program-anywhere` failed: "), "{error}");
-    let missing = registry.flow(&"exec".parse().expect("a call"), &network()).expect_err("no command");
+    let missing = registry.flow(&dmos_testkit::call("exec"), &network()).expect_err("no command");
     assert!(missing.to_string().starts_with("strategy `exec` needs its parameter `command`: "), "{missing}");
 }

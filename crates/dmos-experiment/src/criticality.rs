@@ -151,19 +151,17 @@ fn remove(
 mod tests {
     use super::*;
     use crate::execute::threads;
-    use dmos_core::{Registry, Span};
-    use dmos_strategies as _;
+    use dmos_core::Span;
 
     #[test]
     fn a_sole_source_is_most_critical_and_redundant_nodes_are_not() {
         let text = "network: {nodes: [{makes: ore}, {makes: steel, needs: [ore], count: 2}, {makes: knife, needs: [steel]}]}\n\
                     duration: 10min\nseed: 3\nfaults: {script: [{at: 1min, crash: ore}]}\n";
-        let registry = Registry::collect().expect("no name twice");
-        let loaded = dmos_scenario::parse("x", "x", text.to_owned(), &[], &registry).expect("valid");
+        let scenario = dmos_testkit::scenario(text);
         let at = Time::ZERO + Span::from_secs(150);
         let pool = threads(None).expect("threads");
-        let found = criticality(&loaded.scenario, at, true, &pool);
-        let network = &*loaded.scenario.network;
+        let found = criticality(&scenario, at, true, &pool);
+        let network = &*scenario.network;
         let name = |impact: &NodeImpact| {
             let names = impact.nodes.iter().map(|&node| network.node_name(node).into_owned());
             names.collect::<Vec<_>>().join("+")

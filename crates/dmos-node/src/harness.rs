@@ -4,30 +4,16 @@
 //! how much time passes. It keeps the logs, so that nodes can be restarted.
 //!
 //! ```
-//! use std::sync::Arc;
-//!
+//! use dmos_core::NodeId;
 //! use dmos_core::settings::Protocol;
-//! use dmos_core::strategy::MeanDurations;
-//! use dmos_core::{NodeId, Registry};
+//! use dmos_graph::NamedNetwork;
+//! use dmos_node::Message;
 //! use dmos_node::harness::{Harness, messages};
-//! use dmos_node::{Message, NodeSettings};
-//! use dmos_strategies as _;
 //!
-//! let (network, _) = dmos_graph::NamedNetwork::ThreeNodes.description().build().expect("a valid network");
-//! let (network, registry) = (Arc::new(network), Registry::collect().expect("unique names"));
-//! let leader = registry.leader(&"bully".parse().expect("a valid call"), &network).expect("a known strategy");
-//! let mut harness = Harness::new(NodeSettings {
-//!     flow: registry.flow(&"memoized".parse().expect("a valid call"), &network).expect("a known strategy"),
-//!     leader: leader.build().into(),
-//!     candidates: network.nodes().collect(),
-//!     added_later: Arc::new([]),
-//!     planning_budget: 1_000_000,
-//!     mean_durations: MeanDurations::default(),
-//!     seed: 1,
-//!     protocol: Protocol::default(),
-//!     network,
-//! });
-//! // A bully asks the candidates with higher numbers for an answer.
+//! let network = dmos_testkit::network(NamedNetwork::ThreeNodes);
+//! let settings = dmos_testkit::node_settings(network, "memoized", "bully", Protocol::default());
+//! let mut harness = Harness::new(settings);
+//! // By the bully algorithm, the node sends an election message to the candidate with the higher number.
 //! let effects = harness.start(NodeId::new(1));
 //! assert!(matches!(messages(&effects)[..], [(to, Message::Election(_))] if to == NodeId::new(2)));
 //! ```

@@ -8,13 +8,13 @@ use dmos_core::settings::{
 };
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, register_flow};
 use dmos_core::{
-    Assignment, BatchId, Flow, FlowVersion, ItemId, Metric, NodeId, Registry, RequestId, Requirement, Share,
-    Supply, SupplyEdge, Term,
+    Assignment, BatchId, Flow, FlowVersion, ItemId, Metric, NodeId, RequestId, Requirement, Share, Supply,
+    SupplyEdge, Term,
 };
 use dmos_graph::NamedNetwork;
 use dmos_node::harness::{Harness, messages, started_plan};
-use dmos_node::{Command, Effect, Input, LogRecord, Message, NodeSettings, Notice, Scrapped, Timer};
-use dmos_strategies as _;
+use dmos_node::{Command, Effect, Input, LogRecord, Message, Notice, Scrapped, Timer};
+use dmos_testkit::{network, node_settings};
 
 const WOOD: NodeId = NodeId::new(0);
 const DOOR: NodeId = NodeId::new(1);
@@ -26,21 +26,7 @@ const WOOD_ITEM: ItemId = ItemId::new(0);
 
 /// Returns the chain wood, door, house, with the given strategies.
 fn harness(flow: &str, leader: &str, protocol: Protocol) -> Harness {
-    let (network, _) = NamedNetwork::ThreeNodes.description().build().expect("a valid network");
-    let network = Arc::new(network);
-    let registry = Registry::collect().expect("unique names");
-    let call = |text: &str| text.parse().expect("a valid call");
-    Harness::new(NodeSettings {
-        flow: registry.flow(&call(flow), &network).expect("a known strategy"),
-        leader: registry.leader(&call(leader), &network).expect("a known strategy").build().into(),
-        candidates: network.nodes().collect(),
-        added_later: Arc::new([]),
-        planning_budget: 1_000_000,
-        mean_durations: dmos_core::strategy::MeanDurations::default(),
-        seed: 1,
-        protocol,
-        network,
-    })
+    Harness::new(node_settings(network(NamedNetwork::ThreeNodes), flow, leader, protocol))
 }
 
 /// Returns a harness in which all three nodes have started and have an assignment, and the house leads.

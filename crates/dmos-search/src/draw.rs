@@ -250,13 +250,11 @@ fn work(rng: &mut Generator) -> Work {
 
 #[cfg(test)]
 mod tests {
-    use dmos_strategies as _;
-
     use super::*;
 
     #[test]
     fn generated_scenarios_round_trip() {
-        let registry = Registry::collect().expect("no duplicates");
+        let registry = dmos_testkit::registry();
         let draw = |seed, number| {
             Subject::Anything(Vec::new())
                 .draw(seed, number, &registry)

@@ -1,11 +1,11 @@
 //! Proof that checks can fail: each of the prototype's errors, switched on individually, is found by a search
 //! within a stated number of runs, and shrunk to at most five nodes and three faults.
 
+use dmos_core::Property;
 use dmos_core::strategy::{Guarantee, LeaderDescriptor, register_leader};
-use dmos_core::{Property, Registry};
 use dmos_scenario::{Override, ScenarioFile};
 use dmos_search::{Subject, TrialFailure, shrink_while, try_out};
-use dmos_strategies as _;
+use dmos_testkit::{leader_strategy, network, overrides, registry};
 
 // A strategy that never elects again although it claims to.
 register_leader!(LeaderDescriptor {
@@ -15,12 +15,7 @@ register_leader!(LeaderDescriptor {
     notes: "violates its guarantees",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
     params: &[],
-    build: |_| {
-        let registry = Registry::collect().expect("no two strategies of one name");
-        let (network, _) = dmos_graph::NamedNetwork::ThreeNodes.description().build().expect("a network");
-        let call = "last-writer".parse().expect("a call");
-        registry.leader(&call, &network).expect("it is registered").build()
-    },
+    build: |_| leader_strategy("last-writer", &network(dmos_graph::NamedNetwork::ThreeNodes)),
 });
 
 fn faults(file: &ScenarioFile) -> usize {
@@ -35,8 +30,8 @@ fn faults(file: &ScenarioFile) -> usize {
 /// Asserts that a search with this setting finds a failure that `is_wanted` accepts, and that it is shrunk.
 #[track_caller]
 fn assert_found_and_shrunk(setting: &str, runs: u64, is_wanted: impl Fn(Property, &str) -> bool) {
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let mut set = vec![Override::parse(setting).expect("a setting")];
+    let registry = registry();
+    let mut set = overrides(&[setting]);
     if !setting.starts_with("leader") {
         set.push(Override::option("leader", "bully"));
     }

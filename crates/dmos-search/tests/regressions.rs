@@ -4,13 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use dmos_core::Registry;
 use dmos_search::try_out;
-use dmos_strategies as _;
 
 #[test]
 fn regression_scenarios_have_no_violation() {
-    let registry = Registry::collect().expect("no two strategies of one name");
+    let registry = dmos_testkit::registry();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/regressions");
     let files = fs::read_dir(&directory).expect("the scenarios").map(|file| file.expect("an entry").path());
     let paths: Vec<_> = files.collect();

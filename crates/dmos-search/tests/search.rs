@@ -3,10 +3,8 @@
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
 };
-use dmos_core::{Flow, NodeId, Property, Registry};
-use dmos_scenario::Override;
+use dmos_core::{Flow, NodeId, Property};
 use dmos_search::{Search, SearchSummary, Subject};
-use dmos_strategies as _;
 
 /// Every feasible producer supplies every live consumer: flows with several suppliers.
 struct AllNodes;
@@ -34,9 +32,8 @@ register_flow!(FlowDescriptor {
 });
 
 fn search(set: &[&str], seed: u64, runs: u64) -> SearchSummary {
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let set = set.iter().map(|setting| Override::parse(setting).expect("a setting")).collect();
-    let subject = Subject::Anything(set);
+    let registry = dmos_testkit::registry();
+    let subject = Subject::Anything(dmos_testkit::overrides(set));
     let summary = Search { subject: &subject, seed, first: 0, registry: &registry }.run(runs, |_| true);
     let summary = summary.unwrap_or_else(|error| panic!("{error}"));
     if let Some(found) = &summary.found {

@@ -1,18 +1,8 @@
 //! Events allocate no memory once a run is under way.
 
-use std::path::Path;
-
-use dmos_core::Registry;
-use dmos_scenario::Override;
-use dmos_strategies as _;
-
 /// Returns the number of events of a run, and the number of allocations during it.
 fn events_and_allocations(scenario: &str, settings: &[String]) -> (u64, u64) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(scenario);
-    let parse = |setting: &String| Override::parse(setting).expect("a setting");
-    let settings: Vec<_> = settings.iter().map(parse).collect();
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let scenario = dmos_scenario::load(&path, &settings, &registry).expect("a valid scenario").scenario;
+    let scenario = dmos_testkit::load_with(scenario, settings);
     let mut events = 0;
     let allocated = allocation_counter::measure(|| events = dmos_sim::run(&scenario).events);
     (events, allocated.count_total)

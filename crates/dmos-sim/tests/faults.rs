@@ -1,7 +1,6 @@
 //! Faults of every kind: effects, targets and counters.
 
-use dmos_core::{FaultKind, Metric, NodeId, Property, Registry, RunRecord, Scenario, Time};
-use dmos_strategies as _;
+use dmos_core::{FaultKind, Metric, NodeId, Property, RunRecord, Scenario, Time};
 
 /// Returns a scenario with a chain of start, two times a, two times b, and fin, with additional lines.
 fn chain(lines: &str) -> Scenario {
@@ -10,10 +9,7 @@ fn chain(lines: &str) -> Scenario {
     let text = format!(
         "network: {{nodes: [{nodes}]}}\nflow: {{name: memoized, substitute_ends: false}}\n{duration}{lines}\n"
     );
-    let registry = Registry::collect().expect("no duplicates");
-    dmos_scenario::parse("test", "test", text, &[], &registry)
-        .unwrap_or_else(|error| panic!("{error}"))
-        .scenario
+    dmos_testkit::scenario(&text)
 }
 
 #[track_caller]

@@ -1,29 +1,11 @@
 //! Whole runs of the repository's and of random scenarios, over many seeds.
 
-use std::path::{Path, PathBuf};
-
-use dmos_core::{FaultKind, Metric, NodeId, Registry, RunRecord, Scenario, Span};
-use dmos_scenario::Override;
-use dmos_strategies as _;
+use dmos_core::{FaultKind, Metric, NodeId, RunRecord, Scenario, Span};
 use proptest::prelude::*;
-
-fn scenarios() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
-}
 
 #[track_caller]
 fn load(name: &str, settings: &[&str]) -> Scenario {
-    let overrides: Vec<_> =
-        settings.iter().map(|setting| Override::parse(setting).expect("a setting")).collect();
-    let registry = Registry::collect().expect("no duplicates");
-    let path = scenarios().join(name).with_extension("yaml");
-    dmos_scenario::load(&path, &overrides, &registry).unwrap_or_else(|error| panic!("{error}")).scenario
-}
-
-fn parse(text: &str) -> Scenario {
-    let registry = Registry::collect().expect("no duplicates");
-    let loaded = dmos_scenario::parse("test", "test", text.to_owned(), &[], &registry);
-    loaded.unwrap_or_else(|error| panic!("{error}")).scenario
+    dmos_testkit::load_with(&format!("scenarios/{name}.yaml"), settings)
 }
 
 fn with_seed(scenario: &Scenario, seed: u64) -> RunRecord {
@@ -139,7 +121,7 @@ faults:
     - {at: 90s, crash: metal-1}
     - {at: 150s, recover: finished_door}
 ";
-    let record = dmos_sim::run(&parse(text));
+    let record = dmos_sim::run(&dmos_testkit::scenario(text));
     assert!(record.is_clean(), "{:#?}", record.violations);
     let planners: Vec<_> = record.plans.iter().map(|plan| plan.by.index()).collect();
     let (first, last) = (planners[0], planners[planners.len() - 1]);
@@ -212,13 +194,13 @@ proptest! {
         protocol in random_protocols(),
         leader in prop_oneof![Just("bully"), Just("last-writer:planners=3")],
     ) {
-        let scenario = parse(&format!("{text}{protocol}leader: {leader}\n"));
+        let scenario = dmos_testkit::scenario(&format!("{text}{protocol}leader: {leader}\n"));
         prop_assert_eq!(dmos_sim::run(&scenario), dmos_sim::run(&scenario));
     }
 
     #[test]
     fn material_is_conserved_under_crashes(text in random_scenarios()) {
-        let record = dmos_sim::run(&parse(&text));
+        let record = dmos_sim::run(&dmos_testkit::scenario(&text));
         prop_assert!(record.is_clean(), "{}\n{:#?}", text, record.violations);
     }
 }
@@ -233,7 +215,7 @@ fn idle_time_costs_no_events() {
 /// Returns a scenario with a chain of start, two times a, two times b, and fin, with additional lines.
 fn chain(lines: &str) -> Scenario {
     let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
-    parse(&format!("network: {{nodes: [{nodes}]}}\nduration: 10min\n{lines}\n"))
+    dmos_testkit::scenario(&format!("network: {{nodes: [{nodes}]}}\nduration: 10min\n{lines}\n"))
 }
 
 fn finished_goods(scenario: &Scenario) -> u64 {
@@ -273,7 +255,7 @@ faults:
     - {{at: {gone:.1}s, crash: fin}}
     - {{at: 200s, crash: a-1}}"
         );
-        let made = finished_goods(&parse(&script));
+        let made = finished_goods(&dmos_testkit::scenario(&script));
         assert!(made > 200, "back at {back}: {made} final batches");
     }
 }
@@ -290,7 +272,7 @@ fn a_node_removed_by_mistake_rejoins() {
     let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: fin, needs: [a]}";
     for tenths in (410..=480).step_by(5) {
         let (down, up) = (f64::from(tenths) / 10.0, f64::from(tenths) / 10.0 + 1.0);
-        let made = finished_goods(&parse(&format!(
+        let made = finished_goods(&dmos_testkit::scenario(&format!(
             "network: {{nodes: [{nodes}]}}\nduration: 400s\ncandidates: 1\nprotocol: {{neighbours_every: 10}}\nfaults:\n  script:
     - {{at: 5s, crash: a-1}}
     - {{at: 40s, recover: a-1}}
@@ -310,7 +292,7 @@ fn a_last_writer_that_is_no_candidate_is_replaced_by_one() {
 #[test]
 fn a_yield_above_the_stock_limit_is_produced() {
     let text = "network: {nodes: [{makes: {bolt: 20}}, {makes: box, needs: {bolt: 5}}]}\nduration: 60s";
-    assert!(finished_goods(&parse(text)) > 20);
+    assert!(finished_goods(&dmos_testkit::scenario(text)) > 20);
 }
 
 #[test]
@@ -325,7 +307,7 @@ faults:
     - {at: 1.046999999s, crash: start}
     - {at: 1.047s, crash: fin}
 ";
-    assert!(dmos_sim::run(&parse(text)).events < 1_000);
+    assert!(dmos_sim::run(&dmos_testkit::scenario(text)).events < 1_000);
 }
 
 #[test]

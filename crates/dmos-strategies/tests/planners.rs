@@ -2,21 +2,14 @@
 
 use dmos_conformance::networks::{drawn, drawn_alive, drawn_node, layered};
 use dmos_core::network::Names;
-use dmos_core::strategy::{Change, FlowStrategy, MeanDurations, Meter, PlanRequest, StrategyCall};
+use dmos_core::strategy::{Change, FlowStrategy, MeanDurations, Meter, PlanRequest};
 use dmos_core::{
-    Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Registry, Requirement, Share, Span,
-    SupplyEdge,
+    Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Requirement, Share, Span, SupplyEdge,
 };
 use dmos_graph::Feasibility;
-use dmos_strategies as _;
+use dmos_testkit::flow_strategy;
 
 const BUDGET: u64 = 1_000_000_000;
-
-fn planner(call: &str, network: &Network) -> Box<dyn FlowStrategy> {
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let call: StrategyCall = call.parse().expect("a call");
-    registry.flow(&call, network).expect("it is registered").build()
-}
 
 /// Result of planning: the flow, with the planner and the meter.
 type Planned = Option<(Flow, Box<dyn FlowStrategy>, Meter)>;
@@ -28,7 +21,7 @@ fn plan(call: &str, network: &Network, alive: &NodeSet) -> Planned {
 
 /// Plans with a transit time, and a cycle of one second.
 fn plan_with_transits(call: &str, network: &Network, alive: &NodeSet, transit: Span) -> Planned {
-    let (mut planner, mut meter) = (planner(call, network), Meter::new(BUDGET));
+    let (mut planner, mut meter) = (flow_strategy(call, network), Meter::new(BUDGET));
     let mean_durations = MeanDurations { transit, ..MeanDurations::default() };
     let request = PlanRequest { mean_durations, ..PlanRequest::first(network, alive) };
     let flow = planner.plan(&request, &mut meter).ok()?;
@@ -456,7 +449,7 @@ fn through_changes(
     number: u64,
     mut look: impl FnMut(&NodeSet, &NodeSet, &Flow, &Flow, &FlowChange),
 ) {
-    let mut planner = planner(call, network);
+    let mut planner = flow_strategy(call, network);
     let mut alive = NodeSet::all(network.node_count());
     let plan = planner.plan(&PlanRequest::first(network, &alive), &mut Meter::new(BUDGET));
     let mut flow = plan.expect("with all alive there is a flow");
@@ -553,7 +546,7 @@ fn random_chooses_producers_uniformly() {
     let alive = NodeSet::all(10);
     let mut counts = [0_u32; 5];
     for seed in 0..5_000 {
-        let mut planner = planner("random", &network);
+        let mut planner = flow_strategy("random", &network);
         let request = PlanRequest { seed, ..PlanRequest::first(&network, &alive) };
         let flow = planner.plan(&request, &mut Meter::new(BUDGET)).expect("there is a flow");
         counts[flow.edges()[0].producer.index()] += 1;

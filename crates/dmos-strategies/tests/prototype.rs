@@ -1,18 +1,17 @@
 //! The two strategies with the prototype's flow, against its published counts and against each other.
 
 use dmos_core::network::Names;
-use dmos_core::strategy::{Meter, PlanRequest, StrategyCall};
-use dmos_core::{Flow, ItemId, Network, NoFlow, NodeId, NodeSet, Recipe, Registry};
+use dmos_core::strategy::{Meter, PlanRequest};
+use dmos_core::{Flow, ItemId, Network, NoFlow, NodeId, NodeSet, Recipe};
 use dmos_graph::{Complexity, Generate};
-use dmos_strategies as _;
+use dmos_testkit::flow_strategy;
 use proptest::prelude::*;
 
 fn plan(name: &str, network: &Network, alive: &NodeSet) -> (Result<Flow, NoFlow>, Meter) {
-    let call: StrategyCall = name.parse().expect("a call");
-    let choice = Registry::collect().expect("no duplicates").flow(&call, network).expect("registered");
+    let mut strategy = flow_strategy(name, network);
     let mut meter = Meter::new(10_000_000_000);
     let request = PlanRequest::first(network, alive);
-    (choice.build().plan(&request, &mut meter), meter)
+    (strategy.plan(&request, &mut meter), meter)
 }
 
 fn draw(types: u32) -> Network {
@@ -144,7 +143,7 @@ proptest! {
 
 #[test]
 fn these_strategies_are_registered() {
-    let registry = Registry::collect().expect("no duplicates");
+    let registry = dmos_testkit::registry();
     let flows: Vec<_> = registry.flows().iter().map(|flow| flow.name).collect();
     let leaders: Vec<_> = registry.leaders().iter().map(|leader| leader.name).collect();
     let all = [

@@ -156,9 +156,7 @@ impl Simulator<'_> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use dmos_core::Registry;
     use dmos_core::faults::FailureMode;
-    use dmos_strategies as _;
 
     use super::*;
 
@@ -199,15 +197,13 @@ mod tests {
 
     #[test]
     fn states_follow_the_table_of_the_driver() {
-        let text = "network: {named: three-nodes}\nduration: 60s\n".to_owned();
-        let registry = Registry::collect().expect("unique names");
-        let loaded = dmos_scenario::parse("test", "test", text, &[], &registry).expect("a valid scenario");
+        let scenario = dmos_testkit::scenario("network: {named: three-nodes}\nduration: 60s\n");
         let documented = documented();
         assert_eq!(documented.len(), 6, "all rows are read");
         let paths = [("absent", &[][..]), ("up", &["start"]), ("frozen", &["start", "freeze"])];
         for (from, path) in paths.into_iter().chain([("down", &["start", "crash"][..])]) {
             for event in ["start", "crash", "freeze", "thaw"] {
-                let mut simulator = Simulator::new(&loaded.scenario);
+                let mut simulator = Simulator::new(&scenario);
                 path.iter().for_each(|event| apply(&mut simulator, event));
                 assert_eq!(state(&simulator), from);
                 apply(&mut simulator, event);

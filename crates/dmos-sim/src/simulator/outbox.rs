@@ -59,8 +59,7 @@ impl Effects for Outbox<'_> {
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::{Registry, RunRecord, Scenario};
-    use dmos_strategies as _;
+    use dmos_core::{RunRecord, Scenario};
 
     use crate::simulator::Simulator;
     use crate::trace::Trace;
@@ -70,9 +69,7 @@ mod tests {
         let nodes = "{makes: start}, {makes: a, needs: [start], count: 2}, {makes: b, needs: [a], count: 2}, {makes: fin, needs: [b]}";
         let text =
             format!("network: {{nodes: [{nodes}]}}\nduration: 10min\nseed: {seed}\nfaults: {{{faults}}}\n");
-        let registry = Registry::collect().expect("no duplicates");
-        let loaded = dmos_scenario::parse("test", "test", text, &[], &registry);
-        loaded.unwrap_or_else(|error| panic!("{error}")).scenario
+        dmos_testkit::scenario(&text)
     }
 
     fn run(scenario: &Scenario, dispatches_early: bool) -> (RunRecord, Trace) {

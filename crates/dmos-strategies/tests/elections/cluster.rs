@@ -7,12 +7,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use dmos_core::strategy::{
-    Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy, StrategyCall,
-};
-use dmos_core::{NodeId, Registry, Span, Term, Time};
+use dmos_core::strategy::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
+use dmos_core::{NodeId, Span, Term, Time};
 use dmos_graph::NamedNetwork;
-use dmos_strategies as _;
 
 /// Interval at which a candidate monitors its leader, and the silence after which it suspects it.
 const WATCH: Span = Span::from_secs(1);
@@ -53,11 +50,9 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Returns a number of candidates that are not started yet.
     pub(crate) fn new(call: &str, candidates: usize, seed: u64) -> Self {
-        let registry = Registry::collect().expect("no two strategies of one name");
-        let call: StrategyCall = call.parse().expect("a call");
-        let (network, _) = NamedNetwork::DoorFactory.description().build().expect("a network");
+        let network = dmos_testkit::network(NamedNetwork::DoorFactory);
         let mut cluster = Self {
-            strategy: registry.leader(&call, &network).expect("it is registered").build(),
+            strategy: dmos_testkit::leader_strategy(call, &network),
             places: Vec::new(),
             cut: vec![vec![false; candidates]; candidates],
             now: Time::ZERO,
