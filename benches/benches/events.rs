@@ -67,14 +67,16 @@ impl Node {
     #[nexosim(init)]
     async fn init(&mut self, cx: &Context<Self>) {
         let (round, making) = (Duration::from_nanos(ROUND), Duration::from_nanos(MAKING));
-        cx.schedule_periodic_event(self.first_making, making, schedulable!(Self::make), ()).expect("later");
+        cx.schedule_periodic_event(self.first_making, making, schedulable!(Self::make), ())
+            .expect("a time in the future");
         // nexosim cannot schedule an event for the current time.
         if self.first_round.is_zero() {
             self.round((), cx).await;
-            cx.schedule_periodic_event(round, round, schedulable!(Self::round), ()).expect("later");
+            cx.schedule_periodic_event(round, round, schedulable!(Self::round), ())
+                .expect("a time in the future");
         } else {
             cx.schedule_periodic_event(self.first_round, round, schedulable!(Self::round), ())
-                .expect("later");
+                .expect("a time in the future");
         }
     }
 
@@ -88,7 +90,8 @@ impl Node {
 
     /// Sends a message to this node.
     async fn is_sent(&mut self, signal: Signal, cx: &Context<Self>) {
-        cx.schedule_event(Duration::from_nanos(TRANSIT), schedulable!(Self::receive), signal).expect("later");
+        cx.schedule_event(Duration::from_nanos(TRANSIT), schedulable!(Self::receive), signal)
+            .expect("a time in the future");
     }
 
     #[nexosim(schedulable)]
@@ -133,7 +136,7 @@ fn ring(nodes: u32) -> Simulation {
 }
 
 fn step(mut ring: Simulation, seconds: u64) {
-    ring.step_until(Duration::from_nanos(seconds * ROUND - 1)).expect("nothing fails");
+    ring.step_until(Duration::from_nanos(seconds * ROUND - 1)).expect("a run without errors");
 }
 
 /// Random delays of one second on average: each event schedules another one.
@@ -166,7 +169,7 @@ fn hold(mut queue: impl Pending, pending: u32) -> u64 {
     (0..pending).for_each(|node| queue.put(delay(), Event::Make(node)));
     let mut last = 0;
     for _ in 0..EVENTS {
-        let (now, event) = queue.next(u64::MAX).expect("as many as there were");
+        let (now, event) = queue.next(u64::MAX).expect("as many events as were inserted");
         queue.put(now + delay(), event);
         last = now;
     }

@@ -30,7 +30,9 @@ fn networks(criterion: &mut Criterion) {
         if text.len() < dmos_scenario::SIZE_MAX {
             let registry = dmos_testkit::registry();
             group.bench_function(BenchmarkId::new("parse", &size), |bencher| {
-                bencher.iter(|| dmos_scenario::parse("x", "x", text.clone(), &[], &registry).expect("valid"));
+                bencher.iter(|| {
+                    dmos_scenario::parse("x", "x", text.clone(), &[], &registry).expect("a valid scenario")
+                });
             });
         }
     }

@@ -16,7 +16,7 @@ fn runs(criterion: &mut Criterion) {
     group.sample_size(10);
     let prepared = small();
     for jobs in [1, 2] {
-        let pool = threads(NonZeroUsize::new(jobs)).expect("threads");
+        let pool = threads(NonZeroUsize::new(jobs)).expect("a thread pool");
         let all: Vec<usize> = (0..RUNS * jobs).collect();
         group.throughput(Throughput::Elements(all.len() as u64));
         group.bench_function(BenchmarkId::new("jobs", jobs), |bencher| {
@@ -30,7 +30,8 @@ fn runs(criterion: &mut Criterion) {
 fn small() -> PreparedExperiment {
     let text = include_str!("../../scenarios/seed/small-no-fail.yaml");
     let seeds = Some(dmos_scenario::Seeds { first: 1, last: 2 * RUNS as u64 });
-    let options = Options { flows: Some("own".parse().expect("a choice")), seeds, ..Options::default() };
+    let options =
+        Options { flows: Some("own".parse().expect("a valid choice")), seeds, ..Options::default() };
     let texts = vec![("small-no-fail.yaml".to_owned(), text.to_owned())];
     let registry = dmos_testkit::registry();
     Experiment::of(texts, options, &registry).expect("a valid experiment").prepared

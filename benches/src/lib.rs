@@ -16,7 +16,7 @@ use dmos_graph::{Complexity, Generate};
 #[must_use]
 pub fn seed_network(types: u32) -> Network {
     let generate = Generate { types, nodes_per_type: 2, complexity: Complexity::High, seed: 0 };
-    generate.network().expect("from 3 items on there is one")
+    generate.network().expect("at least 3 items")
 }
 
 /// Returns a network of low complexity with a number of items and of producers for each inner item.
@@ -26,7 +26,7 @@ pub fn seed_network(types: u32) -> Network {
 #[must_use]
 pub fn sparse_network(types: u32, nodes_per_type: u32) -> Network {
     let generate = Generate { types, nodes_per_type, complexity: Complexity::Low, seed: 0 };
-    generate.network().expect("from 3 items on there is one")
+    generate.network().expect("at least 3 items")
 }
 
 /// Returns the names of all flow strategies that need no parameter.

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let files = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-    let mut paths: Vec<_> = files.map(|file| file.expect("an entry").path()).collect();
+    let mut paths: Vec<_> = files.map(|file| file.expect("a directory entry").path()).collect();
     paths.sort();
     paths.iter().map(|path| fs::read(path).expect("a file")).collect()
 }

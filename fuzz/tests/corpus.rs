@@ -156,7 +156,7 @@ fn the_corpus_is_of_this_version() {
             let path = directory.join(target).join(name);
             if std::env::var_os("DMOS_UPDATE_CORPUS").is_some() {
                 fs::create_dir_all(directory.join(target)).expect("a directory");
-                fs::write(&path, &bytes).expect("written");
+                fs::write(&path, &bytes).expect("the file is written");
             }
             let is_same = fs::read(&path).is_ok_and(|read| read == bytes);
             assert!(is_same, "{target}/{name} is of another version: see the head of this test");

@@ -36,9 +36,9 @@ fn json(arguments: &[&str]) -> Value {
 /// Returns the error message for an invalid scenario, and asserts exit code 2 and an empty stdout.
 #[track_caller]
 fn refuse(name: &str, scenario: &str) -> String {
-    let directory = tempfile::tempdir().expect("a place for temporary files");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join(name);
-    fs::write(&path, scenario).expect("written");
+    fs::write(&path, scenario).expect("the file is written");
     let output = dmos(&["run", path.to_str().expect("UTF-8")]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
     text(&output.stderr).replace(&format!("{}/", directory.path().display()), "")
@@ -131,12 +131,12 @@ fn several_runs_come_one_after_the_other() {
 
 #[test]
 fn a_run_directory_is_written_atomically_and_never_overwritten() {
-    let directory = tempfile::tempdir().expect("a place for temporary files");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let out = directory.path().join("run");
     let out = out.to_str().expect("UTF-8");
     let arguments = ["run", SMALL, "--set", "duration=60s", "--out", out];
     succeed(&arguments);
-    let file = |name: &str| fs::read_to_string(Path::new(out).join(name)).expect("it is there");
+    let file = |name: &str| fs::read_to_string(Path::new(out).join(name)).expect("the file exists");
     let run: Value = serde_json::from_str(&file("run.json")).expect("JSON");
     let text = fs::read_to_string(repository().join(SMALL)).expect("the scenario");
     assert_eq!(run["provenance"]["text"].as_str(), Some(text.as_str()));
@@ -152,14 +152,16 @@ fn a_run_directory_is_written_atomically_and_never_overwritten() {
 
 #[test]
 fn a_set_of_run_directories_is_checked_before_the_first_run() {
-    let directory = tempfile::tempdir().expect("a place for temporary files");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let out = directory.path().join("runs");
     let out = out.to_str().expect("UTF-8");
     let seeds = |seeds| dmos(&["run", SMALL, "--duration", "9s", "--out", out, "--seed", seeds]);
     assert!(seeds("3..4").status.success());
     assert_eq!(seeds("1..4").status.code(), Some(2));
-    let mut left: Vec<_> =
-        fs::read_dir(out).expect("listed").map(|entry| entry.expect("entry").file_name()).collect();
+    let mut left: Vec<_> = fs::read_dir(out)
+        .expect("a readable directory")
+        .map(|entry| entry.expect("a directory entry").file_name())
+        .collect();
     left.sort();
     assert_eq!(left, ["small-no-fail-seed-3", "small-no-fail-seed-4"]);
     assert_eq!(dmos(&["run", SMALL, SMALL, "--out", &format!("{out}-2")]).status.code(), Some(2));
@@ -179,12 +181,13 @@ fn plans_are_the_published_flows() {
         [(5, 7, 14), (8, 22, 171), (15, 590, 120_900), (20, 41_091, 566_597_659_u64)]
     {
         let path = repository().join(format!("scenarios/seed/networks/{types}x2_high.json"));
-        let published: Value = serde_json::from_str(&fs::read_to_string(path).expect("there")).expect("JSON");
+        let published: Value =
+            serde_json::from_str(&fs::read_to_string(path).expect("the file exists")).expect("JSON");
         let set = format!("network.generate.types={types}");
         let network = json(&["network", SMALL, "--set", &set, "--format", "json"]);
-        let nodes = network["nodes"].as_array().expect("nodes").iter();
+        let nodes = network["nodes"].as_array().expect("a list of nodes").iter();
         let ours = nodes.map(|node| (node["id"].clone(), node["produces"].clone(), node["requires"].clone()));
-        let theirs = published["nodes"].as_array().expect("nodes").iter();
+        let theirs = published["nodes"].as_array().expect("a list of nodes").iter();
         let theirs =
             theirs.map(|node| (node["id"].clone(), node["produces"].clone(), node["requires"].clone()));
         assert!(ours.eq(theirs), "{types} types");
@@ -207,7 +210,7 @@ fn a_plan_without_a_node_uses_the_spare() {
     let arguments = ["plan", DOORS, "--without", "hinge-1", "--format", "json"];
     let plan = json(&arguments);
     let producers: Vec<_> =
-        plan["edges"].as_array().expect("edges").iter().map(|edge| edge[0].clone()).collect();
+        plan["edges"].as_array().expect("a list of edges").iter().map(|edge| edge[0].clone()).collect();
     assert!(producers.contains(&"hinge-2".into()) && !producers.contains(&"hinge-1".into()));
     let both = json(&[&arguments[..], &["--without", "hinge-2"]].concat());
     assert_eq!(both["edges"], Value::Array(vec![]));
@@ -248,8 +251,8 @@ fn plan_explains_choices_and_differences() {
     ]));
     let plan = json(&["plan", BICYCLES, "--flow", "least-cost-shared", "--format", "json"]);
     assert_eq!((&plan["counters"]["is_best"], &plan["counters"]["cost"]), (&1.into(), &16.into()));
-    let mut nodes = plan["nodes"].as_array().expect("nodes").iter();
-    let needs = &nodes.find(|node| node["node"] == "bender-1").expect("it is assigned")["needs"][0];
+    let mut nodes = plan["nodes"].as_array().expect("a list of nodes").iter();
+    let needs = &nodes.find(|node| node["node"] == "bender-1").expect("an assigned node")["needs"][0];
     assert_eq!(needs["alternatives"]["more expensive"][0]["node"], "new-mill");
     let wrong = dmos(&["plan", BICYCLES, "--diff", "balanced:max_suppliers=0"]);
     assert_eq!(wrong.status.code(), Some(2));
@@ -282,7 +285,8 @@ fn plans_are_counted_and_the_cheapest_listed() {
     let (_, cheapest) = text.split_once("cheapest plans").expect("a list of plans");
     insta::assert_snapshot!(cheapest);
     let plan = json(&[&arguments[..], &["--format", "json"]].concat());
-    let rated = plan["nodes"].as_array().expect("nodes").iter().find_map(|node| node["rating"].as_f64());
+    let rated =
+        plan["nodes"].as_array().expect("a list of nodes").iter().find_map(|node| node["rating"].as_f64());
     assert!(rated.is_some(), "{plan}");
     assert_eq!(plan["plans"]["best"].as_array().map(Vec::len), Some(4));
     let unlike = json(&["plan", BICYCLES, "--format", "json"]);
@@ -308,7 +312,7 @@ fn a_strategy_is_shown_and_checked() {
 
 #[test]
 fn a_crate_for_a_strategy_is_written_once() {
-    let directory = tempfile::tempdir().expect("a place for temporary files");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let out = directory.path().to_str().expect("UTF-8");
     succeed(&["strategies", "new", "my-own", "--kind", "leader", "--out", out]);
     let read = |file: &str| fs::read_to_string(directory.path().join("my-own").join(file)).expect(file);
@@ -330,7 +334,11 @@ fn a_crate_for_a_strategy_is_written_once() {
     let lost = dmos(&["strategies", "new", "other", "--out", out, "--sources", out]);
     assert_eq!(lost.status.code(), Some(2));
     assert!(text_of(&lost).contains("--sources"), "{}", text_of(&lost));
-    assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1, "nothing half-written");
+    assert_eq!(
+        fs::read_dir(directory.path()).expect("a readable directory").count(),
+        1,
+        "nothing half-written"
+    );
 }
 
 #[test]
@@ -349,7 +357,7 @@ fn a_program_that_fails_does_not_break_the_run() {
         "{}",
         text_of(&output)
     );
-    assert!(run["plans"].as_array().expect("plans").len() > 5, "it is asked again");
+    assert!(run["plans"].as_array().expect("a list of plans").len() > 5, "it is asked again");
     for command in ["plan", "run"] {
         let strict: &[&str] = if command == "run" { &["--strict"] } else { &[] };
         let failed = dmos(&[&[command, DOORS, "--flow", "exec:command=no-such-program"], strict].concat());
@@ -376,8 +384,8 @@ fn strategies_prints_all() {
 fn every_scenario_of_the_repository_is_valid() {
     let mut files = Vec::new();
     for folder in ["scenarios", "scenarios/seed", "scenarios/regressions"] {
-        for entry in fs::read_dir(repository().join(folder)).expect("listed") {
-            let path = entry.expect("an entry").path();
+        for entry in fs::read_dir(repository().join(folder)).expect("a readable directory") {
+            let path = entry.expect("a directory entry").path();
             files.extend(path.extension().is_some_and(|extension| extension == "yaml").then_some(path));
         }
     }
@@ -470,7 +478,7 @@ fn find(directory: &Path, setting: &str) -> PathBuf {
 
 #[test]
 fn a_violation_is_replayed_and_shrunk() {
-    let directory = tempfile::tempdir().expect("a place for temporary files");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let file = find(directory.path(), "protocol.rejoin=never");
     let path = file.to_str().expect("UTF-8");
     let replayed = dmos(&["run", path, "--strict"]);
@@ -478,7 +486,7 @@ fn a_violation_is_replayed_and_shrunk() {
     assert!(text_of(&replayed).contains("production_resumes, at "), "{}", text_of(&replayed));
     assert_eq!(dmos(&["run", path]).status.code(), Some(0), "without --strict a violation is a warning");
     let small = succeed(&["shrink", path]);
-    let written = fs::read_to_string(file.with_extension("small.yaml")).expect("it is written");
+    let written = fs::read_to_string(file.with_extension("small.yaml")).expect("the file is written");
     assert_eq!(written, small);
     assert!(small.lines().count() < 30 && small.contains("rejoin: never"), "{small}");
     let again = dmos(&["run", file.with_extension("small.yaml").to_str().expect("UTF-8"), "--strict"]);

@@ -46,7 +46,7 @@ fn refuse(arguments: &[&str]) -> String {
 }
 
 fn place() -> TempDir {
-    tempfile::tempdir().expect("a place for temporary files")
+    tempfile::tempdir().expect("a temporary directory")
 }
 
 fn name(directory: &TempDir, name: &str) -> String {
@@ -112,7 +112,10 @@ fn any_number_of_jobs_shards_and_tries_gives_the_same_bytes() {
     let other = name(&directory, "elsewhere");
     let mut last = command(&["sweep", "run", "--manifest", &manifest, "--shard", "auto", "--out", &other]);
     let last = outcome(
-        last.env("SLURM_ARRAY_TASK_ID", "5").env("SLURM_ARRAY_TASK_COUNT", "1").output().expect("it runs"),
+        last.env("SLURM_ARRAY_TASK_ID", "5")
+            .env("SLURM_ARRAY_TASK_COUNT", "1")
+            .output()
+            .expect("the process starts"),
     );
     assert_eq!(last.0, 0, "{}", last.2);
     assert_eq!(succeed(&["sweep", "merge", &out, &other]), expected);
@@ -133,11 +136,11 @@ fn concurrent_tasks_do_not_interfere() {
             let shard = (shard / 2).to_string();
             let mut task =
                 command(&["sweep", "run", "--manifest", &manifest, "--shard", &shard, "--out", &out]);
-            task.stderr(std::process::Stdio::piped()).spawn().expect("it starts")
+            task.stderr(std::process::Stdio::piped()).spawn().expect("the process starts")
         };
         let tasks: Vec<_> = (0..16).map(start).collect();
         for task in tasks {
-            let (code, _, stderr) = outcome(task.wait_with_output().expect("it ends"));
+            let (code, _, stderr) = outcome(task.wait_with_output().expect("the process ends"));
             assert_eq!(code, 0, "{stderr}");
         }
         assert_eq!(dmos(&["sweep", "status", &out]).0, 0);
@@ -154,19 +157,19 @@ fn existing_results_are_not_recomputed() {
     assert!(stderr.contains("24 of 24 runs already present"), "{stderr}");
     // As if the process had been killed within a line, and another attempt had progressed further.
     let finished = directory.path().join("results/shard-000.jsonl");
-    let lines = fs::read_to_string(&finished).expect("results");
+    let lines = fs::read_to_string(&finished).expect("the file of results");
     let lines: Vec<&str> = lines.lines().collect();
-    fs::remove_file(&finished).expect("removed");
+    fs::remove_file(&finished).expect("the file is removed");
     let torn = format!("{}\n{}\n{}", lines[3], lines[0], &lines[5][..lines[5].len() / 2]);
-    fs::write(directory.path().join("results/shard-000.first.part"), torn).expect("written");
+    fs::write(directory.path().join("results/shard-000.first.part"), torn).expect("the file is written");
     fs::write(directory.path().join("results/shard-000.second.part"), lines[3..9].join("\n"))
-        .expect("written");
+        .expect("the file is written");
     let (code, stdout, stderr) = dmos(&with(&["compare"], &["--out", &out]));
     assert_eq!((code, &stdout), (0, &expected));
     assert!(stderr.contains("7 of 24 runs already present"), "{stderr}");
     let mut left: Vec<_> = fs::read_dir(directory.path().join("results"))
-        .expect("listed")
-        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .expect("a readable directory")
+        .map(|entry| entry.expect("a directory entry").file_name().into_string().expect("UTF-8"))
         .collect();
     left.sort();
     assert_eq!(left, ["experiment.json", "shard-000.jsonl"]);
@@ -184,13 +187,16 @@ fn an_interrupted_comparison_keeps_what_is_done_and_goes_on() {
         ["compare", "scenarios/alternative-recipes.yaml", "--flow", "memoized,backup", "--seeds", "1..40"];
     let expected = succeed(&what);
     let arguments = [&what[..], &["--out", &out, "--jobs", "1"]].concat();
-    let mut child =
-        command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = command(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the process starts");
     // The process is interrupted after its first result.
     let results = directory.path().join("results");
     let begun = || {
         fs::read_dir(&results)
-            .is_ok_and(|mut entries| entries.any(|entry| is_part(&entry.expect("an entry"))))
+            .is_ok_and(|mut entries| entries.any(|entry| is_part(&entry.expect("a directory entry"))))
     };
     while !begun() {
         assert!(child.try_wait().expect("a child").is_none(), "it ended before it could be interrupted");
@@ -202,7 +208,7 @@ fn an_interrupted_comparison_keeps_what_is_done_and_goes_on() {
     child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("UTF-8");
     let mut stdout = String::new();
     child.stdout.take().expect("a pipe").read_to_string(&mut stdout).expect("UTF-8");
-    assert_eq!(child.wait().expect("it ends").code(), Some(75), "{stderr}");
+    assert_eq!(child.wait().expect("the process ends").code(), Some(75), "{stderr}");
     assert!(stderr.contains("repeat the command to resume"), "{stderr}");
     assert!(stdout.contains("INCOMPLETE"), "{stdout}");
     let (code, stdout, stderr) = dmos(&arguments);
@@ -224,27 +230,29 @@ fn results_that_do_not_fit_together_are_refused() {
     let message = refuse(&with(&["compare"], &["--out", &out, "--metric", "sent_messages"]));
     assert!(message.contains("the results of another experiment"), "{message}");
     // Different bytes for the same run.
-    fs::create_dir(&other).expect("made");
+    fs::create_dir(&other).expect("the directory is created");
     fs::copy(
         directory.path().join("results/experiment.json"),
         directory.path().join("other/experiment.json"),
     )
     .expect("copied");
-    let text = fs::read_to_string(directory.path().join("results/shard-000.jsonl")).expect("results");
+    let text =
+        fs::read_to_string(directory.path().join("results/shard-000.jsonl")).expect("the file of results");
     let first = text.lines().next().expect("a line");
     let changed = first.replacen("\"numbers\":[", "\"numbers\":[1", 1);
-    fs::write(directory.path().join("other/shard-000.x.part"), format!("{changed}\n")).expect("written");
+    fs::write(directory.path().join("other/shard-000.x.part"), format!("{changed}\n"))
+        .expect("the file is written");
     let message = refuse(&["sweep", "merge", &out, &other]);
     assert!(message.contains("door-factory-failures, memoized/bully, seed 1: two attempts"), "{message}");
     // A complete shard without one of its runs.
     let fewer: String = text.lines().skip(1).flat_map(|line| [line, "\n"]).collect();
-    fs::write(directory.path().join("results/shard-000.jsonl"), fewer).expect("written");
+    fs::write(directory.path().join("results/shard-000.jsonl"), fewer).expect("the file is written");
     let message = refuse(&["sweep", "merge", &out]);
     assert!(message.contains("is damaged: it has 23 results for 24 runs"), "{message}");
     // A modified manifest.
     let manifest = directory.path().join("results/experiment.json");
     let edited = fs::read_to_string(&manifest).expect("a manifest").replace("\"1..3\"", "\"1..4\"");
-    fs::write(&manifest, edited).expect("written");
+    fs::write(&manifest, edited).expect("the file is written");
     let message = refuse(&["sweep", "status", &out]);
     assert!(message.contains("was changed after it was made"), "{message}");
     let message = refuse(&["sweep", "status", &name(&directory, "nowhere")]);
@@ -273,7 +281,7 @@ fn incomparable_input_is_refused_with_place_and_remedy() {
     let file = name(&directory, "wrong.yaml");
     let root = repository();
     let text = format!("scenarios: [{}]\nmetrics: [losses]\n", root.join(doors).display());
-    fs::write(&file, text).expect("written");
+    fs::write(&file, text).expect("the file is written");
     says(&["compare", &file], "wrong.yaml:2");
     let manifest = name(&directory, "manifest.json");
     succeed(&[
@@ -283,7 +291,7 @@ fn incomparable_input_is_refused_with_place_and_remedy() {
     says(&[&run[..], &["1"]].concat(), "there is no shard 1");
     says(&[&run[..], &["auto"]].concat(), "none of which is set");
     let newer = fs::read_to_string(&manifest).expect("a manifest").replace("\"0.1.0\"", "\"9.9.9\"");
-    fs::write(&manifest, newer).expect("written");
+    fs::write(&manifest, newer).expect("the file is written");
     says(&[&run[..], &["0"]].concat(), "was changed");
 }
 
@@ -329,14 +337,14 @@ fn deterioration_is_reported() {
     assert!(same.contains("0 of 10 runs differ"), "{same}");
     // Earlier results that were better: ten percent more finished goods in each run.
     let finished = directory.path().join("results/shard-000.jsonl");
-    let text = fs::read_to_string(&finished).expect("results");
+    let text = fs::read_to_string(&finished).expect("the file of results");
     let better = |line: &str| {
         let mut line: Value = serde_json::from_str(line).expect("JSON");
         let finals = &mut line["summary"]["numbers"][0];
         *finals = Value::from(finals.as_f64().expect("a number") + 3.0);
         format!("{line}\n")
     };
-    fs::write(&finished, text.lines().map(better).collect::<String>()).expect("written");
+    fs::write(&finished, text.lines().map(better).collect::<String>()).expect("the file is written");
     let (code, stdout, stderr) = dmos(&["compare", "--against", &out]);
     assert_eq!(code, 1, "{stdout}{stderr}");
     assert!(stdout.contains("finished_goods") && stdout.contains("worse"), "{stdout}");
@@ -379,8 +387,8 @@ fn scripts_for_batch_engines_are_as_printed() {
             succeed(&["sweep", "emit", engine, "--manifest", &manifest]).replace(&manifest, "manifest.json");
         let path = repository().join(file);
         if std::env::var_os("DMOS_UPDATE_DOCS").is_some() {
-            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-            fs::write(&path, &printed).expect("written");
+            fs::create_dir_all(path.parent().expect("a folder")).expect("the directory is created");
+            fs::write(&path, &printed).expect("the file is written");
         }
         let there = fs::read_to_string(&path).unwrap_or_default();
         assert!(there == printed, "{file} is out of date: run this test with DMOS_UPDATE_DOCS=1");

@@ -31,7 +31,7 @@ fn check_generated(name: &str, generated: &str) {
     let (_, after) = rest.split_once(END).expect("the generated part has an end");
     let new = format!("{before}{BEGIN}{generated}{END}{after}");
     if std::env::var_os("DMOS_UPDATE_DOCS").is_some() {
-        fs::write(page(name), &new).expect("written");
+        fs::write(page(name), &new).expect("the file is written");
     }
     assert!(read(name) == new, "{name} is out of date: see the head of this test");
 }
@@ -102,12 +102,15 @@ fn variants() -> Vec<Variant> {
 /// Returns the metrics of a run that the table shows.
 fn metrics(run: &Value) -> Vec<(&'static str, f64)> {
     let sum = |metric: &str| -> f64 {
-        let nodes = run["nodes"].as_object().expect("nodes");
+        let nodes = run["nodes"].as_object().expect("a list of nodes");
         nodes.values().filter_map(|node| node[metric].as_f64()).sum()
     };
     let mean = |metric: &str| run["metrics"][metric]["mean"].as_f64().unwrap_or(0.0);
-    let crashes =
-        run["fault_counts"].as_array().expect("counts").iter().find(|count| count["kind"] == "crash");
+    let crashes = run["fault_counts"]
+        .as_array()
+        .expect("a list of counts")
+        .iter()
+        .find(|count| count["kind"] == "crash");
     let violations = run["violations"].as_array().map_or(0, Vec::len);
     vec![
         ("finished goods", run["finished_goods"].as_f64().unwrap_or(0.0)),
@@ -171,9 +174,9 @@ fn the_failure_tables_are_current() {
 
 /// Returns a table of a family's strategies, from their descriptors.
 fn descriptor_table(family: &str, strategies: &[Value]) -> String {
-    let word = |strategy: &Value, field: &str| strategy[field].as_str().expect("words").to_owned();
+    let word = |strategy: &Value, field: &str| strategy[field].as_str().expect("text").to_owned();
     let row = |strategy: &Value| {
-        let parameters = strategy["parameters"].as_array().expect("parameters").iter();
+        let parameters = strategy["parameters"].as_array().expect("a list of parameters").iter();
         let parameters: Vec<_> = parameters
             .map(|parameter| format!("`{}`: {}", word(parameter, "name"), word(parameter, "values")))
             .collect();
@@ -197,7 +200,7 @@ fn flow_table(scenario: &str, strategies: &[Value]) -> String {
         let total = |metric: &dyn Fn(&Value) -> f64| runs.iter().map(metric).sum::<f64>();
         let metric = |metric: &'static str| {
             total(&|run| {
-                let nodes = run["nodes"].as_object().expect("nodes");
+                let nodes = run["nodes"].as_object().expect("a list of nodes");
                 nodes.values().filter_map(|node| node[metric].as_f64()).sum()
             })
         };
@@ -241,7 +244,7 @@ fn every_setting_is_documented_with_its_default() {
     let clocks = serde_json::to_value(ClockFaults::default()).expect("JSON");
     let material = serde_json::to_value(MaterialInCrash::default()).expect("JSON");
     for settings in [protocol, work, op_generator, disks, clocks, material] {
-        for (field, default) in settings.as_object().expect("fields") {
+        for (field, default) in settings.as_object().expect("a map of fields") {
             let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
             let row = format!("| `{field}` | `{default}` |");
             assert!(text.contains(&row), "docs/scenarios.md has no row that starts with {row}");
@@ -252,7 +255,7 @@ fn every_setting_is_documented_with_its_default() {
 /// Returns the text of all Rust files below a folder, and their names.
 fn rust_sources(folder: &Path, names: &mut Vec<String>, text: &mut String) {
     for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
+        let path = entry.expect("a directory entry").path();
         if path.is_dir() {
             rust_sources(&path, names, text);
         } else if path.extension().is_some_and(|extension| extension == "rs") {

@@ -106,7 +106,7 @@ fn scenarios() -> Vec<String> {
     let mut paths = Vec::new();
     for folder in ["scenarios", "scenarios/seed", "scenarios/regressions"] {
         for entry in fs::read_dir(repository().join(folder)).expect("the folder") {
-            let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+            let name = entry.expect("a directory entry").file_name().into_string().expect("UTF-8");
             if name.ends_with(".yaml") {
                 paths.push(format!("{folder}/{name}"));
             }
@@ -172,7 +172,7 @@ fn every_scenario_gives_the_recorded_values() {
             format!("{scenario},{seed},{metric},{value}\n")
         };
         let rows: String = measured.iter().map(row).collect();
-        fs::write(&path, format!("scenario,seed,metric,value\n{rows}")).expect("written");
+        fs::write(&path, format!("scenario,seed,metric,value\n{rows}")).expect("the file is written");
         return;
     }
     let recorded = recorded(&path);

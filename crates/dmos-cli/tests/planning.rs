@@ -23,7 +23,7 @@ fn others() -> Vec<String> {
 /// seconds.
 fn planning(scenario: &str, flow: &str, since: f64) -> (f64, f64) {
     let run = json(&["run", scenario, "--flow", flow, "--format", "json"]);
-    let plans = run["plans"].as_array().expect("plans");
+    let plans = run["plans"].as_array().expect("a list of plans");
     let number = |plan: &Value, field: &str| plan[field].as_f64().expect("a number");
     let longest = plans.iter().map(|plan| number(plan, "duration_s")).fold(0.0, f64::max);
     let there = plans.iter().filter(|plan| !plan["edges"].is_null() && number(plan, "at_s") > since);

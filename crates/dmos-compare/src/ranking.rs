@@ -129,7 +129,7 @@ impl Drawn {
         if self.0.as_ref().is_none_or(|(drawn_for, _)| *drawn_for != sizes) {
             self.0 = Some((sizes.clone(), Resamples::new(sizes)));
         }
-        let (_, resamples) = self.0.as_ref().expect("they were just drawn");
+        let (_, resamples) = self.0.as_ref().expect("the resamples are drawn above");
         resamples.interval(differences)
     }
 }
@@ -324,11 +324,11 @@ mod tests {
         let by_name = |name: &str| table.rows.iter().find(|row| row.name == name).expect("a row");
         assert_eq!(by_name("plain/bully").verdict, Verdict::Baseline);
         assert_eq!(by_name("alike/bully").verdict, Verdict::NoDifference);
-        let good = by_name("good/bully").compared.as_ref().expect("it is compared");
+        let good = by_name("good/bully").compared.as_ref().expect("a comparison");
         assert_eq!((good.wins, good.ties, good.losses), (20, 0, 0));
         assert_eq!((good.difference, good.interval), (30.0, Some(Interval { low: 30.0, high: 30.0 })));
         assert!(good.p < good.p_corrected && good.p_corrected < 0.001);
-        assert!((by_name("good/bully").messages_per_finished.expect("some") - 5.0).abs() < 1e-9);
+        assert!((by_name("good/bully").messages_per_finished.expect("a finished good") - 5.0).abs() < 1e-9);
         assert_eq!(by_name("good/bully").planning_steps_per_finished, Some(0.0));
     }
 

@@ -119,7 +119,7 @@ impl Output {
         for &(at, share, _) in self.shares.iter().filter(|moment| moment.0 >= self.first_failure) {
             match (is_below, share < THRESHOLD) {
                 (false, true) => falls.push((at, None)),
-                (true, false) => falls.last_mut().expect("it fell before it rose").1 = Some(at),
+                (true, false) => falls.last_mut().expect("a fall precedes each recovery").1 = Some(at),
                 _ => {}
             }
             is_below = share < THRESHOLD;
@@ -274,17 +274,17 @@ mod tests {
         let fault_free = producing(|_| 2, vec![]);
         let stops =
             producing(|second| if (101..=160).contains(&second) { 0 } else { 2 }, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &stops, &fault_free).expect("enough is made");
+        let output = Output::of(&scenario(), &stops, &fault_free).expect("enough finished goods");
         // Windows of five seconds: two seconds without output are below three quarters, and so are four with
         // output again.
         assert_eq!(output.time_to_survive(), ended(12.0));
         assert_eq!(output.time_to_recover(), [ended(62.0)]);
         assert_eq!(output.loss(), 60.0);
         let never = producing(|second| if second > 300 { 0 } else { 2 }, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &never, &fault_free).expect("enough is made");
+        let output = Output::of(&scenario(), &never, &fault_free).expect("enough finished goods");
         assert_eq!(output.time_to_recover(), [censored(298.0)]);
         let unharmed = producing(|_| 2, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &unharmed, &fault_free).expect("enough is made");
+        let output = Output::of(&scenario(), &unharmed, &fault_free).expect("enough finished goods");
         assert_eq!((output.time_to_survive(), output.loss()), (censored(510.0), 0.0));
         assert!(output.time_to_recover().is_empty());
     }

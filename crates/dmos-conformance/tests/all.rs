@@ -10,7 +10,7 @@ fn every_flow_strategy_conforms() {
     let names: Vec<_> = names.map(|flow| flow.name).collect();
     assert!(names.len() >= 11, "{names:?}");
     for name in names {
-        let report = check_flow(&registry, &call(name)).expect("it is registered");
+        let report = check_flow(&registry, &call(name)).expect("a registered strategy");
         report.assert_passed();
     }
 }
@@ -22,8 +22,8 @@ const BROKEN: &str = "broken on purpose, in tests only";
 fn every_leader_strategy_conforms() {
     let registry = registry();
     for leader in registry.leaders().iter().filter(|leader| leader.source != BROKEN) {
-        let report =
-            dmos_conformance::check_leader(&registry, &call(leader.name), 400).expect("it is registered");
+        let report = dmos_conformance::check_leader(&registry, &call(leader.name), 400)
+            .expect("a registered strategy");
         report.assert_passed();
     }
 }

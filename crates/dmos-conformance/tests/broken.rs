@@ -90,7 +90,7 @@ broken!("correct", |request, _| flow(request, request.alive, 0));
 
 fn check(name: &str) -> Report {
     let registry = registry();
-    check_flow(&registry, &call(name)).expect("it is registered")
+    check_flow(&registry, &call(name)).expect("a registered strategy")
 }
 
 fn failed(report: &Report) -> Vec<&'static str> {
@@ -226,7 +226,7 @@ register_leader!(LeaderDescriptor {
 #[test]
 fn broken_leader_strategies_are_caught() {
     let registry = registry();
-    let check = |name: &str| check_leader(&registry, &call(name), 300).expect("it is registered");
+    let check = |name: &str| check_leader(&registry, &call(name), 300).expect("a registered strategy");
     for (name, property) in [
         ("all-candidates-lead", "one_leader_per_term"),
         ("never-replaced", "production_resumes"),

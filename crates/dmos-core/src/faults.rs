@@ -394,7 +394,7 @@ mod tests {
         assert!(faults.is_fault_free() && Faults::default().is_fault_free());
         let idle = OpGenerator::default();
         assert!(Faults { op_generator: Some(idle.clone()), ..Faults::default() }.is_fault_free());
-        let busy = OpGenerator { failures: "1/min".parse().expect("a rate"), ..idle };
+        let busy = OpGenerator { failures: "1/min".parse().expect("a valid rate"), ..idle };
         assert!(!Faults { op_generator: Some(busy), ..Faults::default() }.is_fault_free());
     }
 }

@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn lays_out_recipes_and_producers() {
         let network = network(3, vec![recipe(0, &[]), recipe(1, &[0]), recipe(1, &[0]), recipe(2, &[1, 0])])
-            .expect("valid");
+            .expect("a valid network");
         assert_eq!(network.producers(ItemId::new(1)), [NodeId::new(1), NodeId::new(2)]);
         let required: Vec<_> = network.requirements(NodeId::new(3)).iter().map(|r| r.item.index()).collect();
         assert_eq!(required, [0, 1]);
@@ -475,9 +475,10 @@ mod tests {
 
     #[test]
     fn a_changed_recipe_changes_nothing_else() {
-        let old = network(3, vec![recipe(0, &[]), recipe(1, &[0]), recipe(2, &[1])]).expect("valid");
+        let old =
+            network(3, vec![recipe(0, &[]), recipe(1, &[0]), recipe(2, &[1])]).expect("a valid network");
         let both = recipe(2, &[0, 1]).requires;
-        let new = old.with_requirements([(NodeId::new(2), &both[..])]).expect("valid");
+        let new = old.with_requirements([(NodeId::new(2), &both[..])]).expect("a valid network");
         assert_eq!(Ok(&new), network(3, vec![recipe(0, &[]), recipe(1, &[0]), recipe(2, &[0, 1])]).as_ref());
         let own = recipe(1, &[2]).requires;
         assert!(matches!(old.with_requirements([(NodeId::new(1), &own[..])]), Err(NetworkError::Cycle(_))));

@@ -279,4 +279,4 @@ pub struct SharedCpu {
 
 /// Default maximum number of planning steps: 2,000 million, about four times the requirement of the
 /// prototype's search on its largest published network.
-pub const PLANNING_BUDGET: NonZeroU64 = NonZeroU64::new(2_000_000_000).expect("more than none");
+pub const PLANNING_BUDGET: NonZeroU64 = NonZeroU64::new(2_000_000_000).expect("a positive budget");

@@ -467,9 +467,9 @@ mod tests {
 
     #[test]
     fn rates_have_a_period() {
-        let rate: Rate = "2/min".parse().expect("a rate");
+        let rate: Rate = "2/min".parse().expect("a valid rate");
         assert!((rate.times_in(Span::from_secs(30)) - 1.0).abs() < 1e-12);
-        let rate: Rate = "1/10s".parse().expect("a rate");
+        let rate: Rate = "1/10s".parse().expect("a valid rate");
         assert!((rate.times_in(Span::from_secs(30)) - 3.0).abs() < 1e-12);
         for wrong in ["1", "-1/min", "1/0s", "x/min", "inf/s", "1/fortnight"] {
             assert!(wrong.parse::<Rate>().is_err(), "{wrong}");

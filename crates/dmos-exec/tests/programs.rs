@@ -68,11 +68,11 @@ fn planner(part: &str, limit: &str, network: &Network) -> Box<dyn FlowStrategy> 
     let command = format!("{} play {part}", program.display());
     let params = vec![("command".to_owned(), command), ("limit".to_owned(), limit.to_owned())];
     let call = StrategyCall { name: "exec".to_owned(), params };
-    registry.flow(&call, network).expect("it is registered").build()
+    registry.flow(&call, network).expect("a registered strategy").build()
 }
 
 fn network() -> Network {
-    NamedNetwork::ThreeNodes.description().build().expect("a network").0
+    NamedNetwork::ThreeNodes.description().build().expect("a valid network").0
 }
 
 fn ask(planner: &mut dyn FlowStrategy, failed: &[usize]) -> (Result<Flow, NoFlow>, Meter) {
@@ -152,9 +152,10 @@ fn it_is_kept_running() {
 fn nothing_that_cannot_be_started_is_waited_for() {
     let registry = dmos_testkit::registry();
     let call = dmos_testkit::call("exec:command=no-such-program-anywhere");
-    let mut planner = registry.flow(&call, &network()).expect("registered").build();
-    let error = ask(&mut *planner, &[]).0.expect_err("nothing to start");
+    let mut planner = registry.flow(&call, &network()).expect("a registered strategy").build();
+    let error = ask(&mut *planner, &[]).0.expect_err("a failed start");
     assert!(error.to_string().starts_with("the planner `no-such-program-anywhere` failed: "), "{error}");
-    let missing = registry.flow(&dmos_testkit::call("exec"), &network()).expect_err("no command");
+    let missing =
+        registry.flow(&dmos_testkit::call("exec"), &network()).expect_err("an error for the missing command");
     assert!(missing.to_string().starts_with("strategy `exec` needs its parameter `command`: "), "{missing}");
 }

@@ -159,7 +159,7 @@ mod tests {
                     duration: 10min\nseed: 3\nfaults: {script: [{at: 1min, crash: ore}]}\n";
         let scenario = dmos_testkit::scenario(text);
         let at = Time::ZERO + Span::from_secs(150);
-        let pool = threads(None).expect("threads");
+        let pool = threads(None).expect("a thread pool");
         let found = criticality(&scenario, at, true, &pool);
         let network = &*scenario.network;
         let name = |impact: &NodeImpact| {
@@ -174,10 +174,11 @@ mod tests {
             ["knife", "ore"].into()
         );
         assert!((found.nodes[0].exposure - 1.0).abs() < 1e-12);
-        let spare = found.nodes.iter().find(|impact| name(impact) == "steel-1").expect("it is there");
+        let spare = found.nodes.iter().find(|impact| name(impact) == "steel-1").expect("a listed node");
         assert!(spare.stops.is_empty() && spare.exposure < 0.2, "{spare:?}");
-        let both = found.pairs.iter().find(|impact| name(impact) == "steel-1+steel-2").expect("it is there");
+        let both =
+            found.pairs.iter().find(|impact| name(impact) == "steel-1+steel-2").expect("a listed node");
         assert_eq!(both.stops.len(), 2);
-        assert!(both.interaction.expect("of a pair") > 100, "{both:?}");
+        assert!(both.interaction.expect("an interaction of a pair") > 100, "{both:?}");
     }
 }

@@ -352,7 +352,7 @@ impl Attempt<'_> {
             let (file, path) = file.map_err(fail)?.keep().map_err(|error| fail(error.error))?;
             self.part = Some((path, file));
         }
-        let (path, file) = self.part.as_mut().expect("it was just made");
+        let (path, file) = self.part.as_mut().expect("created above");
         let fail = |source| StoreError::Io { what: "write", path: path.clone(), source };
         // Written at once, so that a process killed here leaves a whole line or none.
         file.write_all(format!("{line}\n").as_bytes()).map_err(fail)?;

@@ -392,7 +392,7 @@ mod tests {
 
     #[track_caller]
     fn check(description: &NetworkDescription, expected: &[(DescriptionPlace, &str)]) {
-        let problems = description.build().expect_err("it is no network");
+        let problems = description.build().expect_err("an invalid description");
         let shown: Vec<_> = problems.iter().map(|(place, problem)| (*place, problem.to_string())).collect();
         assert_eq!(shown.len(), expected.len(), "{shown:?}");
         for ((place, message), (expected_place, part)) in shown.iter().zip(expected) {
@@ -405,9 +405,10 @@ mod tests {
     fn builds_groups_of_nodes() {
         let mut wood = node("wood", &[]);
         wood.count = 2;
-        let (network, warnings) = description(&[wood, node("door", &["wood"])]).build().expect("a network");
+        let (network, warnings) =
+            description(&[wood, node("door", &["wood"])]).build().expect("a valid network");
         assert_eq!(network.node_name(network.producers(ItemId::new(0))[1]), "wood-2");
-        assert_eq!(network.final_items(), [network.find_item("door").expect("door")]);
+        assert_eq!(network.final_items(), [network.find_item("door").expect("an item of this name")]);
         assert_eq!(warnings, []);
     }
 
@@ -450,7 +451,8 @@ mod tests {
 
     #[test]
     fn warns_of_unneeded_items() {
-        let (_, warnings) = description(&[node("wood", &[]), node("door", &[])]).build().expect("a network");
+        let (_, warnings) =
+            description(&[node("wood", &[]), node("door", &[])]).build().expect("a valid network");
         assert_eq!(warnings, [Warning::Unused("wood".to_owned())]);
     }
 }

@@ -96,7 +96,7 @@ impl Generate {
         });
         let names = (Names::Numbers(last + 1), Names::Numbers(nodes));
         Ok(Network::new(names.0, names.1, recipes, vec![ItemId::new(last)])
-            .expect("drawn acyclic and complete"))
+            .expect("generated networks are acyclic and complete"))
     }
 
     fn node_count(&self) -> u64 {
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     fn draw(types: u32, nodes_per_type: u32, complexity: Complexity) -> Network {
-        Generate { types, nodes_per_type, complexity, seed: 0 }.network().expect("it can be drawn")
+        Generate { types, nodes_per_type, complexity, seed: 0 }.network().expect("a valid network")
     }
 
     fn requires(network: &Network) -> Vec<Vec<usize>> {

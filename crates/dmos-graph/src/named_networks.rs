@@ -86,7 +86,7 @@ mod tests {
             (NamedNetwork::SevenNodes, 7, 0),
             (NamedNetwork::DoorFactory, 24, 1),
         ] {
-            let (network, odd) = named.description().build().expect("a network");
+            let (network, odd) = named.description().build().expect("a valid network");
             assert_eq!((network.node_count(), odd.len()), (nodes, warnings), "{named:?}");
         }
     }

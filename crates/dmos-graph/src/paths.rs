@@ -82,7 +82,7 @@ impl<'a> Paths<'a> {
         let mut paths = Self { network, counts: Counts::Large(Table::default()), producers, ranges };
         paths.counts = match paths.table::<u128>(true) {
             Some(table) => Counts::Small(table),
-            None => Counts::Large(paths.table(false).expect("big numbers have no end")),
+            None => Counts::Large(paths.table(false).expect("big numbers do not overflow")),
         };
         paths
     }
@@ -156,7 +156,7 @@ impl<'a> Paths<'a> {
 
     fn with<N: Number>(&self, table: &Table<N>, sum: &N, node: NodeId) -> N {
         let here = self.ending_at(node, &table.items);
-        here.and_then(|here| sum.plus(&here)).expect("it fitted when it was counted")
+        here.and_then(|here| sum.plus(&here)).expect("the total fits, so its parts do")
     }
 
     /// Returns the producers of an item at which paths end.
@@ -227,7 +227,7 @@ impl<'a> Paths<'a> {
     fn draw_from<N: Number>(&self, table: &Table<N>, random: &mut impl Rng, path: &mut Vec<NodeId>) {
         let mut all = N::ZERO();
         for item in self.network.final_items() {
-            all = all.plus(&table.items[item.index()]).expect("it fitted when it was counted");
+            all = all.plus(&table.items[item.index()]).expect("the total fits, so its parts do");
         }
         if all > N::ZERO() {
             self.descend(table, all.draw_below(random), path);
@@ -383,7 +383,7 @@ mod tests {
     use crate::{Complexity, Generate};
 
     fn generated(types: u32, nodes_per_type: u32, complexity: Complexity) -> Network {
-        Generate { types, nodes_per_type, complexity, seed: 0 }.network().expect("it can be generated")
+        Generate { types, nodes_per_type, complexity, seed: 0 }.network().expect("a valid network")
     }
 
     #[test]
@@ -404,7 +404,7 @@ mod tests {
         let mut path = Vec::new();
         for _ in 0..20 {
             paths.draw(&mut random, &mut path);
-            let number = paths.rank(&path).expect("it is a path");
+            let number = paths.rank(&path).expect("the rank of a path");
             assert_eq!(paths.unrank(&number), Some(path.clone()));
         }
         assert_eq!(paths.unrank(&paths.count()), None);
@@ -414,12 +414,12 @@ mod tests {
     fn every_path_is_as_likely_as_any_other() {
         let network = generated(5, 2, Complexity::High);
         let paths = Paths::new(&network);
-        let count = usize::try_from(paths.count()).expect("few");
+        let count = usize::try_from(paths.count()).expect("a small count");
         let (mut drawn, mut path) = (vec![0_u32; count], Vec::new());
         let mut random = ChaCha8Rng::seed_from_u64(3);
         for _ in 0..count * 400 {
             paths.draw(&mut random, &mut path);
-            drawn[usize::try_from(paths.rank(&path).expect("a path")).expect("few")] += 1;
+            drawn[usize::try_from(paths.rank(&path).expect("a path")).expect("a small count")] += 1;
         }
         // Chi-squared test: its mean is the number of paths less one, its deviation the root of twice that.
         let chi: f64 = drawn.iter().map(|&n| (f64::from(n) - 400.0).powi(2) / 400.0).sum();

@@ -258,7 +258,7 @@ mod tests {
         }
         let last = ItemId::new(drawn.len() - 1);
         let names = (Names::Numbers(drawn.len()), Names::Numbers(recipes.len()));
-        Network::new(names.0, names.1, recipes.into_iter(), vec![last]).expect("a network")
+        Network::new(names.0, names.1, recipes.into_iter(), vec![last]).expect("a valid network")
     }
 
     /// Returns the cost of a plan for a number of batches of the last item, node by node.
@@ -274,7 +274,7 @@ mod tests {
         #[test]
         fn the_cheapest_plans_match_enumeration(drawn in drawn()) {
             let network = network(&drawn);
-            let plans = Plans::of(&network, &NodeSet::all(network.node_count())).expect("like producers");
+            let plans = Plans::of(&network, &NodeSet::all(network.node_count())).expect("producers with equal recipes");
             let best: Vec<Plan> = plans.best().collect();
             prop_assert_eq!(BigUint::from(best.len()), plans.count());
             let last = ItemId::new(drawn.len() - 1);
@@ -294,9 +294,9 @@ mod tests {
     #[test]
     fn more_plans_than_fit_a_float_are_counted() {
         let network = Generate { types: 400, nodes_per_type: 10, complexity: Complexity::Low, seed: 0 };
-        let network = network.network().expect("a network");
+        let network = network.network().expect("a valid network");
         let alive = NodeSet::all(network.node_count());
-        let plans = Plans::of(&network, &alive).expect("like producers");
+        let plans = Plans::of(&network, &alive).expect("producers with equal recipes");
         let digits = plans.count().to_string();
         assert!(digits.len() > 308 && digits.trim_end_matches('0') == "1", "{digits}");
         let costs: Vec<_> = plans.best().take(3).map(|plan| plan.cost).collect();
@@ -308,7 +308,8 @@ mod tests {
         let [raw, end] = [0, 1].map(ItemId::new);
         let recipes = [Recipe::of(raw, []), Recipe::of(end, [raw]), Recipe::of(end, [])];
         let names = (Names::Numbers(2), Names::Numbers(3));
-        let network = Network::new(names.0, names.1, recipes.into_iter(), vec![end]).expect("a network");
+        let network =
+            Network::new(names.0, names.1, recipes.into_iter(), vec![end]).expect("a valid network");
         let mut alive = NodeSet::all(3);
         assert_eq!(Plans::of(&network, &alive).err(), Some(NotCounted::UnlikeProducers(end)));
         alive.remove(NodeId::new(2));

@@ -271,7 +271,7 @@ mod tests {
     fn a_truncated_log_yields_the_records_before_the_cut() {
         let (bytes, records) = (log(), records());
         for cut in 0..bytes.len() {
-            let (read, end) = read_log(&bytes[..cut]).expect("it is torn, not broken");
+            let (read, end) = read_log(&bytes[..cut]).expect("a truncated log is readable");
             assert!(read.len() < records.len() && read == records[..read.len()], "cut at {cut}");
             let mut whole = Vec::new();
             read.iter().for_each(|record| write_record(record, &mut whole));
@@ -335,6 +335,6 @@ mod tests {
     fn network() -> Network {
         let recipe = |item| Recipe::of(ItemId::new(item), []);
         let names = (Names::Numbers(3), Names::Numbers(3));
-        Network::new(names.0, names.1, (0..3).map(recipe), vec![ItemId::new(2)]).expect("a network")
+        Network::new(names.0, names.1, (0..3).map(recipe), vec![ItemId::new(2)]).expect("a valid network")
     }
 }

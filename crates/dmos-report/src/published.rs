@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_invalid_table_is_an_error() {
-        let error = PublishedTable::read(Path::new("no such file.csv")).expect_err("it is not there");
+        let error = PublishedTable::read(Path::new("no such file.csv")).expect_err("a missing file");
         assert!(error.to_string().contains("no such file.csv"));
     }
 }

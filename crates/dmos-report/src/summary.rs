@@ -138,7 +138,7 @@ mod tests {
         );
         assert!((statistics.var - 5.0 / 3.0).abs() < 1e-12);
         assert_eq!(Statistics::of(vec![]), None);
-        let single = Statistics::of(vec![7.0]).expect("one value");
+        let single = Statistics::of(vec![7.0]).expect("at least one value");
         assert!(single.std.is_nan() && single.median == 7.0);
         assert_eq!(two_decimals(single.var), "NaN");
     }

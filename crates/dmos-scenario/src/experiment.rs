@@ -267,13 +267,14 @@ mod tests {
         assert!(LoadedExperiment::is_experiment(&loaded.text));
         let scenarios: Vec<_> = loaded.scenarios().collect();
         assert_eq!(scenarios, [PathBuf::from("lab/a.yaml"), PathBuf::from("lab/../b.yaml")]);
-        let flows = loaded.file.flow.as_ref().expect("flows");
+        let flows = loaded.file.flow.as_ref().expect("a list of flows");
         assert_eq!(flows.0[1].params, [("max_suppliers".to_owned(), "3".to_owned())]);
-        let names: Vec<_> = loaded.variations().expect("lists").into_iter().map(|one| one.name).collect();
+        let names: Vec<_> =
+            loaded.variations().expect("valid variations").into_iter().map(|one| one.name).collect();
         assert_eq!(names[1], "failures=0/min, cycle=2s");
         assert_eq!(names.len(), 4);
-        assert_eq!(loaded.settings().expect("paths")[0].to_string(), "duration=5min");
-        assert_eq!(load("scenarios: [a.yaml]").variations().expect("none").len(), 1);
+        assert_eq!(loaded.settings().expect("valid settings")[0].to_string(), "duration=5min");
+        assert_eq!(load("scenarios: [a.yaml]").variations().expect("no variations").len(), 1);
         assert!(!LoadedExperiment::is_experiment("network: {}"));
     }
 
@@ -283,7 +284,7 @@ mod tests {
             let loaded = LoadedExperiment::parse("x.yaml", text);
             let error = match &loaded {
                 Err(error) => error.clone(),
-                Ok(loaded) => loaded.variations().expect_err("it is wrong"),
+                Ok(loaded) => loaded.variations().expect_err("an invalid experiment"),
             };
             let shown = error.to_string();
             assert!(shown.contains(excerpt) && shown.contains(message), "{shown}");
@@ -298,7 +299,7 @@ mod tests {
 
     #[test]
     fn strategies_are_split_at_commas_that_end_one() {
-        let calls: Strategies = "a,b:x=1,y=2,c".parse().expect("three");
+        let calls: Strategies = "a,b:x=1,y=2,c".parse().expect("three calls");
         let shown: Vec<_> = calls.0.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["a", "b:x=1,y=2", "c"]);
         assert!("a,,b".parse::<Strategies>().is_err());

@@ -90,7 +90,7 @@ impl ScenarioFile {
         let (mut value, least) = (value(self), value(&least));
         prune(&mut value, &least);
         drop_nulls_in_lists(&mut value);
-        let text = serde_yaml::to_string(&value).expect("values can be written");
+        let text = serde_yaml::to_string(&value).expect("values can be serialized");
         text.trim_end().to_owned() + "\n"
     }
 }

@@ -107,7 +107,7 @@ impl Override {
                 let name = place.as_str().map(|name| (Value::from("name"), Value::from(name)));
                 *place = Value::Mapping(name.into_iter().collect::<Mapping>());
             }
-            let map = place.as_mapping_mut().expect("it was made a map");
+            let map = place.as_mapping_mut().expect("converted to a map above");
             place = map.entry(Value::from(part.as_str())).or_insert(Value::Null);
         }
         *place = self.value.clone();

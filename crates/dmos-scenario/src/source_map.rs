@@ -201,7 +201,7 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, part: &str, at: usize) {
-        let refusal = source_map(text).expect_err("it is refused");
+        let refusal = source_map(text).expect_err("an error");
         assert!(refusal.message.contains(part), "{refusal:?}");
         assert_eq!(refusal.span.start, at, "{refusal:?}");
     }
@@ -213,7 +213,7 @@ mod tests {
         let list = &root.entry("list").expect("a list").value;
         let inner = list.nth(1).and_then(|map| map.entry("b")).expect("a map");
         assert_eq!((&text[inner.key_span.clone()], &text[inner.value.span.clone()]), ("b", "2s"));
-        assert_eq!(&text[list.nth(0).expect("a").span.clone()], "a");
+        assert_eq!(&text[list.nth(0).expect("a list").span.clone()], "a");
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn refuses_bombs_at_once() {
         for deep in ["[", "{a: ", "- "] {
-            let refusal = source_map(&deep.repeat(100_000)).expect_err("it is refused");
+            let refusal = source_map(&deep.repeat(100_000)).expect_err("an error");
             let deep_or_malformed =
                 ["nested too deeply", "not YAML"].iter().any(|part| refusal.message.contains(part));
             assert!(deep_or_malformed, "{deep}: {refusal:?}");

@@ -43,12 +43,12 @@ fn assert_found_and_shrunk(setting: &str, runs: u64, is_wanted: impl Fn(Property
         TrialFailure::Panic(_) | TrialFailure::NotRepeatable(_) => false,
     };
     let found = (0..runs).find_map(|number| {
-        let file = subject.draw(1, number, &registry).expect("it is valid");
-        let failure = try_out(&file, false, &registry).expect("it is valid").failure?;
+        let file = subject.draw(1, number, &registry).expect("a valid scenario");
+        let failure = try_out(&file, false, &registry).expect("a valid scenario").failure?;
         is_wanted(&failure).then_some((number, file))
     });
     let (number, file) = found.unwrap_or_else(|| panic!("{setting}: not found in {runs} runs"));
-    let small = shrink_while(&file, 5_000, &registry, &is_wanted).expect("it fails");
+    let small = shrink_while(&file, 5_000, &registry, &is_wanted).expect("a failing scenario");
     let (text, nodes) = (small.file.to_yaml(), small.file.network.nodes.as_ref().map_or(0, Vec::len));
     assert!(
         nodes <= 5 && faults(&small.file) <= 3,

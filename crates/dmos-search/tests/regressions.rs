@@ -10,7 +10,8 @@ use dmos_search::try_out;
 fn regression_scenarios_have_no_violation() {
     let registry = dmos_testkit::registry();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/regressions");
-    let files = fs::read_dir(&directory).expect("the scenarios").map(|file| file.expect("an entry").path());
+    let files =
+        fs::read_dir(&directory).expect("the scenarios").map(|file| file.expect("a directory entry").path());
     let paths: Vec<_> = files.collect();
     assert!(paths.len() >= 15, "{paths:?}");
     for path in paths {

@@ -60,7 +60,7 @@ fn flows_with_several_suppliers_are_searched_as_well() {
 #[test]
 fn the_number_of_threads_does_not_matter() {
     let on = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
         pool.install(|| search(&[], 13, 100))
     };
     assert_eq!(on(1), on(3));

@@ -91,7 +91,7 @@ fn targets_are_resolved_when_the_fault_occurs() {
     assert_eq!(hit(140), [0], "the source makes most");
     assert_eq!(hit(180).len(), 1);
     let without_target =
-        record.faults.iter().find(|fault| fault.at.as_secs_f64() == 200.0).expect("it is recorded");
+        record.faults.iter().find(|fault| fault.at.as_secs_f64() == 200.0).expect("a recorded fault");
     assert_eq!((without_target.node, without_target.effective), (None, false), "no node is down");
 }
 
@@ -305,9 +305,10 @@ fn the_same_time_order_is_shuffled_by_the_seed() {
 
 #[test]
 fn a_repeated_run_is_identical() {
-    let (record, trace) = dmos_sim::run_twice(&chain("same_time_order: shuffled")).expect("the same");
+    let (record, trace) =
+        dmos_sim::run_twice(&chain("same_time_order: shuffled")).expect("a deterministic run");
     assert_eq!(trace.len() as u64, record.events);
-    let (_, other) = dmos_sim::run_twice(&chain("same_time_order: scheduled")).expect("the same");
+    let (_, other) = dmos_sim::run_twice(&chain("same_time_order: scheduled")).expect("a deterministic run");
     assert_ne!(trace.hash(), other.hash());
 }
 

@@ -90,7 +90,7 @@ fn the_exhaustive_plan_stalls_the_largest_network() {
     assert!((first.duration.as_secs_f64() / 482.0 - 1.0).abs() < 0.05, "{}", first.duration);
     let cycles = total(&record, Metric::TotalManufactureCycles) / record.nodes.len() as u64;
     assert!(cycles < 300, "{cycles} cycles per node");
-    let before = record.series.iter().rfind(|sample| sample.at < first.at).expect("samples");
+    let before = record.series.iter().rfind(|sample| sample.at < first.at).expect("at least one sample");
     assert_eq!(before.made, 0);
     let memoized = dmos_sim::run(&load("seed/large-no-fail", &["flow=memoized", "sample_every=1s"]));
     assert!(memoized.series[5].made > 0, "nothing is made within 5 s: {:?}", memoized.series[5]);
@@ -99,7 +99,7 @@ fn the_exhaustive_plan_stalls_the_largest_network() {
 #[test]
 fn the_op_generator_crashes_the_prototypes_nodes() {
     let record = dmos_sim::run(&load("seed/small-low-failure", &[]));
-    let first = record.faults.first().expect("something fails");
+    let first = record.faults.first().expect("at least one fault");
     // Cycle 16 of 1.01 s, after a pause of 2 s.
     assert_eq!((first.at.as_nanos(), first.kind), (18_160_000_000, FaultKind::Crash));
     assert_eq!(first.node, Some(NodeId::new(3)));
@@ -313,7 +313,7 @@ faults:
 #[test]
 fn the_series_ends_with_the_run() {
     let record = dmos_sim::run(&chain("sample_every: 7s"));
-    let last = record.series.last().expect("samples");
+    let last = record.series.last().expect("at least one sample");
     assert_eq!(last.at.as_secs_f64(), 600.0);
     assert_eq!(last.finished, total(&record, Metric::FinishedGoodsMade));
 }

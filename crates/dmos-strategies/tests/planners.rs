@@ -60,7 +60,7 @@ fn choices(network: &Network, producers: &Feasibility) -> Vec<Vec<Option<NodeId>
 
 /// Returns the cost of a batch, if every production run and every batch moved is paid for.
 fn tree_cost(network: &Network, choice: &[Option<NodeId>], item: ItemId) -> f64 {
-    let node = choice[item.index()].expect("it can be made");
+    let node = choice[item.index()].expect("a feasible item");
     let supplies = network.requirements(node).iter();
     let supplies = supplies
         .map(|required| f64::from(required.quantity) * (1.0 + tree_cost(network, choice, required.item)));
@@ -68,7 +68,7 @@ fn tree_cost(network: &Network, choice: &[Option<NodeId>], item: ItemId) -> f64 
 }
 
 fn flow_of(network: &Network, choice: &[Option<NodeId>], finals: &[ItemId]) -> Flow {
-    let producer = |item: ItemId| choice[item.index()].expect("it can be made");
+    let producer = |item: ItemId| choice[item.index()].expect("a feasible item");
     Flow::upstream_of(network, finals.iter().map(|&item| producer(item)).collect(), |_, item| producer(item))
 }
 
@@ -93,13 +93,15 @@ fn least_cost_is_the_least_of_all_trees() {
     let mut tried = 0;
     for (network, alive) in networks(400) {
         let producers = Feasibility::of(&network, &alive);
-        let (flow, planner, _) = plan("least-cost", &network, &alive).expect("there is a flow");
+        let (flow, planner, _) = plan("least-cost", &network, &alive).expect("a flow");
         let choices = choices(&network, &producers);
-        for &item in producers.finals(&network).expect("some").iter().filter(|_| !choices.is_empty()) {
+        for &item in
+            producers.finals(&network).expect("feasible final items").iter().filter(|_| !choices.is_empty())
+        {
             let least =
                 choices.iter().map(|choice| tree_cost(&network, choice, item)).fold(f64::INFINITY, f64::min);
             let producer =
-                producers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
+                producers.of_item(item).iter().map(|&node| planner.rating(node).expect("a rating").value);
             let found = producer.fold(f64::INFINITY, f64::min);
             assert!((found - least).abs() <= 1e-9 * least, "{found} for {least}");
             tried += 1;
@@ -114,20 +116,19 @@ fn least_cost_shared_is_the_least_of_all_plans_and_says_so() {
     let (mut best, mut cheaper_than_tree) = (0, 0);
     for (network, alive) in networks(400) {
         let producers = Feasibility::of(&network, &alive);
-        let finals = producers.finals(&network).expect("some");
+        let finals = producers.finals(&network).expect("feasible final items");
         let choices = choices(&network, &producers);
         let flows = choices.iter().map(|choice| flow_of(&network, choice, &finals));
         let Some(least) = flows.map(|flow| shared_cost(&network, &flow, &producers, &finals)).min() else {
             continue;
         };
-        let (flow, _, meter) = plan("least-cost-shared", &network, &alive).expect("there is a flow");
+        let (flow, _, meter) = plan("least-cost-shared", &network, &alive).expect("a flow");
         assert_eq!(meter.counter("is_best"), 1);
         assert_eq!(
             (shared_cost(&network, &flow, &producers, &finals), meter.counter("cost")),
             (least, least)
         );
-        let (hasty, _, meter) =
-            plan("least-cost-shared:effort=0", &network, &alive).expect("there is a flow");
+        let (hasty, _, meter) = plan("least-cost-shared:effort=0", &network, &alive).expect("a flow");
         assert!(shared_cost(&network, &hasty, &producers, &finals) >= least);
         assert!(meter.counter("is_best") == 0 || meter.counter("cost") == least);
         best += 1;
@@ -162,8 +163,7 @@ fn shortest_lead_time_is_the_shortest() {
     for (network, alive) in networks(300) {
         let producers = Feasibility::of(&network, &alive);
         let (flow, planner, _) =
-            plan_with_transits("shortest-lead-time", &network, &alive, Span::from_secs(1))
-                .expect("there is a flow");
+            plan_with_transits("shortest-lead-time", &network, &alive, Span::from_secs(1)).expect("a flow");
         let planned = |item: ItemId, batches: u32| {
             let consumers = flow.edges().iter().filter(|edge| edge.item == item);
             let by_amount = consumers.filter(|edge| {
@@ -173,26 +173,26 @@ fn shortest_lead_time_is_the_shortest() {
             });
             by_amount.map(|edge| edge.producer).next()
         };
-        for item in producers.finals(&network).expect("some") {
+        for item in producers.finals(&network).expect("feasible final items") {
             let rated =
-                producers.of_item(item).iter().map(|&node| planner.rating(node).expect("rated").value);
+                producers.of_item(item).iter().map(|&node| planner.rating(node).expect("a rating").value);
             let shortest = rated.fold(f64::INFINITY, f64::min);
             // With single batches no choice is better.
             let nodes = network.nodes().flat_map(|node| network.requirements(node));
             let are_single = nodes.into_iter().all(|required| required.quantity == 1);
             for choice in choices(&network, &producers).iter().take(2_000).filter(|_| are_single) {
-                let by_item = |item: ItemId, _| choice[item.index()].expect("it can be made");
+                let by_item = |item: ItemId, _| choice[item.index()].expect("a feasible item");
                 let (other, _) = ready(&network, &by_item, item, 1);
                 assert!(shortest <= other + 1e-9, "{shortest}, but {other} is possible");
                 tried += 1;
             }
             // The remark agrees with the plan.
             if network.final_items().len() == 1 {
-                let rating = |node: &NodeId| planner.rating(*node).expect("rated").value;
+                let rating = |node: &NodeId| planner.rating(*node).expect("a rating").value;
                 let end = producers.of_item(item).iter().copied().find(|node| rating(node) == shortest);
                 let by_plan = |of: ItemId, batches: u32| {
                     let end = end.filter(|_| of == item);
-                    end.or_else(|| planned(of, batches)).expect("what is needed is planned")
+                    end.or_else(|| planned(of, batches)).expect("required items have a producer")
                 };
                 assert!((ready(&network, &by_plan, item, 1).0 - shortest).abs() < 1e-9);
             }
@@ -242,7 +242,7 @@ fn balanced_loads_are_even() {
     for (network, alive) in networks(300) {
         for most in [2, 3] {
             let call = format!("balanced:max_suppliers={most}");
-            let (flow, ..) = plan(&call, &network, &alive).expect("there is a flow");
+            let (flow, ..) = plan(&call, &network, &alive).expect("a flow");
             let loads = loads(&network, &Feasibility::of(&network, &alive), &flow);
             // All producers of final items are used, even if other nodes need them.
             for item in network.items().filter(|item| !network.final_items().contains(item)) {
@@ -269,8 +269,8 @@ fn check_rates(network: &Network, flow: &Flow, planner: &dyn FlowStrategy) {
     let mut taken = vec![0.0; network.node_count()];
     for (edge, share) in flow.supplies() {
         let required = network.requirements(edge.consumer).iter().find(|required| required.item == edge.item);
-        let per_batch =
-            f64::from(required.expect("it fits").quantity) / f64::from(network.yield_per_run(edge.consumer));
+        let per_batch = f64::from(required.expect("a requirement of the consumer").quantity)
+            / f64::from(network.yield_per_run(edge.consumer));
         taken[edge.producer.index()] += f64::from(share.millionths()) / 1e6 * made(edge.consumer) * per_batch;
     }
     for node in network.nodes().filter(|&node| taken[node.index()] > 0.0) {
@@ -285,8 +285,8 @@ fn max_throughput_is_feasible_and_optimal() {
     let mut with_choices = 0;
     for (network, alive) in networks(400) {
         let producers = Feasibility::of(&network, &alive);
-        let finals = producers.finals(&network).expect("some");
-        let (flow, planner, meter) = plan("max-throughput", &network, &alive).expect("there is a flow");
+        let finals = producers.finals(&network).expect("feasible final items");
+        let (flow, planner, meter) = plan("max-throughput", &network, &alive).expect("a flow");
         check_rates(&network, &flow, &*planner);
         assert_eq!(meter.counter("is_best"), 1, "{:?}", meter.remarks());
         let rate_of = |node: NodeId| {
@@ -344,12 +344,12 @@ fn max_throughput_is_feasible_and_optimal() {
 fn max_throughput_holds_beyond_the_range_of_floats() {
     // Each item requires one of each item before it: the need per finished good doubles with every item.
     let network = layered(1_500, 2, 1_500);
-    let (_, _, meter) = plan("max-throughput", &network, &NodeSet::all(3_000)).expect("there is a flow");
+    let (_, _, meter) = plan("max-throughput", &network, &NodeSet::all(3_000)).expect("a flow");
     assert_eq!(meter.counter("is_best"), 1);
     let network = layered(40, 2, 40);
-    let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(80)).expect("there is a flow");
+    let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(80)).expect("a flow");
     // Two producers of the first item make two batches per cycle; a finished good takes 2^38.
-    let used = planner.rating(NodeId::new(79)).expect("rated").value;
+    let used = planner.rating(NodeId::new(79)).expect("a rating").value;
     assert!((used * 2.0_f64.powi(38) - 1.0).abs() < 1e-12, "{used}");
     assert_eq!(
         meter.remarks(),
@@ -368,7 +368,7 @@ fn recipes(items: usize, nodes: &[Row]) -> Network {
         Recipe { quantity, requires, cycles, ..Recipe::of(ItemId::new(makes), []) }
     };
     let (items, nodes, all) = (Names::Numbers(items), Names::Numbers(nodes.len()), nodes.iter().map(recipe));
-    Network::new(items, nodes, all, vec![ItemId::new(0)]).expect("no rings")
+    Network::new(items, nodes, all, vec![ItemId::new(0)]).expect("an acyclic network")
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn max_throughput_names_the_bottleneck() {
     // Parts can be made from one piece of ore or from three; the single producer of ore is the bottleneck.
     let rows: [Row; 4] = [(0, 1, &[(1, 4)], 1), (1, 1, &[(2, 1)], 1), (1, 1, &[(2, 3)], 1), (2, 1, &[], 1)];
     let network = recipes(3, &rows);
-    let (flow, _, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("there is a flow");
+    let (flow, _, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("a flow");
     assert_eq!(
         meter.remarks(),
         ["at most 0.2500 batches of each final item per cycle; bottlenecks: all producers of `2`"]
@@ -396,17 +396,16 @@ fn max_throughput_ignores_much_worse_alternatives() {
         let bad: [Row; 4] =
             [(0, 1_000, &[], 1), (0, 1, &[(1, 1_000)], 1), (1, 1, &[(2, 1_000)], 1), (2, 1, &[], cycles)];
         let network = recipes(3, &bad);
-        let (_, planner, meter) =
-            plan("max-throughput", &network, &NodeSet::all(4)).expect("there is a flow");
+        let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("a flow");
         assert_eq!(
-            (meter.counter("is_best"), planner.rating(NodeId::new(0)).expect("rated").value),
+            (meter.counter("is_best"), planner.rating(NodeId::new(0)).expect("a rating").value),
             (1, 1.0)
         );
         assert!(meter.remarks()[0].starts_with("at most 1000."), "{:?}", meter.remarks());
     }
     // A production run of many cycles has no whole number of parts per batch.
     let slow = recipes(2, &[(0, 1, &[(1, 1)], 400_000), (1, 1, &[], 1)]);
-    let (_, _, meter) = plan("max-throughput", &slow, &NodeSet::all(2)).expect("there is a flow");
+    let (_, _, meter) = plan("max-throughput", &slow, &NodeSet::all(2)).expect("a flow");
     assert_eq!(
         meter.remarks(),
         ["at most 2.500e-6 batches of each final item per cycle; bottlenecks: all producers of `0`"]
@@ -417,7 +416,7 @@ fn max_throughput_ignores_much_worse_alternatives() {
 fn a_standby_replaces_any_single_failed_node() {
     for (network, alive) in networks(300) {
         let producers = Feasibility::of(&network, &alive);
-        let (flow, ..) = plan("backup", &network, &alive).expect("there is a flow");
+        let (flow, ..) = plan("backup", &network, &alive).expect("a flow");
         for failed in flow.assigned_nodes() {
             if producers.of_item(network.makes(failed)).len() < 2 {
                 continue;
@@ -505,7 +504,7 @@ fn sticky_takes_time_proportional_to_the_change() {
     let steps = |items, producers| {
         let network = layered(items, producers, 2);
         let mut alive = NodeSet::all(network.node_count());
-        let (flow, mut planner, _) = plan("sticky", &network, &alive).expect("there is a flow");
+        let (flow, mut planner, _) = plan("sticky", &network, &alive).expect("a flow");
         let failed = flow.edges()[flow.edges().len() / 2].producer;
         alive.remove(failed);
         let mut meter = Meter::new(BUDGET);
@@ -533,7 +532,7 @@ fn anchored_moves_only_consumers_of_failed_nodes_and_restores_the_plan() {
                 let came_back = new.of_item(edge.item).iter().any(|&node| !old.contains(&network, node));
                 assert!(is_hit || came_back || !works(next, edge.consumer), "{edge:?}");
             }
-            let (plain, ..) = plan("anchored", &network, alive).expect("there is a flow");
+            let (plain, ..) = plan("anchored", &network, alive).expect("a flow");
             assert_eq!(&plain, next, "the plan depends on the live nodes alone");
             assert!(flow.edges().len() + change.added.len() >= next.edges().len());
         });
@@ -548,7 +547,7 @@ fn random_chooses_producers_uniformly() {
     for seed in 0..5_000 {
         let mut planner = flow_strategy("random", &network);
         let request = PlanRequest { seed, ..PlanRequest::first(&network, &alive) };
-        let flow = planner.plan(&request, &mut Meter::new(BUDGET)).expect("there is a flow");
+        let flow = planner.plan(&request, &mut Meter::new(BUDGET)).expect("a flow");
         counts[flow.edges()[0].producer.index()] += 1;
     }
     // 1,000 each, with a standard deviation of 28.

@@ -15,7 +15,9 @@ fn plan(name: &str, network: &Network, alive: &NodeSet) -> (Result<Flow, NoFlow>
 }
 
 fn draw(types: u32) -> Network {
-    Generate { types, nodes_per_type: 2, complexity: Complexity::High, seed: 0 }.network().expect("drawn")
+    Generate { types, nodes_per_type: 2, complexity: Complexity::High, seed: 0 }
+        .network()
+        .expect("a valid network")
 }
 
 #[track_caller]
@@ -79,12 +81,7 @@ fn stand_ins_are_a_choice() {
     let network = draw(5);
     let mut alive = NodeSet::all(8);
     alive.remove(NodeId::new(7));
-    assert!(
-        !plan("memoized:substitute_ends=true", &network, &alive)
-            .0
-            .expect("the last live node stands in")
-            .is_empty()
-    );
+    assert!(!plan("memoized:substitute_ends=true", &network, &alive).0.expect("a substitute end").is_empty());
     for strategy in ["memoized", "exhaustive"] {
         assert_eq!(plan(strategy, &network, &alive).0, Err(NoFlow::Infeasible(ItemId::new(4))));
     }
@@ -114,7 +111,9 @@ fn networks() -> impl Strategy<Value = Network> {
 
 fn seed_networks() -> impl Strategy<Value = Network> {
     (4_u32..13, 1_u32..4, 0_u64..50).prop_map(|(types, nodes_per_type, seed)| {
-        Generate { types, nodes_per_type, complexity: Complexity::Medium, seed }.network().expect("drawn")
+        Generate { types, nodes_per_type, complexity: Complexity::Medium, seed }
+            .network()
+            .expect("a valid network")
     })
 }
 

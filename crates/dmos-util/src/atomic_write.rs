@@ -92,18 +92,20 @@ mod tests {
 
     #[test]
     fn writes_atomically() {
-        let root = tempfile::tempdir().expect("a place for temporary files");
+        let root = tempfile::tempdir().expect("a temporary directory");
         let target = root.path().join("deep/run");
         let files = [("a.txt", "one".to_owned()), ("c/b.txt", "two".to_owned())];
-        write_directory(&target, &files).expect("it is written");
-        assert_eq!(fs::read_to_string(target.join("c/b.txt")).expect("it is there"), "two");
+        write_directory(&target, &files).expect("the file is written");
+        assert_eq!(fs::read_to_string(target.join("c/b.txt")).expect("the file exists"), "two");
         let again = write_directory(&target, &files).expect_err("it is not overwritten");
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         let no_place = [("file", String::new()), ("file/below", String::new())];
         let bad = write_directory(&root.path().join("bad"), &no_place);
         assert!(bad.is_err() && !root.path().join("bad").exists());
-        let left: Vec<_> =
-            fs::read_dir(root.path()).expect("listed").map(|e| e.expect("entry").file_name()).collect();
+        let left: Vec<_> = fs::read_dir(root.path())
+            .expect("a readable directory")
+            .map(|e| e.expect("a directory entry").file_name())
+            .collect();
         assert_eq!(left, ["deep"]);
     }
 }

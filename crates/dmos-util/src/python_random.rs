@@ -75,7 +75,10 @@ mod tests {
         let mut random = PythonRandom::new(1 << 40);
         assert_eq!(random.random(), PYTHON_FRACTION);
         let mut random = PythonRandom::new(7);
-        assert_eq!([(); 6].map(|()| *random.choose(&[10, 20, 30]).expect("something")), PYTHON_CHOICES);
+        assert_eq!(
+            [(); 6].map(|()| *random.choose(&[10, 20, 30]).expect("a choice of three")),
+            PYTHON_CHOICES
+        );
         assert_eq!(random.choose::<u8>(&[]), None);
     }
 

@@ -7,8 +7,8 @@ use dmos_core::Registry;
 
 #[test]
 fn it_conforms() {
-    let registry = Registry::collect().expect("no two strategies of one name");
-    let call = "last-appointed".parse().expect("a call");
-    let report = dmos_conformance::check_leader(&registry, &call, 500).expect("it is registered");
+    let registry = Registry::collect().expect("unique names");
+    let call = "last-appointed".parse().expect("a valid call");
+    let report = dmos_conformance::check_leader(&registry, &call, 500).expect("a registered strategy");
     report.assert_passed();
 }

@@ -89,7 +89,7 @@ mod tests {
     fn the_standard_error_is_the_usual_one() {
         let differences = Differences::new(vec![vec![1.0, 2.0, 4.0, 9.0]]);
         // numpy: std([1, 2, 4, 9], ddof=1) / 2
-        assert!((differences.standard_error().expect("four") - 1.779_513_04).abs() < 1e-8);
+        assert!((differences.standard_error().expect("four differences") - 1.779_513_04).abs() < 1e-8);
         assert_eq!(Differences::new(vec![vec![1.0]]).standard_error(), None);
     }
 }

@@ -125,7 +125,7 @@ mod tests {
 
     fn of(differences: &[f64]) -> Interval {
         let resamples = Resamples::new(vec![differences.len()]);
-        resamples.interval(&Differences::new(vec![differences.to_vec()])).expect("there are some")
+        resamples.interval(&Differences::new(vec![differences.to_vec()])).expect("several differences")
     }
 
     /// Returns the interval without the expansion, which other implementations compute.
@@ -178,7 +178,7 @@ mod tests {
         let trials = 2_000;
         let holds = (0..trials).filter(|_| {
             let drawn = (0..count).map(|_| draw(&mut random)).collect();
-            let interval = resamples.interval(&Differences::new(vec![drawn])).expect("there are some");
+            let interval = resamples.interval(&Differences::new(vec![drawn])).expect("several differences");
             interval.low <= mean && mean <= interval.high
         });
         holds.count() as f64 / f64::from(trials)

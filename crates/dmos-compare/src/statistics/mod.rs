@@ -35,6 +35,6 @@ fn normal_quantile(share: f64) -> f64 {
 
 /// Returns the quantile of Student's distribution.
 fn student_quantile(share: f64, freedom: f64) -> f64 {
-    let student = StudentsT::new(0.0, 1.0, freedom).expect("there is some freedom");
+    let student = StudentsT::new(0.0, 1.0, freedom).expect("at least one degree of freedom");
     student.inverse_cdf(share)
 }

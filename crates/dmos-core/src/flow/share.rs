@@ -55,11 +55,15 @@ impl Share {
         }
         let exact = |&weight: &u64| u128::from(weight) * whole;
         let mut shares: Vec<u128> = weights.iter().map(|weight| exact(weight) / total).collect();
-        let left = usize::try_from(whole - shares.iter().sum::<u128>()).expect("less than one for each");
+        let left = usize::try_from(whole - shares.iter().sum::<u128>())
+            .expect("the remainder is below the number of shares");
         let mut order: Vec<usize> = (0..weights.len()).collect();
         order.sort_by_key(|&at| std::cmp::Reverse(exact(&weights[at]) % total));
         order.iter().take(left).for_each(|&at| shares[at] += 1);
-        shares.iter().map(|&share| Self(u32::try_from(share).expect("a part of a million"))).collect()
+        shares
+            .iter()
+            .map(|&share| Self(u32::try_from(share).expect("a share is at most a million millionths")))
+            .collect()
     }
 }
 

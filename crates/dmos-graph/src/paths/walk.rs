@@ -25,7 +25,7 @@ impl Walk {
         let network = paths.network;
         let mut next: Vec<NodeId> = Vec::new();
         let mut lists = vec![(0, 0); network.node_count()];
-        let place = |length: usize| u32::try_from(length).expect("fewer than 2^32 places to go on");
+        let place = |length: usize| u32::try_from(length).expect("fewer than 2^32 positions");
         let mut add = |choices: Choices<'_>| {
             let from = place(next.len());
             for item in (0..).map_while(|nth| choices.get(nth)) {

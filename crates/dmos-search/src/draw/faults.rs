@@ -52,7 +52,7 @@ pub(super) fn draw(rng: &mut Generator, network: &Network, phase: Span) -> Fault
 }
 
 fn op_generator(rng: &mut Generator) -> OpGenerator {
-    let mut rate = |max| format!("{}/min", rng.between(1, max)).parse().expect("a rate");
+    let mut rate = |max| format!("{}/min", rng.between(1, max)).parse().expect("a valid rate");
     let (failures, recoveries) = (rate(6), rate(10));
     let (leader_can_fail, ends_can_fail) = (rng.percent(60), rng.percent(60));
     OpGenerator { failures, recoveries, leader_can_fail, ends_can_fail, ..OpGenerator::default() }

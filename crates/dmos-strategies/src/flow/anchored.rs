@@ -149,7 +149,7 @@ fn mix(number: u64) -> u64 {
 
 fn next_prime(number: u64) -> u64 {
     let is_prime = |n: &u64| *n >= 2 && (2..).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
-    (number..).find(is_prime).expect("there is always another prime")
+    (number..).find(is_prime).expect("primes are unbounded")
 }
 
 #[cfg(test)]

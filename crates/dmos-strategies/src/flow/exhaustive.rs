@@ -43,7 +43,7 @@ impl FlowStrategy for Exhaustive {
         meter.note("scanned", scanned);
         let supplied = supplied?;
         let supplier = |consumer: NodeId, nth: usize| {
-            let suppliers = suppliers[consumer.index()].as_ref().expect("a planned node was searched");
+            let suppliers = suppliers[consumer.index()].as_ref().expect("a planned node was visited");
             suppliers[nth].expect("a planned node can be supplied")
         };
         Ok(ends.flow_upstream_of(request.network, supplied, supplier))
@@ -113,7 +113,7 @@ impl<'a> Search<'a> {
     fn from(&mut self, end: NodeId) -> Result<Reached, NoFlow> {
         let mut answer = self.call(end)?;
         while let Some(call) = self.stack.last_mut() {
-            let incoming = self.incoming[call.node.index()].as_ref().expect("listed by its call");
+            let incoming = self.incoming[call.node.index()].as_ref().expect("set by the call of the node");
             if let Some(reached) = answer.take() {
                 // The result of the last recursive call decides on the edge before `next`.
                 let (producer, requirement) = incoming[call.next - 1];
@@ -125,7 +125,8 @@ impl<'a> Search<'a> {
                 self.scanned += scan;
                 self.meter.charge(scan)?;
                 if reached != Reached::Nothing {
-                    let suppliers = self.suppliers[call.node.index()].as_mut().expect("made by its call");
+                    let suppliers =
+                        self.suppliers[call.node.index()].as_mut().expect("set by the call of the node");
                     suppliers[requirement as usize] = Some(producer);
                     self.list += 1;
                     self.met[call.met_from + requirement as usize] = true;
@@ -173,7 +174,7 @@ impl<'a> Search<'a> {
     }
 
     fn end_call(&mut self) -> Reached {
-        let call = self.stack.pop().expect("a call is under way");
+        let call = self.stack.pop().expect("the stack holds the current call");
         self.met.truncate(call.met_from);
         if call.missing == 0 { Reached::Supplies } else { Reached::Nothing }
     }

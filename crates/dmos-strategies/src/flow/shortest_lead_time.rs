@@ -76,7 +76,7 @@ impl FlowStrategy for ShortestLeadTime {
             for &amount in &amounts[item.index()] {
                 meter.charge(of_item.len() as u64)?;
                 let has_made = |node: &NodeId| {
-                    let course = courses[node.index()].expect("it was looked at above");
+                    let course = courses[node.index()].expect("the node is visited above");
                     course.has_made(amount, network.yield_per_run(*node))
                 };
                 let best = of_item.iter().copied().min_by(|a, b| has_made(a).total_cmp(&has_made(b)));
@@ -87,7 +87,7 @@ impl FlowStrategy for ShortestLeadTime {
         let flow = Flow::upstream_of(network, ends, |consumer, item| {
             let requirements = network.requirements(consumer);
             let at = requirements.binary_search_by_key(&item, |required| required.item);
-            first[&(item, requirements[at.expect("it is required")].quantity)]
+            first[&(item, requirements[at.expect("the item is required")].quantity)]
         });
         meter.charge(flow.edges().len() as u64)?;
         self.ready = courses.iter().map(|course| course.map(|course| course.ready)).collect();

@@ -184,7 +184,7 @@ mod tests {
         fn single_suppliers_are_loaded_evenly(consumers in 1_usize..50, suppliers in 1_usize..12) {
             let mut loads = vec![0_usize; suppliers];
             one_each(&vec![3; consumers], &vec![5; suppliers], |_, supplier| loads[supplier] += 1);
-            prop_assert!(loads.iter().max().expect("some") - loads.iter().min().expect("some") <= 1);
+            prop_assert!(loads.iter().max().expect("several nodes") - loads.iter().min().expect("several nodes") <= 1);
         }
     }
 }

@@ -62,7 +62,7 @@ impl<V: Copy + PartialOrd> Best<V> {
 
     /// Returns the value of the best producer of a feasible item.
     pub(crate) fn value_of(&self, item: ItemId) -> V {
-        self.values[self.producer(item).index()].expect("a producer is judged")
+        self.values[self.producer(item).index()].expect("the producer was evaluated")
     }
 
     /// Returns the flow in which the best producers make every final item.

@@ -117,7 +117,7 @@ impl Cluster {
     pub(crate) fn run(&mut self, span: Span) {
         let end = self.now + span;
         while self.events.peek().is_some_and(|Reverse((at, ..))| *at <= end) {
-            let Reverse((at, _, event)) = self.events.pop().expect("there is one");
+            let Reverse((at, _, event)) = self.events.pop().expect("a pending event");
             self.now = at;
             match event {
                 Event::Message { from, to, bytes } => {

@@ -78,7 +78,7 @@ fn a_candidate_without_its_terms_still_reaches_a_later_one() {
         cluster.crash(leader);
         cluster.forget(leader);
         cluster.run(SETTLED);
-        let (_, before) = cluster.agreed(&all_candidates(3)).expect("another one");
+        let (_, before) = cluster.agreed(&all_candidates(3)).expect("a leader");
         cluster.start(leader);
         cluster.run(SETTLED);
         let (_, after) = cluster.agreed(&all_candidates(3)).unwrap_or_else(|| panic!("{strategy}"));
