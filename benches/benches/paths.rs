@@ -55,8 +55,8 @@ fn paths(criterion: &mut Criterion) {
         group.sample_size(100).throughput(Throughput::Elements(1));
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut path = Vec::new();
-        group.bench_function(BenchmarkId::new("draw", types), |bencher| {
-            bencher.iter(|| paths.draw(&mut random, black_box(&mut path)));
+        group.bench_function(BenchmarkId::new("sample", types), |bencher| {
+            bencher.iter(|| paths.sample(&mut random, black_box(&mut path)));
         });
         let middle = BigUint::from(count / 2);
         group.bench_function(BenchmarkId::new("unrank", types), |bencher| {

@@ -276,7 +276,7 @@ pub(crate) enum SweepCommand {
         /// Manifest, for a sweep that may not have started.
         #[arg(long)]
         manifest: Option<PathBuf>,
-        /// Print only the numbers of the incomplete shards, as `3,7,12-14`.
+        /// Print only the numbers of the incomplete shards, such as `3,7,12-14`.
         #[arg(long)]
         missing: bool,
     },

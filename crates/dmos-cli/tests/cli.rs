@@ -229,8 +229,9 @@ const BICYCLES: &str = "scenarios/alternative-recipes.yaml";
 
 #[test]
 fn plan_explains_choices_and_differences() {
-    let death = ["plan", BICYCLES, "--without", "new-mill", "--without", "bender-1", "--diff", "least-cost"];
-    insta::assert_snapshot!(succeed(&death));
+    let arguments =
+        ["plan", BICYCLES, "--without", "new-mill", "--without", "bender-1", "--diff", "least-cost"];
+    insta::assert_snapshot!(succeed(&arguments));
     insta::assert_snapshot!(succeed(&[
         "plan",
         BICYCLES,
@@ -250,7 +251,7 @@ fn plan_explains_choices_and_differences() {
         "wood-1"
     ]));
     let plan = json(&["plan", BICYCLES, "--flow", "least-cost-shared", "--format", "json"]);
-    assert_eq!((&plan["counters"]["is_best"], &plan["counters"]["cost"]), (&1.into(), &16.into()));
+    assert_eq!((&plan["counters"]["is_optimal"], &plan["counters"]["cost"]), (&1.into(), &16.into()));
     let mut nodes = plan["nodes"].as_array().expect("a list of nodes").iter();
     let needs = &nodes.find(|node| node["node"] == "bender-1").expect("an assigned node")["needs"][0];
     assert_eq!(needs["alternatives"]["more expensive"][0]["node"], "new-mill");

@@ -121,15 +121,15 @@ pub(crate) fn differences<'a>(
 
 /// Cache of the last resamples, which rows of a table usually share.
 #[derive(Default)]
-pub(crate) struct Drawn(Option<(Vec<usize>, Resamples)>);
+pub(crate) struct ResampleCache(Option<(Vec<usize>, Resamples)>);
 
-impl Drawn {
+impl ResampleCache {
     pub(crate) fn interval(&mut self, differences: &Differences) -> Option<Interval> {
         let sizes: Vec<usize> = differences.strata().iter().map(Vec::len).collect();
-        if self.0.as_ref().is_none_or(|(drawn_for, _)| *drawn_for != sizes) {
+        if self.0.as_ref().is_none_or(|(cached_for, _)| *cached_for != sizes) {
             self.0 = Some((sizes.clone(), Resamples::new(sizes)));
         }
-        let (_, resamples) = self.0.as_ref().expect("the resamples are drawn above");
+        let (_, resamples) = self.0.as_ref().expect("the resamples are cached above");
         resamples.interval(differences)
     }
 }
@@ -148,14 +148,14 @@ pub fn rank(grid: &Grid, case: Option<usize>, by: By, metric: ResultMetric, base
         .iter()
         .filter_map(|&case| Some((case, scale(Column::of(grid, case, &groups, metric))?)))
         .collect();
-    let mut drawn = Drawn::default();
+    let mut cache = ResampleCache::default();
     let mut rows: Vec<Row> = (0..groups.len())
         .map(|group| Row {
             name: groups[group].name.clone(),
             values: columns.iter().map(|(_, column)| column.values[group].iter().flatten().count()).sum(),
             mean: mean(columns.iter().filter_map(|(_, column)| column.mean(group))),
             compared: (group != baseline)
-                .then(|| compare(&columns, group, baseline, metric.better(), &mut drawn))
+                .then(|| compare(&columns, group, baseline, metric.better(), &mut cache))
                 .flatten(),
             verdict: if group == baseline { Verdict::Baseline } else { Verdict::NoValues },
             messages_per_finished: cost(grid, case, &columns, &groups, group, Metric::SentMessages),
@@ -202,15 +202,15 @@ fn compare(
     group: usize,
     baseline: usize,
     better: Better,
-    drawn: &mut Drawn,
+    cache: &mut ResampleCache,
 ) -> Option<Compared> {
     let differences = pairs(columns, group, baseline);
-    (differences.count() > 0).then(|| Compared::of(&differences, better, drawn))
+    (differences.count() > 0).then(|| Compared::of(&differences, better, cache))
 }
 
 impl Compared {
     /// Returns an uncorrected comparison.
-    pub(crate) fn of(differences: &Differences, better: Better, drawn: &mut Drawn) -> Self {
+    pub(crate) fn of(differences: &Differences, better: Better, cache: &mut ResampleCache) -> Self {
         let all = || differences.strata().iter().flatten();
         let (up, down) = (all().filter(|&&d| d > 0.0).count(), all().filter(|&&d| d < 0.0).count());
         let (wins, losses) = if better == Better::Less { (down, up) } else { (up, down) };
@@ -218,7 +218,7 @@ impl Compared {
         Self {
             pairs: differences.count(),
             difference: differences.mean(),
-            interval: drawn.interval(differences),
+            interval: cache.interval(differences),
             wins,
             ties: differences.count() - wins - losses,
             losses,
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(order[0], ("good/bully", Verdict::Better));
         let by_name = |name: &str| table.rows.iter().find(|row| row.name == name).expect("a row");
         assert_eq!(by_name("plain/bully").verdict, Verdict::Baseline);
-        assert_eq!(by_name("alike/bully").verdict, Verdict::NoDifference);
+        assert_eq!(by_name("alike/bully").verdict, Verdict::Equivalent);
         let good = by_name("good/bully").compared.as_ref().expect("a comparison");
         assert_eq!((good.wins, good.ties, good.losses), (20, 0, 0));
         assert_eq!((good.difference, good.interval), (30.0, Some(Interval { low: 30.0, high: 30.0 })));

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::grid::{By, Grid, Group};
-use crate::ranking::{Compared, Drawn, differences, mean};
+use crate::ranking::{Compared, ResampleCache, differences, mean};
 use crate::run_metric::{Better, ResultMetric, RunMetric, ValueKind};
 use crate::statistics::{Differences, holm, survival};
 use crate::verdict::Verdict;
@@ -60,13 +60,13 @@ pub fn against(now: &Grid, then: &Grid) -> Regression {
     assert!(now.axes == then.axes, "an experiment is compared with itself");
     let both =
         || now.summaries().iter().zip(then.summaries()).filter_map(|(a, b)| Some((a.as_ref()?, b.as_ref()?)));
-    let (mut drawn, mut comparisons) = (Drawn::default(), 0);
+    let (mut cache, mut comparisons) = (ResampleCache::default(), 0);
     let mut found: Vec<(MetricChange, Differences)> = Vec::new();
     for case in 0..now.axes.cases.len() {
         for group in now.groups(By::Combination) {
             for &metric in RunMetric::ALL.iter().filter(|metric| metric.better() != Better::Neither) {
                 comparisons += 1;
-                found.extend(change([now, then], case, &group, ResultMetric::Run(metric), &mut drawn));
+                found.extend(change([now, then], case, &group, ResultMetric::Run(metric), &mut cache));
             }
         }
     }
@@ -93,7 +93,7 @@ fn change(
     case: usize,
     group: &Group,
     metric: ResultMetric,
-    drawn: &mut Drawn,
+    cache: &mut ResampleCache,
 ) -> Option<(MetricChange, Differences)> {
     let [now, then] = values(grids, case, group, metric);
     let differences = differences(std::iter::once((&now[..], &then[..])));
@@ -106,7 +106,7 @@ fn change(
         metric,
         then: mean(then.into_iter().flatten())?,
         now: mean(now.into_iter().flatten())?,
-        compared: Compared::of(&differences, metric.better(), drawn),
+        compared: Compared::of(&differences, metric.better(), cache),
         verdict: Verdict::NoValues,
     };
     Some((change, differences))

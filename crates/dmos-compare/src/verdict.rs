@@ -32,7 +32,7 @@ pub enum Verdict {
     /// Equal in every run.
     Same,
     /// Any difference is smaller than the equivalence margin.
-    NoDifference,
+    Equivalent,
     /// Undecided; about this many seeds would decide.
     Inconclusive(Option<u64>),
     /// One of the two has no value on any seed.
@@ -67,7 +67,7 @@ impl Verdict {
                 (Better::Neither, false) => Self::Lower,
             }
         } else if interval.is_some_and(|limits| -margin <= limits.low && limits.high <= margin) {
-            Self::NoDifference
+            Self::Equivalent
         } else {
             Self::Inconclusive(seeds_needed(differences, mean, margin, comparisons, seeds))
         }
@@ -107,13 +107,11 @@ impl fmt::Display for Verdict {
             Self::Higher => f.write_str("higher"),
             Self::Lower => f.write_str("lower"),
             Self::Same => f.write_str("the same in every run"),
-            Self::NoDifference => f.write_str("no difference seen"),
+            Self::Equivalent => f.write_str("equivalent"),
             Self::Inconclusive(Some(seeds_needed)) => {
                 write!(f, "inconclusive: about {seeds_needed} seeds needed")
             }
-            Self::Inconclusive(None) => {
-                f.write_str("inconclusive: no practicable number of seeds would suffice")
-            }
+            Self::Inconclusive(None) => f.write_str("inconclusive: needs more than a million seeds"),
             Self::NoValues => f.write_str("nothing to compare"),
         }
     }
@@ -141,7 +139,7 @@ mod tests {
     #[test]
     fn no_difference_is_distinct_from_too_few_seeds() {
         assert_eq!(on(&[0.0, 0.0], 1.0, Better::More, 50.0), Verdict::Same);
-        assert_eq!(on(&[1.0, -1.0, 0.0, 1.0, -1.0], 1.0, Better::More, 100.0), Verdict::NoDifference);
+        assert_eq!(on(&[1.0, -1.0, 0.0, 1.0, -1.0], 1.0, Better::More, 100.0), Verdict::Equivalent);
         let unsure = on(&[30.0, -20.0, 25.0, -10.0], 0.4, Better::More, 100.0);
         let Verdict::Inconclusive(Some(seeds_needed)) = unsure else { panic!("{unsure:?}") };
         assert!(seeds_needed > 50 && seeds_needed % 10 == 0, "{seeds_needed}");

@@ -7,7 +7,7 @@ use dmos_core::strategy::{Change, FlowChoice, Guarantee, Meter, PlanRequest, Str
 use dmos_core::{Flow, Network, NoFlow, NodeSet, Registry};
 use dmos_graph::Feasibility;
 
-use crate::networks::{drawn, drawn_alive, drawn_node, layered, varied, without_source};
+use crate::networks::{layered, random_alive, random_network, random_node, varied, without_source};
 use crate::report::{Check, CheckOutcome, Report};
 
 /// Number of generated networks on which a strategy is tested.
@@ -96,11 +96,11 @@ fn plan(choice: &FlowChoice, request: &PlanRequest<'_>) -> (Result<Flow, NoFlow>
 }
 
 fn valid(on: &Chooser<'_>, number: u64) -> Verdict {
-    let network = drawn(number);
+    let network = random_network(number);
     let choice = on(&network)?;
     let mut planner = choice.build();
     for round in 0..4 {
-        let alive = drawn_alive(&network, number * 4 + round);
+        let alive = random_alive(&network, number * 4 + round);
         let mut meter = Meter::new(PLANNING_BUDGET.get());
         let answer = planner.plan(&PlanRequest::first(&network, &alive), &mut meter);
         if let Err(problem) = judge(&choice, &network, &alive, &answer, &meter) {
@@ -162,9 +162,9 @@ pub fn judge(
 }
 
 fn repeatable(on: &Chooser<'_>, number: u64) -> Verdict {
-    let network = drawn(number);
+    let network = random_network(number);
     let choice = on(&network)?;
-    let alive = drawn_alive(&network, number);
+    let alive = random_alive(&network, number);
     let request = PlanRequest::first(&network, &alive);
     let (first, meter) = plan(&choice, &request);
     let (again, meter_again) = plan(&choice, &request);
@@ -179,7 +179,7 @@ fn repeatable(on: &Chooser<'_>, number: u64) -> Verdict {
 
 /// Tests one planner through failures and returns, as a leader uses it.
 fn valid_after_changes(on: &Chooser<'_>, number: u64) -> Verdict {
-    let network = drawn(number);
+    let network = random_network(number);
     let choice = on(&network)?;
     let mut planner = choice.build();
     let mut alive = NodeSet::all(network.node_count());
@@ -205,7 +205,7 @@ fn valid_after_changes(on: &Chooser<'_>, number: u64) -> Verdict {
         }
         // Occasionally two changes at once.
         for nth in 0..1 + u64::from(step % 4 == 3) {
-            let node = drawn_node(&network, (number * CHANGES + step) * 2 + nth);
+            let node = random_node(&network, (number * CHANGES + step) * 2 + nth);
             changes.retain(|change: &Change| change.node() != node);
             changes.push(if alive.remove(node) {
                 Change::Failed(node)

@@ -8,15 +8,15 @@ use rand::{RngExt, SeedableRng};
 /// Returns a small network generated from a number: items of one to four producers that may differ in recipe,
 /// quantities, cycles and cost; the last item is final, and sometimes another one.
 #[must_use]
-pub fn drawn(number: u64) -> Network {
+pub fn random_network(number: u64) -> Network {
     let mut rng = ChaCha8Rng::seed_from_u64(number);
     let items = rng.random_range(1..10_u64) as usize;
     let mut recipes = Vec::new();
     for item in 0..items {
-        let mut recipe = draw_recipe(&mut rng, item);
+        let mut recipe = random_recipe(&mut rng, item);
         for producer in 0..rng.random_range(1..5) {
             if producer > 0 && rng.random_range(0..4) == 0 {
-                recipe = draw_recipe(&mut rng, item);
+                recipe = random_recipe(&mut rng, item);
             }
             recipes.push(Recipe {
                 cycles: if rng.random_range(0..4) == 0 { rng.random_range(2..5) } else { 1 },
@@ -38,7 +38,7 @@ pub fn drawn(number: u64) -> Network {
 
 /// Returns a set of nodes generated from a number: usually most of them.
 #[must_use]
-pub fn drawn_alive(network: &Network, number: u64) -> NodeSet {
+pub fn random_alive(network: &Network, number: u64) -> NodeSet {
     let mut rng = ChaCha8Rng::seed_from_u64(number ^ 0x5EED);
     let mut alive = NodeSet::all(network.node_count());
     let failed = rng.random_range(0..60_u64);
@@ -50,7 +50,7 @@ pub fn drawn_alive(network: &Network, number: u64) -> NodeSet {
     alive
 }
 
-fn draw_recipe(rng: &mut ChaCha8Rng, item: usize) -> Recipe {
+fn random_recipe(rng: &mut ChaCha8Rng, item: usize) -> Recipe {
     let mut recipe = Recipe::of(ItemId::new(item), []);
     for _ in 0..rng.random_range(0..4).min(item as u64) {
         let quantity = if rng.random_range(0..4) == 0 { rng.random_range(2..4) } else { 1 };
@@ -111,7 +111,7 @@ pub fn without_source(network: &Network) -> NodeSet {
 
 /// Returns the node that fails or returns, chosen from a number.
 #[must_use]
-pub fn drawn_node(network: &Network, number: u64) -> NodeId {
+pub fn random_node(network: &Network, number: u64) -> NodeId {
     let mut rng = ChaCha8Rng::seed_from_u64(number);
     NodeId::new(rng.random_range(0..network.node_count() as u64) as usize)
 }

@@ -36,7 +36,7 @@ pub struct NodeImpact {
     /// The removed nodes.
     pub nodes: Vec<NodeId>,
     /// Items that cannot be made any more.
-    pub stops: Vec<ItemId>,
+    pub infeasible_items: Vec<ItemId>,
     /// Time from the removal until the output falls below three quarters; `None` if the output is undefined.
     pub time_to_survive: Option<Episode>,
     /// Lost output in seconds of full output; `None` if the output is undefined.
@@ -115,7 +115,8 @@ fn remove(
         alive.remove(node);
     }
     let left = Feasibility::of(network, &alive);
-    let stops = network.items().filter(|&item| producers.can_make(item) && !left.can_make(item)).collect();
+    let infeasible_items =
+        network.items().filter(|&item| producers.can_make(item) && !left.can_make(item)).collect();
     let crash = |&node: &NodeId| ScriptedFault {
         trigger: Trigger::At(at),
         fault: Fault::Fail(Target::Node(node), FailureMode::Crash),
@@ -135,7 +136,7 @@ fn remove(
     let summary = summary.as_ref();
     NodeImpact {
         nodes,
-        stops,
+        infeasible_items,
         time_to_survive: summary
             .and_then(|summary| summary.episodes(RunMetric::TimeToSurvive).first().copied()),
         loss: summary.and_then(|summary| summary.number(ResultMetric::Run(RunMetric::Loss))),
@@ -175,10 +176,10 @@ mod tests {
         );
         assert!((found.nodes[0].exposure - 1.0).abs() < 1e-12);
         let spare = found.nodes.iter().find(|impact| name(impact) == "steel-1").expect("a listed node");
-        assert!(spare.stops.is_empty() && spare.exposure < 0.2, "{spare:?}");
+        assert!(spare.infeasible_items.is_empty() && spare.exposure < 0.2, "{spare:?}");
         let both =
             found.pairs.iter().find(|impact| name(impact) == "steel-1+steel-2").expect("a listed node");
-        assert_eq!(both.stops.len(), 2);
+        assert_eq!(both.infeasible_items.len(), 2);
         assert!(both.interaction.expect("an interaction of a pair") > 100, "{both:?}");
     }
 }

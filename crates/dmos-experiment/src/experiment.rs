@@ -333,8 +333,8 @@ impl PreparedExperiment {
             return Vec::new();
         }
         vec![format!(
-            "CAUTION: in {} the op generator has a seed of its own, the same for every run: the results hold for \
-             that one course of failures, and differences may be its luck; `--set faults.op_generator.seed=null` lets it vary",
+            "CAUTION: in {} the op generator has a fixed seed, so all runs share one sequence of failures, and \
+             differences may be specific to it; use `--set faults.op_generator.seed=null` to vary it by seed",
             alike.join(", ")
         )]
     }

@@ -62,14 +62,14 @@ pub enum ManifestError {
         reason: String,
     },
     /// The manifest was modified.
-    #[error("`{}` was changed after it was made: its hash is not that of its content; write it again", path.display())]
+    #[error("`{}` was modified: its hash does not match its content; write it again with `dmos sweep plan`", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
     },
     /// The manifest is of another version of this program.
     #[error(
-        "`{}` was written by version {made_by}, and this is {VERSION}: results of two versions must not be mixed; use that version or write the manifest again",
+        "`{}` was written by version {made_by}, but this program is version {VERSION}: results of two versions must not be mixed; use that version, or write the manifest again",
         path.display()
     )]
     OtherVersion {

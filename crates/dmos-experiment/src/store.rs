@@ -42,13 +42,13 @@ pub enum StoreError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The directory holds another experiment's results.
-    #[error("`{}` holds the results of another experiment; name another directory, or remove it", directory.display())]
+    #[error("`{}` holds the results of another experiment; choose another directory, or remove it", directory.display())]
     OtherExperiment {
         /// The directory.
         directory: PathBuf,
     },
     /// The directory contains other files.
-    #[error("`{}` is not empty and holds no experiment; name another directory", directory.display())]
+    #[error("`{}` is not empty and holds no experiment; choose another directory", directory.display())]
     Taken {
         /// The directory.
         directory: PathBuf,
@@ -62,7 +62,7 @@ pub enum StoreError {
         reason: String,
     },
     /// Two attempts at a run have different results.
-    #[error("{name}: two attempts came to different results, in `{}` and elsewhere; were they made by the same program?", path.display())]
+    #[error("{name}: conflicting results in `{}` and another file; the shards may come from different builds of this program", path.display())]
     Conflict {
         /// The run.
         name: String,

@@ -25,7 +25,7 @@ pub struct Feasibility {
     ranges: Vec<(u32, u32)>,
     nodes: Vec<NodeId>,
     steps: u64,
-    is_anybody_alive: bool,
+    any_alive: bool,
 }
 
 impl Feasibility {
@@ -39,7 +39,7 @@ impl Feasibility {
             ranges: vec![(0, 0); network.item_count()],
             nodes: Vec::new(),
             steps: 0,
-            is_anybody_alive: !alive.is_empty(),
+            any_alive: !alive.is_empty(),
         };
         for &item in network.topological_order() {
             let from = producers.nodes.len();
@@ -83,7 +83,7 @@ impl Feasibility {
         let finals: Vec<_> =
             network.final_items().iter().copied().filter(|&item| self.can_make(item)).collect();
         match finals.is_empty() {
-            true if self.is_anybody_alive => Err(NoFlow::Infeasible(network.final_items()[0])),
+            true if self.any_alive => Err(NoFlow::Infeasible(network.final_items()[0])),
             true => Err(NoFlow::NoNodeAlive),
             false => Ok(finals),
         }

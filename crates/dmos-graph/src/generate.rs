@@ -84,7 +84,7 @@ impl Generate {
     /// # Errors
     /// See [`GenerateError`].
     pub fn network(&self) -> Result<Network, GenerateError> {
-        let requires = self.draw()?;
+        let requires = self.generate_requirements()?;
         let last = self.types as usize - 1;
         let nodes = self.node_count() as usize;
         let per_type = self.nodes_per_type as usize;
@@ -122,7 +122,7 @@ impl Generate {
     }
 
     /// Returns for each item the items that it requires, in ascending order.
-    fn draw(&self) -> Result<Vec<Vec<usize>>, GenerateError> {
+    fn generate_requirements(&self) -> Result<Vec<Vec<usize>>, GenerateError> {
         self.check()?;
         let inner = self.types - 2;
         let pairs = u64::from(inner) * u64::from(inner - 1);
@@ -133,15 +133,15 @@ impl Generate {
         };
         let mut random = PythonRandom::new(self.seed);
         let mut graph = AcyclicGraph::new(self.types as usize);
-        let mut drawn = 0;
-        while drawn < edges {
+        let mut added = 0;
+        while added < edges {
             let from = random.integer(1, inner);
             let mut to = random.integer(1, inner);
             while to == from {
                 to = random.integer(1, inner);
             }
             // A repeated edge counts as sampled: the prototype's graph has fewer edges than samples.
-            drawn += u64::from(graph.add(from as usize, to as usize));
+            added += u64::from(graph.add(from as usize, to as usize));
         }
         Ok(graph.requirements())
     }
@@ -218,7 +218,7 @@ impl AcyclicGraph {
 mod tests {
     use super::*;
 
-    fn draw(types: u32, nodes_per_type: u32, complexity: Complexity) -> Network {
+    fn generate(types: u32, nodes_per_type: u32, complexity: Complexity) -> Network {
         Generate { types, nodes_per_type, complexity, seed: 0 }.network().expect("a valid network")
     }
 
@@ -229,14 +229,14 @@ mod tests {
 
     #[test]
     fn the_smallest_of_the_prototype() {
-        let network = draw(5, 2, Complexity::High);
+        let network = generate(5, 2, Complexity::High);
         let expected: [&[usize]; 8] = [&[], &[2], &[2], &[0], &[0], &[2], &[2], &[1, 3]];
         assert_eq!(requires(&network), expected);
     }
 
     #[test]
     fn the_largest_of_the_prototype() {
-        let network = draw(20, 2, Complexity::High);
+        let network = generate(20, 2, Complexity::High);
         assert_eq!((network.node_count(), network.supply_edges().count()), (38, 410));
         // Each edge between inner items occurs in the recipes of two nodes.
         let inner = requires(&network)[1..37].iter().flatten().filter(|&&item| item != 0).count();
@@ -250,7 +250,7 @@ mod tests {
             for per_type in [1, 3] {
                 for complexity in [Complexity::Low, Complexity::Medium, Complexity::High] {
                     if types > 3 || complexity != Complexity::Low {
-                        let network = draw(types, per_type, complexity);
+                        let network = generate(types, per_type, complexity);
                         assert_eq!(network.node_count() as u32, (types - 2) * per_type + 2);
                     }
                 }
@@ -260,13 +260,16 @@ mod tests {
 
     #[test]
     fn refuses_invalid_generator_settings() {
-        let draw = |types, nodes_per_type, complexity| {
+        let generate = |types, nodes_per_type, complexity| {
             Generate { types, nodes_per_type, complexity, seed: 0 }.network()
         };
-        assert_eq!(draw(2, 2, Complexity::High), Err(GenerateError::TooFewTypes(2)));
-        assert_eq!(draw(5, 0, Complexity::High), Err(GenerateError::NoNodes));
-        assert_eq!(draw(3, 2, Complexity::Low), Err(GenerateError::NoPair));
-        assert!(matches!(draw(30_000, 1, Complexity::Low), Err(GenerateError::TooLarge { .. })));
-        assert!(matches!(draw(2_000, 4_000_000_000, Complexity::Low), Err(GenerateError::TooLarge { .. })));
+        assert_eq!(generate(2, 2, Complexity::High), Err(GenerateError::TooFewTypes(2)));
+        assert_eq!(generate(5, 0, Complexity::High), Err(GenerateError::NoNodes));
+        assert_eq!(generate(3, 2, Complexity::Low), Err(GenerateError::NoPair));
+        assert!(matches!(generate(30_000, 1, Complexity::Low), Err(GenerateError::TooLarge { .. })));
+        assert!(matches!(
+            generate(2_000, 4_000_000_000, Complexity::Low),
+            Err(GenerateError::TooLarge { .. })
+        ));
     }
 }

@@ -216,21 +216,21 @@ impl<'a> Paths<'a> {
 
     /// Samples a path uniformly into `path`, from the final node back to the source. It is empty if there are
     /// none.
-    pub fn draw(&self, random: &mut impl Rng, path: &mut Vec<NodeId>) {
+    pub fn sample(&self, random: &mut impl Rng, path: &mut Vec<NodeId>) {
         path.clear();
         match &self.counts {
-            Counts::Small(table) => self.draw_from(table, random, path),
-            Counts::Large(table) => self.draw_from(table, random, path),
+            Counts::Small(table) => self.sample_from(table, random, path),
+            Counts::Large(table) => self.sample_from(table, random, path),
         }
     }
 
-    fn draw_from<N: Number>(&self, table: &Table<N>, random: &mut impl Rng, path: &mut Vec<NodeId>) {
+    fn sample_from<N: Number>(&self, table: &Table<N>, random: &mut impl Rng, path: &mut Vec<NodeId>) {
         let mut all = N::ZERO();
         for item in self.network.final_items() {
             all = all.plus(&table.items[item.index()]).expect("the total fits, so its parts do");
         }
         if all > N::ZERO() {
-            self.descend(table, all.draw_below(random), path);
+            self.descend(table, all.sample_below(random), path);
         }
     }
 
@@ -403,7 +403,7 @@ mod tests {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut path = Vec::new();
         for _ in 0..20 {
-            paths.draw(&mut random, &mut path);
+            paths.sample(&mut random, &mut path);
             let number = paths.rank(&path).expect("the rank of a path");
             assert_eq!(paths.unrank(&number), Some(path.clone()));
         }
@@ -415,14 +415,14 @@ mod tests {
         let network = generated(5, 2, Complexity::High);
         let paths = Paths::new(&network);
         let count = usize::try_from(paths.count()).expect("a small count");
-        let (mut drawn, mut path) = (vec![0_u32; count], Vec::new());
+        let (mut sampled, mut path) = (vec![0_u32; count], Vec::new());
         let mut random = ChaCha8Rng::seed_from_u64(3);
         for _ in 0..count * 400 {
-            paths.draw(&mut random, &mut path);
-            drawn[usize::try_from(paths.rank(&path).expect("a path")).expect("a small count")] += 1;
+            paths.sample(&mut random, &mut path);
+            sampled[usize::try_from(paths.rank(&path).expect("a path")).expect("a small count")] += 1;
         }
         // Chi-squared test: its mean is the number of paths less one, its deviation the root of twice that.
-        let chi: f64 = drawn.iter().map(|&n| (f64::from(n) - 400.0).powi(2) / 400.0).sum();
+        let chi: f64 = sampled.iter().map(|&n| (f64::from(n) - 400.0).powi(2) / 400.0).sum();
         let mean = count as f64 - 1.0;
         assert!((chi - mean).abs() < 4.0 * (2.0 * mean).sqrt(), "{chi} for {count} paths");
     }

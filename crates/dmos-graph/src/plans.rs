@@ -225,9 +225,9 @@ mod tests {
     use crate::{Complexity, Generate};
 
     /// Items in topological order: yield, requirements, and costs of the producers.
-    type Drawn = Vec<(u32, Vec<(usize, u32)>, Vec<u32>)>;
+    type RandomRecipes = Vec<(u32, Vec<(usize, u32)>, Vec<u32>)>;
 
-    fn drawn() -> impl Strategy<Value = Drawn> {
+    fn random_recipes() -> impl Strategy<Value = RandomRecipes> {
         let item = (
             1_u32..4,
             proptest::collection::vec((0_usize..6, 1_u32..4), 0..3),
@@ -236,9 +236,9 @@ mod tests {
         proptest::collection::vec(item, 1..6)
     }
 
-    fn network(drawn: &Drawn) -> Network {
+    fn network(random_recipes: &RandomRecipes) -> Network {
         let mut recipes = Vec::new();
-        for (nth, (quantity, requires, costs)) in drawn.iter().enumerate() {
+        for (nth, (quantity, requires, costs)) in random_recipes.iter().enumerate() {
             let requires: BTreeMap<usize, u32> = requires
                 .iter()
                 .filter(|_| nth > 0)
@@ -256,8 +256,8 @@ mod tests {
                 cost,
             }));
         }
-        let last = ItemId::new(drawn.len() - 1);
-        let names = (Names::Numbers(drawn.len()), Names::Numbers(recipes.len()));
+        let last = ItemId::new(random_recipes.len() - 1);
+        let names = (Names::Numbers(random_recipes.len()), Names::Numbers(recipes.len()));
         Network::new(names.0, names.1, recipes.into_iter(), vec![last]).expect("a valid network")
     }
 
@@ -272,19 +272,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_cheapest_plans_match_enumeration(drawn in drawn()) {
-            let network = network(&drawn);
+        fn the_cheapest_plans_match_enumeration(random_recipes in random_recipes()) {
+            let network = network(&random_recipes);
             let plans = Plans::of(&network, &NodeSet::all(network.node_count())).expect("producers with equal recipes");
             let best: Vec<Plan> = plans.best().collect();
             prop_assert_eq!(BigUint::from(best.len()), plans.count());
-            let last = ItemId::new(drawn.len() - 1);
+            let last = ItemId::new(random_recipes.len() - 1);
             let batches: f64 = plans.batches().to_string().parse().expect("a number");
             let mut seen = std::collections::BTreeSet::new();
             for plan in &best {
                 let producers: BTreeMap<_, _> = plan.producers.iter().copied().collect();
-                let reckoned = cost(&network, last, batches, &producers);
-                let said: f64 = plan.cost.to_string().parse().expect("a number");
-                prop_assert!((reckoned - said).abs() < 1e-6 * (1.0 + said), "{reckoned} {said}");
+                let actual = cost(&network, last, batches, &producers);
+                let expected: f64 = plan.cost.to_string().parse().expect("a number");
+                prop_assert!((actual - expected).abs() < 1e-6 * (1.0 + expected), "{actual} {expected}");
                 prop_assert!(seen.insert(plan.producers.clone()), "each comes once");
             }
             prop_assert!(best.is_sorted_by(|a, b| a.cost <= b.cost));

@@ -160,7 +160,7 @@ fn cells(row: &Row) -> Vec<String> {
 const RESILIENCE: [(RunMetric, &str); 11] = [
     (RunMetric::TimeToDetect, "detect, s"),
     (RunMetric::LeaderlessTime, "leaderless, s"),
-    (RunMetric::LeadershipChanges, "changes of leader"),
+    (RunMetric::LeadershipChanges, "leadership changes"),
     (RunMetric::TimeToReplan, "replan, s"),
     (RunMetric::PlanNervousness, "nervousness"),
     (RunMetric::TimeToSurvive, "survive, s"),

@@ -72,8 +72,8 @@ fn series(record: &RunRecord) -> String {
     let mut csv = "time_s,nodes_up,made,finished,stock,messages\n".to_owned();
     for sample in &record.series {
         let time = sample.at.as_secs_f64();
-        let metrics = [sample.nodes_up, sample.made, sample.finished, sample.stock, sample.messages];
-        csv.push_str(&format!("{time},{}\n", metrics.map(|metric| metric.to_string()).join(",")));
+        let values = [sample.nodes_up, sample.made, sample.finished, sample.stock, sample.messages];
+        csv.push_str(&format!("{time},{}\n", values.map(|value| value.to_string()).join(",")));
     }
     csv
 }

@@ -201,7 +201,7 @@ impl RunDocument {
                 .iter()
                 .map(|change| leadership_entry(network, change))
                 .collect(),
-            removals: record.removals.iter().map(|strike| strike_entry(network, strike)).collect(),
+            removals: record.removals.iter().map(|removal| removal_entry(network, removal)).collect(),
             fault_counts: record.fault_counts.clone(),
             material: record.material.clone(),
             violations: record.violations.clone(),
@@ -262,7 +262,7 @@ fn leadership_entry(network: &Network, change: &LeadershipChange) -> LeadershipE
     LeadershipEntry { at_s: change.at.as_secs_f64(), node, term: change.term.0 }
 }
 
-fn strike_entry(network: &Network, strike: &Removal) -> RemovalEntry {
+fn removal_entry(network: &Network, removal: &Removal) -> RemovalEntry {
     let name = |node| network.node_name(node).into_owned();
-    RemovalEntry { at_s: strike.at.as_secs_f64(), node: name(strike.node), by: name(strike.by) }
+    RemovalEntry { at_s: removal.at.as_secs_f64(), node: name(removal.node), by: name(removal.by) }
 }

@@ -134,7 +134,7 @@ impl<'de> Deserialize<'de> for Seeds {
         let text = match Value::deserialize(deserializer)? {
             Value::String(text) => text,
             Value::Number(number) => number.to_string(),
-            _ => return Err(de::Error::custom("expected a seed, or seeds as `1..30`")),
+            _ => return Err(de::Error::custom("expected a seed, or a range of seeds such as `1..30`")),
         };
         text.parse().map_err(de::Error::custom)
     }
@@ -168,7 +168,7 @@ impl LoadedExperiment {
         let file: ExperimentFile = Document::new(origin, text, &[])?.read()?;
         let loaded = Self { file, origin: origin.to_owned(), text: text.to_owned() };
         if loaded.file.scenarios.is_empty() {
-            return Err(loaded.error(&["scenarios"], "name at least one scenario file".to_owned()));
+            return Err(loaded.error(&["scenarios"], "specify at least one scenario file".to_owned()));
         }
         Ok(loaded)
     }

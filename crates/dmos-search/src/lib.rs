@@ -7,19 +7,19 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`draw`] | generates scenarios, and faults for a given scenario |
+//! | [`generate`] | generates scenarios, and faults for a given scenario |
 //! | [`trial`] | runs a scenario file and classifies its failure |
 //! | [`search`] | runs many scenarios on all cores, reproducibly |
 //! | [`mod@shrink`] | shrinks a failing scenario |
 //!
 //! Architecture invariant: nothing here knows a strategy by name. All registered strategies are used.
 
-pub mod draw;
+pub mod generate;
 pub mod search;
 pub mod shrink;
 pub mod trial;
 
-pub use draw::Subject;
+pub use generate::Subject;
 pub use search::{Found, Search, SearchSummary};
 pub use shrink::{Shrunk, shrink, shrink_while};
 pub use trial::{Trial, TrialFailure, try_out};

@@ -7,7 +7,7 @@ use dmos_core::{FaultKind, Property, PropertyKind, Registry, RunRecord, Span};
 use dmos_scenario::{ScenarioError, ScenarioFile};
 use rayon::prelude::*;
 
-use crate::draw::Subject;
+use crate::generate::Subject;
 use crate::trial::{Trial, TrialFailure, try_out};
 
 /// Interval, in runs, at which a run is repeated to check determinism.
@@ -117,7 +117,7 @@ impl Search<'_> {
     }
 
     fn trial(&self, number: u64) -> Result<(ScenarioFile, Trial), ScenarioError> {
-        let file = self.subject.draw(self.seed, number, self.registry)?;
+        let file = self.subject.generate(self.seed, number, self.registry)?;
         let trial = try_out(&file, number.is_multiple_of(TWICE_EVERY), self.registry)?;
         Ok((file, trial))
     }

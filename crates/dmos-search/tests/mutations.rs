@@ -43,7 +43,7 @@ fn assert_found_and_shrunk(setting: &str, runs: u64, is_wanted: impl Fn(Property
         TrialFailure::Panic(_) | TrialFailure::NotRepeatable(_) => false,
     };
     let found = (0..runs).find_map(|number| {
-        let file = subject.draw(1, number, &registry).expect("a valid scenario");
+        let file = subject.generate(1, number, &registry).expect("a valid scenario");
         let failure = try_out(&file, false, &registry).expect("a valid scenario").failure?;
         is_wanted(&failure).then_some((number, file))
     });

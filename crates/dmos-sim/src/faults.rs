@@ -68,7 +68,7 @@ impl FaultInjector {
         }
         for (entry, failures) in scenario.faults.random_failures.iter().enumerate() {
             for &node in &failures.nodes {
-                let at = Time::ZERO + self.random_failures[entry].time_to_failure.draw(node);
+                let at = Time::ZERO + self.random_failures[entry].time_to_failure.sample(node);
                 queue.push(at, Event::RandomFailure { entry, node });
             }
         }
@@ -95,8 +95,8 @@ impl FaultInjector {
     /// Samples the downtime of a random failure and the time from the repair to the next failure.
     pub(crate) fn sample_failure(&mut self, entry: usize, node: NodeId) -> (Span, Span) {
         let samplers = &mut self.random_failures[entry];
-        let downtime = samplers.time_to_repair.draw(node).max(Span::from_millis(1));
-        let uptime = samplers.time_to_failure.draw(node).max(Span::from_millis(1));
+        let downtime = samplers.time_to_repair.sample(node).max(Span::from_millis(1));
+        let uptime = samplers.time_to_failure.sample(node).max(Span::from_millis(1));
         (downtime, uptime)
     }
 }

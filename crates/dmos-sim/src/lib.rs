@@ -7,7 +7,7 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | `simulator` | the event loop; below it the inputs, effects, work, life and faults of nodes |
+//! | `simulator` | the event loop; below it the inputs, effects, work, lifecycle and faults of nodes |
 //! | `event` | the events |
 //! | [`event_queue`] | the event queue: ordered by time, then insertion, unless the same-time order is shuffled |
 //! | `nodes` | the nodes, each with its disk, clock, workers and faults |

@@ -81,16 +81,16 @@ impl Sampler {
     }
 
     #[inline]
-    pub(crate) fn draw(&mut self, node: NodeId) -> Span {
+    pub(crate) fn sample(&mut self, node: NodeId) -> Span {
         match self {
             Self::Fixed(span) => *span,
-            Self::Random { distribution, streams } => draw(distribution, &mut streams[node.index()]),
+            Self::Random { distribution, streams } => sample(distribution, &mut streams[node.index()]),
         }
     }
 }
 
 /// Samples a duration. Logarithms and other functions are those of `libm`, identical on every machine.
-pub(crate) fn draw(distribution: &Distribution, stream: &mut ChaCha8Rng) -> Span {
+pub(crate) fn sample(distribution: &Distribution, stream: &mut ChaCha8Rng) -> Span {
     match distribution {
         Distribution::Fixed(span) => *span,
         Distribution::Choice(spans) => spans[stream.random_range(0..spans.len() as u64) as usize],
@@ -160,10 +160,10 @@ mod tests {
         ];
         for (distribution, deviation) in distributions {
             let mut stream = stream(7, Purpose::RandomFailures, NodeId::new(0), 0);
-            let drawn: Vec<f64> =
-                (0..40_000).map(|_| draw(&distribution, &mut stream).as_secs_f64()).collect();
-            let average = drawn.iter().sum::<f64>() / drawn.len() as f64;
-            let variance = drawn.iter().map(|x| (x - average).powi(2)).sum::<f64>() / drawn.len() as f64;
+            let samples: Vec<f64> =
+                (0..40_000).map(|_| sample(&distribution, &mut stream).as_secs_f64()).collect();
+            let average = samples.iter().sum::<f64>() / samples.len() as f64;
+            let variance = samples.iter().map(|x| (x - average).powi(2)).sum::<f64>() / samples.len() as f64;
             assert!((average - 100.0).abs() < 3.0, "{distribution:?}: {average}");
             assert!(
                 (variance.sqrt() / deviation - 1.0).abs() < 0.05,

@@ -45,7 +45,7 @@ impl Transport {
 
     /// Samples the transit time of a batch to a node.
     pub(crate) fn sample_transit_time(&mut self, to: NodeId) -> Span {
-        self.transit_times.draw(to)
+        self.transit_times.sample(to)
     }
 
     /// Sends a stored message and schedules its arrival.
@@ -61,7 +61,7 @@ impl Transport {
         if !self.links.are_fault_free() {
             return self.send_with_faults(now, queue, from, to, message);
         }
-        queue.push(now + self.links.draw(from), Event::Message { to, from, message });
+        queue.push(now + self.links.sample(from), Event::Message { to, from, message });
     }
 
     #[inline(never)]

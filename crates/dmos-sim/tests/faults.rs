@@ -197,8 +197,8 @@ fn a_node_stops_when_an_append_fails() {
     assert_eq!(count(&record, FaultKind::FailedAppend), (1, 1));
     assert!(record.faults.iter().any(|fault| fault.kind == FaultKind::Recover));
     assert!(cycles(&record, FIN) <= 251, "{}", cycles(&record, FIN));
-    let drawn = run("faults: {disks: {append_failure: 0.01, repair_time: 2s}}");
-    let (failed, effective) = count(&drawn, FaultKind::FailedAppend);
+    let random = run("faults: {disks: {append_failure: 0.01, repair_time: 2s}}");
+    let (failed, effective) = count(&random, FaultKind::FailedAppend);
     assert!(failed > 10 && failed == effective, "{failed}");
 }
 

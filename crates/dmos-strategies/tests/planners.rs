@@ -1,6 +1,6 @@
 //! Each planner against exhaustive search on small networks.
 
-use dmos_conformance::networks::{drawn, drawn_alive, drawn_node, layered};
+use dmos_conformance::networks::{layered, random_alive, random_network, random_node};
 use dmos_core::network::Names;
 use dmos_core::strategy::{Change, FlowStrategy, MeanDurations, Meter, PlanRequest};
 use dmos_core::{
@@ -30,12 +30,12 @@ fn plan_with_transits(call: &str, network: &Network, alive: &NodeSet, transit: S
 
 /// Returns small feasible networks, each with a set of live nodes.
 fn networks(count: u64) -> impl Iterator<Item = (Network, NodeSet)> {
-    let drawn = (0..count).map(|number| {
-        let network = drawn(number);
-        let alive = drawn_alive(&network, number);
+    let networks = (0..count).map(|number| {
+        let network = random_network(number);
+        let alive = random_alive(&network, number);
         (network, alive)
     });
-    drawn.filter(|(network, alive)| Feasibility::of(network, alive).finals(network).is_ok())
+    networks.filter(|(network, alive)| Feasibility::of(network, alive).finals(network).is_ok())
 }
 
 /// Returns every choice of one producer for each feasible item.
@@ -123,16 +123,16 @@ fn least_cost_shared_is_the_least_of_all_plans_and_says_so() {
             continue;
         };
         let (flow, _, meter) = plan("least-cost-shared", &network, &alive).expect("a flow");
-        assert_eq!(meter.counter("is_best"), 1);
+        assert_eq!(meter.counter("is_optimal"), 1);
         assert_eq!(
             (shared_cost(&network, &flow, &producers, &finals), meter.counter("cost")),
             (least, least)
         );
         let (hasty, _, meter) = plan("least-cost-shared:effort=0", &network, &alive).expect("a flow");
         assert!(shared_cost(&network, &hasty, &producers, &finals) >= least);
-        assert!(meter.counter("is_best") == 0 || meter.counter("cost") == least);
+        assert!(meter.counter("is_optimal") == 0 || meter.counter("cost") == least);
         best += 1;
-        cheaper_than_tree += u64::from(meter.counter("cost_at_first") > least);
+        cheaper_than_tree += u64::from(meter.counter("initial_cost") > least);
     }
     assert!(best > 200 && cheaper_than_tree > 5, "{best} {cheaper_than_tree}");
 }
@@ -288,7 +288,7 @@ fn max_throughput_is_feasible_and_optimal() {
         let finals = producers.finals(&network).expect("feasible final items");
         let (flow, planner, meter) = plan("max-throughput", &network, &alive).expect("a flow");
         check_rates(&network, &flow, &*planner);
-        assert_eq!(meter.counter("is_best"), 1, "{:?}", meter.remarks());
+        assert_eq!(meter.counter("is_optimal"), 1, "{:?}", meter.remarks());
         let rate_of = |node: NodeId| {
             let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
             capacity * planner.rating(node).map_or(0.0, |rating| rating.value)
@@ -345,7 +345,7 @@ fn max_throughput_holds_beyond_the_range_of_floats() {
     // Each item requires one of each item before it: the need per finished good doubles with every item.
     let network = layered(1_500, 2, 1_500);
     let (_, _, meter) = plan("max-throughput", &network, &NodeSet::all(3_000)).expect("a flow");
-    assert_eq!(meter.counter("is_best"), 1);
+    assert_eq!(meter.counter("is_optimal"), 1);
     let network = layered(40, 2, 40);
     let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(80)).expect("a flow");
     // Two producers of the first item make two batches per cycle; a finished good takes 2^38.
@@ -398,7 +398,7 @@ fn max_throughput_ignores_much_worse_alternatives() {
         let network = recipes(3, &bad);
         let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("a flow");
         assert_eq!(
-            (meter.counter("is_best"), planner.rating(NodeId::new(0)).expect("a rating").value),
+            (meter.counter("is_optimal"), planner.rating(NodeId::new(0)).expect("a rating").value),
             (1, 1.0)
         );
         assert!(meter.remarks()[0].starts_with("at most 1000."), "{:?}", meter.remarks());
@@ -453,7 +453,7 @@ fn through_changes(
     let plan = planner.plan(&PlanRequest::first(network, &alive), &mut Meter::new(BUDGET));
     let mut flow = plan.expect("with all alive there is a flow");
     for step in 0..40 {
-        let node = drawn_node(network, number * 100 + step);
+        let node = random_node(network, number * 100 + step);
         let before = alive.clone();
         let change = if alive.remove(node) {
             Change::Failed(node)
@@ -477,26 +477,28 @@ fn through_changes(
 
 #[test]
 fn sticky_moves_only_what_a_change_touches() {
-    let mut failure_reports = 0;
+    let mut disruptive_changes = 0;
     for number in 0..200 {
-        let network = drawn(number);
+        let network = random_network(number);
         through_changes("sticky", &network, number, |before, alive, flow, _, change| {
             let (old, new) = (Feasibility::of(&network, before), Feasibility::of(&network, alive));
-            let fallen = |node: NodeId| old.contains(&network, node) && !new.contains(&network, node);
-            let touches_fallen = |edge: &SupplyEdge| fallen(edge.consumer) || fallen(edge.producer);
-            assert!(change.removed.iter().all(touches_fallen), "{change:?}");
+            let became_infeasible =
+                |node: NodeId| old.contains(&network, node) && !new.contains(&network, node);
+            let touches_infeasible =
+                |edge: &SupplyEdge| became_infeasible(edge.consumer) || became_infeasible(edge.producer);
+            assert!(change.removed.iter().all(touches_infeasible), "{change:?}");
             // Only nodes that lost a supplier get another one, or nodes that were idle before.
             for (edge, _) in &change.added {
                 let lost = |old: &SupplyEdge| (old.consumer, old.item) == (edge.consumer, edge.item);
                 assert!(change.removed.iter().any(lost) || flow.suppliers(edge.consumer).is_empty());
             }
-            failure_reports += u64::from(!change.removed.is_empty());
+            disruptive_changes += u64::from(!change.removed.is_empty());
             if before.len() < alive.len() && network.final_items().iter().all(|&item| old.can_make(item)) {
                 assert_eq!(*change, FlowChange::default(), "a rejoin that no item needs changes nothing");
             }
         });
     }
-    assert!(failure_reports > 500, "{failure_reports}");
+    assert!(disruptive_changes > 500, "{disruptive_changes}");
 }
 
 #[test]
@@ -523,7 +525,7 @@ fn sticky_takes_time_proportional_to_the_change() {
 #[test]
 fn anchored_moves_only_consumers_of_failed_nodes_and_restores_the_plan() {
     for number in 0..200 {
-        let network = drawn(number);
+        let network = random_network(number);
         through_changes("anchored", &network, number, |before, alive, flow, next, change| {
             let (old, new) = (Feasibility::of(&network, before), Feasibility::of(&network, alive));
             let works = |flow: &Flow, node| !flow.suppliers(node).is_empty();

@@ -14,7 +14,7 @@ fn plan(name: &str, network: &Network, alive: &NodeSet) -> (Result<Flow, NoFlow>
     (strategy.plan(&request, &mut meter), meter)
 }
 
-fn draw(types: u32) -> Network {
+fn generated_network(types: u32) -> Network {
     Generate { types, nodes_per_type: 2, complexity: Complexity::High, seed: 0 }
         .network()
         .expect("a valid network")
@@ -22,7 +22,7 @@ fn draw(types: u32) -> Network {
 
 #[track_caller]
 fn check(types: u32, calls: u64, scanned: u64, edges: usize) {
-    let network = draw(types);
+    let network = generated_network(types);
     let (flow, meter) = plan("exhaustive", &network, &NodeSet::all(network.node_count()));
     assert_eq!((meter.counter("calls"), meter.counter("scanned")), (calls, scanned));
     assert_eq!(flow.expect("a flow").edges().len(), edges);
@@ -43,7 +43,7 @@ fn exhaustive_counts_the_prototypes_work() {
 
 #[test]
 fn a_failed_base_item_costs_more() {
-    let network = draw(15);
+    let network = generated_network(15);
     let mut alive = NodeSet::all(network.node_count());
     // Only item 10 requires item 0; all others require item 10.
     for &node in network.producers(ItemId::new(10)) {
@@ -59,7 +59,7 @@ fn a_failed_base_item_costs_more() {
 
 #[test]
 fn the_flow_of_the_smallest_network() {
-    let network = draw(5);
+    let network = generated_network(5);
     let (flow, _) = plan("memoized", &network, &NodeSet::all(8));
     let flow = flow.expect("a flow");
     let mut edges: Vec<_> =
@@ -70,15 +70,15 @@ fn the_flow_of_the_smallest_network() {
 
 #[test]
 fn the_budget_ends_a_search() {
-    let network = draw(30);
+    let network = generated_network(30);
     let (flow, meter) = plan("exhaustive", &network, &NodeSet::all(network.node_count()));
     assert_eq!(flow, Err(NoFlow::BudgetExhausted { budget: 10_000_000_000 }));
     assert_eq!(meter.steps(), 10_000_000_000);
 }
 
 #[test]
-fn stand_ins_are_a_choice() {
-    let network = draw(5);
+fn substitute_ends_are_optional() {
+    let network = generated_network(5);
     let mut alive = NodeSet::all(8);
     alive.remove(NodeId::new(7));
     assert!(!plan("memoized:substitute_ends=true", &network, &alive).0.expect("a substitute end").is_empty());

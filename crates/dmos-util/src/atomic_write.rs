@@ -22,7 +22,7 @@ pub fn is_free(path: &Path) -> bool {
 /// If the directory exists and is not empty, or anything cannot be written; then nothing is left behind.
 pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> {
     if !is_free(path) {
-        let message = "the directory exists and is not empty; name another, or remove it";
+        let message = "the directory exists and is not empty; choose another, or remove it";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     let parent = match path.parent() {

@@ -23,7 +23,7 @@ use crate::error::CliError;
 use crate::output::{print, print_json, say};
 
 /// One measurement.
-struct ResultMetric {
+struct Measurement {
     name: String,
     value: f64,
     what: &'static str,
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
     let mut metrics = Vec::new();
     let mut note = |name: &str, value: f64, what| {
         say(&format!("{name}: {}", short(value)));
-        metrics.push(ResultMetric { name: name.to_owned(), value, what });
+        metrics.push(Measurement { name: name.to_owned(), value, what });
     };
     let seed = generate(20, 2, Complexity::High)?;
     for (name, what) in [
@@ -129,7 +129,7 @@ fn million_nodes(
     let mut active = plan(&mut *sticky, &first);
     // Every node fails and returns in turn, including the only source and the only final producer.
     let (mut took, mut repairs) = (Duration::ZERO, 0_u32);
-    let (mut took_of_workers, mut of_workers) = (Duration::ZERO, 0_u32);
+    let (mut took_of_assigned, mut of_assigned) = (Duration::ZERO, 0_u32);
     for node in network.nodes() {
         let works = active.is_assigned(node);
         for change in [Change::Failed(node), Change::Rejoined(node)] {
@@ -146,7 +146,7 @@ fn million_nodes(
             let this = once(|| answer = sticky.replan(&request, &mut Meter::new(u64::MAX)).ok());
             (took, repairs) = (took + this, repairs + 1);
             if works {
-                (took_of_workers, of_workers) = (took_of_workers + this, of_workers + 1);
+                (took_of_assigned, of_assigned) = (took_of_assigned + this, of_assigned + 1);
             }
             if let Some(change) = answer.filter(|change| *change != FlowChange::default()) {
                 active = active.changed(&change);
@@ -157,7 +157,7 @@ fn million_nodes(
     let what = "plan repair by `sticky` after a failure or a recovery, each node in turn";
     note("million_nodes_repair_us", micros(took, repairs), what);
     let what = "the same for nodes that are assigned when they fail, the single source included";
-    note("million_nodes_repair_of_workers_us", micros(took_of_workers, of_workers), what);
+    note("million_nodes_repair_of_assigned_us", micros(took_of_assigned, of_assigned), what);
     Ok(())
 }
 

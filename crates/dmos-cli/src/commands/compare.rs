@@ -35,7 +35,7 @@ pub(crate) fn read(
     registry: &Registry,
 ) -> Result<(Experiment, PreparedExperiment), CliError> {
     if arguments.files.is_empty() {
-        return Err(CliError::Input("name scenario files or an experiment file".to_owned()));
+        return Err(CliError::Input("specify scenario files or an experiment file".to_owned()));
     }
     let duration = arguments.duration.as_ref().map(|duration| Override::option("duration", duration));
     let options = Options {

@@ -46,12 +46,13 @@ fn names(network: &Network, nodes: &[NodeId]) -> String {
 /// Maximum number of items named; further ones are only counted.
 const ITEMS_NAMED: usize = 3;
 
-fn stops(network: &Network, stops: &[ItemId]) -> String {
+fn infeasible_items(network: &Network, infeasible_items: &[ItemId]) -> String {
     // The most downstream items are the most informative.
-    let named = stops.iter().rev().take(ITEMS_NAMED).map(|&item| network.item_name(item).into_owned());
+    let named =
+        infeasible_items.iter().rev().take(ITEMS_NAMED).map(|&item| network.item_name(item).into_owned());
     let mut words: Vec<String> = named.collect();
-    if stops.len() > ITEMS_NAMED {
-        words.push(format!("{} more", stops.len() - ITEMS_NAMED));
+    if infeasible_items.len() > ITEMS_NAMED {
+        words.push(format!("{} more", infeasible_items.len() - ITEMS_NAMED));
     }
     words.join(", ")
 }
@@ -81,7 +82,7 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
         }
         cells.push(impact.loss.map(short).unwrap_or_default());
         cells.push(survives(impact));
-        cells.push(stops(network, &impact.stops));
+        cells.push(infeasible_items(network, &impact.infeasible_items));
         cells
     };
     let header = [
@@ -99,7 +100,7 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
             "without both",
             "risk exposure",
             "finished goods lost",
-            "beyond the sum",
+            "interaction",
             "loss, s",
             "time to survive, s",
             "infeasible items",
@@ -134,14 +135,15 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
         "impact",
         "interaction",
         "loss_s",
-        "survives_s",
-        "fell",
-        "stops",
+        "time_to_survive_s",
+        "degraded",
+        "infeasible_items",
     ])?;
     let optional = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     for impact in found.nodes.iter().chain(&found.pairs) {
         let episode = impact.time_to_survive;
-        let stops: Vec<_> = impact.stops.iter().map(|&item| network.item_name(item)).collect();
+        let infeasible_items: Vec<_> =
+            impact.infeasible_items.iter().map(|&item| network.item_name(item)).collect();
         writer.write_record([
             names(network, &impact.nodes),
             impact.exposure.to_string(),
@@ -151,7 +153,7 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
             optional(impact.loss),
             optional(episode.map(|episode| episode.lasted)),
             episode.map(|episode| episode.ended.to_string()).unwrap_or_default(),
-            stops.join(" "),
+            infeasible_items.join(" "),
         ])?;
     }
     csv_text(writer)
@@ -181,9 +183,9 @@ struct Entry {
     interaction: Option<i64>,
     loss_s: Option<f64>,
     /// Time from the removal until the output falls, or a lower bound if it does not.
-    survives_s: Option<f64>,
-    falls: Option<bool>,
-    stops: Vec<Value>,
+    time_to_survive_s: Option<f64>,
+    degraded: Option<bool>,
+    infeasible_items: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
 }
@@ -200,9 +202,9 @@ impl<'a> Document<'a> {
             impact: impact.impact,
             interaction: impact.interaction,
             loss_s: impact.loss,
-            survives_s: impact.time_to_survive.map(|episode| episode.lasted),
-            falls: impact.time_to_survive.map(|episode| episode.ended),
-            stops: impact.stops.iter().map(|&id| item(id)).collect(),
+            time_to_survive_s: impact.time_to_survive.map(|episode| episode.lasted),
+            degraded: impact.time_to_survive.map(|episode| episode.ended),
+            infeasible_items: impact.infeasible_items.iter().map(|&id| item(id)).collect(),
             failed: impact.failed.clone(),
         };
         Self {

@@ -72,16 +72,16 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     let mut alive = NodeSet::all(network.node_count());
     let mut planner = scenario.flow.build();
     let (plan_before, _) =
-        if failed.is_empty() { (None, None) } else { answer(&scenario, &mut *planner, &alive) };
+        if failed.is_empty() { (None, None) } else { first_plan(&scenario, &mut *planner, &alive) };
     for &node in &failed {
         alive.remove(node);
     }
     let changes: Vec<_> = failed.iter().map(|&node| Change::Failed(node)).collect();
     let started = now();
     let mut meter = Meter::new(scenario.planning_budget.get());
-    let summary = plan(&scenario, &mut *planner, &alive, plan_before.as_ref(), &changes, &mut meter);
+    let planned = plan(&scenario, &mut *planner, &alive, plan_before.as_ref(), &changes, &mut meter);
     let elapsed = started.elapsed();
-    let (flow, no_flow) = match summary {
+    let (flow, no_flow) = match planned {
         Ok(flow) => (flow, None),
         // The failure of an external program is an error rather than a result.
         Err(failed @ NoFlow::PlannerFailed { .. }) => {
@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
         ));
     }
     if let Some(other) = other {
-        let (other_flow, why) = answer(&scenario, &mut *other.build(), &alive);
+        let (other_flow, why) = first_plan(&scenario, &mut *other.build(), &alive);
         if let Some(no_flow) = why {
             say(&format!("{other} finds no flow: {}", no_flow.explain(network)));
         }
@@ -159,7 +159,7 @@ fn plan(
 }
 
 /// Returns a first plan, or the reason why there is none.
-fn answer(
+fn first_plan(
     scenario: &Scenario,
     planner: &mut dyn FlowStrategy,
     alive: &NodeSet,

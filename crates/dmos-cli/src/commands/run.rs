@@ -36,14 +36,14 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
     let published = arguments.against.as_deref().map(PublishedTable::read).transpose();
     let published = published.map_err(|error| CliError::Input(error.to_string()))?;
     if published.is_some() && jobs.len() > 1 {
-        return Err(CliError::Input("--against compares one scenario; name one".to_owned()));
+        return Err(CliError::Input("--against accepts a single scenario".to_owned()));
     }
     if let Some(out) = &arguments.out {
         check_directories(out, &jobs)?;
     }
     let is_single = is_single(&jobs);
     if arguments.trace.is_some() && !is_single {
-        return Err(CliError::Input("--trace is for one run: name one scenario and one seed".to_owned()));
+        return Err(CliError::Input("--trace accepts a single run: one scenario and one seed".to_owned()));
     }
     let mut failed = 0;
     for job in jobs {
@@ -121,7 +121,7 @@ fn check_directories(out: &Path, jobs: &[Job]) -> Result<(), CliError> {
             let shown = directory.display();
             if !is_free(&directory) {
                 return Err(CliError::Input(format!(
-                    "`{shown}` exists and is not empty; name another place, or remove it"
+                    "`{shown}` exists and is not empty; choose another directory, or remove it"
                 )));
             }
             if !seen.insert(directory.clone()) {

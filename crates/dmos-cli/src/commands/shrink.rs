@@ -17,7 +17,9 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
     let out = arguments.out.clone().unwrap_or_else(|| path.with_extension("small.yaml"));
     if out.exists() {
         let shown = out.display();
-        return Err(CliError::Input(format!("`{shown}` exists; name another with --out, or remove it")));
+        return Err(CliError::Input(format!(
+            "`{shown}` exists; choose another file with --out, or remove it"
+        )));
     }
     dmos_util::panics::keep_panics_quiet();
     let small = shrink(&file, arguments.runs, registry);

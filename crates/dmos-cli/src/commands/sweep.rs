@@ -81,7 +81,7 @@ fn run_shard(
     let store = Store::open_or_create(out, manifest)?;
     if store.manifest().shards != shards {
         return Err(CliError::Input(format!(
-            "`{}` holds results of the same runs, but has {} shards instead of {shards}; name another directory",
+            "`{}` holds results of the same runs, but has {} shards instead of {shards}; choose another directory",
             out.display(),
             store.manifest().shards
         )));
@@ -99,14 +99,14 @@ fn run_shard(
         let executor = Executor::new(jobs)?;
         executor.execute_shard(&store, shard, &prepared)?
     };
-    let words = format!("shard {shard} of {shards}: {} runs done", result.made);
+    let summary = format!("shard {shard} of {shards}: {} runs done", result.made);
     if result.left > 0 {
-        return Err(CliError::Interrupted(format!("{words}, {} left: interrupted", result.left)));
+        return Err(CliError::Interrupted(format!("{summary}, {} left: interrupted", result.left)));
     }
     if result.failed > 0 {
-        return Err(CliError::Found(format!("{words}, complete; {} runs failed", result.failed)));
+        return Err(CliError::Found(format!("{summary}, complete; {} runs failed", result.failed)));
     }
-    say(&format!("{words}, complete"));
+    say(&format!("{summary}, complete"));
     Ok(())
 }
 
@@ -123,13 +123,15 @@ fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<usize, CliError> {
             CliError::Input(format!("`{name}` is `{value}`, which is not the number of a shard"))
         }),
         [] => Err(CliError::Input(format!(
-            "`--shard auto` reads the number from {}, none of which is set; name a shard",
+            "`--shard auto` reads the number from {}, none of which is set; pass the number of the shard",
             TASK_NUMBERS.join(", ")
         ))),
         several => {
             let names: Vec<_> = several.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let names = names.join(" and ");
-            Err(CliError::Input(format!("`--shard auto` cannot choose between {names}; name a shard")))
+            Err(CliError::Input(format!(
+                "`--shard auto` cannot choose between {names}; pass the number of the shard"
+            )))
         }
     }
 }

@@ -18,7 +18,7 @@ pub const RESAMPLES: usize = 10_000;
 /// Nominal coverage.
 pub const LEVEL: f64 = 0.95;
 
-/// Seed of the resampling; part of every answer.
+/// Seed of the resampling; fixed, so that results are reproducible.
 const SEED: u64 = 0x1d5a_7e11;
 
 /// A confidence interval.
@@ -34,32 +34,32 @@ pub struct Interval {
 pub struct Resamples {
     sizes: Vec<usize>,
     /// For each resample and stratum, as many indices as the stratum has differences.
-    drawn: Vec<u32>,
+    indices: Vec<u32>,
 }
 
 impl Resamples {
     /// Samples indices for strata of these sizes.
     #[must_use]
     pub fn new(sizes: Vec<usize>) -> Self {
-        Self::drawn(sizes, RESAMPLES, SEED)
+        Self::sampled(sizes, RESAMPLES, SEED)
     }
 
-    fn drawn(sizes: Vec<usize>, resamples: usize, seed: u64) -> Self {
+    fn sampled(sizes: Vec<usize>, resamples: usize, seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut drawn = Vec::with_capacity(resamples * sizes.iter().sum::<usize>());
+        let mut indices = Vec::with_capacity(resamples * sizes.iter().sum::<usize>());
         for _ in 0..resamples {
             for &size in &sizes {
-                drawn.extend((0..size).map(|_| random.random_range(0..size as u32)));
+                indices.extend((0..size).map(|_| random.random_range(0..size as u32)));
             }
         }
-        Self { sizes, drawn }
+        Self { sizes, indices }
     }
 
     /// Returns the means of all resamples, in ascending order.
     fn means(&self, differences: &Differences) -> Vec<f64> {
         let (strata, count) = (differences.strata(), differences.count());
-        let mean = |drawn: &[u32]| {
-            let mut rest = drawn;
+        let mean = |indices: &[u32]| {
+            let mut rest = indices;
             let sum: f64 = strata
                 .iter()
                 .map(|stratum| {
@@ -70,7 +70,7 @@ impl Resamples {
                 .sum();
             sum / strata.len() as f64
         };
-        let mut means: Vec<f64> = self.drawn.chunks_exact(count).map(mean).collect();
+        let mut means: Vec<f64> = self.indices.chunks_exact(count).map(mean).collect();
         means.sort_unstable_by(f64::total_cmp);
         means
     }
@@ -132,7 +132,7 @@ mod tests {
     fn unexpanded(differences: &[f64]) -> Interval {
         let all = Differences::new(vec![differences.to_vec()]);
         let squares = all.influences().map(|influence| influence * influence).sum();
-        let resamples = Resamples::drawn(vec![differences.len()], 100_000, SEED);
+        let resamples = Resamples::sampled(vec![differences.len()], 100_000, SEED);
         resamples.accelerated(&all, all.mean(), squares, [-1.959_963_985, 1.959_963_985])
     }
 
@@ -174,7 +174,7 @@ mod tests {
     /// Returns the fraction of intervals from `count` differences that contain the true mean.
     fn coverage(count: usize, mean: f64, draw: impl Fn(&mut ChaCha8Rng) -> f64) -> f64 {
         let mut random = ChaCha8Rng::seed_from_u64(7);
-        let resamples = Resamples::drawn(vec![count], 2_000, SEED);
+        let resamples = Resamples::sampled(vec![count], 2_000, SEED);
         let trials = 2_000;
         let holds = (0..trials).filter(|_| {
             let drawn = (0..count).map(|_| draw(&mut random)).collect();

@@ -11,21 +11,21 @@ use rand::{Rng, SeedableRng};
 use super::Differences;
 
 /// Maximum number of nonzero differences for which all sign assignments are enumerated.
-const ALL_UP_TO: usize = 16;
+const EXACT_MAX: usize = 16;
 
 /// Initial number of sampled assignments beyond that.
-const DRAWN: u64 = 20_000;
+const SAMPLES_MIN: u64 = 20_000;
 
 /// Number of extreme assignments below which the p value is small and more assignments are sampled.
 const FEW: u64 = 10;
 
 /// Maximum number of sampled assignments, while there are few differences.
-const DRAWN_AT_MOST: u64 = 500_000;
+const SAMPLES_MAX: u64 = 500_000;
 
 /// Maximum number of additions for sampling more.
 const ADDITIONS: u64 = 20_000_000;
 
-/// Seed of the sampling; part of every answer.
+/// Seed of the sampling; fixed, so that results are reproducible.
 const SEED: u64 = 0x5197_f11b;
 
 /// Relative difference below which sums count as equal.
@@ -40,32 +40,32 @@ pub fn p_value(differences: &Differences) -> f64 {
     let parts: Vec<f64> = differences.weighted().filter(|&part| part != 0.0).collect();
     let size: f64 = parts.iter().map(|part| part.abs()).sum();
     let at_least = parts.iter().sum::<f64>().abs() - EQUAL * size;
-    if parts.len() <= ALL_UP_TO { exactly(&parts, at_least) } else { drawn(&parts, at_least) }
+    if parts.len() <= EXACT_MAX { exact_p(&parts, at_least) } else { sampled_p(&parts, at_least) }
 }
 
 /// Enumerates all sign assignments, each differing from the one before by one sign (Gray code).
-fn exactly(parts: &[f64], at_least: f64) -> f64 {
+fn exact_p(parts: &[f64], at_least: f64) -> f64 {
     let all = 1_u32 << parts.len();
     let mut signs = vec![1.0; parts.len()];
     let mut sum: f64 = parts.iter().sum();
-    let mut as_far = u32::from(sum.abs() >= at_least);
+    let mut extreme = u32::from(sum.abs() >= at_least);
     for number in 1..all {
         let part = number.trailing_zeros() as usize;
         signs[part] = -signs[part];
         sum += 2.0 * signs[part] * parts[part];
-        as_far += u32::from(sum.abs() >= at_least);
+        extreme += u32::from(sum.abs() >= at_least);
     }
-    f64::from(as_far) / f64::from(all)
+    f64::from(extreme) / f64::from(all)
 }
 
 /// Samples sign assignments; the observed one is one of them.
-fn drawn(parts: &[f64], at_least: f64) -> f64 {
+fn sampled_p(parts: &[f64], at_least: f64) -> f64 {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     // Stopping once enough are extreme leaves p values valid (Besag and Clifford 1991).
-    let (mut as_far, mut drawn) = (1, 0);
-    let more = (ADDITIONS / parts.len() as u64).clamp(DRAWN, DRAWN_AT_MOST);
-    while drawn < DRAWN || (as_far <= FEW && drawn < more) {
-        drawn += 1;
+    let (mut extreme, mut samples) = (1, 0);
+    let more = (ADDITIONS / parts.len() as u64).clamp(SAMPLES_MIN, SAMPLES_MAX);
+    while samples < SAMPLES_MIN || (extreme <= FEW && samples < more) {
+        samples += 1;
         let mut sum = 0.0;
         for parts in parts.chunks(64) {
             let mut bits = random.next_u64();
@@ -74,9 +74,9 @@ fn drawn(parts: &[f64], at_least: f64) -> f64 {
                 bits >>= 1;
             }
         }
-        as_far += u64::from(sum.abs() >= at_least);
+        extreme += u64::from(sum.abs() >= at_least);
     }
-    as_far as f64 / (drawn + 1) as f64
+    extreme as f64 / (samples + 1) as f64
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
     fn sampled_permutations_approximate_all_permutations() {
         let parts = [1.0, -2.0, 3.0, 0.5, 4.0, -1.5, 2.5, 3.5, 1.0, -0.5, 2.0];
         let at_least = parts.iter().sum::<f64>() - 1e-9;
-        assert!((exactly(&parts, at_least) - drawn(&parts, at_least)).abs() < 0.005);
+        assert!((exact_p(&parts, at_least) - sampled_p(&parts, at_least)).abs() < 0.005);
     }
 
     #[test]

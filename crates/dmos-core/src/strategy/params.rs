@@ -43,7 +43,7 @@ pub enum ParamKind {
     },
     /// A node of the network, by name; the last node by default.
     Node,
-    /// Any text; required.
+    /// Any string; required.
     Text,
 }
 
@@ -51,15 +51,15 @@ impl fmt::Display for ParamKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer { min, max: u64::MAX, default } => {
-                write!(f, "a whole number from {min} (default {default})")
+                write!(f, "an integer of at least {min} (default {default})")
             }
             Self::Integer { min, max, default } => {
-                write!(f, "a whole number from {min} to {max} (default {default})")
+                write!(f, "an integer from {min} to {max} (default {default})")
             }
             Self::Flag { default } => write!(f, "true or false (default {default})"),
-            Self::Duration { min, default } => write!(f, "a duration from {min} (default {default})"),
+            Self::Duration { min, default } => write!(f, "a duration of at least {min} (default {default})"),
             Self::Node => f.write_str("the name of a node (default the last)"),
-            Self::Text => f.write_str("a text (it must be given)"),
+            Self::Text => f.write_str("a string (required)"),
         }
     }
 }
@@ -75,7 +75,7 @@ pub enum ParamValue {
     Duration(Span),
     /// A node.
     Node(NodeId),
-    /// A text.
+    /// A string.
     Text(String),
 }
 
@@ -106,7 +106,7 @@ impl ParamKind {
             }
             Self::Node => {
                 let node = network.find_node(text);
-                node.map(ParamValue::Node).ok_or_else(|| format!("names no node of the network: `{text}`"))
+                node.map(ParamValue::Node).ok_or_else(|| format!("is not a node of the network: `{text}`"))
             }
             Self::Text if text.trim().is_empty() => Err("must not be empty".to_owned()),
             Self::Text => Ok(ParamValue::Text(text.to_owned())),
@@ -193,7 +193,7 @@ impl Params {
     pub fn text(&self, name: &str) -> &str {
         match self.value(name) {
             ParamValue::Text(text) => text,
-            other => panic!("`{name}` is {other:?}, not a text"),
+            other => panic!("`{name}` is {other:?}, not a string"),
         }
     }
 }

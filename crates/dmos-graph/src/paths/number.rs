@@ -12,7 +12,7 @@ pub(super) trait Number: Clone + PartialOrd {
     fn minus(&self, other: &Self) -> Self;
     fn times(&self, factor: u32) -> Option<Self>;
     /// Samples uniformly from the numbers below this one.
-    fn draw_below(&self, random: &mut impl Rng) -> Self;
+    fn sample_below(&self, random: &mut impl Rng) -> Self;
 }
 
 impl Number for u128 {
@@ -31,7 +31,7 @@ impl Number for u128 {
         self.checked_mul(u128::from(factor))
     }
 
-    fn draw_below(&self, random: &mut impl Rng) -> Self {
+    fn sample_below(&self, random: &mut impl Rng) -> Self {
         match u64::try_from(*self) {
             // Sampling from 64 bits is far cheaper.
             Ok(end) => u128::from(random.random_range(0..end)),
@@ -56,18 +56,18 @@ impl Number for BigUint {
         Some(self * factor)
     }
 
-    fn draw_below(&self, random: &mut impl Rng) -> Self {
+    fn sample_below(&self, random: &mut impl Rng) -> Self {
         let bits = self.bits();
         let words = bits.div_ceil(32);
         let spare = words * 32 - bits;
         loop {
-            let mut drawn: Vec<u32> = (0..words).map(|_| random.random()).collect();
-            if let Some(last) = drawn.last_mut() {
+            let mut sampled: Vec<u32> = (0..words).map(|_| random.random()).collect();
+            if let Some(last) = sampled.last_mut() {
                 *last >>= spare;
             }
-            let drawn = Self::new(drawn);
-            if drawn < *self {
-                return drawn;
+            let sampled = Self::new(sampled);
+            if sampled < *self {
+                return sampled;
             }
         }
     }

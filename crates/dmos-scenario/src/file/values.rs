@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Makes {
             type Value = Makes;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an item, as `door`, or an item with a number of batches, as `{door: 2}`")
+                f.write_str("an item such as `door`, or an item with a number of batches such as `{door: 2}`")
             }
 
             fn visit_str<E: Error>(self, item: &str) -> Result<Makes, E> {
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Needs {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "items, as `[wood, glass]`, or items with numbers of batches, as `{wood: 2, glass: 1}`",
+                    "items such as `[wood, glass]`, or items with numbers of batches such as `{wood: 2, glass: 1}`",
                 )
             }
 
@@ -170,7 +170,7 @@ impl<'de> Deserialize<'de> for StrategyField {
             type Value = StrategyField;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a strategy, as `bully`, `bully:timeout=1s` or `{name: bully, timeout: 1s}`")
+                f.write_str("a strategy such as `bully`, `bully:timeout=1s` or `{name: bully, timeout: 1s}`")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<StrategyField, E> {
@@ -239,7 +239,7 @@ impl<'de> Deserialize<'de> for DistributionField {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "a duration, as `1s`, or a distribution, as `{uniform: [500ms, 1s]}` or `{exponential: 10min}`",
+                    "a duration such as `1s`, or a distribution such as `{uniform: [500ms, 1s]}` or `{exponential: 10min}`",
                 )
             }
 
@@ -312,7 +312,7 @@ impl<'de> Deserialize<'de> for NodesField {
             type Value = NodesField;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`all`, or a list of nodes, as `[wood, door]`")
+                f.write_str("`all`, or a list of nodes such as `[wood, door]`")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<NodesField, E> {
@@ -384,7 +384,7 @@ impl<'de> Deserialize<'de> for TargetField {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "a node, as `door-1`, or `{role: leader}`, `{producer_of: door}` or `{item: door}`",
+                    "a node such as `door-1`, or `{role: leader}`, `{producer_of: door}` or `{item: door}`",
                 )
             }
 

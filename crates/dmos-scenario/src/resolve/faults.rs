@@ -54,7 +54,7 @@ pub(super) fn faults(
         }
     }
     check_disks(&field.disks, problems, warnings);
-    share(field.clocks.drift, DRIFT_MAX, steps!["faults", "clocks", "drift"], problems);
+    fraction(field.clocks.drift, DRIFT_MAX, steps!["faults", "clocks", "drift"], problems);
     Faults {
         op_generator: field.op_generator,
         random_failures,
@@ -71,15 +71,15 @@ fn comes_after(scripted: &ScriptedFault, end: Time) -> bool {
     matches!(scripted.trigger, Trigger::At(at) if at > end)
 }
 
-fn share(value: f64, max: f64, path: Path, problems: &mut Problems) {
+fn fraction(value: f64, max: f64, path: Path, problems: &mut Problems) {
     if !(0.0..=max).contains(&value) {
         let name = path.last().map(ToString::to_string).unwrap_or_default();
-        problems.push((path, format!("`{name}` must be a share from 0 to {max}, not {value}")));
+        problems.push((path, format!("`{name}` must be a fraction from 0 to {max}, not {value}")));
     }
 }
 
 fn check_disks(disks: &DiskFaults, problems: &mut Problems, warnings: &mut Vec<String>) {
-    share(disks.append_failure, 0.5, steps!["faults", "disks", "append_failure"], problems);
+    fraction(disks.append_failure, 0.5, steps!["faults", "disks", "append_failure"], problems);
     if disks.torn && !disks.lose_unsynced {
         warnings.push("`torn` has no effect unless `lose_unsynced` is on".to_owned());
     }
@@ -87,9 +87,9 @@ fn check_disks(disks: &DiskFaults, problems: &mut Problems, warnings: &mut Vec<S
 
 fn messages(field: MessagesField, problems: &mut Problems) -> MessageFaults {
     let path = |key: &str| steps!["faults", "messages", key];
-    share(field.loss, 0.9, path("loss"), problems);
-    share(field.duplication, 0.9, path("duplication"), problems);
-    share(field.reordering, 0.9, path("reordering"), problems);
+    fraction(field.loss, 0.9, path("loss"), problems);
+    fraction(field.duplication, 0.9, path("duplication"), problems);
+    fraction(field.reordering, 0.9, path("reordering"), problems);
     let shares = [field.loss, field.duplication, field.reordering];
     if shares.iter().all(|share| (0.0..=0.9).contains(share)) && shares.iter().sum::<f64>() > 1.0 {
         let message = "the sum of `loss`, `duplication` and `reordering` exceeds 1";

@@ -1,4 +1,4 @@
-//! The life of a node: start, crash, freeze and recovery.
+//! The lifecycle of a node: start, crash, freeze and recovery.
 
 use dmos_audit::Observation;
 use dmos_audit::observation::{Crashed, FoundLog};

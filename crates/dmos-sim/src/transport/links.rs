@@ -88,21 +88,21 @@ impl Links {
 
     /// Samples the delay of a message without faults.
     #[inline]
-    pub(crate) fn draw(&mut self, from: NodeId) -> Span {
-        self.delays.draw(from)
+    pub(crate) fn sample(&mut self, from: NodeId) -> Span {
+        self.delays.sample(from)
     }
 
     /// Samples the outcome of sending a message. Messages of a node to itself always arrive.
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Transmission {
-        let delay = self.delays.draw(from);
+        let delay = self.delays.sample(from);
         if from == to {
             return Transmission { delay: Some(delay), ..Transmission::default() };
         }
-        if let Some(partition) = self.partitions.iter().find(|partition| partition.stops(from, to)) {
+        if let Some(partition) = self.partitions.iter().find(|partition| partition.blocks(from, to)) {
             return Transmission { link_fault: Some(partition.fault), ..Transmission::default() };
         }
         let mut lossy = self.lossy.iter_mut();
-        if let Some(burst) = lossy.find_map(|burst| burst.loses(from, to).then_some(burst.fault)) {
+        if let Some(burst) = lossy.find_map(|burst| burst.sample_loss(from, to).then_some(burst.fault)) {
             return Transmission {
                 link_fault: Some(burst),
                 fault: Some(FaultKind::LostMessage),
@@ -170,7 +170,7 @@ impl Links {
 }
 
 impl Partition {
-    fn stops(&self, from: NodeId, to: NodeId) -> bool {
+    fn blocks(&self, from: NodeId, to: NodeId) -> bool {
         (self.from.contains(from) && self.to.contains(to))
             || (self.both_directions && self.from.contains(to) && self.to.contains(from))
     }
@@ -178,7 +178,7 @@ impl Partition {
 
 impl LossyLinks {
     /// Samples whether a message is lost.
-    fn loses(&mut self, from: NodeId, to: NodeId) -> bool {
+    fn sample_loss(&mut self, from: NodeId, to: NodeId) -> bool {
         self.from.contains(from) && self.to.contains(to) && self.stream.random::<f64>() < self.loss
     }
 }
@@ -186,18 +186,18 @@ impl LossyLinks {
 impl MessageFaultInjector {
     /// Injects at most one fault into a message.
     fn inject(&mut self, from: NodeId, delay: Span) -> Transmission {
-        let drawn: f64 = self.streams[from.index()].random();
+        let number: f64 = self.streams[from.index()].random();
         let MessageFaults { loss, duplication, reordering, .. } = self.faults;
-        if drawn < loss {
+        if number < loss {
             return Transmission { fault: Some(FaultKind::LostMessage), ..Transmission::default() };
         }
         let on_time = Transmission { delay: Some(delay), ..Transmission::default() };
-        if drawn < loss + duplication {
-            let duplicate_delay = Some(delay + self.delay.draw(from));
+        if number < loss + duplication {
+            let duplicate_delay = Some(delay + self.delay.sample(from));
             return Transmission { duplicate_delay, fault: Some(FaultKind::DuplicatedMessage), ..on_time };
         }
-        if drawn < loss + duplication + reordering {
-            let delay = Some(delay + self.delay.draw(from));
+        if number < loss + duplication + reordering {
+            let delay = Some(delay + self.delay.sample(from));
             return Transmission { delay, fault: Some(FaultKind::ReorderedMessage), ..on_time };
         }
         on_time

@@ -39,8 +39,8 @@ impl FlowStrategy for Anchored {
         let network = request.network;
         let producers = Feasibility::of(network, request.alive);
         meter.charge(producers.steps())?;
-        // With a prime number of places, a probe sequence visits every place before it repeats.
-        let places: Vec<_> =
+        // With a prime number of slots, a probe sequence visits every slot before it repeats.
+        let slots: Vec<_> =
             network.items().map(|item| next_prime(network.producers(item).len() as u64)).collect();
         let mut loads = vec![0; network.node_count()];
         let mut planned = NodeSet::none(network.node_count());
@@ -52,8 +52,8 @@ impl FlowStrategy for Anchored {
                 continue;
             }
             for &Requirement { item, .. } in network.requirements(consumer) {
-                let (all, able) = (network.producers(item), producers.of_item(item));
-                let (producer, steps) = first_able(all, places[item.index()], consumer, item, able);
+                let (all, feasible) = (network.producers(item), producers.of_item(item));
+                let (producer, steps) = first_feasible(all, slots[item.index()], consumer, item, feasible);
                 meter.charge(steps)?;
                 edges.push(SupplyEdge { consumer, item, producer });
                 loads[producer.index()] += 1;
@@ -82,7 +82,7 @@ impl Anchored {
             Some((largest - even, largest, even, item))
         });
         if let Some((above, largest, even, item)) = most_uneven.max() {
-            meter.note("load_above_even", above);
+            meter.note("excess_load", above);
             let item = network.item_name(item);
             meter.remark(format!(
                 "most uneven load at `{item}`: {largest} consumers at one producer, {even} if balanced"
@@ -92,33 +92,34 @@ impl Anchored {
 }
 
 /// Returns the first feasible one of these producers in the order of this requirement, and the number of
-/// steps, by double hashing over `places` places. `able` are the feasible producers in ascending order; at
+/// steps, by double hashing over `slots` slots. `feasible` are the feasible producers in ascending order; at
 /// least one.
 ///
 /// If few producers are feasible, the position of each in the probe sequence is computed instead, which is
 /// faster: on average at most as many steps as the square root of the producers.
-fn first_able(
+fn first_feasible(
     producers: &[NodeId],
-    places: u64,
+    slots: u64,
     consumer: NodeId,
     item: ItemId,
-    able: &[NodeId],
+    feasible: &[NodeId],
 ) -> (NodeId, u64) {
     let hash = mix((consumer.index() as u64) << 32 | item.index() as u64);
-    let (start, stride) = (hash % places, 1 + mix(hash) % places.saturating_sub(1).max(1));
-    let count = able.len() as u64;
-    if count * count < places {
-        let back = inverse(stride, places);
+    let (start, stride) = (hash % slots, 1 + mix(hash) % slots.saturating_sub(1).max(1));
+    let count = feasible.len() as u64;
+    if count * count < slots {
+        let back = inverse(stride, slots);
         let nth = |node: &NodeId| {
-            let place = producers.binary_search(node).expect("every able node is a producer") as u64;
-            (place + places - start) % places * back % places
+            let slot = producers.binary_search(node).expect("every feasible node is a producer") as u64;
+            (slot + slots - start) % slots * back % slots
         };
-        let first = able.iter().copied().min_by_key(nth);
+        let first = feasible.iter().copied().min_by_key(nth);
         return (first.expect("an item that is needed can be made by one of its producers"), count);
     }
-    for nth in 0..places {
-        let place = (start + nth * stride) % places;
-        if let Some(&node) = producers.get(place as usize).filter(|node| able.binary_search(node).is_ok()) {
+    for nth in 0..slots {
+        let slot = (start + nth * stride) % slots;
+        if let Some(&node) = producers.get(slot as usize).filter(|node| feasible.binary_search(node).is_ok())
+        {
             return (node, nth + 1);
         }
     }
@@ -161,8 +162,11 @@ mod tests {
         for count in 1..40 {
             let producers: Vec<_> = (0..count).map(NodeId::new).collect();
             for &alive in &producers {
-                let places = next_prime(count as u64);
-                assert_eq!(first_able(&producers, places, NodeId::new(7), ItemId::new(3), &[alive]).0, alive);
+                let slots = next_prime(count as u64);
+                assert_eq!(
+                    first_feasible(&producers, slots, NodeId::new(7), ItemId::new(3), &[alive]).0,
+                    alive
+                );
             }
         }
         assert_eq!([0, 1, 2, 3, 4, 8, 90, 100].map(next_prime), [2, 2, 2, 3, 5, 11, 97, 101]);
@@ -171,8 +175,8 @@ mod tests {
     #[test]
     fn both_methods_find_the_same_first_node() {
         let producers: Vec<_> = (0..100).map(|node| NodeId::new(node * 3)).collect();
-        let find = |consumer, able: &[NodeId]| {
-            first_able(&producers, 101, NodeId::new(consumer), ItemId::new(1), able).0
+        let find = |consumer, feasible: &[NodeId]| {
+            first_feasible(&producers, 101, NodeId::new(consumer), ItemId::new(1), feasible).0
         };
         for consumer in 0..500 {
             // With ten feasible producers positions are computed, with eleven the sequence is followed: the

@@ -5,7 +5,7 @@ use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, SupplyEdge};
 
 /// The parameter of the prototype's search and of its linear-time equivalent. With it, a flow may include
 /// nodes that cannot produce.
-pub(crate) const STAND_INS: ParamSpec = ParamSpec {
+pub(crate) const SUBSTITUTE_ENDS: ParamSpec = ParamSpec {
     name: "substitute_ends",
     summary: "as in the prototype, the first and the last live node replace a failed source and a failed final node",
     kind: ParamKind::Flag { default: false },

@@ -14,7 +14,7 @@ use dmos_core::strategy::{
 };
 use dmos_core::{Flow, NodeId};
 
-use super::ends::{Ends, STAND_INS};
+use super::ends::{Ends, SUBSTITUTE_ENDS};
 
 register_flow!(FlowDescriptor {
     name: "exhaustive",
@@ -22,7 +22,7 @@ register_flow!(FlowDescriptor {
     source: "the published prototype's flow bootstrap",
     notes: "finds a flow if one exists and the budget suffices; exponential in the depth of the network",
     guarantees: |params| if params.flag("substitute_ends") { &[] } else { &[Guarantee::FindsFlow] },
-    params: &[STAND_INS],
+    params: &[SUBSTITUTE_ENDS],
     build: |params: &Params| Box::new(Exhaustive { substitute_ends: params.flag("substitute_ends") }),
 });
 

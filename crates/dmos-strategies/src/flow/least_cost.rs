@@ -52,8 +52,8 @@ impl FlowStrategy for LeastCost {
         let best = Best::of(request, meter, |node, supplies| {
             let amounts = network.requirements(node).iter().map(|required| Wide::from(required.quantity));
             let supplies = supplies.zip(amounts).map(|(supply, amount)| amount * (edge + supply));
-            let making = supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply);
-            making / Wide::from(network.yield_per_run(node))
+            let run_cost = supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply);
+            run_cost / Wide::from(network.yield_per_run(node))
         })?;
         let flow = best.flow(request, meter)?;
         self.costs = best.values;

@@ -60,12 +60,12 @@ impl FlowStrategy for LeastCostShared {
         // Attempts are charged as well, so they are limited by the budget.
         let effort = self.effort.min(meter.left() / 4);
         choices.improve(effort);
-        let is_best = choices.search(effort);
+        let is_optimal = choices.search(effort);
         meter.charge(choices.steps)?;
         meter.note("cost", choices.cost());
-        meter.note("cost_at_first", first);
-        meter.note("is_best", u64::from(is_best));
-        meter.remark(match is_best {
+        meter.note("initial_cost", first);
+        meter.note("is_optimal", u64::from(is_optimal));
+        meter.remark(match is_optimal {
             true => format!("optimal: no plan costs less than {}", choices.cost()),
             false => format!("best plan found costs {}; a cheaper one may exist", choices.cost()),
         });

@@ -61,12 +61,12 @@ impl FlowStrategy for MaxThroughput {
         let producers = Feasibility::of(network, request.alive);
         meter.charge(producers.steps())?;
         let finals = producers.finals(network)?;
-        let ways = Ways::of(request, &producers, &finals);
+        let variants = RecipeVariants::of(request, &producers, &finals);
         meter.charge(producers.steps())?;
-        let mut plan = Rates::of(&ways, ways.mix_by_reach());
-        let is_best = if ways.have_choices() { improve(&ways, &mut plan, meter)? } else { true };
-        meter.note("is_best", u64::from(is_best));
-        let bottlenecks = plan.bottlenecks(&ways);
+        let mut plan = Rates::of(&variants, variants.mix_by_reach());
+        let is_optimal = if variants.have_choices() { improve(&variants, &mut plan, meter)? } else { true };
+        meter.note("is_optimal", u64::from(is_optimal));
+        let bottlenecks = plan.bottlenecks(&variants);
         let names: Vec<_> = bottlenecks
             .iter()
             .take(NAMED_MAX)
@@ -74,14 +74,14 @@ impl FlowStrategy for MaxThroughput {
             .collect();
         meter.remark(format!(
             "{} {} batches of each final item per cycle; bottlenecks: all producers of {}{}",
-            if is_best { "at most" } else { "at least" },
+            if is_optimal { "at most" } else { "at least" },
             in_batches(plan.rate),
             names.join(", "),
             if bottlenecks.len() > NAMED_MAX { ", and others" } else { "" },
         ));
-        let supplies = plan.supplies(&ways);
+        let supplies = plan.supplies(&variants);
         meter.charge(supplies.len() as u64)?;
-        self.utilisation = plan.utilisation_of_all(&ways);
+        self.utilisation = plan.utilisation_of_all(&variants);
         Ok(Flow::with_shares(supplies))
     }
 
@@ -101,17 +101,17 @@ fn in_batches(rate: Wide) -> String {
 
 /// Solves the linear program scaled by the plan, and repeats with the better plan until it no longer
 /// improves. Returns whether the rate equals that of the solver.
-fn improve(ways: &Ways<'_>, plan: &mut Rates, meter: &mut Meter) -> Result<bool, NoFlow> {
+fn improve(variants: &RecipeVariants<'_>, plan: &mut Rates, meter: &mut Meter) -> Result<bool, NoFlow> {
     for _ in 0..ROUNDS_MAX {
-        if ways.entries() > ENTRIES_MAX {
+        if variants.entries() > ENTRIES_MAX {
             return Ok(false);
         }
         // At least one pass over every row for every variable.
-        meter.charge((ways.entries() * ways.items.len()) as u64)?;
-        let Some((mix, claimed)) = ways.solve(plan) else {
+        meter.charge((variants.entries() * variants.items.len()) as u64)?;
+        let Some((mix, claimed)) = variants.solve(plan) else {
             return Ok(false);
         };
-        let solved = Rates::of(ways, mix);
+        let solved = Rates::of(variants, mix);
         let is_better = solved.rate > plan.rate * Wide::new(1.0 + TOLERANCE);
         if solved.rate > plan.rate {
             *plan = solved;
@@ -127,7 +127,7 @@ fn improve(ways: &Ways<'_>, plan: &mut Rates, meter: &mut Meter) -> Result<bool,
 }
 
 /// A recipe variant of an item: a recipe, and all producers that use it.
-struct Way<'a> {
+struct RecipeVariant<'a> {
     requires: &'a [Requirement],
     yields: u32,
     nodes: Vec<NodeId>,
@@ -136,49 +136,52 @@ struct Way<'a> {
 }
 
 /// All recipe variants of the needed items.
-struct Ways<'a> {
+struct RecipeVariants<'a> {
     request: &'a PlanRequest<'a>,
     finals: &'a [ItemId],
     /// Needed items, each after all items that require it.
     items: Vec<ItemId>,
     /// By item; empty for items that are not needed.
-    of_item: Vec<Vec<Way<'a>>>,
+    of_item: Vec<Vec<RecipeVariant<'a>>>,
 }
 
 /// By item and variant, the fraction of the item that is made by it. The fractions of a needed item add up to
 /// one.
 type Mix = Vec<Vec<f64>>;
 
-impl<'a> Ways<'a> {
+impl<'a> RecipeVariants<'a> {
     fn of(request: &'a PlanRequest<'a>, producers: &Feasibility, finals: &'a [ItemId]) -> Self {
         let network = request.network;
         let mut is_needed = vec![false; network.item_count()];
         finals.iter().for_each(|item| is_needed[item.index()] = true);
-        let mut ways = Self { request, finals, items: Vec::new(), of_item: Vec::new() };
-        ways.of_item.resize_with(network.item_count(), Vec::new);
+        let mut variants = Self { request, finals, items: Vec::new(), of_item: Vec::new() };
+        variants.of_item.resize_with(network.item_count(), Vec::new);
         for &item in network.topological_order().iter().rev() {
             if is_needed[item.index()] {
-                ways.items.push(item);
-                ways.of_item[item.index()] = ways_of(request, producers.of_item(item));
-                for required in ways.of_item[item.index()].iter().flat_map(|way| way.requires) {
+                variants.items.push(item);
+                variants.of_item[item.index()] = ways_of(request, producers.of_item(item));
+                for required in variants.of_item[item.index()].iter().flat_map(|variant| variant.requires) {
                     is_needed[required.item.index()] = true;
                 }
             }
         }
-        ways
+        variants
     }
 
     fn have_choices(&self) -> bool {
-        self.of_item.iter().any(|ways| ways.len() > 1)
+        self.of_item.iter().any(|variants| variants.len() > 1)
     }
 
     /// Returns the number of entries of the linear program.
     fn entries(&self) -> usize {
-        self.of_item.iter().flatten().map(|way| 1 + way.requires.len()).sum()
+        self.of_item.iter().flatten().map(|variant| 1 + variant.requires.len()).sum()
     }
 
     fn mix_by_capacity(&self) -> Mix {
-        self.of_item.iter().map(|ways| proportions(ways.iter().map(|way| way.capacity))).collect()
+        self.of_item
+            .iter()
+            .map(|variants| proportions(variants.iter().map(|variant| variant.capacity)))
+            .collect()
     }
 
     /// Returns a mix in which each variant has a fraction proportional to what it could make with all
@@ -187,11 +190,12 @@ impl<'a> Ways<'a> {
         let mut reach = vec![Wide::ZERO; self.of_item.len()];
         let mut mix = vec![Vec::new(); self.of_item.len()];
         for &item in self.items.iter().rev() {
-            let of_way = |way: &Way<'_>| {
-                let supplied = way.requires.iter().map(|required| {
-                    reach[required.item.index()] * Wide::from(way.yields) / Wide::from(required.quantity)
+            let of_way = |variant: &RecipeVariant<'_>| {
+                let supplied = variant.requires.iter().map(|required| {
+                    reach[required.item.index()] * Wide::from(variant.yields) / Wide::from(required.quantity)
                 });
-                supplied.fold(way.capacity, |least, supplied| if supplied < least { supplied } else { least })
+                supplied
+                    .fold(variant.capacity, |least, supplied| if supplied < least { supplied } else { least })
             };
             let reaches: Vec<Wide> = self.of_item[item.index()].iter().map(of_way).collect();
             reach[item.index()] = reaches.iter().fold(Wide::ZERO, |sum, &reach| sum + reach);
@@ -216,13 +220,14 @@ impl<'a> Ways<'a> {
         let mut rows: Vec<Vec<(microlp::Variable, f64)>> = vec![Vec::new(); self.of_item.len()];
         for &item in &self.items {
             let made = units[item.index()] * known.rate;
-            for way in &self.of_item[item.index()] {
-                let most = (way.capacity / made).to_f64();
+            for variant in &self.of_item[item.index()] {
+                let most = (variant.capacity / made).to_f64();
                 let variable = problem.add_var(0.0, (0.0, if most < 1e9 { most } else { f64::INFINITY }));
                 variables[item.index()].push(variable);
                 rows[item.index()].push((variable, 1.0));
-                for required in way.requires {
-                    let taken = units[item.index()] * Wide::from(required.quantity) / Wide::from(way.yields);
+                for required in variant.requires {
+                    let taken =
+                        units[item.index()] * Wide::from(required.quantity) / Wide::from(variant.yields);
                     let over = (taken / units[required.item.index()]).to_f64();
                     rows[required.item.index()].push((variable, -over));
                 }
@@ -240,7 +245,7 @@ impl<'a> Ways<'a> {
         let mut mix = known.mix.clone();
         for item in &self.items {
             let made: Vec<f64> =
-                variables[item.index()].iter().map(|&way| solution.var_value(way).max(0.0)).collect();
+                variables[item.index()].iter().map(|&variant| solution.var_value(variant).max(0.0)).collect();
             let total: f64 = made.iter().sum();
             // Negligible quantities are solver noise.
             let made = made.iter().map(|&part| if part > total * NOISE { part } else { 0.0 });
@@ -261,24 +266,25 @@ fn proportions(numbers: impl Iterator<Item = Wide> + Clone) -> Vec<f64> {
 }
 
 /// Groups the producers of an item by recipe, in the order of their first members.
-fn ways_of<'a>(request: &PlanRequest<'a>, producers: &[NodeId]) -> Vec<Way<'a>> {
+fn ways_of<'a>(request: &PlanRequest<'a>, producers: &[NodeId]) -> Vec<RecipeVariant<'a>> {
     let network = request.network;
-    let mut ways: Vec<Way<'a>> = Vec::new();
+    let mut variants: Vec<RecipeVariant<'a>> = Vec::new();
     let mut places: BTreeMap<(&[Requirement], u32), usize> = BTreeMap::new();
     for &node in producers {
         let (requires, yields) = (network.requirements(node), network.yield_per_run(node));
-        let is_as_before = ways.last().is_some_and(|way| (way.requires, way.yields) == (requires, yields));
+        let is_as_before =
+            variants.last().is_some_and(|variant| (variant.requires, variant.yields) == (requires, yields));
         let place = match is_as_before {
-            true => ways.len() - 1,
-            false => *places.entry((requires, yields)).or_insert(ways.len()),
+            true => variants.len() - 1,
+            false => *places.entry((requires, yields)).or_insert(variants.len()),
         };
-        if place == ways.len() {
-            ways.push(Way { requires, yields, nodes: Vec::new(), capacity: Wide::ZERO });
+        if place == variants.len() {
+            variants.push(RecipeVariant { requires, yields, nodes: Vec::new(), capacity: Wide::ZERO });
         }
-        ways[place].nodes.push(node);
-        ways[place].capacity = ways[place].capacity + capacity(request, node);
+        variants[place].nodes.push(node);
+        variants[place].capacity = variants[place].capacity + capacity(request, node);
     }
-    ways
+    variants
 }
 
 /// Quantities of all items, by variant.
@@ -294,22 +300,22 @@ struct Rates {
 
 impl Rates {
     /// Computes the rates of a mix: the highest that the capacities allow.
-    fn of(ways: &Ways<'_>, mix: Mix) -> Self {
-        let mut demand = vec![Wide::ZERO; ways.of_item.len()];
-        ways.finals.iter().for_each(|item| demand[item.index()] = Wide::ONE);
+    fn of(variants: &RecipeVariants<'_>, mix: Mix) -> Self {
+        let mut demand = vec![Wide::ZERO; variants.of_item.len()];
+        variants.finals.iter().for_each(|item| demand[item.index()] = Wide::ONE);
         let mut least: Option<(Wide, ItemId)> = None;
-        for &item in &ways.items {
-            for (way, &part) in ways.of_item[item.index()].iter().zip(&mix[item.index()]) {
+        for &item in &variants.items {
+            for (variant, &part) in variants.of_item[item.index()].iter().zip(&mix[item.index()]) {
                 let made = demand[item.index()] * Wide::new(part);
                 if made == Wide::ZERO {
                     continue;
                 }
-                let rate = way.capacity / made;
+                let rate = variant.capacity / made;
                 if least.is_none_or(|least| rate < least.0) {
                     least = Some((rate, item));
                 }
-                for required in way.requires {
-                    let taken = made * Wide::from(required.quantity) / Wide::from(way.yields);
+                for required in variant.requires {
+                    let taken = made * Wide::from(required.quantity) / Wide::from(variant.yields);
                     demand[required.item.index()] = demand[required.item.index()] + taken;
                 }
             }
@@ -320,47 +326,47 @@ impl Rates {
 
     /// Returns the items of which all producers are fully utilised, so that a higher rate needs more of them.
     /// If there are none, an item of which some producers are.
-    fn bottlenecks(&self, ways: &Ways<'_>) -> Vec<ItemId> {
+    fn bottlenecks(&self, variants: &RecipeVariants<'_>) -> Vec<ItemId> {
         let is_full = |item: ItemId| {
-            let mut parts = ways.of_item[item.index()].iter().zip(&self.mix[item.index()]);
-            parts.all(|(way, &part)| self.utilisation(item, way, part).to_f64() > 1.0 - TOLERANCE)
+            let mut parts = variants.of_item[item.index()].iter().zip(&self.mix[item.index()]);
+            parts.all(|(variant, &part)| self.utilisation(item, variant, part).to_f64() > 1.0 - TOLERANCE)
         };
-        let full: Vec<_> = ways.items.iter().rev().copied().filter(|&item| is_full(item)).collect();
+        let full: Vec<_> = variants.items.iter().rev().copied().filter(|&item| is_full(item)).collect();
         if full.is_empty() { vec![self.limit] } else { full }
     }
 
     /// Returns the utilisation of the nodes of a variant.
-    fn utilisation(&self, item: ItemId, way: &Way<'_>, part: f64) -> Wide {
-        self.rate * self.demand[item.index()] * Wide::new(part) / way.capacity
+    fn utilisation(&self, item: ItemId, variant: &RecipeVariant<'_>, part: f64) -> Wide {
+        self.rate * self.demand[item.index()] * Wide::new(part) / variant.capacity
     }
 
-    fn utilisation_of_all(&self, ways: &Ways<'_>) -> Vec<f64> {
-        let mut all = vec![0.0; ways.request.network.node_count()];
-        for &item in &ways.items {
-            for (way, &part) in ways.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
-                let utilisation = self.utilisation(item, way, part).to_f64();
-                way.nodes.iter().for_each(|node| all[node.index()] = utilisation);
+    fn utilisation_of_all(&self, variants: &RecipeVariants<'_>) -> Vec<f64> {
+        let mut all = vec![0.0; variants.request.network.node_count()];
+        for &item in &variants.items {
+            for (variant, &part) in variants.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
+                let utilisation = self.utilisation(item, variant, part).to_f64();
+                variant.nodes.iter().for_each(|node| all[node.index()] = utilisation);
             }
         }
         all
     }
 
     /// Returns supply edges with shares that utilise all nodes of a variant equally.
-    fn supplies(&self, ways: &Ways<'_>) -> Vec<(SupplyEdge, Share)> {
-        let request = ways.request;
-        let mut consumers: Vec<Vec<(NodeId, Wide)>> = vec![Vec::new(); ways.of_item.len()];
+    fn supplies(&self, variants: &RecipeVariants<'_>) -> Vec<(SupplyEdge, Share)> {
+        let request = variants.request;
+        let mut consumers: Vec<Vec<(NodeId, Wide)>> = vec![Vec::new(); variants.of_item.len()];
         let mut supplies = Vec::new();
-        for &item in &ways.items {
+        for &item in &variants.items {
             let (mut producers, mut capacities) = (Vec::new(), Vec::new());
-            for (way, &part) in ways.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
-                let use_of_capacity = self.utilisation(item, way, part);
+            for (variant, &part) in variants.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
+                let use_of_capacity = self.utilisation(item, variant, part);
                 if use_of_capacity == Wide::ZERO {
                     continue;
                 }
-                for &node in &way.nodes {
+                for &node in &variant.nodes {
                     let made = capacity(request, node) * use_of_capacity;
-                    for required in way.requires {
-                        let taken = made * Wide::from(required.quantity) / Wide::from(way.yields);
+                    for required in variant.requires {
+                        let taken = made * Wide::from(required.quantity) / Wide::from(variant.yields);
                         consumers[required.item.index()].push((node, taken));
                     }
                     producers.push(node);

@@ -10,7 +10,7 @@ use dmos_core::strategy::{
 };
 use dmos_core::{Flow, NodeId};
 
-use super::ends::{Ends, STAND_INS};
+use super::ends::{Ends, SUBSTITUTE_ENDS};
 
 register_flow!(FlowDescriptor {
     name: "memoized",
@@ -21,7 +21,7 @@ register_flow!(FlowDescriptor {
         true => &[Guarantee::LinearTime],
         false => &[Guarantee::FindsFlow, Guarantee::LinearTime],
     },
-    params: &[STAND_INS],
+    params: &[SUBSTITUTE_ENDS],
     build: |params: &Params| Box::new(Memoized { substitute_ends: params.flag("substitute_ends") }),
 });
 

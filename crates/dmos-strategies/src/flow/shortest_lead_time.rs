@@ -33,12 +33,12 @@ struct ShortestLeadTime {
 
 /// Timing of a node: its first ready time, and the duration of each further production run, in seconds.
 #[derive(Clone, Copy)]
-struct Course {
+struct Timing {
     ready: f64,
     interval: f64,
 }
 
-impl Course {
+impl Timing {
     /// Returns the time at which a node with a given yield has made a number of batches.
     fn has_made(self, batches: u32, yields: u32) -> f64 {
         self.ready + f64::from(batches.div_ceil(yields) - 1) * self.interval
@@ -55,29 +55,29 @@ impl FlowStrategy for ShortestLeadTime {
             (request.mean_durations.cycle.as_secs_f64(), request.mean_durations.transit.as_secs_f64());
         let amounts = amounts(network, &producers);
         meter.charge(producers.steps())?;
-        let mut courses: Vec<Option<Course>> = vec![None; network.node_count()];
+        let mut timings: Vec<Option<Timing>> = vec![None; network.node_count()];
         // The producer that first has a given number of batches of an item.
         let mut first: BTreeMap<(ItemId, u32), NodeId> = BTreeMap::new();
         for &item in network.topological_order() {
             let of_item = producers.of_item(item);
             for &node in of_item {
-                let making = cycle * f64::from(network.cycles(node));
-                let (mut supplied, mut interval) = (0.0_f64, making);
+                let run_time = cycle * f64::from(network.cycles(node));
+                let (mut supplied, mut interval) = (0.0_f64, run_time);
                 for required in network.requirements(node) {
                     let supplier = first[&(required.item, required.quantity)];
-                    let course = courses[supplier.index()].expect("suppliers come first");
+                    let timing = timings[supplier.index()].expect("suppliers come first");
                     let yields = network.yield_per_run(supplier);
-                    supplied = supplied.max(course.has_made(required.quantity, yields) + transit);
+                    supplied = supplied.max(timing.has_made(required.quantity, yields) + transit);
                     interval =
-                        interval.max(f64::from(required.quantity) * course.interval / f64::from(yields));
+                        interval.max(f64::from(required.quantity) * timing.interval / f64::from(yields));
                 }
-                courses[node.index()] = Some(Course { ready: supplied + making, interval });
+                timings[node.index()] = Some(Timing { ready: supplied + run_time, interval });
             }
             for &amount in &amounts[item.index()] {
                 meter.charge(of_item.len() as u64)?;
                 let has_made = |node: &NodeId| {
-                    let course = courses[node.index()].expect("the node is visited above");
-                    course.has_made(amount, network.yield_per_run(*node))
+                    let timing = timings[node.index()].expect("the node is visited above");
+                    timing.has_made(amount, network.yield_per_run(*node))
                 };
                 let best = of_item.iter().copied().min_by(|a, b| has_made(a).total_cmp(&has_made(b)));
                 first.extend(best.map(|node| ((item, amount), node)));
@@ -90,7 +90,7 @@ impl FlowStrategy for ShortestLeadTime {
             first[&(item, requirements[at.expect("the item is required")].quantity)]
         });
         meter.charge(flow.edges().len() as u64)?;
-        self.ready = courses.iter().map(|course| course.map(|course| course.ready)).collect();
+        self.ready = timings.iter().map(|timing| timing.map(|timing| timing.ready)).collect();
         Ok(flow)
     }
 

@@ -51,9 +51,9 @@ impl FlowStrategy for Sticky {
         for change in request.changes {
             let node = change.node();
             if request.alive.contains(node) {
-                state.revive(request.network, node, meter)?;
+                state.on_rejoin(request.network, node, meter)?;
             } else {
-                state.bury(request.network, node, meter)?;
+                state.on_failure(request.network, node, meter)?;
             }
         }
         state.repair(request.network, meter)?;
@@ -88,14 +88,14 @@ struct State {
     /// By item, its producers: assigned feasible ones first, then other feasible ones, then the rest.
     producers: Vec<Vec<NodeId>>,
     /// By node, its index among the producers of its item.
-    places: Vec<u32>,
+    indices: Vec<u32>,
     /// By item, the number of assigned feasible and of all feasible producers, and the next one in turn.
-    ranks: Vec<Ranks>,
-    works: Vec<bool>,
+    bounds: Vec<PartitionBounds>,
+    is_assigned: Vec<bool>,
     /// By final item, its producer.
     ends: Vec<Option<NodeId>>,
     /// Nodes that have become infeasible and are still in the flow.
-    fallen: Vec<NodeId>,
+    failed_assigned: Vec<NodeId>,
     /// Assigned nodes that are not supplied yet.
     to_supply: Vec<NodeId>,
     edges: usize,
@@ -104,9 +104,9 @@ struct State {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Ranks {
-    working: u32,
-    able: u32,
+struct PartitionBounds {
+    assigned: u32,
+    feasible: u32,
     next: u32,
 }
 
@@ -123,10 +123,10 @@ impl State {
             for &node in network.producers(item) {
                 if request.alive.contains(node) {
                     state.is_alive[node.index()] = true;
-                    state.become_able_if_supplied(network, node);
+                    state.mark_feasible_if_supplied(network, node);
                 }
             }
-            if state.ranks[item.index()].able > 0 {
+            if state.bounds[item.index()].feasible > 0 {
                 state.wanted_of(item).for_each(|at| {
                     let consumer = state.consumers[state.wanted[at] as usize];
                     state.missing[consumer.index()] -= 1;
@@ -138,10 +138,10 @@ impl State {
             let nth = requirements.binary_search_by_key(&edge.item, |required| required.item);
             let fits = network.makes(edge.producer) == edge.item;
             if let (Ok(nth), true) =
-                (nth, fits && state.is_able(edge.consumer) && state.is_able(edge.producer))
+                (nth, fits && state.is_feasible(edge.consumer) && state.is_feasible(edge.producer))
             {
-                state.start_work(network, edge.consumer);
-                state.start_work(network, edge.producer);
+                state.assign(network, edge.consumer);
+                state.assign(network, edge.producer);
                 let requirement = state.requirements_from[edge.consumer.index()] + nth as u32;
                 if state.suppliers[requirement as usize].is_none() {
                     state.connect(network, requirement, edge.producer);
@@ -176,9 +176,9 @@ impl State {
                 *next += 1;
             }
         }
-        let mut places = vec![0; nodes];
+        let mut indices = vec![0; nodes];
         for item in network.items() {
-            (0..).zip(network.producers(item)).for_each(|(place, node)| places[node.index()] = place);
+            (0..).zip(network.producers(item)).for_each(|(index, node)| indices[node.index()] = index);
         }
         let missing = network.nodes().map(|node| network.requirements(node).len() as u32).collect();
         Self {
@@ -192,11 +192,11 @@ impl State {
             is_alive: vec![false; nodes],
             missing,
             producers: network.items().map(|item| network.producers(item).to_vec()).collect(),
-            places,
-            ranks: vec![Ranks::default(); items],
-            works: vec![false; nodes],
+            indices,
+            bounds: vec![PartitionBounds::default(); items],
+            is_assigned: vec![false; nodes],
             ends: vec![None; network.final_items().len()],
-            fallen: Vec::new(),
+            failed_assigned: Vec::new(),
             to_supply: Vec::new(),
             edges: 0,
             removed: Vec::new(),
@@ -213,71 +213,71 @@ impl State {
         self.wanted_from[item.index()] as usize..self.wanted_from[item.index() + 1] as usize
     }
 
-    fn is_able(&self, node: NodeId) -> bool {
+    fn is_feasible(&self, node: NodeId) -> bool {
         self.is_alive[node.index()] && self.missing[node.index()] == 0
     }
 
     /// Moves a producer to another index among those of its item, in exchange with the one there.
-    fn put(&mut self, item: ItemId, node: NodeId, place: u32) {
+    fn put(&mut self, item: ItemId, node: NodeId, index: u32) {
         let producers = &mut self.producers[item.index()];
-        let from = self.places[node.index()];
-        let other = producers[place as usize];
-        producers.swap(from as usize, place as usize);
-        (self.places[node.index()], self.places[other.index()]) = (place, from);
+        let from = self.indices[node.index()];
+        let other = producers[index as usize];
+        producers.swap(from as usize, index as usize);
+        (self.indices[node.index()], self.indices[other.index()]) = (index, from);
     }
 
-    fn become_able_if_supplied(&mut self, network: &Network, node: NodeId) -> bool {
-        if !self.is_able(node) {
+    fn mark_feasible_if_supplied(&mut self, network: &Network, node: NodeId) -> bool {
+        if !self.is_feasible(node) {
             return false;
         }
         let item = network.makes(node);
-        let able = self.ranks[item.index()].able;
-        self.put(item, node, able);
-        self.ranks[item.index()].able += 1;
+        let feasible = self.bounds[item.index()].feasible;
+        self.put(item, node, feasible);
+        self.bounds[item.index()].feasible += 1;
         true
     }
 
-    fn become_unable(&mut self, network: &Network, node: NodeId) {
+    fn mark_infeasible(&mut self, network: &Network, node: NodeId) {
         let item = network.makes(node);
-        if std::mem::replace(&mut self.works[node.index()], false) {
-            let last = self.ranks[item.index()].working - 1;
+        if std::mem::replace(&mut self.is_assigned[node.index()], false) {
+            let last = self.bounds[item.index()].assigned - 1;
             self.put(item, node, last);
-            self.ranks[item.index()].working = last;
-            self.fallen.push(node);
+            self.bounds[item.index()].assigned = last;
+            self.failed_assigned.push(node);
         }
-        let last = self.ranks[item.index()].able - 1;
+        let last = self.bounds[item.index()].feasible - 1;
         self.put(item, node, last);
-        self.ranks[item.index()].able = last;
+        self.bounds[item.index()].feasible = last;
     }
 
-    fn start_work(&mut self, network: &Network, node: NodeId) {
-        if !std::mem::replace(&mut self.works[node.index()], true) {
+    fn assign(&mut self, network: &Network, node: NodeId) {
+        if !std::mem::replace(&mut self.is_assigned[node.index()], true) {
             let item = network.makes(node);
-            let working = self.ranks[item.index()].working;
-            self.put(item, node, working);
-            self.ranks[item.index()].working += 1;
+            let assigned = self.bounds[item.index()].assigned;
+            self.put(item, node, assigned);
+            self.bounds[item.index()].assigned += 1;
             self.to_supply.push(node);
         }
     }
 
     /// Handles the return of a node, and of all nodes that become feasible by it.
-    fn revive(&mut self, network: &Network, node: NodeId, meter: &mut Meter) -> Result<(), NoFlow> {
+    fn on_rejoin(&mut self, network: &Network, node: NodeId, meter: &mut Meter) -> Result<(), NoFlow> {
         if std::mem::replace(&mut self.is_alive[node.index()], true) {
             return Ok(());
         }
-        let mut risen = vec![node];
-        while let Some(node) = risen.pop() {
+        let mut newly_feasible = vec![node];
+        while let Some(node) = newly_feasible.pop() {
             meter.charge(1)?;
             let item = network.makes(node);
-            if !self.become_able_if_supplied(network, node) || self.ranks[item.index()].able > 1 {
+            if !self.mark_feasible_if_supplied(network, node) || self.bounds[item.index()].feasible > 1 {
                 continue;
             }
             for at in self.wanted_of(item) {
                 meter.charge(1)?;
                 let consumer = self.consumers[self.wanted[at] as usize];
                 self.missing[consumer.index()] -= 1;
-                if self.is_able(consumer) {
-                    risen.push(consumer);
+                if self.is_feasible(consumer) {
+                    newly_feasible.push(consumer);
                 }
             }
         }
@@ -285,22 +285,22 @@ impl State {
     }
 
     /// Handles the failure of a node, and of all nodes that become infeasible by it.
-    fn bury(&mut self, network: &Network, node: NodeId, meter: &mut Meter) -> Result<(), NoFlow> {
-        let was_able = self.is_able(node);
+    fn on_failure(&mut self, network: &Network, node: NodeId, meter: &mut Meter) -> Result<(), NoFlow> {
+        let was_feasible = self.is_feasible(node);
         self.is_alive[node.index()] = false;
-        let mut falling = if was_able { vec![node] } else { Vec::new() };
-        while let Some(node) = falling.pop() {
+        let mut newly_infeasible = if was_feasible { vec![node] } else { Vec::new() };
+        while let Some(node) = newly_infeasible.pop() {
             meter.charge(1)?;
-            self.become_unable(network, node);
+            self.mark_infeasible(network, node);
             let item = network.makes(node);
-            if self.ranks[item.index()].able > 0 {
+            if self.bounds[item.index()].feasible > 0 {
                 continue;
             }
             for at in self.wanted_of(item) {
                 meter.charge(1)?;
                 let consumer = self.consumers[self.wanted[at] as usize];
-                if self.is_able(consumer) {
-                    falling.push(consumer);
+                if self.is_feasible(consumer) {
+                    newly_infeasible.push(consumer);
                 }
                 self.missing[consumer.index()] += 1;
             }
@@ -310,7 +310,7 @@ impl State {
 
     /// Removes infeasible nodes from the flow, and replaces their edges.
     fn repair(&mut self, network: &Network, meter: &mut Meter) -> Result<(), NoFlow> {
-        for node in std::mem::take(&mut self.fallen) {
+        for node in std::mem::take(&mut self.failed_assigned) {
             for requirement in self.requirements(node) {
                 meter.charge(1)?;
                 self.disconnect(network, requirement);
@@ -319,17 +319,17 @@ impl State {
                 meter.charge(1)?;
                 self.disconnect(network, requirement);
                 let consumer = self.consumers[requirement as usize];
-                if self.works[consumer.index()] {
+                if self.is_assigned[consumer.index()] {
                     self.to_supply.push(consumer);
                 }
             }
         }
         for (nth, &item) in network.final_items().iter().enumerate() {
-            if self.ends[nth].is_none_or(|end| !self.works[end.index()]) {
+            if self.ends[nth].is_none_or(|end| !self.is_assigned[end.index()]) {
                 self.ends[nth] = self.producer(item);
             }
             if let Some(end) = self.ends[nth] {
-                self.start_work(network, end);
+                self.assign(network, end);
             }
         }
         if self.ends.iter().all(Option::is_none) {
@@ -340,7 +340,7 @@ impl State {
                 meter.charge(1)?;
                 if self.suppliers[requirement as usize].is_none() {
                     let producer = self.producer(required.item).expect("an assigned node can be supplied");
-                    self.start_work(network, producer);
+                    self.assign(network, producer);
                     self.connect(network, requirement, producer);
                 }
             }
@@ -350,16 +350,16 @@ impl State {
 
     /// Returns a feasible producer of an item: an assigned one in turn, or an idle spare if there is none.
     fn producer(&mut self, item: ItemId) -> Option<NodeId> {
-        let (ranks, producers) = (&mut self.ranks[item.index()], &self.producers[item.index()]);
-        let place = match (ranks.working, ranks.able) {
+        let (bounds, producers) = (&mut self.bounds[item.index()], &self.producers[item.index()]);
+        let index = match (bounds.assigned, bounds.feasible) {
             (_, 0) => return None,
             (0, _) => 0,
-            (working, _) => {
-                ranks.next = (ranks.next + 1) % working;
-                ranks.next
+            (assigned, _) => {
+                bounds.next = (bounds.next + 1) % assigned;
+                bounds.next
             }
         };
-        Some(producers[place as usize])
+        Some(producers[index as usize])
     }
 
     fn edge(&self, network: &Network, requirement: u32, producer: NodeId) -> SupplyEdge {

@@ -40,7 +40,7 @@ register_leader!(LeaderDescriptor {
         },
         ParamSpec {
             name: "timeout",
-            summary: "election timeout: silence of the leader after which a candidate starts an election, at least two heartbeats; drawn up to twice as long",
+            summary: "election timeout: silence of the leader after which a candidate starts an election, at least two heartbeats; randomised between this value and twice it",
             kind: ParamKind::Duration { min: Span::from_millis(1), default: Span::from_secs(3) },
         },
     ],

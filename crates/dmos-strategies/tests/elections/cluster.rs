@@ -36,8 +36,8 @@ struct Candidate {
 
 pub(crate) struct Cluster {
     strategy: Box<dyn LeaderStrategy>,
-    places: Vec<Candidate>,
-    cut: Vec<Vec<bool>>,
+    candidates: Vec<Candidate>,
+    is_cut: Vec<Vec<bool>>,
     now: Time,
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
     scheduled: u64,
@@ -53,8 +53,8 @@ impl Cluster {
         let network = dmos_testkit::network(NamedNetwork::DoorFactory);
         let mut cluster = Self {
             strategy: dmos_testkit::leader_strategy(call, &network),
-            places: Vec::new(),
-            cut: vec![vec![false; candidates]; candidates],
+            candidates: Vec::new(),
+            is_cut: vec![vec![false; candidates]; candidates],
             now: Time::ZERO,
             events: BinaryHeap::new(),
             scheduled: 0,
@@ -62,7 +62,7 @@ impl Cluster {
             messages: 0,
             seed,
         };
-        cluster.places.resize_with(candidates, Candidate::default);
+        cluster.candidates.resize_with(candidates, Candidate::default);
         cluster.schedule(WATCH, Event::Watch);
         cluster
     }
@@ -75,43 +75,44 @@ impl Cluster {
     }
 
     pub(crate) fn start(&mut self, node: usize) {
-        let candidates: Arc<[NodeId]> = (0..self.places.len()).map(NodeId::new).collect();
+        let candidates: Arc<[NodeId]> = (0..self.candidates.len()).map(NodeId::new).collect();
         let machine =
             self.strategy.election(ElectionConfig { me: NodeId::new(node), candidates, seed: self.seed });
-        let place = &mut self.places[node];
-        (place.machine, place.incarnation, place.leader) = (Some(machine), place.incarnation + 1, None);
-        (place.heard, place.suspects) = (self.now, false);
-        let durable = place.durable.clone();
-        self.give(node, ElectionInput::Start { durable: durable.as_deref() });
+        let candidate = &mut self.candidates[node];
+        (candidate.machine, candidate.incarnation, candidate.leader) =
+            (Some(machine), candidate.incarnation + 1, None);
+        (candidate.heard, candidate.suspects) = (self.now, false);
+        let durable = candidate.durable.clone();
+        self.handle(node, ElectionInput::Start { durable: durable.as_deref() });
     }
 
     pub(crate) fn crash(&mut self, node: usize) {
-        self.places[node].machine = None;
-        self.places[node].leader = None;
+        self.candidates[node].machine = None;
+        self.candidates[node].leader = None;
     }
 
     /// Wipes a candidate's disk.
-    pub(crate) fn forget(&mut self, node: usize) {
-        self.places[node].durable = None;
+    pub(crate) fn wipe_disk(&mut self, node: usize) {
+        self.candidates[node].durable = None;
     }
 
     /// Cuts every link between different groups; a candidate in no group is cut off from all others.
-    pub(crate) fn split(&mut self, groups: &[&[usize]]) {
+    pub(crate) fn partition(&mut self, groups: &[&[usize]]) {
         let together =
             |a: usize, b: usize| groups.iter().any(|group| group.contains(&a) && group.contains(&b));
-        let count = self.places.len();
+        let count = self.candidates.len();
         for (from, to) in (0..count).flat_map(|from| (0..count).map(move |to| (from, to))) {
-            self.cut[from][to] = !together(from, to);
+            self.is_cut[from][to] = !together(from, to);
         }
     }
 
     /// Cuts one link, in one direction.
-    pub(crate) fn cut(&mut self, from: usize, to: usize) {
-        self.cut[from][to] = true;
+    pub(crate) fn cut_link(&mut self, from: usize, to: usize) {
+        self.is_cut[from][to] = true;
     }
 
     pub(crate) fn heal(&mut self) {
-        self.cut.iter_mut().for_each(|links| links.fill(false));
+        self.is_cut.iter_mut().for_each(|links| links.fill(false));
     }
 
     pub(crate) fn run(&mut self, span: Span) {
@@ -122,10 +123,12 @@ impl Cluster {
             match event {
                 Event::Message { from, to, bytes } => {
                     self.messages += 1;
-                    self.give(to, ElectionInput::Message { from: NodeId::new(from), bytes: &bytes });
+                    self.handle(to, ElectionInput::Message { from: NodeId::new(from), bytes: &bytes });
                 }
-                Event::Timer { node, incarnation, timer } if self.places[node].incarnation == incarnation => {
-                    self.give(node, ElectionInput::Timer(timer));
+                Event::Timer { node, incarnation, timer }
+                    if self.candidates[node].incarnation == incarnation =>
+                {
+                    self.handle(node, ElectionInput::Timer(timer));
                 }
                 Event::Timer { .. } => {}
                 Event::Watch => self.watch(),
@@ -135,25 +138,25 @@ impl Cluster {
     }
 
     fn is_up(&self, node: usize) -> bool {
-        self.places[node].machine.is_some()
+        self.candidates[node].machine.is_some()
     }
 
     fn reaches(&self, from: usize, to: usize) -> bool {
-        self.is_up(from) && self.is_up(to) && !self.cut[from][to]
+        self.is_up(from) && self.is_up(to) && !self.is_cut[from][to]
     }
 
     /// Does what nodes do around an election: monitors and announces the leader.
     fn watch(&mut self) {
         self.schedule(WATCH, Event::Watch);
-        for node in 0..self.places.len() {
-            let Some((leader, term)) = self.places[node].leader.filter(|_| self.is_up(node)) else {
+        for node in 0..self.candidates.len() {
+            let Some((leader, term)) = self.candidates[node].leader.filter(|_| self.is_up(node)) else {
                 continue;
             };
             if leader == node {
                 // A leader sends every node its assignment; a node that knows a later term replies with it.
-                for other in (0..self.places.len()).filter(|&other| other != node) {
+                for other in (0..self.candidates.len()).filter(|&other| other != node) {
                     if self.reaches(node, other) {
-                        let known = self.places[other].leader;
+                        let known = self.candidates[other].leader;
                         self.learn(other, (node, term));
                         if let Some(known) = known.filter(|known| known.1 > term && self.reaches(other, node))
                         {
@@ -162,53 +165,53 @@ impl Cluster {
                     }
                 }
             } else if self.reaches(node, leader) && self.reaches(leader, node) {
-                self.places[node].heard = self.now;
-                if std::mem::take(&mut self.places[node].suspects) {
-                    self.give(node, ElectionInput::Trusted(NodeId::new(leader)));
+                self.candidates[node].heard = self.now;
+                if std::mem::take(&mut self.candidates[node].suspects) {
+                    self.handle(node, ElectionInput::Trusted(NodeId::new(leader)));
                 }
-            } else if self.now.since(self.places[node].heard) > SILENCE {
-                self.places[node].suspects = true;
-                self.give(node, ElectionInput::Suspected(NodeId::new(leader)));
+            } else if self.now.since(self.candidates[node].heard) > SILENCE {
+                self.candidates[node].suspects = true;
+                self.handle(node, ElectionInput::Suspected(NodeId::new(leader)));
             }
         }
     }
 
     fn learn(&mut self, node: usize, leader: (usize, u64)) {
         if self.adopt(node, leader) {
-            self.give(node, ElectionInput::LeaderLearned(NodeId::new(leader.0), Term(leader.1)));
+            self.handle(node, ElectionInput::LeaderLearned(NodeId::new(leader.0), Term(leader.1)));
         }
     }
 
     /// Tells a node that leads a term that is later than its own.
     pub(super) fn learn_own_term(&mut self, node: usize, term: u64) {
-        self.give(node, ElectionInput::LeaderLearned(NodeId::new(node), Term(term)));
+        self.handle(node, ElectionInput::LeaderLearned(NodeId::new(node), Term(term)));
     }
 
     fn adopt(&mut self, node: usize, leader: (usize, u64)) -> bool {
-        let place = &mut self.places[node];
-        let news = place.leader.is_none_or(|known| known.1 < leader.1);
+        let candidate = &mut self.candidates[node];
+        let news = candidate.leader.is_none_or(|known| known.1 < leader.1);
         if news {
-            (place.leader, place.heard, place.suspects) = (Some(leader), self.now, false);
+            (candidate.leader, candidate.heard, candidate.suspects) = (Some(leader), self.now, false);
         }
         news
     }
 
-    fn give(&mut self, node: usize, input: ElectionInput<'_>) {
-        let Some(machine) = self.places[node].machine.as_mut() else {
+    fn handle(&mut self, node: usize, input: ElectionInput<'_>) {
+        let Some(machine) = self.candidates[node].machine.as_mut() else {
             return;
         };
         let mut effects = ElectionEffects::default();
         machine.handle(self.now, input, &mut effects);
         if let Some(durable) = effects.durable {
-            self.places[node].durable = Some(durable);
+            self.candidates[node].durable = Some(durable);
         }
         for (to, bytes) in effects.sends {
             let to = to.index();
-            if to != node && !self.cut[node][to] {
+            if to != node && !self.is_cut[node][to] {
                 self.schedule(MESSAGE, Event::Message { from: node, to, bytes });
             }
         }
-        let incarnation = self.places[node].incarnation;
+        let incarnation = self.candidates[node].incarnation;
         for (after, timer) in effects.timers {
             self.schedule(after, Event::Timer { node, incarnation, timer });
         }
@@ -227,13 +230,14 @@ impl Cluster {
 
     /// Returns the leader and its term, if all of these candidates that are up agree on it, including itself.
     pub(crate) fn agreed(&self, nodes: &[usize]) -> Option<(usize, u64)> {
-        let mut views = nodes.iter().filter(|&&node| self.is_up(node)).map(|&node| self.places[node].leader);
+        let mut views =
+            nodes.iter().filter(|&&node| self.is_up(node)).map(|&node| self.candidates[node].leader);
         let first = views.next()??;
         (self.is_up(first.0) && views.all(|view| view == Some(first)) && self.leads(first.0)).then_some(first)
     }
 
     pub(crate) fn leads(&self, node: usize) -> bool {
-        self.places[node].leader.is_some_and(|leader| leader.0 == node)
+        self.candidates[node].leader.is_some_and(|leader| leader.0 == node)
     }
 
     /// Returns whether two candidates led in the same term.

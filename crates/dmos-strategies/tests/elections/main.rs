@@ -76,7 +76,7 @@ fn a_candidate_without_its_terms_still_reaches_a_later_one() {
         cluster.run(SETTLED);
         let (leader, _) = cluster.agreed(&all_candidates(3)).expect("a leader");
         cluster.crash(leader);
-        cluster.forget(leader);
+        cluster.wipe_disk(leader);
         cluster.run(SETTLED);
         let (_, before) = cluster.agreed(&all_candidates(3)).expect("a leader");
         cluster.start(leader);
@@ -127,7 +127,7 @@ fn a_partitioned_leader_is_replaced_and_yields_when_it_returns() {
             let (leader, before) = cluster.agreed(&all_candidates(5)).expect("a leader");
             let others: Vec<_> = all_candidates(5).into_iter().filter(|&node| node != leader).collect();
             // Together with one of the others: fewer than half.
-            cluster.split(&[&[leader, others[0]], &others[1..]]);
+            cluster.partition(&[&[leader, others[0]], &others[1..]]);
             cluster.run(SETTLED);
             let (_, term) = cluster.agreed(&others[1..]).unwrap_or_else(|| panic!("{strategy}, {seed}"));
             assert!(term > before, "{strategy}, {seed}");
@@ -156,7 +156,7 @@ fn around_a_hub(strategy: &str, seed: u64) -> (Cluster, usize) {
     let spokes: Vec<[usize; 2]> =
         all_candidates(5).into_iter().filter(|&node| node != hub).map(|node| [hub, node]).collect();
     let spokes: Vec<&[usize]> = spokes.iter().map(|pair| &pair[..]).collect();
-    cluster.split(&spokes);
+    cluster.partition(&spokes);
     cluster.run(SETTLED * 3);
     (cluster, hub)
 }
@@ -197,7 +197,7 @@ fn a_link_that_failed_in_one_direction_is_used_again() {
             (0..4).flat_map(|from| (0..4).map(move |to| (from, to))).filter(|(from, to)| from != to)
         {
             let mut cluster = Cluster::new(strategy, 4, 1);
-            cluster.cut(from, to);
+            cluster.cut_link(from, to);
             (0..4).for_each(|node| cluster.start(node));
             cluster.run(SETTLED);
             cluster.heal();
@@ -217,18 +217,18 @@ fn a_link_that_failed_in_one_direction_is_used_again() {
 #[test]
 fn simultaneous_candidates_do_not_both_win() {
     // Raft: enough seeds for two candidacies in the same term, and for split votes.
-    let mut split = 0;
+    let mut split_votes = 0;
     for seed in 0..400 {
         let mut cluster = Cluster::started("raft:timeout=100ms,heartbeat=30ms", 2, seed);
         cluster.run(SETTLED);
         assert!(cluster.agreed(&all_candidates(2)).is_some() && !cluster.two_in_one_term(), "{seed}");
-        split += u64::from(cluster.leadership_changes.first().is_some_and(|change| change.0 > 1));
+        split_votes += u64::from(cluster.leadership_changes.first().is_some_and(|change| change.0 > 1));
     }
-    assert!(split > 10, "votes were split in {split} rooms");
+    assert!(split_votes > 10, "split votes in only {split_votes} runs");
     // Two partitions elect a leader each; after the partition heals, one remains.
     for (strategy, _) in ALL.into_iter().filter(|(_, needs_majority)| !needs_majority) {
         let mut cluster = Cluster::new(strategy, 4, 1);
-        cluster.split(&[&[0, 1], &[2, 3]]);
+        cluster.partition(&[&[0, 1], &[2, 3]]);
         (0..4).for_each(|node| cluster.start(node));
         cluster.run(SETTLED);
         assert!(cluster.agreed(&[0, 1]).is_some() && cluster.agreed(&[2, 3]).is_some(), "{strategy}");
@@ -244,7 +244,7 @@ fn a_vote_survives_a_restart_only_with_a_disk() {
     // term.
     let run = |forgets: bool, seed: u64| {
         let mut cluster = Cluster::new("raft:timeout=100ms,heartbeat=30ms", 3, seed);
-        cluster.split(&[&[0, 1]]);
+        cluster.partition(&[&[0, 1]]);
         cluster.start(0);
         cluster.start(1);
         cluster.run(Span::from_millis(400));
@@ -252,9 +252,9 @@ fn a_vote_survives_a_restart_only_with_a_disk() {
         cluster.crash(1);
         cluster.crash(0);
         if forgets {
-            cluster.forget(1);
+            cluster.wipe_disk(1);
         }
-        cluster.split(&[&[1, 2]]);
+        cluster.partition(&[&[1, 2]]);
         cluster.start(1);
         cluster.start(2);
         cluster.run(Span::from_millis(400));

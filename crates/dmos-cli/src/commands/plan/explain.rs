@@ -77,11 +77,11 @@ struct Why<'a> {
 }
 
 impl Why<'_> {
-    /// Returns the reason in a word, given the highest score of the chosen suppliers.
+    /// Returns the reason, given the highest score of the chosen suppliers.
     fn why(&self, node: NodeId, rating: Option<Rating>, chosen: f64) -> &'static str {
         match rating {
             _ if !self.alive.contains(node) => "failed",
-            _ if !self.producers.contains(self.network, node) => "unable",
+            _ if !self.producers.contains(self.network, node) => "infeasible",
             Some(rating) if rating.value > chosen => rating.more,
             _ if self.flow.is_assigned(node) => "equivalent",
             _ => "idle",

@@ -31,7 +31,7 @@ pub(crate) fn count(network: &Network, plans: &Result<Plans, NotCounted>) -> Str
         }
         Err(NotCounted::NoFlow(_)) => "no plan".to_owned(),
         Err(NotCounted::UnlikeProducers(item)) => {
-            format!("plans not counted: producers of `{}` have unlike recipes", network.item_name(*item))
+            format!("plans not counted: producers of `{}` differ in their recipes", network.item_name(*item))
         }
     }
 }
@@ -45,7 +45,7 @@ pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
         let changes = plan.producers.iter().zip(&best[0].producers).filter(|(this, first)| this != first);
         let mut changes: Vec<_> = changes
             .map(|((_, this), (_, first))| {
-                format!("{} for {}", network.node_name(*this), network.node_name(*first))
+                format!("{} instead of {}", network.node_name(*this), network.node_name(*first))
             })
             .collect();
         let more = changes.len().saturating_sub(NAMED_MAX);
@@ -54,7 +54,7 @@ pub(super) fn best(network: &Network, plans: &Plans, times: usize) -> String {
             changes.push(format!("{more} more"));
         }
         let changes = match changes.is_empty() {
-            true => "producers that cost least".to_owned(),
+            true => "cheapest producer of each item".to_owned(),
             false => changes.join(", "),
         };
         let _ = writeln!(text, "{}: {changes}", cost(plan, plans));

@@ -21,7 +21,7 @@ pub(super) fn text(planned: &Planned<'_>) -> String {
     let edges = planned.flow.edges().len();
     let counters = planned.meter.counters().iter().map(|(name, value)| format!(", {name} {value}"));
     let (strategy, steps) = (&planned.strategy, planned.meter.steps());
-    let took = metric(planned.took.as_secs_f64());
+    let took = format_number(planned.took.as_secs_f64());
     let counters: String = counters.collect();
     let _ = writeln!(text, "{strategy}: {edges} edges in {steps} steps, {took} s of virtual time{counters}");
     let _ = writeln!(text, "{}", plans::count(network, &planned.plans));
@@ -81,13 +81,13 @@ fn some_of(names: impl ExactSizeIterator<Item = String>) -> String {
 
 fn named(network: &Network, node: NodeId, rating: Option<f64>) -> String {
     match rating {
-        Some(value) => format!("{} ({})", network.node_name(node), metric(value)),
+        Some(value) => format!("{} ({})", network.node_name(node), format_number(value)),
         None => network.node_name(node).into_owned(),
     }
 }
 
 /// Formats a number with at most four decimals; very large and very small ones with an exponent.
-fn metric(value: f64) -> String {
+fn format_number(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e9).contains(&value.abs()) {
         return format!("{value:.3e}");
     }

@@ -99,9 +99,9 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), C
     let (name, family) = (&arguments.name, arguments.kind);
     check_name(name, family, registry)?;
     let sources = sources(arguments.sources.as_deref())?;
-    let place = arguments.out.join(name);
-    if !is_free(&place) {
-        let problem = format!("`{}` already exists; choose another name or --out", place.display());
+    let directory = arguments.out.join(name);
+    if !is_free(&directory) {
+        let problem = format!("`{}` already exists; choose another name or --out", directory.display());
         return Err(CliError::Input(problem));
     }
     let example = match family {
@@ -118,11 +118,11 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), C
     if let Ok(lock) = std::fs::read_to_string(sources.join("../Cargo.lock")) {
         files.push(("Cargo.lock", lock));
     }
-    write_directory(&place, &files)
-        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", place.display())))?;
+    write_directory(&directory, &files)
+        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", directory.display())))?;
     say(&format!(
         "created `{0}`: `cd {0}`, then `cargo test` checks the strategy and `cargo run -- strategies` lists it",
-        place.display()
+        directory.display()
     ));
     Ok(())
 }
@@ -153,13 +153,13 @@ fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Cli
 /// Returns the location of the project's crates: as given, or that from which this program was built.
 fn sources(given: Option<&Path>) -> Result<PathBuf, CliError> {
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let place = given.map_or(built_from, |given| given.join("crates"));
-    let is_there = CRATES.iter().all(|name| place.join(name).join("Cargo.toml").is_file());
-    match place.canonicalize() {
-        Ok(place) if is_there => Ok(place),
+    let directory = given.map_or(built_from, |given| given.join("crates"));
+    let is_there = CRATES.iter().all(|name| directory.join(name).join("Cargo.toml").is_file());
+    match directory.canonicalize() {
+        Ok(directory) if is_there => Ok(directory),
         _ => Err(CliError::Input(
-            "the DMOS sources, which a strategy crate depends on, are no longer at the place of the build; say \
-             where they are with `--sources`, the directory that has `crates` in it"
+            "the DMOS sources, on which a strategy crate depends, are not where this program was built; pass \
+             `--sources DIR`, the directory that contains `crates`"
                 .to_owned(),
         )),
     }

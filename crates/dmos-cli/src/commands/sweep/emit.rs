@@ -48,9 +48,9 @@ fn quote(word: &str) -> String {
 }
 
 const SLURM: &str = r#"#!/bin/bash
-# Hand in:   array=$(sbatch --parsable THIS-FILE)
+# Submit:    array=$(sbatch --parsable THIS-FILE)
 # Result:    sbatch --dependency="afterany:$array" --output=result.txt --wrap 'dmos sweep merge RESULTS'
-#            (not afterok: it would wait for ever once a shard failed; merge itself refuses what is not whole)
+#            (not afterok, which never starts after a failed shard; merge fails if a shard is incomplete)
 # Resume:    sbatch --array="$(dmos sweep status RESULTS --missing)" THIS-FILE
 #SBATCH --job-name=dmos
 #SBATCH --array=0-LAST
@@ -72,14 +72,16 @@ exec hq submit --name=dmos --array=0-LAST --cpus=JOBS --crash-limit=10 --stdout=
 "#;
 
 const PARALLEL: &str = r#"#!/bin/sh
-# Runs the shards on this machine, or with --sshlogin on others that see the same files; --resume-failed goes on.
+# Runs the shards on this machine, or with --sshlogin on others that share its files.
+# --resume-failed reruns failed and missing jobs.
 seq 0 LAST | parallel --joblog dmos.log --resume-failed \
     dmos sweep run --manifest MANIFEST --shard {} --out RESULTS --jobs JOBS
 dmos sweep merge RESULTS
 "#;
 
 const KUBERNETES: &str = r#"# An indexed job: one completion for each shard. It needs an image with `dmos`, and a volume that holds the manifest
-# and takes the results; put in their names. Then, where the volume can be read: dmos sweep merge RESULTS
+# and receives the results; replace YOUR-IMAGE and YOUR-VOLUME. Afterwards, on a host with access to the volume:
+#   dmos sweep merge RESULTS
 apiVersion: batch/v1
 kind: Job
 metadata:
@@ -91,9 +93,9 @@ spec:
   backoffLimitPerIndex: 10
   podFailurePolicy:
     rules:
-      # Some runs failed, or the input is bad: trying again would not help.
+      # Some runs failed, or the input is invalid: do not retry.
       - action: FailIndex
-        onExitCodes: {containerName: dmos, op_generator: In, values: [1, 2]}
+        onExitCodes: {containerName: dmos, operator: In, values: [1, 2]}
       # The node was drained or lost, which does not count as a failure.
       - action: Ignore
         onPodConditions: [{type: DisruptionTarget}]

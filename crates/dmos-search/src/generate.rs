@@ -80,7 +80,12 @@ impl Subject {
     ///
     /// # Errors
     /// If the settings make it invalid. Generated values alone are valid.
-    pub fn draw(&self, seed: u64, number: u64, registry: &Registry) -> Result<ScenarioFile, ScenarioError> {
+    pub fn generate(
+        &self,
+        seed: u64,
+        number: u64,
+        registry: &Registry,
+    ) -> Result<ScenarioFile, ScenarioError> {
         let mut rng = Generator::new(seed, number);
         let mut file = match self {
             Self::Anything(_) => self.set(anything(&mut rng, registry), registry)?,
@@ -96,7 +101,7 @@ impl Subject {
             Self::Anything(_) => &base.network,
             Self::FaultsOf(_, network, _) => network,
         };
-        file.faults = faults::draw(&mut rng, network, faulty);
+        file.faults = faults::generate(&mut rng, network, faulty);
         if rng.percent(60) {
             file.same_time_order = SameTimeOrder::Shuffled;
         }
@@ -117,18 +122,19 @@ impl Subject {
             return Ok(file);
         }
         let text = file.to_yaml();
-        dmos_scenario::parse("drawn", "drawn", text.clone(), set, registry)?;
-        dmos_scenario::read("drawn", &text, set)
+        dmos_scenario::parse("generated.yaml", "generated.yaml", text.clone(), set, registry)?;
+        dmos_scenario::read("generated.yaml", &text, set)
     }
 }
 
 /// Returns the scenario of a generated file.
 fn resolve(file: &ScenarioFile, registry: &Registry) -> Result<Scenario, ScenarioError> {
-    dmos_scenario::parse("drawn", "drawn", file.to_yaml(), &[], registry).map(|loaded| loaded.scenario)
+    dmos_scenario::parse("generated.yaml", "generated.yaml", file.to_yaml(), &[], registry)
+        .map(|loaded| loaded.scenario)
 }
 
 fn anything(rng: &mut Generator, registry: &Registry) -> ScenarioFile {
-    let mut file = ScenarioFile::new(network::draw(rng), Span::from_secs(1));
+    let mut file = ScenarioFile::new(network::generate(rng), Span::from_secs(1));
     let nodes = file.network.nodes.as_ref().map_or(0, Vec::len) as u64;
     file.flow = Some(strategy(rng, registry.flows()));
     file.leader = Some(strategy(rng, registry.leaders()));
@@ -255,17 +261,17 @@ mod tests {
     #[test]
     fn generated_scenarios_round_trip() {
         let registry = dmos_testkit::registry();
-        let draw = |seed, number| {
+        let generate = |seed, number| {
             Subject::Anything(Vec::new())
-                .draw(seed, number, &registry)
+                .generate(seed, number, &registry)
                 .unwrap_or_else(|error| panic!("{error}"))
         };
         for number in 0..300 {
-            let file = draw(7, number);
-            let again = dmos_scenario::read("drawn", &file.to_yaml(), &[]);
+            let file = generate(7, number);
+            let again = dmos_scenario::read("generated.yaml", &file.to_yaml(), &[]);
             assert_eq!(again.as_ref().ok(), Some(&file), "{}", file.to_yaml());
         }
-        assert_eq!(draw(1, 0), draw(1, 0));
-        assert_ne!(draw(1, 0), draw(2, 0));
+        assert_eq!(generate(1, 0), generate(1, 0));
+        assert_ne!(generate(1, 0), generate(2, 0));
     }
 }

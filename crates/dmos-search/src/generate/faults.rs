@@ -15,7 +15,7 @@ use dmos_scenario::script::{ArgumentSource, DurationRule, FaultForm, RecipeField
 use super::Generator;
 
 /// Generates faults within the first `phase` of a run.
-pub(super) fn draw(rng: &mut Generator, network: &Network, phase: Span) -> FaultsField {
+pub(super) fn generate(rng: &mut Generator, network: &Network, phase: Span) -> FaultsField {
     let mut faults = FaultsField::default();
     let mut generator = FaultGenerator { rng, network, phase };
     for _ in 0..generator.rng.between(0, 8) {

@@ -7,7 +7,7 @@ use super::Generator;
 const ITEMS: [&str; 6] = ["ore", "iron", "bolt", "frame", "door", "house"];
 
 /// Generates an acyclic network of two to six items, each with one to three producers.
-pub(super) fn draw(rng: &mut Generator) -> NetworkField {
+pub(super) fn generate(rng: &mut Generator) -> NetworkField {
     let items = rng.between(2, ITEMS.len() as u64) as usize;
     let mut nodes = Vec::new();
     for (item, name) in ITEMS[..items].iter().enumerate() {
