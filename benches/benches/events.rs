@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dmos_benches::heartbeats::{Event, Heap, Lanes, MAKING, NEIGHBOURS, Pending, ROUND, TRANSIT, run};
+use dmos_benches::heartbeats::{
+    Event, Heap, NEIGHBOURS, PRODUCTION_PERIOD, Pending, QueuePerDelay, ROUND, TRANSIT, run,
+};
 use dmos_sim::event_queue::EventQueue;
 use nexosim::model::{Context, Model, schedulable};
 use nexosim::ports::Output;
@@ -30,7 +32,7 @@ fn heartbeats(criterion: &mut Criterion) {
             bencher.iter(|| run(Heap::default(), black_box(nodes), seconds));
         });
         group.bench_function(BenchmarkId::new("a queue for each delay", nodes), |bencher| {
-            bencher.iter(|| run(Lanes::default(), black_box(nodes), seconds));
+            bencher.iter(|| run(QueuePerDelay::default(), black_box(nodes), seconds));
         });
         HANDLED.store(0, Ordering::Relaxed);
         step(ring(nodes), seconds);
@@ -57,7 +59,7 @@ struct Signal {
 struct Node {
     to: [Output<Signal>; 4],
     first_round: Duration,
-    first_making: Duration,
+    first_production: Duration,
     heard: [u64; 4],
     made: u64,
 }
@@ -66,8 +68,8 @@ struct Node {
 impl Node {
     #[nexosim(init)]
     async fn init(&mut self, cx: &Context<Self>) {
-        let (round, making) = (Duration::from_nanos(ROUND), Duration::from_nanos(MAKING));
-        cx.schedule_periodic_event(self.first_making, making, schedulable!(Self::make), ())
+        let (round, period) = (Duration::from_nanos(ROUND), Duration::from_nanos(PRODUCTION_PERIOD));
+        cx.schedule_periodic_event(self.first_production, period, schedulable!(Self::make), ())
             .expect("a time in the future");
         // nexosim cannot schedule an event for the current time.
         if self.first_round.is_zero() {
@@ -88,8 +90,8 @@ impl Node {
         }
     }
 
-    /// Sends a message to this node.
-    async fn is_sent(&mut self, signal: Signal, cx: &Context<Self>) {
+    /// Schedules the arrival of a message at this node.
+    async fn schedule_delivery(&mut self, signal: Signal, cx: &Context<Self>) {
         cx.schedule_event(Duration::from_nanos(TRANSIT), schedulable!(Self::receive), signal)
             .expect("a time in the future");
     }
@@ -122,11 +124,11 @@ fn ring(nodes: u32) -> Simulation {
             let to = NEIGHBOURS.map(|(far, _)| {
                 let mut to = Output::default();
                 let neighbour = (i64::from(node) + far).rem_euclid(i64::from(nodes)) as usize;
-                to.connect(Node::is_sent, &mailboxes[neighbour]);
+                to.connect(Node::schedule_delivery, &mailboxes[neighbour]);
                 to
             });
-            let first_making = Duration::from_nanos(MAKING) + part(MAKING);
-            Node { to, first_round: part(ROUND), first_making, heard: [0; 4], made: 0 }
+            let first_production = Duration::from_nanos(PRODUCTION_PERIOD) + part(PRODUCTION_PERIOD);
+            Node { to, first_round: part(ROUND), first_production, heard: [0; 4], made: 0 }
         })
         .collect();
     for (model, mailbox) in models.into_iter().zip(mailboxes) {

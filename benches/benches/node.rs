@@ -44,7 +44,7 @@ impl Bench {
         bench.start();
         let assignment =
             Message::Assignment(FlowVersion { term: Term(1), number: 1 }, Arc::new(flow.assignment(me)));
-        bench.give(Input::Message { from: consumer, message: &assignment });
+        bench.handle(Input::Message { from: consumer, message: &assignment });
         bench
     }
 
@@ -56,7 +56,7 @@ impl Bench {
         self.effects.clear();
     }
 
-    fn give(&mut self, input: Input<'_>) {
+    fn handle(&mut self, input: Input<'_>) {
         self.now = self.now + Span::from_millis(100);
         self.node.handle(self.now, input, &mut self.effects);
         for effect in self.effects.drain(..) {
@@ -66,23 +66,23 @@ impl Bench {
         }
     }
 
-    fn hear(&mut self, from: NodeId, message: &Message) {
-        self.give(Input::Message { from, message });
+    fn deliver(&mut self, from: NodeId, message: &Message) {
+        self.handle(Input::Message { from, message });
     }
 
     /// A batch is received and consumed by a production run, whose product is requested, shipped and
     /// confirmed.
-    fn turn(&mut self, serial: u32) {
+    fn run_cycle(&mut self, serial: u32) {
         let (supplier, consumer) = (self.supplier, self.consumer);
         let batch = BatchId { producer: supplier, serial };
-        self.hear(supplier, &Message::Announcement { request: None, batch, settled: serial });
-        self.give(Input::Arrived(batch));
-        self.give(Input::Timer(Timer::ProductionCycle));
+        self.deliver(supplier, &Message::Announcement { request: None, batch, settled: serial });
+        self.handle(Input::Arrived(batch));
+        self.handle(Input::Timer(Timer::ProductionCycle));
         let request = RequestId { incarnation: 0, number: serial };
-        self.hear(consumer, &Message::Request { request, item: self.item });
+        self.deliver(consumer, &Message::Request { request, item: self.item });
         let made = BatchId { producer: self.node.id(), serial };
-        self.hear(consumer, &Message::TransitStarted(made));
-        self.hear(consumer, &Message::Delivered(made));
+        self.deliver(consumer, &Message::TransitStarted(made));
+        self.deliver(consumer, &Message::Delivered(made));
     }
 }
 
@@ -99,36 +99,36 @@ fn inputs(criterion: &mut Criterion) {
     let mut bench = Bench::new();
     let supplier = bench.supplier;
     group.bench_function("heartbeat request", |bencher| {
-        bencher.iter(|| bench.hear(supplier, black_box(&Message::HeartbeatRequest)));
+        bencher.iter(|| bench.deliver(supplier, black_box(&Message::HeartbeatRequest)));
     });
-    group.bench_function("heartbeat answer", |bencher| {
-        bencher.iter(|| bench.hear(supplier, black_box(&Message::HeartbeatResponse)));
+    group.bench_function("heartbeat response", |bencher| {
+        bencher.iter(|| bench.deliver(supplier, black_box(&Message::HeartbeatResponse)));
     });
     group.bench_function("heartbeat round, 2 neighbours", |bencher| {
         // Time does not advance, so that no node is silent for too long.
         let now = bench.now;
         bencher.iter(|| {
             bench.now = now;
-            bench.give(Input::Timer(black_box(Timer::Heartbeat)));
+            bench.handle(Input::Timer(black_box(Timer::Heartbeat)));
         });
     });
-    group.bench_function("manufacture cycle, nothing there", |bencher| {
-        bencher.iter(|| bench.give(Input::Timer(black_box(Timer::ProductionCycle))));
+    group.bench_function("production cycle, inputs missing", |bencher| {
+        bencher.iter(|| bench.handle(Input::Timer(black_box(Timer::ProductionCycle))));
     });
     let (consumer, item) = (bench.consumer, bench.item);
-    group.bench_function("request, nothing there", |bencher| {
+    group.bench_function("request, empty stock", |bencher| {
         let mut number = 0;
         bencher.iter(|| {
             number += 1;
             let request = RequestId { incarnation: 0, number };
-            bench.hear(consumer, black_box(&Message::Request { request, item }));
+            bench.deliver(consumer, black_box(&Message::Request { request, item }));
         });
     });
     group.throughput(Throughput::Elements(INPUTS));
     group.bench_function("a batch from announcement to delivery, 6 inputs", |bencher| {
         let (mut bench, mut serial) = (Bench::new(), 0);
         bencher.iter(|| {
-            bench.turn(serial);
+            bench.run_cycle(serial);
             serial += 1;
         });
     });
@@ -142,7 +142,7 @@ fn recovery(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("log recovery");
     for turns in [10, 1_000, 100_000] {
         let mut bench = Bench::new();
-        (0..turns).for_each(|serial| bench.turn(serial));
+        (0..turns).for_each(|serial| bench.run_cycle(serial));
         assert_eq!(
             bench.log.iter().filter(|record| matches!(record, LogRecord::Delivered(_))).count() as u32,
             turns

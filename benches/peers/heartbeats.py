@@ -5,7 +5,7 @@ import time
 
 import simpy
 
-ROUND, MAKING, TRANSIT = 1.0, 0.5, 0.001
+ROUND, PRODUCTION_PERIOD, TRANSIT = 1.0, 0.5, 0.001
 # Distance of each neighbour, and the index of the opposite direction.
 NEIGHBOURS = [(1, 1), (-1, 0), (2, 3), (-2, 2)]
 
@@ -33,7 +33,7 @@ class Node:
         while True:
             self.handled[0] += 1
             self.made += 1
-            yield self.env.timeout(MAKING)
+            yield self.env.timeout(PRODUCTION_PERIOD)
 
     def send(self, to, by, handle):
         self.env.timeout(TRANSIT).callbacks.append(lambda _: handle(to, by))
@@ -53,7 +53,7 @@ def main():
     nodes.extend(Node(env, nodes, index, handled) for index in range(count))
     for index, node in enumerate(nodes):
         env.process(node.rounds(ROUND * index / count))
-        env.process(node.production_runs(MAKING + MAKING * index / count))
+        env.process(node.production_runs(PRODUCTION_PERIOD + PRODUCTION_PERIOD * index / count))
     begun = time.process_time()
     env.run(until=seconds)
     took = time.process_time() - begun

@@ -18,7 +18,7 @@ pub const NEIGHBOURS: [(i64, usize); 4] = [(1, 1), (-1, 0), (2, 3), (-2, 2)];
 /// Nanoseconds between rounds.
 pub const ROUND: u64 = 1_000_000_000;
 /// Nanoseconds between productions.
-pub const MAKING: u64 = 500_000_000;
+pub const PRODUCTION_PERIOD: u64 = 500_000_000;
 /// Delay of a message, in nanoseconds.
 pub const TRANSIT: u64 = 1_000_000;
 
@@ -64,35 +64,36 @@ impl Pending for Heap {
 
 /// One queue for each delay, which keeps the order of insertion. Suitable for a few constant delays only.
 #[derive(Default)]
-pub struct Lanes {
+pub struct QueuePerDelay {
     /// For rounds, productions and messages.
-    lanes: [VecDeque<(u64, u64, Event)>; 3],
+    queues: [VecDeque<(u64, u64, Event)>; 3],
     inserted: u64,
 }
 
-impl Pending for Lanes {
+impl Pending for QueuePerDelay {
     fn put(&mut self, at: u64, event: Event) {
-        let lane = match event {
+        let queue = match event {
             Event::Round(_) => 0,
             Event::Make(_) => 1,
             Event::Request(..) | Event::Answer(..) => 2,
         };
-        self.lanes[lane].push_back((at, self.inserted, event));
+        self.queues[queue].push_back((at, self.inserted, event));
         self.inserted += 1;
     }
 
     fn next(&mut self, end: u64) -> Option<(u64, Event)> {
-        let first =
-            |lane: &VecDeque<(u64, u64, Event)>| lane.front().map_or((u64::MAX, 0), |next| (next.0, next.1));
-        let [rounds, production_runs, messages] = [0, 1, 2].map(|lane| first(&self.lanes[lane]));
-        let lane = if rounds < production_runs {
+        let first = |queue: &VecDeque<(u64, u64, Event)>| {
+            queue.front().map_or((u64::MAX, 0), |next| (next.0, next.1))
+        };
+        let [rounds, production_runs, messages] = [0, 1, 2].map(|queue| first(&self.queues[queue]));
+        let queue = if rounds < production_runs {
             if rounds < messages { 0 } else { 2 }
         } else if production_runs < messages {
             1
         } else {
             2
         };
-        self.lanes[lane].pop_front_if(|next| next.0 <= end).map(|(at, _, event)| (at, event))
+        self.queues[queue].pop_front_if(|next| next.0 <= end).map(|(at, _, event)| (at, event))
     }
 }
 
@@ -136,7 +137,10 @@ pub fn run(mut pending: impl Pending, nodes: u32, seconds: u64) -> RunSummary {
     }
     // Productions and rounds are scheduled in order of time, as queues by delay require.
     for node in 0..nodes {
-        pending.put(MAKING + MAKING * u64::from(node) / u64::from(nodes), Event::Make(node));
+        pending.put(
+            PRODUCTION_PERIOD + PRODUCTION_PERIOD * u64::from(node) / u64::from(nodes),
+            Event::Make(node),
+        );
     }
     let mut events = 0;
     while let Some((now, event)) = pending.next(seconds * ROUND - 1) {
@@ -155,7 +159,7 @@ pub fn run(mut pending: impl Pending, nodes: u32, seconds: u64) -> RunSummary {
             Event::Answer(node, by) => all[node as usize].heard[by as usize] = now,
             Event::Make(node) => {
                 all[node as usize].made += 1;
-                pending.put(now + MAKING, event);
+                pending.put(now + PRODUCTION_PERIOD, event);
             }
         }
     }
@@ -171,7 +175,7 @@ mod tests {
     fn all_queues_deliver_the_same_events() {
         let heap = run(Heap::default(), 50, 5);
         assert_eq!(heap, run(EventQueue::new(None), 50, 5));
-        assert_eq!(heap, run(Lanes::default(), 50, 5));
+        assert_eq!(heap, run(QueuePerDelay::default(), 50, 5));
         // Eleven per second for each node, except for the first half second and the last messages.
         assert!((2_600..2_750).contains(&heap.events), "{heap:?}");
     }

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Hand in:   array=$(sbatch --parsable THIS-FILE)
+# Submit:    array=$(sbatch --parsable THIS-FILE)
 # Result:    sbatch --dependency="afterany:$array" --output=result.txt --wrap 'dmos sweep merge results'
-#            (not afterok: it would wait for ever once a shard failed; merge itself refuses what is not whole)
+#            (not afterok, which never starts after a failed shard; merge fails if a shard is incomplete)
 # Resume:    sbatch --array="$(dmos sweep status results --missing)" THIS-FILE
 #SBATCH --job-name=dmos
 #SBATCH --array=0-15

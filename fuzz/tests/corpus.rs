@@ -26,7 +26,7 @@ fn version(version: u32) -> FlowVersion {
 /// Node 1 of the six makes wood from the start item of node 0, for nodes 2 and 3.
 fn logs() -> Vec<(&'static str, Vec<u8>)> {
     let committed = LogRecord::Committed { batch: batch(1, 0), to: NodeId::new(3), request: request(4) };
-    let incarnation = vec![
+    let uncompacted = vec![
         LogRecord::FlowAccepted(version(1)),
         LogRecord::TransitStarted(batch(0, 0)),
         LogRecord::Received(batch(0, 0)),
@@ -54,29 +54,29 @@ fn logs() -> Vec<(&'static str, Vec<u8>)> {
         LogRecord::Commanded(Command::Recipe(Box::new([requires]))),
         LogRecord::Commanded(Command::Retire),
         LogRecord::InTransit(batch(1, 29)),
-        LogRecord::OwnBatchSent(batch(1, 30)),
+        LogRecord::LocalBatchSent(batch(1, 30)),
     ];
     let bytes = |records: &[LogRecord]| {
         let mut bytes = Vec::new();
         records.iter().for_each(|record| write_record(record, &mut bytes));
         bytes
     };
-    let mut torn = bytes(&incarnation);
+    let mut torn = bytes(&uncompacted);
     torn.truncate(torn.len() - 3);
-    vec![("incarnation", bytes(&incarnation)), ("compacted", bytes(&compacted)), ("torn", torn)]
+    vec![("incarnation", bytes(&uncompacted)), ("compacted", bytes(&compacted)), ("torn", torn)]
 }
 
 fn conversations() -> Vec<(&'static str, Vec<u8>)> {
-    let part = Assignment {
+    let assignment = Assignment {
         suppliers: Box::new([Supply { item: ItemId::new(0), producer: NodeId::new(0), share: Share::WHOLE }]),
         consumers: Box::new([NodeId::new(2), NodeId::new(3)]),
     };
-    let (part, idle) = (Arc::new(part), Arc::new(Assignment::default()));
+    let (assignment, idle) = (Arc::new(assignment), Arc::new(Assignment::default()));
     let request = |number| Message::Request { request: request(number), item: ItemId::new(1) };
     let sent = |serial, settled| Message::Announcement { request: None, batch: batch(0, serial), settled };
-    let standing = NodeConfig { commands: 1, requires: None, retired: true };
+    let config = NodeConfig { commands: 1, requires: None, retired: true };
     let work = [
-        (5, Message::Assignment(version(1), part)),
+        (5, Message::Assignment(version(1), assignment)),
         (0, sent(0, 0)),
         (0, sent(1, 1)),
         (0, sent(0, 0)),
@@ -96,7 +96,7 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
         (2, Message::Suspicion(NodeId::new(3))),
         (3, Message::Rejoin),
         (3, Message::AssignmentAck(version(2))),
-        (3, Message::NodeConfig(Arc::new(standing))),
+        (3, Message::NodeConfig(Arc::new(config))),
         (3, Message::NodeConfigAck(Term(19), 1)),
         (5, Message::Election(Box::new([2, 23, 0, 0, 0, 0, 0, 0, 0]))),
         (0, Message::Election(Box::new([0, 1, 0, 0, 0, 0, 0, 0, 0]))),

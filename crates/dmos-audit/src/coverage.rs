@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dmos_core::{Metric, Network, NodeId, NodeMetrics, NodeSet, Property};
 use dmos_node::PlanReport;
 
-use crate::observation::{Crashed, FoundLog};
+use crate::observation::{LogAtStart, StateAtCrash};
 
 /// Coverage counters, and the state needed to detect coverage.
 pub(crate) struct CoverageTracker<'a> {
@@ -31,17 +31,17 @@ impl<'a> CoverageTracker<'a> {
         }
     }
 
-    fn record_if(&mut self, property: Property, is_so: bool) {
-        self.record_times(property, u64::from(is_so));
+    fn record_if(&mut self, property: Property, condition: bool) {
+        self.record_times(property, u64::from(condition));
     }
 
-    pub(crate) fn on_started(&mut self, node: NodeId, log: &FoundLog) {
+    pub(crate) fn on_started(&mut self, node: NodeId, log: &LogAtStart) {
         self.up.insert(node);
         self.record_if(Property::TornAppendFound, log.torn);
         self.record_if(Property::CompactedLogRead, log.compacted);
     }
 
-    pub(crate) fn on_crashed(&mut self, node: NodeId, crashed: Crashed) {
+    pub(crate) fn on_crashed(&mut self, node: NodeId, crashed: StateAtCrash) {
         self.up.remove(node);
         self.record_if(Property::LeaderCrashed, crashed.leads);
         self.record_if(Property::PlanInterrupted, crashed.leads && crashed.is_planning);

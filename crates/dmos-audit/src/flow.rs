@@ -26,8 +26,8 @@ impl<'a> Flows<'a> {
             Ok(flow) => self.check(violations, planner, plan, flow),
             Err(NoFlow::BudgetExhausted { budget }) if plan.steps < *budget => {
                 violations.add(Property::FlowFound, || {
-                    let steps = plan.steps;
-                    format!("node {planner} gives up after {steps} of {budget} allowed steps")
+                    let (name, steps) = (self.network.node_name(planner), plan.steps);
+                    format!("`{name}` stops planning after {steps} of {budget} allowed steps")
                 });
             }
             Err(no_flow) if no_flow.is_inconclusive() || !self.is_guaranteed => {}
@@ -35,10 +35,10 @@ impl<'a> Flows<'a> {
                 let producers = Feasibility::of(&plan.network, &plan.alive);
                 if let Some(item) = self.network.final_items().iter().find(|&&item| producers.can_make(item))
                 {
-                    let name = self.network.item_name(*item);
+                    let (name, item) = (self.network.node_name(planner), self.network.item_name(*item));
                     violations.add(Property::FlowFound, || {
                         format!(
-                            "node {planner} finds no flow, but the nodes in its membership view can make `{name}`"
+                            "`{name}` finds no flow, but the nodes in its membership view can make `{item}`"
                         )
                     });
                 }
@@ -51,8 +51,9 @@ impl<'a> Flows<'a> {
         for violation in flow.violations(&plan.network, &plan.alive, !self.is_guaranteed) {
             match violation {
                 FlowViolation::Failed(node) => violations.add(Property::PlanUsesLiveNodes, || {
-                    let name = self.network.node_name(node);
-                    format!("node {planner} assigns `{name}`, which is not in its membership view")
+                    let name = |node| self.network.node_name(node);
+                    let (planner, failed) = (name(planner), name(node));
+                    format!("`{planner}` assigns `{failed}`, which is not in its membership view")
                 }),
                 violation => violations.add(Property::FlowMatchesRecipes, || violation.explain(self.network)),
             }

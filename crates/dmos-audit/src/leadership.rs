@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use dmos_core::strategy::Guarantee;
-use dmos_core::{FlowVersion, NodeId, Property, Scenario, Term};
+use dmos_core::{FlowVersion, Network, NodeId, Property, Scenario, Term};
 
 use crate::violations::Violations;
 
 /// Leaders of all terms, and the flows that nodes accepted.
-pub(crate) struct Leadership {
+pub(crate) struct Leadership<'a> {
+    network: &'a Network,
     /// True if the strategy guarantees one leader per term.
     is_guaranteed: bool,
     leaders: BTreeMap<Term, NodeId>,
@@ -16,9 +17,10 @@ pub(crate) struct Leadership {
     accepted: Vec<FlowVersion>,
 }
 
-impl Leadership {
-    pub(crate) fn new(scenario: &Scenario) -> Self {
+impl<'a> Leadership<'a> {
+    pub(crate) fn new(scenario: &'a Scenario) -> Self {
         Self {
+            network: &scenario.network,
             is_guaranteed: scenario.leader.guarantees(Guarantee::OneLeaderPerTerm),
             leaders: BTreeMap::new(),
             accepted: vec![FlowVersion::default(); scenario.network.node_count()],
@@ -32,7 +34,8 @@ impl Leadership {
         let leader = *self.leaders.entry(term).or_insert(node);
         if leader != node {
             violations.add(Property::OneLeaderPerTerm, || {
-                format!("node {node} becomes leader in term {term}, in which node {leader} led")
+                let name = |node| self.network.node_name(node);
+                format!("`{}` becomes leader in term {term}, in which `{}` led", name(node), name(leader))
             });
         }
     }
@@ -40,10 +43,10 @@ impl Leadership {
     pub(crate) fn on_adopted(&mut self, violations: &mut Violations, node: NodeId, version: FlowVersion) {
         let accepted = &mut self.accepted[node.index()];
         if version < *accepted {
-            let (before, words) =
-                (*accepted, |version: FlowVersion| format!("{} of term {}", version.number, version.term));
+            let (before, name) = (*accepted, self.network.node_name(node));
+            let format = |version: FlowVersion| format!("{} of term {}", version.number, version.term);
             violations.add(Property::NewerFlowWins, || {
-                format!("node {node} adopts flow {} after flow {}", words(version), words(before))
+                format!("`{name}` adopts flow {} after flow {}", format(version), format(before))
             });
         }
         *accepted = (*accepted).max(version);

@@ -18,7 +18,7 @@
 //! | `coverage` | states that a search should reach |
 //! | `violations` | none: the list of violations |
 //!
-//! Architecture invariant: nothing here knows the driver of the nodes, or any strategy by name.
+//! Architecture invariant: this crate does not depend on the driver of the nodes, and names no strategy.
 
 mod coverage;
 mod flow;
@@ -41,7 +41,7 @@ use violations::Violations;
 pub struct InvariantChecker<'a> {
     violations: Violations,
     material: material::Material<'a>,
-    leadership: leadership::Leadership,
+    leadership: leadership::Leadership<'a>,
     flow: flow::Flows<'a>,
     progress: progress::Progress<'a>,
     coverage: coverage::CoverageTracker<'a>,
@@ -117,11 +117,11 @@ impl<'a> InvariantChecker<'a> {
         }
     }
 
-    /// Handles the end of a run that is stuck at one instant with an unbounded number of events.
-    pub fn on_endless_instant(&mut self, at: Time, events: u64) {
+    /// Handles a run in which virtual time no longer advances: `events` events occurred at one time.
+    pub fn on_zero_delay_loop(&mut self, at: Time, events: u64) {
         self.violations.now = at;
         self.violations.add(Property::TimeAdvances, || {
-            format!("{events} events at this instant, without end; give messages a delay")
+            format!("virtual time does not advance: {events} events at one time; use a nonzero message delay")
         });
     }
 

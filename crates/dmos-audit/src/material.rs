@@ -87,7 +87,7 @@ impl<'a> Material<'a> {
         match buffers.into_iter().find(|(_, account)| account.received.contains(&batch)) {
             Some((node, _)) => format!("in an input buffer of `{}`", self.network.node_name(node)),
             None if batch.serial >= producer.made => "never made".to_owned(),
-            None => "gone".to_owned(),
+            None => "scrapped or lost".to_owned(),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Material<'a> {
                 self.on_made(violations, node, *first, *count, *inputs)
             }
             LogRecord::Committed { batch, to, .. } => self.on_committed(violations, node, *batch, Some(*to)),
-            LogRecord::OwnBatchSent(batch) => self.on_committed(violations, node, *batch, None),
+            LogRecord::LocalBatchSent(batch) => self.on_committed(violations, node, *batch, None),
             LogRecord::Received(batch) => self.on_received(violations, node, *batch),
             LogRecord::Delivered(batch) => {
                 if self.accounts[batch.producer.index()].in_transit.contains_key(&batch.serial) {
@@ -202,7 +202,7 @@ impl<'a> Material<'a> {
         let account = self.account(node);
         account.pending_inputs = pending_inputs;
         account.made = first.serial.saturating_add(count);
-        account.stock.insert_run(first.serial..account.made);
+        account.stock.insert_range(first.serial..account.made);
         self.audit.made += u64::from(count);
     }
 

@@ -10,12 +10,12 @@ pub enum Observation<'a> {
         /// True if it was up before.
         recovering: bool,
         /// State of its log at the start.
-        log: FoundLog,
+        log: LogAtStart,
     },
     /// The node has handled its start, and holds these batches.
     Holds(Holdings),
     /// The node went down.
-    Crashed(Crashed),
+    Crashed(StateAtCrash),
     /// A record became durable.
     Durable(&'a LogRecord),
     /// The log was replaced by one record of its state.
@@ -33,7 +33,7 @@ pub enum Observation<'a> {
 
 /// State of a log at a start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct FoundLog {
+pub struct LogAtStart {
     /// True if its last record was torn.
     pub torn: bool,
     /// True if it starts with a compacted record.
@@ -42,7 +42,7 @@ pub struct FoundLog {
 
 /// State of a node when it went down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Crashed {
+pub struct StateAtCrash {
     /// True if it believed that it led.
     pub leads: bool,
     /// True if it was computing a plan.

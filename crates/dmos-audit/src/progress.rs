@@ -86,20 +86,20 @@ impl<'a> Progress<'a> {
         let bound = resume_bound(self.scenario)
             .ok_or("these settings imply no bound on the recovery time (see docs/auditing.md)")?;
         if end.since(healed) < bound {
-            let (needed, there) = (bound.as_secs_f64(), end.since(healed).as_secs_f64());
+            let (needed, available) = (bound.as_secs_f64(), end.since(healed).as_secs_f64());
             return Err(format!(
-                "the check needs {needed:.0} s after `heal_at`, but the run has {there:.0} s"
+                "the check needs {needed:.0} s after `heal_at`, but the run has {available:.0} s"
             ));
         }
         self.leader_is_guaranteed()?;
         self.check_leadership(violations, healed, bound);
         let can = self.can_resume()?;
-        let mut is_there = true;
+        let mut has_resumed = true;
         for index in (0..can.len()).filter(|&index| can[index]) {
             self.on_made(end, index);
             let longest = self.finals[index].1;
             if longest > bound {
-                is_there = false;
+                has_resumed = false;
                 let (longest, bound) = (longest.as_secs_f64(), bound.as_secs_f64());
                 let item = self.scenario.network.final_items()[index];
                 violations.add(Property::ProductionResumes, || {
@@ -111,7 +111,7 @@ impl<'a> Progress<'a> {
                 });
             }
         }
-        Ok(is_there)
+        Ok(has_resumed)
     }
 
     fn check_leadership(&self, violations: &mut Violations, healed: Time, bound: Span) {
@@ -152,11 +152,11 @@ impl<'a> Progress<'a> {
         let changed = self.recipes.iter().map(|(&node, requires)| (node, &requires[..]));
         let network = scenario.network.with_requirements(changed);
         let network = network.map_err(|_| "the recipe changes form a cycle")?;
-        let mut with_assignments = self.up.clone();
+        let mut active_nodes = self.up.clone();
         for node in self.retired.iter() {
-            with_assignments.remove(node);
+            active_nodes.remove(node);
         }
-        let producers = Feasibility::of(&network, &with_assignments);
+        let producers = Feasibility::of(&network, &active_nodes);
         let finals: Vec<bool> = network.final_items().iter().map(|&item| producers.can_make(item)).collect();
         if finals.contains(&true) { Ok(finals) } else { Err("the live nodes cannot make a final item") }
     }
@@ -180,8 +180,8 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
     let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
     let settle = (protocol.suspect_after + rounds) * 3 + retry * 4 + message * 20;
-    let run_time = protocol.cycle * u64::from(scenario.network.cycles_max());
-    let period = run_time * 2 + transit + message * 4;
+    let production_time = protocol.cycle * u64::from(scenario.network.cycles_max());
+    let period = production_time * 2 + transit + message * 4;
     let limit = u64::from(protocol.stock_limit?.get());
     Some(settle + period * runs_to_fill(scenario, limit))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dmos_audit::observation::{Crashed, FoundLog};
+use dmos_audit::observation::{LogAtStart, StateAtCrash};
 use dmos_audit::{InvariantChecker, NodeAtEnd, Observation, resume_bound};
 use dmos_core::{
     BatchId, Flow, FlowVersion, ItemId, NodeId, NodeMetrics, NodeSet, Property, Scenario, SerialSet, Span,
@@ -81,7 +81,7 @@ fn an_older_flow_in_place_of_a_newer_is_found() {
     let adopted = |term, version| Report::Adopted(FlowVersion { term: Term(term), number: version });
     let (old, new, newest) = (adopted(3, 2), adopted(3, 3), adopted(4, 1));
     assert_eq!(audit(&scenario, &[report(1, 0, &old), report(2, 0, &new), report(3, 0, &newest)]), []);
-    let crash = (2, 0, Observation::Crashed(Crashed::default()));
+    let crash = (2, 0, Observation::Crashed(StateAtCrash::default()));
     let back = [report(1, 0, &new), crash, report(3, 0, &old)];
     assert_eq!(audit(&scenario, &back), [Property::NewerFlowWins], "also after a crash");
 }
@@ -116,14 +116,14 @@ fn a_wrong_recovery_is_found() {
         LogRecord::Made { first: BatchId { producer: NodeId::new(0), serial: 0 }, count: 1, inputs: 0 };
     let recovers = |stock: Vec<(u32, u32)>| {
         let holdings = Holdings { stock: SerialSet::from(stock), in_transit: vec![], received: vec![] };
-        let started = Observation::Started { recovering: true, log: FoundLog::default() };
+        let started = Observation::Started { recovering: true, log: LogAtStart::default() };
         let events =
             [(1, 0, Observation::Durable(&made)), (2, 0, started), (2, 0, Observation::Holds(holdings))];
         audit(&scenario, &events)
     };
     assert_eq!(recovers(vec![(0, 1)]), []);
-    assert_eq!(recovers(vec![]), [Property::LogRecovers], "it has less");
-    assert_eq!(recovers(vec![(0, 2)]), [Property::LogRecovers], "it has more");
+    assert_eq!(recovers(vec![]), [Property::LogRecovers], "a batch is missing");
+    assert_eq!(recovers(vec![(0, 2)]), [Property::LogRecovers], "there is a surplus batch");
 }
 
 #[test]
@@ -131,21 +131,21 @@ fn production_that_does_not_resume_is_found() {
     let scenario = scenario();
     let bound = resume_bound(&scenario).expect("work takes no time").as_nanos() / 1_000_000_000;
     assert!((60..3_600 / 4).contains(&bound), "{bound}");
-    let started = |node| (0, node, Observation::Started { recovering: false, log: FoundLog::default() });
+    let started = |node| (0, node, Observation::Started { recovering: false, log: LogAtStart::default() });
     let house =
         |serial| LogRecord::Made { first: BatchId { producer: NodeId::new(3), serial }, count: 1, inputs: 0 };
     let houses: Vec<LogRecord> = (0..1_000).map(house).collect();
     // Houses are made from nothing here, which violates another property.
     let resumes = |down: &[usize], until: u64| {
         let mut events: Vec<_> = (0..4).map(started).collect();
-        events.extend(down.iter().map(|&node| (5, node, Observation::Crashed(Crashed::default()))));
+        events.extend(down.iter().map(|&node| (5, node, Observation::Crashed(StateAtCrash::default()))));
         let makes = houses.iter().zip((0..until).step_by(60));
         events.extend(makes.map(|(record, second)| (second, 3, Observation::Durable(record))));
         !audit(&scenario, &events).contains(&Property::ProductionResumes)
     };
     assert!(resumes(&[], 3_600));
-    assert!(!resumes(&[], 3_600 - 2 * bound), "it stopped before the end");
-    assert!(!resumes(&[], 0), "it never began");
-    assert!(resumes(&[1, 2], 0), "without a door producer it cannot");
-    assert!(!resumes(&[1], 0), "with one it can");
+    assert!(!resumes(&[], 3_600 - 2 * bound), "production stops before the end");
+    assert!(!resumes(&[], 0), "production never starts");
+    assert!(resumes(&[1, 2], 0), "infeasible, so no violation is expected");
+    assert!(!resumes(&[1], 0), "feasible, so a violation is expected");
 }

@@ -206,7 +206,7 @@ pub(crate) struct CompareArguments {
     #[arg(help_heading = OUTPUT, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) answer: ComparisonOutput,
+    pub(crate) output: ComparisonOutput,
 }
 
 #[derive(Debug, Args)]
@@ -289,7 +289,7 @@ pub(crate) enum SweepCommand {
         #[arg(long)]
         allow_missing: bool,
         #[command(flatten)]
-        answer: ComparisonOutput,
+        output: ComparisonOutput,
     },
     /// Print a script for a batch engine, without running anything.
     Emit {

@@ -40,9 +40,9 @@ pub fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let words = failure.to_string();
-            if !words.is_empty() {
-                output::say(&words);
+            let message = failure.to_string();
+            if !message.is_empty() {
+                output::eprint_message(&message);
             }
             failure.exit_code()
         }

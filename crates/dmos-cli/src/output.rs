@@ -22,6 +22,6 @@ pub(crate) fn print_json(data: &impl Serialize) -> Result<(), CliError> {
 }
 
 /// Prints a message on stderr; errors are ignored.
-pub(crate) fn say(words: &str) {
-    let _ = writeln!(io::stderr().lock(), "{words}");
+pub(crate) fn eprint_message(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
 }

@@ -1,4 +1,4 @@
-//! Execution of experiments with a progress bar, until all runs are made or a signal interrupts.
+//! Execution of experiments with a progress bar, until all runs are complete or a signal interrupts.
 
 use std::fmt::Write;
 use std::num::NonZeroUsize;
@@ -27,9 +27,9 @@ impl Executor {
             threads(jobs).map_err(|error| CliError::Output(format!("cannot start threads: {error}")))?;
         let stop = Arc::new(AtomicBool::new(false));
         for &signal in SIGNALS {
-            let listens = signal_hook::flag::register_conditional_shutdown(signal, 75, Arc::clone(&stop))
+            let registered = signal_hook::flag::register_conditional_shutdown(signal, 75, Arc::clone(&stop))
                 .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)));
-            listens.map_err(|error| CliError::Output(format!("cannot listen to signals: {error}")))?;
+            registered.map_err(|error| CliError::Output(format!("cannot handle signals: {error}")))?;
         }
         Ok(Self { pool, stop })
     }
@@ -44,7 +44,7 @@ impl Executor {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Makes runs, and passes each result to `take`.
+    /// Executes runs, and passes each result to `take`.
     pub(crate) fn execute(
         &self,
         prepared: &PreparedExperiment,
@@ -88,14 +88,14 @@ impl Executor {
         self.execute(prepared, &remaining, |result| Ok(attempt.keep(&result)?))?;
         let (failed, left) = (attempt.failed(), attempt.remaining().len());
         attempt.end()?;
-        Ok(ShardResult { made: remaining.len() - left, left, failed })
+        Ok(ShardResult { executed: remaining.len() - left, left, failed })
     }
 }
 
 /// Result of a shard.
 pub(crate) struct ShardResult {
     /// Number of runs executed now.
-    pub(crate) made: usize,
+    pub(crate) executed: usize,
     /// Number of runs still missing.
     pub(crate) left: usize,
     /// Number of failed runs, now or earlier.

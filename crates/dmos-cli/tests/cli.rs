@@ -115,7 +115,7 @@ fn a_json_run_has_all_sections() {
     assert_eq!(
         run["metrics"]["op_generator_cycles"]["std"],
         Value::Null,
-        "the deviation of one is no number"
+        "the deviation of a single value is null"
     );
     assert_eq!(run["nodes"]["7"]["batches_delivered"], 0.0);
 }
@@ -257,7 +257,7 @@ fn plan_explains_choices_and_differences() {
     assert_eq!(needs["alternatives"]["more expensive"][0]["node"], "new-mill");
     let wrong = dmos(&["plan", BICYCLES, "--diff", "balanced:max_suppliers=0"]);
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(text_of(&wrong).contains("must be a whole number from 1 to 1000 (default 2), not `0`"));
+    assert!(text_of(&wrong).contains("must be an integer from 1 to 1000 (default 2), not `0`"));
 }
 
 #[test]
@@ -271,10 +271,10 @@ fn a_run_is_traced_event_by_event() {
     assert_eq!(document["events"].as_u64(), Some(text.lines().count() as u64));
     let of_one = text.lines().filter(|line| line.contains(" door_knob-1: "));
     insta::assert_snapshot!(of_one.take(40).collect::<Vec<_>>().join("\n"));
-    assert_eq!(document, json(&traced), "watching changes nothing");
+    assert_eq!(document, json(&traced), "a trace does not change the results");
     let several = dmos(&["run", DOORS, "--seed", "1..2", "--trace", path]);
     assert_eq!(several.status.code(), Some(2));
-    assert!(text_of(&several).contains("--trace is for one run"), "{}", text_of(&several));
+    assert!(text_of(&several).contains("--trace accepts a single run"), "{}", text_of(&several));
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn a_program_that_fails_does_not_break_the_run() {
         "{}",
         text_of(&output)
     );
-    assert!(run["plans"].as_array().expect("a list of plans").len() > 5, "it is asked again");
+    assert!(run["plans"].as_array().expect("a list of plans").len() > 5, "the planner is called again");
     for command in ["plan", "run"] {
         let strict: &[&str] = if command == "run" { &["--strict"] } else { &[] };
         let failed = dmos(&[&[command, DOORS, "--flow", "exec:command=no-such-program"], strict].concat());
@@ -398,7 +398,7 @@ fn every_scenario_of_the_repository_is_valid() {
 const BASE: &str = "network:\n  nodes:\n    - {makes: wood}\n    - {makes: door, needs: [wood]}\n";
 
 #[test]
-fn errors_show_place_and_remedy() {
+fn errors_show_location_and_fix() {
     let cases = [
         ("unit", format!("{BASE}duration: 10\n")),
         ("field", format!("{BASE}duration: 10s\nprotocol: {{dokc: blocking}}\n")),
@@ -426,7 +426,7 @@ fn errors_show_place_and_remedy() {
 }
 
 #[test]
-fn errors_in_faults_show_place_and_remedy() {
+fn errors_in_faults_show_location_and_fix() {
     let entries = [
         "{crash: door}",
         "{at: 1s, when: delivered, crash: door}",
@@ -510,7 +510,7 @@ fn a_search_without_a_violation_reports_its_coverage() {
     let given = json(&["fuzz", DOORS, "--runs", "5", "--format", "json"]);
     assert_eq!(given["runs"], 5);
     let fault_free = json(&["fuzz", "--runs", "20", "--set", "faults={}", "--format", "json"]);
-    assert_eq!(fault_free["faults"].as_array().map(Vec::len), Some(0), "what is set is not drawn");
+    assert_eq!(fault_free["faults"].as_array().map(Vec::len), Some(0), "overridden fields are not generated");
     let timed = json(&["fuzz", "--runs", "100000000", "--time", "1ms", "--format", "json"]);
     assert!(timed["runs"].as_u64().expect("a number") < 10_000);
 }

@@ -1,4 +1,4 @@
-//! End-to-end tests of comparisons: identical bytes regardless of the way, place and number of attempts.
+//! End-to-end tests of comparisons: identical bytes regardless of the command, the directory and the number of attempts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ fn refuse(arguments: &[&str]) -> String {
     stderr
 }
 
-fn place() -> TempDir {
+fn temporary_directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
@@ -54,7 +54,7 @@ fn name(directory: &TempDir, name: &str) -> String {
 }
 
 /// Arguments of a short comparison with failures.
-const WHAT: [&str; 9] = [
+const COMPARE_ARGUMENTS: [&str; 9] = [
     "scenarios/door-factory-failures.yaml",
     "scenarios/seed/small-no-fail.yaml",
     "--flow",
@@ -67,7 +67,7 @@ const WHAT: [&str; 9] = [
 ];
 
 fn with<'a>(head: &[&'a str], tail: &[&'a str]) -> Vec<&'a str> {
-    [head, &WHAT, tail].concat()
+    [head, &COMPARE_ARGUMENTS, tail].concat()
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn the_answer_comes_in_every_format() {
 }
 
 #[test]
-fn any_number_of_jobs_shards_and_tries_gives_the_same_bytes() {
+fn any_number_of_jobs_shards_and_attempts_gives_the_same_bytes() {
     let expected = succeed(&with(&["compare"], &["--jobs", "1"]));
     assert_eq!(succeed(&with(&["compare"], &["--jobs", "2"])), expected);
-    let directory = place();
+    let directory = temporary_directory();
     let (manifest, out) = (name(&directory, "manifest.json"), name(&directory, "results"));
     succeed(&with(&["sweep", "plan"], &["--shards", "7", "-o", &manifest]));
     let status = dmos(&["sweep", "status", &out, "--manifest", &manifest, "--missing"]);
@@ -125,7 +125,7 @@ fn any_number_of_jobs_shards_and_tries_gives_the_same_bytes() {
 /// An engine starts many tasks at once, in an empty directory.
 #[test]
 fn concurrent_tasks_do_not_interfere() {
-    let directory = place();
+    let directory = temporary_directory();
     let manifest = name(&directory, "manifest.json");
     let what = ["scenarios/door-factory.yaml", "--flow", "memoized", "--seeds", "1..8", "--duration", "5s"];
     succeed(&[&["sweep", "plan"], &what[..], &["--shards", "8", "-o", &manifest]].concat());
@@ -149,7 +149,7 @@ fn concurrent_tasks_do_not_interfere() {
 
 #[test]
 fn existing_results_are_not_recomputed() {
-    let directory = place();
+    let directory = temporary_directory();
     let out = name(&directory, "results");
     let expected = succeed(&with(&["compare"], &["--out", &out]));
     let (code, stdout, stderr) = dmos(&with(&["compare"], &["--out", &out]));
@@ -177,11 +177,11 @@ fn existing_results_are_not_recomputed() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_comparison_keeps_what_is_done_and_goes_on() {
+fn an_interrupted_comparison_resumes() {
     use std::io::Read;
     use std::process::Stdio;
 
-    let directory = place();
+    let directory = temporary_directory();
     let out = name(&directory, "results");
     let what =
         ["compare", "scenarios/alternative-recipes.yaml", "--flow", "memoized,backup", "--seeds", "1..40"];
@@ -224,7 +224,7 @@ fn is_part(entry: &fs::DirEntry) -> bool {
 
 #[test]
 fn results_that_do_not_fit_together_are_refused() {
-    let directory = place();
+    let directory = temporary_directory();
     let (out, other) = (name(&directory, "results"), name(&directory, "other"));
     succeed(&with(&["compare"], &["--out", &out]));
     let message = refuse(&with(&["compare"], &["--out", &out, "--metric", "sent_messages"]));
@@ -243,7 +243,10 @@ fn results_that_do_not_fit_together_are_refused() {
     fs::write(directory.path().join("other/shard-000.x.part"), format!("{changed}\n"))
         .expect("the file is written");
     let message = refuse(&["sweep", "merge", &out, &other]);
-    assert!(message.contains("door-factory-failures, memoized/bully, seed 1: two attempts"), "{message}");
+    assert!(
+        message.contains("door-factory-failures, memoized/bully, seed 1: conflicting results in"),
+        "{message}"
+    );
     // A complete shard without one of its runs.
     let fewer: String = text.lines().skip(1).flat_map(|line| [line, "\n"]).collect();
     fs::write(directory.path().join("results/shard-000.jsonl"), fewer).expect("the file is written");
@@ -254,54 +257,57 @@ fn results_that_do_not_fit_together_are_refused() {
     let edited = fs::read_to_string(&manifest).expect("a manifest").replace("\"1..3\"", "\"1..4\"");
     fs::write(&manifest, edited).expect("the file is written");
     let message = refuse(&["sweep", "status", &out]);
-    assert!(message.contains("was changed after it was made"), "{message}");
+    assert!(message.contains("its hash does not match its content"), "{message}");
     let message = refuse(&["sweep", "status", &name(&directory, "nowhere")]);
     assert!(message.contains("cannot read"), "{message}");
 }
 
 #[test]
-fn incomparable_input_is_refused_with_place_and_remedy() {
+fn incomparable_input_is_refused_with_location_and_fix() {
     let doors = "scenarios/door-factory.yaml";
-    let says = |arguments: &[&str], words: &str| {
+    let assert_refused_with = |arguments: &[&str], words: &str| {
         let message = refuse(arguments);
         assert!(message.contains(words), "{arguments:?}: {message}");
     };
-    says(&["compare"], "name scenario files");
-    says(&["compare", doors, "--flow", "memoised"], "did you mean `memoized`?");
-    says(&["compare", doors, "--flow", "memoized,memoized"], "listed twice");
-    says(&["compare", doors, doors], "two scenarios are named `door-factory`");
-    says(
+    assert_refused_with(&["compare"], "specify scenario files");
+    assert_refused_with(&["compare", doors, "--flow", "memoised"], "did you mean `memoized`?");
+    assert_refused_with(&["compare", doors, "--flow", "memoized,memoized"], "listed twice");
+    assert_refused_with(&["compare", doors, doors], "two scenarios are named `door-factory`");
+    assert_refused_with(
         &["compare", doors, "--baseline", "backup", "--flow", "memoized"],
         "not part of the comparison: memoized",
     );
-    says(&["compare", doors, "--metric", "finished_good"], "did you mean `finished_goods`?");
-    says(&["compare", doors, "experiments/failure-rates.yaml"], "pass it alone");
-    says(&["run", "experiments/failure-rates.yaml"], "`dmos compare experiments/failure-rates.yaml` runs it");
-    let directory = place();
+    assert_refused_with(&["compare", doors, "--metric", "finished_good"], "did you mean `finished_goods`?");
+    assert_refused_with(&["compare", doors, "experiments/failure-rates.yaml"], "pass it alone");
+    assert_refused_with(
+        &["run", "experiments/failure-rates.yaml"],
+        "`dmos compare experiments/failure-rates.yaml` runs it",
+    );
+    let directory = temporary_directory();
     let file = name(&directory, "wrong.yaml");
     let root = repository();
     let text = format!("scenarios: [{}]\nmetrics: [losses]\n", root.join(doors).display());
     fs::write(&file, text).expect("the file is written");
-    says(&["compare", &file], "wrong.yaml:2");
+    assert_refused_with(&["compare", &file], "wrong.yaml:2");
     let manifest = name(&directory, "manifest.json");
     succeed(&[
         "sweep", "plan", doors, "--seeds", "1", "--flow", "memoized", "--shards", "9", "-o", &manifest,
     ]);
     let run = ["sweep", "run", "--manifest", &manifest, "--out", &file, "--shard"];
-    says(&[&run[..], &["1"]].concat(), "there is no shard 1");
-    says(&[&run[..], &["auto"]].concat(), "none of which is set");
+    assert_refused_with(&[&run[..], &["1"]].concat(), "there is no shard 1");
+    assert_refused_with(&[&run[..], &["auto"]].concat(), "none of which is set");
     let newer = fs::read_to_string(&manifest).expect("a manifest").replace("\"0.1.0\"", "\"9.9.9\"");
     fs::write(&manifest, newer).expect("the file is written");
-    says(&[&run[..], &["0"]].concat(), "was changed");
+    assert_refused_with(&[&run[..], &["0"]].concat(), "was modified");
 }
 
 #[test]
-fn an_answer_warns_of_what_does_not_vary() {
+fn a_fixed_seed_of_the_op_generator_is_flagged() {
     let what = ["compare", "scenarios/seed/small-low-failure.yaml", "--flow", "memoized", "--seeds", "1..2"];
     let short = ["--duration", "30s"];
     assert!(
         succeed(&[&what[..], &short].concat())
-            .contains("CAUTION: in small-low-failure the op generator has a seed of its own")
+            .contains("CAUTION: in small-low-failure the op generator has a fixed seed")
     );
     let varied = [&what[..], &short, &["--set", "faults.op_generator.seed=null"]].concat();
     assert!(!succeed(&varied).contains("CAUTION"));
@@ -320,7 +326,7 @@ fn an_experiments_file_is_crossed_and_can_be_narrowed() {
 
 #[test]
 fn deterioration_is_reported() {
-    let directory = place();
+    let directory = temporary_directory();
     let out = name(&directory, "results");
     let what = [
         "compare",
@@ -371,10 +377,22 @@ fn criticality_ranks_nodes_and_pairs() {
     assert!(late.contains("the run lasts"), "{late}");
 }
 
+/// Kubernetes refuses a job with unknown fields: those of a rule on exit codes are required by its API (batch/v1,
+/// `PodFailurePolicyOnExitCodesRequirement`).
+#[test]
+fn the_kubernetes_job_has_the_fields_of_the_api() {
+    let text = fs::read_to_string(repository().join("examples/kubernetes/sweep.yaml")).expect("the example");
+    let job: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
+    let codes = &job["spec"]["podFailurePolicy"]["rules"][0]["onExitCodes"];
+    let fields: Vec<_> = codes.as_mapping().expect("a map").keys().filter_map(|key| key.as_str()).collect();
+    assert_eq!(fields, ["containerName", "operator", "values"]);
+    assert_eq!(codes["operator"], "In");
+}
+
 /// The scripts in examples/ equal the printed ones.
 #[test]
 fn scripts_for_batch_engines_are_as_printed() {
-    let directory = place();
+    let directory = temporary_directory();
     let manifest = name(&directory, "manifest.json");
     succeed(&["sweep", "plan", "experiments/failure-rates.yaml", "--shards", "16", "-o", &manifest]);
     for (engine, file) in [

@@ -39,7 +39,7 @@ fn check_generated(name: &str, generated: &str) {
 #[test]
 fn every_metric_is_defined() {
     let row = |metric: &Metric| {
-        let (name, unit, by) = (metric.name(), metric.unit().word(), metric.reported_by().words());
+        let (name, unit, by) = (metric.name(), metric.unit().name(), metric.reported_by().description());
         format!("| `{name}` | {unit} | {by} | {} |\n", metric.definition())
     };
     let rows: String = Metric::ALL.iter().map(row).collect();

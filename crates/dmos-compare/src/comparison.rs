@@ -77,13 +77,13 @@ impl Comparison {
         let axes = &grid.axes;
         let every_case = (0..axes.cases.len()).map(Some);
         let cases: Vec<Option<usize>> = every_case.chain((axes.cases.len() > 1).then_some(None)).collect();
-        let questions: Vec<_> = cases
+        let rankings: Vec<_> = cases
             .iter()
             .flat_map(|&case| {
                 metrics.iter().flat_map(move |&metric| by(axes).map(move |by| (case, by, metric)))
             })
             .collect();
-        let answer = |(case, by, metric)| {
+        let rank = |(case, by, metric)| {
             let baseline = match by {
                 By::Flow => baseline_flow,
                 By::Leader => baseline_leader,
@@ -92,7 +92,7 @@ impl Comparison {
             ranking::rank(grid, case, by, metric, baseline)
         };
         // The order in which threads process them does not affect the results.
-        let tables = questions.into_par_iter().map(answer).collect();
+        let tables = rankings.into_par_iter().map(rank).collect();
         let in_case = |case| {
             // The profiles of all combinations would be unreadable.
             let families = by(axes).filter(|&by| by != By::Combination);
@@ -156,7 +156,7 @@ mod tests {
     use crate::run_summary::{Episodes, RunSummary};
 
     #[test]
-    fn a_comparison_answers_every_question() {
+    fn a_comparison_has_one_ranking_per_case_family_and_metric() {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let axes = Axes {
             cases: names(&["small", "large"]),

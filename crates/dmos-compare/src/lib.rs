@@ -13,7 +13,7 @@
 //! | [`regression`] | comparison with earlier results |
 //! | [`statistics`] | differences, intervals, tests, survival |
 //!
-//! Architecture invariant: nothing here knows how a run was made, on which machine, or in which order.
+//! Architecture invariant: this crate does not depend on how a run was executed, on which machine, or in which order.
 
 pub mod comparison;
 pub mod grid;

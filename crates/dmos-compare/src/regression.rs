@@ -34,9 +34,9 @@ pub struct MetricChange {
     /// The metric.
     pub metric: ResultMetric,
     /// Earlier mean.
-    pub then: f64,
+    pub earlier: f64,
     /// Current mean.
-    pub now: f64,
+    pub current: f64,
     /// Comparison of current with earlier results.
     pub compared: Compared,
     /// Verdict on the change.
@@ -56,33 +56,38 @@ impl Regression {
 /// # Panics
 /// If their axes differ.
 #[must_use]
-pub fn against(now: &Grid, then: &Grid) -> Regression {
-    assert!(now.axes == then.axes, "an experiment is compared with itself");
-    let both =
-        || now.summaries().iter().zip(then.summaries()).filter_map(|(a, b)| Some((a.as_ref()?, b.as_ref()?)));
+pub fn against(current: &Grid, earlier: &Grid) -> Regression {
+    assert!(current.axes == earlier.axes, "an experiment is compared with itself");
+    let both = || {
+        current
+            .summaries()
+            .iter()
+            .zip(earlier.summaries())
+            .filter_map(|(a, b)| Some((a.as_ref()?, b.as_ref()?)))
+    };
     let (mut cache, mut comparisons) = (ResampleCache::default(), 0);
     let mut found: Vec<(MetricChange, Differences)> = Vec::new();
-    for case in 0..now.axes.cases.len() {
-        for group in now.groups(By::Combination) {
+    for case in 0..current.axes.cases.len() {
+        for group in current.groups(By::Combination) {
             for &metric in RunMetric::ALL.iter().filter(|metric| metric.better() != Better::Neither) {
                 comparisons += 1;
-                found.extend(change([now, then], case, &group, ResultMetric::Run(metric), &mut cache));
+                found.extend(change([current, earlier], case, &group, ResultMetric::Run(metric), &mut cache));
             }
         }
     }
     let p_values: Vec<f64> = found.iter().map(|(change, _)| change.compared.p).collect();
-    let (tested, seeds) = (found.len(), now.axes.seeds.len());
+    let (tested, seeds) = (found.len(), current.axes.seeds.len());
     for ((change, differences), corrected) in found.iter_mut().zip(holm::corrected(&p_values)) {
         change.compared.p_corrected = corrected;
         let sure = (change.compared.interval, corrected);
         change.verdict =
-            Verdict::new(differences, sure.0, sure.1, change.metric.better(), change.then, tested, seeds);
+            Verdict::new(differences, sure.0, sure.1, change.metric.better(), change.earlier, tested, seeds);
     }
     let mut changes: Vec<MetricChange> = found.into_iter().map(|(change, _)| change).collect();
     changes.sort_by(|a, b| a.compared.p.total_cmp(&b.compared.p));
     Regression {
         runs: both().count(),
-        differing: both().filter(|(now, then)| now != then).count(),
+        differing: both().filter(|(current, earlier)| current != earlier).count(),
         comparisons,
         changes,
     }
@@ -95,8 +100,8 @@ fn change(
     metric: ResultMetric,
     cache: &mut ResampleCache,
 ) -> Option<(MetricChange, Differences)> {
-    let [now, then] = values(grids, case, group, metric);
-    let differences = differences(std::iter::once((&now[..], &then[..])));
+    let [current, earlier] = values(grids, case, group, metric);
+    let differences = differences(std::iter::once((&current[..], &earlier[..])));
     if differences.are_all_zero() {
         return None;
     }
@@ -104,8 +109,8 @@ fn change(
         case: grids[0].axes.cases[case].clone(),
         combination: group.name.clone(),
         metric,
-        then: mean(then.into_iter().flatten())?,
-        now: mean(now.into_iter().flatten())?,
+        earlier: mean(earlier.into_iter().flatten())?,
+        current: mean(current.into_iter().flatten())?,
         compared: Compared::of(&differences, metric.better(), cache),
         verdict: Verdict::NoValues,
     };

@@ -120,7 +120,7 @@ run_metrics! {
         "Mean over the activated plans except the first of the share of changed edges: edges in exactly one of the new and the previous flow, divided by the edges in either. 0 means that all edges stay, 1 that none does."
         "schedule instability: Sridharan, Berry and Udayabhanu 1988";
     BatchesLost "batches_lost" "count" Less Number
-        "Batches that no live node holds although its log says so. It must be 0."
+        "Batches that a log records as held by a live node that does not hold them. It must be 0."
         "";
     BatchesConsumedTwice "batches_consumed_twice" "count" Less Number
         "Batches consumed more than once. It must be 0."

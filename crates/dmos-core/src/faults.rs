@@ -317,6 +317,9 @@ pub enum CrashEffect {
 }
 
 /// Defines [`FaultKind`] from a table: variant, name in every output, and definition.
+///
+/// A new kind also takes a row of `scripted_faults!` (`dmos-scenario/src/script.rs`), and its behaviour in
+/// `dmos-sim/src`: `simulator/injection.rs` for nodes, `transport/links.rs` for links.
 macro_rules! fault_kinds {
     ($($kind:ident $name:literal $definition:literal;)+) => {
         /// Kind of a fault, by which faults are counted.

@@ -166,7 +166,7 @@ impl Flow {
                     change.added.push(*b);
                     theirs.next();
                 }
-                (Some(_), None) => unreachable!("the arm before takes what only we have"),
+                (Some(_), None) => unreachable!("the arm above handles edges of this flow only"),
             }
         }
     }

@@ -17,7 +17,7 @@ pub enum Unit {
 impl Unit {
     /// Returns the unit's name.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Count => "count",
             Self::Gauge => "gauge",
@@ -40,7 +40,7 @@ pub enum ReportedBy {
 impl ReportedBy {
     /// Returns a description.
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::AllNodes => "all nodes",
             Self::CountingNodes => "nodes that counted it",
@@ -102,9 +102,9 @@ metrics! {
     OutboundMaterialBuildup "outbound_material_buildup" Gauge AllNodes
         "Batches in the output buffer at the start of a cycle.";
     InboundWalSize "inbound_wal_size" Gauge AllNodes
-        "Batches in the inbound log at the start of a cycle: received ones and, under `log: mixed_up`, own ones that were shipped. Compaction leaves those in the input buffers.";
+        "Batches in the inbound log at the start of a cycle: received ones and, under `log: mixed_up`, own ones that were shipped. After a compaction, only those in the input buffers.";
     OutboundWalSize "outbound_wal_size" Gauge AllNodes
-        "Batches in the outbound log at the start of a cycle: all that the node made. Compaction leaves those in stock and in transit.";
+        "Batches in the outbound log at the start of a cycle: all that the node made. After a compaction, only those in stock and in transit.";
     UnansweredBatchRequestsCurrent "unanswered_batch_requests_current" Gauge AllNodes
         "Requests sent and not answered, at the start of a cycle. Under `receiving: blocking` a shipment answers only when its transit ends.";
     FlowQueries "flow_queries" Count AllNodes
@@ -147,8 +147,8 @@ metrics! {
     BatchDeliveryConfirmResponseReceived "BatchDeliveryConfirmResponse_received" Count CountingNodes "Confirmations of arrival handled.";
     HeartbeatReqSent "HeartbeatReq_sent" Count CountingNodes "Heartbeat requests sent.";
     HeartbeatReqReceived "HeartbeatReq_received" Count CountingNodes "Heartbeat requests handled.";
-    HeartbeatRespSent "HeartbeatResp_sent" Count CountingNodes "Heartbeat answers sent.";
-    HeartbeatRespReceived "HeartbeatResp_received" Count CountingNodes "Heartbeat answers handled.";
+    HeartbeatRespSent "HeartbeatResp_sent" Count CountingNodes "Heartbeat responses sent.";
+    HeartbeatRespReceived "HeartbeatResp_received" Count CountingNodes "Heartbeat responses handled.";
     InformLeaderOfDeathReqSent "InformLeaderOfDeathReq_sent" Count CountingNodes "Reports of a suspected failure sent.";
     InformLeaderOfDeathReqReceived "InformLeaderOfDeathReq_received" Count CountingNodes "Reports of a suspected failure handled.";
     HeartbeatsSent "heartbeats_sent" Count CountingNodes

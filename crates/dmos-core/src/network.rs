@@ -170,8 +170,8 @@ impl Network {
     /// Time and space are linear in the recipes' entries.
     ///
     /// # Errors
-    /// See [`NetworkError`]. An item without a producer is no error here: it cannot be made, and the reader
-    /// of a description judges that.
+    /// See [`NetworkError`]. An item without a producer is accepted;
+    /// `NetworkDescription::build` of `dmos-graph` rejects it.
     pub fn new(
         item_names: Names,
         node_names: Names,

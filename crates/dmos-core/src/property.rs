@@ -11,7 +11,7 @@ pub enum PropertyKind {
     /// Holds eventually; failing to hold within its bound is a violation.
     Liveness,
     /// Occurs in some runs. It shows that a search reaches interesting states; its absence from a single run
-    /// is no violation.
+    /// is not a violation.
     Coverage,
 }
 

@@ -160,7 +160,7 @@ pub struct Violation {
     pub property: Property,
     /// Time at which the violation was detected.
     pub at: Time,
-    /// Description for readers.
+    /// Human-readable description.
     pub description: String,
 }
 

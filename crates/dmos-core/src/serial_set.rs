@@ -13,23 +13,23 @@ use serde::{Deserialize, Serialize};
 #[serde(from = "Vec<(u32, u32)>", into = "Vec<(u32, u32)>")]
 pub struct SerialSet {
     /// Start and end (exclusive) of each range: ascending, never adjacent.
-    runs: Vec<(u32, u32)>,
+    ranges: Vec<(u32, u32)>,
     len: u64,
 }
 
 impl From<Vec<(u32, u32)>> for SerialSet {
     /// Builds a set from ranges in any order; empty ranges add nothing.
-    fn from(mut runs: Vec<(u32, u32)>) -> Self {
-        runs.sort_unstable();
+    fn from(mut ranges: Vec<(u32, u32)>) -> Self {
+        ranges.sort_unstable();
         let mut set = Self::default();
-        runs.into_iter().for_each(|(first, end)| set.insert_run(first..end));
+        ranges.into_iter().for_each(|(first, end)| set.insert_range(first..end));
         set
     }
 }
 
 impl From<SerialSet> for Vec<(u32, u32)> {
     fn from(set: SerialSet) -> Self {
-        set.runs
+        set.ranges
     }
 }
 
@@ -49,16 +49,16 @@ impl SerialSet {
     /// Returns whether the set contains `serial`. O(log ranges).
     #[must_use]
     pub fn contains(&self, serial: u32) -> bool {
-        let after = self.runs.partition_point(|run| run.0 <= serial);
-        after > 0 && serial < self.runs[after - 1].1
+        let after = self.ranges.partition_point(|range| range.0 <= serial);
+        after > 0 && serial < self.ranges[after - 1].1
     }
 
     /// Returns whether the set contains every number of another set. O(ranges of the other × log ranges).
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
-        other.runs.iter().all(|run| {
-            let after = self.runs.partition_point(|known| known.0 <= run.0);
-            after > 0 && run.1 <= self.runs[after - 1].1
+        other.ranges.iter().all(|range| {
+            let after = self.ranges.partition_point(|known| known.0 <= range.0);
+            after > 0 && range.1 <= self.ranges[after - 1].1
         })
     }
 
@@ -66,44 +66,44 @@ impl SerialSet {
     pub fn insert(&mut self, serial: u32) -> bool {
         let new = !self.contains(serial);
         if new {
-            self.insert_run(serial..serial + 1);
+            self.insert_range(serial..serial + 1);
         }
         new
     }
 
     /// Adds a range of serial numbers.
-    pub fn insert_run(&mut self, run: Range<u32>) {
-        if run.is_empty() {
+    pub fn insert_range(&mut self, range: Range<u32>) {
+        if range.is_empty() {
             return;
         }
         // Every range that touches the new one is merged with it.
-        let from = self.runs.partition_point(|known| known.1 < run.start);
-        let to = from + self.runs[from..].partition_point(|known| known.0 <= run.end);
-        let first = self.runs[from..to].first().map_or(run.start, |known| known.0.min(run.start));
-        let end = self.runs[from..to].last().map_or(run.end, |known| known.1.max(run.end));
-        let known: u64 = self.runs[from..to].iter().map(|run| u64::from(run.1 - run.0)).sum();
+        let from = self.ranges.partition_point(|known| known.1 < range.start);
+        let to = from + self.ranges[from..].partition_point(|known| known.0 <= range.end);
+        let first = self.ranges[from..to].first().map_or(range.start, |known| known.0.min(range.start));
+        let end = self.ranges[from..to].last().map_or(range.end, |known| known.1.max(range.end));
+        let known: u64 = self.ranges[from..to].iter().map(|range| u64::from(range.1 - range.0)).sum();
         self.len += u64::from(end - first) - known;
         if to == from + 1 {
-            self.runs[from] = (first, end);
+            self.ranges[from] = (first, end);
         } else {
-            self.runs.splice(from..to, [(first, end)]);
+            self.ranges.splice(from..to, [(first, end)]);
         }
     }
 
     /// Removes `serial` and returns whether it was present. O(ranges).
     pub fn remove(&mut self, serial: u32) -> bool {
-        let after = self.runs.partition_point(|run| run.0 <= serial);
-        if after == 0 || serial >= self.runs[after - 1].1 {
+        let after = self.ranges.partition_point(|range| range.0 <= serial);
+        if after == 0 || serial >= self.ranges[after - 1].1 {
             return false;
         }
         self.len -= 1;
         let at = after - 1;
-        let (first, end) = self.runs[at];
+        let (first, end) = self.ranges[at];
         match (first == serial, end == serial + 1) {
-            (true, true) => drop(self.runs.remove(at)),
-            (true, false) => self.runs[at].0 += 1,
-            (false, true) => self.runs[at].1 -= 1,
-            (false, false) => drop(self.runs.splice(at..=at, [(first, serial), (serial + 1, end)])),
+            (true, true) => drop(self.ranges.remove(at)),
+            (true, false) => self.ranges[at].0 += 1,
+            (false, true) => self.ranges[at].1 -= 1,
+            (false, false) => drop(self.ranges.splice(at..=at, [(first, serial), (serial + 1, end)])),
         }
         true
     }
@@ -111,7 +111,7 @@ impl SerialSet {
     /// Returns the smallest serial number.
     #[must_use]
     pub fn first(&self) -> Option<u32> {
-        self.runs.first().map(|run| run.0)
+        self.ranges.first().map(|range| range.0)
     }
 
     /// Removes and returns the smallest serial number.
@@ -123,13 +123,13 @@ impl SerialSet {
 
     /// Returns all serial numbers in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.runs.iter().flat_map(|run| run.0..run.1)
+        self.ranges.iter().flat_map(|range| range.0..range.1)
     }
 
     /// Returns the ranges as (start, exclusive end), in ascending order.
     #[must_use]
-    pub fn runs(&self) -> &[(u32, u32)] {
-        &self.runs
+    pub fn ranges(&self) -> &[(u32, u32)] {
+        &self.ranges
     }
 }
 
@@ -145,11 +145,11 @@ mod tests {
     fn adjacent_numbers_form_one_range() {
         let mut set = SerialSet::default();
         assert!([5, 3, 4, 9].into_iter().all(|serial| set.insert(serial)));
-        assert_eq!(set.runs(), [(3, 6), (9, 10)]);
-        set.insert_run(0..20);
-        assert_eq!((set.runs(), set.len()), (&[(0, 20)][..], 20));
+        assert_eq!(set.ranges(), [(3, 6), (9, 10)]);
+        set.insert_range(0..20);
+        assert_eq!((set.ranges(), set.len()), (&[(0, 20)][..], 20));
         assert!(set.remove(7) && !set.remove(7));
-        assert_eq!(set.runs(), [(0, 7), (8, 20)]);
+        assert_eq!(set.ranges(), [(0, 7), (8, 20)]);
         assert_eq!((set.pop_first(), set.first(), set.len()), (Some(0), Some(1), 18));
     }
 
@@ -162,17 +162,17 @@ mod tests {
                     0 => prop_assert_eq!(set.insert(serial), model.insert(serial)),
                     1 => prop_assert_eq!(set.remove(serial), model.remove(&serial)),
                     _ => {
-                        set.insert_run(serial..serial + length);
+                        set.insert_range(serial..serial + length);
                         model.extend(serial..serial + length);
                     }
                 }
                 prop_assert_eq!(set.len(), model.len() as u64);
                 prop_assert!(set.iter().eq(model.iter().copied()));
                 prop_assert!((0..50).all(|serial| set.contains(serial) == model.contains(&serial)));
-                prop_assert!(set.runs().windows(2).all(|pair| pair[0].1 < pair[1].0));
-                prop_assert_eq!(&SerialSet::from(set.runs().to_vec()), &set);
+                prop_assert!(set.ranges().windows(2).all(|pair| pair[0].1 < pair[1].0));
+                prop_assert_eq!(&SerialSet::from(set.ranges().to_vec()), &set);
                 let mut more = set.clone();
-                more.insert_run(serial..serial + length);
+                more.insert_range(serial..serial + length);
                 prop_assert!(more.contains_all(&set));
                 prop_assert_eq!(set.contains_all(&more), set == more);
             }

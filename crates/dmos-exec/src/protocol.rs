@@ -89,7 +89,7 @@ pub struct AnswerLine {
     /// Elementary steps of the plan; the number of edges by default.
     #[serde(default)]
     pub steps: Option<u64>,
-    /// A remark for readers.
+    /// A remark, shown to users.
     #[serde(default)]
     pub remark: Option<String>,
 }

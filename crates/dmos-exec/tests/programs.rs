@@ -11,18 +11,18 @@ use dmos_graph::NamedNetwork;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    if let (Some("play"), Some(part)) = (arguments.next().as_deref(), arguments.next()) {
-        return play(&part);
+    if let (Some("run_fake_planner"), Some(behaviour)) = (arguments.next().as_deref(), arguments.next()) {
+        return run_fake_planner(&behaviour);
     }
     answers_are_flows();
     failures_are_named();
     a_program_that_ended_is_started_again();
-    it_is_kept_running();
-    nothing_that_cannot_be_started_is_waited_for();
+    the_process_is_reused();
+    a_failed_start_is_reported();
 }
 
 /// Answers each request. In the network wood (0), doors (1) and houses (2) have one producer each.
-fn play(part: &str) {
+fn run_fake_planner(behaviour: &str) {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let message: serde_json::Value = serde_json::from_str(&line).expect("lines of JSON");
         let Some(number) = message["plan"].as_u64() else {
@@ -30,7 +30,7 @@ fn play(part: &str) {
             continue;
         };
         let good = r#"{"plan": N, "edges": [[0, 1, 0], [1, 2, 1]], "steps": 7, "remark": "unchanged"}"#;
-        let answer = match part {
+        let answer = match behaviour {
             "well" => good,
             "with-shares" => r#"{"plan": N, "edges": [[0, 1, 0, 1000000], [1, 2, 1]]}"#,
             "short-shares" => r#"{"plan": N, "edges": [[0, 1, 0, 999999], [1, 2, 1]]}"#,
@@ -54,7 +54,7 @@ fn play(part: &str) {
             "counts" => {
                 &format!(r#"{{"plan": N, "edges": [[0, 1, 0], [1, 2, 1]], "steps": {}}}"#, std::process::id())
             }
-            part => panic!("no such part: {part}"),
+            behaviour => panic!("no such behaviour: {behaviour}"),
         };
         let mut stdout = std::io::stdout();
         let answer = answer.replace('N', &number.to_string());
@@ -62,10 +62,10 @@ fn play(part: &str) {
     }
 }
 
-fn planner(part: &str, limit: &str, network: &Network) -> Box<dyn FlowStrategy> {
+fn planner(behaviour: &str, limit: &str, network: &Network) -> Box<dyn FlowStrategy> {
     let registry = dmos_testkit::registry();
     let program = std::env::current_exe().expect("this program");
-    let command = format!("{} play {part}", program.display());
+    let command = format!("{} run_fake_planner {behaviour}", program.display());
     let params = vec![("command".to_owned(), command), ("limit".to_owned(), limit.to_owned())];
     let call = StrategyCall { name: "exec".to_owned(), params };
     registry.flow(&call, network).expect("a registered strategy").build()
@@ -97,7 +97,7 @@ fn answers_are_flows() {
 }
 
 fn failures_are_named() {
-    for (part, failed, problem) in [
+    for (behaviour, failed, problem) in [
         ("short-shares", &[][..], "its flow is invalid: the shares of the suppliers of `wood` to `door`"),
         ("twice", &[], "it lists an edge twice: [0, 1, 0]"),
         ("idle", &[], "its flow makes no final item although `house` can be made"),
@@ -117,11 +117,13 @@ fn failures_are_named() {
         ("ends", &[], "it exited without an answer, with exit status: 3"),
         ("hangs", &[], "it gave no answer within 300ms of wall-clock time"),
     ] {
-        let (answer, _) =
-            ask(&mut *planner(part, if part == "hangs" { "300ms" } else { "20s" }, &network()), failed);
-        let error = answer.expect_err(part);
+        let (answer, _) = ask(
+            &mut *planner(behaviour, if behaviour == "hangs" { "300ms" } else { "20s" }, &network()),
+            failed,
+        );
+        let error = answer.expect_err(behaviour);
         assert!(error.is_inconclusive());
-        assert!(error.to_string().contains(problem), "{part}: {error}");
+        assert!(error.to_string().contains(problem), "{behaviour}: {error}");
     }
 }
 
@@ -131,7 +133,7 @@ fn a_program_that_ended_is_started_again() {
     assert_eq!(answers, [true, false, true]);
 }
 
-fn it_is_kept_running() {
+fn the_process_is_reused() {
     let mut planner = planner("counts", "20s", &network());
     let first = ask(&mut *planner, &[]).1.steps();
     let network = network();
@@ -149,7 +151,7 @@ fn it_is_kept_running() {
     assert_eq!(meter.steps(), first, "the same process");
 }
 
-fn nothing_that_cannot_be_started_is_waited_for() {
+fn a_failed_start_is_reported() {
     let registry = dmos_testkit::registry();
     let call = dmos_testkit::call("exec:command=no-such-program-anywhere");
     let mut planner = registry.flow(&call, &network()).expect("a registered strategy").build();

@@ -46,7 +46,7 @@ pub fn execute<E: Send>(
     let work = |sender: &mpsc::Sender<RunResult>| {
         while !stop.load(Ordering::Relaxed) {
             let Some(&run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-            let result = make(&prepared.scenario(run));
+            let result = execute_run(&prepared.scenario(run));
             // The receiver has stopped taking results.
             if sender.send(RunResult { run, result }).is_err() {
                 return;
@@ -59,8 +59,8 @@ pub fn execute<E: Send>(
     })
 }
 
-/// Makes one run, and its fault-free counterpart where something can fail.
-fn make(scenario: &Scenario) -> Result<RunSummary, String> {
+/// Executes one run, and its fault-free counterpart where something can fail.
+fn execute_run(scenario: &Scenario) -> Result<RunSummary, String> {
     caught(|| {
         let record = dmos_sim::run(scenario);
         let failed = |plan: &PlanRecord| match &plan.no_flow {

@@ -144,7 +144,7 @@ pub struct CheckedExperiment {
     pub experiment: Experiment,
     /// The prepared experiment.
     pub prepared: PreparedExperiment,
-    /// Warnings for readers.
+    /// Human-readable warnings.
     pub warnings: Vec<String>,
 }
 

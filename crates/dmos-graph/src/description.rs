@@ -51,9 +51,9 @@ pub struct NodeDescription {
     pub cost: u32,
 }
 
-/// A place in a description.
+/// The path of a part of a description.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum DescriptionPlace {
+pub enum DescriptionPath {
     /// The list of nodes.
     Nodes,
     /// The node at this index.
@@ -122,7 +122,7 @@ fn cycle(items: &[String]) -> String {
 }
 
 /// All problems of a description, each with its place.
-pub type Problems = Vec<(DescriptionPlace, Problem)>;
+pub type Problems = Vec<(DescriptionPath, Problem)>;
 
 /// An oddity of a valid network.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -209,25 +209,25 @@ impl NetworkDescription {
         })
     }
 
-    fn local_problems(&self) -> Vec<(DescriptionPlace, Problem)> {
+    fn local_problems(&self) -> Vec<(DescriptionPath, Problem)> {
         let total: u64 = self.nodes.iter().map(|node| u64::from(node.count)).sum();
         if self.nodes.is_empty() {
-            return vec![(DescriptionPlace::Nodes, Problem::Empty)];
+            return vec![(DescriptionPath::Nodes, Problem::Empty)];
         }
         if total > NODES_MAX {
-            return vec![(DescriptionPlace::Nodes, Problem::TooLarge(total))];
+            return vec![(DescriptionPath::Nodes, Problem::TooLarge(total))];
         }
         let mut problems = Vec::new();
         let mut final_items = BTreeSet::new();
         for (nth, item) in self.final_items.iter().enumerate() {
             if !final_items.insert(item) {
-                problems.push((DescriptionPlace::FinalItem(nth), Problem::FinalTwice(item.clone())));
+                problems.push((DescriptionPath::FinalItem(nth), Problem::FinalTwice(item.clone())));
             }
         }
         for (index, node) in self.nodes.iter().enumerate() {
             let names = [&node.name, &node.makes].into_iter();
             if names.into_iter().any(|name| name.is_empty() || name.len() > NAME_MAX) {
-                problems.push((DescriptionPlace::Node(index), Problem::NameLength));
+                problems.push((DescriptionPath::Node(index), Problem::NameLength));
             }
         }
         if !problems.is_empty() {
@@ -236,7 +236,7 @@ impl NetworkDescription {
         let mut seen = BTreeSet::new();
         for (index, name) in self.node_names() {
             if !seen.insert(name.clone()) {
-                problems.push((DescriptionPlace::Node(index), Problem::DuplicateName(name)));
+                problems.push((DescriptionPath::Node(index), Problem::DuplicateName(name)));
             }
         }
         for (index, node) in self.nodes.iter().enumerate() {
@@ -244,40 +244,40 @@ impl NetworkDescription {
                 [("count", node.count), ("quantity made", node.quantity), ("number of cycles", node.cycles)]
                     .into_iter()
                     .filter(|part| part.1 == 0);
-            problems.extend(zero.map(|(what, _)| (DescriptionPlace::Node(index), Problem::Zero(what))));
+            problems.extend(zero.map(|(what, _)| (DescriptionPath::Node(index), Problem::Zero(what))));
             if node.cycles > CYCLES_MAX {
-                problems.push((DescriptionPlace::Node(index), Problem::TooSlow(node.cycles)));
+                problems.push((DescriptionPath::Node(index), Problem::TooSlow(node.cycles)));
             }
             if node.quantity > QUANTITY_MAX {
-                problems.push((DescriptionPlace::Node(index), Problem::TooMany(node.quantity)));
+                problems.push((DescriptionPath::Node(index), Problem::TooMany(node.quantity)));
             }
             let mut needed = BTreeSet::new();
             for (nth, (item, quantity)) in node.needs.iter().enumerate() {
                 if *quantity == 0 {
-                    problems.push((DescriptionPlace::Need(index, nth), Problem::Zero("quantity needed")));
+                    problems.push((DescriptionPath::Need(index, nth), Problem::Zero("quantity needed")));
                 }
                 if *quantity > QUANTITY_MAX {
-                    problems.push((DescriptionPlace::Need(index, nth), Problem::TooMany(*quantity)));
+                    problems.push((DescriptionPath::Need(index, nth), Problem::TooMany(*quantity)));
                 }
                 if !needed.insert(item) {
-                    problems.push((DescriptionPlace::Need(index, nth), Problem::NeededTwice(item.clone())));
+                    problems.push((DescriptionPath::Need(index, nth), Problem::NeededTwice(item.clone())));
                 }
             }
         }
         problems
     }
 
-    fn missing_producers(&self, items: &Items<'_>) -> Vec<(DescriptionPlace, Problem)> {
+    fn missing_producers(&self, items: &Items<'_>) -> Vec<(DescriptionPath, Problem)> {
         let needs = self.nodes.iter().enumerate().flat_map(|(index, node)| {
             node.needs
                 .iter()
                 .enumerate()
-                .map(move |(nth, (item, _))| (DescriptionPlace::Need(index, nth), item))
+                .map(move |(nth, (item, _))| (DescriptionPath::Need(index, nth), item))
         });
         let finals =
-            self.final_items.iter().enumerate().map(|(nth, item)| (DescriptionPlace::FinalItem(nth), item));
+            self.final_items.iter().enumerate().map(|(nth, item)| (DescriptionPath::FinalItem(nth), item));
         let missing = needs.chain(finals).filter(|(_, item)| !items.is_made(item));
-        let problem = |(nth, (place, item)): (usize, (DescriptionPlace, &String))| {
+        let problem = |(nth, (place, item)): (usize, (DescriptionPath, &String))| {
             let made = if nth < SUGGESTIONS { &items.names[..items.made] } else { &[] };
             let nearest = nearest(item, made.iter().copied()).map(str::to_owned);
             (place, Problem::NoProducer { item: item.clone(), nearest })
@@ -286,7 +286,7 @@ impl NetworkDescription {
     }
 
     /// Returns each cycle of items, at the first node that makes one of them.
-    fn cycles(&self, items: &Items<'_>) -> Vec<(DescriptionPlace, Problem)> {
+    fn cycles(&self, items: &Items<'_>) -> Vec<(DescriptionPath, Problem)> {
         let mut graph = DiGraph::<(), ()>::with_capacity(items.names.len(), 0);
         for _ in &items.names {
             graph.add_node(());
@@ -306,7 +306,7 @@ impl NetworkDescription {
                 let names: Vec<_> =
                     shortest.iter().map(|item| items.names[item.index()].to_owned()).collect();
                 let first = self.nodes.iter().position(|node| node.makes == names[0]);
-                (DescriptionPlace::Node(first.expect("items in a cycle are produced")), Problem::Cycle(names))
+                (DescriptionPath::Node(first.expect("items in a cycle are produced")), Problem::Cycle(names))
             })
             .collect()
     }
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(description: &NetworkDescription, expected: &[(DescriptionPlace, &str)]) {
+    fn check(description: &NetworkDescription, expected: &[(DescriptionPath, &str)]) {
         let problems = description.build().expect_err("an invalid description");
         let shown: Vec<_> = problems.iter().map(|(place, problem)| (*place, problem.to_string())).collect();
         assert_eq!(shown.len(), expected.len(), "{shown:?}");
@@ -414,39 +414,39 @@ mod tests {
 
     #[test]
     fn reports_all_problems() {
-        check(&description(&[]), &[(DescriptionPlace::Nodes, "no nodes")]);
+        check(&description(&[]), &[(DescriptionPath::Nodes, "no nodes")]);
         let twice = description(&[node("wood", &[]), node("wood", &[])]);
-        check(&twice, &[(DescriptionPlace::Node(1), "another node is named `wood`")]);
+        check(&twice, &[(DescriptionPath::Node(1), "another node is named `wood`")]);
         let unknown = description(&[node("wood", &[]), node("door", &["Wod", "wood", "wood"])]);
         check(
             &unknown,
             &[
-                (DescriptionPlace::Need(1, 0), "did you mean `wood`"),
-                (DescriptionPlace::Need(1, 2), "needed twice"),
+                (DescriptionPath::Need(1, 0), "did you mean `wood`"),
+                (DescriptionPath::Need(1, 2), "needed twice"),
             ],
         );
         let mut final_item = description(&[node("wood", &[])]);
         final_item.final_items.push("house".to_owned());
-        check(&final_item, &[(DescriptionPlace::FinalItem(0), "no node makes `house`")]);
+        check(&final_item, &[(DescriptionPath::FinalItem(0), "no node makes `house`")]);
         let mut twice = description(&[node("wood", &[])]);
         twice.final_items = vec!["wood".to_owned(), "wood".to_owned()];
-        check(&twice, &[(DescriptionPlace::FinalItem(1), "listed twice as final")]);
-        check(&description(&[node("", &[])]), &[(DescriptionPlace::Node(0), "from 1 to 200 bytes")]);
+        check(&twice, &[(DescriptionPath::FinalItem(1), "listed twice as final")]);
+        check(&description(&[node("", &[])]), &[(DescriptionPath::Node(0), "from 1 to 200 bytes")]);
         let mut none = node("wood", &[]);
         none.count = 0;
-        check(&description(&[none, node("door", &[])]), &[(DescriptionPlace::Node(0), "count of zero")]);
+        check(&description(&[none, node("door", &[])]), &[(DescriptionPath::Node(0), "count of zero")]);
         let mut many = node("wood", &[]);
         (many.count, many.quantity) = (u32::MAX, u32::MAX);
-        check(&description(&[many.clone(), many.clone()]), &[(DescriptionPlace::Nodes, "8589934590 nodes")]);
+        check(&description(&[many.clone(), many.clone()]), &[(DescriptionPath::Nodes, "8589934590 nodes")]);
         many.count = 1;
-        check(&description(&[many]), &[(DescriptionPlace::Node(0), "at most 1000 batches")]);
+        check(&description(&[many]), &[(DescriptionPath::Node(0), "at most 1000 batches")]);
     }
 
     #[test]
     fn names_the_cycle() {
         let cyclic = [node("a", &["b"]), node("b", &["d", "c"]), node("c", &["a"]), node("d", &["c"])];
-        check(&description(&cyclic), &[(DescriptionPlace::Node(0), "`a` needs `b` needs `c` needs `a`")]);
-        check(&description(&[node("a", &["a"])]), &[(DescriptionPlace::Node(0), "`a` needs `a`")]);
+        check(&description(&cyclic), &[(DescriptionPath::Node(0), "`a` needs `b` needs `c` needs `a`")]);
+        check(&description(&[node("a", &["a"])]), &[(DescriptionPath::Node(0), "`a` needs `a`")]);
     }
 
     #[test]

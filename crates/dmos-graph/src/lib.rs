@@ -12,7 +12,7 @@
 //! | [`plans`] | all plans with one producer for each item, without listing them |
 //! | [`named_networks`] | the prototype's named networks |
 //!
-//! Architecture invariant: nothing here knows time, the state of a node, or any strategy.
+//! Architecture invariant: this crate does not depend on time, the state of a node, or any strategy.
 
 pub mod description;
 mod feasibility;
@@ -21,7 +21,7 @@ pub mod named_networks;
 pub mod paths;
 pub mod plans;
 
-pub use description::{DescriptionPlace, NetworkDescription, NodeDescription, Problem, Warning};
+pub use description::{DescriptionPath, NetworkDescription, NodeDescription, Problem, Warning};
 pub use feasibility::Feasibility;
 pub use generate::{Complexity, Generate, GenerateError};
 pub use named_networks::NamedNetwork;

@@ -286,32 +286,32 @@ impl<'a> Paths<'a> {
         Walk::new(self)
     }
 
-    /// Returns the `most` shortest paths by the sum of their nodes' lengths, shortest first; the order of
+    /// Returns the `limit` shortest paths by the sum of their nodes' lengths, shortest first; the order of
     /// equal ones is arbitrary but reproducible. Each path is given from the final node back to the source.
     ///
     /// A* search (Hart, Nilsson and Raphael 1968) from the final nodes, with the exact remaining length as
     /// its heuristic, so that it never leaves a path. Time, for each path: its length times the producers of
     /// its nodes' requirements.
     #[must_use]
-    pub fn shortest(&self, most: usize, length: impl Fn(NodeId) -> u64) -> Vec<(u64, Vec<NodeId>)> {
-        let rest = self.rests(&length);
+    pub fn shortest(&self, limit: usize, length: impl Fn(NodeId) -> u64) -> Vec<(u64, Vec<NodeId>)> {
+        let remaining = self.remaining_lengths(&length);
         let mut found = Vec::new();
         // The trail: a node, and the index of its predecessor.
         let mut trail: Vec<(NodeId, u32)> = Vec::new();
         let mut open = BinaryHeap::new();
         let mut opened = 0_u64;
-        let mut open_item = |open: &mut BinaryHeap<_>, item: ItemId, gone: u64, from: u32| {
+        let mut open_item = |open: &mut BinaryHeap<_>, item: ItemId, distance: u64, from: u32| {
             for &node in self.of_item(item) {
-                let total = gone.saturating_add(rest[node.index()]);
-                open.push(Reverse((total, opened, gone, node, from)));
+                let total = distance.saturating_add(remaining[node.index()]);
+                open.push(Reverse((total, opened, distance, node, from)));
                 opened += 1;
             }
         };
         for &item in self.network.final_items() {
             open_item(&mut open, item, 0, u32::MAX);
         }
-        while let Some(Reverse((total, _, gone, node, from))) = open.pop() {
-            if found.len() == most {
+        while let Some(Reverse((total, _, distance, node, from))) = open.pop() {
+            if found.len() == limit {
                 break;
             }
             let here = u32::try_from(trail.len()).expect("fewer steps than 2^32 are remembered");
@@ -326,14 +326,14 @@ impl<'a> Paths<'a> {
                 found.push((total, path));
             }
             for required in requirements {
-                open_item(&mut open, required.item, gone.saturating_add(length(node)), here);
+                open_item(&mut open, required.item, distance.saturating_add(length(node)), here);
             }
         }
         found
     }
 
     /// Returns for each node the length of the shortest path that ends there.
-    fn rests(&self, length: impl Fn(NodeId) -> u64) -> Vec<u64> {
+    fn remaining_lengths(&self, length: impl Fn(NodeId) -> u64) -> Vec<u64> {
         let mut nodes = vec![u64::MAX; self.network.node_count()];
         let mut items = vec![u64::MAX; self.network.item_count()];
         for &item in self.network.topological_order() {

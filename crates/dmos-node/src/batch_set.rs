@@ -61,9 +61,9 @@ impl BatchSet {
     /// Adds all batches of the same producer with lower serial numbers.
     pub fn insert_all_before(&mut self, batch: BatchId) {
         let known = self.entry(batch.producer);
-        let has_them = known.runs().first().is_some_and(|run| run.0 == 0 && run.1 >= batch.serial);
+        let has_them = known.ranges().first().is_some_and(|range| range.0 == 0 && range.1 >= batch.serial);
         if !has_them {
-            known.insert_run(0..batch.serial);
+            known.insert_range(0..batch.serial);
         }
     }
 
@@ -77,8 +77,8 @@ impl BatchSet {
     }
 
     /// Returns the number of ranges.
-    pub(crate) fn run_count(&self) -> usize {
-        self.producers.iter().map(|producer| producer.1.runs().len()).sum()
+    pub(crate) fn range_count(&self) -> usize {
+        self.producers.iter().map(|producer| producer.1.ranges().len()).sum()
     }
 }
 
@@ -103,9 +103,9 @@ mod tests {
         let mut set = BatchSet::default();
         let batch = |serial| BatchId { producer: NodeId::new(1), serial };
         (1..100).step_by(2).for_each(|serial| assert!(set.insert(batch(serial))));
-        assert_eq!(set.run_count(), 50);
+        assert_eq!(set.range_count(), 50);
         set.insert_all_before(batch(99));
-        assert_eq!(set.run_count(), 1);
+        assert_eq!(set.range_count(), 1);
         assert!(set.contains(batch(98)) && set.contains(batch(99)) && !set.contains(batch(100)));
     }
 }

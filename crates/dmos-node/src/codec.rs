@@ -22,8 +22,10 @@ const RECORD_MAX: usize = 64 << 20;
 #[non_exhaustive]
 pub enum CodecError {
     /// A record before the last is corrupt: the disk has lost durable data.
-    #[error("the log is broken at byte {at}, before its end; restore it from a backup, or replace the node")]
-    BrokenLog {
+    #[error(
+        "corrupt record at byte {at}, before the end of the log; restore the log from a backup, or replace the node"
+    )]
+    CorruptLog {
         /// Offset of the corrupt record.
         at: usize,
     },
@@ -48,7 +50,7 @@ const NUMBER_MAX: u64 = 1 << 62;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogEnd {
     /// A complete record.
-    Whole,
+    Complete,
     /// A torn record, which starts at this offset and was never durable.
     Torn(usize),
 }
@@ -68,7 +70,7 @@ pub fn write_record(record: &LogRecord, bytes: &mut Vec<u8>) {
 /// Reads the records of a log, up to a torn record at its end.
 ///
 /// # Errors
-/// [`CodecError::BrokenLog`] if a record before the last is corrupt.
+/// [`CodecError::CorruptLog`] if a record before the last is corrupt.
 pub fn read_log(bytes: &[u8]) -> Result<(Vec<LogRecord>, LogEnd), CodecError> {
     let mut records = Vec::new();
     let mut at = 0;
@@ -83,11 +85,11 @@ pub fn read_log(bytes: &[u8]) -> Result<(Vec<LogRecord>, LogEnd), CodecError> {
         match decode_body(body, checksum) {
             Some(record) => records.push(record),
             None if is_last => return Ok((records, LogEnd::Torn(at))),
-            None => return Err(CodecError::BrokenLog { at }),
+            None => return Err(CodecError::CorruptLog { at }),
         }
         at += HEADER + length;
     }
-    Ok((records, LogEnd::Whole))
+    Ok((records, LogEnd::Complete))
 }
 
 fn header(bytes: &[u8]) -> Option<(usize, u32)> {
@@ -196,7 +198,7 @@ impl NetworkCheck<'_> {
             LogRecord::Committed { batch, to, .. } => {
                 batch.producer == me && self.batch(*batch) && self.node(*to)
             }
-            LogRecord::InTransit(batch) | LogRecord::Delivered(batch) | LogRecord::OwnBatchSent(batch) => {
+            LogRecord::InTransit(batch) | LogRecord::Delivered(batch) | LogRecord::LocalBatchSent(batch) => {
                 batch.producer == me && self.batch(*batch)
             }
             LogRecord::TransitStarted(batch)
@@ -218,7 +220,7 @@ impl NetworkCheck<'_> {
             && state.inbound_entries < NUMBER_MAX
             && state.outbound_entries < NUMBER_MAX
             && state.node_config.commands < u32::MAX
-            && state.stock.runs().last().is_none_or(|run| run.1 <= state.made)
+            && state.stock.ranges().last().is_none_or(|run| run.1 <= state.made)
             && state.committed.iter().all(|(batch, commitment)| own(batch) && self.node(commitment.to))
             && state.in_transit.iter().all(own)
             && state.received.iter().all(|batch| self.batch(*batch))
@@ -263,8 +265,8 @@ mod tests {
 
     #[test]
     fn a_log_is_read_as_it_was_written() {
-        assert_eq!(read_log(&log()), Ok((records(), LogEnd::Whole)));
-        assert_eq!(read_log(&[]), Ok((vec![], LogEnd::Whole)));
+        assert_eq!(read_log(&log()), Ok((records(), LogEnd::Complete)));
+        assert_eq!(read_log(&[]), Ok((vec![], LogEnd::Complete)));
     }
 
     #[test]
@@ -275,16 +277,16 @@ mod tests {
             assert!(read.len() < records.len() && read == records[..read.len()], "cut at {cut}");
             let mut whole = Vec::new();
             read.iter().for_each(|record| write_record(record, &mut whole));
-            let expected = if whole.len() == cut { LogEnd::Whole } else { LogEnd::Torn(whole.len()) };
+            let expected = if whole.len() == cut { LogEnd::Complete } else { LogEnd::Torn(whole.len()) };
             assert_eq!(end, expected);
         }
     }
 
     #[test]
-    fn a_broken_record_before_the_last_is_an_error() {
+    fn a_corrupt_record_before_the_last_is_an_error() {
         let mut bytes = log();
         bytes[HEADER] ^= 1;
-        assert_eq!(read_log(&bytes), Err(CodecError::BrokenLog { at: 0 }));
+        assert_eq!(read_log(&bytes), Err(CodecError::CorruptLog { at: 0 }));
         let mut bytes = log();
         let last = bytes.len() - 1;
         bytes[last] ^= 1;

@@ -23,8 +23,8 @@
 //!
 //! # Crashes
 //!
-//! * A crash can happen between two effects. Everything that the node has caused is void: timers, transports and
-//!   plans of an earlier incarnation must not return, and messages to the node may be lost.
+//! * A crash can happen between two effects. Pending timers, transports and plans are invalidated: those of an
+//!   earlier incarnation must not return, and messages to the node may be lost.
 //! * Recovery is an [`Input::Start`](crate::Input::Start) with the durable records in order, and with the material
 //!   that the crash destroyed. The records are exactly those appended, up to a suffix that was not synced.
 //! * A failed append is a crash: a node cannot continue without its log.

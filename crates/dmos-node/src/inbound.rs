@@ -61,7 +61,7 @@ pub(crate) struct Inbound {
     buffers: Vec<ItemBuffer>,
     pub(crate) pending: Vec<PendingRequest>,
     pub(crate) incoming: Vec<IncomingBatch>,
-    /// All batches ever received and, under `log: mixed_up`, all own batches sent.
+    /// All batches ever received and, under `log: mixed_up`, all batches that the node shipped.
     pub(crate) seen: BatchSet,
     pub(crate) next_request: RequestId,
     pub(crate) log_entries: u64,
@@ -132,11 +132,12 @@ impl Inbound {
         self.at_hand(required.item) < required.quantity as usize
     }
 
-    /// Counts the inputs of which a production run lacks some, and returns whether none are lacking.
-    pub(crate) fn has_all_inputs(&self, cx: &mut Context<'_>) -> bool {
+    /// Counts the required items of which a production run lacks batches, adds them to the metric, and returns
+    /// their number.
+    pub(crate) fn count_missing_inputs(&self, cx: &mut Context<'_>) -> usize {
         let missing = cx.network.requirements(cx.me).iter().filter(|required| self.lacks(required)).count();
         cx.metrics.add(Metric::EmptyInboundInventoryOccurrences, missing as u64);
-        missing == 0
+        missing
     }
 
     /// Removes the inputs of one production run, logs them, and returns the number of batches.

@@ -27,7 +27,7 @@ pub(crate) enum PeerEvent {
 pub(crate) struct Leadership {
     machine: Option<Box<dyn Election>>,
     leader: Option<(NodeId, Term)>,
-    /// The latest flow that the node ever accepted. Earlier flows are void, also after a crash.
+    /// The latest flow that the node ever accepted. Earlier flows are refused, also after a crash.
     accepted_flow: FlowVersion,
     /// The last durable state of the election.
     durable: Option<Box<[u8]>>,
@@ -37,7 +37,7 @@ pub(crate) struct Leadership {
     /// Number of rejoin messages sent.
     rejoins_sent: usize,
     /// True if a rejoin message was sent to the leader itself.
-    told_leader: bool,
+    rejoin_sent_to_leader: bool,
 }
 
 impl Leadership {
@@ -58,7 +58,7 @@ impl Leadership {
             uses_blackboard: dissemination == Dissemination::Blackboard,
             candidates,
             rejoins_sent: 0,
-            told_leader: false,
+            rejoin_sent_to_leader: false,
         }
     }
 
@@ -86,7 +86,7 @@ impl Leadership {
         self.durable.as_deref()
     }
 
-    /// Accepts a flow version; earlier ones are void from now on. This is logged, because an old leader or a
+    /// Accepts a flow version; earlier ones are refused from now on. This is logged, because an old leader or a
     /// delayed message could return after a crash.
     pub(crate) fn accept_flow(&mut self, cx: &mut Context<'_>, version: FlowVersion) {
         if version > self.accepted_flow && !self.uses_blackboard {
@@ -110,13 +110,13 @@ impl Leadership {
         self.machine.as_ref().filter(|_| !self.uses_blackboard).and(self.leader())
     }
 
-    /// Records the leader of a term, and returns whether it was news.
+    /// Records the leader of a term, and returns whether it was new.
     pub(crate) fn on_leader_learned(&mut self, leader: NodeId, term: Term) -> bool {
-        let news = term >= self.accepted_flow.term && self.leader.is_none_or(|known| known.1 < term);
-        if news {
+        let is_new = term >= self.accepted_flow.term && self.leader.is_none_or(|known| known.1 < term);
+        if is_new {
             self.leader = Some((leader, term));
         }
-        news
+        is_new
     }
 
     /// Passes an input to the election. Returns a term if this node becomes its leader.
@@ -156,7 +156,8 @@ impl Leadership {
     /// Returns whether the leader knows that this node has recovered. With a blackboard it suffices that the
     /// leader was told; otherwise it has answered with an assignment.
     pub(crate) fn rejoin_is_known(&self, active: &ActiveAssignment) -> bool {
-        self.leads() || if self.uses_blackboard { self.told_leader } else { active.assignment().is_some() }
+        self.leads()
+            || if self.uses_blackboard { self.rejoin_sent_to_leader } else { active.assignment().is_some() }
     }
 
     /// Announces the node's recovery to the leader or, if it is unknown, to one candidate after another.
@@ -165,7 +166,7 @@ impl Leadership {
         let nth = self.me.index().wrapping_add(self.rejoins_sent) % others.max(1);
         let candidate = self.candidates.iter().copied().filter(|&node| node != self.me).nth(nth);
         self.rejoins_sent = self.rejoins_sent.wrapping_add(1);
-        self.told_leader = self.leader.is_some();
+        self.rejoin_sent_to_leader = self.leader.is_some();
         if let Some(to) = self.leader().or(candidate) {
             cx.send(to, Message::Rejoin);
         }

@@ -29,7 +29,7 @@
 //! | `planning` | planning and distribution of flows by the leader |
 //! | `prototype` | the prototype's deviations from the protocol, which its own scenarios select |
 //!
-//! Architecture invariant: nothing here knows the driver, or any strategy by name.
+//! Architecture invariant: this crate does not depend on a driver, and names no strategy.
 
 mod assignment;
 pub mod batch_set;

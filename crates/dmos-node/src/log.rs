@@ -49,8 +49,8 @@ pub enum LogRecord {
     Received(BatchId),
     /// Inbound: the batch is an input of the next [`LogRecord::Made`].
     Consumed(BatchId),
-    /// Inbound, under `log: mixed_up`: an own batch was shipped.
-    OwnBatchSent(BatchId),
+    /// Inbound, under `log: mixed_up`: a batch of the node itself was shipped.
+    LocalBatchSent(BatchId),
     /// Either half: a crash destroyed the batch, which was in a buffer.
     Scrapped(BatchId),
     /// The node accepted the flow of this version, and accepts no earlier one again.
@@ -89,7 +89,7 @@ pub struct LogState {
     pub in_transit: BTreeSet<BatchId>,
     /// Batches in the input buffers.
     pub received: BTreeSet<BatchId>,
-    /// All batches ever received and, under `log: mixed_up`, all own batches shipped.
+    /// All batches ever received and, under `log: mixed_up`, all batches that the node shipped.
     pub seen: BatchSet,
     /// Number of batches in the inbound log.
     pub inbound_entries: u64,
@@ -119,7 +119,7 @@ impl LogState {
     #[must_use]
     pub(crate) fn size(&self) -> u64 {
         let held =
-            self.committed.len() + self.received.len() + self.stock.runs().len() + self.seen.run_count();
+            self.committed.len() + self.received.len() + self.stock.ranges().len() + self.seen.range_count();
         held as u64
     }
 
@@ -130,7 +130,7 @@ impl LogState {
             LogRecord::Restarted => self.restarts += 1,
             LogRecord::Made { first, count, inputs } => {
                 self.made = first.serial.saturating_add(count);
-                self.stock.insert_run(first.serial..self.made);
+                self.stock.insert_range(first.serial..self.made);
                 self.outbound_entries += u64::from(count);
                 // Earlier inputs belong to a production run that a crash interrupted.
                 let interrupted = consumed_inputs.len().saturating_sub(inputs as usize);
@@ -155,7 +155,7 @@ impl LogState {
                 self.received.insert(batch);
             }
             LogRecord::Consumed(batch) => consumed_inputs.push(batch),
-            LogRecord::OwnBatchSent(batch) => self.inbound_entries += u64::from(self.seen.insert(batch)),
+            LogRecord::LocalBatchSent(batch) => self.inbound_entries += u64::from(self.seen.insert(batch)),
             LogRecord::Scrapped(batch) => {
                 if !self.received.remove(&batch) {
                     self.stock.remove(batch.serial);

@@ -36,7 +36,7 @@ pub enum Message {
     TransitStarted(BatchId),
     /// Consumer to producer: confirms that the batch has arrived and is logged.
     Delivered(BatchId),
-    /// Asks for a sign of life.
+    /// Requests a heartbeat response.
     HeartbeatRequest,
     /// Answers a heartbeat request.
     HeartbeatResponse,

@@ -91,7 +91,7 @@ pub struct Load {
 /// Batches that a node holds according to itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Holdings {
-    /// Serial numbers of own batches in stock.
+    /// Serial numbers of the batches in stock.
     pub stock: SerialSet,
     /// Own batches announced to a consumer and not confirmed.
     pub in_transit: Vec<BatchId>,
@@ -203,7 +203,7 @@ impl Node {
     /// Handles one input and passes the resulting effects to `effects`, in order.
     ///
     /// Between a crash and the next [`Input::Start`] no input may be passed. Timers, transports and plans
-    /// from before a crash are void and must not be returned.
+    /// from before a crash are no longer valid and must not be returned.
     ///
     /// # Panics
     /// If an input violates that contract.
@@ -469,8 +469,8 @@ impl VolatileState {
         self.planning.as_deref_mut().filter(|_| self.leadership.leads())
     }
 
-    /// Records the leader of a term, and returns whether it was news. The election of a candidate is informed
-    /// as well, because it may lead in an earlier term, which is void now.
+    /// Records the leader of a term, and returns whether it was new. The election of a candidate is informed
+    /// as well, because it may lead in an earlier term, which is over.
     fn on_leader_learned(
         &mut self,
         cx: &mut Context<'_>,
@@ -479,11 +479,11 @@ impl VolatileState {
         term: Term,
     ) -> bool {
         // Only its own election makes a node leader; leadership from before a crash is over.
-        let news = leader != cx.me && self.leadership.on_leader_learned(leader, term);
-        if news || leader == cx.me {
+        let is_new = leader != cx.me && self.leadership.on_leader_learned(leader, term);
+        if is_new || leader == cx.me {
             self.run_election(cx, settings, ElectionInput::LeaderLearned(leader, term));
         }
-        news
+        is_new
     }
 
     fn on_timer(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, timer: Timer) {

@@ -114,7 +114,7 @@ impl Outbound {
 
     pub(crate) fn add_to_stock(&mut self, count: u32) {
         let next = self.made.checked_add(count).expect("a node makes fewer than 2^32 batches");
-        self.stock.insert_run(self.made..next);
+        self.stock.insert_range(self.made..next);
         self.log_entries += u64::from(count);
         self.made = next;
     }
@@ -158,7 +158,7 @@ impl Outbound {
         let batch = BatchId { producer: self.me, serial };
         match cx.protocol.log {
             LogKeeping::Separate => cx.append(LogRecord::Committed { batch, to: from, request }),
-            LogKeeping::MixedUp => inbound.log_own_batch(cx, batch),
+            LogKeeping::MixedUp => inbound.log_shipment(cx, batch),
         }
         self.ship(cx, batch, from, Some(request));
     }

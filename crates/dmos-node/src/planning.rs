@@ -320,7 +320,7 @@ impl Planning {
 
     /// Retransmits overdue assignments, and declares nodes failed that have not acknowledged for too long.
     pub(crate) fn retransmit_assignments(&mut self, cx: &mut Context<'_>) {
-        // A timer of an earlier term is void.
+        // A timer of an earlier term is ignored.
         if self.retransmit_at.take_if(|due| *due <= cx.now).is_none() {
             return;
         }
@@ -423,9 +423,9 @@ impl Planning {
     pub(crate) fn on_failure_report(&mut self, cx: &mut Context<'_>, node: NodeId) {
         let plans = match cx.protocol.failure_reports {
             FailureReports::OncePerFailure => {
-                let news = node != cx.me && self.alive.remove(node);
-                cx.metrics.add(Metric::NodesDeterminedCrashed, u64::from(news));
-                news
+                let is_new = node != cx.me && self.alive.remove(node);
+                cx.metrics.add(Metric::NodesDeterminedCrashed, u64::from(is_new));
+                is_new
             }
             FailureReports::EveryReport => {
                 self.alive.remove(node);

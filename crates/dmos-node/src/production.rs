@@ -11,7 +11,7 @@ use crate::interface::Timer;
 use crate::log::LogRecord;
 use crate::outbound::Outbound;
 
-/// Counters of production, as far as the node remembers.
+/// Counters of production, since the last recovery by replay, or ever.
 #[derive(Default)]
 pub(crate) struct Production {
     /// Batches made; after a recovery by replay only delivered ones.
@@ -32,11 +32,11 @@ impl Production {
     ) {
         cx.metrics.count(Metric::TotalManufactureCycles);
         self.update_gauges(cx, inbound, outbound);
-        self.try_run(cx, active, inbound, outbound, failure_detector);
+        self.try_produce(cx, active, inbound, outbound, failure_detector);
         cx.set_timer(cx.protocol.cycle * u64::from(cx.network.cycles(cx.me)), Timer::ProductionCycle);
     }
 
-    fn try_run(
+    fn try_produce(
         &mut self,
         cx: &mut Context<'_>,
         active: &ActiveAssignment,
@@ -53,7 +53,7 @@ impl Production {
         if assignment.suppliers.is_empty() && !cx.network.requirements(cx.me).is_empty() {
             return;
         }
-        let complete = inbound.has_all_inputs(cx);
+        let complete = inbound.count_missing_inputs(cx) == 0;
         let runs = complete && outbound.has_room(cx);
         if runs {
             self.produce(cx, inbound, outbound);

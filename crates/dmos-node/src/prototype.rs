@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `replay` | `recovery: replay`: after a crash, batches are handled by their last logged state |
 //! | `history` | the last logged state of every batch |
-//! | `mixed_up_log` | `log: mixed_up`: own batches are logged in both halves of the log |
+//! | `mixed_up_log` | `log: mixed_up`: shipments are logged in the inbound half |
 //! | `blackboard` | `dissemination: blackboard`: notices that all nodes see at once, in place of messages |
 
 pub(crate) mod blackboard;

@@ -190,7 +190,7 @@ fn a_recovered_producer_announces_its_commitments_again() {
     cycle(&mut harness, WOOD);
     harness.advance(1);
     assert_eq!(messages(&harness.start(WOOD)), [(DOOR, sent)]);
-    assert_eq!(harness.node(WOOD).holdings().stock.runs(), [(1, 2)]);
+    assert_eq!(harness.node(WOOD).holdings().stock.ranges(), [(1, 2)]);
     assert_eq!(harness.count(WOOD, Metric::WalRecoveredOutboundBatches), 2);
     let sent = messages(&harness.expire(WOOD, Timer::AnnounceRejoin));
     assert!(matches!(sent[..], [(_, Message::Rejoin)]), "the node announces its recovery: {sent:?}");
@@ -646,7 +646,7 @@ fn material_destroyed_by_a_crash_is_scrapped() {
         &Message::Assignment(FlowVersion { term: Term(100), number: 1 }, Arc::default()),
     );
     cycle(&mut harness, WOOD);
-    assert_eq!(harness.node(WOOD).holdings().stock.runs(), [(4, 5)]);
+    assert_eq!(harness.node(WOOD).holdings().stock.ranges(), [(4, 5)]);
 }
 
 #[test]
@@ -753,10 +753,10 @@ fn the_prototype_requests_in_every_unproductive_cycle() {
 }
 
 #[test]
-fn mixed_up_logs_enter_own_batches_among_the_received() {
+fn a_mixed_up_log_records_shipments_as_inbound() {
     let mut harness = with_assignments(seed_protocol());
     let sent = announce(&mut harness);
-    assert_eq!(harness.log(WOOD).last(), Some(&LogRecord::OwnBatchSent(batch(WOOD, 0))));
+    assert_eq!(harness.log(WOOD).last(), Some(&LogRecord::LocalBatchSent(batch(WOOD, 0))));
     assert_eq!(harness.node(WOOD).load().inbound_entries, 1);
     harness.deliver(WOOD, DOOR, &sent);
     harness.deliver(DOOR, WOOD, &Message::TransitStarted(batch(WOOD, 0)));
@@ -775,11 +775,11 @@ fn a_replay_restocks_shipped_and_restores_consumed_batches() {
     harness.start(WOOD);
     harness.handle(WOOD, Input::Notice(&flow));
     assert_eq!(
-        harness.node(WOOD).holdings().stock.runs(),
+        harness.node(WOOD).holdings().stock.ranges(),
         [(0, 1)],
         "sent and not acknowledged: back in stock"
     );
-    assert_eq!(harness.count(WOOD, Metric::WalGhostInboundBatches), 1, "an own batch is in the inbound log");
+    assert_eq!(harness.count(WOOD, Metric::WalGhostInboundBatches), 1, "its shipment is in the inbound log");
     // The same batch again: it is not stored, but logged as received once more.
     harness.deliver(WOOD, DOOR, &sent);
     harness.handle(DOOR, Input::Arrived(batch(WOOD, 0)));

@@ -23,7 +23,7 @@ pub enum Layout {
 impl Layout {
     fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> String {
         match self {
-            Self::Plain => table::judged(header, rows),
+            Self::Plain => table::with_verdict(header, rows),
             Self::Markdown => table::markdown(header, rows),
         }
     }
@@ -353,8 +353,8 @@ pub fn regression_csv(regression: &Regression) -> Result<String, csv::Error> {
         "case",
         "combination",
         "metric",
-        "then",
-        "now",
+        "earlier",
+        "current",
         "difference",
         "low",
         "high",
@@ -370,8 +370,8 @@ pub fn regression_csv(regression: &Regression) -> Result<String, csv::Error> {
             change.case.clone(),
             change.combination.clone(),
             change.metric.name().to_owned(),
-            change.then.to_string(),
-            change.now.to_string(),
+            change.earlier.to_string(),
+            change.current.to_string(),
             compared.difference.to_string(),
             limit(|limits| limits.low).unwrap_or_default(),
             limit(|limits| limits.high).unwrap_or_default(),
@@ -401,15 +401,15 @@ pub fn regression_text(regression: &Regression, layout: Layout, top: usize) -> S
             compared.interval.map(|limits| format!("{} to {}", signed(limits.low), signed(limits.high)));
         vec![
             format!("{}, {}, {}", change.case, change.combination, change.metric.name()),
-            short(change.then),
-            short(change.now),
+            short(change.earlier),
+            short(change.current),
             signed(compared.difference),
             interval.unwrap_or_default(),
             p_value(compared.p_corrected),
             change.verdict.to_string(),
         ]
     };
-    let header = ["", "then", "now", "difference", "95 % interval", "p", "verdict"];
+    let header = ["", "earlier", "current", "difference", "95 % interval", "p", "verdict"];
     let top = if top == 0 { usize::MAX } else { top };
     let is_shown =
         |(place, change): &(usize, &MetricChange)| *place < top || change.verdict == Verdict::Worse;

@@ -10,7 +10,7 @@
 //! | [`run_document`] | a run as a JSON document |
 //! | [`run_directory`] | a run as a directory of files |
 //!
-//! Architecture invariant: nothing here knows how a run was made.
+//! Architecture invariant: this crate does not depend on how a run was executed.
 
 pub mod comparison;
 mod csv_text;

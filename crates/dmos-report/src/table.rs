@@ -26,7 +26,7 @@ pub fn markdown(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) ->
 
 /// Lays out a table whose first and last columns are text and whose others are numbers.
 #[must_use]
-pub fn judged(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub fn with_verdict(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let last = header.len() - 1;
     let alignment =
         |column| if column == 0 || column == last { CellAlignment::Left } else { CellAlignment::Right };
@@ -35,7 +35,7 @@ pub fn judged(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> S
 
 /// Lays out a table of text.
 #[must_use]
-pub fn words(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub fn text_columns(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     aligned(header, rows, |_| CellAlignment::Left)
 }
 

@@ -1,4 +1,4 @@
-//! A document with settings applied, and the place of each of its values.
+//! A document with settings applied, and the location of each of its values.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
-use crate::error::{Located, Place, ScenarioError};
+use crate::error::{Located, ScenarioError, SourceLocation};
 use crate::overrides::Override;
 use crate::source_map::{Shape, SourceMap, source_map};
 
@@ -65,13 +65,13 @@ impl<'a> Document<'a> {
         overrides: &'a [Override],
     ) -> Result<Self, ScenarioError> {
         let fail =
-            |message: String, place| ScenarioError::new(origin, text, vec![Located { message, place }]);
+            |message: String, location| ScenarioError::new(origin, text, vec![Located { message, location }]);
         let source_map =
-            source_map(text).map_err(|refusal| fail(refusal.message, Place::File(refusal.span)))?;
+            source_map(text).map_err(|refusal| fail(refusal.message, SourceLocation::File(refusal.span)))?;
         let mut value: Value =
-            serde_yaml::from_str(text).map_err(|error| fail(error.to_string(), Place::Whole))?;
+            serde_yaml::from_str(text).map_err(|error| fail(error.to_string(), SourceLocation::Whole))?;
         for setting in overrides {
-            setting.apply(&mut value).map_err(|message| fail(message, setting.place()))?;
+            setting.apply(&mut value).map_err(|message| fail(message, setting.location()))?;
         }
         Ok(Self { origin, text, source_map, value, overrides })
     }
@@ -81,24 +81,26 @@ impl<'a> Document<'a> {
         serde_path_to_error::deserialize(self.value.clone()).map_err(|error| {
             let path: Path = error.path().iter().filter_map(step).collect();
             let message = error.inner().to_string();
-            let place = match self.place(&path) {
+            let location = match self.location(&path) {
                 // The error is at the key, not at its value.
-                Place::File(_) if message.starts_with("unknown field") => Place::File(self.spans(&path).0),
-                place => place,
+                SourceLocation::File(_) if message.starts_with("unknown field") => {
+                    SourceLocation::File(self.spans(&path).0)
+                }
+                location => location,
             };
-            ScenarioError::new(self.origin, self.text, vec![Located { message: explain(&message), place }])
+            ScenarioError::new(self.origin, self.text, vec![Located { message: explain(&message), location }])
         })
     }
 
     /// Returns an error with these messages, each about the value at its path.
     pub(crate) fn error(&self, problems: Vec<(Path, String)>) -> ScenarioError {
-        let locate = |(path, message): (Path, String)| Located { message, place: self.place(&path) };
+        let locate = |(path, message): (Path, String)| Located { message, location: self.location(&path) };
         ScenarioError::new(self.origin, self.text, problems.into_iter().map(locate).collect())
     }
 
-    /// Returns the place of the value at `path`: the last setting that touches it, or else the file, at the
+    /// Returns the location of the value at `path`: the last setting that touches it, or else the file, at the
     /// deepest value on the path that the file contains.
-    fn place(&self, path: &[Step]) -> Place {
+    fn location(&self, path: &[Step]) -> SourceLocation {
         let touches = |setting: &&Override| {
             let same = |(part, step): (&String, &Step)| match step {
                 Step::Key(key) => key == part,
@@ -107,8 +109,8 @@ impl<'a> Document<'a> {
             setting.path.iter().zip(path).all(same)
         };
         match self.overrides.iter().rev().find(touches) {
-            Some(setting) => setting.place(),
-            None => Place::File(self.spans(path).1),
+            Some(setting) => setting.location(),
+            None => SourceLocation::File(self.spans(path).1),
         }
     }
 
@@ -122,7 +124,7 @@ impl<'a> Document<'a> {
                 Step::Index(index) => value.nth(*index).map(|value| (value, value.span.clone())),
             };
             let Some((inner, key)) = next else { return spans };
-            // A list or map starts on a line of its own, so its key is the better place.
+            // A list or map starts on a line of its own, so its key is the better location.
             let is_scalar = inner.shape == Shape::Scalar && !inner.span.is_empty();
             spans = (key.clone(), if is_scalar { inner.span.clone() } else { key });
             value = inner;

@@ -16,18 +16,18 @@ pub struct ScenarioError {
     problems: Vec<Located>,
 }
 
-/// A problem and its place.
+/// A problem and its location.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Located {
-    /// Description of the problem and its remedy.
+    /// Description of the problem, with a suggested fix.
     pub message: String,
-    /// Place of the problem.
-    pub place: Place,
+    /// Location of the problem.
+    pub location: SourceLocation,
 }
 
-/// Place of a problem.
+/// Location of a problem.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum SourceLocation {
     /// A span of bytes in the file.
     File(Range<usize>),
     /// A setting from outside the file.
@@ -48,7 +48,7 @@ impl ScenarioError {
 
     pub(crate) fn unreadable(origin: &str, reason: &str) -> Self {
         let message = format!("cannot read `{origin}`: {reason}");
-        Self::new(origin, "", vec![Located { message, place: Place::Whole }])
+        Self::new(origin, "", vec![Located { message, location: SourceLocation::Whole }])
     }
 
     /// Returns all problems, in the order in which they were found.
@@ -75,10 +75,12 @@ impl fmt::Display for ScenarioError {
 impl ScenarioError {
     fn show(&self, problem: &Located) -> String {
         let title = Level::ERROR.primary_title(problem.message.as_str());
-        let report = match &problem.place {
-            Place::Whole => Group::with_title(title),
-            Place::Setting { given, origin } => title.element(excerpt(given, origin, 0..given.len())),
-            Place::File(span) => title.element(excerpt(&self.text, &self.origin, span.clone())),
+        let report = match &problem.location {
+            SourceLocation::Whole => Group::with_title(title),
+            SourceLocation::Setting { given, origin } => {
+                title.element(excerpt(given, origin, 0..given.len()))
+            }
+            SourceLocation::File(span) => title.element(excerpt(&self.text, &self.origin, span.clone())),
         };
         Renderer::plain().render(&[report])
     }

@@ -1,6 +1,6 @@
 //! Reads scenario files and experiment files: YAML in, a valid [`dmos_core::Scenario`] out.
 //!
-//! Every error is reported with its place, an excerpt and a remedy, even if it is detected after parsing.
+//! Every error is reported with its location, an excerpt and a suggested fix, even if it is detected after parsing.
 //! Files are not trusted: none can take long, use much memory or crash the program.
 //!
 //! Start at [`load`].
@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`source_map`] | structure of a document with all places, and the guard before the parser |
 //! | `overrides` | settings that override a file |
-//! | `document` | a document with settings applied, and the place of each value |
+//! | `document` | a document with settings applied, and the location of each value |
 //! | [`file`](mod@file) | the fields of scenario files, and their serialization |
 //! | [`experiment`] | experiment files |
 //! | [`renamed`] | former names, for suggestions |
@@ -17,7 +17,7 @@
 //! | `resolve` | conversion of a file to a valid scenario |
 //! | [`error`] | errors with places |
 //!
-//! Architecture invariant: nothing here knows the simulator, or any strategy by name except the defaults.
+//! Architecture invariant: this crate does not depend on the simulator, and names no strategy except the defaults.
 
 mod document;
 pub mod error;
@@ -42,7 +42,7 @@ pub use overrides::Override;
 pub use resolve::{DEFAULT_FLOW, DEFAULT_LEADER, explain, unknown_node};
 
 use document::Document;
-use error::{Located, Place};
+use error::{Located, SourceLocation};
 
 /// Maximum size of a scenario file, in bytes. Larger networks should be generated, or described by groups of
 /// identical nodes.
@@ -53,7 +53,7 @@ pub const SIZE_MAX: usize = 4 << 20;
 pub struct Loaded {
     /// The scenario.
     pub scenario: Scenario,
-    /// Warnings for readers.
+    /// Human-readable warnings.
     pub warnings: Vec<String>,
     /// Text of the file.
     pub text: String,
@@ -68,7 +68,11 @@ pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<
     let text = read_text(path)?;
     if LoadedExperiment::is_experiment(&text) {
         let message = format!("`{name}` is an experiment's file; `dmos compare {name}` runs it");
-        return Err(ScenarioError::new(&name, "", vec![Located { message, place: Place::Whole }]));
+        return Err(ScenarioError::new(
+            &name,
+            "",
+            vec![Located { message, location: SourceLocation::Whole }],
+        ));
     }
     parse(&name, &stem(path), text, overrides, registry)
 }

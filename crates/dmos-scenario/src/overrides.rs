@@ -4,7 +4,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_yaml::{Mapping, Value};
 
-use crate::error::Place;
+use crate::error::SourceLocation;
 use crate::source_map::source_map;
 
 /// A setting that overrides a value of a scenario file.
@@ -87,30 +87,30 @@ impl Override {
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
-        Place::Setting { given: self.given.clone(), origin: self.origin.clone() }
+    pub(crate) fn location(&self) -> SourceLocation {
+        SourceLocation::Setting { given: self.given.clone(), origin: self.origin.clone() }
     }
 
     pub(crate) fn apply(&self, root: &mut Value) -> Result<(), String> {
-        let mut place = root;
+        let mut target = root;
         for part in &self.path {
-            if let Value::Sequence(list) = place {
+            if let Value::Sequence(list) = target {
                 let length = list.len();
                 let item = part.parse().ok().and_then(|index: usize| list.get_mut(index));
-                place = item.ok_or_else(|| {
+                target = item.ok_or_else(|| {
                     format!("the list has {length} values, counted from 0; there is no `{part}`")
                 })?;
                 continue;
             }
-            if !place.is_mapping() {
+            if !target.is_mapping() {
                 // A strategy may be given by its name alone.
-                let name = place.as_str().map(|name| (Value::from("name"), Value::from(name)));
-                *place = Value::Mapping(name.into_iter().collect::<Mapping>());
+                let name = target.as_str().map(|name| (Value::from("name"), Value::from(name)));
+                *target = Value::Mapping(name.into_iter().collect::<Mapping>());
             }
-            let map = place.as_mapping_mut().expect("converted to a map above");
-            place = map.entry(Value::from(part.as_str())).or_insert(Value::Null);
+            let map = target.as_mapping_mut().expect("converted to a map above");
+            target = map.entry(Value::from(part.as_str())).or_insert(Value::Null);
         }
-        *place = self.value.clone();
+        *target = self.value.clone();
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use dmos_core::scenario::spread_candidates;
 use dmos_core::settings::{Delays, PLANNING_BUDGET, Protocol};
 use dmos_core::strategy::{StrategyCall, StrategyError};
 use dmos_core::{Distribution, Network, Registry, Scenario, Span};
-use dmos_graph::{DescriptionPlace, NetworkDescription, NodeDescription};
+use dmos_graph::{DescriptionPath, NetworkDescription, NodeDescription};
 use dmos_util::suggestion::nearest;
 
 use crate::document::{Document, Path, steps};
@@ -149,12 +149,12 @@ fn describe(node: NodeField) -> NodeDescription {
     }
 }
 
-fn network_path(place: DescriptionPlace) -> Path {
+fn network_path(place: DescriptionPath) -> Path {
     match place {
-        DescriptionPlace::Nodes => steps!["network", "nodes"],
-        DescriptionPlace::Node(node) => steps!["network", "nodes", node],
-        DescriptionPlace::Need(node, need) => steps!["network", "nodes", node, "needs", need],
-        DescriptionPlace::FinalItem(item) => steps!["network", "final", item],
+        DescriptionPath::Nodes => steps!["network", "nodes"],
+        DescriptionPath::Node(node) => steps!["network", "nodes", node],
+        DescriptionPath::Need(node, need) => steps!["network", "nodes", node, "needs", need],
+        DescriptionPath::FinalItem(item) => steps!["network", "final", item],
     }
 }
 

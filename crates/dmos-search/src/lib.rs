@@ -12,7 +12,7 @@
 //! | [`search`] | runs many scenarios on all cores, reproducibly |
 //! | [`mod@shrink`] | shrinks a failing scenario |
 //!
-//! Architecture invariant: nothing here knows a strategy by name. All registered strategies are used.
+//! Architecture invariant: this crate names no strategy. All registered strategies are used.
 
 pub mod generate;
 pub mod search;
@@ -20,6 +20,6 @@ pub mod shrink;
 pub mod trial;
 
 pub use generate::Subject;
-pub use search::{Found, Search, SearchSummary};
+pub use search::{FailingScenario, Search, SearchSummary};
 pub use shrink::{Shrunk, shrink, shrink_while};
 pub use trial::{Trial, TrialFailure, try_out};

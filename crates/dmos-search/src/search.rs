@@ -30,7 +30,7 @@ pub struct Search<'a> {
 
 /// A failing scenario.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Found {
+pub struct FailingScenario {
     /// Number of the scenario under the seed.
     pub number: u64,
     /// The scenario.
@@ -55,7 +55,7 @@ pub struct SearchSummary {
     /// Number of runs that reached each coverage property.
     pub coverage: BTreeMap<Property, u64>,
     /// The failing run with the lowest number.
-    pub found: Option<Found>,
+    pub found: Option<FailingScenario>,
 }
 
 impl SearchSummary {
@@ -83,15 +83,15 @@ impl SearchSummary {
 }
 
 impl Search<'_> {
-    /// Makes up to a number of runs, until one fails or `goes_on` returns `false`, which is called after
-    /// every round.
+    /// Executes at most `runs` runs, until one fails or `should_continue`, which is called after every round,
+    /// returns `false`.
     ///
     /// # Errors
     /// If the settings make a generated scenario invalid.
     pub fn run(
         &self,
         runs: u64,
-        mut goes_on: impl FnMut(&SearchSummary) -> bool,
+        mut should_continue: impl FnMut(&SearchSummary) -> bool,
     ) -> Result<SearchSummary, ScenarioError> {
         let mut summary = SearchSummary::default();
         while summary.runs < runs && summary.found.is_none() {
@@ -104,12 +104,12 @@ impl Search<'_> {
                     (Some(record), None) => summary.add(record, file.duration),
                     (_, failure) => {
                         let failure = failure.expect("a run without a record has failed");
-                        summary.found = Some(Found { number, file, failure });
+                        summary.found = Some(FailingScenario { number, file, failure });
                         break;
                     }
                 }
             }
-            if !goes_on(&summary) {
+            if !should_continue(&summary) {
                 break;
             }
         }

@@ -75,7 +75,7 @@ impl Shrinking<'_> {
             // rest.
             let mut part = 0;
             while let Some(simpler) = step(&self.file, part) {
-                if simpler != self.file && self.still_fails(simpler) {
+                if simpler != self.file && self.accept_if_failing(simpler) {
                     is_smaller = true;
                 } else {
                     part += 1;
@@ -88,8 +88,9 @@ impl Shrinking<'_> {
         is_smaller
     }
 
-    /// Keeps a simpler scenario if it fails in the same way, with its own seed or one of a few others.
-    fn still_fails(&mut self, simpler: ScenarioFile) -> bool {
+    /// Replaces the file by a simpler scenario if that fails in the same way, with its own seed or one of a few
+    /// others. Returns whether it does.
+    fn accept_if_failing(&mut self, simpler: ScenarioFile) -> bool {
         let seeds = [simpler.seed].into_iter().chain(1..=SEEDS);
         for seed in seeds.take(self.runs_left as usize) {
             let file = ScenarioFile { seed, ..simpler.clone() };

@@ -10,7 +10,7 @@ use dmos_testkit::{leader_strategy, network, overrides, registry};
 // A strategy that never elects again although it claims to.
 register_leader!(LeaderDescriptor {
     name: "false-guarantee",
-    summary: "in tests only: the last writer leads for ever, with a guarantee that it violates",
+    summary: "in tests only: the last writer leads indefinitely, with a guarantee that it violates",
     source: "none",
     notes: "violates its guarantees",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],

@@ -39,7 +39,7 @@ impl Cpu {
         }
     }
 
-    /// Starts a task that needs this much CPU time, and schedules its end.
+    /// Starts a task that needs `span` of CPU time, and schedules its end.
     pub(crate) fn begin(&mut self, now: Time, queue: &mut EventQueue<Event>, span: Span, task: Task) {
         match &mut self.shared {
             Some(shared) => {
@@ -50,7 +50,7 @@ impl Cpu {
         }
     }
 
-    /// Aborts this many tasks of a node that crashed. The ends of tasks with a core of their own are void
+    /// Aborts `tasks` tasks of a node that crashed. The ends of tasks with a core of their own are ignored
     /// because the incarnation of their node has ended.
     pub(crate) fn abort(&mut self, now: Time, queue: &mut EventQueue<Event>, tasks: usize) {
         if let Some(shared) = &mut self.shared {

@@ -26,7 +26,7 @@
 //! between two nodes therefore arrive in the order in which they were sent. Under `same_time_order: shuffled`
 //! the order is random, except that scripted faults come first.
 //!
-//! Architecture invariant: nothing here knows YAML, a strategy by name, or the live runtime.
+//! Architecture invariant: this crate does not depend on YAML, and names no strategy.
 
 mod cpu;
 mod determinism;

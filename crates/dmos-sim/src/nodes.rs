@@ -106,7 +106,7 @@ pub(crate) struct SimNode {
     pub(crate) crash_midway: Option<Box<PendingFailure>>,
     pub(crate) clock: Clock,
     /// Incarnation of each epoch, and the clock's stopped time at its start. A crash starts an epoch, so that
-    /// earlier timers are known to be void, and so does the end of a freeze.
+    /// earlier timers are ignored, and so does the end of a freeze.
     epochs: Vec<(u32, Span)>,
     pub(crate) disk: Disk,
     pub(crate) node: Node,
@@ -133,14 +133,14 @@ pub(crate) struct Frozen {
     pub(crate) held: Vec<(Time, Event)>,
 }
 
-/// Everything outside the node that a crash makes void.
-pub(crate) struct Discarded {
+/// Everything outside the node that a crash discards.
+pub(crate) struct CrashDiscards {
     pub(crate) running_tasks: usize,
     pub(crate) messages: Vec<MessageId>,
 }
 
 /// The outcome of holding an event.
-pub(crate) enum Held {
+pub(crate) enum HoldOutcome {
     /// The event is held because of the freeze with this number.
     By { fault: usize },
     /// The message of the event is dropped.
@@ -158,18 +158,18 @@ pub(crate) struct Slow {
 pub(crate) struct PendingFailure {
     pub(crate) fault: usize,
     /// Downtime after the failure.
-    pub(crate) downtime: Down,
+    pub(crate) downtime: Downtime,
 }
 
 /// Downtime of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Down {
-    /// This long, or until all faults are healed.
+pub(crate) enum Downtime {
+    /// For this duration, or until all faults are healed.
     For(Span),
     /// Until an explicit recovery, or until all faults are healed.
-    UntilRepaired,
+    UntilHealed,
     /// Until an explicit recovery.
-    ForGood,
+    Permanent,
 }
 
 impl SimNode {
@@ -224,7 +224,7 @@ impl SimNode {
     }
 
     /// Ends the incarnation: discards everything but the log, and queued messages if `keeps_mailbox`.
-    pub(crate) fn crash(&mut self, for_good: bool, keeps_mailbox: bool) -> Discarded {
+    pub(crate) fn crash(&mut self, for_good: bool, keeps_mailbox: bool) -> CrashDiscards {
         self.state = State::Down { for_good };
         self.end_incarnation();
         let running_tasks = self.running_tasks();
@@ -242,20 +242,20 @@ impl SimNode {
         if !kept.is_empty() {
             self.workers.get_mut(WorkerId::Messages).waiting = kept;
         }
-        Discarded { running_tasks, messages }
+        CrashDiscards { running_tasks, messages }
     }
 
     /// Holds an event while the node is frozen. Returns a message that exceeds `mailbox_limit`, which is
     /// dropped, or the number of the freeze as a fault.
-    pub(crate) fn hold(&mut self, now: Time, event: Event, mailbox_limit: Option<usize>) -> Held {
+    pub(crate) fn hold(&mut self, now: Time, event: Event, mailbox_limit: Option<usize>) -> HoldOutcome {
         let frozen = self.frozen.as_mut().expect("events are held for frozen nodes only");
         let is_full = mailbox_limit.is_some_and(|limit| frozen.held.len() >= limit);
         if let (true, Some(message)) = (is_full, event.message_id()) {
             self.node.count(Metric::MessagesDropped);
-            return Held::Dropped(message);
+            return HoldOutcome::Dropped(message);
         }
         frozen.held.push((now, event));
-        Held::By { fault: frozen.fault }
+        HoldOutcome::By { fault: frozen.fault }
     }
 
     /// Returns the current epoch.

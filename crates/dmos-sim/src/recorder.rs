@@ -56,8 +56,8 @@ impl<'a> Recorder<'a> {
     }
 
     /// Reports a run in which virtual time no longer advances.
-    pub(crate) fn on_endless_instant(&mut self, now: Time, events: u64) {
-        self.checker.on_endless_instant(now, events);
+    pub(crate) fn on_zero_delay_loop(&mut self, now: Time, events: u64) {
+        self.checker.on_zero_delay_loop(now, events);
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! The event loop of the simulation.
 
 mod effects;
-mod faults;
+mod injection;
 mod lifecycle;
 mod outbox;
 mod work;
@@ -98,15 +98,15 @@ impl<'a> Simulator<'a> {
     /// store.
     pub(crate) fn run(mut self, mut watch: impl FnMut(Time, Event, &MessageStore)) -> RunRecord {
         let end = Time::ZERO + self.scenario.duration;
-        let (mut at_this_instant, instant_max) = (0, self.instant_max());
+        let (mut at_one_time, events_at_one_time_max) = (0, self.events_at_one_time_max());
         while let Some((now, event)) = self.queue.pop_until(end) {
-            at_this_instant = if now == self.now { at_this_instant + 1 } else { 0 };
+            at_one_time = if now == self.now { at_one_time + 1 } else { 0 };
             self.now = now;
             self.recorder.count_event();
             watch(now, event, &self.transport.messages);
             self.dispatch(event);
-            if at_this_instant > instant_max {
-                self.recorder.on_endless_instant(now, at_this_instant);
+            if at_one_time > events_at_one_time_max {
+                self.recorder.on_zero_delay_loop(now, at_one_time);
                 break;
             }
         }
@@ -159,9 +159,9 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// Returns the number of events at one instant beyond which the run is considered to be stuck: several
+    /// Returns the number of events at one time beyond which the run is considered to be stuck: several
     /// thousand for each node.
-    fn instant_max(&self) -> u64 {
+    fn events_at_one_time_max(&self) -> u64 {
         100_000 + 10_000 * self.nodes.len() as u64
     }
 
@@ -250,7 +250,7 @@ impl<'a> Simulator<'a> {
         let mut outbox = Outbox { now, transport, queue, node, epoch, clock, is_open, left, buffers };
         sim_node.deliver(now, input, &mut outbox);
         let left = outbox.left;
-        self.count_message_effects();
+        self.count_applied_faults();
         if !(is_open && left.is_empty()) {
             self.execute(node, left);
         }
@@ -258,10 +258,10 @@ impl<'a> Simulator<'a> {
 
     /// Counts the faults of messages that were just sent.
     #[inline(always)]
-    fn count_message_effects(&mut self) {
-        while let Some(message_effect) = self.transport.take_message_effect() {
-            let receiver_is_up = self.nodes[message_effect.to].is_up();
-            self.faults.counts.count_message_effect(message_effect, receiver_is_up);
+    fn count_applied_faults(&mut self) {
+        while let Some(applied) = self.transport.take_applied_fault() {
+            let receiver_is_up = self.nodes[applied.to].is_up();
+            self.faults.counts.count_message_fault(applied, receiver_is_up);
         }
     }
 

@@ -120,7 +120,7 @@ impl Display for Line<'_> {
                 }?;
                 match epoch {
                     0 => Ok(()),
-                    epoch => write!(f, ", of epoch {epoch}"),
+                    epoch => write!(f, " (epoch {epoch})"),
                 }
             }
             Event::TaskEnd(Task { node, worker, incarnation }) => {
@@ -131,16 +131,16 @@ impl Display for Line<'_> {
                     WorkerId::Planner => "planning",
                     WorkerId::Publisher => "sending",
                 };
-                write!(f, "{}: work on {worker} ends, of incarnation {incarnation}", name(node))
+                write!(f, "{}: {worker} worker: task ends (incarnation {incarnation})", name(node))
             }
             Event::SharedCpuTick => f.write_str("shared CPU: a task ends"),
             Event::OpGeneratorCycle => f.write_str("op generator: cycle"),
             Event::ScriptedFault(number) => write!(f, "scripted fault {number}"),
             Event::RandomFailure { entry, node } => {
-                write!(f, "{}: random failure by entry {entry}", name(node))
+                write!(f, "{}: random failure (random_failures[{entry}])", name(node))
             }
             Event::FaultEnd(FaultEnd::Down { node, incarnation }) => {
-                write!(f, "{}: repair, if still in incarnation {incarnation}", name(node))
+                write!(f, "{}: repair (if still in incarnation {incarnation})", name(node))
             }
             Event::FaultEnd(FaultEnd::Frozen { node, fault }) => {
                 write!(f, "{}: end of freeze by fault {fault}", name(node))
@@ -151,7 +151,7 @@ impl Display for Line<'_> {
             Event::FaultEnd(FaultEnd::Links { fault }) => {
                 write!(f, "end of fault {fault} of links")
             }
-            Event::HealAll => f.write_str("all faults heal"),
+            Event::HealAll => f.write_str("all faults are healed"),
             Event::Sample => f.write_str("sample of the time series"),
         }
     }

@@ -18,13 +18,13 @@ pub(crate) struct Transport {
     /// Messages that are sent and not read.
     pub(crate) messages: MessageStore,
     transit_times: Sampler,
-    /// Faults of messages that are not counted yet.
-    message_effects: Vec<MessageEffect>,
+    /// Faults that were applied to messages and are not counted yet.
+    applied_faults: Vec<AppliedMessageFault>,
 }
 
-/// A fault of one message, to be counted.
+/// A fault that was applied to a message.
 #[derive(Clone, Copy)]
-pub(crate) struct MessageEffect {
+pub(crate) struct AppliedMessageFault {
     pub(crate) to: NodeId,
     /// Number of the fault of links that lost the message.
     pub(crate) link_fault: Option<usize>,
@@ -39,7 +39,7 @@ impl Transport {
             links: Links::new(scenario),
             messages: MessageStore::default(),
             transit_times: Sampler::new(&scenario.delays.transit, seed, Purpose::Transit, nodes),
-            message_effects: Vec::new(),
+            applied_faults: Vec::new(),
         }
     }
 
@@ -83,14 +83,14 @@ impl Transport {
             None => self.messages.discard(message),
         }
         if link_fault.is_some() || fault.is_some() {
-            self.message_effects.push(MessageEffect { to, link_fault, fault });
+            self.applied_faults.push(AppliedMessageFault { to, link_fault, fault });
         }
     }
 
-    /// Removes and returns a fault of a message that is not counted yet.
+    /// Removes and returns an applied fault that is not counted yet.
     #[inline(always)]
-    pub(crate) fn take_message_effect(&mut self) -> Option<MessageEffect> {
-        self.message_effects.pop()
+    pub(crate) fn take_applied_fault(&mut self) -> Option<AppliedMessageFault> {
+        self.applied_faults.pop()
     }
 
     /// Injects a fault of links with this number. Returns whether it already has an effect; otherwise it is

@@ -44,7 +44,7 @@ fn finals_after(record: &RunRecord, second: u64) -> u64 {
 const FIN: usize = 5;
 
 #[test]
-fn a_crash_lasts_as_long_as_it_says() {
+fn the_duration_of_a_crash_is_respected() {
     let record =
         run(&script("{at: 60s, crash: fin, for: 100s}, {at: 70s, crash: fin}, {at: 80s, crash: a-1}"));
     let kinds: Vec<_> =
@@ -100,8 +100,8 @@ fn a_thawed_node_continues_as_if_no_time_had_passed() {
     let record = run(&script("{at: 60500ms, freeze: fin, for: 100s}"));
     assert_eq!(cycles(&record, FIN), 200, "a cycle a second of its own time");
     assert!(record.nodes[FIN].get(Metric::HeartbeatReqSent) > 0);
-    assert!(record.plans.iter().any(|plan| plan.by.index() != FIN), "it led, and was replaced");
-    assert!(finals_after(&record, 200) > 20, "and works again");
+    assert!(record.plans.iter().any(|plan| plan.by.index() != FIN), "fin is replaced as leader");
+    assert!(finals_after(&record, 200) > 20, "production resumes after the thaw");
     // Freezing an idle spare without inputs has no effect.
     let idle = run("duration: 1s\nfaults: {script: [{at: 100ms, freeze: a-2, for: 10ms}]}");
     assert_eq!(count(&idle, FaultKind::Freeze), (1, 0));
@@ -162,7 +162,7 @@ fn a_partitioned_leader_is_replaced_and_returns() {
     let others = "start, a-1, a-2, b-1, b-2";
     let record = run(&script(&format!("{{at: 60s, partition: [[fin], [{others}]], for: 60s}}")));
     assert!(record.plans.iter().any(|plan| plan.by.index() != FIN));
-    assert!(finals_after(&record, 200) > 20, "fin makes again");
+    assert!(finals_after(&record, 200) > 20, "fin resumes production");
 }
 
 #[test]
@@ -179,11 +179,11 @@ fn message_faults_occur_at_their_rates() {
         let found = count(&record, kind).0 as f64 / sent;
         assert!((found / share - 1.0).abs() < 0.15, "{kind:?}: {found}");
     }
-    assert!(total(&record, Metric::FinishedGoodsMade) > 50, "it produces all the same");
+    assert!(total(&record, Metric::FinishedGoodsMade) > 50, "production continues despite the faults");
 }
 
 #[test]
-fn clocks_that_drift_count_other_cycles() {
+fn clock_drift_changes_the_number_of_cycles() {
     let record = run("faults: {clocks: {drift: 0.1}}");
     let all: Vec<u64> = (0..6).map(|node| cycles(&record, node)).collect();
     assert!(all.iter().all(|&count| (270..=330).contains(&count)), "{all:?}");
@@ -209,11 +209,11 @@ fn batches_that_were_never_durable_do_not_count() {
         let random_failures = "random_failures: [{nodes: all, time_to_failure: {exponential: 8s}, time_to_repair: 1s, mode: crash_midway}]";
         let record = run(&format!("faults: {{{random_failures}, disks: {disks}}}"));
         let made = total(&record, Metric::SuccessfulManufactureCycles);
-        assert_eq!(made, record.material.made, "each making yields one batch");
+        assert_eq!(made, record.material.made, "one batch per production run");
         let last = record.series.last().expect("a sample");
         assert_eq!((last.made, last.finished), (made, total(&record, Metric::FinishedGoodsMade)));
         let inputs = made - record.nodes[0].get(Metric::SuccessfulManufactureCycles);
-        assert_eq!(inputs, record.material.consumed, "and uses up one, but for the source's");
+        assert_eq!(inputs, record.material.consumed, "one input per production run, except at the source");
     }
 }
 
@@ -226,7 +226,7 @@ fn crashes_in_the_middle_of_an_input_tear_the_log() {
     assert!(count(&record, FaultKind::TornAppend).1 > 0);
     let coverage = |property| record.coverage.iter().any(|(found, _)| *found == property);
     assert!(coverage(Property::TornAppendFound) && coverage(Property::ShipmentResumed));
-    assert!(total(&record, Metric::FinishedGoodsMade) > 20, "it produces all the same");
+    assert!(total(&record, Metric::FinishedGoodsMade) > 20, "production continues despite the faults");
 }
 
 #[test]
@@ -239,13 +239,16 @@ fn scrap_is_counted_and_nothing_is_lost() {
         material.made,
         material.in_stock + material.in_transit + material.received + material.consumed + material.scrapped
     );
-    assert!(total(&record, Metric::BatchesScrapped) < material.scrapped, "what `start` had is gone as well");
+    assert!(
+        total(&record, Metric::BatchesScrapped) < material.scrapped,
+        "the stock of a node that is still down counts as scrap"
+    );
 }
 
 #[test]
 fn a_recipe_changes_during_a_run() {
     let record = run(&script("{at: 100s, recipe: {node: fin, needs: {a: 2}}}"));
-    assert!(finals_after(&record, 150) > 20, "fin is made of a now");
+    assert!(finals_after(&record, 150) > 20, "fin is made from a");
     let idle = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
     assert!(idle(3) < 120 && idle(4) == 0, "b is no longer needed");
     assert!(record.coverage.iter().any(|(property, _)| *property == Property::RecipePlanned));
@@ -254,10 +257,10 @@ fn a_recipe_changes_during_a_run() {
 #[test]
 fn nodes_join_and_retire_during_a_run() {
     let record = run(&script("{at: 100s, add: a-1}, {at: 200s, retire: a-2}"));
-    assert_eq!(cycles(&record, 1), 200, "it was not there before");
+    assert_eq!(cycles(&record, 1), 200, "a-1 has no cycles before it joins");
     let made = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
-    assert!(made(2) > 10, "a-2 works until a-1 comes");
-    assert!(finals_after(&record, 210) > 15, "and a-1 after a-2 is gone");
+    assert!(made(2) > 10, "a-2 produces until a-1 joins");
+    assert!(finals_after(&record, 210) > 15, "a-1 replaces a-2 after it retires");
     assert!(cycles(&record, 2) <= 201);
     assert_eq!((count(&record, FaultKind::Add), count(&record, FaultKind::Retire)), ((1, 1), (1, 1)));
 }
@@ -280,7 +283,7 @@ fn everything_heals_except_permanent_crashes() {
 
 /// Two strategies on the same seed meet the same faults, regardless of their own actions.
 #[test]
-fn faults_do_not_depend_on_the_strategy() {
+fn random_failures_are_the_same_under_two_leader_strategies() {
     let random_failures = "faults: {random_failures: [{nodes: all, time_to_failure: {weibull: {mean: 60s, shape: 1.5}}, time_to_repair: {log_normal: {mean: 10s, sigma: 1}}}]}";
     let faults = |leader: &str| {
         let record = dmos_sim::run(&chain(&format!("{random_failures}\nleader: {leader}")));

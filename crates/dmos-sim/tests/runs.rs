@@ -80,7 +80,7 @@ fn a_shared_cpu_collapses_and_dedicated_cores_do_not() {
     let record = with_seed(&ours, 1);
     assert_eq!(total(&record, Metric::InformLeaderOfDeathReqReceived), 0);
     let (half, end) = (&record.series[record.series.len() / 2], &record.series[record.series.len() - 1]);
-    assert!(end.made > half.made + 100, "it produces to the end");
+    assert!(end.made > half.made + 100, "production continues to the end");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn the_op_generator_crashes_the_prototypes_nodes() {
 
 /// A recovered node gets an assignment again, and a crash of the leader is survived.
 #[test]
-fn a_factory_survives_its_leader() {
+fn production_survives_a_crash_of_the_leader() {
     let text = "
 network: {named: door-factory}
 duration: 5min
@@ -126,7 +126,10 @@ faults:
     let planners: Vec<_> = record.plans.iter().map(|plan| plan.by.index()).collect();
     let (first, last) = (planners[0], planners[planners.len() - 1]);
     assert_eq!((first, last), (23, 23), "the highest candidate leads, and again after its return");
-    assert!(planners.iter().any(|&planner| planner != 23), "another leads meanwhile: {planners:?}");
+    assert!(
+        planners.iter().any(|&planner| planner != 23),
+        "another node leads in the meantime: {planners:?}"
+    );
     let made_at = |second: u64| {
         record.series.iter().find(|s| s.at.as_secs_f64() >= second as f64).expect("a sample").finished
     };
@@ -321,11 +324,11 @@ fn the_series_ends_with_the_run() {
 /// The basis of paired comparisons: the same seed gives every strategy the same faults, regardless of its
 /// plans, messages and random numbers.
 #[test]
-fn faults_are_independent_of_the_strategy() {
-    let disasters = "faults={random_failures: [{nodes: all, time_to_failure: {exponential: 5min}, time_to_repair: {uniform: [20s, 2min]}}], \
+fn all_kinds_of_faults_are_the_same_under_every_strategy() {
+    let faults = "faults={random_failures: [{nodes: all, time_to_failure: {exponential: 5min}, time_to_repair: {uniform: [20s, 2min]}}], \
                      script: [{at: 3min, crash: {role: any}, for: 1min}]}";
     let outages = |flow: &str, leader: &str, seed| {
-        let settings = [disasters, &format!("flow={flow}"), &format!("leader={leader}")];
+        let settings = [faults, &format!("flow={flow}"), &format!("leader={leader}")];
         let record = with_seed(&load("alternative-recipes", &settings), seed);
         let times = record.outages.iter().map(|outage| (outage.node, outage.from, outage.until));
         (times.collect::<Vec<_>>(), total(&record, Metric::SentMessages))

@@ -7,7 +7,7 @@
 //! | [`python_random`] | the random numbers of Python |
 //! | [`suggestion`] | suggestions for unknown names |
 //!
-//! Architecture invariant: nothing here knows a type of another crate of the project.
+//! Architecture invariant: this crate depends on no other crate of the project.
 
 pub mod atomic_write;
 pub mod panics;

@@ -12,9 +12,9 @@ thread_local! {
 /// failures.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
         let message = info.payload_as_str().unwrap_or("a panic");
-        PANIC.with(|panic| *panic.borrow_mut() = format!("{place}\n{message}"));
+        PANIC.with(|panic| *panic.borrow_mut() = format!("{location}\n{message}"));
     }));
 }
 
@@ -26,8 +26,8 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     PANIC.with(|panic| panic.borrow_mut().clear());
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let kept = PANIC.with(|panic| panic.borrow().clone());
-        let said = payload.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
-        if kept.is_empty() { said.unwrap_or_default() } else { kept }
+        let message = payload.downcast_ref::<String>().cloned();
+        let message = message.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
+        if kept.is_empty() { message.unwrap_or_default() } else { kept }
     })
 }

@@ -13,15 +13,16 @@ impl Material<'_> {
             return;
         };
         let account = &mut self.accounts[node.index()];
-        let held = account.stock.runs().len() + account.received.len() + account.in_transit.len();
+        let held = account.stock.ranges().len() + account.received.len() + account.in_transit.len();
         account.log_length += 1;
         account.held_at_most = account.held_at_most.max(held as u64);
         // The ranges of seen serial numbers count as well, but they are few for each supplier.
         let (length, held) = (account.log_length, account.held_at_most);
         if length > 1_000 + 2 * u64::from(after.get()) + 20 * held {
             violations.add(Property::WithinLimits, || {
+                let name = self.network.node_name(node);
                 format!(
-                    "the log of node {node} has {length} records, although the node held at most {held} batches"
+                    "the log of `{name}` has {length} records, although the node held at most {held} batches"
                 )
             });
         }

@@ -71,14 +71,15 @@ impl Material<'_> {
         if shortage.total() > 0 || elsewhere > 0 {
             violations.add(property, || {
                 let parts = [
-                    (shortage.stock, "in stock according to its log are missing"),
-                    (shortage.in_transit, "in transit according to its log are missing"),
-                    (shortage.received, "in its input buffers according to its log are missing"),
-                    (elsewhere, "that it holds are elsewhere according to its log"),
+                    (shortage.stock, "missing from stock"),
+                    (shortage.in_transit, "missing in transit"),
+                    (shortage.received, "missing from input buffers"),
+                    (elsewhere, "held, but logged elsewhere"),
                 ];
                 let parts = parts.iter().filter(|(count, _)| *count > 0);
-                let words: Vec<_> = parts.map(|(count, what)| format!("{count} batches {what}")).collect();
-                format!("at `{}`: {}", self.network.node_name(node), words.join(", "))
+                let counts: Vec<_> = parts.map(|(count, state)| format!("{count} {state}")).collect();
+                let name = self.network.node_name(node);
+                format!("the batches of `{name}` disagree with its log: {}", counts.join(", "))
             });
         }
         shortage

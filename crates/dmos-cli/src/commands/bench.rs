@@ -20,7 +20,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::args::{BenchArguments, TableOrJson};
 use crate::error::CliError;
-use crate::output::{print, print_json, say};
+use crate::output::{eprint_message, print, print_json};
 
 /// One measurement.
 struct Measurement {
@@ -32,7 +32,7 @@ struct Measurement {
 pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(), CliError> {
     let mut metrics = Vec::new();
     let mut note = |name: &str, value: f64, what| {
-        say(&format!("{name}: {}", short(value)));
+        eprint_message(&format!("{name}: {}", short(value)));
         metrics.push(Measurement { name: name.to_owned(), value, what });
     };
     let seed = generate(20, 2, Complexity::High)?;
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &BenchArguments, registry: &Registry) -> Result<(),
     match arguments.format {
         TableOrJson::Table => {
             let rows = metrics.iter().map(|f| vec![f.name.clone(), short(f.value), f.what.to_owned()]);
-            print(&table::judged(&["", "", ""], rows))
+            print(&table::with_verdict(&["", "", ""], rows))
         }
         TableOrJson::Json => {
             let number = |value: f64| Number::from_f64(value).map_or(Value::Null, Value::Number);

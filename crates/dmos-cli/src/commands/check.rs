@@ -9,7 +9,7 @@ use dmos_scenario::{LoadedExperiment, Override};
 use crate::args::CheckArguments;
 use crate::commands::{load, warn};
 use crate::error::CliError;
-use crate::output::{print, say};
+use crate::output::{eprint_message, print};
 
 pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(), CliError> {
     let overrides = arguments.changes.overrides();
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &CheckArguments, registry: &Registry) -> Result<(),
             // All files are checked; every error but the last is printed here.
             Err(failure) => {
                 if let Some(earlier) = last_failure.replace(failure) {
-                    say(&format!("{earlier}\n"));
+                    eprint_message(&format!("{earlier}\n"));
                 }
             }
         }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::args::{CompareArguments, ComparisonFormat, ComparisonOutput, ExperimentArguments};
 use crate::commands::warn;
 use crate::error::CliError;
-use crate::output::{print, print_json, say};
+use crate::output::{eprint_message, print, print_json};
 use crate::progress::Executor;
 
 pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(), CliError> {
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &CompareArguments, registry: &Registry) -> Result<(
     let (experiment, prepared) = read(&arguments.experiment, registry)?;
     let manifest = Manifest::new(experiment, NonZeroUsize::MIN);
     let (merged, is_stopped) = results(manifest, &prepared, arguments)?;
-    print_comparison(&merged, &prepared, &arguments.answer)?;
+    print_comparison(&merged, &prepared, &arguments.output)?;
     end(&merged, is_stopped, arguments)
 }
 
@@ -68,14 +68,18 @@ fn results(
         return Ok((Merged::of(manifest, results), executor.is_stopped()));
     };
     let store = Store::open_or_create(out, manifest)?;
-    let mut made = 0;
+    let mut executed = 0;
     for shard in 0..store.manifest().shards.get() {
-        made += executor.execute_shard(&store, shard, prepared)?.made;
+        executed += executor.execute_shard(&store, shard, prepared)?.executed;
     }
     let merged = merge(std::slice::from_ref(out))?;
-    let there = merged.results.len() - merged.missing().len() - made;
+    let there = merged.results.len() - merged.missing().len() - executed;
     if there > 0 {
-        say(&format!("{there} of {} runs already present in `{}`", merged.results.len(), out.display()));
+        eprint_message(&format!(
+            "{there} of {} runs already present in `{}`",
+            merged.results.len(),
+            out.display()
+        ));
     }
     Ok((merged, executor.is_stopped()))
 }
@@ -157,7 +161,9 @@ fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) ->
         return Err(CliError::Input(format!("`{}` holds no results", earlier.display())));
     }
     if missing > 0 {
-        say(&format!("warning: {missing} of the earlier runs are missing; only the others are compared"));
+        eprint_message(&format!(
+            "warning: {missing} of the earlier runs are missing; only the others are compared"
+        ));
     }
     let mut warnings = Vec::new();
     let experiment = then.manifest.experiment.clone();
@@ -165,12 +171,12 @@ fn against(earlier: &Path, arguments: &CompareArguments, registry: &Registry) ->
     warn(&warnings);
     let (now, is_stopped) = results(Manifest::new(experiment, NonZeroUsize::MIN), &prepared, arguments)?;
     let regression = regression::against(&now.grid(), &then.grid());
-    match arguments.answer.format {
+    match arguments.output.format {
         ComparisonFormat::Table => {
-            print(&comparison::regression_text(&regression, Layout::Plain, arguments.answer.top))?
+            print(&comparison::regression_text(&regression, Layout::Plain, arguments.output.top))?
         }
         ComparisonFormat::Markdown => {
-            print(&comparison::regression_text(&regression, Layout::Markdown, arguments.answer.top))?
+            print(&comparison::regression_text(&regression, Layout::Markdown, arguments.output.top))?
         }
         ComparisonFormat::Json => print_json(&regression)?,
         ComparisonFormat::Csv => {

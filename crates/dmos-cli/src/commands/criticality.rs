@@ -93,7 +93,7 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
         "time to survive, s",
         "infeasible items",
     ];
-    text.push_str(&table::judged(&header, found.nodes.iter().take(top).map(cells)));
+    text.push_str(&table::with_verdict(&header, found.nodes.iter().take(top).map(cells)));
     text.push_str(&more(found.nodes.len(), top));
     if !found.pairs.is_empty() {
         let header = [
@@ -106,7 +106,7 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
             "infeasible items",
         ];
         text.push('\n');
-        text.push_str(&table::judged(&header, found.pairs.iter().take(top).map(cells)));
+        text.push_str(&table::with_verdict(&header, found.pairs.iter().take(top).map(cells)));
         text.push_str(&more(found.pairs.len(), top));
     }
     text.push_str("\nsole sources: ");

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use dmos_core::{FaultKind, Property, PropertyKind, Registry, Span};
 use dmos_report::table;
 use dmos_scenario::Override;
-use dmos_search::{Found, Search, SearchSummary, Subject};
+use dmos_search::{FailingScenario, Search, SearchSummary, Subject};
 use dmos_util::atomic_write::write_file;
 use serde::Serialize;
 
 use crate::args::{FuzzArguments, TableOrJson};
 use crate::commands::load;
 use crate::error::CliError;
-use crate::output::{print, print_json, say};
+use crate::output::{eprint_message, print, print_json};
 
 #[derive(Serialize)]
 struct FuzzDocument<'a> {
@@ -82,7 +82,7 @@ fn subject(
 }
 
 /// Writes a failing scenario, with the command that replays it in its header.
-fn write(directory: &Path, found: &Found) -> Result<PathBuf, CliError> {
+fn write(directory: &Path, found: &FailingScenario) -> Result<PathBuf, CliError> {
     let name = found.file.name.as_deref().unwrap_or("fuzz");
     let path = directory.join(format!("{name}-{}.yaml", found.failure.name()));
     let comment: String = found.failure.to_string().lines().map(|line| format!("# {line}\n")).collect();
@@ -119,13 +119,13 @@ fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>)
     let faults = summary.faults.iter().map(|(kind, (injected, effective))| {
         vec![kind.name().to_owned(), injected.to_string(), effective.to_string()]
     });
-    let faults = table::words(&["fault", "injected", "effective"], faults);
+    let faults = table::text_columns(&["fault", "injected", "effective"], faults);
     let sometimes = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Coverage);
     let coverage = sometimes.map(|property| {
         let runs = summary.coverage.get(property).copied().unwrap_or(0);
         vec![property.name().to_owned(), runs.to_string(), property.definition().to_owned()]
     });
-    let coverage = table::words(&["coverage property", "runs", "definition"], coverage);
+    let coverage = table::text_columns(&["coverage property", "runs", "definition"], coverage);
     print(&format!(
         "{faults}\n{coverage}\nseed {}: {} runs without a violation, {} events, {} h simulated, {} batches made\n",
         arguments.seed,
@@ -163,7 +163,7 @@ impl Progress {
 
     fn end(&self) {
         if self.shows {
-            say("");
+            eprint_message("");
         }
     }
 }

@@ -21,7 +21,7 @@ use dmos_scenario::{Loaded, Override};
 use serde_json::Value;
 
 use crate::error::CliError;
-use crate::output::say;
+use crate::output::eprint_message;
 
 /// Maximum number of warnings printed; further ones are only counted.
 const WARNINGS: usize = 10;
@@ -35,9 +35,9 @@ fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<Load
 
 /// Prints warnings.
 fn warn(warnings: &[String]) {
-    warnings.iter().take(WARNINGS).for_each(|warning| say(&format!("warning: {warning}")));
+    warnings.iter().take(WARNINGS).for_each(|warning| eprint_message(&format!("warning: {warning}")));
     if warnings.len() > WARNINGS {
-        say(&format!("warning: and {} more", warnings.len() - WARNINGS));
+        eprint_message(&format!("warning: and {} more", warnings.len() - WARNINGS));
     }
 }
 

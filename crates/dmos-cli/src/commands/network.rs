@@ -95,7 +95,7 @@ fn text(network: &Network) -> String {
     let edges = supply_edges(network);
     let paths = about(&Paths::new(network).count().to_string());
     let plans = plans::count(network, &all_plans(network));
-    let rows = table::words(&["node", "makes", "needs"], network.nodes().map(row));
+    let rows = table::text_columns(&["node", "makes", "needs"], network.nodes().map(row));
     format!(
         "{rows}\n{nodes} nodes, {items} items, {edges} possible supply edges, {paths} paths from sources; final: {}\n{plans}\n",
         finals.join(", ")

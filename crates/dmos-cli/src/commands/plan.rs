@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::args::{PlanArguments, PlanFormat};
 use crate::commands::{json_name, load};
 use crate::error::CliError;
-use crate::output::{print, print_json, say};
+use crate::output::{eprint_message, print, print_json};
 use explain::{Alternative, Explanation, Supplier};
 use plans::PlansDocument;
 
@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
     if let Some(other) = other {
         let (other_flow, why) = first_plan(&scenario, &mut *other.build(), &alive);
         if let Some(no_flow) = why {
-            say(&format!("{other} finds no flow: {}", no_flow.explain(network)));
+            eprint_message(&format!("{other} finds no flow: {}", no_flow.explain(network)));
         }
         let with = format!("relative to the plan of {other}");
         comparisons.push(Comparison::new(with, &other_flow.unwrap_or_default(), &flow));
@@ -124,9 +124,9 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
         PlanFormat::Dot => print(&dot::dot(&planned))?,
     }
     if let Some(no_flow) = &planned.no_flow {
-        say(&format!("no flow: {}", no_flow.explain(network)));
+        eprint_message(&format!("no flow: {}", no_flow.explain(network)));
     }
-    say(&format!("planned in {elapsed:.1?} (wall-clock time)"));
+    eprint_message(&format!("planned in {elapsed:.1?} (wall-clock time)"));
     Ok(())
 }
 

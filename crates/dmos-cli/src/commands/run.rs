@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::args::{Format, RunArguments};
 use crate::commands::load;
 use crate::error::CliError;
-use crate::output::{print, print_json, say};
+use crate::output::{eprint_message, print, print_json};
 
 /// A scenario and its runs.
 struct Job {
@@ -94,7 +94,11 @@ fn run_twice(scenario: &Scenario) -> Result<(RunRecord, Trace), CliError> {
         let (name, seed) = (&scenario.name, scenario.seed);
         CliError::Found(format!("error: {name}, seed {seed}: {difference}"))
     })?;
-    say(&format!("deterministic: two identical runs of {} events, trace {:016x}", trace.len(), trace.hash()));
+    eprint_message(&format!(
+        "deterministic: two identical runs of {} events, trace {:016x}",
+        trace.len(),
+        trace.hash()
+    ));
     Ok((record, trace))
 }
 
@@ -162,7 +166,7 @@ fn directory(out: &Path, name: &str, seed: u64, is_single: bool) -> PathBuf {
 fn print_summary(scenario: &Scenario, record: &RunRecord) {
     let material = &record.material;
     let total = |metric: Metric| record.nodes.iter().map(|node| node.get(metric)).sum::<u64>();
-    say(&format!(
+    eprint_message(&format!(
         "{}, seed {}, {}, {}: {} events in {}; {} finished goods, {} batches in total",
         scenario.name,
         scenario.seed,
@@ -179,7 +183,7 @@ fn print_summary(scenario: &Scenario, record: &RunRecord) {
     given_up.for_each(|why| *reasons.entry(why.explain(&scenario.network)).or_default() += 1);
     for (reason, count) in reasons {
         let plans = if count == 1 { "plan" } else { "plans" };
-        say(&format!("warning: {count} {plans} abandoned: {reason}"));
+        eprint_message(&format!("warning: {count} {plans} abandoned: {reason}"));
     }
     let (injected, effective) = record.fault_counts.iter().fold((0, 0), |(injected, effective), count| {
         (injected + count.injected, effective + count.effective)
@@ -190,10 +194,10 @@ fn print_summary(scenario: &Scenario, record: &RunRecord) {
         } else {
             String::new()
         };
-        say(&format!("  {injected} faults injected, {effective} effective{scrapped}"));
+        eprint_message(&format!("  {injected} faults injected, {effective} effective{scrapped}"));
     }
     if let Some(reason) = &record.liveness_not_checked {
-        say(&format!("note: recovery of production after `heal_at` not checked: {reason}"));
+        eprint_message(&format!("note: recovery of production after `heal_at` not checked: {reason}"));
     }
     print_violations(record);
 }
@@ -204,7 +208,7 @@ fn print_violations(record: &RunRecord) {
         return;
     }
     let material = &record.material;
-    say(&format!(
+    eprint_message(&format!(
         "warning: invariants violated: {} violations, {} batches lost, {} consumed twice; the first of each property:",
         record.violations.len(),
         material.lost,
@@ -214,7 +218,7 @@ fn print_violations(record: &RunRecord) {
     for violation in &record.violations {
         if shown.insert(violation.property) {
             let (property, at) = (violation.property.name(), violation.at.as_secs_f64());
-            say(&format!("  {property}, at {at} s: {}", violation.description));
+            eprint_message(&format!("  {property}, at {at} s: {}", violation.description));
         }
     }
 }

@@ -7,7 +7,7 @@ use dmos_util::atomic_write::write_file;
 use crate::args::ShrinkArguments;
 use crate::commands::load;
 use crate::error::CliError;
-use crate::output::{print, say};
+use crate::output::{eprint_message, print};
 
 pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<(), CliError> {
     let overrides = arguments.changes.overrides();
@@ -33,8 +33,8 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
     write_file(&out, &text)
         .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", out.display())))?;
     if small.runs >= arguments.runs {
-        say("stopped at the limit of runs; a larger --runs may shrink it further");
+        eprint_message("stopped at the limit of runs; a larger --runs may shrink it further");
     }
-    say(&format!("after {} runs, in `{}`: {}", small.runs, out.display(), small.failure));
+    eprint_message(&format!("after {} runs, in `{}`: {}", small.runs, out.display(), small.failure));
     print(&text)
 }

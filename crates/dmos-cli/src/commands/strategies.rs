@@ -93,7 +93,7 @@ fn list(format: TableOrJson, registry: &Registry) -> Result<(), CliError> {
         TableOrJson::Table => {
             let row =
                 |entry: &StrategyEntry| vec![entry.family.into(), entry.name.into(), entry.summary.into()];
-            print(&table::words(&["family", "strategy", "summary"], entries.iter().map(row)))
+            print(&table::text_columns(&["family", "strategy", "summary"], entries.iter().map(row)))
         }
     }
 }
@@ -134,7 +134,7 @@ fn text(entry: &StrategyEntry) -> String {
         .map(|parameter| vec![parameter.name.into(), parameter.values.clone(), parameter.summary.into()]);
     if !parameters.is_empty() {
         text.push('\n');
-        text.push_str(&table::words(&["parameter", "values", "description"], rows));
+        text.push_str(&table::text_columns(&["parameter", "values", "description"], rows));
     }
     text
 }

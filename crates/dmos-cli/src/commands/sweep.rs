@@ -14,7 +14,7 @@ use dmos_experiment::{Store, merge, ranges};
 use crate::args::{Shard, SweepCommand};
 use crate::commands::{compare, warn};
 use crate::error::CliError;
-use crate::output::{print, say};
+use crate::output::{eprint_message, print};
 use crate::progress::Executor;
 
 pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), CliError> {
@@ -28,7 +28,7 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Cli
         }
         SweepCommand::Run { manifest, shard, out, jobs } => run_shard(manifest, *shard, out, *jobs, registry),
         SweepCommand::Status { dir, manifest, missing } => status(dir, manifest.as_deref(), *missing),
-        SweepCommand::Merge { dirs, allow_missing, answer } => {
+        SweepCommand::Merge { dirs, allow_missing, output } => {
             let merged = merge(dirs)?;
             let missing = merged.missing().len();
             if missing > 0 && !allow_missing {
@@ -38,7 +38,7 @@ pub(crate) fn run(command: &SweepCommand, registry: &Registry) -> Result<(), Cli
                 )));
             }
             let prepared = merged.manifest.experiment.prepare(registry, &mut Vec::new())?;
-            compare::print_comparison(&merged, &prepared, answer)?;
+            compare::print_comparison(&merged, &prepared, output)?;
             compare::failed(&merged)
         }
         SweepCommand::Emit { engine, manifest, out, jobs } => {
@@ -54,7 +54,11 @@ fn plan(manifest: Manifest, asked: NonZeroUsize, out: &Path) -> Result<(), CliEr
         .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", out.display())))?;
     let shards = manifest.shards;
     let fewer = if shards < asked { ", one per run" } else { "" };
-    say(&format!("{} runs in {shards} shards{fewer}; manifest `{}`", manifest.runs(), out.display()));
+    eprint_message(&format!(
+        "{} runs in {shards} shards{fewer}; manifest `{}`",
+        manifest.runs(),
+        out.display()
+    ));
     Ok(())
 }
 
@@ -91,7 +95,7 @@ fn run_shard(
         let attempt = store.attempt(shard)?;
         let failed = attempt.failed();
         attempt.end()?;
-        crate::progress::ShardResult { made: 0, left: 0, failed }
+        crate::progress::ShardResult { executed: 0, left: 0, failed }
     } else {
         let mut warnings = Vec::new();
         let prepared = store.manifest().experiment.prepare(registry, &mut warnings)?;
@@ -99,14 +103,14 @@ fn run_shard(
         let executor = Executor::new(jobs)?;
         executor.execute_shard(&store, shard, &prepared)?
     };
-    let summary = format!("shard {shard} of {shards}: {} runs done", result.made);
+    let summary = format!("shard {shard} of {shards}: {} runs done", result.executed);
     if result.left > 0 {
         return Err(CliError::Interrupted(format!("{summary}, {} left: interrupted", result.left)));
     }
     if result.failed > 0 {
         return Err(CliError::Found(format!("{summary}, complete; {} runs failed", result.failed)));
     }
-    say(&format!("{summary}, complete"));
+    eprint_message(&format!("{summary}, complete"));
     Ok(())
 }
 

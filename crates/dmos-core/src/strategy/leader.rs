@@ -112,9 +112,9 @@ pub enum ElectionInput<'a> {
     Suspected(NodeId),
     /// A suspected candidate has answered again.
     Trusted(NodeId),
-    /// The leader became known from outside the election: another node in a later term than any known here,
-    /// or this very node, which led before it crashed and is believed to lead still, or leads in an earlier term
-    /// than this one.
+    /// A leader and its term became known from outside the election. Either another node leads in a later term
+    /// than any known to this node, or other nodes consider this node the leader: because it led before it
+    /// crashed, or because it leads in a term earlier than this one.
     LeaderLearned(NodeId, Term),
 }
 

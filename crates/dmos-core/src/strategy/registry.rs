@@ -18,7 +18,7 @@ pub struct Descriptor<S: ?Sized + 'static> {
     pub summary: &'static str,
     /// Source in the literature.
     pub source: &'static str,
-    /// Strengths, limits and conditions, for readers.
+    /// Strengths, limits and conditions, shown to users.
     pub notes: &'static str,
     /// Guarantees, for given parameters. The invariant checker verifies them in every run, the conformance
     /// suite on generated networks.

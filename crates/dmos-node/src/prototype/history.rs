@@ -12,10 +12,10 @@ pub(crate) enum InboundState {
     InTransit,
     Received,
     Consumed,
-    OwnBatchSent,
+    LocalBatchSent,
 }
 
-/// Last logged state of an own batch.
+/// Last logged state of a batch that the node made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OutboundState {
     InStock,
@@ -59,7 +59,9 @@ impl History {
             LogRecord::TransitStarted(batch) => drop(self.inbound.insert(batch, InboundState::InTransit)),
             LogRecord::Received(batch) => drop(self.inbound.insert(batch, InboundState::Received)),
             LogRecord::Consumed(batch) => consumed_inputs.push(batch),
-            LogRecord::OwnBatchSent(batch) => drop(self.inbound.insert(batch, InboundState::OwnBatchSent)),
+            LogRecord::LocalBatchSent(batch) => {
+                let _ = self.inbound.insert(batch, InboundState::LocalBatchSent);
+            }
             LogRecord::Scrapped(batch) => {
                 // Scrapped batches count as consumed, or as delivered.
                 match self.inbound.get_mut(&batch) {

@@ -1,4 +1,4 @@
-//! The prototype's mixed-up log: it logs shipments of own batches in the inbound half, and acknowledgements of
+//! The prototype's mixed-up log: it logs shipments in the inbound half, and acknowledgements of
 //! received ones in the outbound half.
 
 use dmos_core::BatchId;
@@ -9,9 +9,9 @@ use crate::log::LogRecord;
 use crate::outbound::Outbound;
 
 impl Inbound {
-    /// Logs an own batch in the inbound log, in place of its commitment.
-    pub(crate) fn log_own_batch(&mut self, cx: &mut Context<'_>, batch: BatchId) {
-        cx.append(LogRecord::OwnBatchSent(batch));
+    /// Logs the shipment of a batch in the inbound log, in place of its commitment.
+    pub(crate) fn log_shipment(&mut self, cx: &mut Context<'_>, batch: BatchId) {
+        cx.append(LogRecord::LocalBatchSent(batch));
         self.log_entries += u64::from(self.seen.insert(batch));
     }
 }

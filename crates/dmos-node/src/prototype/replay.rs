@@ -73,7 +73,7 @@ impl Replay {
                     production.consumed += 1;
                     Metric::WalRecoveredInboundBatches
                 }
-                (InboundState::OwnBatchSent | InboundState::InTransit, _) => Metric::WalGhostInboundBatches,
+                (InboundState::LocalBatchSent | InboundState::InTransit, _) => Metric::WalGhostInboundBatches,
             };
             cx.metrics.count(metric);
         }

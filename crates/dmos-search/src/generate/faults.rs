@@ -124,15 +124,15 @@ impl FaultGenerator<'_> {
     /// Chooses a kind of fault by weight.
     fn form(&mut self) -> &'static FaultForm {
         let total: u64 = ScriptField::FORMS.iter().map(|form| form.weight).sum();
-        let mut ticket = self.rng.between(0, total - 1);
-        let is_chosen = |form: &&FaultForm| match ticket.checked_sub(form.weight) {
+        let mut remaining_weight = self.rng.between(0, total - 1);
+        let is_chosen = |form: &&FaultForm| match remaining_weight.checked_sub(form.weight) {
             Some(rest) => {
-                ticket = rest;
+                remaining_weight = rest;
                 false
             }
             None => true,
         };
-        ScriptField::FORMS.iter().find(is_chosen).expect("the ticket is below the total weight")
+        ScriptField::FORMS.iter().find(is_chosen).expect("the sampled weight is below the total")
     }
 
     /// Generates recipe changes, additions and retirements.

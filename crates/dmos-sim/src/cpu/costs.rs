@@ -57,7 +57,7 @@ fn entries(record: &LogRecord, load: Load) -> u64 {
         LogRecord::TransitStarted(_)
         | LogRecord::Received(_)
         | LogRecord::Consumed(_)
-        | LogRecord::OwnBatchSent(_) => load.inbound_entries,
+        | LogRecord::LocalBatchSent(_) => load.inbound_entries,
         LogRecord::Scrapped(_)
         | LogRecord::Restarted
         | LogRecord::FlowAccepted(_)

@@ -3,7 +3,7 @@
 use dmos_core::record::{FaultCount, FaultRecord};
 use dmos_core::{FaultKind, NodeId, Time};
 
-use crate::transport::MessageEffect;
+use crate::transport::AppliedMessageFault;
 
 /// Fault counters of a run.
 #[derive(Default)]
@@ -34,11 +34,11 @@ impl FaultCounts {
     }
 
     /// Counts the fault of a message: effective if its receiver is up.
-    pub(crate) fn count_message_effect(&mut self, message_effect: MessageEffect, receiver_is_up: bool) {
-        if let Some(fault) = message_effect.link_fault {
+    pub(crate) fn count_message_fault(&mut self, applied: AppliedMessageFault, receiver_is_up: bool) {
+        if let Some(fault) = applied.link_fault {
             self.mark_effective(fault);
         }
-        if let Some(kind) = message_effect.fault {
+        if let Some(kind) = applied.fault {
             self.count(kind, 1, u64::from(receiver_is_up));
         }
     }

@@ -64,33 +64,35 @@ pub(super) fn timed(scenario: &Scenario) -> impl Iterator<Item = (Time, usize)> 
     })
 }
 
-/// Returns the targets of the scripted fault with this number: of a choice, one of the nodes that
-/// `can_be_hit`.
+/// Returns the targets of the scripted fault with this number. A random target is one of the nodes for which
+/// `is_eligible` holds.
 pub(crate) fn choose_targets(
     scenario: &Scenario,
     nodes: &Nodes,
     leader: Option<NodeId>,
     number: usize,
     target: &Target,
-    can_be_hit: impl Fn(&SimNode) -> bool,
+    is_eligible: impl Fn(&SimNode) -> bool,
 ) -> Vec<NodeId> {
     let substream = u32::try_from(number).expect("a script has fewer than 2^32 faults");
     let mut stream = stream(scenario.seed, Purpose::Script, NodeId::new(0), substream);
-    let hits = |node: &NodeId| can_be_hit(&nodes[*node]);
+    let is_eligible = |node: &NodeId| is_eligible(&nodes[*node]);
     let network = &scenario.network;
     match target {
         Target::Node(node) => vec![*node],
         Target::Item(item) => network.producers(*item).to_vec(),
         Target::ProducerOf(item) => {
-            choose(network.producers(*item).iter().copied().filter(hits), &mut stream)
+            choose(network.producers(*item).iter().copied().filter(is_eligible), &mut stream)
         }
-        Target::AnyNode => choose(network.nodes().filter(hits), &mut stream),
+        Target::AnyNode => choose(network.nodes().filter(is_eligible), &mut stream),
         Target::Leader => leader.into_iter().collect(),
         Target::Busiest => {
             let production_runs =
                 |node: NodeId| nodes[node].node.metrics().get(Metric::SuccessfulManufactureCycles);
-            let busiest =
-                network.nodes().filter(hits).max_by_key(|&node| (production_runs(node), Reverse(node)));
+            let busiest = network
+                .nodes()
+                .filter(is_eligible)
+                .max_by_key(|&node| (production_runs(node), Reverse(node)));
             busiest.into_iter().collect()
         }
     }

@@ -67,9 +67,9 @@ impl Disk {
     pub(crate) fn remove_torn_record(&mut self) -> bool {
         let torn = std::mem::take(&mut self.torn);
         match read_log(&torn) {
-            Ok((_, LogEnd::Whole)) => false,
+            Ok((_, LogEnd::Complete)) => false,
             Ok((_, LogEnd::Torn(_))) => true,
-            Err(error) => unreachable!("a truncated record was read as a damaged one: {error}"),
+            Err(error) => unreachable!("a truncated record was read as a corrupt one: {error}"),
         }
     }
 

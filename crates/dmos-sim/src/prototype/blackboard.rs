@@ -11,29 +11,29 @@ pub(crate) struct Blackboard {
 }
 
 impl Blackboard {
-    /// Posts a notice and returns whether it was news.
+    /// Posts a notice and returns whether it was new.
     pub(crate) fn post(&mut self, notice: &Notice) -> bool {
         match notice {
             Notice::Leader(_, term) => {
-                let news = !matches!(self.leader, Some(Notice::Leader(_, known)) if known >= *term);
-                if news {
+                let is_new = !matches!(self.leader, Some(Notice::Leader(_, known)) if known >= *term);
+                if is_new {
                     self.leader = Some(notice.clone());
                 }
-                news
+                is_new
             }
             Notice::Flow(version, _) => {
-                let news = !matches!(self.flow, Some(Notice::Flow(known, _)) if known >= *version);
-                if news {
+                let is_new = !matches!(self.flow, Some(Notice::Flow(known, _)) if known >= *version);
+                if is_new {
                     self.flow = Some(notice.clone());
                 }
-                news
+                is_new
             }
             Notice::Removed(_) => {
-                let news = !self.removed.contains(notice);
-                if news {
+                let is_new = !self.removed.contains(notice);
+                if is_new {
                     self.removed.push(notice.clone());
                 }
-                news
+                is_new
             }
             Notice::Rejoined(node) => {
                 let before = self.removed.len();

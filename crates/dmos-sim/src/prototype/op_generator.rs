@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn no_target_takes_no_random_number() {
+    fn without_targets_no_choice_is_sampled() {
         let settings = Settings { failures: "60/min".parse().expect("a valid rate"), ..Settings::default() };
         let mut without = OpGenerator::new(&settings, 7);
         assert_eq!(without.run_cycle(Vec::new), Actions::default());

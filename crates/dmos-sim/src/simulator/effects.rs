@@ -219,7 +219,7 @@ impl Simulator<'_> {
     #[inline(always)]
     pub(super) fn send(&mut self, from: NodeId, to: NodeId, message: MessageId) {
         self.transport.send(self.now, &mut self.queue, from, to, message);
-        self.count_message_effects();
+        self.count_applied_faults();
     }
 
     fn post(&mut self, notice: &Notice) {

@@ -1,7 +1,7 @@
 //! The lifecycle of a node: start, crash, freeze and recovery.
 
 use dmos_audit::Observation;
-use dmos_audit::observation::{Crashed, FoundLog};
+use dmos_audit::observation::{LogAtStart, StateAtCrash};
 use dmos_core::settings::Mailbox;
 use dmos_core::{FaultKind, NodeId, Span};
 use dmos_node::Input;
@@ -9,7 +9,7 @@ use dmos_node::Input;
 use super::Simulator;
 use crate::cpu::WorkerId;
 use crate::event::{Event, FaultEnd};
-use crate::nodes::{Discarded, Down, Frozen, Held, State};
+use crate::nodes::{CrashDiscards, Downtime, Frozen, HoldOutcome, State};
 use crate::rng::{Purpose, phase, stream};
 
 impl Simulator<'_> {
@@ -23,7 +23,7 @@ impl Simulator<'_> {
         self.end_outage(node);
         let sim_node = self.node_mut(node);
         let log =
-            FoundLog { torn: sim_node.disk.remove_torn_record(), compacted: sim_node.disk.is_compacted() };
+            LogAtStart { torn: sim_node.disk.remove_torn_record(), compacted: sim_node.disk.is_compacted() };
         let incarnation = sim_node.incarnation;
         let phase = phase(seed, node, incarnation, period);
         let scrapped = if recovering { sim_node.scrapped } else { Default::default() };
@@ -46,22 +46,23 @@ impl Simulator<'_> {
     }
 
     /// Takes a node down, which loses all state but its log.
-    pub(super) fn go_down(&mut self, node: NodeId, downtime: Down) {
+    pub(super) fn go_down(&mut self, node: NodeId, downtime: Downtime) {
         let keeps_mailbox = self.scenario.protocol.mailbox == Mailbox::SurvivesCrash;
         self.observe_crash(node);
         self.begin_outage(node);
         let Self { nodes, transport, queue, cpu, now, .. } = self;
         let sim_node = &mut nodes[node];
-        let Discarded { running_tasks, messages } = sim_node.crash(downtime == Down::ForGood, keeps_mailbox);
+        let CrashDiscards { running_tasks, messages } =
+            sim_node.crash(downtime == Downtime::Permanent, keeps_mailbox);
         messages.into_iter().for_each(|message| transport.messages.discard(message));
-        if let Down::For(span) = downtime {
+        if let Downtime::For(span) = downtime {
             let incarnation = sim_node.incarnation;
             queue.push(*now + span, Event::FaultEnd(FaultEnd::Down { node, incarnation }));
         }
         cpu.abort(*now, queue, running_tasks);
     }
 
-    /// Freezes a node for this long.
+    /// Freezes a node for `span`.
     pub(super) fn freeze(&mut self, node: NodeId, span: Span, fault: usize) {
         let now = self.now;
         self.node_mut(node).frozen = Some(Box::new(Frozen { since: now, fault, held: Vec::new() }));
@@ -84,7 +85,7 @@ impl Simulator<'_> {
     /// Reports a crash to the invariant checker, and lets it lose unsynced appends.
     fn observe_crash(&mut self, node: NodeId) {
         let sim_node = self.node(node);
-        let crashed = Crashed {
+        let crashed = StateAtCrash {
             leads: sim_node.node.leads(),
             is_planning: sim_node.node.is_planning(),
             awaits_batches: sim_node.node.in_transit() > 0,
@@ -116,8 +117,8 @@ impl Simulator<'_> {
     pub(super) fn hold_event(&mut self, node: NodeId, event: Event) {
         let mailbox_limit = self.scenario.protocol.mailbox_limit.map(|limit| limit.get() as usize);
         match self.nodes[node].hold(self.now, event, mailbox_limit) {
-            Held::By { fault } => self.faults.counts.mark_effective(fault),
-            Held::Dropped(message) => self.transport.messages.discard(message),
+            HoldOutcome::By { fault } => self.faults.counts.mark_effective(fault),
+            HoldOutcome::Dropped(message) => self.transport.messages.discard(message),
         }
     }
 
@@ -188,8 +189,8 @@ mod tests {
                 simulator.dispatch(Event::Start(NODE));
                 simulator.recover(NODE);
             }
-            "crash" => simulator.fail(NODE, FailureMode::Crash, Down::For(Span::from_secs(1))),
-            "freeze" => simulator.fail(NODE, FailureMode::Freeze, Down::For(Span::from_secs(1))),
+            "crash" => simulator.fail(NODE, FailureMode::Crash, Downtime::For(Span::from_secs(1))),
+            "freeze" => simulator.fail(NODE, FailureMode::Freeze, Downtime::For(Span::from_secs(1))),
             "thaw" => simulator.thaw(NODE),
             event => panic!("unknown event {event}"),
         }

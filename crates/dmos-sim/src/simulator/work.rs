@@ -8,8 +8,7 @@ use crate::cpu::{Job, Task, WorkItem, WorkerId, appending, handling};
 use crate::event::{Completion, Event};
 
 impl Simulator<'_> {
-    /// Returns whether a node handles an input of a worker at once. Usually no work takes time and nothing is
-    /// queued, and then nothing needs to be computed either.
+    /// Returns whether a node handles an input of a worker at once: handling is instant, and the worker is idle.
     #[inline]
     pub(super) fn acts_at_once(&self, node: NodeId, id: WorkerId) -> bool {
         let sim_node = self.node(node);
@@ -49,7 +48,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Works on the queue of a worker as long as no work takes time.
+    /// Starts queued items until one of them takes time or the worker is blocked.
     pub(super) fn drain(&mut self, node: NodeId, id: WorkerId) {
         loop {
             let sim_node = self.node_mut(node);
@@ -78,7 +77,7 @@ impl Simulator<'_> {
         self.begin_work(node, id, span, job);
     }
 
-    /// Starts the work of an input, which precedes its handling.
+    /// Schedules the CPU time of an input, which the node handles afterwards.
     fn work_on_input(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let slow = self.node(node).slow.as_ref().map(|slow| (slow.by, slow.fault));
         if let Some((_, fault)) = slow {

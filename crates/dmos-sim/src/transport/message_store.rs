@@ -27,7 +27,7 @@ impl MessageStore {
             None => {
                 self.places.push(Some(message));
                 MessageId(
-                    u32::try_from(self.places.len() - 1).expect("fewer messages than 2^32 are under way"),
+                    u32::try_from(self.places.len() - 1).expect("fewer messages than 2^32 are in flight"),
                 )
             }
         }
@@ -39,7 +39,7 @@ impl MessageStore {
         self.places[id.0 as usize].as_ref().expect("the message identifier is current")
     }
 
-    /// Removes and returns a message; its identifier is void from now on.
+    /// Removes and returns a message; its identifier is no longer valid.
     #[inline]
     pub(crate) fn take(&mut self, id: MessageId) -> Message {
         self.free.push(id);

@@ -395,7 +395,7 @@ impl State {
         self.removed.push(self.edge(network, requirement, producer));
     }
 
-    /// Returns the changes since the last call; an edge that was removed and restored is no change.
+    /// Returns the changes since the last call; an edge that was removed and restored is not a change.
     fn take_change(&mut self) -> FlowChange {
         let (mut removed, mut added) = (std::mem::take(&mut self.removed), std::mem::take(&mut self.added));
         removed.sort_unstable();

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_goes_far_beyond_floats() {
+    fn values_far_beyond_floats_are_represented() {
         let mut number = Wide::ONE;
         for _ in 0..5_000 {
             number = number * Wide::from(3_u32);

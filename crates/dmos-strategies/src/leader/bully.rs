@@ -52,9 +52,9 @@ enum State {
     /// Follows this leader, or knows none yet.
     Follows(Option<NodeId>),
     /// Has sent election messages and received no answer.
-    Asks,
+    AwaitingAnswer,
     /// A higher candidate has answered; waits for it to become leader.
-    Waits,
+    AwaitingCoordinator,
     /// Is the leader.
     Leads,
 }
@@ -103,8 +103,8 @@ impl Election for Candidate {
                 }
             }
             ElectionInput::Timer(timer) if timer == self.timer => match self.state {
-                State::Asks => self.become_leader(effects),
-                State::Waits => self.start_election(effects),
+                State::AwaitingAnswer => self.become_leader(effects),
+                State::AwaitingCoordinator => self.start_election(effects),
                 State::Follows(_) | State::Leads => {}
             },
             ElectionInput::Timer(_) => {}
@@ -156,8 +156,8 @@ impl Candidate {
                     self.start_election(effects);
                 }
             }
-            Message::Answer if self.state == State::Asks => {
-                self.state = State::Waits;
+            Message::Answer if self.state == State::AwaitingAnswer => {
+                self.state = State::AwaitingCoordinator;
                 self.wait(self.timeout * 3, effects);
             }
             Message::Answer => {}
@@ -192,7 +192,7 @@ impl Candidate {
         if effects.sends.len() == before {
             self.become_leader(effects);
         } else {
-            self.state = State::Asks;
+            self.state = State::AwaitingAnswer;
             self.wait(self.timeout, effects);
         }
     }

@@ -14,7 +14,7 @@ use dmos_core::{NodeId, Term, Time};
 
 register_leader!(LeaderDescriptor {
     name: "last-writer",
-    summary: "the prototype's race: the last node to write its name leads for ever",
+    summary: "the prototype's race: the last node to write its name leads indefinitely",
     source: "the published prototype",
     notes: "none: a failed leader is not replaced",
     guarantees: |_| &[Guarantee::OneLeaderPerTerm],
@@ -63,7 +63,7 @@ fn is_spread(place: u64, count: u64, chosen: u64) -> bool {
     before(place + 1) > before(place)
 }
 
-/// Believes itself leader once, at its start, if it is one of the early writers.
+/// Declares itself leader once, at its start, if it is one of the early writers.
 struct Writer {
     me: NodeId,
     /// Its position in the order of writes, or `None` if it reads another name.

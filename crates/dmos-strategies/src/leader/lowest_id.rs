@@ -64,7 +64,7 @@ impl LeaderStrategy for LowestId {
         let lower = config.candidates.iter().filter(|&&node| node < config.me).count() as u64;
         Box::new(Candidate {
             settings: *self,
-            patience: self.timeout + self.step * lower,
+            leader_timeout: self.timeout + self.step * lower,
             config,
             leads: false,
             known_term: 0,
@@ -82,7 +82,7 @@ struct Candidate {
     settings: LowestId,
     config: ElectionConfig,
     /// Timeout for heartbeats of lower candidates.
-    patience: Span,
+    leader_timeout: Span,
     leads: bool,
     known_term: u64,
     /// Number of the current timer; earlier ones are void.
@@ -173,12 +173,12 @@ impl Candidate {
 
     fn step_back(&mut self, effects: &mut ElectionEffects) {
         self.leads = false;
-        self.patience += self.settings.step;
+        self.leader_timeout += self.settings.step;
         self.wait(effects);
     }
 
     fn wait(&mut self, effects: &mut ElectionEffects) {
-        self.set_timer(self.patience, effects);
+        self.set_timer(self.leader_timeout, effects);
     }
 
     fn set_timer(&mut self, span: Span, effects: &mut ElectionEffects) {

@@ -51,8 +51,8 @@ impl LeaderStrategy for Ring {
             in_transit: Vec::new(),
             next_message: 0,
             seen: BTreeMap::new(),
-            passed_on: None,
-            word: None,
+            last_forwarded: None,
+            last_announcement: None,
             election: 0,
         })
     }
@@ -69,7 +69,7 @@ const ACK: u8 = 2;
 const ELECTION_TIMER: u32 = 1 << 31;
 
 /// An unacknowledged message.
-struct UnderWay {
+struct PendingMessage {
     number: u32,
     to: NodeId,
     kind: u8,
@@ -87,14 +87,14 @@ struct Candidate {
     known_term: u64,
     /// Candidates that did not acknowledge; the ring skips them.
     silent: BTreeSet<NodeId>,
-    in_transit: Vec<UnderWay>,
+    in_transit: Vec<PendingMessage>,
     next_message: u32,
     /// By sender, the last message received, to recognise retransmissions.
     seen: BTreeMap<NodeId, u64>,
     /// The highest number forwarded in this election, and the latest announcement: neither is forwarded
     /// twice, however often late messages are repeated.
-    passed_on: Option<NodeId>,
-    word: Option<u64>,
+    last_forwarded: Option<NodeId>,
+    last_announcement: Option<u64>,
     /// Number of the current election; timers of earlier ones are void.
     election: u32,
 }
@@ -178,8 +178,12 @@ impl Candidate {
         }
         match kind {
             NUMBER => self.forward(candidate, term, hops, effects),
-            LEADER if candidate != self.config.me && term >= self.known_term && self.word != Some(term) => {
-                (self.takes_part, self.leader, self.word) = (false, Some(candidate), Some(term));
+            LEADER
+                if candidate != self.config.me
+                    && term >= self.known_term
+                    && self.last_announcement != Some(term) =>
+            {
+                (self.takes_part, self.leader, self.last_announcement) = (false, Some(candidate), Some(term));
                 self.observe_term(term, effects);
                 effects.leader = Some((candidate, Term(term)));
                 self.send(LEADER, term, candidate, hops + 1, effects);
@@ -192,10 +196,10 @@ impl Candidate {
         self.observe_term(term, effects);
         if candidate > self.config.me {
             self.join_election(effects);
-            if self.passed_on.is_some_and(|passed| passed >= candidate) {
+            if self.last_forwarded.is_some_and(|passed| passed >= candidate) {
                 return;
             }
-            self.passed_on = Some(candidate);
+            self.last_forwarded = Some(candidate);
             self.send(NUMBER, self.known_term, candidate, hops + 1, effects);
         } else if candidate < self.config.me && !self.takes_part {
             self.begin(effects);
@@ -219,7 +223,7 @@ impl Candidate {
 
     fn join_election(&mut self, effects: &mut ElectionEffects) {
         if !std::mem::replace(&mut self.takes_part, true) {
-            self.passed_on = None;
+            self.last_forwarded = None;
             // Silent candidates may be back: skipping them for good would restart elections forever.
             self.silent.clear();
             self.watch_election(effects);
@@ -257,7 +261,7 @@ impl Candidate {
             Some(to) => {
                 let number = self.next_message;
                 self.next_message = (number + 1) % ELECTION_TIMER;
-                self.in_transit.push(UnderWay { number, to, kind, term, candidate, hops, tries: 0 });
+                self.in_transit.push(PendingMessage { number, to, kind, term, candidate, hops, tries: 0 });
                 self.retransmit(self.in_transit.len() - 1, effects);
             }
             // Alone on the ring: the number has returned.
@@ -267,7 +271,7 @@ impl Candidate {
     }
 
     fn retransmit(&self, at: usize, effects: &mut ElectionEffects) {
-        let UnderWay { number, to, kind, term, candidate, hops, .. } = self.in_transit[at];
+        let PendingMessage { number, to, kind, term, candidate, hops, .. } = self.in_transit[at];
         let numbers = [term, candidate.index() as u64, u64::from(number), hops];
         effects.sends.push((to, wire::write(kind, numbers)));
         effects.timers.push((self.timeout, number));
@@ -283,7 +287,7 @@ impl Candidate {
             self.retransmit(at, effects);
             return;
         }
-        let UnderWay { to, kind, term, candidate, hops, .. } = self.in_transit.swap_remove(at);
+        let PendingMessage { to, kind, term, candidate, hops, .. } = self.in_transit.swap_remove(at);
         self.silent.insert(to);
         // The owner of the number may be the skipped one: then the number has nowhere to return.
         if kind != NUMBER || candidate != to {

@@ -189,11 +189,11 @@ impl Cluster {
 
     fn adopt(&mut self, node: usize, leader: (usize, u64)) -> bool {
         let candidate = &mut self.candidates[node];
-        let news = candidate.leader.is_none_or(|known| known.1 < leader.1);
-        if news {
+        let is_new = candidate.leader.is_none_or(|known| known.1 < leader.1);
+        if is_new {
             (candidate.leader, candidate.heard, candidate.suspects) = (Some(leader), self.now, false);
         }
-        news
+        is_new
     }
 
     fn handle(&mut self, node: usize, input: ElectionInput<'_>) {

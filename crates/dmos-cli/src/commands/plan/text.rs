@@ -1,4 +1,4 @@
-//! A plan as a table for readers.
+//! A plan as a text table.
 
 use std::fmt::Write as _;
 
@@ -56,7 +56,7 @@ fn explanation(network: &Network, explanation: &Explanation) -> String {
         Some(measure) => format!("supplied by ({measure})"),
         None => "supplied by".to_owned(),
     };
-    table::words(&["node", "needs", &supplied_by, "alternatives"], rows)
+    table::text_columns(&["node", "needs", &supplied_by, "alternatives"], rows)
 }
 
 fn suppliers(network: &Network, met: &Met) -> String {

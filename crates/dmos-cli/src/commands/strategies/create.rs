@@ -7,7 +7,7 @@ use dmos_util::atomic_write::{is_free, write_directory};
 
 use crate::args::{Family, NewArguments};
 use crate::error::CliError;
-use crate::output::say;
+use crate::output::eprint_message;
 
 /// An example crate, which is built and tested with the project, and the name to be replaced in it.
 struct Example {
@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), C
     }
     write_directory(&directory, &files)
         .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", directory.display())))?;
-    say(&format!(
+    eprint_message(&format!(
         "created `{0}`: `cd {0}`, then `cargo test` checks the strategy and `cargo run -- strategies` lists it",
         directory.display()
     ));

@@ -8,7 +8,7 @@ use rand::RngExt;
 use super::Simulator;
 use crate::event::{Event, FaultEnd};
 use crate::faults::choose_targets;
-use crate::nodes::{Down, PendingFailure, SimNode, Slow, State};
+use crate::nodes::{Downtime, PendingFailure, SimNode, Slow, State};
 use crate::prototype::{Actions, targets};
 
 impl Simulator<'_> {
@@ -19,7 +19,7 @@ impl Simulator<'_> {
         }
         let scripted = &self.scenario.faults.script[number];
         let duration = scripted.duration;
-        let down = duration.map_or(Down::ForGood, Down::For);
+        let down = duration.map_or(Downtime::Permanent, Downtime::For);
         match &scripted.fault {
             Fault::Fail(target, mode) => {
                 for node in self.targets(number, target, FaultKind::Crash, SimNode::is_running) {
@@ -88,10 +88,10 @@ impl Simulator<'_> {
         number: usize,
         target: &Target,
         kind: FaultKind,
-        can_be_hit: impl Fn(&SimNode) -> bool,
+        is_eligible: impl Fn(&SimNode) -> bool,
     ) -> Vec<NodeId> {
         let leader = self.recorder.last_leader();
-        let targets = choose_targets(self.scenario, &self.nodes, leader, number, target, can_be_hit);
+        let targets = choose_targets(self.scenario, &self.nodes, leader, number, target, is_eligible);
         if targets.is_empty() {
             self.faults.counts.record(self.now, kind, None);
         }
@@ -99,7 +99,7 @@ impl Simulator<'_> {
     }
 
     /// Injects a failure into a node, if its state allows.
-    pub(super) fn fail(&mut self, node: NodeId, mode: FailureMode, downtime: Down) {
+    pub(super) fn fail(&mut self, node: NodeId, mode: FailureMode, downtime: Downtime) {
         let fault = self.faults.counts.record(self.now, kind(mode), Some(node));
         let sim_node = self.node_mut(node);
         let pending = PendingFailure { fault, downtime };
@@ -111,7 +111,7 @@ impl Simulator<'_> {
             (FailureMode::CrashMidway, _) if sim_node.is_up() => {
                 sim_node.crash_midway = Some(Box::new(pending))
             }
-            (FailureMode::Freeze, Down::For(span)) if sim_node.is_running() => {
+            (FailureMode::Freeze, Downtime::For(span)) if sim_node.is_running() => {
                 self.freeze(node, span, fault);
             }
             _ => {}
@@ -138,7 +138,7 @@ impl Simulator<'_> {
                     return false;
                 }
                 let fault = self.faults.counts.record(self.now, FaultKind::FailedAppend, Some(node));
-                PendingFailure { fault, downtime: Down::For(disks.repair_time) }
+                PendingFailure { fault, downtime: Downtime::For(disks.repair_time) }
             }
         };
         self.faults.counts.mark_effective(failure.fault);
@@ -179,7 +179,7 @@ impl Simulator<'_> {
             return;
         }
         let (downtime, uptime) = self.faults.sample_failure(entry, node);
-        self.fail(node, self.scenario.faults.random_failures[entry].mode, Down::For(downtime));
+        self.fail(node, self.scenario.faults.random_failures[entry].mode, Downtime::For(downtime));
         self.queue.push(self.now + downtime + uptime, Event::RandomFailure { entry, node });
     }
 
@@ -234,7 +234,7 @@ impl Simulator<'_> {
             self.recover(node);
         }
         if let Some(node) = crash {
-            self.fail(node, FailureMode::Crash, Down::UntilRepaired);
+            self.fail(node, FailureMode::Crash, Downtime::UntilHealed);
         }
         if let Some(settings) = &self.scenario.faults.op_generator {
             self.queue.push(self.now + settings.cycle, Event::OpGeneratorCycle);
