@@ -7,8 +7,9 @@ use std::sync::Arc;
 use dmos_core::{
     Assignment, BatchId, FlowVersion, ItemId, NodeId, RequestId, Requirement, SerialSet, Share, Supply, Term,
 };
-use dmos_node::codec::{write_message, write_record};
+use dmos_node::codec::write_message;
 use dmos_node::log::Commitment;
+use dmos_node::log_file::write_frame;
 use dmos_node::{Command, LogRecord, LogState, Message, NodeConfig};
 
 fn batch(producer: usize, serial: u32) -> BatchId {
@@ -56,14 +57,22 @@ fn logs() -> Vec<(&'static str, Vec<u8>)> {
         LogRecord::InTransit(batch(1, 29)),
         LogRecord::LocalBatchSent(batch(1, 30)),
     ];
-    let bytes = |records: &[LogRecord]| {
-        let mut bytes = Vec::new();
-        records.iter().for_each(|record| write_record(record, &mut bytes));
-        bytes
+    let encoded = |records: &[LogRecord]| {
+        let encode =
+            |record: &LogRecord| postcard::to_stdvec(record).expect("a record can be written to memory");
+        records.iter().flat_map(encode).collect::<Vec<u8>>()
     };
-    let mut torn = bytes(&uncompacted);
-    torn.truncate(torn.len() - 3);
-    vec![("incarnation", bytes(&uncompacted)), ("compacted", bytes(&compacted)), ("torn", torn)]
+    let mut file = Vec::new();
+    for (number, commit) in (0..).zip(uncompacted.chunks(3)) {
+        write_frame(number, commit, &mut file);
+    }
+    let torn = file[..file.len() - 3].to_vec();
+    vec![
+        ("incarnation", encoded(&uncompacted)),
+        ("compacted", encoded(&compacted)),
+        ("file", file),
+        ("torn", torn),
+    ]
 }
 
 fn conversations() -> Vec<(&'static str, Vec<u8>)> {

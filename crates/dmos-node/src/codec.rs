@@ -1,8 +1,7 @@
-//! Binary encoding of log records and messages.
+//! Binary encoding of messages, and checks of messages and logs against a network.
 //!
-//! A record on disk is framed by its length and a checksum (CRC-32), which distinguishes a torn record at the
-//! end of a log, where the log simply ends, from a corrupt record before its end, which is an error. Input
-//! from outside is never trusted: any bytes yield a value or an error.
+//! Input from outside is never trusted: any bytes yield a value or an error. The encoding of logs is in
+//! [`log_file`](crate::log_file).
 
 use dmos_core::{BatchId, FlowVersion, Network, NodeId, Requirement, Term};
 use thiserror::Error;
@@ -10,12 +9,6 @@ use thiserror::Error;
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use crate::node_config::Command;
-
-/// Size of a record's header: its length and its checksum.
-const HEADER: usize = 8;
-
-/// Maximum length of a record.
-const RECORD_MAX: usize = 64 << 20;
 
 /// Error of decoding a log or a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -45,68 +38,6 @@ pub enum CodecError {
 
 /// Upper bound for terms and counters, so that counting on from them cannot overflow.
 const NUMBER_MAX: u64 = 1 << 62;
-
-/// End of a log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LogEnd {
-    /// A complete record.
-    Complete,
-    /// A torn record, which starts at this offset and was never durable.
-    Torn(usize),
-}
-
-/// Appends a framed record to `bytes`.
-///
-/// # Panics
-/// If the record is longer than 64 MiB.
-pub fn write_record(record: &LogRecord, bytes: &mut Vec<u8>) {
-    let body = postcard::to_stdvec(record).expect("every record can be written to memory");
-    assert!(body.len() <= RECORD_MAX, "a record of {} bytes", body.len());
-    bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
-    bytes.extend_from_slice(&body);
-}
-
-/// Reads the records of a log, up to a torn record at its end.
-///
-/// # Errors
-/// [`CodecError::CorruptLog`] if a record before the last is corrupt.
-pub fn read_log(bytes: &[u8]) -> Result<(Vec<LogRecord>, LogEnd), CodecError> {
-    let mut records = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let Some((length, checksum)) = header(&bytes[at..]) else {
-            return Ok((records, LogEnd::Torn(at)));
-        };
-        let Some(body) = bytes.get(at + HEADER..(at + HEADER).saturating_add(length)) else {
-            return Ok((records, LogEnd::Torn(at)));
-        };
-        let is_last = at + HEADER + length == bytes.len();
-        match decode_body(body, checksum) {
-            Some(record) => records.push(record),
-            None if is_last => return Ok((records, LogEnd::Torn(at))),
-            None => return Err(CodecError::CorruptLog { at }),
-        }
-        at += HEADER + length;
-    }
-    Ok((records, LogEnd::Complete))
-}
-
-fn header(bytes: &[u8]) -> Option<(usize, u32)> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let (checksum, _) = rest.split_first_chunk::<4>()?;
-    Some((u32::from_le_bytes(*length) as usize, u32::from_le_bytes(*checksum)))
-}
-
-fn decode_body(body: &[u8], checksum: u32) -> Option<LogRecord> {
-    if body.len() > RECORD_MAX || crc32fast::hash(body) != checksum {
-        return None;
-    }
-    match postcard::take_from_bytes(body) {
-        Ok((record, [])) => Some(record),
-        _ => None,
-    }
-}
 
 /// Encodes a message.
 #[must_use]
@@ -235,63 +166,9 @@ mod tests {
     use std::sync::Arc;
 
     use dmos_core::network::Names;
-    use dmos_core::{Assignment, ItemId, Recipe, RequestId, Share, Supply};
+    use dmos_core::{Assignment, ItemId, Recipe, Share, Supply};
 
     use super::*;
-    use crate::log::LogState;
-    use crate::node_config::Command;
-
-    fn records() -> Vec<LogRecord> {
-        let batch = BatchId { producer: NodeId::new(3), serial: 70_000 };
-        let requires = Requirement { item: ItemId::new(2), quantity: 4 };
-        vec![
-            LogRecord::Made { first: batch, count: 2, inputs: 7 },
-            LogRecord::Committed {
-                batch,
-                to: NodeId::new(9),
-                request: RequestId { incarnation: 1, number: 300 },
-            },
-            LogRecord::Commanded(Command::Recipe(Box::new([requires]))),
-            LogRecord::Election(Box::new([1, 2, 3])),
-            LogRecord::Compacted(Box::new(LogState { made: 5, ..LogState::default() })),
-        ]
-    }
-
-    fn log() -> Vec<u8> {
-        let mut bytes = Vec::new();
-        records().iter().for_each(|record| write_record(record, &mut bytes));
-        bytes
-    }
-
-    #[test]
-    fn a_log_is_read_as_it_was_written() {
-        assert_eq!(read_log(&log()), Ok((records(), LogEnd::Complete)));
-        assert_eq!(read_log(&[]), Ok((vec![], LogEnd::Complete)));
-    }
-
-    #[test]
-    fn a_truncated_log_yields_the_records_before_the_cut() {
-        let (bytes, records) = (log(), records());
-        for cut in 0..bytes.len() {
-            let (read, end) = read_log(&bytes[..cut]).expect("a truncated log is readable");
-            assert!(read.len() < records.len() && read == records[..read.len()], "cut at {cut}");
-            let mut whole = Vec::new();
-            read.iter().for_each(|record| write_record(record, &mut whole));
-            let expected = if whole.len() == cut { LogEnd::Complete } else { LogEnd::Torn(whole.len()) };
-            assert_eq!(end, expected);
-        }
-    }
-
-    #[test]
-    fn a_corrupt_record_before_the_last_is_an_error() {
-        let mut bytes = log();
-        bytes[HEADER] ^= 1;
-        assert_eq!(read_log(&bytes), Err(CodecError::CorruptLog { at: 0 }));
-        let mut bytes = log();
-        let last = bytes.len() - 1;
-        bytes[last] ^= 1;
-        assert!(matches!(read_log(&bytes), Ok((read, LogEnd::Torn(_))) if read.len() == 4));
-    }
 
     #[test]
     fn messages_are_read_as_they_were_written() {

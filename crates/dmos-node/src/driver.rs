@@ -8,7 +8,9 @@
 //!
 //! * Effects are executed in order. Later inputs of the same node follow all effects of earlier ones.
 //! * An [`Effect::Append`](crate::Effect::Append) is durable before any later effect becomes visible outside the
-//!   node, and before its next input. [`Effect::Compact`](crate::Effect::Compact) replaces the log atomically.
+//!   node, and before its next input. Consecutive appends form a commit: after a crash, all of them are in the log
+//!   or none. [`log_file`](crate::log_file) encodes commits. [`Effect::Compact`](crate::Effect::Compact) replaces
+//!   the log atomically.
 //! * Effects that precede no append may be executed at once; an implementation of
 //!   [`Effects`](crate::Effects) can do so while the node is still handling its input.
 //! * Messages can be lost, duplicated, delayed and reordered. Messages of a node to itself arrive.
@@ -26,7 +28,7 @@
 //! * A crash can happen between two effects. Pending timers, transports and plans are invalidated: those of an
 //!   earlier incarnation must not return, and messages to the node may be lost.
 //! * Recovery is an [`Input::Start`](crate::Input::Start) with the durable records in order, and with the material
-//!   that the crash destroyed. The records are exactly those appended, up to a suffix that was not synced.
+//!   that the crash destroyed. The records are exactly those appended, except a last commit that was not synced.
 //! * A failed append is a crash: a node cannot continue without its log.
 //!
 //! # Observation

@@ -13,8 +13,9 @@
 //! | [`harness`] | a test harness for single inputs |
 //! | [`interface`] | inputs and effects |
 //! | [`message`] | messages between nodes |
-//! | [`codec`] | binary encoding of log records and messages |
+//! | [`codec`] | binary encoding of messages, and checks of messages and logs |
 //! | [`log`] | log records, and the state that a log represents |
+//! | [`log_file`] | the log on disk, in commit frames |
 //! | [`node_config`] | commands to a node, and the resulting configuration |
 //! | [`node`] | dispatches each input to the component that handles it |
 //! | `production` | production runs, one per production cycle |
@@ -43,6 +44,7 @@ mod inbound;
 pub mod interface;
 mod leadership;
 pub mod log;
+pub mod log_file;
 pub mod message;
 pub mod node;
 pub mod node_config;

@@ -63,6 +63,10 @@ impl Simulator<'_> {
         }
         drop(left);
         if let Some(effects) = after_crash {
+            // Later records of the commit were not written, so none of it is durable.
+            if effects.first().is_some_and(Effect::changes_log) {
+                self.discard_commit(node);
+            }
             effects.into_iter().for_each(|effect| self.discard_effect(node, effect));
             self.crash_midway(node);
         } else if !is_synced {
@@ -112,6 +116,14 @@ impl Simulator<'_> {
     pub(super) fn lose(&mut self, node: NodeId, record: &LogRecord) {
         if let LogRecord::Made { count, .. } = record {
             self.node_mut(node).node.undo_run(*count);
+        }
+    }
+
+    /// Discards the records of a commit that will not be completed.
+    pub(super) fn discard_commit(&mut self, node: NodeId) {
+        for record in self.node_mut(node).disk.discard_commit() {
+            self.lose(node, &record);
+            self.observe(node, &Observation::LostAppend(&record));
         }
     }
 

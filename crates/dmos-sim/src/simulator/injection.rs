@@ -142,6 +142,7 @@ impl Simulator<'_> {
             }
         };
         self.faults.counts.mark_effective(failure.fault);
+        self.discard_commit(node);
         self.go_down(node, failure.downtime);
         true
     }

@@ -23,7 +23,7 @@ impl Simulator<'_> {
         self.end_outage(node);
         let sim_node = self.node_mut(node);
         let log =
-            LogAtStart { torn: sim_node.disk.remove_torn_record(), compacted: sim_node.disk.is_compacted() };
+            LogAtStart { torn: sim_node.disk.remove_torn_frame(), compacted: sim_node.disk.is_compacted() };
         let incarnation = sim_node.incarnation;
         let phase = phase(seed, node, incarnation, period);
         let scrapped = if recovering { sim_node.scrapped } else { Default::default() };
