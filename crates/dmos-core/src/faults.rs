@@ -268,9 +268,9 @@ pub struct MessageFaults {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiskFaults {
-    /// True if a crash loses unsynced appends, starting with a random one.
+    /// True if a crash can lose the commit in progress: the appends that are not synced.
     pub lose_unsynced: bool,
-    /// True if a crash leaves the first lost append torn.
+    /// True if a lost commit leaves part of its frame.
     pub torn: bool,
     /// Fraction of appends that fail; from 0 to 1. The node then stops.
     pub append_failure: f64,
@@ -376,7 +376,7 @@ fault_kinds! {
     LostAppend "lost_append"
         "An unsynced append was lost in a crash.";
     TornAppend "torn_append"
-        "A crash left an append torn.";
+        "A crash left the frame of a lost commit torn.";
     Drift "drift"
         "A clock ran at a wrong rate.";
 }

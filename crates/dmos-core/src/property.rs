@@ -104,7 +104,7 @@ properties! {
     ProductionInterrupted "production_interrupted" Coverage
         "A crash lost the last records of a production run, so that nothing was made.";
     TornAppendFound "torn_append_found" Coverage
-        "A node started from a log whose last record was torn.";
+        "A node started from a log whose last frame was torn.";
     CompactedLogRead "compacted_log_read" Coverage
         "A node started from a log that had been compacted.";
     RequestRedirected "request_redirected" Coverage
