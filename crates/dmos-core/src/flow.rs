@@ -1,5 +1,6 @@
 //! The flow: the assignment of suppliers to consumers.
 
+mod rates;
 mod share;
 mod violations;
 
@@ -11,6 +12,7 @@ use crate::ids::{ItemId, NodeId};
 use crate::network::{Network, Requirement, SupplyEdge};
 use crate::node_set::NodeSet;
 
+pub use rates::{FlowRates, PlannedRate};
 pub use share::Share;
 pub use violations::FlowViolation;
 
@@ -116,6 +118,19 @@ impl Flow {
     #[must_use]
     pub fn suppliers(&self, node: NodeId) -> &[SupplyEdge] {
         &self.edges[self.suppliers_range(node)]
+    }
+
+    /// Returns the edges that supply `node` with their shares, sorted by item, then producer. O(log edges).
+    pub fn supplies_of(&self, node: NodeId) -> impl Iterator<Item = (SupplyEdge, Share)> + '_ {
+        let range = self.suppliers_range(node);
+        self.edges[range.clone()].iter().copied().zip(self.shares[range].iter().copied())
+    }
+
+    /// Returns the share of a producer in the supply of a consumer, if the flow has that edge.
+    /// O(log edges).
+    #[must_use]
+    pub fn share(&self, producer: NodeId, consumer: NodeId) -> Option<Share> {
+        self.supplies_of(consumer).find(|(edge, _)| edge.producer == producer).map(|(_, share)| share)
     }
 
     fn suppliers_range(&self, node: NodeId) -> Range<usize> {
