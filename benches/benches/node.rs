@@ -102,7 +102,7 @@ fn inputs(criterion: &mut Criterion) {
         bencher.iter(|| bench.deliver(supplier, black_box(&Message::HeartbeatRequest)));
     });
     group.bench_function("heartbeat response", |bencher| {
-        bencher.iter(|| bench.deliver(supplier, black_box(&Message::HeartbeatResponse)));
+        bencher.iter(|| bench.deliver(supplier, black_box(&Message::HeartbeatResponse(0))));
     });
     group.bench_function("heartbeat round, 2 neighbours", |bencher| {
         // Time does not advance, so that no node is silent for too long.

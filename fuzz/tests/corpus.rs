@@ -45,7 +45,7 @@ fn logs() -> Vec<(&'static str, Vec<u8>)> {
         consumed: 40,
         stock: SerialSet::from(vec![(30, 32), (35, 40)]),
         committed: [(batch(1, 29), Commitment { to: NodeId::new(2), request: request(7) })].into(),
-        received: [batch(0, 40), batch(0, 41)].into(),
+        received: [batch(0, 40), batch(0, 41)].into_iter().collect(),
         accepted_flow: version(3),
         ..LogState::default()
     };
@@ -79,6 +79,7 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
     let assignment = Assignment {
         suppliers: Box::new([Supply { item: ItemId::new(0), producer: NodeId::new(0), share: Share::WHOLE }]),
         consumers: Box::new([NodeId::new(2), NodeId::new(3)]),
+        ..Assignment::default()
     };
     let (assignment, idle) = (Arc::new(assignment), Arc::new(Assignment::default()));
     let request = |number| Message::Request { request: request(number), item: ItemId::new(1) };
@@ -96,7 +97,7 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
         (2, Message::Delivered(batch(1, 0))),
         (0, Message::Unavailable { request: RequestId { incarnation: 0, number: 1 } }),
         (0, Message::HeartbeatRequest),
-        (0, Message::HeartbeatResponse),
+        (0, Message::HeartbeatResponse(0)),
         (5, Message::Assignment(FlowVersion::default(), idle)),
     ];
     let leadership = [

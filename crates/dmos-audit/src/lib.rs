@@ -109,7 +109,7 @@ impl<'a> InvariantChecker<'a> {
                 self.progress.on_durable(at, node, record);
             }
             Observation::LostAppend(record) => {
-                if matches!(record, LogRecord::Made { .. }) {
+                if matches!(record, LogRecord::Made { .. } | LogRecord::Ran { .. }) {
                     self.coverage.record(Property::ProductionInterrupted);
                 }
             }

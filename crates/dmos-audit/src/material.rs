@@ -29,6 +29,10 @@ struct Account {
     in_transit: BTreeMap<u32, (Option<NodeId>, Time)>,
     /// Own batches that were consumed.
     used: SerialSet,
+    /// Batches of a final item that have left the factory, if other nodes consume the item as well.
+    left: SerialSet,
+    /// Batches of other nodes in transit to this node, which it has logged.
+    incoming: BTreeSet<BatchId>,
     /// Batches in the input buffers.
     received: BTreeSet<BatchId>,
     /// Batches logged as inputs of the next production run.
@@ -86,6 +90,10 @@ impl<'a> Material<'a> {
         let buffers = self.network.nodes().zip(&self.accounts);
         match buffers.into_iter().find(|(_, account)| account.received.contains(&batch)) {
             Some((node, _)) => format!("in an input buffer of `{}`", self.network.node_name(node)),
+            None if producer.left.contains(batch.serial) => "out of the factory".to_owned(),
+            None if self.accounts.iter().any(|account| account.incoming.contains(&batch)) => {
+                "in transit".to_owned()
+            }
             None if batch.serial >= producer.made => "never made".to_owned(),
             None => "scrapped or lost".to_owned(),
         }
@@ -117,12 +125,50 @@ impl<'a> Material<'a> {
                 }
             }
             LogRecord::Consumed(batch) => self.account(node).pending_inputs.push(*batch),
+            LogRecord::Ran { product, inputs } => {
+                let inputs: Vec<BatchId> = inputs.iter().flat_map(|range| range.iter()).collect();
+                let count = inputs.len() as u32;
+                self.account(node).pending_inputs = inputs;
+                self.on_made(violations, node, product.first, product.count, count);
+            }
+            LogRecord::Shipped { batches, to, .. } => {
+                batches.iter().for_each(|batch| self.on_committed(violations, node, batch, Some(*to)));
+            }
+            LogRecord::Acknowledged { batches, .. } => {
+                for batch in batches.iter() {
+                    if self.accounts[batch.producer.index()].in_transit.contains_key(&batch.serial) {
+                        self.report_misplaced(violations, node, batch, "acknowledged");
+                    }
+                }
+            }
+            LogRecord::Left(batches) => {
+                for batch in batches.iter() {
+                    if self.account(node).stock.remove(batch.serial) {
+                        self.account(node).left.insert(batch.serial);
+                    } else {
+                        self.report_misplaced(violations, node, batch, "out of the factory");
+                    }
+                }
+            }
+            LogRecord::Accepted(batches) => {
+                batches.iter().for_each(|batch| self.on_accepted(violations, node, batch));
+            }
+            LogRecord::Arrived(batches) => {
+                for batch in batches.iter() {
+                    if self.account(node).incoming.remove(&batch) {
+                        self.account(node).received.insert(batch);
+                    } else {
+                        self.report_misplaced(violations, node, batch, "arrived");
+                    }
+                }
+            }
             LogRecord::Scrapped(batch) => self.on_scrapped(violations, node, *batch),
             LogRecord::Commanded(Command::Recipe(requires)) => {
                 self.account(node).requires = Some(requires.clone());
             }
             LogRecord::Commanded(Command::Retire) => self.account(node).has_retired = true,
-            LogRecord::Restarted
+            LogRecord::OrdersVoided { .. }
+            | LogRecord::Restarted
             | LogRecord::InTransit(_)
             | LogRecord::TransitStarted(_)
             | LogRecord::FlowAccepted(_)
@@ -151,14 +197,27 @@ impl<'a> Material<'a> {
     }
 
     fn on_received(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
-        let in_transit = &mut self.accounts[batch.producer.index()].in_transit;
-        let is_its_own = in_transit.get(&batch.serial).is_some_and(|(to, _)| to.is_none_or(|to| to == node));
-        if is_its_own {
-            in_transit.remove(&batch.serial);
+        if self.hand_over(node, batch) {
             self.account(node).received.insert(batch);
         } else {
             self.report_misplaced(violations, node, batch, "received");
         }
+    }
+
+    fn on_accepted(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
+        if self.hand_over(node, batch) {
+            self.account(node).incoming.insert(batch);
+        } else {
+            self.report_misplaced(violations, node, batch, "accepted");
+        }
+    }
+
+    /// Ends the shipment of a batch by its producer. Returns whether it was in transit to this node.
+    fn hand_over(&mut self, node: NodeId, batch: BatchId) -> bool {
+        let in_transit = &mut self.accounts[batch.producer.index()].in_transit;
+        let is_addressee =
+            in_transit.get(&batch.serial).is_some_and(|(to, _)| to.is_none_or(|to| to == node));
+        is_addressee && in_transit.remove(&batch.serial).is_some()
     }
 
     fn on_made(
@@ -239,10 +298,11 @@ impl<'a> Material<'a> {
             let (destroys_outbound, destroys_inbound) = self.scrapped_by_crash(node);
             let account = &self.accounts[node.index()];
             let (stock, inbound) = (account.stock.len(), account.received.len() as u64);
-            let in_transit = account.in_transit.len() as u64;
+            let in_transit = (account.in_transit.len() + account.incoming.len()) as u64;
+            let stock = stock + account.left.len();
             let is_gone = |flag: bool| end.holdings.is_none() && flag;
             self.audit.lost += shortage.total();
-            self.audit.in_transit += in_transit - shortage.in_transit;
+            self.audit.in_transit += in_transit - shortage.in_transit - shortage.incoming;
             let (in_stock, gone) = if is_gone(destroys_outbound) { (0, stock) } else { (stock, 0) };
             self.audit.in_stock += in_stock - shortage.stock;
             self.audit.scrapped += gone;
@@ -312,7 +372,7 @@ mod tests {
     }
 
     fn nothing(_: usize) -> Option<Holdings> {
-        Some(Holdings { stock: SerialSet::default(), in_transit: vec![], received: vec![] })
+        Some(Holdings::default())
     }
 
     #[test]
@@ -360,7 +420,7 @@ mod tests {
         let both = |node: usize| {
             let received = if node == 1 { vec![batch(0)] } else { vec![] };
             let stock = SerialSet::from(if node == 0 { vec![(0, 1)] } else { vec![] });
-            Some(Holdings { stock, in_transit: vec![], received })
+            Some(Holdings { stock, received, ..Holdings::default() })
         };
         assert_eq!(audit(&[made(0, 0)], both).1.len(), 1);
     }

@@ -52,7 +52,7 @@ impl<'a> Progress<'a> {
 
     pub(crate) fn on_durable(&mut self, at: Time, node: NodeId, record: &LogRecord) {
         match record {
-            LogRecord::Made { .. } => {
+            LogRecord::Made { .. } | LogRecord::Ran { .. } => {
                 let network = &self.scenario.network;
                 let makes = network.makes(node);
                 if let Some(index) = network.final_items().iter().position(|item| *item == makes) {

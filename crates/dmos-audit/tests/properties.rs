@@ -115,7 +115,7 @@ fn a_wrong_recovery_is_found() {
     let made =
         LogRecord::Made { first: BatchId { producer: NodeId::new(0), serial: 0 }, count: 1, inputs: 0 };
     let recovers = |stock: Vec<(u32, u32)>| {
-        let holdings = Holdings { stock: SerialSet::from(stock), in_transit: vec![], received: vec![] };
+        let holdings = Holdings { stock: SerialSet::from(stock), ..Holdings::default() };
         let started = Observation::Started { recovering: true, log: LogAtStart::default() };
         let events =
             [(1, 0, Observation::Durable(&made)), (2, 0, started), (2, 0, Observation::Holds(holdings))];

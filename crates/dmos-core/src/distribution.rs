@@ -33,6 +33,24 @@ pub enum Distribution {
 }
 
 impl Distribution {
+    /// Returns the maximum or, if the distribution is unbounded, the 95th percentile, rounded up a little.
+    #[must_use]
+    pub fn upper(&self) -> Span {
+        match self {
+            Self::Fixed(span) => *span,
+            Self::Choice(spans) => spans.iter().copied().max().unwrap_or_default(),
+            Self::Uniform(_, to) => *to,
+            // Logarithm of 20.
+            Self::Exponential(mean) => times(*mean, 3.0),
+            Self::Weibull { mean, shape } => {
+                let scale = 1.0 / libm::tgamma(1.0 + 1.0 / shape);
+                times(*mean, scale * libm::pow(3.0, 1.0 / shape))
+            }
+            // 1.645 standard deviations of the logarithm above its mean.
+            Self::LogNormal { mean, sigma } => times(*mean, libm::exp(1.645 * sigma - sigma * sigma / 2.0)),
+        }
+    }
+
     /// Returns the mean.
     #[must_use]
     pub fn mean(&self) -> Span {
@@ -48,4 +66,9 @@ impl Distribution {
             Self::Uniform(from, to) => Span::from_nanos(from.as_nanos() / 2 + to.as_nanos() / 2),
         }
     }
+}
+
+/// Multiplies a span; the result is rounded to nanoseconds.
+fn times(span: Span, factor: f64) -> Span {
+    Span::from_nanos((span.as_nanos() as f64 * factor).round() as u64)
 }

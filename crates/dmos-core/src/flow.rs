@@ -245,6 +245,7 @@ impl Flow {
         Assignment {
             suppliers: supplies.map(supply).collect(),
             consumers: self.consumers(node).iter().map(|edge| edge.1).collect(),
+            ..Assignment::default()
         }
     }
 }
@@ -289,6 +290,12 @@ pub struct Assignment {
     pub suppliers: Box<[Supply]>,
     /// Its consumers in ascending order.
     pub consumers: Box<[NodeId]>,
+    /// Planned production runs per second; zero without planned rates.
+    pub rate: PlannedRate,
+    /// Planned batches per second for each consumer; empty without planned rates.
+    pub consumer_rates: Box<[PlannedRate]>,
+    /// Planned batches per second of a final item that leave the factory.
+    pub leaving: PlannedRate,
 }
 
 impl Assignment {

@@ -192,6 +192,14 @@ metrics! {
     MessagesDropped "messages_dropped" Count CountingNodes "Messages dropped because of `mailbox_limit`. Not in the prototype.";
     BatchesScrapped "batches_scrapped" Count CountingNodes "Batches destroyed by a crash, counted at recovery. Not in the prototype.";
     LogCompactions "log_compactions" Count CountingNodes "Log compactions. Not in the prototype.";
+    OrderSent "Order_sent" Count CountingNodes "Orders sent, including retransmissions. Only under `production: server`.";
+    OrderReceived "Order_received" Count CountingNodes "Orders handled. Only under `production: server`.";
+    OrderAckSent "OrderAck_sent" Count CountingNodes "Acknowledgements of a waiting order sent. Only under `production: server`.";
+    OrderAckReceived "OrderAck_received" Count CountingNodes "Acknowledgements of a waiting order handled. Only under `production: server`.";
+    ShipmentSent "Shipment_sent" Count CountingNodes "Shipments announced, including retransmissions. Only under `production: server`.";
+    ShipmentReceived "Shipment_received" Count CountingNodes "Announcements of a shipment handled, including duplicates. Only under `production: server`.";
+    ShipmentAckSent "ShipmentAck_sent" Count CountingNodes "Acknowledgements of a shipment sent. Only under `production: server`.";
+    ShipmentAckReceived "ShipmentAck_received" Count CountingNodes "Acknowledgements of a shipment handled. Only under `production: server`.";
     FinishedGoodsMade "finished_goods_made" Count CountingNodes "Batches of a final item made. Not in the prototype.";
 }
 

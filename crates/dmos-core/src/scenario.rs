@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::distribution::Distribution;
 use crate::faults::{Fault, Faults};
 use crate::ids::NodeId;
 use crate::network::Network;
@@ -40,6 +41,8 @@ pub struct Scenario {
     pub protocol: Protocol,
     /// Delays of starts, messages and transits.
     pub delays: Delays,
+    /// Process times of the nodes, under `production: server`.
+    pub process_times: ProcessTimes,
     /// CPU costs.
     pub work: Work,
     /// Faults.
@@ -48,6 +51,47 @@ pub struct Scenario {
     pub same_time_order: SameTimeOrder,
     /// Interval between two samples of the time series.
     pub sample_every: Span,
+}
+
+/// Process times of production runs, by node.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ProcessTimes {
+    /// Different distributions; at least one.
+    distributions: Vec<Distribution>,
+    /// By node, the index of its distribution; empty if all nodes have the first one.
+    of_node: Vec<u32>,
+}
+
+impl ProcessTimes {
+    /// The process time of a node without one.
+    pub const DEFAULT: Span = Span::from_secs(1);
+
+    /// Returns the process times of all nodes, in the order of their numbers.
+    #[must_use]
+    pub fn new(of_nodes: impl IntoIterator<Item = Distribution>) -> Self {
+        let mut times = Self { distributions: Vec::new(), of_node: Vec::new() };
+        for distribution in of_nodes {
+            let known = times.distributions.iter().rposition(|known| *known == distribution);
+            let index = known.unwrap_or(times.distributions.len());
+            if index == times.distributions.len() {
+                times.distributions.push(distribution);
+            }
+            times.of_node.push(u32::try_from(index).expect("a network has fewer than 2^32 nodes"));
+        }
+        if times.distributions.is_empty() { Self::default() } else { times }
+    }
+
+    /// Returns the distribution of a node's process time.
+    #[must_use]
+    pub fn of(&self, node: NodeId) -> &Distribution {
+        &self.distributions[self.of_node.get(node.index()).map_or(0, |&index| index as usize)]
+    }
+}
+
+impl Default for ProcessTimes {
+    fn default() -> Self {
+        Self { distributions: vec![Distribution::Fixed(Self::DEFAULT)], of_node: Vec::new() }
+    }
 }
 
 /// Order of events at the same time.

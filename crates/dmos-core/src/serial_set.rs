@@ -108,6 +108,19 @@ impl SerialSet {
         true
     }
 
+    /// Removes a range of serial numbers, as far as they are present. O(ranges).
+    pub fn remove_range(&mut self, range: Range<u32>) {
+        let from = self.ranges.partition_point(|known| known.1 <= range.start);
+        let to = from + self.ranges[from..].partition_point(|known| known.0 < range.end);
+        let mut left = Vec::new();
+        for &(start, end) in &self.ranges[from..to] {
+            self.len -= u64::from(end.min(range.end) - start.max(range.start));
+            left.extend((start < range.start).then_some((start, range.start)));
+            left.extend((end > range.end).then_some((range.end, end)));
+        }
+        self.ranges.splice(from..to, left);
+    }
+
     /// Returns the smallest serial number.
     #[must_use]
     pub fn first(&self) -> Option<u32> {

@@ -14,6 +14,11 @@ use crate::time::{Span, StepCost};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Protocol {
+    /// Model of production.
+    pub production: Production,
+    /// Under `production: server`, number of production runs for which inputs are ordered ahead; by the planned
+    /// need if unset.
+    pub runs_ahead: Option<NonZeroU32>,
     /// Delay from a node's start to its first production cycle and heartbeats.
     pub start_delay: Span,
     /// Additional delay before the first production cycle.
@@ -66,6 +71,8 @@ pub struct Protocol {
 impl Default for Protocol {
     fn default() -> Self {
         Self {
+            production: Production::Polled,
+            runs_ahead: None,
             start_delay: Span::ZERO,
             production_delay: Span::ZERO,
             cycle: Span::from_secs(1),
@@ -100,6 +107,18 @@ impl Protocol {
     pub fn has_exact_logs(&self) -> bool {
         self.recovery == Recovery::Exact && self.log == LogKeeping::Separate
     }
+}
+
+/// Model of production.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Production {
+    /// A node is a server: one production run at a time, each of which takes its process time. Inputs are
+    /// ordered up to a level.
+    Server,
+    /// The prototype's loop: a node tries a production run in every cycle, makes the product at once, and
+    /// requests single batches.
+    Polled,
 }
 
 /// Distribution of leadership, flows and failures among nodes.

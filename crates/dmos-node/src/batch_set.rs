@@ -1,16 +1,38 @@
 //! Sets of batches that a node has seen.
 
 use dmos_core::{BatchId, NodeId, SerialSet};
+
+use crate::batch_range::BatchRange;
 use serde::{Deserialize, Serialize};
 
 /// A set of batches, by producer.
 ///
 /// It stays small, because the settled batches of a producer form one range.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(NodeId, SerialSet)>", into = "Vec<(NodeId, SerialSet)>")]
 pub struct BatchSet {
     /// Sorted by producer; a node has few suppliers.
     producers: Vec<(NodeId, SerialSet)>,
+}
+
+impl PartialEq for BatchSet {
+    /// Compares the batches. A producer whose batches were all removed has an empty entry, which does not
+    /// count.
+    fn eq(&self, other: &Self) -> bool {
+        self.entries().eq(other.entries())
+    }
+}
+
+impl Eq for BatchSet {}
+
+impl FromIterator<BatchId> for BatchSet {
+    fn from_iter<I: IntoIterator<Item = BatchId>>(batches: I) -> Self {
+        let mut set = Self::default();
+        for batch in batches {
+            set.insert(batch);
+        }
+        set
+    }
 }
 
 impl From<Vec<(NodeId, SerialSet)>> for BatchSet {
@@ -48,9 +70,51 @@ impl BatchSet {
         &mut self.producers[at].1
     }
 
-    /// Removes a batch, if present.
-    pub fn remove(&mut self, batch: BatchId) {
-        self.entry(batch.producer).remove(batch.serial);
+    /// Removes a batch and returns whether it was present.
+    pub fn remove(&mut self, batch: BatchId) -> bool {
+        self.entry(batch.producer).remove(batch.serial)
+    }
+
+    /// Adds a range of batches.
+    pub fn insert_range(&mut self, range: BatchRange) {
+        self.entry(range.first.producer).insert_range(range.serials());
+    }
+
+    /// Removes a range of batches, as far as they are present.
+    pub fn remove_range(&mut self, range: BatchRange) {
+        self.entry(range.first.producer).remove_range(range.serials());
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &(NodeId, SerialSet)> {
+        self.producers.iter().filter(|(_, serials)| !serials.is_empty())
+    }
+
+    /// Returns the number of batches.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.producers.iter().map(|(_, serials)| serials.len()).sum()
+    }
+
+    /// Returns whether the set is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns all batches, by producer and serial number.
+    pub fn iter(&self) -> impl Iterator<Item = BatchId> + '_ {
+        self.ranges().flat_map(BatchRange::iter)
+    }
+
+    /// Returns the ranges of batches, by producer and serial number.
+    pub fn ranges(&self) -> impl Iterator<Item = BatchRange> + '_ {
+        self.producers.iter().flat_map(|&(producer, ref serials)| {
+            let range = move |&(first, end): &(u32, u32)| BatchRange {
+                first: BatchId { producer, serial: first },
+                count: end - first,
+            };
+            serials.ranges().iter().map(range)
+        })
     }
 
     /// Adds a batch and returns whether it was new.

@@ -6,6 +6,7 @@
 use dmos_core::{BatchId, FlowVersion, Network, NodeId, Requirement, Term};
 use thiserror::Error;
 
+use crate::batch_range::BatchRange;
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use crate::node_config::Command;
@@ -84,6 +85,11 @@ impl NetworkCheck<'_> {
         self.node(batch.producer) && batch.serial < u32::MAX
     }
 
+    fn range(&self, range: BatchRange) -> bool {
+        let end = range.first.serial.checked_add(range.count);
+        self.node(range.first.producer) && range.count > 0 && end.is_some_and(|end| end < u32::MAX)
+    }
+
     fn term(&self, term: Term) -> bool {
         term.0 < NUMBER_MAX
     }
@@ -102,6 +108,9 @@ impl NetworkCheck<'_> {
             Message::Announcement { batch, .. }
             | Message::TransitStarted(batch)
             | Message::Delivered(batch) => self.batch(*batch),
+            Message::Order { order, .. } => self.version(order.flow) && order.incarnation < u32::MAX,
+            Message::Shipment { batches, .. } => self.range(*batches),
+            Message::ShipmentAck(first) => self.batch(*first),
             Message::Suspicion(node) => self.node(*node),
             Message::Assignment(version, assignment) => {
                 let items =
@@ -115,7 +124,8 @@ impl NetworkCheck<'_> {
             Message::NodeConfig(_)
             | Message::Unavailable { .. }
             | Message::HeartbeatRequest
-            | Message::HeartbeatResponse
+            | Message::HeartbeatResponse(_)
+            | Message::OrderAck { .. }
             | Message::Rejoin
             | Message::Election(_) => true,
         }
@@ -132,6 +142,20 @@ impl NetworkCheck<'_> {
             LogRecord::InTransit(batch) | LogRecord::Delivered(batch) | LogRecord::LocalBatchSent(batch) => {
                 batch.producer == me && self.batch(*batch)
             }
+            LogRecord::Ran { product, inputs } => {
+                product.first.producer == me
+                    && self.range(*product)
+                    && inputs.iter().all(|range| self.range(*range))
+            }
+            LogRecord::Shipped { batches, to, .. } => {
+                batches.first.producer == me && self.range(*batches) && self.node(*to)
+            }
+            LogRecord::Acknowledged { batches, by } => {
+                batches.first.producer == me && self.range(*batches) && self.node(*by)
+            }
+            LogRecord::OrdersVoided { of, before } => self.node(*of) && *before < u32::MAX,
+            LogRecord::Left(batches) => batches.first.producer == me && self.range(*batches),
+            LogRecord::Accepted(batches) | LogRecord::Arrived(batches) => self.range(*batches),
             LogRecord::TransitStarted(batch)
             | LogRecord::Received(batch)
             | LogRecord::Consumed(batch)
@@ -154,7 +178,15 @@ impl NetworkCheck<'_> {
             && state.stock.ranges().last().is_none_or(|run| run.1 <= state.made)
             && state.committed.iter().all(|(batch, commitment)| own(batch) && self.node(commitment.to))
             && state.in_transit.iter().all(own)
-            && state.received.iter().all(|batch| self.batch(*batch))
+            && state.received.ranges().all(|range| self.range(range))
+            && state.left.ranges().last().is_none_or(|range| range.1 <= state.made)
+            && state.shipped.keys().all(|consumer| self.node(*consumer))
+            && state.shipments.iter().all(|((to, first), shipment)| {
+                self.node(*to)
+                    && own(first)
+                    && self.range(BatchRange { first: *first, count: shipment.count })
+            })
+            && state.incoming.iter().all(|(&first, &count)| self.range(BatchRange { first, count }))
             && state.seen.producers().all(|producer| self.node(producer))
             && state.node_config.requires.as_ref().is_none_or(|requires| self.recipe(me, requires))
             && self.version(state.accepted_flow)
@@ -174,7 +206,8 @@ mod tests {
     fn messages_are_read_as_they_were_written() {
         let network = network();
         let supply = Supply { item: ItemId::new(1), producer: NodeId::new(2), share: Share::WHOLE };
-        let assignment = Assignment { suppliers: Box::new([supply]), consumers: Box::new([]) };
+        let assignment =
+            Assignment { suppliers: Box::new([supply]), consumers: Box::new([]), ..Assignment::default() };
         let messages = [
             Message::HeartbeatRequest,
             Message::Assignment(FlowVersion { term: Term(3), number: 1 }, Arc::new(assignment)),

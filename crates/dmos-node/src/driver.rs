@@ -64,7 +64,7 @@
 //! use dmos_core::settings::Protocol;
 //! use dmos_core::strategy::MeanDurations;
 //! use dmos_core::{BatchId, FlowVersion, Metric, NodeId, Registry, Span, Time};
-//! use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
+//! use dmos_node::{Effect, Input, LeadTime, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
 //! use dmos_strategies as _;
 //!
 //! enum Event {
@@ -104,6 +104,9 @@
 //!                     self.schedule(now + Span::from_secs(1), node, Event::Arrived(batch));
 //!                 }
 //!                 Effect::Plan { plan_id, .. } => self.schedule(now, node, Event::Planned(plan_id)),
+//!                 Effect::StartRun { .. } => {
+//!                     self.schedule(now + Span::from_secs(1), node, Event::Timer(Timer::RunEnd));
+//!                 }
 //!                 Effect::Post(_) | Effect::Report(_) => {}
 //!             }
 //!         }
@@ -134,6 +137,8 @@
 //!     flow: registry.flow(&"memoized".parse().expect("a valid call"), &network).expect("a known strategy"),
 //!     planning_budget: 1_000_000,
 //!     mean_durations: MeanDurations::default(),
+//!     process_times: network.nodes().map(|_| Span::from_secs(1)).collect(),
+//!     lead_time: LeadTime::default(),
 //!     seed: 1,
 //!     leader: registry
 //!         .leader(&"bully".parse().expect("a valid call"), &network)

@@ -90,6 +90,12 @@ pub enum Effect {
         /// True if messages wait until the plan is ready.
         blocking: bool,
     },
+    /// Starts a production run, whose end returns as [`Input::Timer`] with [`Timer::RunEnd`] after its process
+    /// time.
+    StartRun {
+        /// Identifies the run: the number of batches that the node has made before it.
+        number: u32,
+    },
     /// Posts a notice on the blackboard, which all nodes see at once.
     Post(Notice),
     /// Reports an event to the observer of the run.
@@ -132,6 +138,10 @@ impl Effects for Vec<Effect> {
 pub enum Timer {
     /// The next production cycle.
     ProductionCycle,
+    /// The end of the production run in process.
+    RunEnd,
+    /// The next retransmission of unacknowledged orders.
+    RetransmitOrders,
     /// The next check whether there is a node to monitor.
     AwaitNeighbours,
     /// The next round of heartbeats.

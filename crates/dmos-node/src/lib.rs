@@ -23,7 +23,8 @@
 //! | `outbound` | output buffer and shipments |
 //! | `retransmission` | timeouts of unanswered messages |
 //! | `assignment` | the active assignment |
-//! | [`batch_set`] | sets of batches |
+//! | `server` | production as a server: input and output buffers, orders and shipments |
+//! | [`batch_set`], [`batch_range`] | sets and ranges of batches |
 //! | `failure_detector` | heartbeats and suspicion |
 //! | `leadership` | election and current leader |
 //! | `commands` | execution of commands, and their propagation to the leader |
@@ -33,6 +34,7 @@
 //! Architecture invariant: this crate does not depend on a driver, and names no strategy.
 
 mod assignment;
+pub mod batch_range;
 pub mod batch_set;
 pub mod codec;
 mod commands;
@@ -53,9 +55,11 @@ mod planning;
 mod production;
 mod prototype;
 mod retransmission;
+mod server;
 
 pub use interface::{Effect, Effects, Input, Notice, PlanReport, Report, Scrapped, Timer};
 pub use log::{LogRecord, LogState};
 pub use message::Message;
 pub use node::{Holdings, Load, Node, NodeSettings};
 pub use node_config::{Command, NodeConfig};
+pub use server::{Activity, LeadTime, Order};

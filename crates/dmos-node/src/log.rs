@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dmos_core::{BatchId, FlowVersion, NodeId, RequestId, SerialSet};
 use serde::{Deserialize, Serialize};
 
+use crate::batch_range::BatchRange;
 use crate::batch_set::BatchSet;
 use crate::node_config::{Command, NodeConfig};
 
@@ -49,6 +50,42 @@ pub enum LogRecord {
     Received(BatchId),
     /// Inbound: the batch is an input of the next [`LogRecord::Made`].
     Consumed(BatchId),
+    /// A production run ended, under `production: server`: its inputs are consumed and its product is in stock.
+    Ran {
+        /// The product.
+        product: BatchRange,
+        /// The inputs.
+        inputs: Box<[BatchRange]>,
+    },
+    /// Outbound: batches are shipped to a consumer, which is irrevocable.
+    Shipped {
+        /// The batches.
+        batches: BatchRange,
+        /// The consumer.
+        to: NodeId,
+        /// Its incarnation, whose order they fill.
+        incarnation: u32,
+    },
+    /// Outbound: a consumer has restarted, which voids the orders of its incarnations before this one.
+    OrdersVoided {
+        /// The consumer.
+        of: NodeId,
+        /// Its new incarnation.
+        before: u32,
+    },
+    /// Outbound: the consumer has logged a shipment.
+    Acknowledged {
+        /// The batches.
+        batches: BatchRange,
+        /// The consumer.
+        by: NodeId,
+    },
+    /// Outbound: batches of a final item that other nodes consume as well have left the factory.
+    Left(BatchRange),
+    /// Inbound: a shipment is in transit to this node, which answers for it from now on.
+    Accepted(BatchRange),
+    /// Inbound: a shipment has arrived and is in the input buffer.
+    Arrived(BatchRange),
     /// Inbound, under `log: mixed_up`: a batch of the node itself was shipped.
     LocalBatchSent(BatchId),
     /// Either half: a crash destroyed the batch, which was in a buffer.
@@ -72,6 +109,15 @@ pub struct Commitment {
     pub request: RequestId,
 }
 
+/// A shipment that its consumer has not acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ShipmentState {
+    /// Number of batches.
+    pub count: u32,
+    /// The consumer's incarnation whose order it fills.
+    pub incarnation: u32,
+}
+
 /// The state that a log represents.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LogState {
@@ -87,8 +133,16 @@ pub struct LogState {
     pub committed: BTreeMap<BatchId, Commitment>,
     /// Own batches that, under `log: mixed_up`, some consumer acknowledged.
     pub in_transit: BTreeSet<BatchId>,
-    /// Batches in the input buffers.
-    pub received: BTreeSet<BatchId>,
+    /// Batches in the input buffers and in process.
+    pub received: BatchSet,
+    /// Batches of a final item that have left the factory, if other nodes consume the item as well.
+    pub left: SerialSet,
+    /// By consumer, its latest incarnation and the number of batches shipped to it.
+    pub shipped: BTreeMap<NodeId, (u32, u32)>,
+    /// Shipments that are not acknowledged, by consumer and first batch.
+    pub shipments: BTreeMap<(NodeId, BatchId), ShipmentState>,
+    /// Shipments in transit to this node: first batch and number of batches.
+    pub incoming: BTreeMap<BatchId, u32>,
     /// All batches ever received and, under `log: mixed_up`, all batches that the node shipped.
     pub seen: BatchSet,
     /// Number of batches in the inbound log.
@@ -118,9 +172,9 @@ impl LogState {
     /// Returns a measure of the state's size, in records, for deciding when to compact.
     #[must_use]
     pub(crate) fn size(&self) -> u64 {
-        let held =
-            self.committed.len() + self.received.len() + self.stock.ranges().len() + self.seen.range_count();
-        held as u64
+        let outbound = self.committed.len() + self.stock.ranges().len() + self.left.ranges().len();
+        let shipments = self.shipped.len() + self.shipments.len() + self.incoming.len();
+        (outbound + shipments + self.seen.range_count()) as u64 + self.received.len()
     }
 
     /// Applies a record. `consumed_inputs` collects the inputs of a production run whose product is not
@@ -135,7 +189,7 @@ impl LogState {
                 // Earlier inputs belong to a production run that a crash interrupted.
                 let interrupted = consumed_inputs.len().saturating_sub(inputs as usize);
                 for batch in consumed_inputs.drain(..).skip(interrupted) {
-                    self.received.remove(&batch);
+                    self.received.remove(batch);
                     self.consumed += 1;
                 }
             }
@@ -156,8 +210,33 @@ impl LogState {
             }
             LogRecord::Consumed(batch) => consumed_inputs.push(batch),
             LogRecord::LocalBatchSent(batch) => self.inbound_entries += u64::from(self.seen.insert(batch)),
+            LogRecord::Ran { product, ref inputs } => {
+                self.made = product.serials().end;
+                self.stock.insert_range(product.serials());
+                self.outbound_entries += u64::from(product.count);
+                for &range in inputs {
+                    self.received.remove_range(range);
+                    self.consumed += u64::from(range.count);
+                }
+            }
+            LogRecord::OrdersVoided { of, before } => drop(self.shipped.insert(of, (before, 0))),
+            LogRecord::Shipped { batches, to, incarnation } => self.ship(batches, to, incarnation),
+            LogRecord::Acknowledged { batches, by } => drop(self.shipments.remove(&(by, batches.first))),
+            LogRecord::Left(batches) => {
+                self.stock.remove_range(batches.serials());
+                self.left.insert_range(batches.serials());
+            }
+            LogRecord::Accepted(batches) => {
+                self.inbound_entries += u64::from(batches.count);
+                self.seen.insert_range(batches);
+                self.incoming.insert(batches.first, batches.count);
+            }
+            LogRecord::Arrived(batches) => {
+                self.incoming.remove(&batches.first);
+                self.received.insert_range(batches);
+            }
             LogRecord::Scrapped(batch) => {
-                if !self.received.remove(&batch) {
+                if !self.received.remove(batch) {
                     self.stock.remove(batch.serial);
                 }
             }
@@ -165,6 +244,18 @@ impl LogState {
             LogRecord::Commanded(ref command) => self.node_config.apply(command),
             LogRecord::Election(ref bytes) => self.election = Some(bytes.clone()),
             LogRecord::Compacted(ref state) => *self = (**state).clone(),
+        }
+    }
+
+    fn ship(&mut self, batches: BatchRange, to: NodeId, incarnation: u32) {
+        self.stock.remove_range(batches.serials());
+        self.shipments.insert((to, batches.first), ShipmentState { count: batches.count, incarnation });
+        let shipped = self.shipped.entry(to).or_insert((incarnation, 0));
+        if shipped.0 < incarnation {
+            *shipped = (incarnation, 0);
+        }
+        if shipped.0 == incarnation {
+            shipped.1 = shipped.1.saturating_add(batches.count);
         }
     }
 
@@ -193,7 +284,7 @@ mod tests {
             [LogRecord::Consumed(batch(1, 1)), LogRecord::Made { first: batch(0, 0), count: 2, inputs: 1 }];
         let records: Vec<_> = received.into_iter().chain([interrupted]).chain(whole).collect();
         let state = LogState::of(&records);
-        assert_eq!((state.received, state.consumed), (BTreeSet::from([batch(1, 0)]), 1));
+        assert_eq!((state.received, state.consumed), ([batch(1, 0)].into_iter().collect(), 1));
         assert_eq!((state.stock.len(), state.made), (2, 2));
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId, RequestId, Term};
 use serde::{Deserialize, Serialize};
 
+use crate::batch_range::BatchRange;
 use crate::node_config::NodeConfig;
+use crate::server::Order;
 
 /// A message between two nodes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -36,10 +38,39 @@ pub enum Message {
     TransitStarted(BatchId),
     /// Consumer to producer: confirms that the batch has arrived and is logged.
     Delivered(BatchId),
+    /// Consumer to producer: orders batches, under `production: server`.
+    Order {
+        /// The order.
+        order: Order,
+        /// True if it was sent before, so that it is acknowledged even if it waits.
+        is_repeated: bool,
+    },
+    /// Producer to consumer: acknowledges an order that waits.
+    OrderAck {
+        /// The consumer's incarnation.
+        incarnation: u32,
+        /// Number of the latest order.
+        number: u32,
+        /// Batches shipped to the incarnation.
+        shipped: u32,
+    },
+    /// Producer to consumer: announces a shipment.
+    Shipment {
+        /// The batches.
+        batches: BatchRange,
+        /// The consumer's incarnation whose order it fills.
+        incarnation: u32,
+        /// Number of the latest order, which it acknowledges.
+        order: u32,
+        /// All batches of this producer before this serial number are settled with the consumer.
+        settled: u32,
+    },
+    /// Consumer to producer: the shipment with this first batch is logged.
+    ShipmentAck(BatchId),
     /// Requests a heartbeat response.
     HeartbeatRequest,
-    /// Answers a heartbeat request.
-    HeartbeatResponse,
+    /// Answers a heartbeat request, with the number of times that the sender has recovered from a crash.
+    HeartbeatResponse(u32),
     /// To the leader: reports a node that has been silent for too long.
     Suspicion(NodeId),
     /// Leader to node: assigns a fragment of the flow.
@@ -67,8 +98,12 @@ impl Message {
             Self::Unavailable { .. } => Metric::BatchUnavailableResponseSent,
             Self::TransitStarted(_) => Metric::WaitingForBatchResponseSent,
             Self::Delivered(_) => Metric::BatchDeliveryConfirmResponseSent,
+            Self::Order { .. } => Metric::OrderSent,
+            Self::OrderAck { .. } => Metric::OrderAckSent,
+            Self::Shipment { .. } => Metric::ShipmentSent,
+            Self::ShipmentAck(_) => Metric::ShipmentAckSent,
             Self::HeartbeatRequest => Metric::HeartbeatReqSent,
-            Self::HeartbeatResponse => Metric::HeartbeatRespSent,
+            Self::HeartbeatResponse(_) => Metric::HeartbeatRespSent,
             Self::Suspicion(_) => Metric::InformLeaderOfDeathReqSent,
             Self::Assignment(..) => Metric::AssignmentSent,
             Self::AssignmentAck(_) => Metric::AssignmentAckSent,
@@ -88,8 +123,12 @@ impl Message {
             Self::Unavailable { .. } => Metric::BatchUnavailableResponseReceived,
             Self::TransitStarted(_) => Metric::WaitingForBatchResponseReceived,
             Self::Delivered(_) => Metric::BatchDeliveryConfirmResponseReceived,
+            Self::Order { .. } => Metric::OrderReceived,
+            Self::OrderAck { .. } => Metric::OrderAckReceived,
+            Self::Shipment { .. } => Metric::ShipmentReceived,
+            Self::ShipmentAck(_) => Metric::ShipmentAckReceived,
             Self::HeartbeatRequest => Metric::HeartbeatReqReceived,
-            Self::HeartbeatResponse => Metric::HeartbeatRespReceived,
+            Self::HeartbeatResponse(_) => Metric::HeartbeatRespReceived,
             Self::Suspicion(_) => Metric::InformLeaderOfDeathReqReceived,
             Self::Assignment(..) => Metric::AssignmentReceived,
             Self::AssignmentAck(_) => Metric::AssignmentAckReceived,

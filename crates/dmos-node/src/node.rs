@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use dmos_core::settings::{Dissemination, Protocol, Recovery, Rejoin};
+use dmos_core::settings::{Dissemination, Production, Protocol, Recovery, Rejoin};
 use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy, MeanDurations};
 use dmos_core::{
     BatchId, FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Term, Time,
 };
 
 use crate::assignment::ActiveAssignment;
+use crate::batch_range::BatchRange;
 use crate::commands::Commands;
 use crate::context::Context;
 use crate::failure_detector::FailureDetector;
@@ -20,8 +21,9 @@ use crate::message::Message;
 use crate::node_config::Command;
 use crate::outbound::Outbound;
 use crate::planning::{LeadershipStart, Planning};
-use crate::production::Production;
+use crate::production::Production as PolledProduction;
 use crate::prototype::Replay;
+use crate::server::{Activity, LeadTime, Server, Surroundings};
 
 mod recovery;
 
@@ -46,6 +48,10 @@ pub struct NodeSettings {
     pub candidates: Arc<[NodeId]>,
     /// Nodes that are added later and do not start at the beginning.
     pub added_later: Arc<[NodeId]>,
+    /// Mean process time by node, under `production: server`.
+    pub process_times: Arc<[Span]>,
+    /// Lead time of orders, under `production: server`.
+    pub lead_time: LeadTime,
 }
 
 /// One node of the network. The module [`driver`](crate::driver) has an example of its use.
@@ -64,9 +70,11 @@ pub struct Node {
 /// State that a crash discards.
 struct VolatileState {
     active: ActiveAssignment,
-    production: Production,
+    production: PolledProduction,
     inbound: Inbound,
     outbound: Outbound,
+    /// Production, input and output under `production: server`, in place of the three parts above.
+    server: Option<Box<Server>>,
     failure_detector: FailureDetector,
     leadership: Leadership,
     planning: Option<Box<Planning>>,
@@ -89,13 +97,17 @@ pub struct Load {
 }
 
 /// Batches that a node holds according to itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Holdings {
     /// Serial numbers of the batches in stock.
     pub stock: SerialSet,
+    /// Batches of a final item that have left the factory, if other nodes consume the item as well.
+    pub left: SerialSet,
     /// Own batches announced to a consumer and not confirmed.
     pub in_transit: Vec<BatchId>,
-    /// Batches in the input buffers.
+    /// Batches in transit to this node that it has acknowledged.
+    pub incoming: Vec<BatchId>,
+    /// Batches in the input buffers and in process.
     pub received: Vec<BatchId>,
 }
 
@@ -104,9 +116,11 @@ impl VolatileState {
         let dissemination = settings.protocol.dissemination;
         Self {
             active: ActiveAssignment::default(),
-            production: Production::default(),
+            production: PolledProduction::default(),
             inbound: Inbound::new(network.requirements(me)),
             outbound: Outbound::new(me),
+            server: (settings.protocol.production == Production::Server)
+                .then(|| Box::new(Server::new(me, settings.lead_time))),
             failure_detector: FailureDetector::new(phase),
             leadership: Leadership::new(
                 ElectionConfig { me, candidates: Arc::clone(&settings.candidates), seed: settings.seed },
@@ -155,7 +169,17 @@ impl Node {
     /// Returns the number of batches in the output buffer.
     #[must_use]
     pub fn stock(&self) -> u64 {
-        self.volatile.outbound.stock().len()
+        match &self.volatile.server {
+            Some(server) => server.output().stock().len(),
+            None => self.volatile.outbound.stock().len(),
+        }
+    }
+
+    /// Returns what the node does, under `production: server`.
+    #[must_use]
+    #[inline]
+    pub fn activity(&self) -> Option<Activity> {
+        self.volatile.server.as_ref().map(|server| server.activity())
     }
 
     /// Counts an event that happened to the node from outside.
@@ -163,13 +187,22 @@ impl Node {
         self.metrics.count(metric);
     }
 
-    /// Undoes the metrics of a production run of `count` batches that a crash interrupted before it was
-    /// durable.
-    pub fn undo_run(&mut self, count: u32) {
-        self.metrics.subtract(Metric::SuccessfulManufactureCycles, 1);
-        if self.network.is_final(self.me) {
-            self.metrics.subtract(Metric::FinishedGoodsMade, u64::from(count));
-        }
+    /// Undoes the metrics of a record that a crash interrupted before it was durable.
+    pub fn undo(&mut self, record: &LogRecord) {
+        let finished = match record {
+            LogRecord::Made { count, .. } => {
+                self.metrics.subtract(Metric::SuccessfulManufactureCycles, 1);
+                if self.network.is_final(self.me) { *count } else { 0 }
+            }
+            LogRecord::Ran { product, .. } => {
+                self.metrics.subtract(Metric::SuccessfulManufactureCycles, 1);
+                let leaves_later = self.volatile.server.as_ref().is_some_and(|server| server.leaves_later());
+                if self.network.is_final(self.me) && !leaves_later { product.count } else { 0 }
+            }
+            LogRecord::Left(batches) => batches.count,
+            _ => 0,
+        };
+        self.metrics.subtract(Metric::FinishedGoodsMade, u64::from(finished));
     }
 
     /// Returns whether the node is computing a plan.
@@ -181,7 +214,10 @@ impl Node {
     /// Returns the number of batches in transit to this node.
     #[must_use]
     pub fn in_transit(&self) -> usize {
-        self.volatile.inbound.in_transit()
+        match &self.volatile.server {
+            Some(server) => server.inputs().incoming().count(),
+            None => self.volatile.inbound.in_transit(),
+        }
     }
 
     /// Returns whether this node believes that it leads.
@@ -193,10 +229,21 @@ impl Node {
     /// Returns all batches that the node holds.
     #[must_use]
     pub fn holdings(&self) -> Holdings {
-        Holdings {
-            stock: self.volatile.outbound.stock().clone(),
-            in_transit: self.volatile.outbound.in_transit().collect(),
-            received: self.volatile.inbound.batches().collect(),
+        match &self.volatile.server {
+            Some(server) => Holdings {
+                stock: server.output().stock().clone(),
+                left: server.output().left().clone(),
+                in_transit: server.output().in_transit().collect(),
+                incoming: server.inputs().incoming().flat_map(BatchRange::iter).collect(),
+                received: server.on_hand().flat_map(BatchRange::iter).collect(),
+            },
+            None => Holdings {
+                stock: self.volatile.outbound.stock().clone(),
+                left: SerialSet::default(),
+                in_transit: self.volatile.outbound.in_transit().collect(),
+                incoming: Vec::new(),
+                received: self.volatile.inbound.batches().collect(),
+            },
         }
     }
 
@@ -212,7 +259,10 @@ impl Node {
         match input {
             Input::Message { from, message } => volatile.on_message(&mut cx, settings, from, message),
             Input::Timer(timer) => volatile.on_timer(&mut cx, settings, timer),
-            Input::Arrived(batch) => volatile.inbound.on_arrived(&mut cx, batch),
+            Input::Arrived(batch) => match volatile.with_server() {
+                Some((server, around)) => server.on_arrived(&mut cx, &around, batch),
+                None => volatile.inbound.on_arrived(&mut cx, batch),
+            },
             Input::Planned(plan_id) => volatile.on_plan_ready(&mut cx, plan_id),
             Input::Notice(notice) => volatile.on_notice(&mut cx, notice),
             Input::Start { records, recovering, phase, scrapped } => {
@@ -281,6 +331,9 @@ impl Node {
         let (volatile, _, mut cx) = self.split(now, effects);
         volatile.commands.on_command(&mut cx, command);
         volatile.send_node_config(&mut cx);
+        if let Some((server, around)) = volatile.with_server() {
+            server.redirect(&mut cx, &around);
+        }
     }
 
     /// Returns the log length at which a log with this content is compacted.
@@ -322,14 +375,19 @@ impl VolatileState {
         match protocol.recovery {
             Recovery::Exact => {
                 self.scrap(cx, &mut state, scrapped);
-                self.restore(cx, state, recovering);
+                match &mut self.server {
+                    Some(server) => server.restore(cx, state, recovering),
+                    None => self.restore(cx, state, recovering),
+                }
             }
             Recovery::Replay => {
                 let replay = Replay::prepare(cx, records, recovering, &mut self.inbound, &mut self.outbound);
                 self.replay = replay.map(Box::new);
             }
         }
-        cx.set_timer(start_delay + production_delay + protocol.cycle, Timer::ProductionCycle);
+        if self.server.is_none() {
+            cx.set_timer(start_delay + production_delay + protocol.cycle, Timer::ProductionCycle);
+        }
         cx.set_timer(start_delay, Timer::AwaitNeighbours);
         self.run_election(cx, settings, ElectionInput::Start { durable: election.as_deref() });
         let is_new_here = settings.added_later.contains(&cx.me);
@@ -342,6 +400,17 @@ impl VolatileState {
 
     /// Returns the state that the log represents, from the node's memory.
     fn log_state(&self) -> LogState {
+        let common = LogState {
+            node_config: (**self.commands.config()).clone(),
+            accepted_flow: self.leadership.accepted_flow(),
+            election: self.leadership.durable().map(Into::into),
+            ..LogState::default()
+        };
+        if let Some(server) = &self.server {
+            let mut state = common;
+            server.save(&mut state);
+            return state;
+        }
         LogState {
             restarts: self.inbound.incarnation(),
             made: self.outbound.next_serial(),
@@ -353,10 +422,19 @@ impl VolatileState {
             seen: self.inbound.seen().clone(),
             inbound_entries: self.inbound.batches().count() as u64,
             outbound_entries: self.outbound.log_entries(),
-            node_config: (**self.commands.config()).clone(),
-            accepted_flow: self.leadership.accepted_flow(),
-            election: self.leadership.durable().map(Into::into),
+            ..common
         }
+    }
+
+    /// Returns the server with the parts of the node that it consults, under `production: server`.
+    fn with_server(&mut self) -> Option<(&mut Server, Surroundings<'_>)> {
+        let server = self.server.as_deref_mut()?;
+        let around = Surroundings {
+            active: &self.active,
+            detector: &self.failure_detector,
+            is_retired: self.commands.retired(),
+        };
+        Some((server, around))
     }
 
     /// Passes an input to the election, and starts planning if this node becomes leader.
@@ -374,6 +452,7 @@ impl VolatileState {
                 flow: &settings.flow,
                 budget: settings.planning_budget,
                 mean_durations: settings.mean_durations,
+                process_times: &settings.process_times,
                 seed: settings.seed,
                 network: &settings.network,
                 presumed_failed: self
@@ -416,8 +495,34 @@ impl VolatileState {
             }
             Message::TransitStarted(batch) => self.outbound.on_transit_started(cx, from, batch),
             Message::Delivered(batch) => self.outbound.on_delivered(cx, from, batch),
-            Message::HeartbeatRequest => cx.send(from, Message::HeartbeatResponse),
-            Message::HeartbeatResponse => {
+            Message::Order { order, is_repeated } => {
+                if let Some((server, around)) = self.with_server() {
+                    server.on_order(cx, &around, from, order, is_repeated);
+                }
+            }
+            Message::OrderAck { incarnation, number, shipped } => {
+                if let Some((server, around)) = self.with_server() {
+                    server.on_order_ack(cx, &around, from, (incarnation, number, shipped));
+                }
+            }
+            Message::Shipment { batches, incarnation, order, settled } => {
+                if let Some((server, _)) = self.with_server() {
+                    server.on_shipment(cx, from, batches, (incarnation, order, settled));
+                }
+            }
+            Message::ShipmentAck(first) => {
+                if let Some((server, _)) = self.with_server() {
+                    server.on_shipment_ack(cx, from, first);
+                }
+            }
+            Message::HeartbeatRequest => {
+                let incarnation = self.incarnation();
+                cx.send(from, Message::HeartbeatResponse(incarnation));
+            }
+            Message::HeartbeatResponse(incarnation) => {
+                if let Some((server, around)) = self.with_server() {
+                    server.on_incarnation(cx, &around, from, incarnation);
+                }
                 let event = self.failure_detector.on_heartbeat_response(cx.now, from);
                 self.on_peer_event(cx, settings, event);
             }
@@ -464,6 +569,14 @@ impl VolatileState {
         }
     }
 
+    /// Returns the number of times that the node has recovered from a crash.
+    fn incarnation(&self) -> u32 {
+        match &self.server {
+            Some(server) => server.inputs().incarnation(),
+            None => self.inbound.incarnation(),
+        }
+    }
+
     /// Returns the planning state, if this node leads.
     fn leader_planning(&mut self) -> Option<&mut Planning> {
         self.planning.as_deref_mut().filter(|_| self.leadership.leads())
@@ -488,7 +601,17 @@ impl VolatileState {
 
     fn on_timer(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, timer: Timer) {
         match timer {
-            Timer::ProductionCycle if self.commands.retired() => {}
+            Timer::RunEnd => {
+                if let Some((server, around)) = self.with_server() {
+                    server.on_run_end(cx, &around);
+                }
+            }
+            Timer::RetransmitOrders => {
+                if let Some((server, around)) = self.with_server() {
+                    server.retransmit_orders(cx, &around);
+                }
+            }
+            Timer::ProductionCycle if self.commands.retired() || self.server.is_some() => {}
             Timer::ProductionCycle => {
                 self.production.run_cycle(
                     cx,
@@ -511,9 +634,15 @@ impl VolatileState {
                     monitored_producers,
                 ) {
                     self.on_peer_event(cx, settings, Some(event));
+                    if let Some((server, around)) = self.with_server() {
+                        server.redirect(cx, &around);
+                    }
                 }
             }
-            Timer::RetransmitBatches => self.outbound.retransmit_overdue(cx),
+            Timer::RetransmitBatches => match self.with_server() {
+                Some((server, _)) => server.retransmit_shipments(cx),
+                None => self.outbound.retransmit_overdue(cx),
+            },
             Timer::RetransmitAssignments => {
                 if let Some(planning) = self.leader_planning() {
                     planning.retransmit_assignments(cx);
@@ -581,6 +710,9 @@ impl VolatileState {
             (cx.protocol.dissemination, self.active.assignment())
         {
             self.failure_detector.trust_members(cx.now, assignment);
+        }
+        if let Some((server, around)) = self.with_server() {
+            server.adopt(cx, &around);
         }
         if let Some(replay) = self.replay.take() {
             replay.run(cx, &self.active, &mut self.inbound, &mut self.outbound, &mut self.production);

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dmos_core::settings::{Dissemination, FailureReports, PlanningMode, Rejoin};
+use dmos_core::flow::FlowRates;
+use dmos_core::settings::{Dissemination, FailureReports, PlanningMode, Production, Rejoin};
 use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, MeanDurations, Meter, NoFlow, PlanRequest};
 use dmos_core::{
     Assignment, Flow, FlowVersion, Metric, Network, NodeId, NodeSet, Requirement, Span, Term, Time,
@@ -36,6 +37,9 @@ pub(crate) struct Planning {
     node_configs: BTreeMap<NodeId, Arc<NodeConfig>>,
     alive: NodeSet,
     active: Option<Arc<Flow>>,
+    /// Planned rates of the active flow, under `production: server`.
+    rates: FlowRates,
+    process_times: Arc<[Span]>,
     changes: Vec<Change>,
     current_plan: Option<Plan>,
     /// True if something changed after the current plan was started.
@@ -78,6 +82,7 @@ pub(crate) struct LeadershipStart<'a, D> {
     pub(crate) flow: &'a FlowChoice,
     pub(crate) budget: u64,
     pub(crate) mean_durations: MeanDurations,
+    pub(crate) process_times: &'a Arc<[Span]>,
     pub(crate) seed: u64,
     /// The network with the initial recipes.
     pub(crate) network: &'a Arc<Network>,
@@ -110,6 +115,8 @@ impl Planning {
             node_configs: BTreeMap::new(),
             alive,
             active: None,
+            rates: FlowRates::default(),
+            process_times: Arc::clone(from.process_times),
             changes: Vec::new(),
             current_plan: None,
             plan_again: false,
@@ -245,20 +252,31 @@ impl Planning {
             return None;
         }
         self.monitored_producers = self.final_producers(&flow);
+        let rates = match cx.protocol.production {
+            Production::Server => FlowRates::derive(&self.network, &flow, &self.process_times),
+            Production::Polled => FlowRates::default(),
+        };
+        let rates_before = std::mem::replace(&mut self.rates, rates);
         // The first flow is sent to all nodes, a later one only to those whose assignment changed.
         let nodes = match before {
-            Some(before) => before.change_to(&flow).nodes(),
+            Some(before) => {
+                let mut nodes = before.change_to(&flow).nodes();
+                nodes.extend(self.rates.changed_nodes(&rates_before, &flow));
+                nodes.sort_unstable();
+                nodes.dedup();
+                nodes
+            }
             None => cx.network.nodes().collect(),
         };
         let me = cx.me;
         // Idle spares are many, so all of them share one empty assignment.
         let idle = Arc::new(Assignment::default());
         for node in nodes.into_iter().filter(|&node| node != me) {
-            let assignment = flow.assignment(node);
+            let assignment = self.rates.assignment(&self.network, &flow, node);
             let assignment = if assignment.is_idle() { Arc::clone(&idle) } else { Arc::new(assignment) };
             self.send_assignment(cx, node, version, assignment);
         }
-        Some((version, flow.assignment(me)))
+        Some((version, self.rates.assignment(&self.network, &flow, me)))
     }
 
     /// Returns the nodes that the leader monitors, so that every assigned node is monitored: all others are
@@ -306,7 +324,7 @@ impl Planning {
     fn send_current_assignment(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if let Some(flow) = self.active.as_ref().filter(|_| node != cx.me) {
             let version = FlowVersion { term: self.term, number: self.number };
-            let assignment = Arc::new(flow.assignment(node));
+            let assignment = Arc::new(self.rates.assignment(&self.network, flow, node));
             self.send_assignment(cx, node, version, assignment);
         }
     }

@@ -26,6 +26,11 @@ impl Retransmission {
         self.last_sent = now;
     }
 
+    /// Returns the number of retransmissions.
+    pub(crate) fn retries(self) -> u32 {
+        self.retries
+    }
+
     /// Returns whether the message was sent more than once.
     pub(crate) fn is_repeated(self) -> bool {
         self.retries > 0

@@ -215,7 +215,7 @@ fn a_silent_node_is_reported_removed_and_rejoins() {
         [(WOOD, Message::HeartbeatRequest), (HOUSE, Message::HeartbeatRequest)]
     );
     harness.advance(10);
-    harness.deliver(HOUSE, DOOR, &Message::HeartbeatResponse);
+    harness.deliver(HOUSE, DOOR, &Message::HeartbeatResponse(0));
     harness.advance(10);
     let report = (HOUSE, Message::Suspicion(WOOD));
     assert!(messages(&harness.expire(DOOR, Timer::Heartbeat)).contains(&report));
@@ -382,6 +382,7 @@ fn two_suppliers(version: u32) -> Message {
             share: Share::from_millionths(500_000),
         })),
         consumers: Box::new([]),
+        ..Assignment::default()
     };
     Message::Assignment(FlowVersion { term: Term(100), number: version }, Arc::new(assignment))
 }
@@ -413,7 +414,8 @@ fn shares(of_wood: u32, of_house: u32) -> Message {
     let supply =
         |(node, share)| Supply { item: WOOD_ITEM, producer: node, share: Share::from_millionths(share) };
     let suppliers = [(WOOD, of_wood), (HOUSE, of_house)].map(supply);
-    let assignment = Assignment { suppliers: Box::new(suppliers), consumers: Box::new([]) };
+    let assignment =
+        Assignment { suppliers: Box::new(suppliers), consumers: Box::new([]), ..Assignment::default() };
     Message::Assignment(FlowVersion { term: Term(100), number: 1 }, Arc::new(assignment))
 }
 
@@ -533,7 +535,7 @@ fn a_standby_is_used_once_the_supplier_is_suspected() {
     heartbeat(&mut harness);
     assert!(matches!(cycle(&mut harness, DOOR)[..], [(WOOD, Message::Request { .. })]));
     harness.advance(16);
-    harness.deliver(HOUSE, DOOR, &Message::HeartbeatResponse);
+    harness.deliver(HOUSE, DOOR, &Message::HeartbeatResponse(0));
     assert_eq!(cycle(&mut harness, DOOR), [], "no supplier is suspected, and a request is open");
     heartbeat(&mut harness);
     let sent = cycle(&mut harness, DOOR);
@@ -543,7 +545,7 @@ fn a_standby_is_used_once_the_supplier_is_suspected() {
     );
     assert_eq!(harness.count(DOOR, Metric::RequestsRedirected), 1);
     // The supplier answers again: the next request goes to it.
-    harness.deliver(WOOD, DOOR, &Message::HeartbeatResponse);
+    harness.deliver(WOOD, DOOR, &Message::HeartbeatResponse(0));
     harness.deliver(HOUSE, DOOR, &Message::Unavailable { request: request(1) });
     assert!(matches!(cycle(&mut harness, DOOR)[..], [(WOOD, Message::Request { .. })]));
 }

@@ -161,9 +161,12 @@ pub struct NodeField {
     /// Number of nodes.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub count: u32,
-    /// Number of production cycles per production run.
+    /// Under `production: polled`, number of production cycles per production run.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub cycles: u32,
+    /// Under `production: server`, duration of a production run; 1 s if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_time: Option<DistributionField>,
     /// Cost of the node, for cost-driven planners.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub cost: u32,

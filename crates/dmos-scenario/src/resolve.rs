@@ -3,6 +3,7 @@
 mod distributions;
 mod faults;
 mod names;
+mod production;
 
 use std::sync::Arc;
 
@@ -43,8 +44,9 @@ pub(crate) fn resolve(
     document: &Document<'_>,
     registry: &Registry,
 ) -> Result<(Scenario, Vec<String>), ScenarioError> {
-    let (network, mut warnings) = network(file.network).map_err(|problems| document.error(problems))?;
     let mut problems = Problems::new();
+    let process_times = production::process_times(&file.network, &file.protocol, &mut problems);
+    let (network, mut warnings) = network(file.network).map_err(|problems| document.error(problems))?;
     if file.name.as_ref().is_some_and(|name| !is_file_name(name)) {
         let message =
             "a name consists of 1 to 100 letters, digits, `-`, `_` and `.`, and does not start with `.`";
@@ -92,6 +94,7 @@ pub(crate) fn resolve(
         candidates: spread_candidates(nodes, candidates),
         protocol: file.protocol,
         delays,
+        process_times,
         work: file.work,
         faults,
         same_time_order: file.same_time_order,

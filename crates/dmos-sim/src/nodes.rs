@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use dmos_core::faults::{CrashEffect, Faults};
 use dmos_core::{Metric, NodeId, Scenario, Span, Time};
-use dmos_node::{Command, Effects, Input, Node, NodeSettings, Scrapped};
+use dmos_node::{Command, Effects, Input, LeadTime, Node, NodeSettings, Scrapped};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -36,6 +36,11 @@ impl Nodes {
             leader: scenario.leader.build().into(),
             candidates: Arc::clone(&scenario.candidates),
             added_later: scenario.added_later().collect(),
+            process_times: network.nodes().map(|node| scenario.process_times.of(node).mean()).collect(),
+            lead_time: LeadTime {
+                transit: scenario.delays.transit.upper(),
+                round_trip: scenario.delays.message.upper() * 2,
+            },
         });
         let drift = scenario.faults.clocks.drift;
         let clock = |node| match drift {
@@ -292,6 +297,11 @@ impl SimNode {
         self.appends.get_or_insert_with(|| Box::new(stream(seed, Purpose::Append, node, 0)))
     }
 
+    /// Returns the time by which each of its actions is delayed.
+    pub(crate) fn slowdown(&self) -> Span {
+        self.slow.as_ref().map_or(Span::ZERO, |slow| slow.by)
+    }
+
     /// Returns whether the node is up and not frozen.
     pub(crate) fn is_running(&self) -> bool {
         self.is_up() && !self.is_frozen()
@@ -317,7 +327,7 @@ mod tests {
     /// A million nodes must fit the memory of a small machine, and pending events a processor's caches.
     #[test]
     fn nodes_and_events_stay_small() {
-        assert!(size_of::<SimNode>() <= 1_536, "{} bytes for a node", size_of::<SimNode>());
+        assert!(size_of::<SimNode>() <= 1_664, "{} bytes for a node", size_of::<SimNode>());
         assert!(size_of::<Event>() <= 24, "{} bytes for an event", size_of::<Event>());
     }
 }

@@ -1,7 +1,8 @@
 //! Random numbers: one stream per purpose and node, so that an additional number here does not shift the
 //! numbers there.
 
-use dmos_core::{Distribution, NodeId, Span};
+use dmos_core::scenario::ProcessTimes;
+use dmos_core::{Distribution, NodeId, Scenario, Span};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -34,6 +35,8 @@ pub(crate) enum Purpose {
     Repair = 12,
     /// Effect before which a node crashes.
     CrashPoint = 13,
+    /// Process times of a node's production runs.
+    ProcessTime = 14,
 }
 
 /// Returns the stream of one purpose and node under a run's seed. The substream distinguishes
@@ -86,6 +89,27 @@ impl Sampler {
             Self::Fixed(span) => *span,
             Self::Random { distribution, streams } => sample(distribution, &mut streams[node.index()]),
         }
+    }
+}
+
+/// Samples process times: one stream per production run, so that a repeated run takes the same time.
+pub(crate) struct ProcessTimeSampler<'a> {
+    times: &'a ProcessTimes,
+    seed: u64,
+}
+
+impl<'a> ProcessTimeSampler<'a> {
+    pub(crate) fn new(scenario: &'a Scenario) -> Self {
+        Self { times: &scenario.process_times, seed: scenario.seed }
+    }
+
+    /// Samples the process time of a run; at least a microsecond.
+    pub(crate) fn sample(&self, node: NodeId, run: u32) -> Span {
+        let span = match self.times.of(node) {
+            Distribution::Fixed(span) => *span,
+            distribution => sample(distribution, &mut stream(self.seed, Purpose::ProcessTime, node, run)),
+        };
+        span.max(Span::from_nanos(1_000))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::faults::FaultInjector;
 use crate::nodes::{Nodes, SimNode, State};
 use crate::prototype::Blackboard;
 use crate::recorder::Recorder;
-use crate::rng::{Purpose, stream};
+use crate::rng::{ProcessTimeSampler, Purpose, stream};
 use crate::transport::{MessageId, MessageStore, Transport};
 use outbox::Outbox;
 
@@ -52,6 +52,7 @@ pub(crate) struct Simulator<'a> {
     nodes: Nodes,
     cpu: Cpu,
     transport: Transport,
+    process_times: ProcessTimeSampler<'a>,
     blackboard: Blackboard,
     faults: FaultInjector,
     recorder: Recorder<'a>,
@@ -72,6 +73,7 @@ impl<'a> Simulator<'a> {
             nodes: Nodes::new(scenario),
             cpu: Cpu::new(scenario),
             transport: Transport::new(scenario),
+            process_times: ProcessTimeSampler::new(scenario),
             blackboard: Blackboard::default(),
             faults: FaultInjector::new(scenario),
             recorder: Recorder::new(scenario),

@@ -175,8 +175,28 @@ fn write_message(f: &mut fmt::Formatter<'_>, network: &Network, message: &Messag
         Message::Unavailable { request } => write!(f, "{} refused, none available", number(*request)),
         Message::TransitStarted(sent) => write!(f, "{} in transit", batch(*sent)),
         Message::Delivered(sent) => write!(f, "{} delivered", batch(*sent)),
+        Message::Order { order, is_repeated } => {
+            let repeated = if *is_repeated { ", repeated" } else { "" };
+            write!(
+                f,
+                "order {}.{} for a total of {} batches{repeated}",
+                order.incarnation, order.number, order.total
+            )
+        }
+        Message::OrderAck { incarnation, number, shipped } => {
+            write!(f, "order {incarnation}.{number} waits; {shipped} batches shipped")
+        }
+        Message::Shipment { batches, order, settled, .. } => {
+            let first = batch(batches.first);
+            write!(
+                f,
+                "shipment of {} from {first} on, after order {order}; settled before {settled}",
+                batches.count
+            )
+        }
+        Message::ShipmentAck(first) => write!(f, "shipment from {} on acknowledged", batch(*first)),
         Message::HeartbeatRequest => f.write_str("heartbeat request"),
-        Message::HeartbeatResponse => f.write_str("heartbeat response"),
+        Message::HeartbeatResponse(_) => f.write_str("heartbeat response"),
         Message::Suspicion(node) => write!(f, "{} suspected", name(*node)),
         Message::Assignment(version, assignment) => {
             write!(f, "assignment in {}, {} edges", flow(*version), assignment.edge_count())

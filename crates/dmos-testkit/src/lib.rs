@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use dmos_core::scenario::ProcessTimes;
 use dmos_core::settings::Protocol;
 use dmos_core::strategy::{FlowStrategy, LeaderStrategy, MeanDurations, StrategyCall};
 use dmos_core::{Network, Registry, Scenario};
 use dmos_graph::NamedNetwork;
-use dmos_node::NodeSettings;
+use dmos_node::{LeadTime, NodeSettings};
 use dmos_scenario::Override;
 use dmos_strategies as _;
 
@@ -77,6 +78,8 @@ pub fn node_settings(network: Network, flow: &str, leader: &str, protocol: Proto
         added_later: Arc::new([]),
         planning_budget: 1_000_000,
         mean_durations: MeanDurations::default(),
+        process_times: network.nodes().map(|_| ProcessTimes::DEFAULT).collect(),
+        lead_time: LeadTime::default(),
         seed: 1,
         protocol,
         network: Arc::new(network),

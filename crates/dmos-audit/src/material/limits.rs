@@ -1,5 +1,6 @@
 //! Limits: commitments to one consumer, and log length.
 
+use dmos_core::settings::Production;
 use dmos_core::{NodeId, Property};
 
 use super::Material;
@@ -30,7 +31,10 @@ impl Material<'_> {
 
     /// Checks the number of batches committed to one consumer after a commitment.
     pub(super) fn check_commitments_to(&self, violations: &mut Violations, node: NodeId, to: Option<NodeId>) {
-        let limit = self.scenario.protocol.commitment_limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
+        // A server ships whatever is ordered.
+        let protocol = &self.scenario.protocol;
+        let limit = protocol.commitment_limit.filter(|_| protocol.production == Production::Polled);
+        let limit = limit.map_or(u64::MAX, |limit| u64::from(limit.get()));
         let committed =
             self.accounts[node.index()].in_transit.values().filter(|commitment| commitment.0 == to).count();
         if committed as u64 > limit {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use dmos_core::{BatchId, NodeId, Property, SerialSet};
+use dmos_node::batch_range::BatchRange;
+use dmos_node::log::ShipmentState;
 use dmos_node::{Holdings, LogRecord, LogState};
 
 use super::Material;
@@ -17,10 +19,17 @@ impl Material<'_> {
         before: &[LogRecord],
         state: &LogState,
     ) {
+        let shipment = |(&(_, first), shipment): (&(NodeId, BatchId), &ShipmentState)| {
+            BatchRange { first, count: shipment.count }.iter()
+        };
+        let incoming = |(&first, &count): (&BatchId, &u32)| BatchRange { first, count }.iter();
+        let shipments = state.shipments.iter().flat_map(shipment);
         let holdings = Holdings {
             stock: state.stock.clone(),
-            in_transit: state.committed.keys().copied().collect(),
-            received: state.received.iter().copied().collect(),
+            left: state.left.clone(),
+            in_transit: state.committed.keys().copied().chain(shipments).collect(),
+            incoming: state.incoming.iter().flat_map(incoming).collect(),
+            received: state.received.iter().collect(),
         };
         self.compare(violations, Property::LogRecovers, node, &holdings);
         let whole = LogState::of(before);
@@ -63,16 +72,22 @@ impl Material<'_> {
             stock: surplus(&account.stock, &holdings.stock),
             in_transit: account.in_transit.keys().filter(|serial| !in_transit.contains(serial)).count()
                 as u64,
+            incoming: account.incoming.iter().filter(|batch| !holdings.incoming.contains(batch)).count()
+                as u64,
             received: account.received.difference(&received).count() as u64,
         };
         let doubled = holdings.received.len() - received.len();
         let elsewhere = surplus(&holdings.stock, &account.stock)
+            + surplus(&holdings.left, &account.left)
+            + surplus(&account.left, &holdings.left)
+            + holdings.incoming.iter().filter(|batch| !account.incoming.contains(batch)).count() as u64
             + (received.difference(&account.received).count() + doubled) as u64;
         if shortage.total() > 0 || elsewhere > 0 {
             violations.add(property, || {
                 let parts = [
                     (shortage.stock, "missing from stock"),
                     (shortage.in_transit, "missing in transit"),
+                    (shortage.incoming, "missing on their way to it"),
                     (shortage.received, "missing from input buffers"),
                     (elsewhere, "held, but logged elsewhere"),
                 ];
@@ -96,11 +111,12 @@ fn surplus(of: &SerialSet, over: &SerialSet) -> u64 {
 pub(super) struct Shortage {
     pub(super) stock: u64,
     pub(super) in_transit: u64,
+    pub(super) incoming: u64,
     pub(super) received: u64,
 }
 
 impl Shortage {
     pub(super) fn total(&self) -> u64 {
-        self.stock + self.in_transit + self.received
+        self.stock + self.in_transit + self.incoming + self.received
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Flow;
+use super::{Assignment, Flow};
 use crate::ids::NodeId;
 use crate::network::Network;
 use crate::time::Span;
@@ -102,6 +102,34 @@ impl FlowRates {
         }
         let runs = explosion.runs(&leaving).into_iter().map(PlannedRate::per_second).collect();
         Self { runs, leaving: leaving.into_iter().map(PlannedRate::per_second).collect() }
+    }
+
+    /// Returns the assignment of a node, with its planned rates.
+    #[must_use]
+    pub fn assignment(&self, network: &Network, flow: &Flow, node: NodeId) -> Assignment {
+        let assignment = flow.assignment(node);
+        if self.runs.is_empty() {
+            return assignment;
+        }
+        let rate = |&consumer: &NodeId| self.edge(network, flow, node, consumer);
+        Assignment {
+            rate: self.runs(node),
+            consumer_rates: assignment.consumers.iter().map(rate).collect(),
+            leaving: self.leaving(node),
+            ..assignment
+        }
+    }
+
+    /// Returns the nodes whose assignment may have other rates than under `before`, in any order: those with
+    /// another rate, and their suppliers.
+    #[must_use]
+    pub fn changed_nodes(&self, before: &Self, flow: &Flow) -> Vec<NodeId> {
+        let nodes = (0..self.runs.len()).map(NodeId::new);
+        let is_changed = |node: &NodeId| {
+            self.runs(*node) != before.runs(*node) || self.leaving(*node) != before.leaving(*node)
+        };
+        let changed = nodes.filter(is_changed);
+        changed.flat_map(|node| flow.suppliers(node).iter().map(|edge| edge.producer).chain([node])).collect()
     }
 
     /// Returns the planned production runs of a node per second.

@@ -19,7 +19,7 @@ impl VolatileState {
         let ghosts = state.in_transit.len() as u64;
         cx.metrics.add(Metric::WalRecoveredOutboundBatches, state.outbound_entries.saturating_sub(ghosts));
         cx.metrics.add(Metric::WalGhostOutboundBatches, ghosts);
-        for &batch in &state.received {
+        for batch in state.received.iter() {
             self.inbound.store(cx.network, batch);
         }
         self.inbound.restore(state.restarts, state.seen, inbound);
@@ -35,7 +35,7 @@ impl VolatileState {
         let producer = cx.me;
         let stock = if scrapped.outbound { std::mem::take(&mut state.stock) } else { SerialSet::default() };
         let inbound = if scrapped.inbound { std::mem::take(&mut state.received) } else { Default::default() };
-        for batch in stock.iter().map(|serial| BatchId { producer, serial }).chain(inbound) {
+        for batch in stock.iter().map(|serial| BatchId { producer, serial }).chain(inbound.iter()) {
             cx.append(LogRecord::Scrapped(batch));
             cx.metrics.count(Metric::BatchesScrapped);
         }

@@ -69,7 +69,15 @@ impl History {
                     None => drop(self.outbound.insert(batch, OutboundState::Delivered)),
                 }
             }
-            LogRecord::Restarted
+            // The prototype has no production as a server.
+            LogRecord::Ran { .. }
+            | LogRecord::Shipped { .. }
+            | LogRecord::OrdersVoided { .. }
+            | LogRecord::Acknowledged { .. }
+            | LogRecord::Left(_)
+            | LogRecord::Accepted(_)
+            | LogRecord::Arrived(_)
+            | LogRecord::Restarted
             | LogRecord::FlowAccepted(_)
             | LogRecord::Commanded(_)
             | LogRecord::Election(_)

@@ -28,6 +28,7 @@ pub(super) fn generate(rng: &mut Generator) -> NetworkField {
                 needs: Needs(recipe.clone()),
                 count: 1,
                 cycles,
+                process_time: None,
                 cost,
             });
         }

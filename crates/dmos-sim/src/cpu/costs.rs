@@ -51,10 +51,17 @@ pub(crate) fn appending(work: &Work, load: Load, effects: &[Effect]) -> Span {
 fn entries(record: &LogRecord, load: Load) -> u64 {
     match record {
         LogRecord::Made { .. }
+        | LogRecord::Ran { .. }
+        | LogRecord::Shipped { .. }
+        | LogRecord::OrdersVoided { .. }
+        | LogRecord::Acknowledged { .. }
+        | LogRecord::Left(_)
         | LogRecord::Committed { .. }
         | LogRecord::InTransit(_)
         | LogRecord::Delivered(_) => load.outbound_entries,
         LogRecord::TransitStarted(_)
+        | LogRecord::Accepted(_)
+        | LogRecord::Arrived(_)
         | LogRecord::Received(_)
         | LogRecord::Consumed(_)
         | LogRecord::LocalBatchSent(_) => load.inbound_entries,

@@ -31,7 +31,7 @@ impl WorkerId {
     #[inline]
     pub(crate) fn of(completion: Completion) -> Self {
         match completion {
-            Completion::Timer(Timer::ProductionCycle) => Self::Production,
+            Completion::Timer(Timer::ProductionCycle | Timer::RunEnd) => Self::Production,
             Completion::Timer(Timer::Heartbeat | Timer::AwaitNeighbours) => Self::Heartbeats,
             Completion::Timer(_) | Completion::Arrived(_) | Completion::Planned(_) => Self::Messages,
         }

@@ -4,7 +4,7 @@
 use dmos_audit::Observation;
 use dmos_core::NodeId;
 use dmos_core::faults::Condition;
-use dmos_node::{Effect, Input, LogRecord, LogState, Notice, Report};
+use dmos_node::{Effect, Input, LogRecord, LogState, Notice, Report, Timer};
 use rand::RngExt;
 
 use super::Simulator;
@@ -114,9 +114,7 @@ impl Simulator<'_> {
     /// Handles the loss of a record that did not become durable: the node has already counted its production
     /// run.
     pub(super) fn lose(&mut self, node: NodeId, record: &LogRecord) {
-        if let LogRecord::Made { count, .. } = record {
-            self.node_mut(node).node.undo_run(*count);
-        }
+        self.node_mut(node).node.undo(record);
     }
 
     /// Discards the records of a commit that will not be completed.
@@ -166,7 +164,11 @@ impl Simulator<'_> {
             match record {
                 LogRecord::Received(_) => delivered += 1,
                 LogRecord::Commanded(_) => commands_logged += 1,
+                LogRecord::Arrived(batches) => delivered += batches.count,
                 LogRecord::Made { count, .. } if scenario.network.is_final(node) => finished += count,
+                LogRecord::Ran { product, .. } if scenario.network.is_final(node) => {
+                    finished += product.count
+                }
                 _ => {}
             }
         }
@@ -209,6 +211,11 @@ impl Simulator<'_> {
                 }
                 self.on_condition(Condition::PlanStarted);
                 self.enqueue(node, WorkItem::Plan { plan, span });
+            }
+            Effect::StartRun { number } => {
+                let span = self.process_times.sample(node, number) + self.node(node).slowdown();
+                let after = self.node(node).clock.true_duration(span);
+                self.schedule_completion(node, after, Completion::Timer(Timer::RunEnd));
             }
             Effect::Post(notice) => self.post(&notice),
             Effect::Report(report) => self.report(node, report),

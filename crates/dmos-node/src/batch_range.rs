@@ -1,0 +1,39 @@
+//! Ranges of consecutive batches of one producer.
+
+use std::ops::Range;
+
+use dmos_core::BatchId;
+use serde::{Deserialize, Serialize};
+
+/// Consecutive batches of one producer; at least one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct BatchRange {
+    /// The first batch.
+    pub first: BatchId,
+    /// Number of batches; at least 1.
+    pub count: u32,
+}
+
+impl BatchRange {
+    /// Returns the serial numbers.
+    #[must_use]
+    pub fn serials(self) -> Range<u32> {
+        self.first.serial..self.first.serial.saturating_add(self.count)
+    }
+
+    /// Returns all batches, in order.
+    pub fn iter(self) -> impl Iterator<Item = BatchId> {
+        let producer = self.first.producer;
+        self.serials().map(move |serial| BatchId { producer, serial })
+    }
+
+    /// Removes and returns the first batches, at most `count`; the rest is `None` if nothing remains.
+    #[must_use]
+    pub fn split(self, count: u32) -> (Self, Option<Self>) {
+        if count >= self.count {
+            return (self, None);
+        }
+        let first = BatchId { serial: self.first.serial + count, ..self.first };
+        (Self { count, ..self }, Some(Self { first, count: self.count - count }))
+    }
+}

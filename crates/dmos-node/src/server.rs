@@ -1,0 +1,288 @@
+//! A node as a server: one production run at a time, each of which takes its process time.
+//!
+//! A run starts as soon as the node has an assignment, the inputs of one run, and room for the product. Its
+//! inputs leave the buffers at the start; consumption and product are logged together at the end, so a run
+//! that a crash interrupts has consumed nothing.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | `input` | input buffers, and orders up to a level |
+//! | `output` | output buffer, and shipments |
+//! | `order_book` | open orders of consumers, and the order in which they are served |
+
+mod input;
+mod order_book;
+mod output;
+
+use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId};
+
+use crate::assignment::ActiveAssignment;
+use crate::batch_range::BatchRange;
+use crate::context::Context;
+use crate::failure_detector::FailureDetector;
+use crate::interface::Effect;
+use crate::log::{LogRecord, LogState};
+use input::Inputs;
+pub use input::LeadTime;
+pub use order_book::Order;
+use output::Output;
+
+/// What a node that is up does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Activity {
+    /// It has no assignment.
+    #[default]
+    Idle,
+    /// It lacks batches of this item, among possibly others.
+    Starved(ItemId),
+    /// It has no room for its product.
+    Blocked,
+    /// It processes a production run.
+    Working,
+}
+
+/// The parts of a node that the server consults.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) active: &'a ActiveAssignment,
+    pub(crate) detector: &'a FailureDetector,
+    pub(crate) is_retired: bool,
+}
+
+impl Surroundings<'_> {
+    fn version(&self) -> FlowVersion {
+        self.active.version()
+    }
+
+    /// Returns the assignment, unless the node is retired.
+    fn assignment(&self) -> Option<&Assignment> {
+        self.active.assignment().filter(|_| !self.is_retired)
+    }
+}
+
+/// The machine of a node, with its input and output.
+pub(crate) struct Server {
+    inputs: Inputs,
+    output: Output,
+    /// Inputs of the production run in process.
+    in_process: Option<Vec<BatchRange>>,
+    activity: Activity,
+    consumed: u64,
+    lead_time: LeadTime,
+    /// True if batches of a final item leave the factory one after the other, because other nodes consume the
+    /// item as well.
+    leaves_later: bool,
+}
+
+impl Server {
+    pub(crate) fn new(me: NodeId, lead_time: LeadTime) -> Self {
+        Self {
+            lead_time,
+            leaves_later: false,
+            inputs: Inputs::default(),
+            output: Output::new(me),
+            in_process: None,
+            activity: Activity::Idle,
+            consumed: 0,
+        }
+    }
+
+    pub(crate) fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
+    }
+
+    pub(crate) fn activity(&self) -> Activity {
+        self.activity
+    }
+
+    /// Returns whether batches of a final item leave the factory one after the other.
+    pub(crate) fn leaves_later(&self) -> bool {
+        self.leaves_later
+    }
+
+    /// Returns the batches on hand: in the input buffers and in process.
+    pub(crate) fn on_hand(&self) -> impl Iterator<Item = BatchRange> + '_ {
+        self.inputs.batches().chain(self.in_process.iter().flatten().copied())
+    }
+
+    /// Restores the state of the last commit after a crash.
+    pub(crate) fn restore(&mut self, cx: &mut Context<'_>, mut state: LogState, recovering: bool) {
+        if recovering {
+            cx.append(LogRecord::Restarted);
+            state.restarts += 1;
+        }
+        cx.metrics.add(Metric::WalRecoveredInboundBatches, state.inbound_entries);
+        cx.metrics.add(Metric::WalRecoveredOutboundBatches, state.outbound_entries);
+        self.consumed = state.consumed;
+        self.inputs.restore(cx, &state);
+        self.output.restore(cx, &state);
+    }
+
+    /// Writes the state that the log represents.
+    pub(crate) fn save(&self, state: &mut LogState) {
+        state.restarts = self.inputs.incarnation();
+        state.made = self.output.made();
+        state.consumed = self.consumed;
+        state.stock = self.output.stock().clone();
+        state.left = self.output.left().clone();
+        state.shipped = self.output.shipped().collect();
+        state.shipments = self.output.shipments().collect();
+        state.incoming = self.inputs.incoming().map(|range| (range.first, range.count)).collect();
+        self.on_hand().for_each(|range| state.received.insert_range(range));
+        state.seen = self.inputs.seen().clone();
+    }
+
+    /// Adopts a new assignment.
+    pub(crate) fn adopt(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
+        let Some(assignment) = around.assignment() else {
+            return;
+        };
+        self.inputs.reset_shares();
+        self.leaves_later = !assignment.consumers.is_empty();
+        let rates = assignment.consumer_rates.iter().copied();
+        let consumers =
+            assignment.consumers.iter().copied().zip(rates.chain(std::iter::repeat(Default::default())));
+        self.output.assign(cx, consumers, assignment.leaving, around.version());
+        self.inputs.review(cx, assignment, around.version(), around.detector);
+        self.proceed(cx, around);
+    }
+
+    /// Starts a production run if possible, and orders inputs.
+    pub(crate) fn proceed(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
+        if self.in_process.is_none() {
+            self.activity = self.next_activity(cx, around);
+            if self.activity == Activity::Working {
+                cx.metrics.count(Metric::TotalManufactureCycles);
+                self.in_process = Some(self.inputs.take(cx));
+                cx.effects.push(Effect::StartRun { number: self.output.made() });
+            }
+        }
+        if let Some(assignment) = around.assignment() {
+            self.inputs.order_up(cx, assignment, around.version(), self.lead_time, around.detector);
+        }
+    }
+
+    /// Returns what the node does next while no run is in process.
+    fn next_activity(&self, cx: &Context<'_>, around: &Surroundings<'_>) -> Activity {
+        let is_source = cx.network.requirements(cx.me).is_empty();
+        let is_assigned = |assignment: &Assignment| match is_source {
+            true => !assignment.consumers.is_empty() || cx.network.is_final(cx.me),
+            false => !assignment.suppliers.is_empty(),
+        };
+        if !around.assignment().is_some_and(is_assigned) {
+            return Activity::Idle;
+        }
+        match self.inputs.missing(cx) {
+            Some(item) => Activity::Starved(item),
+            None if !self.output.has_room(cx) => Activity::Blocked,
+            None => Activity::Working,
+        }
+    }
+
+    /// Handles the end of a production run: logs consumption and product, and serves waiting consumers.
+    pub(crate) fn on_run_end(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
+        let inputs = self.in_process.take().expect("a run in process ends");
+        let count = cx.network.yield_per_run(cx.me);
+        let first = BatchId { producer: cx.me, serial: self.output.made() };
+        self.consumed += inputs.iter().map(|range| u64::from(range.count)).sum::<u64>();
+        cx.append(LogRecord::Ran { product: BatchRange { first, count }, inputs: inputs.into() });
+        self.output.add(count);
+        cx.metrics.count(Metric::SuccessfulManufactureCycles);
+        if cx.network.is_final(cx.me) && !self.leaves_later {
+            cx.metrics.add(Metric::FinishedGoodsMade, u64::from(count));
+        }
+        self.output.serve(cx);
+        self.update_gauges(cx);
+        self.proceed(cx, around);
+    }
+
+    fn update_gauges(&self, cx: &mut Context<'_>) {
+        let metrics = &mut *cx.metrics;
+        metrics.set(Metric::BatchesProducedTotal, u64::from(self.output.made()));
+        metrics.set(Metric::BatchesConsumedTotal, self.consumed);
+        metrics.set(Metric::OutboundMaterialBuildup, self.output.stock().len());
+        metrics.set(Metric::UnansweredBatchRequestsCurrent, self.inputs.unanswered() as u64);
+    }
+
+    /// Handles an order of a consumer.
+    pub(crate) fn on_order(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: &Surroundings<'_>,
+        from: NodeId,
+        order: Order,
+        is_repeated: bool,
+    ) {
+        if !around.is_retired {
+            self.output.on_order(cx, from, order, is_repeated);
+            self.proceed(cx, around);
+        }
+    }
+
+    /// Handles the announcement of a shipment.
+    pub(crate) fn on_shipment(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: NodeId,
+        batches: BatchRange,
+        (incarnation, order, settled): (u32, u32, u32),
+    ) {
+        self.inputs.on_shipment(cx, from, batches, incarnation, order, settled);
+    }
+
+    /// Handles the acknowledgement of a shipment.
+    pub(crate) fn on_shipment_ack(&mut self, cx: &mut Context<'_>, from: NodeId, first: BatchId) {
+        self.output.on_shipment_ack(cx, from, first);
+    }
+
+    /// Handles the acknowledgement of an order that waits.
+    pub(crate) fn on_order_ack(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: &Surroundings<'_>,
+        from: NodeId,
+        (incarnation, number, shipped): (u32, u32, u32),
+    ) {
+        self.inputs.on_order_ack(from, incarnation, number, shipped);
+        self.proceed(cx, around);
+    }
+
+    /// Handles the end of a transport.
+    pub(crate) fn on_arrived(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>, first: BatchId) {
+        self.inputs.on_arrived(cx, first);
+        self.proceed(cx, around);
+    }
+
+    /// Handles the incarnation of a supplier.
+    pub(crate) fn on_incarnation(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: &Surroundings<'_>,
+        from: NodeId,
+        incarnation: u32,
+    ) {
+        self.inputs.on_incarnation(cx, around.version(), from, incarnation);
+    }
+
+    /// Announces overdue shipments again.
+    pub(crate) fn retransmit_shipments(&mut self, cx: &mut Context<'_>) {
+        self.output.retransmit_overdue(cx);
+    }
+
+    /// Sends overdue orders again, and redirects those to silent suppliers.
+    pub(crate) fn retransmit_orders(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
+        self.inputs.retransmit_overdue(cx, around.version());
+        self.redirect(cx, around);
+    }
+
+    /// Redirects the orders to silent or suspected suppliers.
+    pub(crate) fn redirect(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
+        if let Some(assignment) = around.assignment() {
+            self.inputs.review(cx, assignment, around.version(), around.detector);
+        }
+        self.proceed(cx, around);
+    }
+}

@@ -1,0 +1,408 @@
+//! The input side of a node: its input buffers, and the orders that keep them filled.
+//!
+//! Inputs are ordered up to a level that covers the planned need during the lead time, so that transport costs
+//! time and not capacity (continuous review; Silver, Pyke and Thomas, "Inventory and production management in
+//! supply chains", 2017). Compared with the level is the inventory position: batches on hand, in transit and
+//! on order. A shipment is logged before it is acknowledged, and is the node's own from then on: its transport
+//! starts again if a crash interrupts it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use dmos_core::flow::PlannedRate;
+use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId, Requirement, Share, Supply};
+
+use super::order_book::Order;
+use crate::batch_range::BatchRange;
+use crate::batch_set::BatchSet;
+use crate::context::Context;
+use crate::failure_detector::FailureDetector;
+use crate::interface::{Effect, Timer};
+use crate::log::{LogRecord, LogState};
+use crate::message::Message;
+use crate::retransmission::Retransmission;
+
+/// Number of retransmissions of an unacknowledged order after which its supplier counts as silent.
+const RETRIES_MAX: u32 = 3;
+
+/// Lead times of orders, in the units of the driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LeadTime {
+    /// Maximum transit time, or its 95th percentile if it is unbounded.
+    pub transit: dmos_core::Span,
+    /// Time from an order to the announcement of its shipment, if there is stock.
+    pub round_trip: dmos_core::Span,
+}
+
+/// Input buffer of one item.
+#[derive(Default)]
+struct Buffer {
+    /// Oldest first.
+    batches: VecDeque<BatchRange>,
+    count: u64,
+}
+
+/// Orders to one supplier, in this incarnation.
+#[derive(Clone, Copy, Default)]
+struct Account {
+    item: Option<ItemId>,
+    number: u32,
+    ordered: u32,
+    /// Batches accepted of those ordered.
+    accepted: u32,
+    /// The latest order while it is not acknowledged.
+    unanswered: Option<Retransmission>,
+    /// Incarnation of the supplier, as far as it is known.
+    supplier_incarnation: u32,
+    /// Batches ordered since the flow became active.
+    used: u64,
+}
+
+impl Account {
+    fn open(&self) -> u64 {
+        u64::from(self.ordered.saturating_sub(self.accepted))
+    }
+
+    /// Returns whether the supplier has not acknowledged an order for too long.
+    fn is_silent(&self) -> bool {
+        self.unanswered.is_some_and(|unanswered| unanswered.retries() >= RETRIES_MAX)
+    }
+}
+
+/// Input buffers, shipments in transit to this node, and orders.
+#[derive(Default)]
+pub(crate) struct Inputs {
+    buffers: BTreeMap<ItemId, Buffer>,
+    /// By first batch, the number of batches in transit to this node.
+    incoming: BTreeMap<BatchId, u32>,
+    /// All batches ever accepted.
+    seen: BatchSet,
+    incarnation: u32,
+    accounts: BTreeMap<NodeId, Account>,
+    timer_is_set: bool,
+}
+
+impl Inputs {
+    /// Restores the state of the last commit, and starts the interrupted transports again.
+    pub(crate) fn restore(&mut self, cx: &mut Context<'_>, state: &LogState) {
+        self.incarnation = state.restarts;
+        self.seen = state.seen.clone();
+        for range in state.received.ranges() {
+            self.store(cx, range);
+        }
+        for (&first, &count) in &state.incoming {
+            self.incoming.insert(first, count);
+            cx.effects.push(Effect::Transport { batch: first, blocking: false });
+        }
+    }
+
+    /// Returns all batches in the input buffers.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = BatchRange> + '_ {
+        self.buffers.values().flat_map(|buffer| &buffer.batches).copied()
+    }
+
+    /// Returns the shipments in transit to this node.
+    pub(crate) fn incoming(&self) -> impl Iterator<Item = BatchRange> + '_ {
+        self.incoming.iter().map(|(&first, &count)| BatchRange { first, count })
+    }
+
+    pub(crate) fn seen(&self) -> &BatchSet {
+        &self.seen
+    }
+
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    fn on_hand(&self, item: ItemId) -> u64 {
+        self.buffers.get(&item).map_or(0, |buffer| buffer.count)
+    }
+
+    /// Returns the first item of which a production run lacks batches.
+    pub(crate) fn missing(&self, cx: &Context<'_>) -> Option<ItemId> {
+        let lacks = |required: &&Requirement| self.on_hand(required.item) < u64::from(required.quantity);
+        cx.network.requirements(cx.me).iter().find(lacks).map(|required| required.item)
+    }
+
+    /// Removes the inputs of one production run, none of which is missing.
+    pub(crate) fn take(&mut self, cx: &Context<'_>) -> Vec<BatchRange> {
+        let mut taken = Vec::new();
+        for required in cx.network.requirements(cx.me) {
+            let buffer = self.buffers.entry(required.item).or_default();
+            buffer.count -= u64::from(required.quantity);
+            let mut missing = required.quantity;
+            while missing > 0 {
+                let range = buffer.batches.pop_front().expect("the buffer holds its count");
+                let (used, rest) = range.split(missing);
+                missing -= used.count;
+                rest.into_iter().for_each(|rest| buffer.batches.push_front(rest));
+                taken.push(used);
+            }
+        }
+        taken
+    }
+
+    fn store(&mut self, cx: &Context<'_>, batches: BatchRange) {
+        let buffer = self.buffers.entry(cx.network.makes(batches.first.producer)).or_default();
+        buffer.count += u64::from(batches.count);
+        buffer.batches.push_back(batches);
+    }
+
+    /// Handles the announcement of a shipment. A repeated one is only acknowledged.
+    pub(crate) fn on_shipment(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: NodeId,
+        batches: BatchRange,
+        incarnation: u32,
+        order: u32,
+        settled: u32,
+    ) {
+        if batches.first.producer != from || batches.count == 0 {
+            return;
+        }
+        if incarnation == self.incarnation {
+            self.on_order_known(from, order);
+        }
+        let before = BatchId { serial: settled.min(batches.first.serial), ..batches.first };
+        self.seen.insert_all_before(before);
+        if self.seen.contains(batches.first) {
+            cx.metrics.count(Metric::DuplicatesRecognised);
+        } else {
+            cx.append(LogRecord::Accepted(batches));
+            self.seen.insert_range(batches);
+            self.incoming.insert(batches.first, batches.count);
+            if incarnation == self.incarnation {
+                let account = self.accounts.entry(from).or_default();
+                account.accepted = account.accepted.saturating_add(batches.count);
+            }
+            cx.effects.push(Effect::Transport { batch: batches.first, blocking: false });
+        }
+        cx.send(from, Message::ShipmentAck(batches.first));
+    }
+
+    /// Handles the end of a transport.
+    pub(crate) fn on_arrived(&mut self, cx: &mut Context<'_>, first: BatchId) {
+        let count = self.incoming.remove(&first).expect("only a shipment in transit arrives");
+        let batches = BatchRange { first, count };
+        cx.append(LogRecord::Arrived(batches));
+        cx.metrics.add(Metric::BatchesReceived, u64::from(count));
+        self.store(cx, batches);
+    }
+
+    /// Handles the acknowledgement of an order, and of the total shipped by it.
+    pub(crate) fn on_order_ack(&mut self, from: NodeId, incarnation: u32, number: u32, shipped: u32) {
+        if incarnation == self.incarnation {
+            self.on_order_known(from, number);
+            if let Some(account) = self.accounts.get_mut(&from).filter(|account| account.number == number) {
+                // A cancellation leaves what was shipped before it arrived.
+                account.ordered = account.ordered.max(shipped);
+            }
+        }
+    }
+
+    fn on_order_known(&mut self, supplier: NodeId, number: u32) {
+        if let Some(account) = self.accounts.get_mut(&supplier)
+            && account.number == number
+        {
+            account.unanswered = None;
+        }
+    }
+
+    /// Handles the incarnation of a supplier: a recovered one has lost its order book.
+    pub(crate) fn on_incarnation(
+        &mut self,
+        cx: &mut Context<'_>,
+        version: FlowVersion,
+        from: NodeId,
+        incarnation: u32,
+    ) {
+        let Some(account) = self.accounts.get_mut(&from) else {
+            return;
+        };
+        if incarnation > account.supplier_incarnation {
+            account.supplier_incarnation = incarnation;
+            if account.open() > 0 || account.unanswered.is_some() {
+                account.unanswered = Some(Retransmission::new(cx.now));
+                self.send_order(cx, version, from, false);
+            }
+        }
+    }
+
+    /// Orders every input up to its level.
+    pub(crate) fn order_up(
+        &mut self,
+        cx: &mut Context<'_>,
+        assignment: &Assignment,
+        version: FlowVersion,
+        lead_time: LeadTime,
+        detector: &FailureDetector,
+    ) {
+        for at in 0..cx.network.requirements(cx.me).len() {
+            let required = cx.network.requirements(cx.me)[at];
+            let suppliers = assignment.suppliers_of(required.item);
+            let level = level(cx, &required, assignment.rate, suppliers, lead_time);
+            let gap = level.saturating_sub(self.position(cx, required.item));
+            if gap > 0 && !suppliers.is_empty() {
+                self.order(cx, version, suppliers, gap, detector);
+            }
+        }
+    }
+
+    /// Returns the inventory position of an item: on hand, in transit and on order.
+    fn position(&self, cx: &Context<'_>, item: ItemId) -> u64 {
+        let is_of_item = |producer: NodeId| cx.network.makes(producer) == item;
+        let incoming = self.incoming().filter(|range| is_of_item(range.first.producer));
+        let in_transit: u64 = incoming.map(|range| u64::from(range.count)).sum();
+        let accounts = self.accounts.iter().filter(|(supplier, _)| is_of_item(**supplier));
+        self.on_hand(item) + in_transit + accounts.map(|(_, account)| account.open()).sum::<u64>()
+    }
+
+    /// Orders batches from the suppliers of an item, in proportion to their shares.
+    fn order(
+        &mut self,
+        cx: &mut Context<'_>,
+        version: FlowVersion,
+        suppliers: &[Supply],
+        gap: u64,
+        detector: &FailureDetector,
+    ) {
+        let mut ordered: BTreeMap<NodeId, u32> = BTreeMap::new();
+        if let [only] = suppliers {
+            ordered.insert(only.producer, u32::try_from(gap).unwrap_or(u32::MAX));
+        } else {
+            for _ in 0..gap {
+                let supplier = self.next_supplier(suppliers, &ordered, detector);
+                *ordered.entry(supplier).or_default() += 1;
+            }
+        }
+        for (supplier, count) in ordered {
+            let account = self.accounts.entry(supplier).or_default();
+            account.item = Some(cx.network.makes(supplier));
+            account.ordered = account.ordered.saturating_add(count);
+            account.used += u64::from(count);
+            cx.metrics.add(Metric::BatchesRequested, u64::from(count));
+            self.place(cx, version, supplier);
+        }
+    }
+
+    /// Returns the supplier that is furthest below its share, preferring those that are not suspected.
+    /// Standbys are a last resort.
+    fn next_supplier(
+        &self,
+        suppliers: &[Supply],
+        ordered: &BTreeMap<NodeId, u32>,
+        detector: &FailureDetector,
+    ) -> NodeId {
+        let key = |supply: &&Supply| {
+            let account = self.accounts.get(&supply.producer).copied().unwrap_or_default();
+            let more = ordered.get(&supply.producer).copied().unwrap_or_default();
+            let share = u128::from(supply.share.millionths().max(1));
+            let relative_use = u128::from(account.used + u64::from(more) + 1) * 1_000_000_000_000 / share;
+            let is_silent = detector.suspects(supply.producer) || account.is_silent();
+            (is_silent, supply.share == Share::STANDBY, relative_use)
+        };
+        suppliers.iter().min_by_key(key).map(|supply| supply.producer).expect("an item has suppliers")
+    }
+
+    /// Sends a new order with the current total.
+    fn place(&mut self, cx: &mut Context<'_>, version: FlowVersion, supplier: NodeId) {
+        let account = self.accounts.entry(supplier).or_default();
+        account.number += 1;
+        account.unanswered = Some(Retransmission::new(cx.now));
+        self.send_order(cx, version, supplier, false);
+        self.set_timer(cx);
+    }
+
+    fn send_order(&self, cx: &mut Context<'_>, version: FlowVersion, supplier: NodeId, is_repeated: bool) {
+        let Account { number, ordered, .. } = self.accounts.get(&supplier).copied().unwrap_or_default();
+        let order = Order { incarnation: self.incarnation, number, total: ordered, flow: version };
+        cx.send(supplier, Message::Order { order, is_repeated });
+    }
+
+    fn set_timer(&mut self, cx: &mut Context<'_>) {
+        if let (Some(span), false) = (cx.protocol.retry_after, self.timer_is_set) {
+            self.timer_is_set = true;
+            cx.set_timer(span, Timer::RetransmitOrders);
+        }
+    }
+
+    /// Sends overdue orders again.
+    pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>, version: FlowVersion) {
+        self.timer_is_set = false;
+        let is_due = |account: &Account| {
+            account.unanswered.is_some_and(|unanswered| unanswered.is_due(cx.now, cx.protocol))
+        };
+        let due: Vec<NodeId> =
+            self.accounts.iter().filter(|(_, account)| is_due(account)).map(|(node, _)| *node).collect();
+        for supplier in due {
+            if let Some(account) = self.accounts.get_mut(&supplier) {
+                account.unanswered = account.unanswered.map(|unanswered| unanswered.again(cx.now));
+            }
+            cx.metrics.count(Metric::RequestsRetransmitted);
+            self.send_order(cx, version, supplier, true);
+        }
+        if self.accounts.values().any(|account| account.unanswered.is_some()) {
+            self.set_timer(cx);
+        }
+    }
+
+    /// Cancels the open orders to suppliers that the assignment does not name, and to silent or suspected ones
+    /// if another supplier is neither.
+    pub(crate) fn review(
+        &mut self,
+        cx: &mut Context<'_>,
+        assignment: &Assignment,
+        version: FlowVersion,
+        detector: &FailureDetector,
+    ) {
+        let is_silent = |node: NodeId, account: &Account| detector.suspects(node) || account.is_silent();
+        let has_other = |item: ItemId, supplier: NodeId| {
+            assignment.suppliers_of(item).iter().any(|other| {
+                let account = self.accounts.get(&other.producer).copied().unwrap_or_default();
+                other.producer != supplier && !is_silent(other.producer, &account)
+            })
+        };
+        let is_obsolete = |(&supplier, account): (&NodeId, &Account)| {
+            let item = cx.network.makes(supplier);
+            let is_named = assignment.suppliers_of(item).iter().any(|supply| supply.producer == supplier);
+            account.open() > 0 && (!is_named || (is_silent(supplier, account) && has_other(item, supplier)))
+        };
+        let obsolete: Vec<NodeId> =
+            self.accounts.iter().filter(|account| is_obsolete(*account)).map(|(node, _)| *node).collect();
+        for supplier in obsolete {
+            if let Some(account) = self.accounts.get_mut(&supplier) {
+                account.ordered = account.accepted;
+            }
+            cx.metrics.count(Metric::RequestsRedirected);
+            self.place(cx, version, supplier);
+        }
+    }
+
+    /// Resets the use of suppliers when another flow becomes active.
+    pub(crate) fn reset_shares(&mut self) {
+        self.accounts.values_mut().for_each(|account| account.used = 0);
+    }
+
+    /// Returns the number of orders that are not acknowledged.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.accounts.values().filter(|account| account.unanswered.is_some()).count()
+    }
+}
+
+/// Returns the level of an input: the quantity of a run, the planned need during the lead time, and the larger
+/// of that quantity and a supplier's yield. With `runs_ahead`, the inputs of that many runs.
+fn level(
+    cx: &Context<'_>,
+    required: &Requirement,
+    rate: PlannedRate,
+    suppliers: &[Supply],
+    lead_time: LeadTime,
+) -> u64 {
+    let quantity = u64::from(required.quantity);
+    if let Some(runs) = cx.protocol.runs_ahead {
+        return quantity * u64::from(runs.get());
+    }
+    let yields = suppliers.iter().map(|supply| u64::from(cx.network.yield_per_run(supply.producer)));
+    let need = rate.units_in(lead_time.transit + lead_time.round_trip, required.quantity);
+    quantity + need + quantity.max(yields.max().unwrap_or(1))
+}

@@ -1,0 +1,251 @@
+//! The output side of a node: its output buffer, its order book, and shipments to consumers.
+//!
+//! Batches leave the buffer in the order of their serial numbers, in shipments of consecutive ones. A shipment
+//! is logged before it is announced, and announced again until its consumer acknowledges that it has logged
+//! it; from then on the consumer answers for it.
+
+use std::collections::BTreeMap;
+
+use dmos_core::flow::PlannedRate;
+use dmos_core::{BatchId, FlowVersion, Metric, NodeId, SerialSet};
+
+use super::order_book::{Entry, Order, OrderBook};
+use crate::batch_range::BatchRange;
+use crate::context::Context;
+use crate::interface::Timer;
+use crate::log::{LogRecord, ShipmentState};
+use crate::message::Message;
+use crate::retransmission::Retransmission;
+
+/// A shipment that is announced and not acknowledged.
+#[derive(Clone, Copy)]
+struct Shipment {
+    state: ShipmentState,
+    retransmission: Retransmission,
+}
+
+/// Output buffer, order book and shipments.
+pub(crate) struct Output {
+    me: NodeId,
+    /// Batches in the output buffer.
+    stock: SerialSet,
+    /// Batches of a final item that have left the factory, where other nodes consume the item as well.
+    left: SerialSet,
+    /// Number of batches made in all incarnations.
+    made: u32,
+    book: OrderBook,
+    /// By consumer, then first batch.
+    shipments: BTreeMap<(NodeId, BatchId), Shipment>,
+    timer_is_set: bool,
+}
+
+impl Output {
+    pub(crate) fn new(me: NodeId) -> Self {
+        Self {
+            me,
+            stock: SerialSet::default(),
+            left: SerialSet::default(),
+            made: 0,
+            book: OrderBook::default(),
+            shipments: BTreeMap::new(),
+            timer_is_set: false,
+        }
+    }
+
+    /// Restores the state of the last commit. Shipments that are not acknowledged are announced again.
+    pub(crate) fn restore(&mut self, cx: &mut Context<'_>, state: &crate::log::LogState) {
+        (self.stock, self.left, self.made) = (state.stock.clone(), state.left.clone(), state.made);
+        for (&consumer, &(incarnation, shipped)) in &state.shipped {
+            self.book.restore(consumer, incarnation, shipped);
+        }
+        for (&(consumer, first), &shipment) in &state.shipments {
+            self.announce(cx, consumer, first, shipment);
+        }
+    }
+
+    pub(crate) fn stock(&self) -> &SerialSet {
+        &self.stock
+    }
+
+    pub(crate) fn left(&self) -> &SerialSet {
+        &self.left
+    }
+
+    pub(crate) fn made(&self) -> u32 {
+        self.made
+    }
+
+    /// Returns the batches shipped to each consumer in its latest incarnation.
+    pub(crate) fn shipped(&self) -> impl Iterator<Item = (NodeId, (u32, u32))> + '_ {
+        self.book.shipped()
+    }
+
+    /// Returns the shipments that are not acknowledged.
+    pub(crate) fn shipments(&self) -> impl Iterator<Item = ((NodeId, BatchId), ShipmentState)> + '_ {
+        self.shipments.iter().map(|(key, shipment)| (*key, shipment.state))
+    }
+
+    /// Returns the batches that are announced and not acknowledged.
+    pub(crate) fn in_transit(&self) -> impl Iterator<Item = BatchId> + '_ {
+        self.shipments().flat_map(|((_, first), state)| BatchRange { first, count: state.count }.iter())
+    }
+
+    /// Returns whether the output buffer has room for one more production run: for the stock limit, or for two
+    /// yields if that is more. Final items always have room, because they leave the factory.
+    pub(crate) fn has_room(&self, cx: &Context<'_>) -> bool {
+        if cx.network.is_final(cx.me) {
+            return true;
+        }
+        let yields = u64::from(cx.network.yield_per_run(cx.me));
+        let fits =
+            |limit: std::num::NonZeroU32| self.stock.len() + yields <= u64::from(limit.get()).max(2 * yields);
+        cx.protocol.stock_limit.is_none_or(fits)
+    }
+
+    /// Adds the product of a run.
+    pub(crate) fn add(&mut self, count: u32) {
+        let next = self.made.checked_add(count).expect("a node makes fewer than 2^32 batches");
+        self.stock.insert_range(self.made..next);
+        self.made = next;
+    }
+
+    /// Adopts the consumers of an assignment. A final item that other nodes consume leaves the factory at the
+    /// rate `leaving`, like a consumer that always waits.
+    pub(crate) fn assign(
+        &mut self,
+        cx: &mut Context<'_>,
+        consumers: impl Iterator<Item = (NodeId, PlannedRate)>,
+        leaving: PlannedRate,
+        version: FlowVersion,
+    ) {
+        let mut consumers: Vec<_> = consumers.collect();
+        if cx.network.is_final(self.me) && !consumers.is_empty() {
+            consumers.push((self.me, leaving));
+        }
+        let leaves = consumers.last().is_some_and(|(node, _)| *node == self.me);
+        self.book.assign(consumers, version);
+        if leaves {
+            let (_, number, _) = self.book.status(self.me);
+            self.book
+                .enter(self.me, Order { incarnation: 0, number: number + 1, total: u32::MAX, flow: version });
+        }
+        self.serve(cx);
+    }
+
+    /// Handles an order. An order that was sent before and still waits is acknowledged.
+    pub(crate) fn on_order(&mut self, cx: &mut Context<'_>, from: NodeId, order: Order, is_repeated: bool) {
+        let entry = self.book.enter(from, order);
+        if entry == Entry::NewIncarnation {
+            cx.append(LogRecord::OrdersVoided { of: from, before: order.incarnation });
+        }
+        let sent = if entry == Entry::Outdated { Vec::new() } else { self.serve(cx) };
+        if is_repeated && !sent.contains(&from) {
+            let (incarnation, number, shipped) = self.book.status(from);
+            cx.send(from, Message::OrderAck { incarnation, number, shipped });
+        }
+    }
+
+    /// Ships what is in stock to waiting consumers. Returns those that were served.
+    pub(crate) fn serve(&mut self, cx: &mut Context<'_>) -> Vec<NodeId> {
+        let allotted = self.book.allot(self.stock.len());
+        let mut shipments = Vec::new();
+        for &(consumer, count) in &allotted {
+            let mut count = count;
+            while count > 0 {
+                let range = self.take(count);
+                count -= range.count;
+                if consumer == self.me {
+                    self.leave(cx, range);
+                } else {
+                    let (incarnation, ..) = self.book.status(consumer);
+                    let state = ShipmentState { count: range.count, incarnation };
+                    cx.append(LogRecord::Shipped { batches: range, to: consumer, incarnation });
+                    shipments.push((consumer, range.first, state));
+                }
+            }
+        }
+        for (consumer, first, state) in shipments {
+            self.announce(cx, consumer, first, state);
+        }
+        allotted.into_iter().map(|(consumer, _)| consumer).collect()
+    }
+
+    /// Takes the first batches of the stock, as far as they are consecutive.
+    fn take(&mut self, count: u32) -> BatchRange {
+        let (first, end) = self.stock.ranges().first().copied().expect("allotted batches are in stock");
+        let count = count.min(end - first);
+        self.stock.remove_range(first..first + count);
+        BatchRange { first: BatchId { producer: self.me, serial: first }, count }
+    }
+
+    /// Records that batches of a final item leave the factory.
+    fn leave(&mut self, cx: &mut Context<'_>, batches: BatchRange) {
+        cx.append(LogRecord::Left(batches));
+        self.left.insert_range(batches.serials());
+        cx.metrics.add(Metric::FinishedGoodsMade, u64::from(batches.count));
+    }
+
+    /// Announces a shipment and tracks it until it is acknowledged.
+    fn announce(&mut self, cx: &mut Context<'_>, to: NodeId, first: BatchId, state: ShipmentState) {
+        let retransmission = Retransmission::new(cx.now);
+        self.shipments.insert((to, first), Shipment { state, retransmission });
+        self.send(cx, to, first);
+        self.set_timer(cx);
+    }
+
+    fn send(&self, cx: &mut Context<'_>, to: NodeId, first: BatchId) {
+        let Some(Shipment { state, .. }) = self.shipments.get(&(to, first)) else {
+            return;
+        };
+        let (_, order, _) = self.book.status(to);
+        let message = Message::Shipment {
+            batches: BatchRange { first, count: state.count },
+            incarnation: state.incarnation,
+            order,
+            settled: self.settled_before(to),
+        };
+        cx.send(to, message);
+    }
+
+    /// Returns the serial number before which all batches are settled with a consumer.
+    fn settled_before(&self, to: NodeId) -> u32 {
+        let all = (to, BatchId { producer: NodeId::new(0), serial: 0 });
+        let first = self.shipments.range(all..).next().filter(|((consumer, _), _)| *consumer == to);
+        first.map_or(0, |((_, first), _)| first.serial)
+    }
+
+    /// Handles the acknowledgement of a shipment: its consumer has logged it.
+    pub(crate) fn on_shipment_ack(&mut self, cx: &mut Context<'_>, from: NodeId, first: BatchId) {
+        if let Some(shipment) = self.shipments.remove(&(from, first)) {
+            let batches = BatchRange { first, count: shipment.state.count };
+            cx.metrics.add(Metric::BatchesDelivered, u64::from(batches.count));
+            cx.append(LogRecord::Acknowledged { batches, by: from });
+        }
+    }
+
+    fn set_timer(&mut self, cx: &mut Context<'_>) {
+        if let (Some(span), false) = (cx.protocol.retry_after, self.timer_is_set) {
+            self.timer_is_set = true;
+            cx.set_timer(span, Timer::RetransmitBatches);
+        }
+    }
+
+    /// Announces overdue shipments again.
+    pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
+        self.timer_is_set = false;
+        let overdue = |(key, shipment): (&(NodeId, BatchId), &Shipment)| {
+            shipment.retransmission.is_due(cx.now, cx.protocol).then_some(*key)
+        };
+        let overdue: Vec<_> = self.shipments.iter().filter_map(overdue).collect();
+        for (to, first) in overdue {
+            if let Some(shipment) = self.shipments.get_mut(&(to, first)) {
+                shipment.retransmission = shipment.retransmission.again(cx.now);
+            }
+            cx.metrics.count(Metric::BatchesRetransmitted);
+            self.send(cx, to, first);
+        }
+        if !self.shipments.is_empty() {
+            self.set_timer(cx);
+        }
+    }
+}
