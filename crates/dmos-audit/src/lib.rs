@@ -102,6 +102,7 @@ impl<'a> InvariantChecker<'a> {
             }
             Observation::Crashed(crashed) => {
                 self.coverage.on_crashed(node, *crashed);
+                self.material.on_crashed(node);
                 self.progress.on_crashed(node);
             }
             Observation::Durable(record) => {
@@ -113,6 +114,7 @@ impl<'a> InvariantChecker<'a> {
                     self.coverage.record(Property::ProductionInterrupted);
                 }
             }
+            Observation::RunStarted { ends } => self.material.on_run_started(violations, node, *ends),
             Observation::Reported(report) => self.on_reported(node, report),
         }
     }

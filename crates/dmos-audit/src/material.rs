@@ -5,6 +5,7 @@
 
 mod limits;
 mod recovery;
+mod runs;
 mod scrap;
 mod shipments;
 
@@ -17,6 +18,7 @@ use dmos_node::{Command, LogRecord};
 use crate::NodeAtEnd;
 use crate::violations::Violations;
 use recovery::Shortage;
+use runs::Run;
 
 /// Account of one node.
 #[derive(Default)]
@@ -37,6 +39,8 @@ struct Account {
     received: BTreeSet<BatchId>,
     /// Batches logged as inputs of the next production run.
     pending_inputs: Vec<BatchId>,
+    /// The production run in process, under `production: server`.
+    run: Option<Run>,
     /// Inputs of a production run, if they were changed.
     requires: Option<Box<[Requirement]>>,
     has_retired: bool,
@@ -46,6 +50,8 @@ struct Account {
     log_length: u64,
     /// Maximum number of batches held since then.
     held_at_most: u64,
+    /// Number of ranges of seen batches in its state.
+    seen_ranges: u64,
 }
 
 /// All accounts.
@@ -129,7 +135,9 @@ impl<'a> Material<'a> {
                 let inputs: Vec<BatchId> = inputs.iter().flat_map(|range| range.iter()).collect();
                 let count = inputs.len() as u32;
                 self.account(node).pending_inputs = inputs;
+                self.end_run(violations, node);
                 self.on_made(violations, node, product.first, product.count, count);
+                self.account(node).run = None;
             }
             LogRecord::Shipped { batches, to, .. } => {
                 batches.iter().for_each(|batch| self.on_committed(violations, node, batch, Some(*to)));
@@ -239,7 +247,8 @@ impl<'a> Material<'a> {
         }
         items.sort_unstable();
         let account = &self.accounts[node.index()];
-        let requires = account.requires.as_deref().unwrap_or(self.network.requirements(node));
+        let current = account.requires.as_deref().unwrap_or(self.network.requirements(node));
+        let requires = account.run.as_ref().map_or(current, |run| &run.requires);
         let used = |item: ItemId| {
             items.partition_point(|used| *used <= item) - items.partition_point(|used| *used < item)
         };

@@ -1,5 +1,6 @@
 //! Observations: the input of the invariant checker.
 
+use dmos_core::Time;
 use dmos_node::{Holdings, LogRecord, LogState, Report};
 
 /// An event at a node. A driver reports all events in the order in which they occur.
@@ -27,6 +28,11 @@ pub enum Observation<'a> {
     },
     /// An appended record was lost in a crash before it was durable.
     LostAppend(&'a LogRecord),
+    /// The node started a production run, which ends at this time unless the node is stopped.
+    RunStarted {
+        /// The earliest end.
+        ends: Time,
+    },
     /// The node reported an event.
     Reported(&'a Report),
 }

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use dmos_core::faults::Fault;
-use dmos_core::settings::{Receiving, Requests};
+use dmos_core::settings::{Production, Receiving, Requests};
 use dmos_core::strategy::Guarantee;
-use dmos_core::{Distribution, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Term, Time};
+use dmos_core::{
+    Distribution, ItemId, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Term, Time,
+};
 use dmos_graph::Feasibility;
 use dmos_node::{Command, LogRecord};
 
@@ -172,18 +174,83 @@ impl<'a> Progress<'a> {
 #[must_use]
 pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     let protocol = &scenario.protocol;
+    if protocol.production == Production::Server {
+        return server_resume_bound(scenario);
+    }
     let piles_up = protocol.receiving == Receiving::Blocking || protocol.requests == Requests::EveryCycle;
     if !scenario.work.is_instant() || piles_up {
         return None;
     }
     let retry = protocol.retry_after?.max(protocol.retry_max);
     let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
-    let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
-    let settle = (protocol.suspect_after + rounds) * 3 + retry * 4 + message * 20;
+    let settle = settling_time(scenario, retry, message);
     let production_time = protocol.cycle * u64::from(scenario.network.cycles_max());
     let period = production_time * 2 + transit + message * 4;
     let limit = u64::from(protocol.stock_limit?.get());
     Some(settle + period * runs_to_fill(scenario, limit))
+}
+
+/// Returns a time within which failures are detected, a leader is elected and assignments are distributed.
+fn settling_time(scenario: &Scenario, retry: Span, message: Span) -> Span {
+    let protocol = &scenario.protocol;
+    let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
+    (protocol.suspect_after + rounds) * 3 + retry * 4 + message * 20
+}
+
+/// Returns [`resume_bound`] under `production: server`: the time in which one producer of each item, one after
+/// the other, fills all buffers.
+fn server_resume_bound(scenario: &Scenario) -> Option<Span> {
+    let protocol = &scenario.protocol;
+    if !scenario.work.is_instant() {
+        return None;
+    }
+    let retry = protocol.retry_after?.max(protocol.retry_max);
+    let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
+    let lead = transit + message * 4;
+    let network = &*scenario.network;
+    let limit = u64::from(protocol.stock_limit?.get());
+    let changed = changed_recipes(scenario);
+    let mut needed = vec![0_u64; network.item_count()];
+    let mut total = settling_time(scenario, retry, message);
+    for &item in network.topological_order().iter().rev() {
+        let producers = network.producers(item);
+        let yields = producers.iter().map(|&node| u64::from(network.yield_per_run(node)));
+        let (least, most) = (yields.clone().min().unwrap_or(1), yields.max().unwrap_or(1));
+        let batches = needed[item.index()].saturating_add(limit.max(2 * most) + most);
+        let runs = batches.div_ceil(least);
+        let of_run = |&node: &NodeId| {
+            let times = scenario.process_times.of(node);
+            Some(times.mean() * runs * 2 + longest(times)?)
+        };
+        let process = producers.iter().map(of_run).collect::<Option<Vec<_>>>()?.into_iter().max();
+        // With inputs for a number of runs only, every so many runs wait for a transport.
+        let waits = protocol.runs_ahead.map_or(3, |ahead| runs.div_ceil(u64::from(ahead.get())) + 1);
+        total = total + process.unwrap_or_default() + lead * waits;
+        for (required, quantity) in largest_requirements(network, &changed, producers) {
+            let consumers = producers.len() as u64;
+            let level = level_bound(scenario, ItemId::new(required), item, quantity, lead);
+            let more = runs.saturating_mul(quantity).saturating_add(consumers.saturating_mul(level));
+            needed[required] = needed[required].saturating_add(more);
+        }
+    }
+    Some(total)
+}
+
+/// Returns an upper bound of the level to which a producer of `item` orders a required item.
+fn level_bound(scenario: &Scenario, required: ItemId, item: ItemId, quantity: u64, lead: Span) -> u64 {
+    let network = &*scenario.network;
+    if let Some(ahead) = scenario.protocol.runs_ahead {
+        return quantity * u64::from(ahead.get());
+    }
+    let runs = |node: NodeId| {
+        let mean = scenario.process_times.of(node).mean().as_nanos().max(1_000);
+        lead.as_nanos() / mean + 1
+    };
+    let taken = network.producers(item).iter().map(|&node| runs(node) * quantity).max().unwrap_or(0);
+    let yields = |node: NodeId| u64::from(network.yield_per_run(node));
+    let made = network.producers(required).iter().map(|&node| runs(node) * yields(node)).sum();
+    let most = network.producers(required).iter().map(|&node| yields(node)).max().unwrap_or(1);
+    quantity + taken.min(made) + quantity.max(most)
 }
 
 /// Returns the maximum of a distribution; five times the mean for an unbounded one, unless it has a long

@@ -54,7 +54,9 @@ properties! {
     BatchConsumedOnce "batch_consumed_once" Safety
         "No batch is consumed twice.";
     MadeByRecipe "made_by_recipe" Safety
-        "Every production run consumes received batches, in the quantities of the recipe at that moment.";
+        "Every production run consumes received batches, in the quantities of the recipe at its start.";
+    RunTakesItsTime "run_takes_its_time" Safety
+        "A node processes one production run at a time, and none ends before its process time has passed.";
     ScrapRecorded "scrap_recorded" Safety
         "Batches destroyed by a crash, and only those, are logged as scrap before anything else happens at the node.";
     RetiredNodeIdle "retired_node_idle" Safety

@@ -141,7 +141,8 @@ impl BatchSet {
     }
 
     /// Returns the number of ranges.
-    pub(crate) fn range_count(&self) -> usize {
+    #[must_use]
+    pub fn range_count(&self) -> usize {
         self.producers.iter().map(|producer| producer.1.ranges().len()).sum()
     }
 }

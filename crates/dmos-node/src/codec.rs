@@ -108,7 +108,7 @@ impl NetworkCheck<'_> {
             Message::Announcement { batch, .. }
             | Message::TransitStarted(batch)
             | Message::Delivered(batch) => self.batch(*batch),
-            Message::Order { order, .. } => self.version(order.flow) && order.incarnation < u32::MAX,
+            Message::Order { order, .. } => order.incarnation < u32::MAX,
             Message::Shipment { batches, .. } => self.range(*batches),
             Message::ShipmentAck(first) => self.batch(*first),
             Message::Suspicion(node) => self.node(*node),
@@ -179,7 +179,7 @@ impl NetworkCheck<'_> {
             && state.committed.iter().all(|(batch, commitment)| own(batch) && self.node(commitment.to))
             && state.in_transit.iter().all(own)
             && state.received.ranges().all(|range| self.range(range))
-            && state.left.ranges().last().is_none_or(|range| range.1 <= state.made)
+            && state.left <= u64::from(state.made)
             && state.shipped.keys().all(|consumer| self.node(*consumer))
             && state.shipments.iter().all(|((to, first), shipment)| {
                 self.node(*to)

@@ -135,8 +135,8 @@ pub struct LogState {
     pub in_transit: BTreeSet<BatchId>,
     /// Batches in the input buffers and in process.
     pub received: BatchSet,
-    /// Batches of a final item that have left the factory, if other nodes consume the item as well.
-    pub left: SerialSet,
+    /// Number of batches of a final item that have left the factory, if other nodes consume the item as well.
+    pub left: u64,
     /// By consumer, its latest incarnation and the number of batches shipped to it.
     pub shipped: BTreeMap<NodeId, (u32, u32)>,
     /// Shipments that are not acknowledged, by consumer and first batch.
@@ -172,7 +172,7 @@ impl LogState {
     /// Returns a measure of the state's size, in records, for deciding when to compact.
     #[must_use]
     pub(crate) fn size(&self) -> u64 {
-        let outbound = self.committed.len() + self.stock.ranges().len() + self.left.ranges().len();
+        let outbound = self.committed.len() + self.stock.ranges().len();
         let shipments = self.shipped.len() + self.shipments.len() + self.incoming.len();
         (outbound + shipments + self.seen.range_count()) as u64 + self.received.len()
     }
@@ -224,7 +224,7 @@ impl LogState {
             LogRecord::Acknowledged { batches, by } => drop(self.shipments.remove(&(by, batches.first))),
             LogRecord::Left(batches) => {
                 self.stock.remove_range(batches.serials());
-                self.left.insert_range(batches.serials());
+                self.left += u64::from(batches.count);
             }
             LogRecord::Accepted(batches) => {
                 self.inbound_entries += u64::from(batches.count);

@@ -101,8 +101,8 @@ pub struct Load {
 pub struct Holdings {
     /// Serial numbers of the batches in stock.
     pub stock: SerialSet,
-    /// Batches of a final item that have left the factory, if other nodes consume the item as well.
-    pub left: SerialSet,
+    /// Number of batches of a final item that have left the factory, if other nodes consume the item as well.
+    pub left: u64,
     /// Own batches announced to a consumer and not confirmed.
     pub in_transit: Vec<BatchId>,
     /// Batches in transit to this node that it has acknowledged.
@@ -232,14 +232,14 @@ impl Node {
         match &self.volatile.server {
             Some(server) => Holdings {
                 stock: server.output().stock().clone(),
-                left: server.output().left().clone(),
+                left: server.output().left(),
                 in_transit: server.output().in_transit().collect(),
                 incoming: server.inputs().incoming().flat_map(BatchRange::iter).collect(),
                 received: server.on_hand().flat_map(BatchRange::iter).collect(),
             },
             None => Holdings {
                 stock: self.volatile.outbound.stock().clone(),
-                left: SerialSet::default(),
+                left: 0,
                 in_transit: self.volatile.outbound.in_transit().collect(),
                 incoming: Vec::new(),
                 received: self.volatile.inbound.batches().collect(),
@@ -520,8 +520,8 @@ impl VolatileState {
                 cx.send(from, Message::HeartbeatResponse(incarnation));
             }
             Message::HeartbeatResponse(incarnation) => {
-                if let Some((server, around)) = self.with_server() {
-                    server.on_incarnation(cx, &around, from, incarnation);
+                if let Some((server, _)) = self.with_server() {
+                    server.on_incarnation(cx, from, incarnation);
                 }
                 let event = self.failure_detector.on_heartbeat_response(cx.now, from);
                 self.on_peer_event(cx, settings, event);

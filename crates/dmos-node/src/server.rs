@@ -14,7 +14,7 @@ mod input;
 mod order_book;
 mod output;
 
-use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId};
+use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId};
 
 use crate::assignment::ActiveAssignment;
 use crate::batch_range::BatchRange;
@@ -49,10 +49,6 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    fn version(&self) -> FlowVersion {
-        self.active.version()
-    }
-
     /// Returns the assignment, unless the node is retired.
     fn assignment(&self) -> Option<&Assignment> {
         self.active.assignment().filter(|_| !self.is_retired)
@@ -127,7 +123,7 @@ impl Server {
         state.made = self.output.made();
         state.consumed = self.consumed;
         state.stock = self.output.stock().clone();
-        state.left = self.output.left().clone();
+        state.left = self.output.left();
         state.shipped = self.output.shipped().collect();
         state.shipments = self.output.shipments().collect();
         state.incoming = self.inputs.incoming().map(|range| (range.first, range.count)).collect();
@@ -145,13 +141,18 @@ impl Server {
         let rates = assignment.consumer_rates.iter().copied();
         let consumers =
             assignment.consumers.iter().copied().zip(rates.chain(std::iter::repeat(Default::default())));
-        self.output.assign(cx, consumers, assignment.leaving, around.version());
-        self.inputs.review(cx, assignment, around.version(), around.detector);
+        self.output.assign(cx, consumers, assignment.leaving);
+        self.inputs.review(cx, assignment, around.detector);
         self.proceed(cx, around);
     }
 
     /// Starts a production run if possible, and orders inputs.
     pub(crate) fn proceed(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
+        if around.is_retired {
+            // A retired node makes nothing any more, not even what it has begun.
+            let inputs = self.in_process.take().into_iter().flatten();
+            inputs.for_each(|batches| self.inputs.store(cx, batches));
+        }
         if self.in_process.is_none() {
             self.activity = self.next_activity(cx, around);
             if self.activity == Activity::Working {
@@ -161,7 +162,7 @@ impl Server {
             }
         }
         if let Some(assignment) = around.assignment() {
-            self.inputs.order_up(cx, assignment, around.version(), self.lead_time, around.detector);
+            self.inputs.order_up(cx, assignment, self.lead_time, around.detector);
         }
     }
 
@@ -184,7 +185,9 @@ impl Server {
 
     /// Handles the end of a production run: logs consumption and product, and serves waiting consumers.
     pub(crate) fn on_run_end(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
-        let inputs = self.in_process.take().expect("a run in process ends");
+        let Some(inputs) = self.in_process.take() else {
+            return;
+        };
         let count = cx.network.yield_per_run(cx.me);
         let first = BatchId { producer: cx.me, serial: self.output.made() };
         self.consumed += inputs.iter().map(|range| u64::from(range.count)).sum::<u64>();
@@ -257,14 +260,8 @@ impl Server {
     }
 
     /// Handles the incarnation of a supplier.
-    pub(crate) fn on_incarnation(
-        &mut self,
-        cx: &mut Context<'_>,
-        around: &Surroundings<'_>,
-        from: NodeId,
-        incarnation: u32,
-    ) {
-        self.inputs.on_incarnation(cx, around.version(), from, incarnation);
+    pub(crate) fn on_incarnation(&mut self, cx: &mut Context<'_>, from: NodeId, incarnation: u32) {
+        self.inputs.on_incarnation(cx, from, incarnation);
     }
 
     /// Announces overdue shipments again.
@@ -274,14 +271,14 @@ impl Server {
 
     /// Sends overdue orders again, and redirects those to silent suppliers.
     pub(crate) fn retransmit_orders(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
-        self.inputs.retransmit_overdue(cx, around.version());
+        self.inputs.retransmit_overdue(cx);
         self.redirect(cx, around);
     }
 
     /// Redirects the orders to silent or suspected suppliers.
     pub(crate) fn redirect(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
         if let Some(assignment) = around.assignment() {
-            self.inputs.review(cx, assignment, around.version(), around.detector);
+            self.inputs.review(cx, assignment, around.detector);
         }
         self.proceed(cx, around);
     }

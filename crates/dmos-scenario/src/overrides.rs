@@ -87,6 +87,13 @@ impl Override {
         }
     }
 
+    /// Returns whether the setting determines the field at this path: the field itself, or a map that contains
+    /// it.
+    #[must_use]
+    pub fn determines(&self, field: &[&str]) -> bool {
+        self.path.len() <= field.len() && self.path.iter().zip(field).all(|(part, name)| part == name)
+    }
+
     pub(crate) fn location(&self) -> SourceLocation {
         SourceLocation::Setting { given: self.given.clone(), origin: self.origin.clone() }
     }

@@ -2,15 +2,14 @@
 
 mod faults;
 mod network;
+mod production;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use dmos_audit::resume_bound;
 use dmos_core::scenario::SameTimeOrder;
-use dmos_core::settings::{
-    Dissemination, FailureReports, Mailbox, PlanningMode, Protocol, Receiving, Requests, Work,
-};
+use dmos_core::settings::{Dissemination, FailureReports, Mailbox, PlanningMode, Production, Protocol, Work};
 use dmos_core::strategy::{Descriptor, ParamKind, StrategyCall};
 use dmos_core::{Distribution, Network, Registry, Scenario, Span};
 use dmos_scenario::file::{DelaysField, DistributionField, StrategyField};
@@ -88,7 +87,15 @@ impl Subject {
     ) -> Result<ScenarioFile, ScenarioError> {
         let mut rng = Generator::new(seed, number);
         let mut file = match self {
-            Self::Anything(_) => self.set(anything(&mut rng, registry), registry)?,
+            Self::Anything(_) => {
+                let mut file = self.set(anything(&mut rng, registry), registry)?;
+                if self.is_server(&mut rng, &file.protocol) {
+                    production::server(&mut rng, &mut file);
+                } else {
+                    production::polled(&mut rng, &mut file);
+                }
+                self.set(file, registry)?
+            }
 
             Self::FaultsOf(file, ..) => (**file).clone(),
         };
@@ -113,6 +120,16 @@ impl Subject {
         let bound = resume_bound(&resolve(&file, registry)?).filter(|bound| *bound * 2 <= QUIET_MAX);
         file.duration = faulty + bound.map_or(Span::from_secs(60), |bound| bound * 2);
         self.set(file, registry)
+    }
+
+    /// Chooses the model of production, unless the settings do.
+    fn is_server(&self, rng: &mut Generator, protocol: &Protocol) -> bool {
+        let (Self::Anything(set) | Self::FaultsOf(_, _, set)) = self;
+        let is_set = set.iter().any(|setting| setting.determines(&["protocol", "production"]));
+        match is_set {
+            true => protocol.production == Production::Server,
+            false => rng.percent(50) && production::fits_server(protocol),
+        }
     }
 
     /// Applies the settings, which override generated values.
@@ -191,12 +208,6 @@ fn protocol(rng: &mut Generator) -> Protocol {
     }
     if rng.percent(20) {
         protocol.planning = PlanningMode::Blocking;
-    }
-    if rng.percent(10) {
-        protocol.receiving = Receiving::Blocking;
-    }
-    if rng.percent(10) {
-        protocol.requests = Requests::EveryCycle;
     }
     if rng.percent(10) {
         protocol.failure_reports = FailureReports::EveryReport;

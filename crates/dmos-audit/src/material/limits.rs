@@ -14,12 +14,13 @@ impl Material<'_> {
             return;
         };
         let account = &mut self.accounts[node.index()];
-        let held = account.stock.ranges().len() + account.received.len() + account.in_transit.len();
+        let in_transit = account.in_transit.len() + account.incoming.len();
+        let held = account.stock.ranges().len() + account.received.len() + in_transit;
         account.log_length += 1;
         account.held_at_most = account.held_at_most.max(held as u64);
-        // The ranges of seen serial numbers count as well, but they are few for each supplier.
-        let (length, held) = (account.log_length, account.held_at_most);
-        if length > 1_000 + 2 * u64::from(after.get()) + 20 * held {
+        // Ranges of seen serial numbers are few for each supplier, unless messages are lost.
+        let (length, held, seen) = (account.log_length, account.held_at_most, account.seen_ranges);
+        if length > 1_000 + 2 * u64::from(after.get()) + 20 * held + 3 * seen {
             violations.add(Property::WithinLimits, || {
                 let name = self.network.node_name(node);
                 format!(

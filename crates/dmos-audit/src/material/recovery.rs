@@ -26,7 +26,7 @@ impl Material<'_> {
         let shipments = state.shipments.iter().flat_map(shipment);
         let holdings = Holdings {
             stock: state.stock.clone(),
-            left: state.left.clone(),
+            left: state.left,
             in_transit: state.committed.keys().copied().chain(shipments).collect(),
             incoming: state.incoming.iter().flat_map(incoming).collect(),
             received: state.received.iter().collect(),
@@ -49,6 +49,7 @@ impl Material<'_> {
         }
         let account = self.account(node);
         (account.log_length, account.held_at_most) = (1, 0);
+        account.seen_ranges = state.seen.range_count() as u64;
     }
 
     /// Checks a recovery: the node must hold what its log held.
@@ -78,8 +79,7 @@ impl Material<'_> {
         };
         let doubled = holdings.received.len() - received.len();
         let elsewhere = surplus(&holdings.stock, &account.stock)
-            + surplus(&holdings.left, &account.left)
-            + surplus(&account.left, &holdings.left)
+            + account.left.len().abs_diff(holdings.left)
             + holdings.incoming.iter().filter(|batch| !account.incoming.contains(batch)).count() as u64
             + (received.difference(&account.received).count() + doubled) as u64;
         if shortage.total() > 0 || elsewhere > 0 {

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use dmos_core::flow::PlannedRate;
-use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId, Requirement, Share, Supply};
+use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Requirement, Share, Supply};
 
 use super::order_book::Order;
 use crate::batch_range::BatchRange;
@@ -141,7 +141,8 @@ impl Inputs {
         taken
     }
 
-    fn store(&mut self, cx: &Context<'_>, batches: BatchRange) {
+    /// Puts batches into the buffer of their item.
+    pub(super) fn store(&mut self, cx: &Context<'_>, batches: BatchRange) {
         let buffer = self.buffers.entry(cx.network.makes(batches.first.producer)).or_default();
         buffer.count += u64::from(batches.count);
         buffer.batches.push_back(batches);
@@ -209,13 +210,7 @@ impl Inputs {
     }
 
     /// Handles the incarnation of a supplier: a recovered one has lost its order book.
-    pub(crate) fn on_incarnation(
-        &mut self,
-        cx: &mut Context<'_>,
-        version: FlowVersion,
-        from: NodeId,
-        incarnation: u32,
-    ) {
+    pub(crate) fn on_incarnation(&mut self, cx: &mut Context<'_>, from: NodeId, incarnation: u32) {
         let Some(account) = self.accounts.get_mut(&from) else {
             return;
         };
@@ -223,7 +218,8 @@ impl Inputs {
             account.supplier_incarnation = incarnation;
             if account.open() > 0 || account.unanswered.is_some() {
                 account.unanswered = Some(Retransmission::new(cx.now));
-                self.send_order(cx, version, from, false);
+                self.send_order(cx, from, true);
+                self.set_timer(cx);
             }
         }
     }
@@ -233,7 +229,6 @@ impl Inputs {
         &mut self,
         cx: &mut Context<'_>,
         assignment: &Assignment,
-        version: FlowVersion,
         lead_time: LeadTime,
         detector: &FailureDetector,
     ) {
@@ -243,7 +238,7 @@ impl Inputs {
             let level = level(cx, &required, assignment.rate, suppliers, lead_time);
             let gap = level.saturating_sub(self.position(cx, required.item));
             if gap > 0 && !suppliers.is_empty() {
-                self.order(cx, version, suppliers, gap, detector);
+                self.order(cx, suppliers, gap, detector);
             }
         }
     }
@@ -258,14 +253,7 @@ impl Inputs {
     }
 
     /// Orders batches from the suppliers of an item, in proportion to their shares.
-    fn order(
-        &mut self,
-        cx: &mut Context<'_>,
-        version: FlowVersion,
-        suppliers: &[Supply],
-        gap: u64,
-        detector: &FailureDetector,
-    ) {
+    fn order(&mut self, cx: &mut Context<'_>, suppliers: &[Supply], gap: u64, detector: &FailureDetector) {
         let mut ordered: BTreeMap<NodeId, u32> = BTreeMap::new();
         if let [only] = suppliers {
             ordered.insert(only.producer, u32::try_from(gap).unwrap_or(u32::MAX));
@@ -281,7 +269,7 @@ impl Inputs {
             account.ordered = account.ordered.saturating_add(count);
             account.used += u64::from(count);
             cx.metrics.add(Metric::BatchesRequested, u64::from(count));
-            self.place(cx, version, supplier);
+            self.place(cx, supplier);
         }
     }
 
@@ -305,17 +293,17 @@ impl Inputs {
     }
 
     /// Sends a new order with the current total.
-    fn place(&mut self, cx: &mut Context<'_>, version: FlowVersion, supplier: NodeId) {
+    fn place(&mut self, cx: &mut Context<'_>, supplier: NodeId) {
         let account = self.accounts.entry(supplier).or_default();
         account.number += 1;
         account.unanswered = Some(Retransmission::new(cx.now));
-        self.send_order(cx, version, supplier, false);
+        self.send_order(cx, supplier, false);
         self.set_timer(cx);
     }
 
-    fn send_order(&self, cx: &mut Context<'_>, version: FlowVersion, supplier: NodeId, is_repeated: bool) {
+    fn send_order(&self, cx: &mut Context<'_>, supplier: NodeId, is_repeated: bool) {
         let Account { number, ordered, .. } = self.accounts.get(&supplier).copied().unwrap_or_default();
-        let order = Order { incarnation: self.incarnation, number, total: ordered, flow: version };
+        let order = Order { incarnation: self.incarnation, number, total: ordered };
         cx.send(supplier, Message::Order { order, is_repeated });
     }
 
@@ -327,7 +315,7 @@ impl Inputs {
     }
 
     /// Sends overdue orders again.
-    pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>, version: FlowVersion) {
+    pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
         self.timer_is_set = false;
         let is_due = |account: &Account| {
             account.unanswered.is_some_and(|unanswered| unanswered.is_due(cx.now, cx.protocol))
@@ -339,7 +327,7 @@ impl Inputs {
                 account.unanswered = account.unanswered.map(|unanswered| unanswered.again(cx.now));
             }
             cx.metrics.count(Metric::RequestsRetransmitted);
-            self.send_order(cx, version, supplier, true);
+            self.send_order(cx, supplier, true);
         }
         if self.accounts.values().any(|account| account.unanswered.is_some()) {
             self.set_timer(cx);
@@ -352,7 +340,6 @@ impl Inputs {
         &mut self,
         cx: &mut Context<'_>,
         assignment: &Assignment,
-        version: FlowVersion,
         detector: &FailureDetector,
     ) {
         let is_silent = |node: NodeId, account: &Account| detector.suspects(node) || account.is_silent();
@@ -374,7 +361,7 @@ impl Inputs {
                 account.ordered = account.accepted;
             }
             cx.metrics.count(Metric::RequestsRedirected);
-            self.place(cx, version, supplier);
+            self.place(cx, supplier);
         }
     }
 

@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dmos_core::NodeId;
 use dmos_core::flow::PlannedRate;
-use dmos_core::{FlowVersion, NodeId};
 use serde::{Deserialize, Serialize};
 
 /// Virtual time per batch at a rate of one billionth per second. Lower rates count as this one.
@@ -23,8 +23,6 @@ pub struct Order {
     pub number: u32,
     /// Number of batches ordered in this incarnation.
     pub total: u32,
-    /// Version of the flow by which the consumer orders.
-    pub flow: FlowVersion,
 }
 
 /// The outcome of entering an order.
@@ -45,7 +43,6 @@ struct Account {
     number: u32,
     ordered: u32,
     shipped: u32,
-    flow: FlowVersion,
     /// Planned rate of consumption, or `None` if the assignment does not name the consumer.
     rate: Option<PlannedRate>,
     /// Virtual time at which its last batch ended, or at which its next one starts if it waits.
@@ -85,7 +82,7 @@ impl OrderBook {
         if is_restarted {
             (account.incarnation, account.shipped) = (order.incarnation, 0);
         }
-        (account.number, account.flow) = (order.number, order.flow);
+        account.number = order.number;
         // What was shipped cannot be cancelled.
         account.ordered = order.total.max(account.shipped);
         self.requeue(consumer);
@@ -93,12 +90,9 @@ impl OrderBook {
     }
 
     /// Replaces the consumers and their rates by those of an assignment. Orders of other consumers are
-    /// dropped, unless they are by a later flow, which may name them.
-    pub(crate) fn assign(
-        &mut self,
-        consumers: impl IntoIterator<Item = (NodeId, PlannedRate)>,
-        version: FlowVersion,
-    ) {
+    /// suspended: a consumer that has not adopted that flow does not know of it, and a later flow may name it
+    /// again.
+    pub(crate) fn assign(&mut self, consumers: impl IntoIterator<Item = (NodeId, PlannedRate)>) {
         for account in self.accounts.values_mut() {
             account.rate = None;
         }
@@ -106,15 +100,7 @@ impl OrderBook {
             self.accounts.entry(consumer).or_default().rate = Some(rate);
         }
         let all: Vec<NodeId> = self.accounts.keys().copied().collect();
-        for consumer in all {
-            if let Some(account) = self.accounts.get_mut(&consumer)
-                && account.rate.is_none()
-                && account.flow <= version
-            {
-                account.ordered = account.shipped;
-            }
-            self.requeue(consumer);
-        }
+        all.into_iter().for_each(|consumer| self.requeue(consumer));
     }
 
     /// Updates the place of a consumer among those that wait.
@@ -171,8 +157,6 @@ impl OrderBook {
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::Term;
-
     use super::*;
 
     fn node(index: usize) -> NodeId {
@@ -180,14 +164,14 @@ mod tests {
     }
 
     fn order(number: u32, total: u32) -> Order {
-        Order { incarnation: 0, number, total, flow: FlowVersion::default() }
+        Order { incarnation: 0, number, total }
     }
 
     /// Returns a book whose consumers 0, 1 and so on have these rates per second.
     fn book(rates: &[f64]) -> OrderBook {
         let mut book = OrderBook::default();
         let rates = rates.iter().map(|&rate| PlannedRate::per_second(rate)).enumerate();
-        book.assign(rates.map(|(index, rate)| (node(index), rate)), FlowVersion::default());
+        book.assign(rates.map(|(index, rate)| (node(index), rate)));
         book
     }
 
@@ -265,24 +249,22 @@ mod tests {
         shipped.into_iter().for_each(|(consumer, (incarnation, count))| {
             recovered.restore(consumer, incarnation, count);
         });
-        recovered.assign([(node(0), PlannedRate::per_second(1.0))], FlowVersion::default());
+        recovered.assign([(node(0), PlannedRate::per_second(1.0))]);
         assert_eq!(allotted(&mut recovered, 10), [], "the order is not known any more");
         recovered.enter(node(0), order(1, 8));
         assert_eq!(allotted(&mut recovered, 10), [(0, 3)]);
     }
 
     #[test]
-    fn orders_by_a_later_flow_wait_and_those_of_unnamed_consumers_are_dropped() {
-        let version = |number| FlowVersion { term: Term(1), number };
+    fn orders_of_consumers_that_are_not_named_are_suspended() {
         let mut book = OrderBook::default();
-        book.assign([], version(1));
-        book.enter(node(0), Order { flow: version(2), ..order(1, 4) });
-        book.enter(node(1), Order { flow: version(2), ..order(1, 4) });
+        book.enter(node(0), order(1, 4));
+        book.enter(node(1), order(1, 4));
         assert_eq!(allotted(&mut book, 10), []);
-        book.assign([(node(0), PlannedRate::per_second(1.0))], version(2));
+        book.assign([(node(0), PlannedRate::per_second(1.0))]);
         assert_eq!(allotted(&mut book, 10), [(0, 4)]);
-        book.assign([(node(1), PlannedRate::per_second(1.0))], version(3));
-        assert_eq!(allotted(&mut book, 10), [], "the order was dropped with the second flow");
+        book.assign([(node(1), PlannedRate::per_second(1.0))]);
+        assert_eq!(allotted(&mut book, 10), [(1, 4)]);
     }
 
     #[test]

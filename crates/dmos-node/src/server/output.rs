@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use dmos_core::flow::PlannedRate;
-use dmos_core::{BatchId, FlowVersion, Metric, NodeId, SerialSet};
+use dmos_core::{BatchId, Metric, NodeId, SerialSet};
 
 use super::order_book::{Entry, Order, OrderBook};
 use crate::batch_range::BatchRange;
@@ -29,8 +29,9 @@ pub(crate) struct Output {
     me: NodeId,
     /// Batches in the output buffer.
     stock: SerialSet,
-    /// Batches of a final item that have left the factory, where other nodes consume the item as well.
-    left: SerialSet,
+    /// Number of batches of a final item that have left the factory, where other nodes consume the item as
+    /// well.
+    left: u64,
     /// Number of batches made in all incarnations.
     made: u32,
     book: OrderBook,
@@ -44,7 +45,7 @@ impl Output {
         Self {
             me,
             stock: SerialSet::default(),
-            left: SerialSet::default(),
+            left: 0,
             made: 0,
             book: OrderBook::default(),
             shipments: BTreeMap::new(),
@@ -54,7 +55,7 @@ impl Output {
 
     /// Restores the state of the last commit. Shipments that are not acknowledged are announced again.
     pub(crate) fn restore(&mut self, cx: &mut Context<'_>, state: &crate::log::LogState) {
-        (self.stock, self.left, self.made) = (state.stock.clone(), state.left.clone(), state.made);
+        (self.stock, self.left, self.made) = (state.stock.clone(), state.left, state.made);
         for (&consumer, &(incarnation, shipped)) in &state.shipped {
             self.book.restore(consumer, incarnation, shipped);
         }
@@ -67,8 +68,8 @@ impl Output {
         &self.stock
     }
 
-    pub(crate) fn left(&self) -> &SerialSet {
-        &self.left
+    pub(crate) fn left(&self) -> u64 {
+        self.left
     }
 
     pub(crate) fn made(&self) -> u32 {
@@ -77,7 +78,7 @@ impl Output {
 
     /// Returns the batches shipped to each consumer in its latest incarnation.
     pub(crate) fn shipped(&self) -> impl Iterator<Item = (NodeId, (u32, u32))> + '_ {
-        self.book.shipped()
+        self.book.shipped().filter(|(consumer, _)| *consumer != self.me)
     }
 
     /// Returns the shipments that are not acknowledged.
@@ -116,18 +117,16 @@ impl Output {
         cx: &mut Context<'_>,
         consumers: impl Iterator<Item = (NodeId, PlannedRate)>,
         leaving: PlannedRate,
-        version: FlowVersion,
     ) {
         let mut consumers: Vec<_> = consumers.collect();
         if cx.network.is_final(self.me) && !consumers.is_empty() {
             consumers.push((self.me, leaving));
         }
         let leaves = consumers.last().is_some_and(|(node, _)| *node == self.me);
-        self.book.assign(consumers, version);
+        self.book.assign(consumers);
         if leaves {
             let (_, number, _) = self.book.status(self.me);
-            self.book
-                .enter(self.me, Order { incarnation: 0, number: number + 1, total: u32::MAX, flow: version });
+            self.book.enter(self.me, Order { incarnation: 0, number: number + 1, total: u32::MAX });
         }
         self.serve(cx);
     }
@@ -181,7 +180,7 @@ impl Output {
     /// Records that batches of a final item leave the factory.
     fn leave(&mut self, cx: &mut Context<'_>, batches: BatchRange) {
         cx.append(LogRecord::Left(batches));
-        self.left.insert_range(batches.serials());
+        self.left += u64::from(batches.count);
         cx.metrics.add(Metric::FinishedGoodsMade, u64::from(batches.count));
     }
 

@@ -18,7 +18,6 @@ pub(super) fn generate(rng: &mut Generator) -> NetworkField {
             if producer > 1 && rng.percent(10) {
                 recipe = needs(rng, item);
             }
-            let cycles = if rng.percent(10) { rng.between(2, 3) as u32 } else { 1 };
             let cost = if rng.percent(30) { rng.between(0, 9) as u32 } else { 1 };
             let own_name = (producers > 1).then(|| format!("{name}-{producer}"));
             let makes = Makes { item: (*name).to_owned(), quantity };
@@ -27,7 +26,7 @@ pub(super) fn generate(rng: &mut Generator) -> NetworkField {
                 makes,
                 needs: Needs(recipe.clone()),
                 count: 1,
-                cycles,
+                cycles: 1,
                 process_time: None,
                 cost,
             });

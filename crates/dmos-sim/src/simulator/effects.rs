@@ -215,6 +215,7 @@ impl Simulator<'_> {
             Effect::StartRun { number } => {
                 let span = self.process_times.sample(node, number) + self.node(node).slowdown();
                 let after = self.node(node).clock.true_duration(span);
+                self.observe(node, &Observation::RunStarted { ends: self.now + after });
                 self.schedule_completion(node, after, Completion::Timer(Timer::RunEnd));
             }
             Effect::Post(notice) => self.post(&notice),
