@@ -1,9 +1,11 @@
 //! The results of a run: metrics by node, time series, events of interest, and violated invariants.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::faults::FaultKind;
-use crate::ids::{NodeId, Term};
+use crate::ids::{ItemId, NodeId, Term};
 use crate::metrics::NodeMetrics;
 use crate::property::Property;
 use crate::strategy::NoFlow;
@@ -40,8 +42,50 @@ pub struct RunRecord {
     /// Reason why the liveness properties were not checked; `None` if they were, or if the scenario has no
     /// `heal_at`.
     pub liveness_not_checked: Option<String>,
+    /// Use of time and material of every node, indexed by node; empty unless `production: server`.
+    pub usage: Vec<NodeUsage>,
     /// Number of events that the driver handled.
     pub events: u64,
+}
+
+/// Use of time and material of a node, integrated over the whole run. The times add up to its duration.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct NodeUsage {
+    /// Time in which it processed a production run.
+    pub working: Span,
+    /// Time in which it lacked batches, by the first item that it lacked.
+    pub starved: BTreeMap<ItemId, Span>,
+    /// Time in which it had no room for its product.
+    pub blocked: Span,
+    /// Time in which it was up without an assignment.
+    pub idle: Span,
+    /// Time in which it was down, frozen or not yet started.
+    pub down: Span,
+    /// Batches in its output buffer.
+    pub output: Level,
+    /// Batches in transit to it.
+    pub incoming: Level,
+    /// Batches in its input buffers.
+    pub input: Level,
+    /// Batches that it processes.
+    pub in_process: Level,
+}
+
+impl NodeUsage {
+    /// Returns the total time in which it lacked batches.
+    #[must_use]
+    pub fn starved_total(&self) -> Span {
+        self.starved.values().copied().sum()
+    }
+}
+
+/// A number of batches over time.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Level {
+    /// Time average.
+    pub mean: f64,
+    /// Maximum.
+    pub peak: u64,
 }
 
 /// Actions of the prototype's op generator.

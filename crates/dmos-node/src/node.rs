@@ -23,7 +23,7 @@ use crate::outbound::Outbound;
 use crate::planning::{LeadershipStart, Planning};
 use crate::production::Production as PolledProduction;
 use crate::prototype::Replay;
-use crate::server::{Activity, LeadTime, Server, Surroundings};
+use crate::server::{LeadTime, Occupancy, Server, Surroundings};
 
 mod recovery;
 
@@ -175,11 +175,11 @@ impl Node {
         }
     }
 
-    /// Returns what the node does, under `production: server`.
+    /// Returns the activity and the material of the node, under `production: server`.
     #[must_use]
     #[inline]
-    pub fn activity(&self) -> Option<Activity> {
-        self.volatile.server.as_ref().map(|server| server.activity())
+    pub fn occupancy(&self) -> Option<Occupancy> {
+        self.volatile.server.as_ref().map(|server| server.occupancy())
     }
 
     /// Counts an event that happened to the node from outside.

@@ -27,7 +27,7 @@ pub use input::LeadTime;
 pub use order_book::Order;
 use output::Output;
 
-/// What a node that is up does.
+/// The activity of a node that is up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Activity {
     /// It has no assignment.
@@ -39,6 +39,21 @@ pub enum Activity {
     Blocked,
     /// It processes a production run.
     Working,
+}
+
+/// Activity and material of a node at one time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Occupancy {
+    /// The activity.
+    pub activity: Activity,
+    /// Batches in the output buffer.
+    pub output: u64,
+    /// Batches in transit to the node.
+    pub incoming: u64,
+    /// Batches in the input buffers.
+    pub input: u64,
+    /// Batches in process.
+    pub in_process: u64,
 }
 
 /// The parts of a node that the server consults.
@@ -90,8 +105,16 @@ impl Server {
         &self.output
     }
 
-    pub(crate) fn activity(&self) -> Activity {
-        self.activity
+    /// Returns the activity and the material. O(inputs).
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let total = |range: &BatchRange| u64::from(range.count);
+        Occupancy {
+            activity: self.activity,
+            output: self.output.stock().len(),
+            incoming: self.inputs.incoming_count(),
+            input: self.inputs.count(),
+            in_process: self.in_process.iter().flatten().map(total).sum(),
+        }
     }
 
     /// Returns whether batches of a final item leave the factory one after the other.

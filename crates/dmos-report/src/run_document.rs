@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use dmos_core::metrics::Metric;
 use dmos_core::record::{
-    FaultCount, FaultRecord, LeadershipChange, MaterialBalance, Outage, PlanRecord, Removal, Violation,
+    FaultCount, FaultRecord, LeadershipChange, MaterialBalance, NodeUsage, Outage, PlanRecord, Removal,
+    Violation,
 };
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Delays, Protocol, Work};
-use dmos_core::{Faults, Network, RunRecord, Scenario, Span};
+use dmos_core::{Faults, ItemId, Network, NodeId, NodeMetrics, RunRecord, Scenario, Span};
 use serde::Serialize;
 
 use crate::summary::{Statistics, Summary};
@@ -45,9 +46,14 @@ pub struct RunDocument {
     pub events: u64,
     /// Finished goods made.
     pub finished_goods: u64,
+    /// Finished goods made, by item.
+    pub finished: BTreeMap<String, u64>,
+    /// Number of complete sets of final items: the least of their finished goods.
+    pub complete_sets: u64,
     /// Statistics of each metric, by name.
     pub metrics: BTreeMap<&'static str, Statistics>,
-    /// Metrics of each node, by name of the node.
+    /// Metrics of each node, by name of the node. Under `production: server` also the seconds in which it was
+    /// `working`, `starved`, `blocked`, `idle` and `down`, and time averages and peaks of its material.
     pub nodes: BTreeMap<String, BTreeMap<&'static str, f64>>,
     /// All plans, in the order in which they became ready.
     pub plans: Vec<PlanEntry>,
@@ -182,6 +188,7 @@ impl RunDocument {
     pub fn new(scenario: &Scenario, record: &RunRecord) -> Self {
         let network = &scenario.network;
         let summary = Summary::of(record);
+        let finished = finished(network, record);
         let finished_goods = record.nodes.iter().map(|node| node.get(Metric::FinishedGoodsMade)).sum();
         Self {
             scenario: scenario.name.clone(),
@@ -191,6 +198,8 @@ impl RunDocument {
             duration_s: scenario.duration.as_secs_f64(),
             events: record.events,
             finished_goods,
+            complete_sets: finished.values().copied().min().unwrap_or(0),
+            finished,
             metrics: summary.0.iter().map(|(metric, statistics)| (metric.name(), *statistics)).collect(),
             nodes: nodes(network, record),
             plans: plans(network, record),
@@ -211,12 +220,47 @@ impl RunDocument {
     }
 }
 
+/// Returns the finished goods by item.
+fn finished(network: &Network, record: &RunRecord) -> BTreeMap<String, u64> {
+    let finals = network.final_items().iter();
+    let made = |&item: &ItemId| {
+        let producers = network.producers(item).iter();
+        let made = producers.map(|node| record.nodes[node.index()].get(Metric::FinishedGoodsMade));
+        (network.item_name(item).into_owned(), made.sum())
+    };
+    finals.map(made).collect()
+}
+
+/// Returns the use of time and material of a node, by name.
+fn usage(usage: &NodeUsage) -> impl Iterator<Item = (&'static str, f64)> {
+    let times = [
+        ("working", usage.working),
+        ("starved", usage.starved_total()),
+        ("blocked", usage.blocked),
+        ("idle", usage.idle),
+        ("down", usage.down),
+    ];
+    let levels = [
+        ("output_mean", "output_peak", usage.output),
+        ("incoming_mean", "incoming_peak", usage.incoming),
+        ("input_mean", "input_peak", usage.input),
+        ("in_process_mean", "in_process_peak", usage.in_process),
+    ];
+    let times = times.into_iter().map(|(name, span)| (name, span.as_secs_f64()));
+    times.chain(
+        levels.into_iter().flat_map(|(mean, peak, level)| [(mean, level.mean), (peak, level.peak as f64)]),
+    )
+}
+
 fn nodes(network: &Network, record: &RunRecord) -> BTreeMap<String, BTreeMap<&'static str, f64>> {
-    let reported = |node: &dmos_core::NodeMetrics| {
-        Metric::ALL.iter().filter_map(|&metric| Some((metric.name(), node.reported(metric)?))).collect()
+    let reported = |node: NodeId, metrics: &NodeMetrics| {
+        let metrics =
+            Metric::ALL.iter().filter_map(|&metric| Some((metric.name(), metrics.reported(metric)?)));
+        let usage = record.usage.get(node.index()).into_iter().flat_map(usage);
+        metrics.chain(usage).collect()
     };
     let all = network.nodes().zip(&record.nodes);
-    all.map(|(node, metrics)| (network.node_name(node).into_owned(), reported(metrics))).collect()
+    all.map(|(node, metrics)| (network.node_name(node).into_owned(), reported(node, metrics))).collect()
 }
 
 fn plans(network: &Network, record: &RunRecord) -> Vec<PlanEntry> {

@@ -1,14 +1,18 @@
 //! The recorder: everything observed of a run, with the invariant checkers, and the record at its end.
 
+mod usage;
+
 use std::sync::Arc;
 
 use dmos_audit::{InvariantChecker, NodeAtEnd, Observation};
 use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
+use dmos_core::settings::Production;
 use dmos_core::{Flow, Metric, NodeId, RunRecord, Scenario, Time};
 use dmos_node::{PlanReport, Report};
 
 use crate::faults::FaultInjector;
-use crate::nodes::Nodes;
+use crate::nodes::{Nodes, SimNode};
+use usage::UsageIntegrator;
 
 /// Observations of a run so far, except those of faults and the metrics of nodes.
 pub(crate) struct Recorder<'a> {
@@ -21,6 +25,8 @@ pub(crate) struct Recorder<'a> {
     removals: Vec<Removal>,
     /// The active flow and the node that activated it.
     active: Option<(Arc<Flow>, NodeId)>,
+    /// By node; empty unless `production: server`.
+    usage: Vec<UsageIntegrator>,
     /// Number of events handled.
     events: u64,
 }
@@ -36,6 +42,10 @@ impl<'a> Recorder<'a> {
             leadership_changes: Vec::new(),
             removals: Vec::new(),
             active: None,
+            usage: match scenario.protocol.production {
+                Production::Server => vec![UsageIntegrator::default(); scenario.network.node_count()],
+                Production::Polled => Vec::new(),
+            },
             events: 0,
         }
     }
@@ -112,6 +122,14 @@ impl<'a> Recorder<'a> {
         self.outages[number].until = Some(now);
     }
 
+    /// Records the occupancy of a node after it may have changed.
+    #[inline]
+    pub(crate) fn on_occupancy(&mut self, now: Time, node: NodeId, sim_node: &SimNode) {
+        if let Some(usage) = self.usage.get_mut(node.index()) {
+            usage.set(now, if sim_node.is_running() { sim_node.node.occupancy() } else { None });
+        }
+    }
+
     /// Takes a sample of the time series.
     pub(crate) fn sample(&mut self, now: Time, nodes: &Nodes) {
         let mut sample = Sample { at: now, nodes_up: 0, made: 0, finished: 0, stock: 0, messages: 0 };
@@ -156,6 +174,7 @@ impl<'a> Recorder<'a> {
             violations: audit.violations,
             coverage: audit.coverage,
             liveness_not_checked: audit.liveness_not_checked,
+            usage: self.usage.into_iter().map(|usage| usage.finish(now)).collect(),
             events: self.events,
         }
     }

@@ -252,6 +252,7 @@ impl<'a> Simulator<'a> {
         let mut outbox = Outbox { now, transport, queue, node, epoch, clock, is_open, left, buffers };
         sim_node.deliver(now, input, &mut outbox);
         let left = outbox.left;
+        self.recorder.on_occupancy(now, node, &self.nodes[node]);
         self.count_applied_faults();
         if !(is_open && left.is_empty()) {
             self.execute(node, left);

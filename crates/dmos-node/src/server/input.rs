@@ -74,6 +74,8 @@ pub(crate) struct Inputs {
     buffers: BTreeMap<ItemId, Buffer>,
     /// By first batch, the number of batches in transit to this node.
     incoming: BTreeMap<BatchId, u32>,
+    /// Number of batches in transit to this node.
+    incoming_count: u64,
     /// All batches ever accepted.
     seen: BatchSet,
     incarnation: u32,
@@ -91,6 +93,7 @@ impl Inputs {
         }
         for (&first, &count) in &state.incoming {
             self.incoming.insert(first, count);
+            self.incoming_count += u64::from(count);
             cx.effects.push(Effect::Transport { batch: first, blocking: false });
         }
     }
@@ -103,6 +106,16 @@ impl Inputs {
     /// Returns the shipments in transit to this node.
     pub(crate) fn incoming(&self) -> impl Iterator<Item = BatchRange> + '_ {
         self.incoming.iter().map(|(&first, &count)| BatchRange { first, count })
+    }
+
+    /// Returns the number of batches in transit to this node.
+    pub(crate) fn incoming_count(&self) -> u64 {
+        self.incoming_count
+    }
+
+    /// Returns the number of batches in the input buffers. O(inputs).
+    pub(crate) fn count(&self) -> u64 {
+        self.buffers.values().map(|buffer| buffer.count).sum()
     }
 
     pub(crate) fn seen(&self) -> &BatchSet {
@@ -172,6 +185,7 @@ impl Inputs {
             cx.append(LogRecord::Accepted(batches));
             self.seen.insert_range(batches);
             self.incoming.insert(batches.first, batches.count);
+            self.incoming_count += u64::from(batches.count);
             if incarnation == self.incarnation {
                 let account = self.accounts.entry(from).or_default();
                 account.accepted = account.accepted.saturating_add(batches.count);
@@ -184,6 +198,7 @@ impl Inputs {
     /// Handles the end of a transport.
     pub(crate) fn on_arrived(&mut self, cx: &mut Context<'_>, first: BatchId) {
         let count = self.incoming.remove(&first).expect("only a shipment in transit arrives");
+        self.incoming_count -= u64::from(count);
         let batches = BatchRange { first, count };
         cx.append(LogRecord::Arrived(batches));
         cx.metrics.add(Metric::BatchesReceived, u64::from(count));

@@ -29,6 +29,7 @@ impl Simulator<'_> {
         let scrapped = if recovering { sim_node.scrapped } else { Default::default() };
         let input = Input::Start { records: sim_node.disk.records(), recovering, phase, scrapped };
         sim_node.node.handle(sim_node.clock.local_time(now), input, &mut effects);
+        self.recorder.on_occupancy(now, node, &self.nodes[node]);
         self.observe(node, &Observation::Started { recovering, log });
         self.execute(node, effects);
         for notice in self.blackboard.notices() {
@@ -50,11 +51,12 @@ impl Simulator<'_> {
         let keeps_mailbox = self.scenario.protocol.mailbox == Mailbox::SurvivesCrash;
         self.observe_crash(node);
         self.begin_outage(node);
-        let Self { nodes, transport, queue, cpu, now, .. } = self;
+        let Self { nodes, transport, queue, cpu, recorder, now, .. } = self;
         let sim_node = &mut nodes[node];
         let CrashDiscards { running_tasks, messages } =
             sim_node.crash(downtime == Downtime::Permanent, keeps_mailbox);
         messages.into_iter().for_each(|message| transport.messages.discard(message));
+        recorder.on_occupancy(*now, node, sim_node);
         if let Downtime::For(span) = downtime {
             let incarnation = sim_node.incarnation;
             queue.push(*now + span, Event::FaultEnd(FaultEnd::Down { node, incarnation }));
@@ -67,6 +69,7 @@ impl Simulator<'_> {
         let now = self.now;
         self.node_mut(node).frozen = Some(Box::new(Frozen { since: now, fault, held: Vec::new() }));
         self.queue.push(now + span, Event::FaultEnd(FaultEnd::Frozen { node, fault }));
+        self.recorder.on_occupancy(now, node, &self.nodes[node]);
         self.begin_outage(node);
     }
 
@@ -131,6 +134,8 @@ impl Simulator<'_> {
             return;
         };
         sim_node.end_freeze(now.since(frozen.since));
+        self.recorder.on_occupancy(now, node, &self.nodes[node]);
+        let sim_node = self.node_mut(node);
         let incarnation = sim_node.incarnation;
         self.end_outage(node);
         for (came, event) in frozen.held {

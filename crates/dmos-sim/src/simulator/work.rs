@@ -133,6 +133,7 @@ impl Simulator<'_> {
             }
             WorkItem::Outgoing { .. } | WorkItem::Plan { .. } => unreachable!("not an input"),
         }
+        self.recorder.on_occupancy(now, node, &self.nodes[node]);
     }
 
     /// Starts a task, and performs its job when it ends.
