@@ -39,6 +39,8 @@ struct Buffer {
     /// Oldest first.
     batches: VecDeque<BatchRange>,
     count: u64,
+    /// Number of batches in transit to the buffer.
+    incoming: u64,
 }
 
 /// Orders to one supplier, in this incarnation.
@@ -74,8 +76,6 @@ pub(crate) struct Inputs {
     buffers: BTreeMap<ItemId, Buffer>,
     /// By first batch, the number of batches in transit to this node.
     incoming: BTreeMap<BatchId, u32>,
-    /// Number of batches in transit to this node.
-    incoming_count: u64,
     /// All batches ever accepted.
     seen: BatchSet,
     incarnation: u32,
@@ -92,8 +92,7 @@ impl Inputs {
             self.store(cx, range);
         }
         for (&first, &count) in &state.incoming {
-            self.incoming.insert(first, count);
-            self.incoming_count += u64::from(count);
+            self.expect(cx, BatchRange { first, count });
             cx.effects.push(Effect::Transport { batch: first, blocking: false });
         }
     }
@@ -108,9 +107,9 @@ impl Inputs {
         self.incoming.iter().map(|(&first, &count)| BatchRange { first, count })
     }
 
-    /// Returns the number of batches in transit to this node.
+    /// Returns the number of batches in transit to this node. O(inputs).
     pub(crate) fn incoming_count(&self) -> u64 {
-        self.incoming_count
+        self.buffers.values().map(|buffer| buffer.incoming).sum()
     }
 
     /// Returns the number of batches in the input buffers. O(inputs).
@@ -156,9 +155,19 @@ impl Inputs {
 
     /// Puts batches into the buffer of their item.
     pub(super) fn store(&mut self, cx: &Context<'_>, batches: BatchRange) {
-        let buffer = self.buffers.entry(cx.network.makes(batches.first.producer)).or_default();
+        let buffer = self.buffer(cx, batches);
         buffer.count += u64::from(batches.count);
         buffer.batches.push_back(batches);
+    }
+
+    /// Records a shipment in transit to this node.
+    fn expect(&mut self, cx: &Context<'_>, batches: BatchRange) {
+        self.incoming.insert(batches.first, batches.count);
+        self.buffer(cx, batches).incoming += u64::from(batches.count);
+    }
+
+    fn buffer(&mut self, cx: &Context<'_>, batches: BatchRange) -> &mut Buffer {
+        self.buffers.entry(cx.network.makes(batches.first.producer)).or_default()
     }
 
     /// Handles the announcement of a shipment. A repeated one is only acknowledged.
@@ -184,8 +193,7 @@ impl Inputs {
         } else {
             cx.append(LogRecord::Accepted(batches));
             self.seen.insert_range(batches);
-            self.incoming.insert(batches.first, batches.count);
-            self.incoming_count += u64::from(batches.count);
+            self.expect(cx, batches);
             if incarnation == self.incarnation {
                 let account = self.accounts.entry(from).or_default();
                 account.accepted = account.accepted.saturating_add(batches.count);
@@ -198,8 +206,8 @@ impl Inputs {
     /// Handles the end of a transport.
     pub(crate) fn on_arrived(&mut self, cx: &mut Context<'_>, first: BatchId) {
         let count = self.incoming.remove(&first).expect("only a shipment in transit arrives");
-        self.incoming_count -= u64::from(count);
         let batches = BatchRange { first, count };
+        self.buffer(cx, batches).incoming -= u64::from(count);
         cx.append(LogRecord::Arrived(batches));
         cx.metrics.add(Metric::BatchesReceived, u64::from(count));
         self.store(cx, batches);
@@ -258,13 +266,12 @@ impl Inputs {
         }
     }
 
-    /// Returns the inventory position of an item: on hand, in transit and on order.
+    /// Returns the inventory position of an item: on hand, in transit and on order. O(suppliers), whatever is
+    /// in transit.
     fn position(&self, cx: &Context<'_>, item: ItemId) -> u64 {
-        let is_of_item = |producer: NodeId| cx.network.makes(producer) == item;
-        let incoming = self.incoming().filter(|range| is_of_item(range.first.producer));
-        let in_transit: u64 = incoming.map(|range| u64::from(range.count)).sum();
-        let accounts = self.accounts.iter().filter(|(supplier, _)| is_of_item(**supplier));
-        self.on_hand(item) + in_transit + accounts.map(|(_, account)| account.open()).sum::<u64>()
+        let accounts = self.accounts.iter().filter(|(supplier, _)| cx.network.makes(**supplier) == item);
+        let on_order: u64 = accounts.map(|(_, account)| account.open()).sum();
+        self.buffers.get(&item).map_or(0, |buffer| buffer.count + buffer.incoming) + on_order
     }
 
     /// Orders batches from the suppliers of an item, in proportion to their shares.
