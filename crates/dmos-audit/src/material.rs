@@ -125,11 +125,7 @@ impl<'a> Material<'a> {
             LogRecord::Committed { batch, to, .. } => self.on_committed(violations, node, *batch, Some(*to)),
             LogRecord::LocalBatchSent(batch) => self.on_committed(violations, node, *batch, None),
             LogRecord::Received(batch) => self.on_received(violations, node, *batch),
-            LogRecord::Delivered(batch) => {
-                if self.accounts[batch.producer.index()].in_transit.contains_key(&batch.serial) {
-                    self.report_misplaced(violations, node, *batch, "delivered");
-                }
-            }
+            LogRecord::Delivered(batch) => self.on_settled(violations, node, *batch, "delivered"),
             LogRecord::Consumed(batch) => self.account(node).pending_inputs.push(*batch),
             LogRecord::Ran { product, inputs } => {
                 let inputs: Vec<BatchId> = inputs.iter().flat_map(|range| range.iter()).collect();
@@ -143,11 +139,7 @@ impl<'a> Material<'a> {
                 batches.iter().for_each(|batch| self.on_committed(violations, node, batch, Some(*to)));
             }
             LogRecord::Acknowledged { batches, .. } => {
-                for batch in batches.iter() {
-                    if self.accounts[batch.producer.index()].in_transit.contains_key(&batch.serial) {
-                        self.report_misplaced(violations, node, batch, "acknowledged");
-                    }
-                }
+                batches.iter().for_each(|batch| self.on_settled(violations, node, batch, "acknowledged"));
             }
             LogRecord::Left(batches) => {
                 for batch in batches.iter() {
@@ -182,6 +174,13 @@ impl<'a> Material<'a> {
             | LogRecord::FlowAccepted(_)
             | LogRecord::Election(_)
             | LogRecord::Compacted(_) => {}
+        }
+    }
+
+    /// Checks that the consumer of a settled batch has logged it.
+    fn on_settled(&self, violations: &mut Violations, node: NodeId, batch: BatchId, state: &str) {
+        if self.accounts[batch.producer.index()].in_transit.contains_key(&batch.serial) {
+            self.report_misplaced(violations, node, batch, state);
         }
     }
 
