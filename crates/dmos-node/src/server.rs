@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::failure_detector::FailureDetector;
 use crate::interface::Effect;
 use crate::log::{LogRecord, LogState};
+use crate::message::Message;
 use input::Inputs;
 pub use input::LeadTime;
 pub use order_book::Order;
@@ -233,47 +234,29 @@ impl Server {
         metrics.set(Metric::UnansweredBatchRequestsCurrent, self.inputs.unanswered() as u64);
     }
 
-    /// Handles an order of a consumer.
-    pub(crate) fn on_order(
+    /// Handles a message about orders and shipments; others are ignored.
+    pub(crate) fn on_message(
         &mut self,
         cx: &mut Context<'_>,
         around: &Surroundings<'_>,
         from: NodeId,
-        order: Order,
-        is_repeated: bool,
+        message: &Message,
     ) {
-        if !around.is_retired {
-            self.output.on_order(cx, from, order, is_repeated);
-            self.proceed(cx, around);
+        match *message {
+            Message::Order { order, is_repeated } if !around.is_retired => {
+                self.output.on_order(cx, from, order, is_repeated);
+                self.proceed(cx, around);
+            }
+            Message::OrderAck { incarnation, number, shipped } => {
+                self.inputs.on_order_ack(from, incarnation, number, shipped);
+                self.proceed(cx, around);
+            }
+            Message::Shipment { batches, incarnation, order, settled } => {
+                self.inputs.on_shipment(cx, from, batches, incarnation, order, settled);
+            }
+            Message::ShipmentAck(first) => self.output.on_shipment_ack(cx, from, first),
+            _ => {}
         }
-    }
-
-    /// Handles the announcement of a shipment.
-    pub(crate) fn on_shipment(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: NodeId,
-        batches: BatchRange,
-        (incarnation, order, settled): (u32, u32, u32),
-    ) {
-        self.inputs.on_shipment(cx, from, batches, incarnation, order, settled);
-    }
-
-    /// Handles the acknowledgement of a shipment.
-    pub(crate) fn on_shipment_ack(&mut self, cx: &mut Context<'_>, from: NodeId, first: BatchId) {
-        self.output.on_shipment_ack(cx, from, first);
-    }
-
-    /// Handles the acknowledgement of an order that waits.
-    pub(crate) fn on_order_ack(
-        &mut self,
-        cx: &mut Context<'_>,
-        around: &Surroundings<'_>,
-        from: NodeId,
-        (incarnation, number, shipped): (u32, u32, u32),
-    ) {
-        self.inputs.on_order_ack(from, incarnation, number, shipped);
-        self.proceed(cx, around);
     }
 
     /// Handles the end of a transport.
