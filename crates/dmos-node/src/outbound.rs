@@ -17,7 +17,7 @@ use crate::inbound::Inbound;
 use crate::interface::Timer;
 use crate::log::{Commitment, LogRecord};
 use crate::message::Message;
-use crate::retransmission::{Retransmission, timeout};
+use crate::retransmission::{Retransmission, RetransmissionTimer, timeout};
 
 /// A batch that is announced and not confirmed.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ pub(crate) struct Outbound {
     /// Refused consumers, of which some may have given up; sorted by node.
     waiting: Vec<WaitingConsumer>,
     next_position: u64,
-    timer_is_set: bool,
+    timer: RetransmissionTimer,
     /// Under `recovery: replay`: batches whose last logged state is delivered.
     pub(crate) logged_deliveries: BatchSet,
 }
@@ -71,7 +71,7 @@ impl Outbound {
             log_entries: 0,
             waiting: Vec::new(),
             next_position: 0,
-            timer_is_set: false,
+            timer: RetransmissionTimer::default(),
             logged_deliveries: BatchSet::default(),
         }
     }
@@ -257,19 +257,12 @@ impl Outbound {
         self.shipments.insert((to, batch), Shipment { request, retransmission: Retransmission::new(cx.now) });
         let settled = self.settled_before(to);
         cx.send(to, Message::Announcement { request, batch, settled });
-        self.set_retransmit_timer(cx);
-    }
-
-    fn set_retransmit_timer(&mut self, cx: &mut Context<'_>) {
-        if let (Some(span), false) = (cx.protocol.retry_after, self.timer_is_set) {
-            self.timer_is_set = true;
-            cx.set_timer(span, Timer::RetransmitBatches);
-        }
+        self.timer.set(cx, Timer::RetransmitBatches);
     }
 
     /// Retransmits overdue announcements.
     pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
-        self.timer_is_set = false;
+        self.timer.expire();
         let overdue = |(key, sent): (&(NodeId, BatchId), &Shipment)| {
             let retransmission = sent.retransmission;
             retransmission.is_due(cx.now, cx.protocol).then_some((*key, retransmission.again(cx.now)))
@@ -279,7 +272,7 @@ impl Outbound {
             self.retransmit(cx, key, retransmission);
         }
         if !self.shipments.is_empty() {
-            self.set_retransmit_timer(cx);
+            self.timer.set(cx, Timer::RetransmitBatches);
         }
     }
 

@@ -3,6 +3,9 @@
 use dmos_core::settings::Protocol;
 use dmos_core::{Span, Time};
 
+use crate::context::Context;
+use crate::interface::Timer;
+
 /// State of a message that is retransmitted until it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Retransmission {
@@ -58,6 +61,27 @@ pub(crate) fn timeout(protocol: &Protocol, retries: u32) -> Option<Span> {
     let first = protocol.retry_after?;
     let longest = protocol.retry_max.max(first);
     Some((first * (1 << retries.min(32))).min(longest))
+}
+
+/// Timer of a list of retransmitted messages, of which at most one is pending.
+#[derive(Default)]
+pub(crate) struct RetransmissionTimer {
+    is_set: bool,
+}
+
+impl RetransmissionTimer {
+    /// Sets the timer, unless it is pending or retransmission is off.
+    pub(crate) fn set(&mut self, cx: &mut Context<'_>, timer: Timer) {
+        if let (Some(span), false) = (cx.protocol.retry_after, self.is_set) {
+            self.is_set = true;
+            cx.set_timer(span, timer);
+        }
+    }
+
+    /// Records that the timer has expired.
+    pub(crate) fn expire(&mut self) {
+        self.is_set = false;
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::failure_detector::FailureDetector;
 use crate::interface::{Effect, Timer};
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
-use crate::retransmission::Retransmission;
+use crate::retransmission::{Retransmission, RetransmissionTimer};
 
 /// Number of retransmissions of an unacknowledged order after which its supplier counts as silent.
 const RETRIES_MAX: u32 = 3;
@@ -46,7 +46,6 @@ struct Buffer {
 /// Orders to one supplier, in this incarnation.
 #[derive(Clone, Copy, Default)]
 struct Account {
-    item: Option<ItemId>,
     number: u32,
     ordered: u32,
     /// Batches accepted of those ordered.
@@ -80,7 +79,7 @@ pub(crate) struct Inputs {
     seen: BatchSet,
     incarnation: u32,
     accounts: BTreeMap<NodeId, Account>,
-    timer_is_set: bool,
+    timer: RetransmissionTimer,
 }
 
 impl Inputs {
@@ -242,7 +241,7 @@ impl Inputs {
             if account.open() > 0 || account.unanswered.is_some() {
                 account.unanswered = Some(Retransmission::new(cx.now));
                 self.send_order(cx, from, true);
-                self.set_timer(cx);
+                self.timer.set(cx, Timer::RetransmitOrders);
             }
         }
     }
@@ -287,7 +286,6 @@ impl Inputs {
         }
         for (supplier, count) in ordered {
             let account = self.accounts.entry(supplier).or_default();
-            account.item = Some(cx.network.makes(supplier));
             account.ordered = account.ordered.saturating_add(count);
             account.used += u64::from(count);
             cx.metrics.add(Metric::BatchesRequested, u64::from(count));
@@ -320,7 +318,7 @@ impl Inputs {
         account.number += 1;
         account.unanswered = Some(Retransmission::new(cx.now));
         self.send_order(cx, supplier, false);
-        self.set_timer(cx);
+        self.timer.set(cx, Timer::RetransmitOrders);
     }
 
     fn send_order(&self, cx: &mut Context<'_>, supplier: NodeId, is_repeated: bool) {
@@ -329,16 +327,9 @@ impl Inputs {
         cx.send(supplier, Message::Order { order, is_repeated });
     }
 
-    fn set_timer(&mut self, cx: &mut Context<'_>) {
-        if let (Some(span), false) = (cx.protocol.retry_after, self.timer_is_set) {
-            self.timer_is_set = true;
-            cx.set_timer(span, Timer::RetransmitOrders);
-        }
-    }
-
     /// Sends overdue orders again.
     pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
-        self.timer_is_set = false;
+        self.timer.expire();
         let is_due = |account: &Account| {
             account.unanswered.is_some_and(|unanswered| unanswered.is_due(cx.now, cx.protocol))
         };
@@ -352,7 +343,7 @@ impl Inputs {
             self.send_order(cx, supplier, true);
         }
         if self.accounts.values().any(|account| account.unanswered.is_some()) {
-            self.set_timer(cx);
+            self.timer.set(cx, Timer::RetransmitOrders);
         }
     }
 

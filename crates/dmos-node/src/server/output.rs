@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::interface::Timer;
 use crate::log::{LogRecord, ShipmentState};
 use crate::message::Message;
-use crate::retransmission::Retransmission;
+use crate::retransmission::{Retransmission, RetransmissionTimer};
 
 /// A shipment that is announced and not acknowledged.
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ pub(crate) struct Output {
     book: OrderBook,
     /// By consumer, then first batch.
     shipments: BTreeMap<(NodeId, BatchId), Shipment>,
-    timer_is_set: bool,
+    timer: RetransmissionTimer,
 }
 
 impl Output {
@@ -49,7 +49,7 @@ impl Output {
             made: 0,
             book: OrderBook::default(),
             shipments: BTreeMap::new(),
-            timer_is_set: false,
+            timer: RetransmissionTimer::default(),
         }
     }
 
@@ -189,7 +189,7 @@ impl Output {
         let retransmission = Retransmission::new(cx.now);
         self.shipments.insert((to, first), Shipment { state, retransmission });
         self.send(cx, to, first);
-        self.set_timer(cx);
+        self.timer.set(cx, Timer::RetransmitBatches);
     }
 
     fn send(&self, cx: &mut Context<'_>, to: NodeId, first: BatchId) {
@@ -222,16 +222,9 @@ impl Output {
         }
     }
 
-    fn set_timer(&mut self, cx: &mut Context<'_>) {
-        if let (Some(span), false) = (cx.protocol.retry_after, self.timer_is_set) {
-            self.timer_is_set = true;
-            cx.set_timer(span, Timer::RetransmitBatches);
-        }
-    }
-
     /// Announces overdue shipments again.
     pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
-        self.timer_is_set = false;
+        self.timer.expire();
         let overdue = |(key, shipment): (&(NodeId, BatchId), &Shipment)| {
             shipment.retransmission.is_due(cx.now, cx.protocol).then_some(*key)
         };
@@ -244,7 +237,7 @@ impl Output {
             self.send(cx, to, first);
         }
         if !self.shipments.is_empty() {
-            self.set_timer(cx);
+            self.timer.set(cx, Timer::RetransmitBatches);
         }
     }
 }
