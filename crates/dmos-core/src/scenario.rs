@@ -56,7 +56,7 @@ pub struct Scenario {
 /// Process times of production runs, by node.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ProcessTimes {
-    /// Different distributions; at least one.
+    /// Distributions, each used by consecutive nodes; at least one.
     distributions: Vec<Distribution>,
     /// By node, the index of its distribution; empty if all nodes have the first one.
     of_node: Vec<u32>,
@@ -71,11 +71,10 @@ impl ProcessTimes {
     pub fn new(of_nodes: impl IntoIterator<Item = Distribution>) -> Self {
         let mut times = Self { distributions: Vec::new(), of_node: Vec::new() };
         for distribution in of_nodes {
-            let known = times.distributions.iter().rposition(|known| *known == distribution);
-            let index = known.unwrap_or(times.distributions.len());
-            if index == times.distributions.len() {
+            if times.distributions.last() != Some(&distribution) {
                 times.distributions.push(distribution);
             }
+            let index = times.distributions.len() - 1;
             times.of_node.push(u32::try_from(index).expect("a network has fewer than 2^32 nodes"));
         }
         if times.distributions.is_empty() { Self::default() } else { times }
