@@ -79,17 +79,17 @@ impl Factory {
     }
 
     /// Returns a window in which every machine runs at least `WINDOW_RUNS` times, and in which the factory
-    /// fills: each machine can in turn wait for a transit, for an exchange of buffers, and for its run.
+    /// fills: on the longest path, each machine in turn waits for a transit, for an exchange of buffers, and for
+    /// its run.
     fn measured_window(&self) -> f64 {
         let least = self.machines.iter().map(|machine| machine.runs_per_set).fold(f64::MAX, f64::min);
-        let fill: f64 = self
-            .machines
-            .iter()
-            .map(|machine| {
-                let between_runs = 1.0 / (self.bound() * machine.runs_per_set);
-                self.transit + 4.0 * between_runs
-            })
-            .sum();
+        let mut filled: Vec<f64> = Vec::new();
+        for machine in &self.machines {
+            let inputs = machine.needs.iter().map(|(item, _)| filled[*item]).fold(0.0, f64::max);
+            let between_runs = 1.0 / (self.bound() * machine.runs_per_set);
+            filled.push(inputs + self.transit + 4.0 * between_runs);
+        }
+        let fill = filled.last().copied().unwrap_or_default();
         (WINDOW_RUNS / (least * self.bound())).max(2.0 * fill)
     }
 
