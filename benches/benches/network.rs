@@ -53,7 +53,6 @@ fn describe(network: &Network) -> NetworkDescription {
                 .iter()
                 .map(|required| (network.item_name(required.item).into_owned(), required.quantity))
                 .collect(),
-            cycles: 1,
             cost: 1,
         })
     });

@@ -184,7 +184,8 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
     let retry = protocol.retry_after?.max(protocol.retry_max);
     let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
     let settle = settling_time(scenario, retry, message);
-    let production_time = protocol.cycle * u64::from(scenario.network.cycles_max());
+    let network = &*scenario.network;
+    let production_time = network.nodes().map(|node| network.process_time(node)).max().unwrap_or_default();
     let period = production_time * 2 + transit + message * 4;
     let limit = u64::from(protocol.stock_limit?.get());
     Some(settle + period * runs_to_fill(scenario, limit))
@@ -243,7 +244,7 @@ fn level_bound(scenario: &Scenario, required: ItemId, item: ItemId, quantity: u6
         return quantity * u64::from(ahead.get());
     }
     let runs = |node: NodeId| {
-        let mean = scenario.process_times.of(node).mean().as_nanos().max(1_000);
+        let mean = network.process_time(node).as_nanos().max(1_000);
         lead.as_nanos() / mean + 1
     };
     let taken = network.producers(item).iter().map(|&node| runs(node) * quantity).max().unwrap_or(0);

@@ -1,12 +1,12 @@
 //! Networks on which flow strategies are tested.
 
 use dmos_core::network::Names;
-use dmos_core::{ItemId, Network, NodeId, NodeSet, Recipe, Requirement};
+use dmos_core::{ItemId, Network, NodeId, NodeSet, Recipe, Requirement, Span};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 /// Returns a small network generated from a number: items of one to four producers that may differ in recipe,
-/// quantities, cycles and cost; the last item is final, and sometimes another one.
+/// quantities, process time and cost; the last item is final, and sometimes another one.
 #[must_use]
 pub fn random_network(number: u64) -> Network {
     let mut rng = ChaCha8Rng::seed_from_u64(number);
@@ -19,7 +19,11 @@ pub fn random_network(number: u64) -> Network {
                 recipe = random_recipe(&mut rng, item);
             }
             recipes.push(Recipe {
-                cycles: if rng.random_range(0..4) == 0 { rng.random_range(2..5) } else { 1 },
+                process_time: Span::from_secs(if rng.random_range(0..4) == 0 {
+                    rng.random_range(2..5)
+                } else {
+                    1
+                }),
                 cost: rng.random_range(0..10),
                 ..recipe.clone()
             });
@@ -81,8 +85,8 @@ pub fn layered(items: usize, producers: usize, reach: usize) -> Network {
     network(items, recipes, vec![ItemId::new(items - 1)])
 }
 
-/// Like [`layered`] with a reach of two, but the producers of an item differ in recipe, yield, cycles and
-/// cost.
+/// Like [`layered`] with a reach of two, but the producers of an item differ in recipe, yield, process
+/// time and cost.
 ///
 /// # Panics
 /// If there are no items, or no producers.
@@ -92,8 +96,8 @@ pub fn varied(items: usize, producers: usize) -> Network {
         let first = item.saturating_sub(1 + nth % 2);
         let requires = (first..item).map(ItemId::new);
         let number = nth as u32;
-        let (quantity, cycles) = (1 + number % 3, 1 + number % 5);
-        Recipe { quantity, cycles, cost: number, ..Recipe::of(ItemId::new(item), requires) }
+        let (quantity, process_time) = (1 + number % 3, Span::from_secs(u64::from(1 + number % 5)));
+        Recipe { quantity, process_time, cost: number, ..Recipe::of(ItemId::new(item), requires) }
     };
     let all = (0..items).flat_map(|item| (0..producers).map(move |nth| (item, nth)));
     network(items, all.map(recipe).collect(), vec![ItemId::new(items - 1)])

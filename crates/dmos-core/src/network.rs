@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::{ItemId, NodeId};
+use crate::time::Span;
 
 /// An item that a recipe consumes, with its quantity per production run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -29,19 +30,22 @@ pub struct Recipe {
     pub quantity: u32,
     /// Inputs of one production run, each item once, in any order.
     pub requires: Vec<Requirement>,
-    /// Number of production cycles that one production run takes; at least 1.
-    pub cycles: u32,
+    /// Mean process time of a production run.
+    pub process_time: Span,
     /// Cost of the node in a unit of the user's choice, for cost-driven planners.
     pub cost: u32,
 }
 
 impl Recipe {
-    /// Returns a recipe that makes one batch in one cycle from one batch of each of these items, at a cost of
+    /// The process time of a production run by default.
+    pub const PROCESS_TIME: Span = Span::from_secs(1);
+
+    /// Returns a recipe that makes one batch in one second from one batch of each of these items, at a cost of
     /// 1.
     #[must_use]
     pub fn of(makes: ItemId, requires: impl IntoIterator<Item = ItemId>) -> Self {
         let requires = requires.into_iter().map(|item| Requirement { item, quantity: 1 }).collect();
-        Self { makes, quantity: 1, requires, cycles: 1, cost: 1 }
+        Self { makes, quantity: 1, requires, process_time: Self::PROCESS_TIME, cost: 1 }
     }
 }
 
@@ -126,9 +130,6 @@ pub enum NetworkError {
     /// A quantity is zero.
     #[error("node {0} has a quantity of zero in its recipe")]
     ZeroQuantity(NodeId),
-    /// A production run takes zero cycles.
-    #[error("a production run of node {0} takes zero cycles")]
-    ZeroCycles(NodeId),
     /// A recipe requires an item twice.
     #[error("node {node} requires item {item} twice")]
     RequiredTwice {
@@ -152,7 +153,7 @@ pub struct Network {
     node_names: Names,
     makes: Vec<ItemId>,
     quantities: Vec<u32>,
-    cycles: Vec<u32>,
+    process_times: Vec<Span>,
     costs: Vec<u32>,
     /// Start of a node's requirements in `requirements`; one more entry than nodes.
     requirements_from: Vec<u32>,
@@ -187,7 +188,7 @@ impl Network {
         let mut network = Self {
             makes: Vec::with_capacity(recipes.len()),
             quantities: Vec::with_capacity(recipes.len()),
-            cycles: Vec::with_capacity(recipes.len()),
+            process_times: Vec::with_capacity(recipes.len()),
             costs: Vec::with_capacity(recipes.len()),
             requirements_from: Vec::with_capacity(recipes.len() + 1),
             requirements: Vec::new(),
@@ -226,7 +227,7 @@ impl Network {
             makes: self.makes(node),
             quantity: self.yield_per_run(node),
             requires: self.requirements(node).to_vec(),
-            cycles: self.cycles(node),
+            process_time: self.process_time(node),
             cost: self.cost(node),
         };
         let mut recipes: Vec<Recipe> = self.nodes().map(recipe).collect();
@@ -235,6 +236,13 @@ impl Network {
         }
         let names = (self.item_names.clone(), self.node_names.clone());
         Self::new(names.0, names.1, recipes.into_iter(), self.final_items.clone())
+    }
+
+    /// Returns the same network with these mean process times.
+    #[must_use]
+    pub fn with_process_times(mut self, process_time: impl FnMut(NodeId) -> Span) -> Self {
+        self.process_times = self.nodes().map(process_time).collect();
+        self
     }
 
     fn add(&mut self, node: NodeId, mut recipe: Recipe) -> Result<(), NetworkError> {
@@ -246,16 +254,13 @@ impl Network {
         if recipe.quantity == 0 || recipe.requires.iter().any(|required| required.quantity == 0) {
             return Err(NetworkError::ZeroQuantity(node));
         }
-        if recipe.cycles == 0 {
-            return Err(NetworkError::ZeroCycles(node));
-        }
         recipe.requires.sort_unstable();
         if let Some(twice) = recipe.requires.windows(2).find(|pair| pair[0].item == pair[1].item) {
             return Err(NetworkError::RequiredTwice { node, item: twice[0].item });
         }
         self.makes.push(recipe.makes);
         self.quantities.push(recipe.quantity);
-        self.cycles.push(recipe.cycles);
+        self.process_times.push(recipe.process_time);
         self.costs.push(recipe.cost);
         self.requirements.extend(recipe.requires);
         self.requirements_from.push(offset(self.requirements.len()));
@@ -348,16 +353,10 @@ impl Network {
         self.quantities[node.index()]
     }
 
-    /// Returns the number of production cycles that one production run at `node` takes; at least 1.
+    /// Returns the mean process time of a production run at `node`.
     #[must_use]
-    pub fn cycles(&self, node: NodeId) -> u32 {
-        self.cycles[node.index()]
-    }
-
-    /// Returns the maximum number of production cycles of a production run at any node. O(n).
-    #[must_use]
-    pub fn cycles_max(&self) -> u32 {
-        self.cycles.iter().copied().max().unwrap_or(1)
+    pub fn process_time(&self, node: NodeId) -> Span {
+        self.process_times[node.index()]
     }
 
     /// Returns the cost of `node` in a unit of the user's choice.
@@ -497,7 +496,5 @@ mod tests {
         let mut zero = recipe(0, &[]);
         zero.quantity = 0;
         assert_eq!(network(1, vec![zero]), Err(NetworkError::ZeroQuantity(NodeId::new(0))));
-        let never = Recipe { cycles: 0, ..recipe(0, &[]) };
-        assert_eq!(network(1, vec![never]), Err(NetworkError::ZeroCycles(NodeId::new(0))));
     }
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::distribution::Distribution;
 use crate::faults::{Fault, Faults};
 use crate::ids::NodeId;
-use crate::network::Network;
+use crate::network::{Network, Recipe};
 use crate::settings::{Delays, Protocol, Work};
-use crate::strategy::{FlowChoice, LeaderChoice, MeanDurations};
+use crate::strategy::{FlowChoice, LeaderChoice};
 use crate::time::Span;
 
 /// One simulation: a network, the behaviour of its nodes, their environment, and its faults.
@@ -63,9 +63,6 @@ pub struct ProcessTimes {
 }
 
 impl ProcessTimes {
-    /// The process time of a node without one.
-    pub const DEFAULT: Span = Span::from_secs(1);
-
     /// Returns the process times of all nodes, in the order of their numbers.
     #[must_use]
     pub fn new(of_nodes: impl IntoIterator<Item = Distribution>) -> Self {
@@ -89,7 +86,7 @@ impl ProcessTimes {
 
 impl Default for ProcessTimes {
     fn default() -> Self {
-        Self { distributions: vec![Distribution::Fixed(Self::DEFAULT)], of_node: Vec::new() }
+        Self { distributions: vec![Distribution::Fixed(Recipe::PROCESS_TIME)], of_node: Vec::new() }
     }
 }
 
@@ -105,12 +102,6 @@ pub enum SameTimeOrder {
 }
 
 impl Scenario {
-    /// Returns the mean durations that planners use.
-    #[must_use]
-    pub fn mean_durations(&self) -> MeanDurations {
-        MeanDurations { cycle: self.protocol.cycle, transit: self.delays.transit.mean() }
-    }
-
     /// Returns the nodes that are added by the script and do not start at the beginning.
     pub fn added_later(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.faults.script.iter().filter_map(|scripted| match scripted.fault {

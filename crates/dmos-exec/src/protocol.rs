@@ -15,8 +15,6 @@ pub struct NetworkLine<'a> {
     pub network: NetworkOf<'a>,
     /// Seed of the planner's random choices.
     pub seed: u64,
-    /// Length of a production cycle, in seconds.
-    pub cycle_s: f64,
     /// Mean transit time, in seconds.
     pub transit_s: f64,
 }
@@ -41,8 +39,8 @@ pub struct NodeOf<'a> {
     pub makes: usize,
     /// Number of batches per production run.
     pub quantity: u32,
-    /// Number of production cycles per production run.
-    pub cycles: u32,
+    /// Mean process time of a production run, in seconds.
+    pub process_time_s: f64,
     /// Cost of the node.
     pub cost: u32,
     /// Inputs of a production run: item and quantity.
@@ -112,7 +110,7 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
         name: network.node_name(node),
         makes: network.makes(node).index(),
         quantity: network.yield_per_run(node),
-        cycles: network.cycles(node),
+        process_time_s: network.process_time(node).as_secs_f64(),
         cost: network.cost(node),
         requires: network.requirements(node).iter().map(|r| (r.item.index(), r.quantity)).collect(),
     };
@@ -123,8 +121,7 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
             nodes: network.nodes().map(node).collect(),
         },
         seed: request.seed,
-        cycle_s: request.mean_durations.cycle.as_secs_f64(),
-        transit_s: request.mean_durations.transit.as_secs_f64(),
+        transit_s: request.transit.as_secs_f64(),
     })
 }
 

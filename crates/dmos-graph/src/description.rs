@@ -20,9 +20,6 @@ pub const NAME_MAX: usize = 200;
 /// Maximum number of batches of one item that a production run yields or consumes. A run names every batch.
 pub const QUANTITY_MAX: u32 = 1_000;
 
-/// Maximum number of production cycles of a production run.
-pub const CYCLES_MAX: u32 = 1_000_000;
-
 /// A network described by names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NetworkDescription {
@@ -45,8 +42,6 @@ pub struct NodeDescription {
     pub quantity: u32,
     /// Inputs of a production run, with quantities.
     pub needs: Vec<(String, u32)>,
-    /// Number of production cycles per production run.
-    pub cycles: u32,
     /// Cost of the node.
     pub cost: u32,
 }
@@ -85,9 +80,6 @@ pub enum Problem {
         "a quantity of {0}; a production run yields and consumes at most {QUANTITY_MAX} batches of an item"
     )]
     TooMany(u32),
-    /// A production run takes too many cycles.
-    #[error("a production run of {0} cycles; the maximum is {CYCLES_MAX}")]
-    TooSlow(u32),
     /// A name is empty or too long.
     #[error("a name has from 1 to {NAME_MAX} bytes")]
     NameLength,
@@ -240,14 +232,10 @@ impl NetworkDescription {
             }
         }
         for (index, node) in self.nodes.iter().enumerate() {
-            let zero =
-                [("count", node.count), ("quantity made", node.quantity), ("number of cycles", node.cycles)]
-                    .into_iter()
-                    .filter(|part| part.1 == 0);
+            let zero = [("count", node.count), ("quantity made", node.quantity)]
+                .into_iter()
+                .filter(|part| part.1 == 0);
             problems.extend(zero.map(|(what, _)| (DescriptionPath::Node(index), Problem::Zero(what))));
-            if node.cycles > CYCLES_MAX {
-                problems.push((DescriptionPath::Node(index), Problem::TooSlow(node.cycles)));
-            }
             if node.quantity > QUANTITY_MAX {
                 problems.push((DescriptionPath::Node(index), Problem::TooMany(node.quantity)));
             }
@@ -320,7 +308,7 @@ impl NetworkDescription {
                 .iter()
                 .map(|(item, quantity)| Requirement { item: items.id(item), quantity: *quantity })
                 .collect(),
-            cycles: node.cycles,
+            process_time: Recipe::PROCESS_TIME,
             cost: node.cost,
         };
         let (described, node_names): (Vec<_>, Vec<_>) = self.node_names().unzip();
@@ -383,7 +371,7 @@ mod tests {
     fn node(name: &str, needs: &[&str]) -> NodeDescription {
         let needs = needs.iter().map(|&item| (item.to_owned(), 1)).collect();
         let (name, makes) = (name.to_owned(), name.to_owned());
-        NodeDescription { name, count: 1, makes, quantity: 1, needs, cycles: 1, cost: 1 }
+        NodeDescription { name, count: 1, makes, quantity: 1, needs, cost: 1 }
     }
 
     fn description(nodes: &[NodeDescription]) -> NetworkDescription {

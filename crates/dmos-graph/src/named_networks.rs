@@ -67,7 +67,6 @@ impl NamedNetwork {
             makes: item.to_owned(),
             quantity: 1,
             needs: needs.iter().map(|&item| (item.to_owned(), 1)).collect(),
-            cycles: 1,
             cost: 1,
         };
         NetworkDescription { nodes: rows.iter().map(node).collect(), final_items: Vec::new() }

@@ -447,9 +447,9 @@ mod tests {
             }
             let searched = search(&network);
             prop_assert_eq!(walked.iter().cloned().collect::<BTreeSet<_>>(), searched);
-            let shortest = paths.shortest(20, |node| u64::from(network.cycles(node)) + node.index() as u64 % 3);
+            let shortest = paths.shortest(20, |node| network.makes(node).index() as u64 + node.index() as u64 % 3);
             let length = |path: &Vec<NodeId>| -> u64 {
-                path.iter().map(|node| u64::from(network.cycles(*node)) + node.index() as u64 % 3).sum()
+                path.iter().map(|node| network.makes(*node).index() as u64 + node.index() as u64 % 3).sum()
             };
             let mut lengths: Vec<u64> = walked.iter().map(length).collect();
             lengths.sort_unstable();

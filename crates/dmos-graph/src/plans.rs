@@ -252,7 +252,7 @@ mod tests {
                 makes: ItemId::new(nth),
                 quantity: *quantity,
                 requires: requires.clone(),
-                cycles: 1,
+                process_time: Recipe::PROCESS_TIME,
                 cost,
             }));
         }

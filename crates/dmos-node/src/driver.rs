@@ -62,7 +62,6 @@
 //! use std::sync::Arc;
 //!
 //! use dmos_core::settings::Protocol;
-//! use dmos_core::strategy::MeanDurations;
 //! use dmos_core::{BatchId, FlowVersion, Metric, NodeId, Registry, Span, Time};
 //! use dmos_node::{Effect, Input, LeadTime, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
 //! use dmos_strategies as _;
@@ -136,8 +135,7 @@
 //!     protocol: Protocol::default(),
 //!     flow: registry.flow(&"memoized".parse().expect("a valid call"), &network).expect("a known strategy"),
 //!     planning_budget: 1_000_000,
-//!     mean_durations: MeanDurations::default(),
-//!     process_times: network.nodes().map(|_| Span::from_secs(1)).collect(),
+//!     mean_transit: Span::from_secs(1),
 //!     lead_time: LeadTime::default(),
 //!     seed: 1,
 //!     leader: registry

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dmos_core::settings::{Dissemination, Production, Protocol, Recovery, Rejoin};
-use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy, MeanDurations};
+use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy};
 use dmos_core::{
     BatchId, FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Term, Time,
 };
@@ -38,8 +38,8 @@ pub struct NodeSettings {
     pub flow: FlowChoice,
     /// Maximum number of steps of a plan.
     pub planning_budget: u64,
-    /// Mean durations, for planners.
-    pub mean_durations: MeanDurations,
+    /// Mean transit time, for planners.
+    pub mean_transit: Span,
     /// Seed of the strategies.
     pub seed: u64,
     /// Leader strategy.
@@ -48,8 +48,6 @@ pub struct NodeSettings {
     pub candidates: Arc<[NodeId]>,
     /// Nodes that are added later and do not start at the beginning.
     pub added_later: Arc<[NodeId]>,
-    /// Mean process time by node, under `production: server`.
-    pub process_times: Arc<[Span]>,
     /// Lead time of orders, under `production: server`.
     pub lead_time: LeadTime,
 }
@@ -451,8 +449,7 @@ impl VolatileState {
                 term,
                 flow: &settings.flow,
                 budget: settings.planning_budget,
-                mean_durations: settings.mean_durations,
-                process_times: &settings.process_times,
+                mean_transit: settings.mean_transit,
                 seed: settings.seed,
                 network: &settings.network,
                 presumed_failed: self

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use dmos_core::flow::FlowRates;
 use dmos_core::settings::{Dissemination, FailureReports, PlanningMode, Production, Rejoin};
-use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, MeanDurations, Meter, NoFlow, PlanRequest};
+use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, PlanRequest};
 use dmos_core::{
     Assignment, Flow, FlowVersion, Metric, Network, NodeId, NodeSet, Requirement, Span, Term, Time,
 };
@@ -29,7 +29,7 @@ pub(crate) struct Planning {
     strategy: Box<dyn FlowStrategy>,
     /// Maximum number of steps of a plan.
     budget: u64,
-    mean_durations: MeanDurations,
+    mean_transit: Span,
     seed: u64,
     /// The network with all recipes as the leader knows them.
     network: Arc<Network>,
@@ -39,7 +39,6 @@ pub(crate) struct Planning {
     active: Option<Arc<Flow>>,
     /// Planned rates of the active flow, under `production: server`.
     rates: FlowRates,
-    process_times: Arc<[Span]>,
     changes: Vec<Change>,
     current_plan: Option<Plan>,
     /// True if something changed after the current plan was started.
@@ -81,8 +80,7 @@ pub(crate) struct LeadershipStart<'a, D> {
     pub(crate) term: Term,
     pub(crate) flow: &'a FlowChoice,
     pub(crate) budget: u64,
-    pub(crate) mean_durations: MeanDurations,
-    pub(crate) process_times: &'a Arc<[Span]>,
+    pub(crate) mean_transit: Span,
     pub(crate) seed: u64,
     /// The network with the initial recipes.
     pub(crate) network: &'a Arc<Network>,
@@ -109,14 +107,13 @@ impl Planning {
             number: 0,
             strategy: from.flow.build(),
             budget: from.budget,
-            mean_durations: from.mean_durations,
+            mean_transit: from.mean_transit,
             seed: from.seed,
             network: Arc::clone(from.network),
             node_configs: BTreeMap::new(),
             alive,
             active: None,
             rates: FlowRates::default(),
-            process_times: Arc::clone(from.process_times),
             changes: Vec::new(),
             current_plan: None,
             plan_again: false,
@@ -154,7 +151,8 @@ impl Planning {
             alive: &self.alive,
             active: self.active.as_deref(),
             changes: &self.changes,
-            mean_durations: self.mean_durations,
+            production: cx.protocol.production,
+            transit: self.mean_transit,
             seed: self.seed,
         };
         let flow = match self.active.as_deref() {
@@ -253,7 +251,7 @@ impl Planning {
         }
         self.monitored_producers = self.final_producers(&flow);
         let rates = match cx.protocol.production {
-            Production::Server => FlowRates::derive(&self.network, &flow, &self.process_times),
+            Production::Server => FlowRates::derive(&self.network, &flow),
             Production::Polled => FlowRates::default(),
         };
         let rates_before = std::mem::replace(&mut self.rates, rates);

@@ -33,7 +33,7 @@ impl Production {
         cx.metrics.count(Metric::TotalManufactureCycles);
         self.update_gauges(cx, inbound, outbound);
         self.try_produce(cx, active, inbound, outbound, failure_detector);
-        cx.set_timer(cx.protocol.cycle * u64::from(cx.network.cycles(cx.me)), Timer::ProductionCycle);
+        cx.set_timer(cx.network.process_time(cx.me), Timer::ProductionCycle);
     }
 
     fn try_produce(

@@ -45,8 +45,11 @@ pub(crate) fn resolve(
     registry: &Registry,
 ) -> Result<(Scenario, Vec<String>), ScenarioError> {
     let mut problems = Problems::new();
-    let process_times = production::process_times(&file.network, &file.protocol, &mut problems);
+    production::check(&file.network, &file.protocol, &mut problems);
+    let groups = production::groups(&file.network, &file.protocol);
     let (network, mut warnings) = network(file.network).map_err(|problems| document.error(problems))?;
+    let process_times = production::process_times(&groups, &network);
+    let network = network.with_process_times(|node| process_times.of(node).mean());
     if file.name.as_ref().is_some_and(|name| !is_file_name(name)) {
         let message =
             "a name consists of 1 to 100 letters, digits, `-`, `_` and `.`, and does not start with `.`";
@@ -147,7 +150,6 @@ fn describe(node: NodeField) -> NodeDescription {
         makes: node.makes.item,
         quantity: node.makes.quantity,
         needs: node.needs.0,
-        cycles: node.cycles,
         cost: node.cost,
     }
 }

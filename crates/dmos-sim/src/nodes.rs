@@ -31,12 +31,11 @@ impl Nodes {
             protocol: scenario.protocol.clone(),
             flow: scenario.flow.clone(),
             planning_budget: scenario.planning_budget.get(),
-            mean_durations: scenario.mean_durations(),
+            mean_transit: scenario.delays.transit.mean(),
             seed,
             leader: scenario.leader.build().into(),
             candidates: Arc::clone(&scenario.candidates),
             added_later: scenario.added_later().collect(),
-            process_times: network.nodes().map(|node| scenario.process_times.of(node).mean()).collect(),
             lead_time: LeadTime {
                 transit: scenario.delays.transit.upper(),
                 round_trip: scenario.delays.message.upper() * 2,

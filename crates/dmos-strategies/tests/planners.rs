@@ -2,7 +2,8 @@
 
 use dmos_conformance::networks::{layered, random_alive, random_network, random_node};
 use dmos_core::network::Names;
-use dmos_core::strategy::{Change, FlowStrategy, MeanDurations, Meter, PlanRequest};
+use dmos_core::settings::Production;
+use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest};
 use dmos_core::{
     Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Requirement, Share, Span, SupplyEdge,
 };
@@ -19,11 +20,10 @@ fn plan(call: &str, network: &Network, alive: &NodeSet) -> Planned {
     plan_with_transits(call, network, alive, Span::ZERO)
 }
 
-/// Plans with a transit time, and a cycle of one second.
+/// Plans with a transit time.
 fn plan_with_transits(call: &str, network: &Network, alive: &NodeSet, transit: Span) -> Planned {
     let (mut planner, mut meter) = (flow_strategy(call, network), Meter::new(BUDGET));
-    let mean_durations = MeanDurations { transit, ..MeanDurations::default() };
-    let request = PlanRequest { mean_durations, ..PlanRequest::first(network, alive) };
+    let request = PlanRequest { transit, ..PlanRequest::first(network, alive) };
     let flow = planner.plan(&request, &mut meter).ok()?;
     Some((flow, planner, meter))
 }
@@ -148,7 +148,7 @@ fn shortest_lead_time_is_the_shortest() {
         batches: u32,
     ) -> (f64, f64) {
         let node = choice(item, batches);
-        let making = f64::from(network.cycles(node));
+        let making = network.process_time(node).as_secs_f64();
         let (mut supplied, mut interval) = (0.0_f64, making);
         for required in network.requirements(node) {
             let (last, next) = ready(network, choice, required.item, required.quantity);
@@ -203,7 +203,8 @@ fn shortest_lead_time_is_the_shortest() {
 
 /// Returns by node its load relative to capacity, if the producers of the final items work at full speed.
 fn loads(network: &Network, producers: &Feasibility, flow: &Flow) -> Vec<f64> {
-    let capacity = |node: NodeId| f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
+    let capacity =
+        |node: NodeId| f64::from(network.yield_per_run(node)) / network.process_time(node).as_secs_f64();
     let mut made = vec![0.0; network.node_count()];
     for &item in network.topological_order().iter().rev() {
         for &node in producers.of_item(item) {
@@ -261,7 +262,7 @@ fn balanced_loads_are_even() {
 /// Checks the rates that follow from shares against every node's capacity.
 fn check_rates(network: &Network, flow: &Flow, planner: &dyn FlowStrategy) {
     let made = |node: NodeId| {
-        let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
+        let capacity = f64::from(network.yield_per_run(node)) / network.process_time(node).as_secs_f64();
         let used = planner.rating(node).map_or(0.0, |rating| rating.value);
         assert!((0.0..=1.0 + 1e-9).contains(&used), "node {node} uses {used} of its capacity");
         capacity * used
@@ -290,7 +291,7 @@ fn max_throughput_is_feasible_and_optimal() {
         check_rates(&network, &flow, &*planner);
         assert_eq!(meter.counter("is_optimal"), 1, "{:?}", meter.remarks());
         let rate_of = |node: NodeId| {
-            let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
+            let capacity = f64::from(network.yield_per_run(node)) / network.process_time(node).as_secs_f64();
             capacity * planner.rating(node).map_or(0.0, |rating| rating.value)
         };
         // Production of each final item beyond what others consume.
@@ -323,7 +324,8 @@ fn max_throughput_is_feasible_and_optimal() {
             for &item in network.topological_order().iter().rev() {
                 for &node in producers.of_item(item) {
                     let made = demand[item.index()] * parts[node.index()];
-                    let capacity = f64::from(network.yield_per_run(node)) / f64::from(network.cycles(node));
+                    let capacity =
+                        f64::from(network.yield_per_run(node)) / network.process_time(node).as_secs_f64();
                     if made > 0.0 {
                         other = other.min(capacity / made);
                     }
@@ -348,24 +350,25 @@ fn max_throughput_holds_beyond_the_range_of_floats() {
     assert_eq!(meter.counter("is_optimal"), 1);
     let network = layered(40, 2, 40);
     let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(80)).expect("a flow");
-    // Two producers of the first item make two batches per cycle; a finished good takes 2^38.
+    // Two producers of the first item make two batches per second; a finished good takes 2^38.
     let used = planner.rating(NodeId::new(79)).expect("a rating").value;
     assert!((used * 2.0_f64.powi(38) - 1.0).abs() < 1e-12, "{used}");
     assert_eq!(
         meter.remarks(),
-        ["at most 7.276e-12 batches of each final item per cycle; bottlenecks: all producers of `0`"]
+        ["at most 2.619e-8 batches of each final item per hour; bottlenecks: all producers of `0`"]
     );
 }
 
-/// A node's item, yield, inputs with quantities, and cycles.
-type Row = (usize, u32, &'static [(usize, u32)], u32);
+/// A node's item, yield, inputs with quantities, and process time in seconds.
+type Row = (usize, u32, &'static [(usize, u32)], u64);
 
 /// Returns a network of such nodes; the first item is final.
 fn recipes(items: usize, nodes: &[Row]) -> Network {
-    let recipe = |&(makes, quantity, requires, cycles): &Row| {
+    let recipe = |&(makes, quantity, requires, seconds): &Row| {
         let required = |&(item, quantity): &(usize, u32)| Requirement { item: ItemId::new(item), quantity };
         let requires = requires.iter().map(required).collect();
-        Recipe { quantity, requires, cycles, ..Recipe::of(ItemId::new(makes), []) }
+        let process_time = Span::from_secs(seconds);
+        Recipe { quantity, requires, process_time, ..Recipe::of(ItemId::new(makes), []) }
     };
     let (items, nodes, all) = (Names::Numbers(items), Names::Numbers(nodes.len()), nodes.iter().map(recipe));
     Network::new(items, nodes, all, vec![ItemId::new(0)]).expect("an acyclic network")
@@ -379,36 +382,47 @@ fn max_throughput_names_the_bottleneck() {
     let (flow, _, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("a flow");
     assert_eq!(
         meter.remarks(),
-        ["at most 0.2500 batches of each final item per cycle; bottlenecks: all producers of `2`"]
+        ["at most 900.0000 batches of each final item per hour; bottlenecks: all producers of `2`"]
     );
     assert!(!flow.is_assigned(NodeId::new(2)), "the wasteful node is not assigned");
-    // If supplies take a cycle to arrive, every other cycle of their consumers is lost, and ore is abundant.
-    let (flow, _, meter) =
-        plan_with_transits("max-throughput", &network, &NodeSet::all(4), Span::from_secs(1)).expect("a flow");
-    assert!(meter.remarks()[0].starts_with("at most 0.1667 "), "{:?}", meter.remarks());
+    // Transits cost no capacity, unless nodes are polled: if supplies take a cycle to arrive, every other cycle of
+    // their consumers is lost, and ore is abundant.
+    let second = Span::from_secs(1);
+    let (_, _, meter) =
+        plan_with_transits("max-throughput", &network, &NodeSet::all(4), second).expect("a flow");
+    assert!(meter.remarks()[0].starts_with("at most 900.0000 "), "{:?}", meter.remarks());
+    let alive = NodeSet::all(4);
+    let polled = PlanRequest {
+        production: Production::Polled,
+        transit: second,
+        ..PlanRequest::first(&network, &alive)
+    };
+    let mut meter = Meter::new(BUDGET);
+    let flow = flow_strategy("max-throughput", &network).plan(&polled, &mut meter).expect("a flow");
+    assert!(meter.remarks()[0].starts_with("at most 600.0000 "), "{:?}", meter.remarks());
     assert!(flow.is_assigned(NodeId::new(2)));
 }
 
 #[test]
 fn max_throughput_ignores_much_worse_alternatives() {
     // The second variant makes 10^-12 of the first.
-    for cycles in [1, 1_000, 1_000_000] {
+    for seconds in [1, 1_000, 1_000_000] {
         let bad: [Row; 4] =
-            [(0, 1_000, &[], 1), (0, 1, &[(1, 1_000)], 1), (1, 1, &[(2, 1_000)], 1), (2, 1, &[], cycles)];
+            [(0, 1_000, &[], 1), (0, 1, &[(1, 1_000)], 1), (1, 1, &[(2, 1_000)], 1), (2, 1, &[], seconds)];
         let network = recipes(3, &bad);
         let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(4)).expect("a flow");
         assert_eq!(
             (meter.counter("is_optimal"), planner.rating(NodeId::new(0)).expect("a rating").value),
             (1, 1.0)
         );
-        assert!(meter.remarks()[0].starts_with("at most 1000."), "{:?}", meter.remarks());
+        assert!(meter.remarks()[0].starts_with("at most 3600000."), "{:?}", meter.remarks());
     }
-    // A production run of many cycles has no whole number of parts per batch.
+    // A long process time.
     let slow = recipes(2, &[(0, 1, &[(1, 1)], 400_000), (1, 1, &[], 1)]);
     let (_, _, meter) = plan("max-throughput", &slow, &NodeSet::all(2)).expect("a flow");
     assert_eq!(
         meter.remarks(),
-        ["at most 2.500e-6 batches of each final item per cycle; bottlenecks: all producers of `0`"]
+        ["at most 0.0090 batches of each final item per hour; bottlenecks: all producers of `0`"]
     );
 }
 

@@ -5,10 +5,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dmos_core::scenario::ProcessTimes;
 use dmos_core::settings::Protocol;
-use dmos_core::strategy::{FlowStrategy, LeaderStrategy, MeanDurations, StrategyCall};
-use dmos_core::{Network, Registry, Scenario};
+use dmos_core::strategy::{FlowStrategy, LeaderStrategy, StrategyCall};
+use dmos_core::{Network, Registry, Scenario, Span};
 use dmos_graph::NamedNetwork;
 use dmos_node::{LeadTime, NodeSettings};
 use dmos_scenario::Override;
@@ -77,8 +76,7 @@ pub fn node_settings(network: Network, flow: &str, leader: &str, protocol: Proto
         candidates: network.nodes().collect(),
         added_later: Arc::new([]),
         planning_budget: 1_000_000,
-        mean_durations: MeanDurations::default(),
-        process_times: network.nodes().map(|_| ProcessTimes::DEFAULT).collect(),
+        mean_transit: Span::from_secs(1),
         lead_time: LeadTime::default(),
         seed: 1,
         protocol,

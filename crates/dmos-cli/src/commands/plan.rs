@@ -150,8 +150,15 @@ fn plan(
     meter: &mut Meter,
 ) -> Result<Flow, NoFlow> {
     let network = &*scenario.network;
-    let (mean_durations, seed) = (scenario.mean_durations(), scenario.seed);
-    let request = PlanRequest { network, alive, active, changes, mean_durations, seed };
+    let request = PlanRequest {
+        network,
+        alive,
+        active,
+        changes,
+        production: scenario.protocol.production,
+        transit: scenario.delays.transit.mean(),
+        seed: scenario.seed,
+    };
     match active {
         Some(flow) => planner.replan(&request, meter).map(|change| flow.changed(&change)),
         None => planner.plan(&request, meter),

@@ -53,11 +53,11 @@ impl PlannedRate {
 /// use dmos_core::{Flow, ItemId, Network, NodeId, Recipe, Span, SupplyEdge, network::Names};
 ///
 /// let (wood, door) = (ItemId::new(0), ItemId::new(1));
-/// let recipes = [Recipe::of(wood, []), Recipe::of(door, [wood])].into_iter();
+/// let slow = Recipe { process_time: Span::from_secs(4), ..Recipe::of(door, [wood]) };
+/// let recipes = [Recipe::of(wood, []), slow].into_iter();
 /// let network = Network::new(Names::Numbers(2), Names::Numbers(2), recipes, vec![door]).expect("a network");
 /// let edge = SupplyEdge { producer: NodeId::new(0), consumer: NodeId::new(1), item: wood };
-/// let process_times = [Span::from_secs(1), Span::from_secs(4)];
-/// let rates = FlowRates::derive(&network, &Flow::new(vec![edge]), &process_times);
+/// let rates = FlowRates::derive(&network, &Flow::new(vec![edge]));
 /// // The door producer is the bottleneck: it runs all the time, the wood producer a quarter of it.
 /// assert_eq!(rates.runs(NodeId::new(0)).as_f64(), 0.25);
 /// assert_eq!(rates.runs(NodeId::new(1)).as_f64(), 0.25);
@@ -78,12 +78,9 @@ impl FlowRates {
     /// proportion to their speeds, until a node is saturated; those that do not depend on it rise further
     /// (progressive filling, Bertsekas and Gallager, "Data networks", 1987). O(edges) for each of at most
     /// 100 rounds.
-    ///
-    /// `process_times` are the mean process times by node.
     #[must_use]
-    pub fn derive(network: &Network, flow: &Flow, process_times: &[Span]) -> Self {
-        let explosion =
-            Explosion { network, flow, process_times, order: nodes_downstream_first(network, flow) };
+    pub fn derive(network: &Network, flow: &Flow) -> Self {
+        let explosion = Explosion { network, flow, order: nodes_downstream_first(network, flow) };
         let mut rising = explosion.final_producers();
         let mut leaving = vec![0.0; network.node_count()];
         for _ in 0..ROUNDS_MAX {
@@ -166,7 +163,6 @@ impl FlowRates {
 struct Explosion<'a> {
     network: &'a Network,
     flow: &'a Flow,
-    process_times: &'a [Span],
     /// Assigned nodes and final producers, each after all its consumers.
     order: Vec<NodeId>,
 }
@@ -187,7 +183,7 @@ impl Explosion<'_> {
     }
 
     fn process_time(&self, node: NodeId) -> f64 {
-        self.process_times[node.index()].as_secs_f64().max(1e-9)
+        self.network.process_time(node).as_secs_f64().max(1e-9)
     }
 
     /// Returns by node the proportions in which these final producers raise their output: one unit of each
@@ -263,6 +259,10 @@ mod tests {
         Network::new(names.0, names.1, recipes.into_iter(), finals).expect("a valid network")
     }
 
+    fn with_times(network: Network, seconds: &[u64]) -> Network {
+        network.with_process_times(|node| Span::from_secs(seconds[node.index()]))
+    }
+
     fn recipe(makes: usize, quantity: u32, requires: &[(usize, u32)]) -> Recipe {
         let requires = requires.iter();
         let requires = requires.map(|&(item, quantity)| Requirement { item: ItemId::new(item), quantity });
@@ -287,8 +287,8 @@ mod tests {
         let network =
             network(vec![recipe(0, 20, &[]), recipe(1, 5, &[(0, 3)]), recipe(2, 1, &[(1, 2)])], 3, &[2]);
         let flow = Flow::new(vec![edge(0, 1, 0), edge(1, 2, 1)]);
-        let times = [100, 10, 5].map(Span::from_secs);
-        let rates = FlowRates::derive(&network, &flow, &times);
+        let network = with_times(network, &[100, 10, 5]);
+        let rates = FlowRates::derive(&network, &flow);
         // Node 2 would run 0.2 times a second, node 1 then 0.08 and node 0 0.012, which takes 1.2 s.
         assert_eq!(runs(&rates, 3), [0.01, 0.066_666_667, 0.166_666_667]);
         assert_eq!(rates.edge(&network, &flow, NodeId::new(1), NodeId::new(2)).as_f64(), 0.333_333_334);
@@ -309,8 +309,8 @@ mod tests {
             &[1, 2, 4],
         );
         let flow = Flow::new(vec![edge(0, 1, 0), edge(0, 2, 0), edge(3, 4, 3)]);
-        let times = [10, 1, 1, 1, 1].map(Span::from_secs);
-        let rates = FlowRates::derive(&network, &flow, &times);
+        let network = with_times(network, &[10, 1, 1, 1, 1]);
+        let rates = FlowRates::derive(&network, &flow);
         assert_eq!(runs(&rates, 5), [0.1, 0.05, 0.05, 1.0, 1.0]);
         assert_eq!(rates.leaving(NodeId::new(2)).as_f64(), 0.05);
     }
@@ -328,8 +328,7 @@ mod tests {
             (edge(1, 3, 0), share(250_000)),
             (edge(2, 3, 0), Share::STANDBY),
         ]);
-        let times = [1, 1, 1, 1].map(Span::from_secs);
-        let rates = FlowRates::derive(&network, &flow, &times);
+        let rates = FlowRates::derive(&network, &flow);
         assert_eq!(runs(&rates, 4), [1.0, 0.333_333_333, 0.0, 0.333_333_333]);
     }
 
@@ -337,7 +336,8 @@ mod tests {
     fn a_final_item_that_is_consumed_leaves_in_part() {
         let network = network(vec![recipe(0, 1, &[]), recipe(1, 1, &[(0, 2)])], 2, &[0, 1]);
         let flow = Flow::new(vec![edge(0, 1, 0)]);
-        let rates = FlowRates::derive(&network, &flow, &[3, 1].map(Span::from_secs));
+        let network = with_times(network, &[3, 1]);
+        let rates = FlowRates::derive(&network, &flow);
         let leaving = [0, 1].map(|node| rates.leaving(NodeId::new(node)).as_f64());
         assert_eq!((runs(&rates, 2), leaving), (vec![0.333_333_333, 0.111_111_111], [0.111_111_111; 2]));
     }

@@ -6,6 +6,7 @@ use crate::flow::{Flow, FlowChange};
 use crate::ids::{ItemId, NodeId};
 use crate::network::Network;
 use crate::node_set::NodeSet;
+use crate::settings::Production;
 use crate::time::Span;
 
 /// A planner. A leader keeps one instance for all plans of its term.
@@ -87,14 +88,16 @@ pub struct PlanRequest<'a> {
     pub active: Option<&'a Flow>,
     /// Changes since then.
     pub changes: &'a [Change],
-    /// Mean durations of cycles and transits.
-    pub mean_durations: MeanDurations,
+    /// Model of production: it decides whether transits cost capacity.
+    pub production: Production,
+    /// Mean transit time, from a batch's announcement at the consumer to its arrival.
+    pub transit: Span,
     /// Seed of the planner's random choices; the same for all plans of a run.
     pub seed: u64,
 }
 
 impl<'a> PlanRequest<'a> {
-    /// Returns a first request, with a mean of one second for cycles and transits.
+    /// Returns a first request, with a mean transit time of one second.
     ///
     /// ```
     /// use dmos_core::strategy::PlanRequest;
@@ -106,22 +109,8 @@ impl<'a> PlanRequest<'a> {
     /// ```
     #[must_use]
     pub fn first(network: &'a Network, alive: &'a NodeSet) -> Self {
-        Self { network, alive, active: None, changes: &[], mean_durations: MeanDurations::default(), seed: 1 }
-    }
-}
-
-/// Mean durations, as planners know them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MeanDurations {
-    /// A production cycle.
-    pub cycle: Span,
-    /// A transit, from a batch's announcement at the consumer to its arrival.
-    pub transit: Span,
-}
-
-impl Default for MeanDurations {
-    fn default() -> Self {
-        Self { cycle: Span::from_secs(1), transit: Span::from_secs(1) }
+        let transit = Span::from_secs(1);
+        Self { network, alive, active: None, changes: &[], production: Production::Server, transit, seed: 1 }
     }
 }
 

@@ -1,8 +1,7 @@
 //! Maximum throughput: the highest rate at which every final item can be made.
 //!
-//! Per cycle each node makes the yield of its recipe divided by the cycles of a production run, and by the
-//! cycles lost to waiting for supplies if these take longer. The recipes determine the quantity of every item
-//! per finished good, and the item whose producers are fully utilised first limits the rate. Where all
+//! Each node makes at most the yield of its recipe per process time. The recipes determine the quantity of every
+//! item per finished good, and the item whose producers are fully utilised first limits the rate. Where all
 //! producers of an item share a recipe, that is a closed form: demand is exploded through the recipes
 //! (bill-of-materials explosion, J. Orlicky, "Material requirements planning", 1975). Where recipes differ,
 //! the quantity made by each recipe is the solution of a linear program (T. C. Koopmans, "Activity analysis
@@ -29,7 +28,7 @@ register_flow!(FlowDescriptor {
     name: "max-throughput",
     summary: "maximum throughput of final items under the nodes' capacities, with the bottlenecks",
     source: "Orlicky 1975, Material requirements planning; where recipes differ Koopmans 1951, Activity analysis",
-    notes: "finds a flow if one exists; the maximum rate in linear time if the producers of each item share a recipe, otherwise by a verified linear program; uses mean transit times",
+    notes: "finds a flow if one exists; the maximum rate in linear time if the producers of each item share a recipe, otherwise by a verified linear program; uses mean process times",
     guarantees: |_| &[Guarantee::FindsFlow],
     params: &[],
     build: |_| Box::new(MaxThroughput { utilisation: Vec::new() }),
@@ -73,9 +72,9 @@ impl FlowStrategy for MaxThroughput {
             .map(|&item| format!("`{}`", network.item_name(item)))
             .collect();
         meter.remark(format!(
-            "{} {} batches of each final item per cycle; bottlenecks: all producers of {}{}",
+            "{} {} batches of each final item per hour; bottlenecks: all producers of {}{}",
             if is_optimal { "at most" } else { "at least" },
-            in_batches(plan.rate),
+            in_batches(plan.rate * Wide::from(3600_u64)),
             names.join(", "),
             if bottlenecks.len() > NAMED_MAX { ", and others" } else { "" },
         ));
@@ -131,7 +130,7 @@ struct RecipeVariant<'a> {
     requires: &'a [Requirement],
     yields: u32,
     nodes: Vec<NodeId>,
-    /// Total capacity of the producers, in batches per cycle.
+    /// Total capacity of the producers, in batches per second.
     capacity: Wide,
 }
 
@@ -292,7 +291,7 @@ struct Rates {
     mix: Mix,
     /// By item, the number of batches per batch of each final item.
     demand: Vec<Wide>,
-    /// Maximum rate of each final item, in batches per cycle.
+    /// Maximum rate of each final item, in batches per second.
     rate: Wide,
     /// An item with a fully utilised variant.
     limit: ItemId,

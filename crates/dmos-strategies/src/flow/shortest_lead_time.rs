@@ -51,8 +51,7 @@ impl FlowStrategy for ShortestLeadTime {
         let producers = Feasibility::of(network, request.alive);
         meter.charge(producers.steps())?;
         let finals = producers.finals(network)?;
-        let (cycle, transit) =
-            (request.mean_durations.cycle.as_secs_f64(), request.mean_durations.transit.as_secs_f64());
+        let transit = request.transit.as_secs_f64();
         let amounts = amounts(network, &producers);
         meter.charge(producers.steps())?;
         let mut timings: Vec<Option<Timing>> = vec![None; network.node_count()];
@@ -61,7 +60,7 @@ impl FlowStrategy for ShortestLeadTime {
         for &item in network.topological_order() {
             let of_item = producers.of_item(item);
             for &node in of_item {
-                let run_time = cycle * f64::from(network.cycles(node));
+                let run_time = network.process_time(node).as_secs_f64();
                 let (mut supplied, mut interval) = (0.0_f64, run_time);
                 for required in network.requirements(node) {
                     let supplier = first[&(required.item, required.quantity)];

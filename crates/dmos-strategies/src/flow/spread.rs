@@ -3,25 +3,28 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use dmos_core::settings::Production;
 use dmos_core::strategy::PlanRequest;
 use dmos_core::{ItemId, NodeId, Share, SupplyEdge};
 
 use super::wide::Wide;
 
-/// Returns the number of batches that a node makes per cycle at full speed.
+/// Returns the number of batches that a node makes per second at full speed.
 ///
-/// A node requests the inputs of its next production run when it starts one, so a run waits for the first
-/// cycle after a transit: with supplies that take as long as a cycle, every other cycle is lost.
+/// Under `production: polled` a node requests the inputs of its next production run when it starts one, so a
+/// run waits for the first cycle after a transit: with supplies that take as long as a cycle, every other cycle
+/// is lost.
 pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
-    let (network, mean_durations) = (request.network, request.mean_durations);
-    let cycles = u64::from(network.cycles(node));
-    let interval = (mean_durations.cycle * cycles).as_nanos().max(1);
-    let intervals = if network.requirements(node).is_empty() {
-        1
-    } else {
-        1 + mean_durations.transit.as_nanos() / interval
+    let network = request.network;
+    let process_time = network.process_time(node).as_nanos().max(1);
+    let waits = match request.production {
+        Production::Polled if !network.requirements(node).is_empty() => {
+            request.transit.as_nanos() / process_time
+        }
+        _ => 0,
     };
-    Wide::from(network.yield_per_run(node)) / (Wide::from(cycles) * Wide::from(intervals))
+    let interval = Wide::from(process_time) * Wide::from(1 + waits);
+    Wide::from(network.yield_per_run(node)) * Wide::from(1_000_000_000_u64) / interval
 }
 
 /// Converts numbers to integers in the same proportions, of which the largest is 2^40 and none is zero.
