@@ -8,7 +8,7 @@ use dmos_core::settings::Protocol;
 use dmos_core::strategy::{Meter, PlanRequest};
 use dmos_core::{BatchId, FlowVersion, ItemId, Network, NodeId, NodeSet, RequestId, Span, Term, Time};
 use dmos_graph::NamedNetwork;
-use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
+use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, OrderStatus, Scrapped, Timer};
 use dmos_testkit::flow_strategy;
 
 /// A working node, its log, and its inputs.
@@ -102,7 +102,12 @@ fn inputs(criterion: &mut Criterion) {
         bencher.iter(|| bench.deliver(supplier, black_box(&Message::HeartbeatRequest)));
     });
     group.bench_function("heartbeat response", |bencher| {
-        bencher.iter(|| bench.deliver(supplier, black_box(&Message::HeartbeatResponse(0))));
+        bencher.iter(|| {
+            bench.deliver(
+                supplier,
+                black_box(&Message::HeartbeatResponse { incarnation: 0, order: OrderStatus::default() }),
+            )
+        });
     });
     group.bench_function("heartbeat round, 2 neighbours", |bencher| {
         // Time does not advance, so that no node is silent for too long.

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use dmos_core::settings::Protocol;
+use dmos_core::settings::{Production, Protocol};
 use dmos_core::{NodeId, Span, Time};
 use dmos_graph::NamedNetwork;
 use dmos_node::codec::{check_log, read_message};
@@ -50,8 +50,11 @@ pub fn log(bytes: &[u8]) {
     write_frame(0, &records, &mut written);
     assert_eq!(read_log(&written).map(|log| log.records), Ok(records.clone()));
     let _ = LogState::of(&records);
-    let (settings, me) = (settings(), NodeId::new(1));
-    if check_log(&records, &settings.network, me).is_ok() {
+    let me = NodeId::new(1);
+    for settings in [Production::Server, Production::Polled].map(settings) {
+        if check_log(&records, &settings.network, me).is_err() {
+            continue;
+        }
         let mut node = Node::new(me, settings);
         let (phase, scrapped) = (Span::ZERO, Scrapped::default());
         let start = Input::Start { records: &records, recovering: true, phase, scrapped };
@@ -76,8 +79,13 @@ fn records(mut bytes: &[u8]) -> Vec<LogRecord> {
 ///
 /// # Panics
 /// If they are mishandled.
-pub fn messages(mut bytes: &[u8]) {
-    let settings = settings();
+pub fn messages(bytes: &[u8]) {
+    for production in [Production::Server, Production::Polled] {
+        converse(settings(production), bytes);
+    }
+}
+
+fn converse(settings: Arc<NodeSettings>, mut bytes: &[u8]) {
     let mut node = Node::new(NodeId::new(1), Arc::clone(&settings));
     let (phase, scrapped) = (Span::ZERO, Scrapped::default());
     let mut effects = Vec::new();
@@ -87,6 +95,7 @@ pub fn messages(mut bytes: &[u8]) {
         Timer::ProductionCycle,
         Timer::Heartbeat,
         Timer::RetransmitBatches,
+        Timer::RetransmitOrders,
         Timer::RetransmitAssignments,
         Timer::AnnounceRejoin,
         Timer::SendNodeConfig,
@@ -106,6 +115,7 @@ pub fn messages(mut bytes: &[u8]) {
             match effect {
                 Effect::Transport { batch, .. } => node.handle(now, Input::Arrived(batch), &mut effects),
                 Effect::Plan { plan_id, .. } => node.handle(now, Input::Planned(plan_id), &mut effects),
+                Effect::StartRun { .. } => node.handle(now, Input::Timer(Timer::RunEnd), &mut effects),
                 Effect::SetTimer { timer: Timer::Election(timer), .. } => {
                     node.handle(now, Input::Timer(Timer::Election(timer)), &mut effects);
                 }
@@ -117,8 +127,9 @@ pub fn messages(mut bytes: &[u8]) {
 }
 
 /// Returns the settings shared by the nodes of a small network.
-fn settings() -> Arc<NodeSettings> {
-    let protocol = Protocol { compact_after: std::num::NonZeroU32::new(5), ..Protocol::default() };
+fn settings(production: Production) -> Arc<NodeSettings> {
+    let compact_after = std::num::NonZeroU32::new(5);
+    let protocol = Protocol { production, compact_after, ..Protocol::default() };
     let network = dmos_testkit::network(NamedNetwork::SixNodes);
     Arc::new(dmos_testkit::node_settings(network, "memoized:substitute_ends=false", "bully", protocol))
 }

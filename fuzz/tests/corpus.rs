@@ -10,7 +10,7 @@ use dmos_core::{
 use dmos_node::codec::write_message;
 use dmos_node::log::Commitment;
 use dmos_node::log_file::write_frame;
-use dmos_node::{Command, LogRecord, LogState, Message, NodeConfig};
+use dmos_node::{Command, LogRecord, LogState, Message, NodeConfig, OrderStatus};
 
 fn batch(producer: usize, serial: u32) -> BatchId {
     BatchId { producer: NodeId::new(producer), serial }
@@ -97,7 +97,7 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
         (2, Message::Delivered(batch(1, 0))),
         (0, Message::Unavailable { request: RequestId { incarnation: 0, number: 1 } }),
         (0, Message::HeartbeatRequest),
-        (0, Message::HeartbeatResponse(0)),
+        (0, Message::HeartbeatResponse { incarnation: 0, order: OrderStatus::default() }),
         (5, Message::Assignment(FlowVersion::default(), idle)),
     ];
     let leadership = [

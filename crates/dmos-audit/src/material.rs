@@ -127,10 +127,36 @@ impl<'a> Material<'a> {
             LogRecord::Received(batch) => self.on_received(violations, node, *batch),
             LogRecord::Delivered(batch) => self.on_settled(violations, node, *batch, "delivered"),
             LogRecord::Consumed(batch) => self.account(node).pending_inputs.push(*batch),
+            LogRecord::Ran { .. }
+            | LogRecord::Shipped { .. }
+            | LogRecord::Acknowledged { .. }
+            | LogRecord::Left(_)
+            | LogRecord::Accepted(_)
+            | LogRecord::Arrived(_) => self.on_durable_ranges(violations, node, record),
+            LogRecord::Scrapped(batch) => self.on_scrapped(violations, node, *batch),
+            LogRecord::Commanded(Command::Recipe(requires)) => {
+                self.on_recipe(node, requires);
+            }
+            LogRecord::Commanded(Command::Retire) => self.account(node).has_retired = true,
+            LogRecord::OrdersVoided { .. }
+            | LogRecord::Restarted
+            | LogRecord::InTransit(_)
+            | LogRecord::TransitStarted(_)
+            | LogRecord::FlowAccepted(_)
+            | LogRecord::Election(_)
+            | LogRecord::Compacted(_) => {}
+        }
+    }
+
+    /// Handles a record of ranges of batches, under `production: server`.
+    #[inline(never)]
+    fn on_durable_ranges(&mut self, violations: &mut Violations, node: NodeId, record: &LogRecord) {
+        match record {
             LogRecord::Ran { product, inputs } => {
-                let inputs: Vec<BatchId> = inputs.iter().flat_map(|range| range.iter()).collect();
-                let count = inputs.len() as u32;
-                self.account(node).pending_inputs = inputs;
+                let pending_inputs = &mut self.account(node).pending_inputs;
+                pending_inputs.clear();
+                pending_inputs.extend(inputs.iter().flat_map(|range| range.iter()));
+                let count = pending_inputs.len() as u32;
                 self.end_run(violations, node);
                 self.on_made(violations, node, product.first, product.count, count);
                 self.account(node).run = None;
@@ -162,18 +188,7 @@ impl<'a> Material<'a> {
                     }
                 }
             }
-            LogRecord::Scrapped(batch) => self.on_scrapped(violations, node, *batch),
-            LogRecord::Commanded(Command::Recipe(requires)) => {
-                self.account(node).requires = Some(requires.clone());
-            }
-            LogRecord::Commanded(Command::Retire) => self.account(node).has_retired = true,
-            LogRecord::OrdersVoided { .. }
-            | LogRecord::Restarted
-            | LogRecord::InTransit(_)
-            | LogRecord::TransitStarted(_)
-            | LogRecord::FlowAccepted(_)
-            | LogRecord::Election(_)
-            | LogRecord::Compacted(_) => {}
+            _ => {}
         }
     }
 
@@ -247,7 +262,7 @@ impl<'a> Material<'a> {
         items.sort_unstable();
         let account = &self.accounts[node.index()];
         let current = account.requires.as_deref().unwrap_or(self.network.requirements(node));
-        let requires = account.run.as_ref().map_or(current, |run| &run.requires);
+        let requires = account.run.as_ref().and_then(|run| run.requires.as_deref()).unwrap_or(current);
         let used = |item: ItemId| {
             items.partition_point(|used| *used <= item) - items.partition_point(|used| *used < item)
         };
@@ -329,13 +344,14 @@ impl<'a> Material<'a> {
 mod tests {
     use super::*;
     use dmos_core::record::Violation;
+    use dmos_core::settings::Production;
     use dmos_core::{NodeMetrics, RequestId};
     use dmos_node::{Holdings, LogState};
 
     /// Returns a scenario in which node 0 supplies node 1, and a crash destroys the output buffer.
     fn scenario() -> Scenario {
         let text = "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1s\n\
-                    faults: {material: {outbound: scrapped}}\nprotocol: {commitment_limit: 1}\n";
+                    faults: {material: {outbound: scrapped}}\nprotocol: {production: polled, commitment_limit: 1}\n";
         dmos_testkit::scenario(text)
     }
 
@@ -364,7 +380,7 @@ mod tests {
         records: &[(usize, LogRecord)],
         holdings: impl Fn(usize) -> Option<Holdings>,
     ) -> (MaterialBalance, Vec<Violation>) {
-        let (scenario, metrics) = (scenario(), NodeMetrics::default());
+        let (scenario, metrics) = (scenario(), NodeMetrics::new(Production::Polled));
         let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
         for (node, record) in records {
             material.on_durable(&mut violations, NodeId::new(*node), record);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dmos_audit::observation::{LogAtStart, StateAtCrash};
 use dmos_audit::{InvariantChecker, NodeAtEnd, Observation, resume_bound};
+use dmos_core::settings::Production;
 use dmos_core::{
     BatchId, Flow, FlowVersion, ItemId, NodeId, NodeMetrics, NodeSet, Property, Scenario, SerialSet, Span,
     SupplyEdge, Term, Time,
@@ -28,7 +29,7 @@ fn audit(scenario: &Scenario, events: &[Event<'_>]) -> Vec<Property> {
     for (second, node, observation) in events {
         checker.observe(at(*second), NodeId::new(*node), observation);
     }
-    let metrics = NodeMetrics::default();
+    let metrics = NodeMetrics::new(Production::Server);
     let end = |_| NodeAtEnd { holdings: None, metrics: &metrics };
     let audit = checker.finish(Time::ZERO + scenario.duration, end);
     audit.violations.iter().map(|violation| violation.property).collect()

@@ -3,12 +3,14 @@
 //! A metric is a small integer on the hot path. Its name, unit and definition are in the table below, from
 //! which the documentation page is generated.
 
+use crate::settings::Production;
+
 /// Unit of a metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
     /// A count.
     Count,
-    /// A level at one moment, as of the last production cycle.
+    /// A level at one moment: the end of the run or, under `production: polled`, the last production cycle.
     Gauge,
     /// Virtual time, stored in nanoseconds and shown in seconds.
     Seconds,
@@ -31,6 +33,8 @@ impl Unit {
 pub enum ReportedBy {
     /// All nodes, even at zero.
     AllNodes,
+    /// All nodes under `production: polled`, even at zero.
+    PolledNodes,
     /// Nodes that counted or set it at least once.
     CountingNodes,
     /// The op generator, which is not a node.
@@ -43,6 +47,7 @@ impl ReportedBy {
     pub fn description(self) -> &'static str {
         match self {
             Self::AllNodes => "all nodes",
+            Self::PolledNodes => "polled nodes",
             Self::CountingNodes => "nodes that counted it",
             Self::OpGenerator => "the op generator",
         }
@@ -90,34 +95,34 @@ macro_rules! metrics {
 
 metrics! {
     TotalManufactureCycles "total_manufacture_cycles" Count AllNodes
-        "Production cycles, including those before a flow exists and those of idle spares.";
+        "Production runs started; under `production: polled` production cycles, including those before a flow exists and those of idle spares.";
     SuccessfulManufactureCycles "successful_manufacture_cycles" Count AllNodes
         "Production runs completed. Never reset; a run that a crash interrupts before it is durable does not count.";
-    SkippedManufactureCycles "skipped_manufacture_cycles" Count AllNodes
+    SkippedManufactureCycles "skipped_manufacture_cycles" Count PolledNodes
         "Cycles without a production run because there was no flow, an input was missing, or the output buffer was full. A node without suppliers in the flow does not count its idle cycles.";
     BatchesProducedTotal "batches_produced_total" Gauge AllNodes
-        "Batches made, as of the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts only delivered batches.";
+        "Batches made; under `production: polled` as of the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts only delivered batches.";
     BatchesConsumedTotal "batches_consumed_total" Gauge AllNodes
-        "Batches consumed, as of the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts the consumed entries of the log.";
+        "Batches consumed; under `production: polled` as of the start of a cycle. Under `recovery: replay` a crash resets it and recovery counts the consumed entries of the log.";
     OutboundMaterialBuildup "outbound_material_buildup" Gauge AllNodes
-        "Batches in the output buffer at the start of a cycle.";
-    InboundWalSize "inbound_wal_size" Gauge AllNodes
+        "Batches in the output buffer; under `production: polled` at the start of a cycle.";
+    InboundWalSize "inbound_wal_size" Gauge PolledNodes
         "Batches in the inbound log at the start of a cycle: received ones and, under `log: mixed_up`, own ones that were shipped. After a compaction, only those in the input buffers.";
-    OutboundWalSize "outbound_wal_size" Gauge AllNodes
+    OutboundWalSize "outbound_wal_size" Gauge PolledNodes
         "Batches in the outbound log at the start of a cycle: all that the node made. After a compaction, only those in stock and in transit.";
     UnansweredBatchRequestsCurrent "unanswered_batch_requests_current" Gauge AllNodes
-        "Requests sent and not answered, at the start of a cycle. Under `receiving: blocking` a shipment answers only when its transit ends.";
-    FlowQueries "flow_queries" Count AllNodes
+        "Batches ordered and not yet shipped; under `production: polled` requests sent and not answered, at the start of a cycle. Under `receiving: blocking` a shipment answers only when its transit ends.";
+    FlowQueries "flow_queries" Count PolledNodes
         "Number of flow look-ups: one per production cycle, one per request handled, one per recovery.";
-    FailedFlowQueries "failed_flow_queries" Count AllNodes
+    FailedFlowQueries "failed_flow_queries" Count PolledNodes
         "Look-ups by a cycle or a recovery that found no flow. An empty flow counts as a flow.";
     FailedFlowUpdate "failed_flow_update" Count AllNodes
         "Plans without a result because the planning budget ran out.";
-    EmptyInboundInventoryOccurrences "empty_inbound_inventory_occurrences" Count AllNodes
+    EmptyInboundInventoryOccurrences "empty_inbound_inventory_occurrences" Count PolledNodes
         "Inputs that a production cycle found missing.";
-    EmptyOutboundInventoryOccurrences "empty_outbound_inventory_occurrences" Count AllNodes
+    EmptyOutboundInventoryOccurrences "empty_outbound_inventory_occurrences" Count PolledNodes
         "Requests refused because the output buffer was empty.";
-    BatchUnavailableMessagesSent "batch_unavailable_messages_sent" Count AllNodes
+    BatchUnavailableMessagesSent "batch_unavailable_messages_sent" Count PolledNodes
         "Refusals sent.";
     BatchesDelivered "batches_delivered" Count AllNodes
         "Own batches whose arrival was confirmed, each counted once.";
@@ -153,7 +158,7 @@ metrics! {
     InformLeaderOfDeathReqReceived "InformLeaderOfDeathReq_received" Count CountingNodes "Reports of a suspected failure handled.";
     HeartbeatsSent "heartbeats_sent" Count CountingNodes
         "Heartbeat requests sent; reported by every node that ever monitored a neighbour.";
-    BatchesRequested "batches_requested" Count CountingNodes "Requests for a batch, excluding retransmissions.";
+    BatchesRequested "batches_requested" Count CountingNodes "Batches ordered or requested, excluding retransmissions.";
     BatchesReceived "batches_received" Count CountingNodes
         "Batches received after their transit, excluding duplicates.";
     BatchUnavailableMessagesReceived "batch_unavailable_messages_received" Count CountingNodes "Refusals handled.";
@@ -213,16 +218,17 @@ pub struct NodeMetrics {
     /// One bit for each metric that was set although its value is zero. Only kept for metrics that are
     /// reported by counting nodes.
     zero: u128,
-}
-
-impl Default for NodeMetrics {
-    fn default() -> Self {
-        let () = const { assert!(COUNT <= 128, "one bit of `zero` per metric") };
-        Self { values: [0; COUNT], zero: 0 }
-    }
+    production: Production,
 }
 
 impl NodeMetrics {
+    /// Returns metrics of a node with this model of production, which have counted nothing.
+    #[must_use]
+    pub fn new(production: Production) -> Self {
+        let () = const { assert!(COUNT <= 128, "one bit of `zero` per metric") };
+        Self { values: [0; COUNT], zero: 0, production }
+    }
+
     /// Counts one occurrence.
     #[inline]
     pub fn count(&mut self, metric: Metric) {
@@ -262,6 +268,7 @@ impl NodeMetrics {
     pub fn reported(&self, metric: Metric) -> Option<f64> {
         let reports = match metric.reported_by() {
             ReportedBy::AllNodes => true,
+            ReportedBy::PolledNodes => self.production == Production::Polled,
             ReportedBy::CountingNodes => self.get(metric) > 0 || self.zero & (1 << metric as usize) != 0,
             ReportedBy::OpGenerator => false,
         };
@@ -284,8 +291,10 @@ mod tests {
 
     #[test]
     fn reports_follow_the_table() {
-        let mut metrics = NodeMetrics::default();
+        let mut metrics = NodeMetrics::new(Production::Server);
         assert_eq!(metrics.reported(Metric::SentMessages), Some(0.0));
+        assert_eq!(metrics.reported(Metric::FlowQueries), None);
+        assert_eq!(NodeMetrics::new(Production::Polled).reported(Metric::FlowQueries), Some(0.0));
         assert_eq!(metrics.reported(Metric::BatchesRequested), None);
         assert_eq!(metrics.reported(Metric::OpGeneratorCycles), None);
         metrics.add(Metric::HeartbeatsSent, 0);

@@ -112,13 +112,12 @@ impl SerialSet {
     pub fn remove_range(&mut self, range: Range<u32>) {
         let from = self.ranges.partition_point(|known| known.1 <= range.start);
         let to = from + self.ranges[from..].partition_point(|known| known.0 < range.end);
-        let mut left = Vec::new();
-        for &(start, end) in &self.ranges[from..to] {
-            self.len -= u64::from(end.min(range.end) - start.max(range.start));
-            left.extend((start < range.start).then_some((start, range.start)));
-            left.extend((end > range.end).then_some((range.end, end)));
-        }
-        self.ranges.splice(from..to, left);
+        let affected = &self.ranges[from..to];
+        let removed = affected.iter().map(|&(start, end)| end.min(range.end) - start.max(range.start));
+        self.len -= removed.map(u64::from).sum::<u64>();
+        let before = affected.first().map(|first| (first.0, range.start)).filter(|(start, end)| start < end);
+        let after = affected.last().map(|last| (range.end, last.1)).filter(|(start, end)| start < end);
+        self.ranges.splice(from..to, before.into_iter().chain(after));
     }
 
     /// Returns the smallest serial number.

@@ -124,8 +124,8 @@ impl NetworkCheck<'_> {
             Message::NodeConfig(_)
             | Message::Unavailable { .. }
             | Message::HeartbeatRequest
-            | Message::HeartbeatResponse(_)
-            | Message::OrderAck { .. }
+            | Message::HeartbeatResponse { .. }
+            | Message::OrderAck(_)
             | Message::Rejoin
             | Message::Election(_) => true,
         }

@@ -124,6 +124,9 @@ pub trait Effects {
     fn set_timer(&mut self, after: Span, timer: Timer) {
         self.push(Effect::SetTimer { after, timer });
     }
+
+    /// Notes that the occupancy of the node has changed, for observers that integrate it.
+    fn occupancy_changed(&mut self) {}
 }
 
 impl Effects for Vec<Effect> {

@@ -62,4 +62,4 @@ pub use log::{LogRecord, LogState};
 pub use message::Message;
 pub use node::{Holdings, Load, Node, NodeSettings};
 pub use node_config::{Command, NodeConfig};
-pub use server::{Activity, LeadTime, Occupancy, Order};
+pub use server::{Activity, LeadTime, Occupancy, Order, OrderStatus};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch_range::BatchRange;
 use crate::node_config::NodeConfig;
-use crate::server::Order;
+use crate::server::{Order, OrderStatus};
 
 /// A message between two nodes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -46,14 +46,7 @@ pub enum Message {
         is_repeated: bool,
     },
     /// Producer to consumer: acknowledges an order that waits.
-    OrderAck {
-        /// The consumer's incarnation.
-        incarnation: u32,
-        /// Number of the latest order.
-        number: u32,
-        /// Batches shipped to the incarnation.
-        shipped: u32,
-    },
+    OrderAck(OrderStatus),
     /// Producer to consumer: announces a shipment.
     Shipment {
         /// The batches.
@@ -69,8 +62,13 @@ pub enum Message {
     ShipmentAck(BatchId),
     /// Requests a heartbeat response.
     HeartbeatRequest,
-    /// Answers a heartbeat request, with the number of times that the sender has recovered from a crash.
-    HeartbeatResponse(u32),
+    /// Answers a heartbeat request.
+    HeartbeatResponse {
+        /// Number of times that the sender has recovered from a crash.
+        incarnation: u32,
+        /// The latest order of the receiver, which it acknowledges.
+        order: OrderStatus,
+    },
     /// To the leader: reports a node that has been silent for too long.
     Suspicion(NodeId),
     /// Leader to node: assigns a fragment of the flow.
@@ -99,11 +97,11 @@ impl Message {
             Self::TransitStarted(_) => Metric::WaitingForBatchResponseSent,
             Self::Delivered(_) => Metric::BatchDeliveryConfirmResponseSent,
             Self::Order { .. } => Metric::OrderSent,
-            Self::OrderAck { .. } => Metric::OrderAckSent,
+            Self::OrderAck(_) => Metric::OrderAckSent,
             Self::Shipment { .. } => Metric::ShipmentSent,
             Self::ShipmentAck(_) => Metric::ShipmentAckSent,
             Self::HeartbeatRequest => Metric::HeartbeatReqSent,
-            Self::HeartbeatResponse(_) => Metric::HeartbeatRespSent,
+            Self::HeartbeatResponse { .. } => Metric::HeartbeatRespSent,
             Self::Suspicion(_) => Metric::InformLeaderOfDeathReqSent,
             Self::Assignment(..) => Metric::AssignmentSent,
             Self::AssignmentAck(_) => Metric::AssignmentAckSent,
@@ -124,11 +122,11 @@ impl Message {
             Self::TransitStarted(_) => Metric::WaitingForBatchResponseReceived,
             Self::Delivered(_) => Metric::BatchDeliveryConfirmResponseReceived,
             Self::Order { .. } => Metric::OrderReceived,
-            Self::OrderAck { .. } => Metric::OrderAckReceived,
+            Self::OrderAck(_) => Metric::OrderAckReceived,
             Self::Shipment { .. } => Metric::ShipmentReceived,
             Self::ShipmentAck(_) => Metric::ShipmentAckReceived,
             Self::HeartbeatRequest => Metric::HeartbeatReqReceived,
-            Self::HeartbeatResponse(_) => Metric::HeartbeatRespReceived,
+            Self::HeartbeatResponse { .. } => Metric::HeartbeatRespReceived,
             Self::Suspicion(_) => Metric::InformLeaderOfDeathReqReceived,
             Self::Assignment(..) => Metric::AssignmentReceived,
             Self::AssignmentAck(_) => Metric::AssignmentAckReceived,

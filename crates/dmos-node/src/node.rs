@@ -137,7 +137,8 @@ impl Node {
     #[must_use]
     pub fn new(me: NodeId, settings: Arc<NodeSettings>) -> Self {
         let volatile = VolatileState::new(me, &settings, &settings.network, Span::ZERO);
-        let (network, metrics) = (Arc::clone(&settings.network), NodeMetrics::default());
+        let (network, metrics) =
+            (Arc::clone(&settings.network), NodeMetrics::new(settings.protocol.production));
         Self { me, settings, network, metrics, volatile, log_length: 0, compact_at: u64::MAX }
     }
 

@@ -25,7 +25,7 @@ use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use input::Inputs;
 pub use input::LeadTime;
-pub use order_book::Order;
+pub use order_book::{Order, OrderStatus};
 use output::Output;
 
 /// The activity of a node that is up.
@@ -75,9 +75,12 @@ impl Surroundings<'_> {
 pub(crate) struct Server {
     inputs: Inputs,
     output: Output,
-    /// Inputs of the production run in process.
-    in_process: Option<Vec<BatchRange>>,
+    is_running: bool,
+    /// Inputs of the production run in process; empty if there is none.
+    in_process: Vec<BatchRange>,
     activity: Activity,
+    /// As counted after the last change.
+    occupancy: Occupancy,
     consumed: u64,
     lead_time: LeadTime,
     /// True if batches of a final item leave the factory one after the other, because other nodes consume the
@@ -92,8 +95,10 @@ impl Server {
             leaves_later: false,
             inputs: Inputs::default(),
             output: Output::new(me),
-            in_process: None,
+            is_running: false,
+            in_process: Vec::new(),
             activity: Activity::Idle,
+            occupancy: Occupancy::default(),
             consumed: 0,
         }
     }
@@ -106,15 +111,29 @@ impl Server {
         &self.output
     }
 
-    /// Returns the activity and the material. O(inputs).
+    /// Returns the activity and the material. O(1), since every input asks for them.
     pub(crate) fn occupancy(&self) -> Occupancy {
+        debug_assert_eq!(self.occupancy, self.count_occupancy(), "every change is followed by a count");
+        self.occupancy
+    }
+
+    fn update_occupancy(&mut self, cx: &mut Context<'_>) {
+        let occupancy = self.count_occupancy();
+        if occupancy != self.occupancy {
+            self.occupancy = occupancy;
+            cx.effects.occupancy_changed();
+        }
+    }
+
+    /// Counts the activity and the material. O(inputs).
+    fn count_occupancy(&self) -> Occupancy {
         let total = |range: &BatchRange| u64::from(range.count);
         Occupancy {
             activity: self.activity,
             output: self.output.stock().len(),
             incoming: self.inputs.incoming_count(),
             input: self.inputs.count(),
-            in_process: self.in_process.iter().flatten().map(total).sum(),
+            in_process: self.in_process.iter().map(total).sum(),
         }
     }
 
@@ -125,10 +144,11 @@ impl Server {
 
     /// Returns the batches on hand: in the input buffers and in process.
     pub(crate) fn on_hand(&self) -> impl Iterator<Item = BatchRange> + '_ {
-        self.inputs.batches().chain(self.in_process.iter().flatten().copied())
+        self.inputs.batches().chain(self.in_process.iter().copied())
     }
 
     /// Restores the state of the last commit after a crash.
+    #[inline(never)]
     pub(crate) fn restore(&mut self, cx: &mut Context<'_>, mut state: LogState, recovering: bool) {
         if recovering {
             cx.append(LogRecord::Restarted);
@@ -139,9 +159,11 @@ impl Server {
         self.consumed = state.consumed;
         self.inputs.restore(cx, &state);
         self.output.restore(cx, &state);
+        self.update_occupancy(cx);
     }
 
     /// Writes the state that the log represents.
+    #[inline(never)]
     pub(crate) fn save(&self, state: &mut LogState) {
         state.restarts = self.inputs.incarnation();
         state.made = self.output.made();
@@ -156,6 +178,7 @@ impl Server {
     }
 
     /// Adopts a new assignment.
+    #[inline(never)]
     pub(crate) fn adopt(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
         let Some(assignment) = around.assignment() else {
             return;
@@ -167,24 +190,33 @@ impl Server {
             assignment.consumers.iter().copied().zip(rates.chain(std::iter::repeat(Default::default())));
         self.output.assign(cx, consumers, assignment.leaving);
         self.inputs.review(cx, assignment, around.detector);
+        self.order_up(cx, around);
         self.proceed(cx, around);
     }
 
-    /// Starts a production run if possible, and orders inputs.
-    pub(crate) fn proceed(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
+    /// Starts a production run if possible, and orders inputs unless one was in process before: a run in process
+    /// changes no inventory position.
+    fn proceed(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
         if around.is_retired {
             // A retired node makes nothing any more, not even what it has begun.
-            let inputs = self.in_process.take().into_iter().flatten();
-            inputs.for_each(|batches| self.inputs.store(cx, batches));
+            self.is_running = false;
+            self.in_process.drain(..).for_each(|batches| self.inputs.store(cx, batches));
         }
-        if self.in_process.is_none() {
+        if !self.is_running {
             self.activity = self.next_activity(cx, around);
             if self.activity == Activity::Working {
                 cx.metrics.count(Metric::TotalManufactureCycles);
-                self.in_process = Some(self.inputs.take(cx));
+                self.is_running = true;
+                self.inputs.take(cx, &mut self.in_process);
                 cx.effects.push(Effect::StartRun { number: self.output.made() });
             }
+            self.order_up(cx, around);
         }
+        self.update_occupancy(cx);
+    }
+
+    /// Orders every input up to its level.
+    fn order_up(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
         if let Some(assignment) = around.assignment() {
             self.inputs.order_up(cx, assignment, self.lead_time, around.detector);
         }
@@ -208,14 +240,17 @@ impl Server {
     }
 
     /// Handles the end of a production run: logs consumption and product, and serves waiting consumers.
+    #[inline(never)]
     pub(crate) fn on_run_end(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
-        let Some(inputs) = self.in_process.take() else {
+        if !std::mem::take(&mut self.is_running) {
             return;
-        };
+        }
         let count = cx.network.yield_per_run(cx.me);
         let first = BatchId { producer: cx.me, serial: self.output.made() };
-        self.consumed += inputs.iter().map(|range| u64::from(range.count)).sum::<u64>();
-        cx.append(LogRecord::Ran { product: BatchRange { first, count }, inputs: inputs.into() });
+        self.consumed += self.in_process.iter().map(|range| u64::from(range.count)).sum::<u64>();
+        let inputs = self.in_process.as_slice().into();
+        self.in_process.clear();
+        cx.append(LogRecord::Ran { product: BatchRange { first, count }, inputs });
         self.output.add(count);
         cx.metrics.count(Metric::SuccessfulManufactureCycles);
         if cx.network.is_final(cx.me) && !self.leaves_later {
@@ -235,6 +270,7 @@ impl Server {
     }
 
     /// Handles a message about orders and shipments; others are ignored.
+    #[inline(never)]
     pub(crate) fn on_message(
         &mut self,
         cx: &mut Context<'_>,
@@ -247,12 +283,10 @@ impl Server {
                 self.output.on_order(cx, from, order, is_repeated);
                 self.proceed(cx, around);
             }
-            Message::OrderAck { incarnation, number, shipped } => {
-                self.inputs.on_order_ack(from, incarnation, number, shipped);
-                self.proceed(cx, around);
-            }
+            Message::OrderAck(status) => self.on_order_status(cx, around, from, status),
             Message::Shipment { batches, incarnation, order, settled } => {
                 self.inputs.on_shipment(cx, from, batches, incarnation, order, settled);
+                self.update_occupancy(cx);
             }
             Message::ShipmentAck(first) => self.output.on_shipment_ack(cx, from, first),
             _ => {}
@@ -260,9 +294,23 @@ impl Server {
     }
 
     /// Handles the end of a transport.
+    #[inline(never)]
     pub(crate) fn on_arrived(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>, first: BatchId) {
         self.inputs.on_arrived(cx, first);
         self.proceed(cx, around);
+    }
+
+    /// Handles what a supplier knows of this node's orders.
+    pub(crate) fn on_order_status(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: &Surroundings<'_>,
+        from: NodeId,
+        status: OrderStatus,
+    ) {
+        if self.inputs.on_order_status(from, status) {
+            self.order_up(cx, around);
+        }
     }
 
     /// Handles the incarnation of a supplier.
@@ -271,21 +319,25 @@ impl Server {
     }
 
     /// Announces overdue shipments again.
+    #[inline(never)]
     pub(crate) fn retransmit_shipments(&mut self, cx: &mut Context<'_>) {
         self.output.retransmit_overdue(cx);
     }
 
     /// Sends overdue orders again, and redirects those to silent suppliers.
+    #[inline(never)]
     pub(crate) fn retransmit_orders(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
         self.inputs.retransmit_overdue(cx);
         self.redirect(cx, around);
     }
 
     /// Redirects the orders to silent or suspected suppliers.
+    #[inline(never)]
     pub(crate) fn redirect(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
         if let Some(assignment) = around.assignment() {
             self.inputs.review(cx, assignment, around.detector);
         }
+        self.order_up(cx, around);
         self.proceed(cx, around);
     }
 }

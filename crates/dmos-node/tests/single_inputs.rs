@@ -1,10 +1,10 @@
-//! The protocol of a node, input by input, without a simulator.
+//! The protocol of a node under `production: polled`, input by input, without a simulator.
 
 use std::sync::Arc;
 
 use dmos_core::settings::{
-    Dissemination, FailureReports, LogKeeping, Mailbox, PlanningMode, Protocol, Receiving, Recovery, Rejoin,
-    Requests, Serving,
+    Dissemination, FailureReports, LogKeeping, Mailbox, PlanningMode, Production, Protocol, Receiving,
+    Recovery, Rejoin, Requests, Serving,
 };
 use dmos_core::strategy::{FlowDescriptor, FlowStrategy, Meter, NoFlow, PlanRequest, register_flow};
 use dmos_core::{
@@ -13,7 +13,7 @@ use dmos_core::{
 };
 use dmos_graph::NamedNetwork;
 use dmos_node::harness::{Harness, messages, started_plan};
-use dmos_node::{Command, Effect, Input, LogRecord, Message, Notice, Scrapped, Timer};
+use dmos_node::{Command, Effect, Input, LogRecord, Message, Notice, OrderStatus, Scrapped, Timer};
 use dmos_testkit::{network, node_settings};
 
 const WOOD: NodeId = NodeId::new(0);
@@ -26,6 +26,7 @@ const WOOD_ITEM: ItemId = ItemId::new(0);
 
 /// Returns the chain wood, door, house, with the given strategies.
 fn harness(flow: &str, leader: &str, protocol: Protocol) -> Harness {
+    let protocol = Protocol { production: Production::Polled, ..protocol };
     Harness::new(node_settings(network(NamedNetwork::ThreeNodes), flow, leader, protocol))
 }
 
@@ -215,7 +216,11 @@ fn a_silent_node_is_reported_removed_and_rejoins() {
         [(WOOD, Message::HeartbeatRequest), (HOUSE, Message::HeartbeatRequest)]
     );
     harness.advance(10);
-    harness.deliver(HOUSE, DOOR, &Message::HeartbeatResponse(0));
+    harness.deliver(
+        HOUSE,
+        DOOR,
+        &Message::HeartbeatResponse { incarnation: 0, order: OrderStatus::default() },
+    );
     harness.advance(10);
     let report = (HOUSE, Message::Suspicion(WOOD));
     assert!(messages(&harness.expire(DOOR, Timer::Heartbeat)).contains(&report));
@@ -535,7 +540,11 @@ fn a_standby_is_used_once_the_supplier_is_suspected() {
     heartbeat(&mut harness);
     assert!(matches!(cycle(&mut harness, DOOR)[..], [(WOOD, Message::Request { .. })]));
     harness.advance(16);
-    harness.deliver(HOUSE, DOOR, &Message::HeartbeatResponse(0));
+    harness.deliver(
+        HOUSE,
+        DOOR,
+        &Message::HeartbeatResponse { incarnation: 0, order: OrderStatus::default() },
+    );
     assert_eq!(cycle(&mut harness, DOOR), [], "no supplier is suspected, and a request is open");
     heartbeat(&mut harness);
     let sent = cycle(&mut harness, DOOR);
@@ -545,7 +554,11 @@ fn a_standby_is_used_once_the_supplier_is_suspected() {
     );
     assert_eq!(harness.count(DOOR, Metric::RequestsRedirected), 1);
     // The supplier answers again: the next request goes to it.
-    harness.deliver(WOOD, DOOR, &Message::HeartbeatResponse(0));
+    harness.deliver(
+        WOOD,
+        DOOR,
+        &Message::HeartbeatResponse { incarnation: 0, order: OrderStatus::default() },
+    );
     harness.deliver(HOUSE, DOOR, &Message::Unavailable { request: request(1) });
     assert!(matches!(cycle(&mut harness, DOOR)[..], [(WOOD, Message::Request { .. })]));
 }

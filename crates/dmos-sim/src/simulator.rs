@@ -249,10 +249,24 @@ impl<'a> Simulator<'a> {
             && sim_node.crash_midway.is_none()
             && sim_node.disk.unsynced().is_empty();
         let (epoch, clock, left) = (sim_node.epoch(), sim_node.clock, Vec::new());
-        let mut outbox = Outbox { now, transport, queue, node, epoch, clock, is_open, left, buffers };
+        let occupancy_has_changed = false;
+        let mut outbox = Outbox {
+            now,
+            transport,
+            queue,
+            node,
+            epoch,
+            clock,
+            is_open,
+            left,
+            occupancy_has_changed,
+            buffers,
+        };
         sim_node.deliver(now, input, &mut outbox);
-        let left = outbox.left;
-        self.recorder.on_occupancy(now, node, &self.nodes[node]);
+        let Outbox { left, occupancy_has_changed, .. } = outbox;
+        if occupancy_has_changed {
+            self.recorder.on_occupancy(now, node, &self.nodes[node]);
+        }
         self.count_applied_faults();
         if !(is_open && left.is_empty()) {
             self.execute(node, left);

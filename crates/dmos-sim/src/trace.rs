@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use dmos_core::{BatchId, FlowVersion, Network, NodeId, RequestId, RunRecord, Scenario, Time};
-use dmos_node::{Message, Timer};
+use dmos_node::{Message, OrderStatus, Timer};
 
 use crate::cpu::{Task, WorkerId};
 use crate::event::{Completion, Event, FaultEnd};
@@ -183,7 +183,7 @@ fn write_message(f: &mut fmt::Formatter<'_>, network: &Network, message: &Messag
                 order.incarnation, order.number, order.total
             )
         }
-        Message::OrderAck { incarnation, number, shipped } => {
+        Message::OrderAck(OrderStatus { incarnation, number, shipped }) => {
             write!(f, "order {incarnation}.{number} waits; {shipped} batches shipped")
         }
         Message::Shipment { batches, order, settled, .. } => {
@@ -196,7 +196,7 @@ fn write_message(f: &mut fmt::Formatter<'_>, network: &Network, message: &Messag
         }
         Message::ShipmentAck(first) => write!(f, "shipment from {} on acknowledged", batch(*first)),
         Message::HeartbeatRequest => f.write_str("heartbeat request"),
-        Message::HeartbeatResponse(_) => f.write_str("heartbeat response"),
+        Message::HeartbeatResponse { .. } => f.write_str("heartbeat response"),
         Message::Suspicion(node) => write!(f, "{} suspected", name(*node)),
         Message::Assignment(version, assignment) => {
             write!(f, "assignment in {}, {} edges", flow(*version), assignment.edge_count())

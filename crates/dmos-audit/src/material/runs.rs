@@ -10,15 +10,14 @@ use crate::violations::Violations;
 pub(super) struct Run {
     /// The earliest end.
     ends: Time,
-    /// The recipe at its start.
-    pub(super) requires: Box<[Requirement]>,
+    /// The recipe at its start, if it has changed since.
+    pub(super) requires: Option<Box<[Requirement]>>,
 }
 
 impl Material<'_> {
     /// Handles the start of a production run.
     pub(crate) fn on_run_started(&mut self, violations: &mut Violations, node: NodeId, ends: Time) {
         let account = &self.accounts[node.index()];
-        let requires = account.requires.as_deref().unwrap_or(self.network.requirements(node)).into();
         if account.run.as_ref().is_some_and(|run| violations.now < run.ends) {
             violations.add(Property::RunTakesItsTime, || {
                 format!(
@@ -27,12 +26,23 @@ impl Material<'_> {
                 )
             });
         }
-        self.account(node).run = Some(Run { ends, requires });
+        self.account(node).run = Some(Run { ends, requires: None });
     }
 
     /// Handles a crash, which interrupts the production run in process.
     pub(crate) fn on_crashed(&mut self, node: NodeId) {
         self.account(node).run = None;
+    }
+
+    /// Handles a change of the recipe, which concerns the next production run.
+    pub(super) fn on_recipe(&mut self, node: NodeId, requires: &[Requirement]) {
+        let before = self.accounts[node.index()].requires.take();
+        let before = before.unwrap_or_else(|| self.network.requirements(node).into());
+        let account = self.account(node);
+        if let Some(run) = account.run.as_mut().filter(|run| run.requires.is_none()) {
+            run.requires = Some(before);
+        }
+        account.requires = Some(requires.into());
     }
 
     /// Checks the end of a production run.

@@ -25,9 +25,13 @@ impl VolatileState {
             | Message::Announcement { .. }
             | Message::Unavailable { .. }
             | Message::TransitStarted(_)
-            | Message::Delivered(_) => self.on_polled_message(cx, from, message),
+            | Message::Delivered(_) => {
+                if self.server.is_none() {
+                    self.on_polled_message(cx, from, message);
+                }
+            }
             Message::Order { .. }
-            | Message::OrderAck { .. }
+            | Message::OrderAck(_)
             | Message::Shipment { .. }
             | Message::ShipmentAck(_) => {
                 if let Some((server, around)) = self.with_server() {
@@ -36,11 +40,14 @@ impl VolatileState {
             }
             Message::HeartbeatRequest => {
                 let incarnation = self.incarnation();
-                cx.send(from, Message::HeartbeatResponse(incarnation));
+                let order = self.server.as_ref().map(|server| server.output().order_status(from));
+                let order = order.unwrap_or_default();
+                cx.send(from, Message::HeartbeatResponse { incarnation, order });
             }
-            Message::HeartbeatResponse(incarnation) => {
-                if let Some((server, _)) = self.with_server() {
+            Message::HeartbeatResponse { incarnation, order } => {
+                if let Some((server, around)) = self.with_server() {
                     server.on_incarnation(cx, from, incarnation);
+                    server.on_order_status(cx, &around, from, order);
                 }
                 let event = self.failure_detector.on_heartbeat_response(cx.now, from);
                 self.on_peer_event(cx, settings, event);
@@ -88,7 +95,7 @@ impl VolatileState {
         }
     }
 
-    /// Handles an exchange of single batches, under `production: polled`; others are ignored.
+    /// Handles an exchange of single batches; other messages are ignored.
     fn on_polled_message(&mut self, cx: &mut Context<'_>, from: NodeId, message: &Message) {
         match *message {
             Message::Request { request, item } => {

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use dmos_core::flow::PlannedRate;
 use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Requirement, Share, Supply};
+use litemap::LiteMap;
 
-use super::order_book::Order;
+use super::order_book::{Order, OrderStatus};
 use crate::batch_range::BatchRange;
 use crate::batch_set::BatchSet;
 use crate::context::Context;
@@ -56,11 +57,23 @@ struct Account {
     supplier_incarnation: u32,
     /// Batches ordered since the flow became active.
     used: u64,
+    /// Batches ordered of which the supplier has not been told.
+    unplaced: u32,
 }
 
 impl Account {
+    fn order(&mut self, count: u32) {
+        self.ordered = self.ordered.saturating_add(count);
+        self.used += u64::from(count);
+        self.unplaced += count;
+    }
+
     fn open(&self) -> u64 {
         u64::from(self.ordered.saturating_sub(self.accepted))
+    }
+
+    fn is_overdue(&self, cx: &Context<'_>) -> bool {
+        self.unanswered.is_some_and(|unanswered| unanswered.is_due(cx.now, cx.protocol))
     }
 
     /// Returns whether the supplier has not acknowledged an order for too long.
@@ -72,13 +85,13 @@ impl Account {
 /// Input buffers, shipments in transit to this node, and orders.
 #[derive(Default)]
 pub(crate) struct Inputs {
-    buffers: BTreeMap<ItemId, Buffer>,
+    buffers: LiteMap<ItemId, Buffer>,
     /// By first batch, the number of batches in transit to this node.
     incoming: BTreeMap<BatchId, u32>,
     /// All batches ever accepted.
     seen: BatchSet,
     incarnation: u32,
-    accounts: BTreeMap<NodeId, Account>,
+    accounts: LiteMap<NodeId, Account>,
     timer: RetransmissionTimer,
 }
 
@@ -134,9 +147,8 @@ impl Inputs {
         cx.network.requirements(cx.me).iter().find(lacks).map(|required| required.item)
     }
 
-    /// Removes the inputs of one production run, none of which is missing.
-    pub(crate) fn take(&mut self, cx: &Context<'_>) -> Vec<BatchRange> {
-        let mut taken = Vec::new();
+    /// Moves the inputs of one production run, none of which is missing, to `taken`.
+    pub(crate) fn take(&mut self, cx: &Context<'_>, taken: &mut Vec<BatchRange>) {
         for required in cx.network.requirements(cx.me) {
             let buffer = self.buffers.entry(required.item).or_default();
             buffer.count -= u64::from(required.quantity);
@@ -149,7 +161,6 @@ impl Inputs {
                 taken.push(used);
             }
         }
-        taken
     }
 
     /// Puts batches into the buffer of their item.
@@ -212,15 +223,19 @@ impl Inputs {
         self.store(cx, batches);
     }
 
-    /// Handles the acknowledgement of an order, and of the total shipped by it.
-    pub(crate) fn on_order_ack(&mut self, from: NodeId, incarnation: u32, number: u32, shipped: u32) {
-        if incarnation == self.incarnation {
-            self.on_order_known(from, number);
-            if let Some(account) = self.accounts.get_mut(&from).filter(|account| account.number == number) {
-                // A cancellation leaves what was shipped before it arrived.
-                account.ordered = account.ordered.max(shipped);
-            }
-        }
+    /// Handles what a supplier knows of this node's orders. Returns whether that acknowledges an order.
+    pub(crate) fn on_order_status(&mut self, from: NodeId, status: OrderStatus) -> bool {
+        let is_latest = (self.incarnation == status.incarnation)
+            .then(|| self.accounts.get_mut(&from))
+            .flatten()
+            .filter(|account| account.number == status.number);
+        let Some(account) = is_latest else {
+            return false;
+        };
+        // A cancellation leaves what was shipped before it arrived.
+        let is_news = account.unanswered.take().is_some() || account.ordered < status.shipped;
+        account.ordered = account.ordered.max(status.shipped);
+        is_news
     }
 
     fn on_order_known(&mut self, supplier: NodeId, number: u32) {
@@ -275,37 +290,31 @@ impl Inputs {
 
     /// Orders batches from the suppliers of an item, in proportion to their shares.
     fn order(&mut self, cx: &mut Context<'_>, suppliers: &[Supply], gap: u64, detector: &FailureDetector) {
-        let mut ordered: BTreeMap<NodeId, u32> = BTreeMap::new();
         if let [only] = suppliers {
-            ordered.insert(only.producer, u32::try_from(gap).unwrap_or(u32::MAX));
+            self.accounts.entry(only.producer).or_default().order(u32::try_from(gap).unwrap_or(u32::MAX));
         } else {
             for _ in 0..gap {
-                let supplier = self.next_supplier(suppliers, &ordered, detector);
-                *ordered.entry(supplier).or_default() += 1;
+                let supplier = self.next_supplier(suppliers, detector);
+                self.accounts.entry(supplier).or_default().order(1);
             }
         }
-        for (supplier, count) in ordered {
-            let account = self.accounts.entry(supplier).or_default();
-            account.ordered = account.ordered.saturating_add(count);
-            account.used += u64::from(count);
-            cx.metrics.add(Metric::BatchesRequested, u64::from(count));
-            self.place(cx, supplier);
+        for supply in suppliers {
+            let account = self.accounts.entry(supply.producer).or_default();
+            let count = std::mem::take(&mut account.unplaced);
+            if count > 0 {
+                cx.metrics.add(Metric::BatchesRequested, u64::from(count));
+                self.place(cx, supply.producer);
+            }
         }
     }
 
     /// Returns the supplier that is furthest below its share, preferring those that are not suspected.
     /// Standbys are a last resort.
-    fn next_supplier(
-        &self,
-        suppliers: &[Supply],
-        ordered: &BTreeMap<NodeId, u32>,
-        detector: &FailureDetector,
-    ) -> NodeId {
+    fn next_supplier(&self, suppliers: &[Supply], detector: &FailureDetector) -> NodeId {
         let key = |supply: &&Supply| {
             let account = self.accounts.get(&supply.producer).copied().unwrap_or_default();
-            let more = ordered.get(&supply.producer).copied().unwrap_or_default();
             let share = u128::from(supply.share.millionths().max(1));
-            let relative_use = u128::from(account.used + u64::from(more) + 1) * 1_000_000_000_000 / share;
+            let relative_use = u128::from(account.used + 1) * 1_000_000_000_000 / share;
             let is_silent = detector.suspects(supply.producer) || account.is_silent();
             (is_silent, supply.share == Share::STANDBY, relative_use)
         };
@@ -330,17 +339,16 @@ impl Inputs {
     /// Sends overdue orders again.
     pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
         self.timer.expire();
-        let is_due = |account: &Account| {
-            account.unanswered.is_some_and(|unanswered| unanswered.is_due(cx.now, cx.protocol))
-        };
-        let due: Vec<NodeId> =
-            self.accounts.iter().filter(|(_, account)| is_due(account)).map(|(node, _)| *node).collect();
-        for supplier in due {
-            if let Some(account) = self.accounts.get_mut(&supplier) {
-                account.unanswered = account.unanswered.map(|unanswered| unanswered.again(cx.now));
-            }
+        let mut after = None;
+        loop {
+            let mut accounts = self.accounts.iter_mut().filter(|(supplier, _)| Some(**supplier) > after);
+            let Some((&supplier, account)) = accounts.find(|(_, account)| account.is_overdue(cx)) else {
+                break;
+            };
+            account.unanswered = account.unanswered.map(|unanswered| unanswered.again(cx.now));
             cx.metrics.count(Metric::RequestsRetransmitted);
             self.send_order(cx, supplier, true);
+            after = Some(supplier);
         }
         if self.accounts.values().any(|account| account.unanswered.is_some()) {
             self.timer.set(cx, Timer::RetransmitOrders);
@@ -380,7 +388,7 @@ impl Inputs {
 
     /// Resets the use of suppliers when another flow becomes active.
     pub(crate) fn reset_shares(&mut self) {
-        self.accounts.values_mut().for_each(|account| account.used = 0);
+        self.accounts.iter_mut().map(|(_, account)| account).for_each(|account| account.used = 0);
     }
 
     /// Returns the number of orders that are not acknowledged.

@@ -5,10 +5,11 @@
 //! Vin and Cheng, "Start-time fair queuing", SIGCOMM 1996): in proportion to their planned rates, and without
 //! idling while one of them waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use dmos_core::NodeId;
 use dmos_core::flow::PlannedRate;
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 /// Virtual time per batch at a rate of one billionth per second. Lower rates count as this one.
@@ -23,6 +24,17 @@ pub struct Order {
     pub number: u32,
     /// Number of batches ordered in this incarnation.
     pub total: u32,
+}
+
+/// What a supplier knows of a consumer's orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct OrderStatus {
+    /// The consumer's latest incarnation that has ordered.
+    pub incarnation: u32,
+    /// Number of its latest order; 0 if it has not ordered.
+    pub number: u32,
+    /// Batches shipped to the incarnation.
+    pub shipped: u32,
 }
 
 /// The outcome of entering an order.
@@ -58,7 +70,7 @@ impl Account {
 /// Open orders of all consumers.
 #[derive(Default)]
 pub(crate) struct OrderBook {
-    accounts: BTreeMap<NodeId, Account>,
+    accounts: LiteMap<NodeId, Account>,
     /// Waiting consumers by the start of their next batch.
     waiting: BTreeSet<(u128, NodeId)>,
     virtual_time: u128,
@@ -93,7 +105,7 @@ impl OrderBook {
     /// suspended: a consumer that has not adopted that flow does not know of it, and a later flow may name it
     /// again.
     pub(crate) fn assign(&mut self, consumers: impl IntoIterator<Item = (NodeId, PlannedRate)>) {
-        for account in self.accounts.values_mut() {
+        for account in self.accounts.iter_mut().map(|(_, account)| account) {
             account.rate = None;
         }
         for (consumer, rate) in consumers {
@@ -117,10 +129,10 @@ impl OrderBook {
         }
     }
 
-    /// Allots up to `stock` batches. Returns the number of batches for each consumer, in the order in which
-    /// they are first served.
-    pub(crate) fn allot(&mut self, stock: u64) -> Vec<(NodeId, u32)> {
-        let mut allotted: Vec<(NodeId, u32)> = Vec::new();
+    /// Allots up to `stock` batches. Lists the number of batches for each consumer, in the order in which they
+    /// are first served.
+    pub(crate) fn allot(&mut self, stock: u64, allotted: &mut Vec<(NodeId, u32)>) {
+        allotted.clear();
         for _ in 0..stock {
             let Some((tag, consumer)) = self.waiting.pop_first() else {
                 break;
@@ -138,13 +150,12 @@ impl OrderBook {
                 None => allotted.push((consumer, 1)),
             }
         }
-        allotted
     }
 
-    /// Returns the incarnation of a consumer, its latest order, and the number of batches shipped to it.
-    pub(crate) fn status(&self, consumer: NodeId) -> (u32, u32, u32) {
+    /// Returns what is known of a consumer's orders.
+    pub(crate) fn status(&self, consumer: NodeId) -> OrderStatus {
         let account = self.accounts.get(&consumer).copied().unwrap_or_default();
-        (account.incarnation, account.number, account.shipped)
+        OrderStatus { incarnation: account.incarnation, number: account.number, shipped: account.shipped }
     }
 
     /// Returns the batches shipped to each consumer in its latest incarnation.
@@ -176,7 +187,9 @@ mod tests {
     }
 
     fn allotted(book: &mut OrderBook, stock: u64) -> Vec<(usize, u32)> {
-        book.allot(stock).into_iter().map(|(consumer, count)| (consumer.index(), count)).collect()
+        let mut allotted = Vec::new();
+        book.allot(stock, &mut allotted);
+        allotted.into_iter().map(|(consumer, count)| (consumer.index(), count)).collect()
     }
 
     #[test]
@@ -226,7 +239,10 @@ mod tests {
         book.enter(node(0), order(1, 8));
         assert_eq!(allotted(&mut book, 5), [(0, 5)]);
         book.enter(node(0), order(2, 2));
-        assert_eq!((allotted(&mut book, 5), book.status(node(0))), (vec![], (0, 2, 5)));
+        assert_eq!(
+            (allotted(&mut book, 5), book.status(node(0))),
+            (vec![], OrderStatus { incarnation: 0, number: 2, shipped: 5 })
+        );
     }
 
     #[test]
@@ -243,7 +259,7 @@ mod tests {
     fn a_resent_order_is_not_shipped_twice_after_a_recovery() {
         let mut book = book(&[1.0]);
         book.enter(node(0), order(1, 8));
-        book.allot(5);
+        allotted(&mut book, 5);
         let shipped: Vec<_> = book.shipped().collect();
         let mut recovered = OrderBook::default();
         shipped.into_iter().for_each(|(consumer, (incarnation, count))| {

@@ -4,12 +4,11 @@
 //! is logged before it is announced, and announced again until its consumer acknowledges that it has logged
 //! it; from then on the consumer answers for it.
 
-use std::collections::BTreeMap;
-
 use dmos_core::flow::PlannedRate;
 use dmos_core::{BatchId, Metric, NodeId, SerialSet};
+use litemap::LiteMap;
 
-use super::order_book::{Entry, Order, OrderBook};
+use super::order_book::{Entry, Order, OrderBook, OrderStatus};
 use crate::batch_range::BatchRange;
 use crate::context::Context;
 use crate::interface::Timer;
@@ -36,8 +35,12 @@ pub(crate) struct Output {
     made: u32,
     book: OrderBook,
     /// By consumer, then first batch.
-    shipments: BTreeMap<(NodeId, BatchId), Shipment>,
+    shipments: LiteMap<(NodeId, BatchId), Shipment>,
     timer: RetransmissionTimer,
+    /// Consumers that are served, with their numbers of batches; kept to be reused.
+    allotted: Vec<(NodeId, u32)>,
+    /// Shipments that are logged and not yet announced; kept to be reused.
+    unannounced: Vec<(NodeId, BatchId)>,
 }
 
 impl Output {
@@ -48,8 +51,10 @@ impl Output {
             left: 0,
             made: 0,
             book: OrderBook::default(),
-            shipments: BTreeMap::new(),
+            shipments: LiteMap::new(),
             timer: RetransmissionTimer::default(),
+            allotted: Vec::new(),
+            unannounced: Vec::new(),
         }
     }
 
@@ -60,8 +65,14 @@ impl Output {
             self.book.restore(consumer, incarnation, shipped);
         }
         for (&(consumer, first), &shipment) in &state.shipments {
-            self.announce(cx, consumer, first, shipment);
+            self.track(cx, consumer, first, shipment);
         }
+        self.announce(cx);
+    }
+
+    /// Returns what is known of a consumer's orders.
+    pub(crate) fn order_status(&self, consumer: NodeId) -> OrderStatus {
+        self.book.status(consumer)
     }
 
     pub(crate) fn stock(&self) -> &SerialSet {
@@ -125,7 +136,7 @@ impl Output {
         let leaves = consumers.last().is_some_and(|(node, _)| *node == self.me);
         self.book.assign(consumers);
         if leaves {
-            let (_, number, _) = self.book.status(self.me);
+            let OrderStatus { number, .. } = self.book.status(self.me);
             self.book.enter(self.me, Order { incarnation: 0, number: number + 1, total: u32::MAX });
         }
         self.serve(cx);
@@ -137,36 +148,51 @@ impl Output {
         if entry == Entry::NewIncarnation {
             cx.append(LogRecord::OrdersVoided { of: from, before: order.incarnation });
         }
-        let sent = if entry == Entry::Outdated { Vec::new() } else { self.serve(cx) };
-        if is_repeated && !sent.contains(&from) {
-            let (incarnation, number, shipped) = self.book.status(from);
-            cx.send(from, Message::OrderAck { incarnation, number, shipped });
+        let is_served = entry != Entry::Outdated && {
+            self.serve(cx);
+            self.allotted.iter().any(|(consumer, _)| *consumer == from)
+        };
+        if is_repeated && !is_served {
+            cx.send(from, Message::OrderAck(self.book.status(from)));
         }
     }
 
-    /// Ships what is in stock to waiting consumers. Returns those that were served.
-    pub(crate) fn serve(&mut self, cx: &mut Context<'_>) -> Vec<NodeId> {
-        let allotted = self.book.allot(self.stock.len());
-        let mut shipments = Vec::new();
-        for &(consumer, count) in &allotted {
-            let mut count = count;
+    /// Ships what is in stock to waiting consumers.
+    pub(crate) fn serve(&mut self, cx: &mut Context<'_>) {
+        self.book.allot(self.stock.len(), &mut self.allotted);
+        for at in 0..self.allotted.len() {
+            let (consumer, mut count) = self.allotted[at];
             while count > 0 {
                 let range = self.take(count);
                 count -= range.count;
                 if consumer == self.me {
                     self.leave(cx, range);
                 } else {
-                    let (incarnation, ..) = self.book.status(consumer);
+                    let OrderStatus { incarnation, .. } = self.book.status(consumer);
                     let state = ShipmentState { count: range.count, incarnation };
                     cx.append(LogRecord::Shipped { batches: range, to: consumer, incarnation });
-                    shipments.push((consumer, range.first, state));
+                    self.track(cx, consumer, range.first, state);
                 }
             }
         }
-        for (consumer, first, state) in shipments {
-            self.announce(cx, consumer, first, state);
+        self.announce(cx);
+    }
+
+    /// Tracks a logged shipment until it is acknowledged.
+    fn track(&mut self, cx: &Context<'_>, to: NodeId, first: BatchId, state: ShipmentState) {
+        let retransmission = Retransmission::new(cx.now);
+        self.shipments.insert((to, first), Shipment { state, retransmission });
+        self.unannounced.push((to, first));
+    }
+
+    /// Announces the shipments that were logged since the last call.
+    fn announce(&mut self, cx: &mut Context<'_>) {
+        for at in 0..self.unannounced.len() {
+            let (consumer, first) = self.unannounced[at];
+            self.send(cx, consumer, first);
+            self.timer.set(cx, Timer::RetransmitBatches);
         }
-        allotted.into_iter().map(|(consumer, _)| consumer).collect()
+        self.unannounced.clear();
     }
 
     /// Takes the first batches of the stock, as far as they are consecutive.
@@ -184,19 +210,11 @@ impl Output {
         cx.metrics.add(Metric::FinishedGoodsMade, u64::from(batches.count));
     }
 
-    /// Announces a shipment and tracks it until it is acknowledged.
-    fn announce(&mut self, cx: &mut Context<'_>, to: NodeId, first: BatchId, state: ShipmentState) {
-        let retransmission = Retransmission::new(cx.now);
-        self.shipments.insert((to, first), Shipment { state, retransmission });
-        self.send(cx, to, first);
-        self.timer.set(cx, Timer::RetransmitBatches);
-    }
-
     fn send(&self, cx: &mut Context<'_>, to: NodeId, first: BatchId) {
         let Some(Shipment { state, .. }) = self.shipments.get(&(to, first)) else {
             return;
         };
-        let (_, order, _) = self.book.status(to);
+        let OrderStatus { number: order, .. } = self.book.status(to);
         let message = Message::Shipment {
             batches: BatchRange { first, count: state.count },
             incarnation: state.incarnation,
@@ -209,7 +227,8 @@ impl Output {
     /// Returns the serial number before which all batches are settled with a consumer.
     fn settled_before(&self, to: NodeId) -> u32 {
         let all = (to, BatchId { producer: NodeId::new(0), serial: 0 });
-        let first = self.shipments.range(all..).next().filter(|((consumer, _), _)| *consumer == to);
+        let (Ok(at) | Err(at)) = self.shipments.find_index(&all);
+        let first = self.shipments.get_indexed(at).filter(|((consumer, _), _)| *consumer == to);
         first.map_or(0, |((_, first), _)| first.serial)
     }
 
@@ -225,16 +244,17 @@ impl Output {
     /// Announces overdue shipments again.
     pub(crate) fn retransmit_overdue(&mut self, cx: &mut Context<'_>) {
         self.timer.expire();
-        let overdue = |(key, shipment): (&(NodeId, BatchId), &Shipment)| {
-            shipment.retransmission.is_due(cx.now, cx.protocol).then_some(*key)
-        };
-        let overdue: Vec<_> = self.shipments.iter().filter_map(overdue).collect();
-        for (to, first) in overdue {
-            if let Some(shipment) = self.shipments.get_mut(&(to, first)) {
-                shipment.retransmission = shipment.retransmission.again(cx.now);
-            }
+        let mut after = None;
+        loop {
+            let mut shipments = self.shipments.iter_mut().filter(|(key, _)| Some(**key) > after);
+            let is_due = |shipment: &Shipment| shipment.retransmission.is_due(cx.now, cx.protocol);
+            let Some((&(to, first), shipment)) = shipments.find(|(_, shipment)| is_due(shipment)) else {
+                break;
+            };
+            shipment.retransmission = shipment.retransmission.again(cx.now);
             cx.metrics.count(Metric::BatchesRetransmitted);
             self.send(cx, to, first);
+            after = Some((to, first));
         }
         if !self.shipments.is_empty() {
             self.timer.set(cx, Timer::RetransmitBatches);

@@ -21,6 +21,8 @@ pub(super) struct Outbox<'a> {
     pub(super) is_open: bool,
     /// Effects left for regular execution.
     pub(super) left: Vec<Effect>,
+    /// True if the occupancy of the node has changed.
+    pub(super) occupancy_has_changed: bool,
     /// Empty buffers.
     pub(super) buffers: &'a mut Vec<Vec<Effect>>,
 }
@@ -54,6 +56,10 @@ impl Effects for Outbox<'_> {
         let Self { node, epoch, .. } = *self;
         let at = self.now + self.clock.true_duration(after);
         self.queue.push(at, Event::Completion { node, epoch, completion: Completion::Timer(timer) });
+    }
+
+    fn occupancy_changed(&mut self) {
+        self.occupancy_has_changed = true;
     }
 }
 
