@@ -101,11 +101,13 @@ fn variants() -> Vec<Variant> {
 
 /// Returns the metrics of a run that the table shows.
 fn metrics(run: &Value) -> Vec<(&'static str, f64)> {
+    // A metric that no node reports has no value.
     let sum = |metric: &str| -> f64 {
         let nodes = run["nodes"].as_object().expect("a list of nodes");
-        nodes.values().filter_map(|node| node[metric].as_f64()).sum()
+        let values: Vec<f64> = nodes.values().filter_map(|node| node[metric].as_f64()).collect();
+        if values.is_empty() { f64::NAN } else { values.iter().sum() }
     };
-    let mean = |metric: &str| run["metrics"][metric]["mean"].as_f64().unwrap_or(0.0);
+    let mean = |metric: &str| run["metrics"][metric]["mean"].as_f64().unwrap_or(f64::NAN);
     let crashes = run["fault_counts"]
         .as_array()
         .expect("a list of counts")
@@ -159,7 +161,8 @@ fn failure_table(scenario: &str) -> String {
     let names: Vec<_> = variants.iter().map(|variant| variant.0.as_str()).collect();
     let mut table = format!("| | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
     for (row, (name, _)) in columns[0].iter().enumerate() {
-        let cells: Vec<_> = columns.iter().map(|column| format!("{:.1}", column[row].1)).collect();
+        let cell = |value: f64| if value.is_nan() { "–".to_owned() } else { format!("{value:.1}") };
+        let cells: Vec<_> = columns.iter().map(|column| cell(column[row].1)).collect();
         table.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
     }
     table

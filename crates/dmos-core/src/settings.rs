@@ -71,7 +71,7 @@ pub struct Protocol {
 impl Default for Protocol {
     fn default() -> Self {
         Self {
-            production: Production::Polled,
+            production: Production::Server,
             runs_ahead: None,
             start_delay: Span::ZERO,
             production_delay: Span::ZERO,

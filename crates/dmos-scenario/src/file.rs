@@ -142,6 +142,8 @@ pub struct NetworkField {
     pub named: Option<NamedNetwork>,
     /// A list of nodes.
     pub nodes: Option<Vec<NodeField>>,
+    /// Under `production: server`, duration of a production run of the nodes that give none; 1 s if unset.
+    pub process_time: Option<DistributionField>,
     /// Final items.
     #[serde(rename = "final")]
     pub final_items: Option<Vec<String>>,
@@ -164,7 +166,7 @@ pub struct NodeField {
     /// Under `production: polled`, number of production cycles per production run.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub cycles: u32,
-    /// Under `production: server`, duration of a production run; 1 s if unset.
+    /// Under `production: server`, duration of a production run; that of the network if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process_time: Option<DistributionField>,
     /// Cost of the node, for cost-driven planners.

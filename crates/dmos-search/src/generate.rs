@@ -178,11 +178,7 @@ fn strategy<S: ?Sized>(rng: &mut Generator, all: &[&'static Descriptor<S>]) -> S
 
 /// Generates a protocol that loses nothing, without the lossy quirks of the prototype.
 fn protocol(rng: &mut Generator) -> Protocol {
-    let mut protocol = Protocol {
-        cycle: *rng.one_of(&[Span::from_millis(200), Span::from_millis(500), Span::from_secs(1)]),
-        stock_limit: rng.nonzero(1, 3),
-        ..Protocol::default()
-    };
+    let mut protocol = Protocol { stock_limit: rng.nonzero(1, 3), ..Protocol::default() };
     if rng.percent(40) {
         protocol.heartbeat = rng.span(500, 4_000);
         protocol.suspect_after = protocol.heartbeat * rng.between(2, 6);
@@ -190,9 +186,6 @@ fn protocol(rng: &mut Generator) -> Protocol {
     if rng.percent(40) {
         protocol.retry_after = Some(rng.span(300, 6_000));
         protocol.retry_max = rng.span(5_000, 30_000);
-    }
-    if rng.percent(30) {
-        protocol.commitment_limit = rng.nonzero(1, 4);
     }
     if rng.percent(20) {
         protocol.mailbox_limit = rng.nonzero(5, 100);

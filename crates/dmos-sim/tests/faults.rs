@@ -1,6 +1,9 @@
 //! Faults of every kind: effects, targets and counters.
 
-use dmos_core::{FaultKind, Metric, NodeId, Property, RunRecord, Scenario, Time};
+use std::sync::Arc;
+
+use dmos_core::scenario::ProcessTimes;
+use dmos_core::{Distribution, FaultKind, Metric, NodeId, Property, RunRecord, Scenario, Span, Time};
 
 /// Returns a scenario with a chain of start, two times a, two times b, and fin, with additional lines.
 fn chain(lines: &str) -> Scenario {
@@ -32,9 +35,17 @@ fn total(record: &RunRecord, metric: Metric) -> u64 {
     record.nodes.iter().map(|node| node.get(metric)).sum()
 }
 
+/// Returns how often a node started a production run or, under `production: polled`, tried to.
 fn cycles(record: &RunRecord, node: usize) -> u64 {
     record.nodes[node].get(Metric::TotalManufactureCycles)
 }
+
+/// Returns the seconds in which a node was down, frozen or not yet started.
+fn down(record: &RunRecord, node: usize) -> f64 {
+    record.usage[node].down.as_secs_f64()
+}
+
+const POLLED: &str = "protocol: {production: polled}\n";
 
 fn finals_after(record: &RunRecord, second: u64) -> u64 {
     let at = |sample: &&dmos_core::record::Sample| sample.at.as_secs_f64() >= second as f64;
@@ -54,9 +65,12 @@ fn the_duration_of_a_crash_is_respected() {
         kinds,
         [(60.0, crash, true), (70.0, crash, false), (80.0, crash, true), (160.0, recover, true)]
     );
-    assert_eq!(cycles(&record, FIN), 59 + 140, "one cycle a second while it is up");
-    assert_eq!(cycles(&record, 1), 79, "down for good");
+    assert_eq!([down(&record, FIN), down(&record, 1)], [100.0, 220.0], "a-1 is down for good");
     assert!(finals_after(&record, 200) > 20);
+    let polled =
+        run(&format!("{POLLED}{}", script("{at: 60s, crash: fin, for: 100s}, {at: 80s, crash: a-1}")));
+    assert_eq!(cycles(&polled, FIN), 59 + 140, "one cycle a second while it is up");
+    assert_eq!(cycles(&polled, 1), 79, "down for good");
 }
 
 #[test]
@@ -98,7 +112,11 @@ fn targets_are_resolved_when_the_fault_occurs() {
 #[test]
 fn a_thawed_node_continues_as_if_no_time_had_passed() {
     let record = run(&script("{at: 60500ms, freeze: fin, for: 100s}"));
-    assert_eq!(cycles(&record, FIN), 200, "a cycle a second of its own time");
+    assert_eq!(down(&record, FIN), 100.0);
+    let made = record.nodes[FIN].get(Metric::SuccessfulManufactureCycles);
+    assert_eq!(record.usage[FIN].working.as_nanos() / 1_000_000_000, made, "a frozen run takes its time");
+    let polled = run(&format!("{POLLED}{}", script("{at: 60500ms, freeze: fin, for: 100s}")));
+    assert_eq!(cycles(&polled, FIN), 200, "a cycle a second of its own time");
     assert!(record.nodes[FIN].get(Metric::HeartbeatReqSent) > 0);
     assert!(record.plans.iter().any(|plan| plan.by.index() != FIN), "fin is replaced as leader");
     assert!(finals_after(&record, 200) > 20, "production resumes after the thaw");
@@ -109,10 +127,15 @@ fn a_thawed_node_continues_as_if_no_time_had_passed() {
 
 #[test]
 fn a_slow_node_takes_longer_for_every_input() {
-    let record = run(&script("{at: 100s, slow: fin, by: 400ms, for: 100s}"));
-    let expected = 100 + 100 * 10 / 14 + 100;
-    assert!(cycles(&record, FIN).abs_diff(expected) < 4, "{}", cycles(&record, FIN));
+    let slow = script("{at: 100s, slow: fin, by: 400ms, for: 100s}");
+    let record = run(&slow);
+    // Every run is preceded by several inputs, each of which takes 400 ms longer.
+    let lost = cycles(&run("seed: 1"), FIN) - cycles(&record, FIN);
+    assert!((29..=80).contains(&lost), "{lost} runs fewer");
     assert_eq!(count(&record, FaultKind::Slow), (1, 1));
+    let polled = run(&format!("{POLLED}{slow}"));
+    let expected = 100 + 100 * 10 / 14 + 100;
+    assert!(cycles(&polled, FIN).abs_diff(expected) < 4, "{}", cycles(&polled, FIN));
 }
 
 #[test]
@@ -184,11 +207,15 @@ fn message_faults_occur_at_their_rates() {
 
 #[test]
 fn clock_drift_changes_the_number_of_cycles() {
-    let record = run("faults: {clocks: {drift: 0.1}}");
+    let drift = "faults: {clocks: {drift: 0.1}}";
+    let record = run(&format!("{POLLED}{drift}"));
     let all: Vec<u64> = (0..6).map(|node| cycles(&record, node)).collect();
     assert!(all.iter().all(|&count| (270..=330).contains(&count)), "{all:?}");
     assert!(all.iter().max() > all.iter().min(), "{all:?}");
     assert_eq!(count(&record, FaultKind::Drift), (6, 6));
+    // The source works all the time, by its own clock.
+    let [with, without] = [drift, "seed: 1"].map(|faults| cycles(&run(faults), 0));
+    assert!(with != without && (270..=330).contains(&with), "{with}, {without} without drift");
 }
 
 #[test]
@@ -257,11 +284,13 @@ fn a_recipe_changes_during_a_run() {
 #[test]
 fn nodes_join_and_retire_during_a_run() {
     let record = run(&script("{at: 100s, add: a-1}, {at: 200s, retire: a-2}"));
-    assert_eq!(cycles(&record, 1), 200, "a-1 has no cycles before it joins");
+    assert_eq!(down(&record, 1), 100.0, "a-1 joins after 100 s");
     let made = |node: usize| record.nodes[node].get(Metric::SuccessfulManufactureCycles);
     assert!(made(2) > 10, "a-2 produces until a-1 joins");
     assert!(finals_after(&record, 210) > 15, "a-1 replaces a-2 after it retires");
     assert!(cycles(&record, 2) <= 201);
+    let polled = run(&format!("{POLLED}{}", script("{at: 100s, add: a-1}, {at: 200s, retire: a-2}")));
+    assert_eq!(cycles(&polled, 1), 200, "a-1 has no cycles before it joins");
     assert_eq!((count(&record, FaultKind::Add), count(&record, FaultKind::Retire)), ((1, 1), (1, 1)));
 }
 
@@ -320,10 +349,15 @@ fn a_repeated_run_is_identical() {
 fn the_log_does_not_grow_with_time() {
     let year = |crash: &str| {
         format!(
-            "duration: 365d\nsample_every: 30d\nprotocol: {{cycle: 10min, heartbeat: 30min, suspect_after: 2h}}\n{crash}"
+            "duration: 365d\nsample_every: 30d\nprotocol: {{heartbeat: 30min, suspect_after: 2h}}\n{crash}"
         )
     };
-    let record = run(&year("faults: {script: [{at: 364d, crash: {item: a}, for: 3h}]}"));
+    let mut scenario = chain(&year("faults: {script: [{at: 364d, crash: {item: a}, for: 3h}]}"));
+    let process_time = Span::from_secs(600);
+    scenario.process_times = ProcessTimes::new([Distribution::Fixed(process_time)]);
+    scenario.network = Arc::new((*scenario.network).clone().with_process_times(|_| process_time));
+    let record = dmos_sim::run(&scenario);
+    assert!(record.is_clean(), "{:#?}", record.violations);
     let production_runs = record.nodes[1].get(Metric::SuccessfulManufactureCycles);
     assert!(production_runs > 20_000, "{production_runs}");
     for node in [1, 2] {

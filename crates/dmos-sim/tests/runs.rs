@@ -183,7 +183,7 @@ fn random_protocols() -> impl Strategy<Value = String> {
     any::<u16>().prop_map(move |bits| {
         let chosen: Vec<_> =
             choices.iter().enumerate().map(|(at, pair)| pair[usize::from(bits >> at) & 1]).collect();
-        format!("protocol: {{{}}}\n", chosen.join(", "))
+        format!("protocol: {{production: polled, {}}}\n", chosen.join(", "))
     })
 }
 
@@ -265,7 +265,7 @@ faults:
 
 #[test]
 fn assignments_delayed_by_a_blocking_transit_are_retransmitted() {
-    let lines = "leader: {name: last-writer, last: b-1}\ndelays: {between_starts: 4s}\nprotocol: {receiving: blocking}";
+    let lines = "leader: {name: last-writer, last: b-1}\ndelays: {between_starts: 4s}\nprotocol: {production: polled, receiving: blocking}";
     let made = finished_goods(&chain(lines));
     assert!(made > 150, "{made} final batches");
 }

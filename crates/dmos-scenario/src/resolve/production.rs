@@ -18,8 +18,8 @@ const CYCLES_MAX: u32 = 1_000_000;
 pub(super) fn check(network: &NetworkField, protocol: &Protocol, problems: &mut Problems) {
     let nodes = network.nodes.as_deref().unwrap_or_default();
     match protocol.production {
-        Production::Server => server(nodes, protocol, problems),
-        Production::Polled => polled(nodes, protocol, problems),
+        Production::Server => server(network, nodes, protocol, problems),
+        Production::Polled => polled(network, nodes, protocol, problems),
     }
 }
 
@@ -35,7 +35,9 @@ pub(super) fn groups(network: &NetworkField, protocol: &Protocol) -> Groups {
         }
         Production::Server => {
             let field = node.and_then(|node| node.process_time.as_ref());
-            field.map_or(Distribution::Fixed(Recipe::PROCESS_TIME), |field| field.0.clone())
+            field
+                .or(network.process_time.as_ref())
+                .map_or(Distribution::Fixed(Recipe::PROCESS_TIME), |field| field.0.clone())
         }
     };
     match network.nodes.as_deref() {
@@ -50,21 +52,20 @@ pub(super) fn process_times(groups: &Groups, network: &Network) -> ProcessTimes 
     ProcessTimes::new(of_nodes.take(network.node_count()).cloned())
 }
 
-fn server(nodes: &[NodeField], protocol: &Protocol, problems: &mut Problems) {
+fn server(network: &NetworkField, nodes: &[NodeField], protocol: &Protocol, problems: &mut Problems) {
+    if let Some(field) = &network.process_time {
+        check_process_time(&field.0, steps!["network", "process_time"], problems);
+    }
     for (index, node) in nodes.iter().enumerate() {
         if node.cycles != 1 {
             let message = "`cycles` belongs to `production: polled`; use `process_time`".to_owned();
             problems.push((steps!["network", "nodes", index, "cycles"], message));
         }
         if let Some(field) = &node.process_time {
-            let path = steps!["network", "nodes", index, "process_time"];
-            if field.0.upper() < PROCESS_TIME_MIN {
-                problems.push((path, format!("`process_time` must be at least {PROCESS_TIME_MIN}")));
-            } else {
-                distributions::check(&field.0, path, problems);
-            }
+            check_process_time(&field.0, steps!["network", "nodes", index, "process_time"], problems);
         }
     }
+    let default = Protocol::default();
     let polled = [
         ("requests", protocol.requests == Requests::EveryCycle),
         ("serving", protocol.serving == Serving::FirstCome),
@@ -76,18 +77,37 @@ fn server(nodes: &[NodeField], protocol: &Protocol, problems: &mut Problems) {
         let message = format!("this value of `{field}` belongs to `production: polled`");
         problems.push((steps!["protocol", field], message));
     }
+    let unused = [
+        ("cycle", "use `process_time`", protocol.cycle != default.cycle),
+        ("commitment_limit", "remove it", protocol.commitment_limit != default.commitment_limit),
+    ];
+    for (field, remedy, _) in unused.into_iter().filter(|(.., is_set)| *is_set) {
+        let message = format!("`{field}` belongs to `production: polled`; {remedy}");
+        problems.push((steps!["protocol", field], message));
+    }
 }
 
-fn polled(nodes: &[NodeField], protocol: &Protocol, problems: &mut Problems) {
+fn check_process_time(time: &Distribution, path: Path, problems: &mut Problems) {
+    if time.upper() < PROCESS_TIME_MIN {
+        problems.push((path, format!("`process_time` must be at least {PROCESS_TIME_MIN}")));
+    } else {
+        distributions::check(time, path, problems);
+    }
+}
+
+fn polled(network: &NetworkField, nodes: &[NodeField], protocol: &Protocol, problems: &mut Problems) {
     let is_valid = |node: &NodeField| (1..=CYCLES_MAX).contains(&node.cycles);
     for (index, node) in nodes.iter().enumerate().filter(|(_, node)| !is_valid(node)) {
         let message = format!("a production run of {} cycles; it takes from 1 to {CYCLES_MAX}", node.cycles);
         problems.push((steps!["network", "nodes", index, "cycles"], message));
     }
     let is_given = |(_, node): &(usize, &NodeField)| node.process_time.is_some();
-    for (index, _) in nodes.iter().enumerate().filter(is_given) {
-        let path: Path = steps!["network", "nodes", index, "process_time"];
-        problems.push((path, "`process_time` belongs to `production: server`; use `cycles`".to_owned()));
+    let given = nodes.iter().enumerate().filter(is_given);
+    let of_nodes = given.map(|(index, _)| (steps!["network", "nodes", index, "process_time"], "cycles"));
+    let of_network =
+        network.process_time.as_ref().map(|_| (steps!["network", "process_time"], "protocol.cycle"));
+    for (path, other) in of_network.into_iter().chain(of_nodes) {
+        problems.push((path, format!("`process_time` belongs to `production: server`; use `{other}`")));
     }
     if protocol.runs_ahead.is_some() {
         let message = "`runs_ahead` belongs to `production: server`".to_owned();

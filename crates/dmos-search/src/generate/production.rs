@@ -53,6 +53,10 @@ fn process_time(rng: &mut Generator) -> Distribution {
 /// Lets nodes run the prototype's loop, sometimes with several cycles per production run.
 pub(super) fn polled(rng: &mut Generator, file: &mut ScenarioFile) {
     file.protocol.production = Production::Polled;
+    file.protocol.cycle = *rng.one_of(&[Span::from_millis(200), Span::from_millis(500), Span::from_secs(1)]);
+    if rng.percent(30) {
+        file.protocol.commitment_limit = rng.nonzero(1, 4);
+    }
     for node in file.network.nodes.iter_mut().flatten() {
         if rng.percent(10) {
             node.cycles = rng.between(2, 3) as u32;
