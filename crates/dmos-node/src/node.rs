@@ -118,7 +118,7 @@ impl VolatileState {
             inbound: Inbound::new(network.requirements(me)),
             outbound: Outbound::new(me),
             server: (settings.protocol.production == Production::Server)
-                .then(|| Box::new(Server::new(me, settings.lead_time))),
+                .then(|| Box::new(Server::new(me, network.is_final(me), settings.lead_time))),
             failure_detector: FailureDetector::new(phase),
             leadership: Leadership::new(
                 ElectionConfig { me, candidates: Arc::clone(&settings.candidates), seed: settings.seed },

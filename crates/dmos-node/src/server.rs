@@ -47,7 +47,7 @@ pub enum Activity {
 pub struct Occupancy {
     /// The activity.
     pub activity: Activity,
-    /// Batches in the output buffer.
+    /// Batches in the output buffer; finished goods have left it.
     pub output: u64,
     /// Batches in transit to the node.
     pub incoming: u64,
@@ -83,15 +83,17 @@ pub(crate) struct Server {
     occupancy: Occupancy,
     consumed: u64,
     lead_time: LeadTime,
+    is_final: bool,
     /// True if batches of a final item leave the factory one after the other, because other nodes consume the
     /// item as well.
     leaves_later: bool,
 }
 
 impl Server {
-    pub(crate) fn new(me: NodeId, lead_time: LeadTime) -> Self {
+    pub(crate) fn new(me: NodeId, is_final: bool, lead_time: LeadTime) -> Self {
         Self {
             lead_time,
+            is_final,
             leaves_later: false,
             inputs: Inputs::default(),
             output: Output::new(me),
@@ -130,7 +132,7 @@ impl Server {
         let total = |range: &BatchRange| u64::from(range.count);
         Occupancy {
             activity: self.activity,
-            output: self.output.stock().len(),
+            output: if self.is_final && !self.leaves_later { 0 } else { self.output.stock().len() },
             incoming: self.inputs.incoming_count(),
             input: self.inputs.count(),
             in_process: self.in_process.iter().map(total).sum(),

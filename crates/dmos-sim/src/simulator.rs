@@ -4,6 +4,8 @@ mod effects;
 mod injection;
 mod lifecycle;
 mod outbox;
+#[cfg(test)]
+mod residence;
 mod work;
 
 use dmos_audit::Observation;
