@@ -17,7 +17,7 @@ fn regression_scenarios_have_no_violation() {
     for path in files {
         let text = fs::read_to_string(&path).expect("a file");
         let name = path.display().to_string();
-        let models: &[&[&str]] = match text.contains("production: polled") {
+        let models: &[&[&str]] = match text.contains("production:") {
             true => &[&[]],
             false => &[&[], &["protocol.production=polled"]],
         };

@@ -158,12 +158,16 @@ impl Worker {
 
     /// Returns whether a work item can be started now.
     pub(crate) fn can_start(&self, work_item: WorkItem) -> bool {
-        let released = match (self.blocked_on, work_item) {
+        self.admits(work_item) && self.job.is_none()
+    }
+
+    /// Returns whether the worker is not blocked, or blocked until this work item.
+    pub(crate) fn admits(&self, work_item: WorkItem) -> bool {
+        match (self.blocked_on, work_item) {
             (None, _) => true,
             (Some(Blocker::Batch(held)), WorkItem::Completion(Completion::Arrived(batch))) => held == batch,
             (Some(Blocker::Plan(held)), WorkItem::Completion(Completion::Planned(plan))) => held == plan,
             (Some(_), _) => false,
-        };
-        released && self.job.is_none()
+        }
     }
 }

@@ -22,11 +22,16 @@ impl Simulator<'_> {
     pub(super) fn enqueue(&mut self, node: NodeId, work_item: WorkItem) {
         let id = work_item.worker();
         let worker = self.node_mut(node).workers.get_mut(id);
-        let released = worker.blocked_on.is_some() && worker.can_start(work_item);
-        if released {
+        let releases = worker.blocked_on.is_some() && worker.admits(work_item);
+        if releases && worker.job.is_some() {
+            // Behind a blocked item it would never be started.
+            worker.waiting.push_front(work_item);
+            return;
+        }
+        if releases {
             worker.blocked_on = None;
         }
-        if released || (worker.can_start(work_item) && worker.waiting.is_empty()) {
+        if releases || (worker.can_start(work_item) && worker.waiting.is_empty()) {
             self.work_on(node, id, work_item);
             self.drain(node, id);
         } else {
