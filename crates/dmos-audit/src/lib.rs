@@ -63,6 +63,8 @@ pub struct AuditReport {
     pub violations: Vec<Violation>,
     /// Coverage properties that were reached, and how often.
     pub coverage: Vec<(Property, u64)>,
+    /// Liveness properties that were judged.
+    pub judged: Vec<Property>,
     /// Reason why the liveness properties were not checked, if the scenario has a `heal_at`.
     pub liveness_not_checked: Option<String>,
 }
@@ -150,13 +152,18 @@ impl<'a> InvariantChecker<'a> {
         let network = self.material.network();
         let nodes: Vec<NodeAtEnd<'_>> = network.nodes().map(node).collect();
         self.coverage.count_metrics(nodes.iter().map(|node| node.metrics));
-        let resumed = self.progress.finish(&mut self.violations, end);
+        let mut judged = Vec::new();
+        let resumed = self.progress.finish(&mut self.violations, end, &mut judged);
         self.coverage.record_times(Property::Resumed, u64::from(resumed == Ok(true)));
-        let material = self.material.finish(&mut self.violations, end, &nodes);
+        if self.material.check_shipments(&mut self.violations, end, &nodes) {
+            judged.push(Property::ShipmentsDelivered);
+        }
+        let material = self.material.finish(&mut self.violations, &nodes);
         AuditReport {
             material,
             violations: self.violations.into_vec(),
             coverage: self.coverage.into_vec(),
+            judged,
             liveness_not_checked: resumed.err(),
         }
     }

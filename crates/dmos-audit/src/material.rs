@@ -306,13 +306,7 @@ impl<'a> Material<'a> {
     }
 
     /// Finishes the checks: counts every batch at its location. For a node that is down, its log counts.
-    pub(crate) fn finish(
-        mut self,
-        violations: &mut Violations,
-        end: Time,
-        nodes: &[NodeAtEnd<'_>],
-    ) -> MaterialBalance {
-        self.check_shipments(violations, end, nodes);
+    pub(crate) fn finish(mut self, violations: &mut Violations, nodes: &[NodeAtEnd<'_>]) -> MaterialBalance {
         for (node, end) in self.network.nodes().zip(nodes) {
             let shortage = match &end.holdings {
                 Some(holdings) => self.compare(violations, Property::BatchInOnePlace, node, holdings),
@@ -386,7 +380,7 @@ mod tests {
             material.on_durable(&mut violations, NodeId::new(*node), record);
         }
         let end = |node| NodeAtEnd { holdings: holdings(node), metrics: &metrics };
-        (material.finish(&mut violations, Time::ZERO, &[end(0), end(1)]), violations.into_vec())
+        (material.finish(&mut violations, &[end(0), end(1)]), violations.into_vec())
     }
 
     #[track_caller]

@@ -79,9 +79,14 @@ impl<'a> Progress<'a> {
         *last = Some(at);
     }
 
-    /// Finishes the checks. Returns whether production resumed after the last fault was healed, or the reason
+    /// Finishes the checks, and lists the properties that were judged. Returns whether production resumed after the last fault was healed, or the reason
     /// why that could not be checked; `false` if nothing is ever healed.
-    pub(crate) fn finish(mut self, violations: &mut Violations, end: Time) -> Result<bool, String> {
+    pub(crate) fn finish(
+        mut self,
+        violations: &mut Violations,
+        end: Time,
+        judged: &mut Vec<Property>,
+    ) -> Result<bool, String> {
         let Some(healed) = self.scenario.faults.heal_at else {
             return Ok(false);
         };
@@ -95,7 +100,9 @@ impl<'a> Progress<'a> {
         }
         self.leader_is_guaranteed()?;
         self.check_leadership(violations, healed, bound);
+        judged.push(Property::LeadershipSettles);
         let can = self.can_resume()?;
+        judged.push(Property::ProductionResumes);
         let mut has_resumed = true;
         for index in (0..can.len()).filter(|&index| can[index]) {
             self.on_made(end, index);

@@ -39,6 +39,8 @@ pub struct RunRecord {
     pub violations: Vec<Violation>,
     /// Coverage properties that were reached, and how often.
     pub coverage: Vec<(Property, u64)>,
+    /// Liveness properties that were judged: whether they held was decided.
+    pub judged: Vec<Property>,
     /// Reason why the liveness properties were not checked; `None` if they were, or if the scenario has no
     /// `heal_at`.
     pub liveness_not_checked: Option<String>,

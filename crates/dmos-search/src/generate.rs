@@ -10,7 +10,7 @@ use std::sync::Arc;
 use dmos_audit::resume_bound;
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Dissemination, FailureReports, Mailbox, PlanningMode, Production, Protocol, Work};
-use dmos_core::strategy::{Descriptor, ParamKind, StrategyCall};
+use dmos_core::strategy::{Descriptor, Guarantee, ParamKind, StrategyCall};
 use dmos_core::{Distribution, Network, Registry, Scenario, Span};
 use dmos_scenario::file::{DelaysField, DistributionField, StrategyField};
 use dmos_scenario::{Override, ScenarioError, ScenarioFile};
@@ -18,7 +18,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 /// Maximum length of the fault-free phase at the end. Where more would be needed, liveness is not checked.
-const QUIET_MAX: Span = Span::from_secs(3_600);
+const QUIET_MAX: Span = Span::from_secs(4_500);
 
 /// The subject of a search.
 #[derive(Clone, Debug)]
@@ -112,12 +112,22 @@ impl Subject {
         if rng.percent(60) {
             file.same_time_order = SameTimeOrder::Shuffled;
         }
-        if matches!(self, Self::Anything(_)) && rng.percent(10) {
+        if matches!(self, Self::Anything(_)) && rng.percent(2) {
             exceed_timeouts(&mut rng, &mut file);
             return self.set(file, registry);
         }
         file.faults.heal_at = Some(faulty);
-        let bound = resume_bound(&resolve(&file, registry)?).filter(|bound| *bound * 2 <= QUIET_MAX);
+        let mut bound = resume_bound(&resolve(&file, registry)?);
+        // Lots and slow machines fill a long chain slowly.
+        for simplify in [production::single_batches, production::short_runs] {
+            let is_long = bound.is_some_and(|bound| bound * 2 > QUIET_MAX);
+            if is_long && file.protocol.production == Production::Server && matches!(self, Self::Anything(_))
+            {
+                simplify(&mut file);
+                bound = resume_bound(&resolve(&file, registry)?);
+            }
+        }
+        let bound = bound.filter(|bound| *bound * 2 <= QUIET_MAX);
         file.duration = faulty + bound.map_or(Span::from_secs(60), |bound| bound * 2);
         self.set(file, registry)
     }
@@ -160,10 +170,25 @@ fn anything(rng: &mut Generator, registry: &Registry) -> ScenarioFile {
     }
     file.protocol = protocol(rng);
     file.delays = delays(rng);
-    if rng.percent(15) {
+    prefer_guarantees(rng, &mut file, registry);
+    if rng.percent(2) {
         file.work = work(rng);
     }
     file
+}
+
+/// Chooses once more for a strategy that does not guarantee a flow or a leader: with it, liveness cannot be judged.
+fn prefer_guarantees(rng: &mut Generator, file: &mut ScenarioFile, registry: &Registry) {
+    let Ok(scenario) = resolve(file, registry) else {
+        return;
+    };
+    if !scenario.flow.guarantees(Guarantee::FindsFlow) {
+        file.flow = Some(strategy(rng, registry.flows()));
+    }
+    let leads = [Guarantee::OneLeaderEventually, Guarantee::LeaderByMajority];
+    if !leads.into_iter().any(|guarantee| scenario.leader.guarantees(guarantee)) {
+        file.leader = Some(strategy(rng, registry.leaders()));
+    }
 }
 
 /// Chooses any registered strategy without required parameters; boolean parameters are random, all others
@@ -219,10 +244,10 @@ fn delays(rng: &mut Generator) -> DelaysField {
         2 => Some(Distribution::Uniform(Span::ZERO, rng.span(10, 100))),
         _ => Some(Distribution::Exponential(rng.span(10, 20))),
     };
-    let transit = match rng.between(0, 3) {
-        0 => None,
-        1 => Some(Distribution::Fixed(rng.span(0, 2_000))),
-        2 => Some(Distribution::Uniform(Span::ZERO, rng.span(100, 3_000))),
+    let transit = match rng.between(0, 24) {
+        0..=7 => None,
+        8..=15 => Some(Distribution::Fixed(rng.span(0, 2_000))),
+        16..=23 => Some(Distribution::Uniform(Span::ZERO, rng.span(100, 3_000))),
         _ => Some(Distribution::LogNormal { mean: rng.span(200, 800), sigma: 0.5 }),
     };
     let between_starts = rng.percent(30).then(|| rng.span(0, 2_000));

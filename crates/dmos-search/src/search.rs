@@ -54,6 +54,8 @@ pub struct SearchSummary {
     pub faults: BTreeMap<FaultKind, (u64, u64)>,
     /// Number of runs that reached each coverage property.
     pub coverage: BTreeMap<Property, u64>,
+    /// Number of runs in which each liveness property was judged.
+    pub judged: BTreeMap<Property, u64>,
     /// The failing run with the lowest number.
     pub found: Option<FailingScenario>,
 }
@@ -78,6 +80,9 @@ impl SearchSummary {
         }
         for (property, _) in &record.coverage {
             *self.coverage.entry(*property).or_default() += 1;
+        }
+        for property in &record.judged {
+            *self.judged.entry(*property).or_default() += 1;
         }
     }
 }

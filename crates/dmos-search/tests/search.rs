@@ -44,8 +44,8 @@ fn search(set: &[&str], seed: u64, runs: u64) -> SearchSummary {
 
 #[test]
 fn a_search_finds_no_violation_and_full_coverage() {
-    let summary = search(&[], 11, 1_500);
-    assert_eq!((summary.runs, summary.not_covered()), (1_500, Vec::<Property>::new()));
+    let summary = search(&[], 11, 700);
+    assert_eq!((summary.runs, summary.not_covered()), (700, Vec::<Property>::new()));
     let idle: Vec<_> = summary.faults.iter().filter(|(_, count)| count.1 == 0).collect();
     assert!(idle.is_empty(), "faults that never change anything: {idle:?}");
     assert_eq!(summary.faults.len(), dmos_core::FaultKind::ALL.len(), "every kind is injected");
@@ -61,7 +61,7 @@ fn flows_with_several_suppliers_are_searched_as_well() {
 fn the_number_of_threads_does_not_matter() {
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
-        pool.install(|| search(&[], 13, 100))
+        pool.install(|| search(&[], 13, 60))
     };
     assert_eq!(on(1), on(3));
 }

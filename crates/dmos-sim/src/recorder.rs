@@ -173,6 +173,7 @@ impl<'a> Recorder<'a> {
             material: audit.material,
             violations: audit.violations,
             coverage: audit.coverage,
+            judged: audit.judged,
             liveness_not_checked: audit.liveness_not_checked,
             usage: self.usage.into_iter().map(|usage| usage.finish(now)).collect(),
             events: self.events,

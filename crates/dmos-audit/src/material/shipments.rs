@@ -7,10 +7,16 @@ use crate::violations::Violations;
 use crate::{NodeAtEnd, resume_bound};
 
 impl Material<'_> {
-    /// Checks that batches committed between nodes that are up have arrived long after the last fault.
-    pub(super) fn check_shipments(&self, violations: &mut Violations, end: Time, nodes: &[NodeAtEnd<'_>]) {
+    /// Checks that batches committed between nodes that are up have arrived long after the last fault. Returns
+    /// whether the run is long enough to tell.
+    pub(crate) fn check_shipments(
+        &self,
+        violations: &mut Violations,
+        end: Time,
+        nodes: &[NodeAtEnd<'_>],
+    ) -> bool {
         let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
-            return;
+            return false;
         };
         let is_up = |node: NodeId| nodes[node.index()].holdings.is_some();
         for (node, account) in self.network.nodes().zip(&self.accounts).filter(|(node, _)| is_up(*node)) {
@@ -24,5 +30,6 @@ impl Material<'_> {
                 }
             }
         }
+        end.since(healed) > bound
     }
 }

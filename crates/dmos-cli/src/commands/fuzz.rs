@@ -26,6 +26,8 @@ struct FuzzDocument<'a> {
     faults: Vec<FaultRow>,
     coverage: Vec<(&'static str, u64)>,
     not_covered: Vec<&'static str>,
+    /// Number of runs in which each liveness property was judged.
+    judged: Vec<(&'static str, u64)>,
     /// Description of the first failure.
     failure: Option<String>,
     scenario: Option<&'a Path>,
@@ -112,6 +114,7 @@ fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>)
             faults: summary.faults.iter().map(row).collect(),
             coverage: summary.coverage.iter().map(|(property, runs)| (property.name(), *runs)).collect(),
             not_covered: summary.not_covered().iter().map(|property| property.name()).collect(),
+            judged: summary.judged.iter().map(|(property, runs)| (property.name(), *runs)).collect(),
             failure: summary.found.as_ref().map(|found| found.failure.to_string()),
             scenario: path,
         });
@@ -126,8 +129,15 @@ fn show(arguments: &FuzzArguments, summary: &SearchSummary, path: Option<&Path>)
         vec![property.name().to_owned(), runs.to_string(), property.definition().to_owned()]
     });
     let coverage = table::text_columns(&["coverage property", "runs", "definition"], coverage);
+    let liveness = Property::ALL.iter().filter(|property| property.kind() == PropertyKind::Liveness);
+    let liveness = liveness.map(|property| {
+        let judged = summary.judged.get(property).copied().unwrap_or(0);
+        let share = 100.0 * judged as f64 / summary.runs.max(1) as f64;
+        vec![property.name().to_owned(), format!("{share:.0} %"), property.definition().to_owned()]
+    });
+    let liveness = table::text_columns(&["liveness property", "judged in", "definition"], liveness);
     print(&format!(
-        "{faults}\n{coverage}\nseed {}: {} runs without a violation, {} events, {} h simulated, {} batches made\n",
+        "{faults}\n{coverage}\n{liveness}\nseed {}: {} runs without a violation, {} events, {} h simulated, {} batches made\n",
         arguments.seed,
         summary.runs,
         summary.events,

@@ -40,6 +40,21 @@ pub(super) fn server(rng: &mut Generator, file: &mut ScenarioFile) {
     }
 }
 
+/// Replaces all lots and quantities by single batches.
+pub(super) fn single_batches(file: &mut ScenarioFile) {
+    for node in file.network.nodes.iter_mut().flatten() {
+        node.makes.quantity = 1;
+        node.needs.0.iter_mut().for_each(|(_, quantity)| *quantity = 1);
+    }
+}
+
+/// Gives all nodes a process time of a tenth of a second.
+pub(super) fn short_runs(file: &mut ScenarioFile) {
+    for node in file.network.nodes.iter_mut().flatten() {
+        node.process_time = Some(DistributionField(Distribution::Fixed(Span::from_millis(100))));
+    }
+}
+
 /// Generates a process time of 5 ms to 5 s.
 fn process_time(rng: &mut Generator) -> Distribution {
     let mean = Span::from_millis(rng.between(5, 50)) * *rng.one_of(&[1, 10, 100]);
@@ -62,10 +77,10 @@ pub(super) fn polled(rng: &mut Generator, file: &mut ScenarioFile) {
             node.cycles = rng.between(2, 3) as u32;
         }
     }
-    if rng.percent(10) {
+    if rng.percent(2) {
         file.protocol.receiving = Receiving::Blocking;
     }
-    if rng.percent(10) {
+    if rng.percent(2) {
         file.protocol.requests = Requests::EveryCycle;
     }
 }
