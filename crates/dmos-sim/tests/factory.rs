@@ -234,3 +234,49 @@ fn transport_costs_time_and_no_capacity() {
     let record = run(nodes, "8h", "delays: {transit: 20min}\nprotocol: {production: server}");
     assert!(finished(&record)[0] >= 455, "{:?}", finished(&record));
 }
+
+/// Suppliers serve their consumers in the proportions of the plan, so that both final items are made alike although
+/// one takes ninety times as much as the other.
+#[test]
+fn a_plan_is_followed() {
+    let nodes =
+        "{makes: iron}, {name: a, makes: pin, needs: [iron]}, {name: b, makes: anvil, needs: {iron: 90}}";
+    let text = format!(
+        "network: {{nodes: [{nodes}], final: [pin, anvil]}}\nduration: 5h\nflow: max-throughput\ndelays: {{transit: 1s}}\n"
+    );
+    let record = dmos_sim::run(&dmos_testkit::scenario(&text));
+    let [pins, anvils] = [1, 2].map(|node| record.nodes[node].get(Metric::FinishedGoodsMade));
+    // 18,000 batches of iron make 197.8 sets of 91.
+    assert!((195..=200).contains(&pins) && (194..=198).contains(&anvils), "{pins} pins, {anvils} anvils");
+}
+
+/// A final item that other nodes consume leaves the factory at its planned rate.
+#[test]
+fn a_final_item_that_is_consumed_makes_complete_sets() {
+    let nodes = "{makes: s, process_time: 1s}, {makes: x, needs: [s], process_time: 2s}, {makes: y, needs: {x: 2}, process_time: 3s}";
+    for transit in ["0s", "60s"] {
+        let text = format!(
+            "network: {{nodes: [{nodes}], final: [x, y]}}\nduration: 10h\ndelays: {{transit: {transit}}}\n"
+        );
+        let record = dmos_sim::run(&dmos_testkit::scenario(&text));
+        assert!(record.is_clean(), "{:#?}", record.violations);
+        let made = [1, 2].map(|node| record.nodes[node].get(Metric::FinishedGoodsMade));
+        // Each set takes three batches of x, so 6,000 sets are possible.
+        assert!(made.iter().all(|&count| (5_880..=6_001).contains(&count)), "{made:?} with {transit}");
+    }
+}
+
+/// Messages that move material: requests, refusals and confirmations of single batches were 452 for each door.
+#[test]
+fn few_messages_move_material() {
+    let scenario = dmos_testkit::load("scenarios/door-factory-failures.yaml");
+    let kinds = [Metric::OrderSent, Metric::OrderAckSent, Metric::ShipmentSent, Metric::ShipmentAckSent];
+    let (mut messages, mut doors) = (0, 0);
+    for seed in 1..=10 {
+        let record = dmos_sim::run(&Scenario { seed, ..scenario.clone() });
+        let total = |metric: Metric| record.nodes.iter().map(|node| node.get(metric)).sum::<u64>();
+        messages += kinds.into_iter().map(total).sum::<u64>();
+        doors += total(Metric::FinishedGoodsMade);
+    }
+    assert!(messages * 3 <= doors * 452, "{messages} messages for {doors} doors");
+}

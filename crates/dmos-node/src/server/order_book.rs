@@ -26,7 +26,7 @@ pub struct Order {
     pub total: u32,
 }
 
-/// What a supplier knows of a consumer's orders.
+/// State of a consumer's orders at a supplier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct OrderStatus {
     /// The consumer's latest incarnation that has ordered.
