@@ -109,7 +109,10 @@ impl OrderBook {
             account.rate = None;
         }
         for (consumer, rate) in consumers {
-            self.accounts.entry(consumer).or_default().rate = Some(rate);
+            let account = self.accounts.entry(consumer).or_default();
+            account.rate = Some(rate);
+            // A batch served at a rate of almost nothing must not delay the next one at a new rate.
+            account.tag = account.tag.min(self.virtual_time.saturating_add(step(rate)));
         }
         let all: Vec<NodeId> = self.accounts.keys().copied().collect();
         all.into_iter().for_each(|consumer| self.requeue(consumer));
@@ -139,8 +142,7 @@ impl OrderBook {
             };
             self.virtual_time = tag;
             let account = self.accounts.entry(consumer).or_default();
-            let rate = account.rate.unwrap_or_default().billionths().max(1);
-            account.tag = tag + (UNIT / u128::from(rate)).max(1);
+            account.tag = tag + step(account.rate.unwrap_or_default());
             account.shipped += 1;
             if account.is_waiting() {
                 self.waiting.insert((account.tag, consumer));
@@ -164,6 +166,11 @@ impl OrderBook {
         let shipped = self.accounts.iter().filter(is_known);
         shipped.map(|(consumer, account)| (*consumer, (account.incarnation, account.shipped)))
     }
+}
+
+/// Returns the difference between the tags of two consecutive batches at a rate; a rate of zero counts as the least.
+fn step(rate: PlannedRate) -> u128 {
+    (UNIT / u128::from(rate.billionths().max(1))).max(1)
 }
 
 #[cfg(test)]
@@ -205,6 +212,17 @@ mod tests {
         }
         assert_eq!(totals, [150, 50]);
         assert_eq!(allotted(&mut book, 8), [(0, 6), (1, 2)], "a lot is divided at once");
+    }
+
+    #[test]
+    fn a_consumer_with_a_new_rate_does_not_pay_for_the_old_one() {
+        let mut book = book(&[0.0, 1.0]);
+        book.enter(node(0), order(1, 1_000));
+        assert_eq!(allotted(&mut book, 1), [(0, 1)]);
+        book.enter(node(1), order(1, 1_000));
+        let rates = [1.0, 1.0].map(PlannedRate::per_second).into_iter().enumerate();
+        book.assign(rates.map(|(index, rate)| (node(index), rate)));
+        assert_eq!(allotted(&mut book, 10).iter().map(|(_, count)| *count).collect::<Vec<_>>(), [5, 5]);
     }
 
     #[test]

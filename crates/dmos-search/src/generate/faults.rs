@@ -115,7 +115,7 @@ impl FaultGenerator<'_> {
         entry.duration = match form.duration {
             DurationRule::None => None,
             // Some failures are permanent.
-            DurationRule::UntilRecovery if self.rng.percent(20) => None,
+            DurationRule::UntilRecovery if self.rng.percent(10) => None,
             DurationRule::UntilRecovery | DurationRule::Required | DurationRule::Optional => Some(duration),
         };
         entry
