@@ -108,7 +108,11 @@ impl OrderBook {
         for account in self.accounts.iter_mut().map(|(_, account)| account) {
             account.rate = None;
         }
+        let consumers: Vec<_> = consumers.into_iter().collect();
+        let highest = consumers.iter().map(|(_, rate)| *rate).max().unwrap_or_default();
         for (consumer, rate) in consumers {
+            // The consumer of a standby orders only if its other suppliers have failed, and then needs everything.
+            let rate = if rate == PlannedRate::default() { highest } else { rate };
             let account = self.accounts.entry(consumer).or_default();
             account.rate = Some(rate);
             // A batch served at a rate of almost nothing must not delay the next one at a new rate.
@@ -216,13 +220,20 @@ mod tests {
 
     #[test]
     fn a_consumer_with_a_new_rate_does_not_pay_for_the_old_one() {
-        let mut book = book(&[0.0, 1.0]);
+        let mut book = book(&[1e-9, 1.0]);
         book.enter(node(0), order(1, 1_000));
         assert_eq!(allotted(&mut book, 1), [(0, 1)]);
         book.enter(node(1), order(1, 1_000));
         let rates = [1.0, 1.0].map(PlannedRate::per_second).into_iter().enumerate();
         book.assign(rates.map(|(index, rate)| (node(index), rate)));
         assert_eq!(allotted(&mut book, 10).iter().map(|(_, count)| *count).collect::<Vec<_>>(), [5, 5]);
+    }
+
+    #[test]
+    fn the_consumer_of_a_standby_is_served() {
+        let mut book = book(&[0.0, 2.0, 1.0]);
+        (0..3).for_each(|consumer| drop(book.enter(node(consumer), order(1, 1_000))));
+        assert_eq!(allotted(&mut book, 10), [(0, 4), (1, 4), (2, 2)]);
     }
 
     #[test]
