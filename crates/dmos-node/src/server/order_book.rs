@@ -232,7 +232,9 @@ mod tests {
     #[test]
     fn the_consumer_of_a_standby_is_served() {
         let mut book = book(&[0.0, 2.0, 1.0]);
-        (0..3).for_each(|consumer| drop(book.enter(node(consumer), order(1, 1_000))));
+        for consumer in 0..3 {
+            book.enter(node(consumer), order(1, 1_000));
+        }
         assert_eq!(allotted(&mut book, 10), [(0, 4), (1, 4), (2, 2)]);
     }
 
