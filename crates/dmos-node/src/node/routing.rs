@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use dmos_core::strategy::ElectionInput;
-use dmos_core::{Metric, NodeId};
+use dmos_core::{Assignment, FlowVersion, Metric, NodeId};
 
 use super::{NodeSettings, VolatileState};
 use crate::context::Context;
 use crate::interface::Timer;
 use crate::message::Message;
+use crate::server::OrderStatus;
 
 impl VolatileState {
     pub(super) fn on_message(
@@ -45,27 +46,14 @@ impl VolatileState {
                 cx.send(from, Message::HeartbeatResponse { incarnation, order });
             }
             Message::HeartbeatResponse { incarnation, order } => {
-                if let Some((server, around)) = self.with_server() {
-                    server.on_incarnation(cx, from, incarnation);
-                    server.on_order_status(cx, &around, from, order);
-                }
-                let event = self.failure_detector.on_heartbeat_response(cx.now, from);
-                self.on_peer_event(cx, settings, event);
+                self.on_heartbeat_response(cx, settings, from, incarnation, order);
             }
             Message::Suspicion(node) => match self.leader_planning() {
                 Some(planning) => planning.on_failure_report(cx, node),
                 None => self.leadership.send_leader(cx, from),
             },
             Message::Assignment(version, ref assignment) => {
-                self.on_leader_learned(cx, settings, from, version.term);
-                if version < self.active.version() || version < self.leadership.accepted_flow() {
-                    cx.metrics.count(Metric::AssignmentsRefused);
-                    self.leadership.reject_leader(cx, from);
-                } else {
-                    let edges = assignment.edge_count();
-                    self.adopt(cx, version, Arc::clone(assignment), edges);
-                    cx.send(from, Message::AssignmentAck(version));
-                }
+                self.on_assignment(cx, settings, from, version, assignment);
             }
             Message::AssignmentAck(version) => {
                 if let Some(planning) = self.leader_planning() {
@@ -93,6 +81,43 @@ impl VolatileState {
                 self.run_election(cx, settings, ElectionInput::Message { from, bytes });
             }
         }
+    }
+
+    /// Handles an assignment: adopts it, unless a newer flow is known.
+    fn on_assignment(
+        &mut self,
+        cx: &mut Context<'_>,
+        settings: &NodeSettings,
+        from: NodeId,
+        version: FlowVersion,
+        assignment: &Arc<Assignment>,
+    ) {
+        self.on_leader_learned(cx, settings, from, version.term);
+        if version < self.active.version() || version < self.leadership.accepted_flow() {
+            cx.metrics.count(Metric::AssignmentsRefused);
+            self.leadership.reject_leader(cx, from);
+        } else {
+            let edges = assignment.edge_count();
+            self.adopt(cx, version, Arc::clone(assignment), edges);
+            cx.send(from, Message::AssignmentAck(version));
+        }
+    }
+
+    /// Handles a sign of life, with what a supplier knows of this node's orders.
+    fn on_heartbeat_response(
+        &mut self,
+        cx: &mut Context<'_>,
+        settings: &NodeSettings,
+        from: NodeId,
+        incarnation: u32,
+        order: OrderStatus,
+    ) {
+        if let Some((server, around)) = self.with_server() {
+            server.on_incarnation(cx, from, incarnation);
+            server.on_order_status(cx, &around, from, order);
+        }
+        let event = self.failure_detector.on_heartbeat_response(cx.now, from);
+        self.on_peer_event(cx, settings, event);
     }
 
     /// Handles an exchange of single batches; other messages are ignored.
