@@ -111,7 +111,7 @@ metrics! {
     OutboundWalSize "outbound_wal_size" Gauge PolledNodes
         "Batches in the outbound log at the start of a cycle: all that the node made. After a compaction, only those in stock and in transit.";
     UnansweredBatchRequestsCurrent "unanswered_batch_requests_current" Gauge AllNodes
-        "Batches ordered and not yet shipped; under `production: polled` requests sent and not answered, at the start of a cycle. Under `receiving: blocking` a shipment answers only when its transit ends.";
+        "Suppliers that have not acknowledged the latest order; under `production: polled` requests sent and not answered, at the start of a cycle. Under `receiving: blocking` a shipment answers only when its transit ends.";
     FlowQueries "flow_queries" Count PolledNodes
         "Number of flow look-ups: one per production cycle, one per request handled, one per recovery.";
     FailedFlowQueries "failed_flow_queries" Count PolledNodes
