@@ -17,7 +17,7 @@ use dmos_core::{NodeId, Span, Time};
 use dmos_graph::NamedNetwork;
 use dmos_node::codec::{check_log, read_message};
 use dmos_node::log_file::{read_log, write_frame};
-use dmos_node::{Effect, Input, LogRecord, LogState, Node, NodeSettings, Scrapped, Timer};
+use dmos_node::{Effect, Input, LogRecord, Node, NodeSettings, Scrapped, Timer};
 
 /// A scenario file: it is rejected with a message, or is valid and round-trips.
 ///
@@ -49,7 +49,6 @@ pub fn log(bytes: &[u8]) {
     let mut written = Vec::new();
     write_frame(0, &records, &mut written);
     assert_eq!(read_log(&written).map(|log| log.records), Ok(records.clone()));
-    let _ = LogState::of(&records);
     let me = NodeId::new(1);
     for settings in [Production::Server, Production::Polled].map(settings) {
         if check_log(&records, &settings.network, me).is_err() {

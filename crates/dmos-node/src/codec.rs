@@ -40,6 +40,9 @@ pub enum CodecError {
 /// Upper bound for terms and counters, so that counting on from them cannot overflow.
 const NUMBER_MAX: u64 = 1 << 62;
 
+/// Upper bound for counters of 32 bits, for the same reason.
+const COUNT_MAX: u32 = 1 << 30;
+
 /// Encodes a message.
 #[must_use]
 pub fn write_message(message: &Message) -> Vec<u8> {
@@ -95,7 +98,7 @@ impl NetworkCheck<'_> {
     }
 
     fn version(&self, version: FlowVersion) -> bool {
-        self.term(version.term) && version.number < u32::MAX
+        self.term(version.term) && version.number < COUNT_MAX
     }
 
     fn recipe(&self, node: NodeId, requires: &[Requirement]) -> bool {
@@ -108,7 +111,7 @@ impl NetworkCheck<'_> {
             Message::Announcement { batch, .. }
             | Message::TransitStarted(batch)
             | Message::Delivered(batch) => self.batch(*batch),
-            Message::Order { order, .. } => order.incarnation < u32::MAX,
+            Message::Order { order, .. } => order.incarnation < COUNT_MAX,
             Message::Shipment { batches, .. } => self.range(*batches),
             Message::ShipmentAck(first) => self.batch(*first),
             Message::Suspicion(node) => self.node(*node),
@@ -153,7 +156,7 @@ impl NetworkCheck<'_> {
             LogRecord::Acknowledged { batches, by } => {
                 batches.first.producer == me && self.range(*batches) && self.node(*by)
             }
-            LogRecord::OrdersVoided { of, before } => self.node(*of) && *before < u32::MAX,
+            LogRecord::OrdersVoided { of, before } => self.node(*of) && *before < COUNT_MAX,
             LogRecord::Left(batches) => batches.first.producer == me && self.range(*batches),
             LogRecord::Accepted(batches) | LogRecord::Arrived(batches) => self.range(*batches),
             LogRecord::TransitStarted(batch)
@@ -170,11 +173,11 @@ impl NetworkCheck<'_> {
     fn state(&self, state: &LogState, me: NodeId) -> bool {
         let own = |batch: &BatchId| batch.producer == me && self.batch(*batch);
         state.made < u32::MAX
-            && state.restarts < u32::MAX
+            && state.restarts < COUNT_MAX
             && state.consumed < NUMBER_MAX
             && state.inbound_entries < NUMBER_MAX
             && state.outbound_entries < NUMBER_MAX
-            && state.node_config.commands < u32::MAX
+            && state.node_config.commands < COUNT_MAX
             && state.stock.ranges().last().is_none_or(|run| run.1 <= state.made)
             && state.committed.iter().all(|(batch, commitment)| own(batch) && self.node(commitment.to))
             && state.in_transit.iter().all(own)
@@ -201,6 +204,7 @@ mod tests {
     use dmos_core::{Assignment, ItemId, Recipe, Share, Supply};
 
     use super::*;
+    use crate::node_config::NodeConfig;
 
     #[test]
     fn messages_are_read_as_they_were_written() {
@@ -239,6 +243,21 @@ mod tests {
             count: 1,
             inputs: 0,
         };
+        let counters = [
+            LogState { restarts: u32::MAX - 1, ..LogState::default() },
+            LogState { made: u32::MAX, ..LogState::default() },
+            LogState { consumed: u64::MAX - 1, ..LogState::default() },
+            LogState {
+                node_config: NodeConfig { commands: u32::MAX - 1, ..NodeConfig::default() },
+                ..LogState::default()
+            },
+        ];
+        let last = LogRecord::Received(BatchId { producer: NodeId::new(2), serial: u32::MAX });
+        let counters = counters.map(|state| LogRecord::Compacted(Box::new(state)));
+        for record in counters.into_iter().chain([last]) {
+            let log = [record, LogRecord::Restarted];
+            assert_eq!(check_log(&log, &network, me), Err(CodecError::ForeignLog { number: 1 }), "{log:?}");
+        }
         assert_eq!(check_log(&[made(1)], &network, me), Ok(()));
         assert_eq!(check_log(&[made(1), made(2)], &network, me), Err(CodecError::ForeignLog { number: 2 }));
     }

@@ -159,6 +159,9 @@ pub struct LogState {
 
 impl LogState {
     /// Replays a log from its start. O(n log n) in its records and in what the node holds.
+    ///
+    /// # Panics
+    /// If a number in the log overflows; [`check_log`](crate::codec::check_log) refuses such a log.
     #[must_use]
     pub fn of(records: &[LogRecord]) -> Self {
         let mut state = Self::default();
