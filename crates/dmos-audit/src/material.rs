@@ -50,6 +50,8 @@ struct Account {
     log_length: u64,
     /// Maximum number of batches held since then.
     held_at_most: u64,
+    /// Number of shipments that the consumer has not acknowledged; it may have logged their batches.
+    unacknowledged: u64,
     /// Number of ranges of seen batches in its state.
     seen_ranges: u64,
 }
@@ -162,9 +164,12 @@ impl<'a> Material<'a> {
                 self.account(node).run = None;
             }
             LogRecord::Shipped { batches, to, .. } => {
+                self.account(node).unacknowledged += 1;
                 batches.iter().for_each(|batch| self.on_committed(violations, node, batch, Some(*to)));
             }
             LogRecord::Acknowledged { batches, .. } => {
+                let account = self.account(node);
+                account.unacknowledged = account.unacknowledged.saturating_sub(1);
                 batches.iter().for_each(|batch| self.on_settled(violations, node, batch, "acknowledged"));
             }
             LogRecord::Left(batches) => {
@@ -340,6 +345,8 @@ mod tests {
     use dmos_core::record::Violation;
     use dmos_core::settings::Production;
     use dmos_core::{NodeMetrics, RequestId};
+    use dmos_node::batch_range::BatchRange;
+    use dmos_node::log::ShipmentState;
     use dmos_node::{Holdings, LogState};
 
     /// Returns a scenario in which node 0 supplies node 1, and a crash destroys the output buffer.
@@ -495,6 +502,27 @@ mod tests {
         assert_only_violation(&[made(0, 0), committed(1), (0, next), (0, second)], Property::WithinLimits);
         let much = vec![(0, LogRecord::Restarted); 4_000];
         assert!(audit_of(&much).contains(&Property::WithinLimits), "the log is never compacted");
+    }
+
+    #[test]
+    fn a_log_may_be_as_long_as_its_shipments_require() {
+        let shipment = |serial| BatchRange { first: BatchId { serial, ..batch(0) }, count: 1 };
+        let consumer = NodeId::new(1);
+        let exceeds = |shipments: u32| {
+            let scenario = scenario();
+            let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
+            let state = ShipmentState { count: 1, incarnation: 0 };
+            let shipments = (0..shipments).map(|serial| ((consumer, shipment(serial).first), state));
+            let state = LogState { shipments: shipments.collect(), ..LogState::default() };
+            material.on_compacted(&mut violations, NodeId::new(0), &[], &state);
+            for serial in 0..4_000 {
+                let record = LogRecord::Acknowledged { batches: shipment(serial), by: consumer };
+                material.on_durable(&mut violations, NodeId::new(0), &record);
+            }
+            violations.into_vec().iter().any(|violation| violation.property == Property::WithinLimits)
+        };
+        assert!(!exceeds(4_000), "the consumer has the batches; their acknowledgements come later");
+        assert!(exceeds(4));
     }
 
     #[test]

@@ -17,7 +17,8 @@ impl Material<'_> {
         let in_transit = account.in_transit.len() + account.incoming.len();
         let held = account.stock.ranges().len() + account.received.len() + in_transit;
         account.log_length += 1;
-        account.held_at_most = account.held_at_most.max(held as u64);
+        // The log keeps a shipment until it is acknowledged, possibly long after its batches have arrived.
+        account.held_at_most = account.held_at_most.max(held as u64 + account.unacknowledged);
         // Ranges of seen serial numbers are few for each supplier, unless messages are lost.
         let (length, held, seen) = (account.log_length, account.held_at_most, account.seen_ranges);
         if length > 1_000 + 2 * u64::from(after.get()) + 20 * held + 3 * seen {

@@ -49,6 +49,7 @@ impl Material<'_> {
         }
         let account = self.account(node);
         (account.log_length, account.held_at_most) = (1, 0);
+        account.unacknowledged = state.shipments.len() as u64;
         account.seen_ranges = state.seen.range_count() as u64;
     }
 
