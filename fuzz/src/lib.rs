@@ -17,7 +17,7 @@ use dmos_core::{NodeId, Span, Time};
 use dmos_graph::NamedNetwork;
 use dmos_node::codec::{check_log, read_message};
 use dmos_node::log_file::{read_log, write_frame};
-use dmos_node::{Effect, Input, LogRecord, Node, NodeSettings, Scrapped, Timer};
+use dmos_node::{Effect, Input, LogRecord, LogState, Node, NodeSettings, Scrapped, Timer};
 
 /// A scenario file: it is rejected with a message, or is valid and round-trips.
 ///
@@ -52,6 +52,11 @@ pub fn log(bytes: &[u8]) {
     let me = NodeId::new(1);
     for settings in [Production::Server, Production::Polled].map(settings) {
         if check_log(&records, &settings.network, me).is_err() {
+            continue;
+        }
+        // The polled loop stores batches one by one, so a forged range of billions only takes time and memory.
+        let is_polled = settings.protocol.production == Production::Polled;
+        if is_polled && LogState::of(&records).received.len() > 10_000 {
             continue;
         }
         let mut node = Node::new(me, settings);

@@ -443,7 +443,7 @@ mod tests {
         );
         assert_only_violation(&[made(0, 0), received()], Property::BatchInOnePlace);
         let both = |node: usize| {
-            let received = if node == 1 { vec![batch(0)] } else { vec![] };
+            let received = if node == 1 { vec![batch(0).into()] } else { vec![] };
             let stock = SerialSet::from(if node == 0 { vec![(0, 1)] } else { vec![] });
             Some(Holdings { stock, received, ..Holdings::default() })
         };

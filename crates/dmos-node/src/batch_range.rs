@@ -14,6 +14,12 @@ pub struct BatchRange {
     pub count: u32,
 }
 
+impl From<BatchId> for BatchRange {
+    fn from(batch: BatchId) -> Self {
+        Self { first: batch, count: 1 }
+    }
+}
+
 impl BatchRange {
     /// Returns the serial numbers.
     #[must_use]

@@ -35,6 +35,14 @@ impl FromIterator<BatchId> for BatchSet {
     }
 }
 
+impl FromIterator<BatchRange> for BatchSet {
+    fn from_iter<I: IntoIterator<Item = BatchRange>>(ranges: I) -> Self {
+        let mut set = Self::default();
+        ranges.into_iter().for_each(|range| set.insert_range(range));
+        set
+    }
+}
+
 impl From<Vec<(NodeId, SerialSet)>> for BatchSet {
     fn from(mut producers: Vec<(NodeId, SerialSet)>) -> Self {
         producers.sort_by_key(|producer| producer.0);

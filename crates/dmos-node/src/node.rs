@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dmos_core::settings::{Dissemination, Production, Protocol, Recovery, Rejoin};
 use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy};
 use dmos_core::{
-    BatchId, FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Term, Time,
+    FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Term, Time,
 };
 
 use crate::assignment::ActiveAssignment;
@@ -94,7 +94,7 @@ pub struct Load {
     pub neighbours: u64,
 }
 
-/// Batches that a node holds according to itself.
+/// Batches that a node holds according to itself, as ranges in any order. A batch held twice is listed twice.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Holdings {
     /// Serial numbers of the batches in stock.
@@ -102,11 +102,11 @@ pub struct Holdings {
     /// Number of batches of a final item that have left the factory, if other nodes consume the item as well.
     pub left: u64,
     /// Own batches announced to a consumer and not confirmed.
-    pub in_transit: Vec<BatchId>,
+    pub in_transit: Vec<BatchRange>,
     /// Batches in transit to this node that it has acknowledged.
-    pub incoming: Vec<BatchId>,
+    pub incoming: Vec<BatchRange>,
     /// Batches in the input buffers and in process.
-    pub received: Vec<BatchId>,
+    pub received: Vec<BatchRange>,
 }
 
 impl VolatileState {
@@ -233,15 +233,15 @@ impl Node {
                 stock: server.output().stock().clone(),
                 left: server.output().left(),
                 in_transit: server.output().in_transit().collect(),
-                incoming: server.inputs().incoming().flat_map(BatchRange::iter).collect(),
-                received: server.on_hand().flat_map(BatchRange::iter).collect(),
+                incoming: server.inputs().incoming().collect(),
+                received: server.on_hand().collect(),
             },
             None => Holdings {
                 stock: self.volatile.outbound.stock().clone(),
                 left: 0,
-                in_transit: self.volatile.outbound.in_transit().collect(),
+                in_transit: self.volatile.outbound.in_transit().map(BatchRange::from).collect(),
                 incoming: Vec::new(),
-                received: self.volatile.inbound.batches().collect(),
+                received: self.volatile.inbound.batches().map(BatchRange::from).collect(),
             },
         }
     }

@@ -801,7 +801,11 @@ fn a_replay_restocks_shipped_and_restores_consumed_batches() {
     assert_eq!(harness.node(DOOR).holdings().received, []);
     harness.start(DOOR);
     harness.handle(DOOR, Input::Notice(&flow));
-    assert_eq!(harness.node(DOOR).holdings().received, [batch(WOOD, 0)], "consumed, and present again");
+    assert_eq!(
+        harness.node(DOOR).holdings().received,
+        [batch(WOOD, 0).into()],
+        "consumed, and present again"
+    );
 }
 
 /// Returns the notice of the flow that a blackboard passes to a starting node.

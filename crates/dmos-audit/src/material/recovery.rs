@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use dmos_core::{BatchId, NodeId, Property, SerialSet};
 use dmos_node::batch_range::BatchRange;
+use dmos_node::batch_set::BatchSet;
 use dmos_node::log::ShipmentState;
 use dmos_node::{Holdings, LogRecord, LogState};
 
@@ -19,17 +20,19 @@ impl Material<'_> {
         before: &[LogRecord],
         state: &LogState,
     ) {
-        let shipment = |(&(_, first), shipment): (&(NodeId, BatchId), &ShipmentState)| {
-            BatchRange { first, count: shipment.count }.iter()
+        let shipment = |(&(_, first), shipment): (&(NodeId, BatchId), &ShipmentState)| BatchRange {
+            first,
+            count: shipment.count,
         };
-        let incoming = |(&first, &count): (&BatchId, &u32)| BatchRange { first, count }.iter();
-        let shipments = state.shipments.iter().flat_map(shipment);
+        let incoming = |(&first, &count): (&BatchId, &u32)| BatchRange { first, count };
+        let shipments = state.shipments.iter().map(shipment);
+        let committed = state.committed.keys().copied().map(BatchRange::from);
         let holdings = Holdings {
             stock: state.stock.clone(),
             left: state.left,
-            in_transit: state.committed.keys().copied().chain(shipments).collect(),
-            incoming: state.incoming.iter().flat_map(incoming).collect(),
-            received: state.received.iter().collect(),
+            in_transit: committed.chain(shipments).collect(),
+            incoming: state.incoming.iter().map(incoming).collect(),
+            received: state.received.ranges().collect(),
         };
         self.compare(violations, Property::LogRecovers, node, &holdings);
         let whole = LogState::of(before);
@@ -68,21 +71,19 @@ impl Material<'_> {
         holdings: &Holdings,
     ) -> Shortage {
         let account = &self.accounts[node.index()];
-        let received: BTreeSet<BatchId> = holdings.received.iter().copied().collect();
-        let in_transit: BTreeSet<u32> = holdings.in_transit.iter().map(|batch| batch.serial).collect();
+        let in_transit: BatchSet = holdings.in_transit.iter().copied().collect();
+        let own = |serial: &&u32| BatchId { producer: node, serial: **serial };
         let shortage = Shortage {
             stock: surplus(&account.stock, &holdings.stock),
-            in_transit: account.in_transit.keys().filter(|serial| !in_transit.contains(serial)).count()
+            in_transit: account.in_transit.keys().filter(|serial| !in_transit.contains(own(serial))).count()
                 as u64,
-            incoming: account.incoming.iter().filter(|batch| !holdings.incoming.contains(batch)).count()
-                as u64,
-            received: account.received.difference(&received).count() as u64,
+            incoming: missing(&account.incoming, &holdings.incoming),
+            received: missing(&account.received, &holdings.received),
         };
-        let doubled = holdings.received.len() - received.len();
         let elsewhere = surplus(&holdings.stock, &account.stock)
             + account.left.len().abs_diff(holdings.left)
-            + holdings.incoming.iter().filter(|batch| !account.incoming.contains(batch)).count() as u64
-            + (received.difference(&account.received).count() + doubled) as u64;
+            + unaccounted(&holdings.incoming, &account.incoming)
+            + unaccounted(&holdings.received, &account.received);
         if shortage.total() > 0 || elsewhere > 0 {
             violations.add(property, || {
                 let parts = [
@@ -105,6 +106,19 @@ impl Material<'_> {
 /// Returns the number of serial numbers in one set that are not in the other. O(1) for equal sets.
 fn surplus(of: &SerialSet, over: &SerialSet) -> u64 {
     if of == over { 0 } else { of.iter().filter(|serial| !over.contains(*serial)).count() as u64 }
+}
+
+/// Returns the number of batches of an account that a node does not hold.
+fn missing(account: &BTreeSet<BatchId>, held: &[BatchRange]) -> u64 {
+    let held: BatchSet = held.iter().copied().collect();
+    account.iter().filter(|batch| !held.contains(**batch)).count() as u64
+}
+
+/// Returns the number of batches that a node holds without an account of them, or a second time.
+fn unaccounted(held: &[BatchRange], account: &BTreeSet<BatchId>) -> u64 {
+    let set: BatchSet = held.iter().copied().collect();
+    let doubled = held.iter().map(|range| u64::from(range.count)).sum::<u64>() - set.len();
+    doubled + set.iter().filter(|batch| !account.contains(batch)).count() as u64
 }
 
 /// Number of missing batches, by their location according to the accounts.

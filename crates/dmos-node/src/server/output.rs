@@ -98,8 +98,8 @@ impl Output {
     }
 
     /// Returns the batches that are announced and not acknowledged.
-    pub(crate) fn in_transit(&self) -> impl Iterator<Item = BatchId> + '_ {
-        self.shipments().flat_map(|((_, first), state)| BatchRange { first, count: state.count }.iter())
+    pub(crate) fn in_transit(&self) -> impl Iterator<Item = BatchRange> + '_ {
+        self.shipments().map(|((_, first), state)| BatchRange { first, count: state.count })
     }
 
     /// Returns whether the output buffer has room for one more production run: for the stock limit, or for two
