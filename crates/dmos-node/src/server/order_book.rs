@@ -105,6 +105,8 @@ impl OrderBook {
     /// suspended: a consumer that has not adopted that flow does not know of it, and a later flow may name it
     /// again.
     pub(crate) fn assign(&mut self, consumers: impl IntoIterator<Item = (NodeId, PlannedRate)>) {
+        // Tags change below, and an entry under an old tag would be served once more.
+        self.waiting.clear();
         for account in self.accounts.iter_mut().map(|(_, account)| account) {
             account.rate = None;
         }
@@ -127,11 +129,9 @@ impl OrderBook {
         let Some(account) = self.accounts.get_mut(&consumer) else {
             return;
         };
-        let was_waiting = self.waiting.remove(&(account.tag, consumer));
+        self.waiting.remove(&(account.tag, consumer));
         if account.is_waiting() {
-            if !was_waiting {
-                account.tag = account.tag.max(self.virtual_time);
-            }
+            account.tag = account.tag.max(self.virtual_time);
             self.waiting.insert((account.tag, consumer));
         }
     }
@@ -227,6 +227,15 @@ mod tests {
         let rates = [1.0, 1.0].map(PlannedRate::per_second).into_iter().enumerate();
         book.assign(rates.map(|(index, rate)| (node(index), rate)));
         assert_eq!(allotted(&mut book, 10).iter().map(|(_, count)| *count).collect::<Vec<_>>(), [5, 5]);
+    }
+
+    #[test]
+    fn a_consumer_that_waits_while_its_rate_changes_gets_no_more_than_it_ordered() {
+        let mut book = book(&[1e-9]);
+        book.enter(node(0), order(1, 5));
+        assert_eq!(allotted(&mut book, 2), [(0, 2)]);
+        book.assign([(node(0), PlannedRate::per_second(1.0))]);
+        assert_eq!((allotted(&mut book, 10), allotted(&mut book, 10)), (vec![(0, 3)], vec![]));
     }
 
     #[test]
