@@ -1,6 +1,8 @@
 //! Flow properties: plans assign only nodes believed alive, match the recipes, and are found if there are
 //! any.
 
+use std::sync::Arc;
+
 use dmos_core::strategy::Guarantee;
 use dmos_core::{Flow, FlowViolation, Network, NoFlow, NodeId, Property, Scenario};
 use dmos_graph::Feasibility;
@@ -14,14 +16,25 @@ pub(crate) struct Flows<'a> {
     /// True if the strategy guarantees to find a flow whenever there is one; then all producers must have
     /// suppliers.
     is_guaranteed: bool,
+    /// Network and flow of the latest plan that was activated.
+    active: Option<(Arc<Network>, Arc<Flow>)>,
 }
 
 impl<'a> Flows<'a> {
     pub(crate) fn new(scenario: &'a Scenario) -> Self {
-        Self { network: &scenario.network, is_guaranteed: scenario.flow.guarantees(Guarantee::FindsFlow) }
+        let is_guaranteed = scenario.flow.guarantees(Guarantee::FindsFlow);
+        Self { network: &scenario.network, is_guaranteed, active: None }
     }
 
-    pub(crate) fn on_planned(&self, violations: &mut Violations, planner: NodeId, plan: &PlanReport) {
+    /// Returns network and flow of the latest plan that was activated.
+    pub(crate) fn active(&self) -> Option<(&Network, &Flow)> {
+        self.active.as_ref().map(|(network, flow)| (&**network, &**flow))
+    }
+
+    pub(crate) fn on_planned(&mut self, violations: &mut Violations, planner: NodeId, plan: &PlanReport) {
+        if let Some(flow) = plan.flow.as_ref().ok().filter(|_| plan.active) {
+            self.active = Some((Arc::clone(&plan.network), Arc::clone(flow)));
+        }
         match &plan.flow {
             Ok(flow) => self.check(violations, planner, plan, flow),
             Err(NoFlow::BudgetExhausted { budget }) if plan.steps < *budget => {

@@ -12,6 +12,7 @@
 //! | `material/scrap` | scrap is exactly what crashes destroyed; retired nodes make nothing |
 //! | `material/limits` | commitments and logs stay within their limits |
 //! | `material/shipments` | committed batches arrive after the last fault |
+//! | `material/orders` | suppliers ship what was ordered, and pass no order over |
 //! | `leadership` | one leader per term, and newer flows win |
 //! | `flow` | plans assign live nodes, match recipes, and are found if there are any |
 //! | `progress` | production resumes after the last fault |
@@ -90,7 +91,7 @@ impl<'a> InvariantChecker<'a> {
         match observation {
             Observation::Started { recovering, log } => {
                 self.coverage.on_started(node, log);
-                self.material.on_started(node, *recovering);
+                self.material.on_started(at, node, *recovering);
                 self.progress.on_started(node);
             }
             Observation::Holds(holdings) => {
@@ -136,7 +137,13 @@ impl<'a> InvariantChecker<'a> {
                 self.coverage.on_became_leader(node);
                 self.progress.on_became_leader(self.violations.now, node, *term);
             }
-            Report::Adopted(version) => self.leadership.on_adopted(&mut self.violations, node, *version),
+            Report::Adopted(version) => {
+                self.leadership.on_adopted(&mut self.violations, node, *version);
+                self.material.on_adopted(self.violations.now, node);
+            }
+            Report::Ordered { supplier, order } => {
+                self.material.on_ordered(self.violations.now, node, *supplier, *order);
+            }
             Report::Removed(_) => {}
             Report::Planned(plan) => {
                 self.flow.on_planned(&mut self.violations, node, plan);
@@ -157,6 +164,9 @@ impl<'a> InvariantChecker<'a> {
         self.coverage.record_times(Property::Resumed, u64::from(resumed == Ok(true)));
         if self.material.check_shipments(&mut self.violations, end, &nodes) {
             judged.push(Property::ShipmentsDelivered);
+        }
+        if self.material.check_orders(&mut self.violations, end, &nodes, self.flow.active()) {
+            judged.push(Property::OrdersFilled);
         }
         let material = self.material.finish(&mut self.violations, &nodes);
         AuditReport {

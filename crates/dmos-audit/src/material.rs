@@ -4,6 +4,7 @@
 //! The accounts are kept from durable records, and their size is proportional to what nodes hold.
 
 mod limits;
+mod orders;
 mod recovery;
 mod runs;
 mod scrap;
@@ -17,6 +18,7 @@ use dmos_node::{Command, LogRecord};
 
 use crate::NodeAtEnd;
 use crate::violations::Violations;
+use orders::Orders;
 use recovery::Shortage;
 use runs::Run;
 
@@ -46,6 +48,12 @@ struct Account {
     has_retired: bool,
     /// Batches that a crash destroyed and that are not logged as scrap yet.
     destroyed: BTreeSet<BatchId>,
+    /// Orders of its consumers.
+    orders: Orders,
+    /// Time of the last recovery.
+    recovered: Time,
+    /// Time of the last start or change of the assignment.
+    changed: Time,
     /// Number of records since the last compaction.
     log_length: u64,
     /// Maximum number of batches held since then.
@@ -140,8 +148,8 @@ impl<'a> Material<'a> {
                 self.on_recipe(node, requires);
             }
             LogRecord::Commanded(Command::Retire) => self.account(node).has_retired = true,
-            LogRecord::OrdersVoided { .. }
-            | LogRecord::Restarted
+            LogRecord::OrdersVoided { of, before } => self.on_orders_voided(node, *of, *before),
+            LogRecord::Restarted
             | LogRecord::InTransit(_)
             | LogRecord::TransitStarted(_)
             | LogRecord::FlowAccepted(_)
@@ -163,8 +171,9 @@ impl<'a> Material<'a> {
                 self.on_made(violations, node, product.first, product.count, count);
                 self.account(node).run = None;
             }
-            LogRecord::Shipped { batches, to, .. } => {
+            LogRecord::Shipped { batches, to, incarnation } => {
                 self.account(node).unacknowledged += 1;
+                self.check_shipped(violations, node, *to, *incarnation, batches.count);
                 batches.iter().for_each(|batch| self.on_committed(violations, node, batch, Some(*to)));
             }
             LogRecord::Acknowledged { batches, .. } => {
@@ -455,7 +464,7 @@ mod tests {
         let scenario = scenario();
         let (mut material, mut violations) = (Material::new(&scenario), Violations::default());
         material.on_durable(&mut violations, NodeId::new(0), &made(0, 0).1);
-        material.on_started(NodeId::new(0), true);
+        material.on_started(Time::ZERO, NodeId::new(0), true);
         records.iter().for_each(|record| material.on_durable(&mut violations, NodeId::new(0), record));
         let properties = violations.into_vec().iter().map(|violation| violation.property).collect();
         (material.audit, properties)

@@ -57,6 +57,8 @@ properties! {
         "Every production run consumes received batches, in the quantities of the recipe at its start.";
     RunTakesItsTime "run_takes_its_time" Safety
         "A node processes one production run at a time, and none ends before its process time has passed.";
+    ShippedAsOrdered "shipped_as_ordered" Safety
+        "No supplier ships more to a consumer than it has ordered since its last crash, and none fills an order from before that crash once it knows of it.";
     ScrapRecorded "scrap_recorded" Safety
         "Batches destroyed by a crash, and only those, are logged as scrap before anything else happens at the node.";
     RetiredNodeIdle "retired_node_idle" Safety
@@ -83,6 +85,8 @@ properties! {
         "Within a bound after the last fault is healed, leadership no longer changes, if the leader strategy guarantees a leader.";
     ShipmentsDelivered "shipments_delivered" Liveness
         "After the last fault is healed, a batch committed by a node that is up to one that is up arrives within a bound.";
+    OrdersFilled "orders_filled" Liveness
+        "After the last fault is healed, no order waits beyond a bound while its supplier has batches in stock or ships more to others than their planned rates allow.";
     LeaderCrashed "leader_crashed" Coverage
         "A leader crashed.";
     PlanInterrupted "plan_interrupted" Coverage

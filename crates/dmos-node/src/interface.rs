@@ -7,6 +7,7 @@ use dmos_core::{BatchId, Flow, FlowVersion, Network, NoFlow, NodeId, NodeSet, Sp
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use crate::node_config::Command;
+use crate::server::Order;
 
 /// An input of a node.
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +184,13 @@ pub enum Report {
     BecameLeader(Term),
     /// The node adopted an assignment of the flow of this version.
     Adopted(FlowVersion),
+    /// The node sent a new order to a supplier.
+    Ordered {
+        /// The supplier.
+        supplier: NodeId,
+        /// The order.
+        order: Order,
+    },
     /// The node, as leader, removed another node from the membership.
     Removed(NodeId),
     /// A plan is ready.

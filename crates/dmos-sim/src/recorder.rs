@@ -84,7 +84,7 @@ impl<'a> Recorder<'a> {
             }
             Report::Planned(plan) => self.record_plan(now, node, *plan),
             Report::Removed(removed) => self.removals.push(Removal { at: now, node: removed, by: node }),
-            Report::Adopted(_) => {}
+            Report::Adopted(_) | Report::Ordered { .. } => {}
         }
     }
 

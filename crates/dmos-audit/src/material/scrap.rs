@@ -1,7 +1,7 @@
 //! Scrap: exactly the batches that a crash destroyed are logged as scrap; and retired nodes make nothing.
 
 use dmos_core::faults::CrashEffect;
-use dmos_core::{BatchId, NodeId, Property};
+use dmos_core::{BatchId, NodeId, Property, Time};
 
 use super::Material;
 use crate::violations::Violations;
@@ -9,11 +9,13 @@ use crate::violations::Violations;
 impl Material<'_> {
     /// Handles a start. An interrupted production run consumed nothing, and the material that the crash
     /// destroyed must be logged as scrap.
-    pub(crate) fn on_started(&mut self, node: NodeId, recovering: bool) {
+    pub(crate) fn on_started(&mut self, at: Time, node: NodeId, recovering: bool) {
         let (destroys_outbound, destroys_inbound) = self.scrapped_by_crash(node);
         let account = self.account(node);
         account.pending_inputs.clear();
+        account.changed = at;
         if recovering {
+            account.recovered = at;
             let own = account.stock.iter().map(|serial| BatchId { producer: node, serial });
             let stock = own.filter(|_| destroys_outbound);
             let inbound = account.received.iter().copied().filter(|_| destroys_inbound);

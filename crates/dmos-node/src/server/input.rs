@@ -17,7 +17,7 @@ use crate::batch_range::BatchRange;
 use crate::batch_set::BatchSet;
 use crate::context::Context;
 use crate::failure_detector::FailureDetector;
-use crate::interface::{Effect, Timer};
+use crate::interface::{Effect, Report, Timer};
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use crate::retransmission::{Retransmission, RetransmissionTimer};
@@ -326,14 +326,19 @@ impl Inputs {
         let account = self.accounts.entry(supplier).or_default();
         account.number += 1;
         account.unanswered = Some(Retransmission::new(cx.now));
+        // Before the message, so that a crash between the two cannot hide an order that was sent.
+        cx.report(Report::Ordered { supplier, order: self.current_order(supplier) });
         self.send_order(cx, supplier, false);
         self.timer.set(cx, Timer::RetransmitOrders);
     }
 
-    fn send_order(&self, cx: &mut Context<'_>, supplier: NodeId, is_repeated: bool) {
+    fn current_order(&self, supplier: NodeId) -> Order {
         let Account { number, ordered, .. } = self.accounts.get(&supplier).copied().unwrap_or_default();
-        let order = Order { incarnation: self.incarnation, number, total: ordered };
-        cx.send(supplier, Message::Order { order, is_repeated });
+        Order { incarnation: self.incarnation, number, total: ordered }
+    }
+
+    fn send_order(&self, cx: &mut Context<'_>, supplier: NodeId, is_repeated: bool) {
+        cx.send(supplier, Message::Order { order: self.current_order(supplier), is_repeated });
     }
 
     /// Sends overdue orders again.
