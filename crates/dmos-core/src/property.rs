@@ -86,7 +86,7 @@ properties! {
     ShipmentsDelivered "shipments_delivered" Liveness
         "After the last fault is healed, a batch committed by a node that is up to one that is up arrives within a bound.";
     OrdersFilled "orders_filled" Liveness
-        "After the last fault is healed, no order waits beyond a bound while its supplier has batches in stock or ships more to others than their planned rates allow.";
+        "After the last fault is healed, no order waits beyond a bound while its supplier has batches in stock or ships more to others than their planned rates allow, if the leader strategy guarantees a leader.";
     LeaderCrashed "leader_crashed" Coverage
         "A leader crashed.";
     PlanInterrupted "plan_interrupted" Coverage
