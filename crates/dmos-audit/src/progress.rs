@@ -138,7 +138,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Returns whether a leader is guaranteed among the nodes that are up.
-    fn leader_is_guaranteed(&self) -> Result<(), &'static str> {
+    pub(crate) fn leader_is_guaranteed(&self) -> Result<(), &'static str> {
         let scenario = self.scenario;
         let up = scenario.candidates.iter().filter(|&&node| self.up.contains(node)).count();
         let has_majority = up > scenario.candidates.len() / 2;
@@ -257,7 +257,8 @@ fn level_bound(scenario: &Scenario, required: ItemId, item: ItemId, quantity: u6
     let taken = network.producers(item).iter().map(|&node| runs(node) * quantity).max().unwrap_or(0);
     let yields = |node: NodeId| u64::from(network.yield_per_run(node));
     let made = network.producers(required).iter().map(|&node| runs(node) * yields(node)).sum();
-    let most = network.producers(required).iter().map(|&node| yields(node)).max().unwrap_or(1);
+    let lots = network.producers(required).iter().map(|&node| u64::from(network.lot(node)));
+    let most = lots.max().unwrap_or(1);
     quantity + taken.min(made) + quantity.max(most)
 }
 

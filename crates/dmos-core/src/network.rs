@@ -153,6 +153,8 @@ pub struct Network {
     node_names: Names,
     makes: Vec<ItemId>,
     quantities: Vec<u32>,
+    /// By node, see [`Network::lot`].
+    lots: Vec<u32>,
     process_times: Vec<Span>,
     costs: Vec<u32>,
     /// Start of a node's requirements in `requirements`; one more entry than nodes.
@@ -188,6 +190,7 @@ impl Network {
         let mut network = Self {
             makes: Vec::with_capacity(recipes.len()),
             quantities: Vec::with_capacity(recipes.len()),
+            lots: Vec::new(),
             process_times: Vec::with_capacity(recipes.len()),
             costs: Vec::with_capacity(recipes.len()),
             requirements_from: Vec::with_capacity(recipes.len() + 1),
@@ -209,6 +212,7 @@ impl Network {
         if network.final_items.is_empty() || !network.final_items.iter().all(is_made) {
             return Err(NetworkError::NoFinalItem);
         }
+        network.lots = network.find_lots();
         network.topological_order = network.sort_items()?;
         Ok(network)
     }
@@ -284,6 +288,26 @@ impl Network {
         }
         self.producers_from = from;
         self.producers = producers;
+    }
+
+    /// Returns [`Network::lot`] of every node.
+    fn find_lots(&self) -> Vec<u32> {
+        let mut consumers = vec![0_u32; self.item_count()];
+        self.requirements.iter().for_each(|required| consumers[required.item.index()] += 1);
+        for item in &self.final_items {
+            consumers[item.index()] += 1;
+        }
+        let mut yields = vec![1_u32; self.item_count()];
+        for (item, &quantity) in self.makes.iter().zip(&self.quantities) {
+            yields[item.index()] = yields[item.index()].max(quantity);
+        }
+        let lot = |node: NodeId| {
+            let runs = |required: &Requirement| yields[required.item.index()].div_ceil(required.quantity);
+            let is_shared = consumers[self.makes(node).index()] > 1;
+            let runs = self.requirements(node).iter().map(runs).max().filter(|_| is_shared);
+            self.yield_per_run(node).saturating_mul(runs.unwrap_or(1))
+        };
+        self.nodes().map(lot).collect()
     }
 
     /// Sorts the items topologically, so that each comes after all items that its recipes require (Kahn
@@ -381,6 +405,16 @@ impl Network {
         &self.producers[from..to]
     }
 
+    /// Returns the number of batches that a node makes in a row: its yield or, if several consumers share its item,
+    /// the product of the runs for which one yield of a supplier suffices.
+    ///
+    /// A consumer that orders less than its share of a lot loses the rest to the others.
+    #[must_use]
+    #[inline]
+    pub fn lot(&self, node: NodeId) -> u32 {
+        self.lots[node.index()]
+    }
+
     /// Returns the items that the network exists to make; at least one.
     #[must_use]
     pub fn final_items(&self) -> &[ItemId] {
@@ -470,6 +504,25 @@ mod tests {
         assert_eq!(network.topological_order(), [ItemId::new(0), ItemId::new(1), ItemId::new(2)]);
         assert_eq!(network.find_node("3"), Some(NodeId::new(3)));
         assert_eq!(network.find_node("4"), None);
+    }
+
+    #[test]
+    fn a_shared_item_is_made_in_the_lots_of_its_inputs() {
+        let making = |quantity: u32, recipe: Recipe| Recipe { quantity, ..recipe };
+        let taking = |quantity: u32, mut recipe: Recipe| {
+            recipe.requires[0].quantity = quantity;
+            recipe
+        };
+        let recipes = |consumers: usize| {
+            let first = [making(20, recipe(0, &[])), making(3, taking(6, recipe(1, &[0])))];
+            first.into_iter().chain((0..consumers).map(|_| recipe(2, &[1]))).collect::<Vec<_>>()
+        };
+        let lots = |consumers| {
+            let network = network(3, recipes(consumers)).expect("a valid network");
+            [0, 1].map(|node| network.lot(NodeId::new(node)))
+        };
+        assert_eq!(lots(1), [20, 3], "a single consumer loses nothing");
+        assert_eq!(lots(2), [20, 12], "20 inputs suffice for 4 runs of 6");
     }
 
     #[test]

@@ -403,7 +403,7 @@ impl Inputs {
 }
 
 /// Returns the level of an input: the quantity of a run, the planned need during the lead time, and the larger
-/// of that quantity and a supplier's yield. With `runs_ahead`, the inputs of that many runs.
+/// of that quantity and a supplier's lot. With `runs_ahead`, the inputs of that many runs.
 fn level(
     cx: &Context<'_>,
     required: &Requirement,
@@ -415,7 +415,7 @@ fn level(
     if let Some(runs) = cx.protocol.runs_ahead {
         return quantity * u64::from(runs.get());
     }
-    let yields = suppliers.iter().map(|supply| u64::from(cx.network.yield_per_run(supply.producer)));
+    let lots = suppliers.iter().map(|supply| u64::from(cx.network.lot(supply.producer)));
     let need = rate.units_in(lead_time.transit + lead_time.round_trip, required.quantity);
-    quantity + need + quantity.max(yields.max().unwrap_or(1))
+    quantity + need + quantity.max(lots.max().unwrap_or(1))
 }
