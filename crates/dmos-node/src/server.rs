@@ -315,9 +315,15 @@ impl Server {
         }
     }
 
-    /// Handles the incarnation of a supplier.
-    pub(crate) fn on_incarnation(&mut self, cx: &mut Context<'_>, from: NodeId, incarnation: u32) {
-        self.inputs.on_incarnation(cx, from, incarnation);
+    /// Handles the incarnation of a supplier, and what it knows of this node's orders.
+    pub(crate) fn on_incarnation(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: NodeId,
+        incarnation: u32,
+        status: OrderStatus,
+    ) {
+        self.inputs.on_incarnation(cx, from, incarnation, status);
     }
 
     /// Announces overdue shipments again.

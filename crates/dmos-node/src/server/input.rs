@@ -246,14 +246,23 @@ impl Inputs {
         }
     }
 
-    /// Handles the incarnation of a supplier: a recovered one has lost its order book.
-    pub(crate) fn on_incarnation(&mut self, cx: &mut Context<'_>, from: NodeId, incarnation: u32) {
+    /// Handles the incarnation of a supplier: a recovered one has lost its order book, and receives the latest
+    /// order again unless its status shows that it has it.
+    pub(crate) fn on_incarnation(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: NodeId,
+        incarnation: u32,
+        status: OrderStatus,
+    ) {
+        let own = self.incarnation;
         let Some(account) = self.accounts.get_mut(&from) else {
             return;
         };
         if incarnation > account.supplier_incarnation {
             account.supplier_incarnation = incarnation;
-            if account.open() > 0 || account.unanswered.is_some() {
+            let is_known = (status.incarnation, status.number) == (own, account.number);
+            if !is_known && (account.open() > 0 || account.unanswered.is_some()) {
                 account.unanswered = Some(Retransmission::new(cx.now));
                 self.send_order(cx, from, true);
                 self.timer.set(cx, Timer::RetransmitOrders);
