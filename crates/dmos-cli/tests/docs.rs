@@ -10,6 +10,7 @@ use dmos_compare::{Better, RunMetric};
 use dmos_core::faults::{ClockFaults, DiskFaults, MaterialInCrash, OpGenerator};
 use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Metric, Property};
+use dmos_node::lifecycle::{BATCH, NONE, ORDER, Transition};
 use serde_json::Value;
 
 fn page(name: &str) -> PathBuf {
@@ -72,6 +73,30 @@ fn every_property_is_defined() {
     };
     let rows: String = Property::ALL.iter().map(row).collect();
     check_generated("docs/auditing.md", &format!("| property | kind | definition |\n|---|---|---|\n{rows}"));
+}
+
+/// Returns a state diagram in the language of Mermaid.
+fn diagram(transitions: &[Transition]) -> String {
+    let mut states: Vec<&str> =
+        transitions.iter().flat_map(|transition| [transition.from, transition.to]).collect();
+    states.retain(|state| *state != NONE);
+    states.sort_unstable();
+    states.dedup();
+    let id = |state: &str| if state == NONE { "[*]".to_owned() } else { state.replace(' ', "_") };
+    let names = states.iter().map(|state| format!("    state \"{state}\" as {}\n", id(state)));
+    let edges = transitions.iter().map(|transition| {
+        format!("    {} --> {}: {}\n", id(transition.from), id(transition.to), transition.event)
+    });
+    let is_last = |state: &&&str| transitions.iter().all(|transition| transition.from != **state);
+    let ends = states.iter().filter(is_last).map(|state| format!("    {} --> [*]\n", id(state)));
+    let lines: String = names.chain(edges).chain(ends).collect();
+    format!("```mermaid\nstateDiagram-v2\n{lines}```\n")
+}
+
+#[test]
+fn the_state_diagrams_are_current() {
+    let text = format!("## A batch\n\n{}\n## An order\n\n{}", diagram(BATCH), diagram(ORDER));
+    check_generated("docs/lifecycle.md", &text);
 }
 
 /// A variant of a scenario: its name in the table, and its settings.

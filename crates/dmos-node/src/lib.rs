@@ -29,6 +29,7 @@
 //! | `leadership` | election and current leader |
 //! | `commands` | execution of commands, and their propagation to the leader |
 //! | `planning` | planning and distribution of flows by the leader |
+//! | [`lifecycle`] | state diagrams of a batch and of an order, as tables |
 //! | `prototype` | the prototype's deviations from the protocol, which its own scenarios select |
 //!
 //! Architecture invariant: this crate does not depend on a driver, and names no strategy.
@@ -45,6 +46,7 @@ pub mod harness;
 mod inbound;
 pub mod interface;
 mod leadership;
+pub mod lifecycle;
 pub mod log;
 pub mod log_file;
 pub mod message;
