@@ -101,7 +101,7 @@ fn walk_paths(network: Network) -> Network {
 }
 
 #[library_benchmark]
-#[bench::sparse(config = at_most(1_980_000))]
+#[bench::sparse(config = at_most(2_113_000))]
 fn build() -> Network {
     black_box(sparse_network(200, 3))
 }
