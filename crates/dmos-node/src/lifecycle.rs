@@ -41,7 +41,7 @@ pub const ORDER: &[Transition] = &[
     transition("unacknowledged", "acknowledged with the last shipment", "filled"),
     transition("unacknowledged", "the consumer sends a later order", "replaced"),
     transition("unacknowledged", "the consumer crashes", "void"),
-    transition("waiting", "the supplier has recovered from a crash, sent again", "unacknowledged"),
+    transition("waiting", "unknown to the supplier, sent again", "unacknowledged"),
     transition("waiting", "last shipment accepted", "filled"),
     transition("waiting", "the consumer sends a later order", "replaced"),
     transition("waiting", "the consumer crashes", "void"),

@@ -310,7 +310,7 @@ impl Server {
         from: NodeId,
         status: OrderStatus,
     ) {
-        if self.inputs.on_order_status(from, status) {
+        if self.inputs.on_order_status(cx, from, status) {
             self.order_up(cx, around);
         }
     }

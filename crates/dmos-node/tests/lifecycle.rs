@@ -28,8 +28,8 @@ const SUPPLIERS: [NodeId; 2] = [NodeId::new(0), NodeId::new(1)];
 const CONSUMER: NodeId = NodeId::new(2);
 const LEADER: NodeId = NodeId::new(3);
 const NODES: [NodeId; 3] = [SUPPLIERS[0], SUPPLIERS[1], CONSUMER];
-const WALKS: u64 = 40;
-const STEPS: usize = 2_000;
+const WALKS: u64 = 60;
+const STEPS: usize = 1_000;
 
 /// An order as a consumer sees it: the number, the total, and the state.
 #[derive(Clone, Copy)]
@@ -44,10 +44,8 @@ struct SupplierView {
     order: Option<OrderView>,
     /// Batches accepted in the present incarnation of the consumer.
     accepted: u32,
-    /// Incarnation of the supplier, as far as the consumer has heard.
-    incarnation: u32,
-    /// True while the consumer learns that the supplier has recovered.
-    has_recovered: bool,
+    /// True while the consumer learns that the supplier does not know the latest order.
+    is_unknown: bool,
 }
 
 struct Walk {
@@ -59,6 +57,8 @@ struct Walk {
     running: BTreeSet<NodeId>,
     transports: VecDeque<BatchId>,
     flows: u32,
+    /// Number of suppliers in the flow.
+    used: usize,
     consumer_incarnation: u32,
     suppliers: [SupplierView; 2],
     batches: BTreeMap<BatchId, &'static str>,
@@ -77,6 +77,7 @@ impl Walk {
             running: BTreeSet::new(),
             transports: VecDeque::new(),
             flows: 0,
+            used: if seed % 4 < 2 { 1 } else { 2 },
             consumer_incarnation: 0,
             suppliers: [SupplierView::default(); 2],
             batches: BTreeMap::new(),
@@ -98,7 +99,8 @@ impl Walk {
         let rate = PlannedRate::per_second(0.5);
         let supply =
             |producer| Supply { item: ItemId::new(0), producer, share: Share::from_millionths(500_000) };
-        let consumer = Assignment { suppliers: SUPPLIERS.map(supply).into(), rate, ..Assignment::default() };
+        let suppliers = SUPPLIERS[..self.used].iter().copied().map(supply).collect();
+        let consumer = Assignment { suppliers, rate, ..Assignment::default() };
         let supplier = Assignment {
             consumers: [CONSUMER].into(),
             rate,
@@ -216,7 +218,7 @@ impl Walk {
         match before {
             Some(before) if before.order == order => {
                 let event = match before.state {
-                    "waiting" if view.has_recovered => "the supplier has recovered from a crash, sent again",
+                    "waiting" if view.is_unknown => "unknown to the supplier, sent again",
                     "waiting" => "sent again for no reason",
                     _ => "no answer in time, sent again",
                 };
@@ -245,7 +247,7 @@ impl Walk {
         };
         if let Message::Shipment { batches, incarnation: of, .. } = message
             && *of == incarnation
-            && !self.batches.get(&batches.first).is_some_and(|state| *state != "announced")
+            && self.batches.get(&batches.first).is_none_or(|state| *state == "announced")
         {
             view.accepted += batches.count;
         }
@@ -265,12 +267,14 @@ impl Walk {
                 view_of.state = to;
             }
         }
-        if let Message::HeartbeatResponse { incarnation, .. } = message {
-            view.has_recovered = *incarnation > view.incarnation;
-            view.incarnation = view.incarnation.max(*incarnation);
-        }
+        view.is_unknown = match message {
+            Message::OrderAck(status) | Message::HeartbeatResponse { order: status, .. } => view
+                .order
+                .is_some_and(|view| (status.incarnation, status.number) != (incarnation, view.order.number)),
+            _ => false,
+        };
         self.handle(CONSUMER, Input::Message { from, message });
-        self.suppliers[from.index()].has_recovered = false;
+        self.suppliers[from.index()].is_unknown = false;
     }
 
     fn crash(&mut self, node: NodeId) {
@@ -330,6 +334,35 @@ impl Walk {
     }
 }
 
+impl Walk {
+    /// Delivers all messages in their order and lets all timers expire, without faults.
+    fn settle(&mut self) {
+        for _ in 0..20 {
+            self.harness.advance(10);
+            for (from, to, message) in std::mem::take(&mut self.messages) {
+                match to {
+                    CONSUMER => self.deliver_to_consumer(from, &message),
+                    _ => self.handle(to, Input::Message { from, message: &message }),
+                }
+            }
+            for batch in std::mem::take(&mut self.transports) {
+                self.handle(CONSUMER, Input::Arrived(batch));
+            }
+            for node in std::mem::take(&mut self.running) {
+                self.handle(node, Input::Timer(Timer::RunEnd));
+            }
+            for timer in [Timer::RetransmitOrders, Timer::RetransmitBatches, Timer::Heartbeat] {
+                NODES.iter().for_each(|&node| self.handle(node, Input::Timer(timer)));
+            }
+        }
+    }
+
+    /// Returns the number of batches accepted from each supplier.
+    fn accepted(&self) -> [u32; 2] {
+        self.suppliers.map(|view| view.accepted)
+    }
+}
+
 /// Returns the state of a batch according to the logs of its producer and of its consumer.
 fn batch_state(
     batch: BatchId,
@@ -374,10 +407,53 @@ fn batches_and_orders_follow_their_state_diagrams() {
     for seed in 0..WALKS {
         let mut walk = Walk::new(seed);
         (0..STEPS).for_each(|_| walk.step());
+        walk.settle();
+        let before = walk.accepted();
+        walk.settle();
+        let progress: Vec<_> = before.into_iter().zip(walk.accepted()).take(walk.used).collect();
+        assert!(
+            progress.iter().all(|(before, after)| after > before),
+            "walk {seed}: an order waits for ever"
+        );
         seen.extend(walk.seen);
     }
     let expected: BTreeSet<Transition> = BATCH.iter().chain(ORDER).copied().collect();
     let list = |set: BTreeSet<Transition>| set.into_iter().collect::<Vec<_>>();
     assert_eq!(list(&seen - &expected), [], "not in the diagrams");
     assert_eq!(list(&expected - &seen), [], "never seen");
+}
+
+/// Returns the orders among the messages under way, and removes all of these.
+fn take_orders(walk: &mut Walk) -> Vec<Order> {
+    let orders = walk.messages.drain(..).filter_map(|(_, _, message)| match message {
+        Message::Order { order, .. } => Some(order),
+        _ => None,
+    });
+    orders.collect()
+}
+
+/// A heartbeat response that a supplier had sent before a crash acknowledges an order that it has forgotten since.
+#[test]
+fn a_late_acknowledgement_does_not_hide_a_lost_order() {
+    let mut walk = Walk::new(1);
+    let orders = take_orders(&mut walk);
+    let [order] = orders[..] else { panic!("one order: {orders:?}") };
+    let supplier = SUPPLIERS[0];
+    walk.handle(
+        supplier,
+        Input::Message { from: CONSUMER, message: &Message::Order { order, is_repeated: false } },
+    );
+    let response = |walk: &mut Walk| {
+        let sent = messages(&walk.harness.deliver(CONSUMER, supplier, &Message::HeartbeatRequest));
+        sent.into_iter().next().expect("a response").1
+    };
+    let late = response(&mut walk);
+    walk.harness.advance(1);
+    walk.harness.start(supplier);
+    let current = response(&mut walk);
+    walk.handle(CONSUMER, Input::Message { from: supplier, message: &current });
+    assert_eq!(take_orders(&mut walk), [order], "sent again, and lost");
+    walk.handle(CONSUMER, Input::Message { from: supplier, message: &late });
+    walk.handle(CONSUMER, Input::Message { from: supplier, message: &current });
+    assert_eq!(take_orders(&mut walk), [order], "the supplier does not know the order");
 }

@@ -223,15 +223,25 @@ impl Inputs {
         self.store(cx, batches);
     }
 
-    /// Handles what a supplier knows of this node's orders. Returns whether that acknowledges an order.
-    pub(crate) fn on_order_status(&mut self, from: NodeId, status: OrderStatus) -> bool {
-        let is_latest = (self.incarnation == status.incarnation)
-            .then(|| self.accounts.get_mut(&from))
-            .flatten()
-            .filter(|account| account.number == status.number);
-        let Some(account) = is_latest else {
+    /// Handles what a supplier knows of this node's orders. Returns whether that acknowledges an order. An open
+    /// order that counts as acknowledged, but is not known, is sent again: the acknowledgement may have been from
+    /// before a crash of the supplier.
+    pub(crate) fn on_order_status(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: NodeId,
+        status: OrderStatus,
+    ) -> bool {
+        let own = self.incarnation;
+        let Some(account) = self.accounts.get_mut(&from) else {
             return false;
         };
+        if (status.incarnation, status.number) != (own, account.number) {
+            if account.open() > 0 && account.unanswered.is_none() {
+                self.send_again(cx, from);
+            }
+            return false;
+        }
         // A cancellation leaves what was shipped before it arrived.
         let is_news = account.unanswered.take().is_some() || account.ordered < status.shipped;
         account.ordered = account.ordered.max(status.shipped);
@@ -263,11 +273,16 @@ impl Inputs {
             account.supplier_incarnation = incarnation;
             let is_known = (status.incarnation, status.number) == (own, account.number);
             if !is_known && (account.open() > 0 || account.unanswered.is_some()) {
-                account.unanswered = Some(Retransmission::new(cx.now));
-                self.send_order(cx, from, true);
-                self.timer.set(cx, Timer::RetransmitOrders);
+                self.send_again(cx, from);
             }
         }
+    }
+
+    /// Sends the latest order again, and waits for its acknowledgement.
+    fn send_again(&mut self, cx: &mut Context<'_>, supplier: NodeId) {
+        self.accounts.entry(supplier).or_default().unanswered = Some(Retransmission::new(cx.now));
+        self.send_order(cx, supplier, true);
+        self.timer.set(cx, Timer::RetransmitOrders);
     }
 
     /// Orders every input up to its level.
