@@ -303,7 +303,7 @@ impl Server {
     }
 
     /// Handles what a supplier knows of this node's orders.
-    pub(crate) fn on_order_status(
+    fn on_order_status(
         &mut self,
         cx: &mut Context<'_>,
         around: &Surroundings<'_>,
@@ -316,14 +316,16 @@ impl Server {
     }
 
     /// Handles the incarnation of a supplier, and what it knows of this node's orders.
-    pub(crate) fn on_incarnation(
+    pub(crate) fn on_heartbeat_response(
         &mut self,
         cx: &mut Context<'_>,
+        around: &Surroundings<'_>,
         from: NodeId,
         incarnation: u32,
         status: OrderStatus,
     ) {
         self.inputs.on_incarnation(cx, from, incarnation, status);
+        self.on_order_status(cx, around, from, status);
     }
 
     /// Announces overdue shipments again.

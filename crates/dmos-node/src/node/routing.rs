@@ -113,8 +113,7 @@ impl VolatileState {
         order: OrderStatus,
     ) {
         if let Some((server, around)) = self.with_server() {
-            server.on_incarnation(cx, from, incarnation, order);
-            server.on_order_status(cx, &around, from, order);
+            server.on_heartbeat_response(cx, &around, from, incarnation, order);
         }
         let event = self.failure_detector.on_heartbeat_response(cx.now, from);
         self.on_peer_event(cx, settings, event);
