@@ -122,7 +122,7 @@ fn a_single_server_has_the_exact_time_in_system() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `.ci/run` runs it"]
 fn a_single_server_under_high_load_has_the_exact_time_in_system() {
     assert_time_in_system(0.9, 2_000_000);
 }

@@ -341,19 +341,19 @@ fn a_few_factories_reach_the_bound_with_long_transits() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `.ci/run` runs it"]
 fn all_factories_reach_the_bound_without_transits() {
     check(0, ALL);
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `.ci/run` runs it"]
 fn all_factories_reach_the_bound_with_transits() {
     check(1, ALL);
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `.ci/run` runs it"]
 fn all_factories_reach_the_bound_with_long_transits() {
     check(2, ALL);
 }
@@ -374,13 +374,13 @@ fn a_few_factories_with_several_final_items_reach_the_bound() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `.ci/run` runs it"]
 fn all_factories_with_several_producers_reach_the_bound() {
     check_kind(Kind::SeveralProducers, seeds(100), 0.95);
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `.ci/run` runs it"]
 fn all_factories_with_several_final_items_reach_the_bound() {
     check_kind(Kind::SeveralFinalItems, seeds(100), 0.98);
 }
