@@ -7,7 +7,7 @@ use dmos_core::faults::Fault;
 use dmos_core::settings::{Production, Receiving, Requests};
 use dmos_core::strategy::Guarantee;
 use dmos_core::{
-    Distribution, ItemId, Network, NodeId, NodeSet, Property, Requirement, Scenario, Span, Term, Time,
+    Distribution, ItemId, Network, NodeId, NodeSet, Property, Requirement, Route, Scenario, Span, Term, Time,
 };
 use dmos_graph::Feasibility;
 use dmos_node::{Command, LogRecord};
@@ -189,13 +189,22 @@ pub fn resume_bound(scenario: &Scenario) -> Option<Span> {
         return None;
     }
     let retry = protocol.retry_after?.max(protocol.retry_max);
-    let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
+    let (message, transit) = longest_delays(scenario)?;
     let settle = settling_time(scenario, retry, message);
     let network = &*scenario.network;
     let production_time = network.nodes().map(|node| network.process_time(node)).max().unwrap_or_default();
     let period = production_time * 2 + transit + message * 4;
     let limit = u64::from(protocol.stock_limit?.get());
     Some(settle + period * runs_to_fill(scenario, limit))
+}
+
+/// Returns the longest message delay and the longest transit time of all routes, if they are bounded.
+fn longest_delays(scenario: &Scenario) -> Option<(Span, Span)> {
+    let longest = |delay: fn(&Route) -> &Distribution| {
+        let of_routes = scenario.routes.all().map(|route| longest(delay(route)));
+        of_routes.collect::<Option<Vec<Span>>>()?.into_iter().max()
+    };
+    Some((longest(Route::message)?, longest(Route::transit)?))
 }
 
 /// Returns a time within which failures are detected, a leader is elected and assignments are distributed.
@@ -213,7 +222,7 @@ fn server_resume_bound(scenario: &Scenario) -> Option<Span> {
         return None;
     }
     let retry = protocol.retry_after?.max(protocol.retry_max);
-    let (message, transit) = (longest(&scenario.delays.message)?, longest(&scenario.delays.transit)?);
+    let (message, transit) = longest_delays(scenario)?;
     let lead = transit + message * 4;
     let network = &*scenario.network;
     let limit = u64::from(protocol.stock_limit?.get());

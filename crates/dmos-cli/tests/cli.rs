@@ -426,6 +426,23 @@ fn errors_show_location_and_fix() {
 }
 
 #[test]
+fn errors_in_sites_show_location_and_fix() {
+    let nodes = "network: {nodes: [{makes: ore, site: mine}, {makes: bar, needs: [ore], site: mill}]}\nduration: 1min\n";
+    let routes = [
+        "{between: [mine, mil], cost: 2}",
+        "{from: mine, transit: 1h}",
+        "{between: [mine, mill]}, {from: mill, to: mine, cost: 1}",
+        "{between: [mine, mill], transit: {uniform: [2h, 1h]}}",
+        "{between: [mine, mill], price: 1}",
+    ];
+    let shown: Vec<_> = routes
+        .iter()
+        .map(|routes| refuse("sites", &format!("{nodes}sites:\n  routes: [{routes}]\n")))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
 fn errors_in_faults_show_location_and_fix() {
     let entries = [
         "{crash: door}",

@@ -15,7 +15,8 @@
 //! | [`flow`] | the chosen suppliers of every assigned node |
 //! | [`strategy`] | the two plugin families, their parameters and the registry |
 //! | [`distribution`] | probability distributions of durations |
-//! | [`settings`] | the settings of protocol, delays and CPU costs |
+//! | [`routes`] | sites, and transit times, message delays and costs between them |
+//! | [`settings`] | the settings of protocol and CPU costs |
 //! | [`faults`] | the faults of a scenario, as data |
 //! | [`scenario`] | a complete, valid scenario |
 //! | [`metrics`] | the fixed set of node metrics and their values |
@@ -34,6 +35,7 @@ pub mod network;
 pub mod node_set;
 pub mod property;
 pub mod record;
+pub mod routes;
 pub mod scenario;
 pub mod serial_set;
 pub mod settings;
@@ -49,6 +51,7 @@ pub use network::{Network, NetworkError, Recipe, Requirement, SupplyEdge};
 pub use node_set::NodeSet;
 pub use property::{Property, PropertyKind};
 pub use record::RunRecord;
+pub use routes::{Route, Routes};
 pub use scenario::Scenario;
 pub use serial_set::SerialSet;
 pub use strategy::{

@@ -9,7 +9,8 @@ use crate::distribution::Distribution;
 use crate::faults::{Fault, Faults};
 use crate::ids::NodeId;
 use crate::network::{Network, Recipe};
-use crate::settings::{Delays, Protocol, Work};
+use crate::routes::Routes;
+use crate::settings::{Protocol, Work};
 use crate::strategy::{FlowChoice, LeaderChoice};
 use crate::time::Span;
 
@@ -39,8 +40,10 @@ pub struct Scenario {
     pub candidates: Arc<[NodeId]>,
     /// Protocol of the nodes.
     pub protocol: Protocol,
-    /// Delays of starts, messages and transits.
-    pub delays: Delays,
+    /// Delay between the starts of two consecutive nodes.
+    pub between_starts: Span,
+    /// Delays and costs of transport between the nodes.
+    pub routes: Arc<Routes>,
     /// Process times of the nodes, under `production: server`.
     pub process_times: ProcessTimes,
     /// CPU costs.

@@ -1,4 +1,4 @@
-//! Settings of a scenario: the node protocol, delays, and CPU costs.
+//! Settings of a scenario: the node protocol and CPU costs.
 //!
 //! Each field's default is the correct protocol, with instant work and without faults. The prototype's quirks
 //! are values of the same fields; there is no separate mode.
@@ -7,7 +7,6 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
-use crate::distribution::Distribution;
 use crate::time::{Span, StepCost};
 
 /// The protocol of the nodes. The first value of each enum is the correct one, the second is the prototype's.
@@ -223,27 +222,6 @@ pub enum Mailbox {
     LostInCrash,
     /// They wait until recovery; if the node was idle at the crash, the first is lost.
     SurvivesCrash,
-}
-
-/// Delays of starts, messages and transits.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Delays {
-    /// Delay between the starts of two consecutive nodes.
-    pub between_starts: Span,
-    /// Delay of a message from sending to arrival.
-    pub message: Distribution,
-    /// Transit time of a batch, from its announcement at the consumer to its arrival in the input buffer.
-    pub transit: Distribution,
-}
-
-impl Default for Delays {
-    fn default() -> Self {
-        Self {
-            between_starts: Span::ZERO,
-            message: Distribution::Fixed(Span::from_millis(1)),
-            transit: Distribution::Fixed(Span::from_secs(1)),
-        }
-    }
 }
 
 /// CPU time of work. All zero by default: work is then instant and costs nothing to simulate.

@@ -15,8 +15,28 @@ pub struct NetworkLine<'a> {
     pub network: NetworkOf<'a>,
     /// Seed of the planner's random choices.
     pub seed: u64,
+    /// Mean transit time, in seconds, where no route is listed.
+    pub transit_s: f64,
+    /// Transit time that is exceeded at most in one of twenty transports, in seconds.
+    pub transit_upper_s: f64,
+    /// Routes between sites.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteOf<'a>>,
+}
+
+/// A route from one site to another.
+#[derive(Debug, Serialize)]
+pub struct RouteOf<'a> {
+    /// Site of the producer.
+    pub from: &'a str,
+    /// Site of the consumer.
+    pub to: &'a str,
     /// Mean transit time, in seconds.
     pub transit_s: f64,
+    /// Transit time that is exceeded at most in one of twenty transports, in seconds.
+    pub transit_upper_s: f64,
+    /// Cost of moving one batch.
+    pub cost: u32,
 }
 
 /// Items and nodes.
@@ -43,6 +63,9 @@ pub struct NodeOf<'a> {
     pub process_time_s: f64,
     /// Cost of the node.
     pub cost: u32,
+    /// Its site, if routes lead between sites.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<&'a str>,
     /// Inputs of a production run: item and quantity.
     pub requires: Vec<(usize, u32)>,
 }
@@ -105,13 +128,16 @@ pub enum EdgeOf {
 /// Returns the line that describes the network of a request.
 #[must_use]
 pub fn network_line(request: &PlanRequest<'_>) -> String {
-    let network = request.network;
+    let (network, routes) = (request.network, request.routes);
+    let site = |index: usize| routes.site_names()[index].as_str();
+    let default = routes.default_route().transit();
     let node = |node: NodeId| NodeOf {
         name: network.node_name(node),
         makes: network.makes(node).index(),
         quantity: network.yield_per_run(node),
         process_time_s: network.process_time(node).as_secs_f64(),
         cost: network.cost(node),
+        site: routes.site(node).map(site),
         requires: network.requirements(node).iter().map(|r| (r.item.index(), r.quantity)).collect(),
     };
     line(&NetworkLine {
@@ -121,7 +147,18 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
             nodes: network.nodes().map(node).collect(),
         },
         seed: request.seed,
-        transit_s: request.transit.as_secs_f64(),
+        transit_s: default.mean().as_secs_f64(),
+        transit_upper_s: default.upper().as_secs_f64(),
+        routes: routes
+            .site_routes()
+            .map(|(from, to, route)| RouteOf {
+                from: site(from),
+                to: site(to),
+                transit_s: route.transit().mean().as_secs_f64(),
+                transit_upper_s: route.transit().upper().as_secs_f64(),
+                cost: route.cost(),
+            })
+            .collect(),
     })
 }
 

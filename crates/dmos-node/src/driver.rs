@@ -63,7 +63,7 @@
 //!
 //! use dmos_core::settings::Protocol;
 //! use dmos_core::{BatchId, FlowVersion, Metric, NodeId, Registry, Span, Time};
-//! use dmos_node::{Effect, Input, LeadTime, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
+//! use dmos_node::{Effect, Input, LogRecord, Message, Node, NodeSettings, Scrapped, Timer};
 //! use dmos_strategies as _;
 //!
 //! enum Event {
@@ -135,8 +135,7 @@
 //!     protocol: Protocol::default(),
 //!     flow: registry.flow(&"memoized".parse().expect("a valid call"), &network).expect("a known strategy"),
 //!     planning_budget: 1_000_000,
-//!     mean_transit: Span::from_secs(1),
-//!     lead_time: LeadTime::default(),
+//!     routes: Arc::default(),
 //!     seed: 1,
 //!     leader: registry
 //!         .leader(&"bully".parse().expect("a valid call"), &network)

@@ -64,4 +64,4 @@ pub use log::{LogRecord, LogState};
 pub use message::Message;
 pub use node::{Holdings, Load, Node, NodeSettings};
 pub use node_config::{Command, NodeConfig};
-pub use server::{Activity, LeadTime, Occupancy, Order, OrderStatus};
+pub use server::{Activity, Occupancy, Order, OrderStatus};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dmos_core::settings::{Dissemination, Production, Protocol, Recovery, Rejoin};
 use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy};
 use dmos_core::{
-    FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, SerialSet, Span, Term, Time,
+    FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, Routes, SerialSet, Span, Term, Time,
 };
 
 use crate::assignment::ActiveAssignment;
@@ -22,7 +22,7 @@ use crate::outbound::Outbound;
 use crate::planning::{LeadershipStart, Planning};
 use crate::production::Production as PolledProduction;
 use crate::prototype::Replay;
-use crate::server::{LeadTime, Occupancy, Server, Surroundings};
+use crate::server::{Occupancy, Server, Surroundings};
 
 mod recovery;
 mod routing;
@@ -38,8 +38,8 @@ pub struct NodeSettings {
     pub flow: FlowChoice,
     /// Maximum number of steps of a plan.
     pub planning_budget: u64,
-    /// Mean transit time, for planners.
-    pub mean_transit: Span,
+    /// Delays and costs of transport between the nodes.
+    pub routes: Arc<Routes>,
     /// Seed of the strategies.
     pub seed: u64,
     /// Leader strategy.
@@ -48,8 +48,6 @@ pub struct NodeSettings {
     pub candidates: Arc<[NodeId]>,
     /// Nodes that are added later and do not start at the beginning.
     pub added_later: Arc<[NodeId]>,
-    /// Lead time of orders, under `production: server`.
-    pub lead_time: LeadTime,
 }
 
 /// One node of the network. The module [`driver`](crate::driver) has an example of its use.
@@ -118,7 +116,7 @@ impl VolatileState {
             inbound: Inbound::new(network.requirements(me)),
             outbound: Outbound::new(me),
             server: (settings.protocol.production == Production::Server)
-                .then(|| Box::new(Server::new(me, network.is_final(me), settings.lead_time))),
+                .then(|| Box::new(Server::new(me, network.is_final(me), Arc::clone(&settings.routes)))),
             failure_detector: FailureDetector::new(phase),
             leadership: Leadership::new(
                 ElectionConfig { me, candidates: Arc::clone(&settings.candidates), seed: settings.seed },
@@ -450,7 +448,7 @@ impl VolatileState {
                 term,
                 flow: &settings.flow,
                 budget: settings.planning_budget,
-                mean_transit: settings.mean_transit,
+                routes: &settings.routes,
                 seed: settings.seed,
                 network: &settings.network,
                 presumed_failed: self

@@ -12,7 +12,7 @@ use dmos_core::flow::FlowRates;
 use dmos_core::settings::{Dissemination, FailureReports, PlanningMode, Production, Rejoin};
 use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, PlanRequest};
 use dmos_core::{
-    Assignment, Flow, FlowVersion, Metric, Network, NodeId, NodeSet, Requirement, Span, Term, Time,
+    Assignment, Flow, FlowVersion, Metric, Network, NodeId, NodeSet, Requirement, Routes, Span, Term, Time,
 };
 
 use crate::context::Context;
@@ -29,7 +29,7 @@ pub(crate) struct Planning {
     strategy: Box<dyn FlowStrategy>,
     /// Maximum number of steps of a plan.
     budget: u64,
-    mean_transit: Span,
+    routes: Arc<Routes>,
     seed: u64,
     /// The network with all recipes as the leader knows them.
     network: Arc<Network>,
@@ -80,7 +80,7 @@ pub(crate) struct LeadershipStart<'a, D> {
     pub(crate) term: Term,
     pub(crate) flow: &'a FlowChoice,
     pub(crate) budget: u64,
-    pub(crate) mean_transit: Span,
+    pub(crate) routes: &'a Arc<Routes>,
     pub(crate) seed: u64,
     /// The network with the initial recipes.
     pub(crate) network: &'a Arc<Network>,
@@ -107,7 +107,7 @@ impl Planning {
             number: 0,
             strategy: from.flow.build(),
             budget: from.budget,
-            mean_transit: from.mean_transit,
+            routes: Arc::clone(from.routes),
             seed: from.seed,
             network: Arc::clone(from.network),
             node_configs: BTreeMap::new(),
@@ -151,8 +151,7 @@ impl Planning {
             alive: &self.alive,
             active: self.active.as_deref(),
             changes: &self.changes,
-            production: cx.protocol.production,
-            transit: self.mean_transit,
+            routes: &self.routes,
             seed: self.seed,
         };
         let flow = match self.active.as_deref() {

@@ -14,7 +14,9 @@ mod input;
 mod order_book;
 mod output;
 
-use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId};
+use std::sync::Arc;
+
+use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Routes};
 
 use crate::assignment::ActiveAssignment;
 use crate::batch_range::BatchRange;
@@ -24,7 +26,6 @@ use crate::interface::Effect;
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
 use input::Inputs;
-pub use input::LeadTime;
 pub use order_book::{Order, OrderStatus};
 use output::Output;
 
@@ -82,7 +83,7 @@ pub(crate) struct Server {
     /// As counted after the last change.
     occupancy: Occupancy,
     consumed: u64,
-    lead_time: LeadTime,
+    routes: Arc<Routes>,
     is_final: bool,
     /// True if batches of a final item leave the factory one after the other, because other nodes consume the
     /// item as well.
@@ -90,9 +91,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(me: NodeId, is_final: bool, lead_time: LeadTime) -> Self {
+    pub(crate) fn new(me: NodeId, is_final: bool, routes: Arc<Routes>) -> Self {
         Self {
-            lead_time,
+            routes,
             is_final,
             leaves_later: false,
             inputs: Inputs::default(),
@@ -220,7 +221,7 @@ impl Server {
     /// Orders every input up to its level.
     fn order_up(&mut self, cx: &mut Context<'_>, around: &Surroundings<'_>) {
         if let Some(assignment) = around.assignment() {
-            self.inputs.order_up(cx, assignment, self.lead_time, around.detector);
+            self.inputs.order_up(cx, assignment, &self.routes, around.detector);
         }
     }
 

@@ -8,8 +8,8 @@ use dmos_core::record::{
     Violation,
 };
 use dmos_core::scenario::SameTimeOrder;
-use dmos_core::settings::{Delays, Protocol, Work};
-use dmos_core::{Faults, ItemId, Network, NodeId, NodeMetrics, RunRecord, Scenario, Span};
+use dmos_core::settings::{Protocol, Work};
+use dmos_core::{Distribution, Faults, ItemId, Network, NodeId, NodeMetrics, RunRecord, Scenario, Span};
 use serde::Serialize;
 
 use crate::summary::{Statistics, Summary};
@@ -159,10 +159,50 @@ pub struct ResolvedSettings<'a> {
     planning_budget: u64,
     sample_every: Span,
     protocol: &'a Protocol,
-    delays: &'a Delays,
+    delays: DelaySettings<'a>,
     work: &'a Work,
     faults: &'a Faults,
     same_time_order: SameTimeOrder,
+}
+
+/// Delays of starts and of transport, in the notation of scenario files.
+#[derive(Debug, Serialize)]
+struct DelaySettings<'a> {
+    between_starts: Span,
+    message: &'a Distribution,
+    transit: &'a Distribution,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routes: Vec<RouteSettings<'a>>,
+}
+
+/// A route between two sites.
+#[derive(Debug, Serialize)]
+struct RouteSettings<'a> {
+    from: &'a str,
+    to: &'a str,
+    message: &'a Distribution,
+    transit: &'a Distribution,
+    cost: u32,
+}
+
+impl<'a> DelaySettings<'a> {
+    fn of(scenario: &'a Scenario) -> Self {
+        let (routes, default) = (&scenario.routes, scenario.routes.default_route());
+        let site = |index: usize| routes.site_names()[index].as_str();
+        let between_sites = routes.site_routes().map(|(from, to, route)| RouteSettings {
+            from: site(from),
+            to: site(to),
+            message: route.message(),
+            transit: route.transit(),
+            cost: route.cost(),
+        });
+        Self {
+            between_starts: scenario.between_starts,
+            message: default.message(),
+            transit: default.transit(),
+            routes: between_sites.collect(),
+        }
+    }
 }
 
 impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
@@ -174,7 +214,7 @@ impl<'a> From<&'a Scenario> for ResolvedSettings<'a> {
             planning_budget: scenario.planning_budget.get(),
             sample_every: scenario.sample_every,
             protocol: &scenario.protocol,
-            delays: &scenario.delays,
+            delays: DelaySettings::of(scenario),
             work: &scenario.work,
             faults: &scenario.faults,
             same_time_order: scenario.same_time_order,

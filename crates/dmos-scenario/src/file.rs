@@ -45,6 +45,9 @@ pub struct ScenarioFile {
     /// Delays of starts, messages and transits.
     #[serde(default)]
     pub delays: DelaysField,
+    /// Routes between the sites of the nodes.
+    #[serde(default)]
+    pub sites: SitesField,
     /// CPU costs.
     #[serde(default)]
     pub work: Work,
@@ -74,6 +77,7 @@ impl ScenarioFile {
             candidates: None,
             protocol: Protocol::default(),
             delays: DelaysField::default(),
+            sites: SitesField::default(),
             work: Work::default(),
             faults: FaultsField::default(),
             same_time_order: SameTimeOrder::default(),
@@ -172,6 +176,9 @@ pub struct NodeField {
     /// Cost of the node, for cost-driven planners.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub cost: u32,
+    /// Its site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
 }
 
 fn once() -> u32 {
@@ -192,4 +199,30 @@ pub struct DelaysField {
     pub message: Option<DistributionField>,
     /// Transit time of a batch.
     pub transit: Option<DistributionField>,
+}
+
+/// Routes between sites. Where there is none, `delays` applies.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SitesField {
+    /// The routes.
+    pub routes: Vec<RouteField>,
+}
+
+/// A route: `between` two sites, in both directions, or `from` a site `to` a site.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteField {
+    /// The sites that it connects.
+    pub between: Option<[String; 2]>,
+    /// Site of the sender.
+    pub from: Option<String>,
+    /// Site of the receiver.
+    pub to: Option<String>,
+    /// Transit time of a shipment.
+    pub transit: Option<DistributionField>,
+    /// Delay of a message.
+    pub message: Option<DistributionField>,
+    /// Cost of moving one batch.
+    pub cost: u32,
 }

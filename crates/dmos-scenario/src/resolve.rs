@@ -4,13 +4,14 @@ mod distributions;
 mod faults;
 mod names;
 mod production;
+mod sites;
 
 use std::sync::Arc;
 
 use dmos_core::scenario::spread_candidates;
-use dmos_core::settings::{Delays, PLANNING_BUDGET, Protocol};
+use dmos_core::settings::{PLANNING_BUDGET, Protocol};
 use dmos_core::strategy::{StrategyCall, StrategyError};
-use dmos_core::{Distribution, Network, Registry, Scenario, Span};
+use dmos_core::{Network, Registry, Scenario, Span};
 use dmos_graph::{DescriptionPath, NetworkDescription, NodeDescription};
 use dmos_util::suggestion::nearest;
 
@@ -19,7 +20,7 @@ use crate::error::ScenarioError;
 pub(crate) use names::Names;
 pub use names::unknown_node;
 
-use crate::file::{DelaysField, DistributionField, NetworkField, NodeField, ScenarioFile, StrategyField};
+use crate::file::{NetworkField, NodeField, ScenarioFile, StrategyField};
 
 /// Default flow strategy.
 pub const DEFAULT_FLOW: &str = "memoized";
@@ -47,6 +48,7 @@ pub(crate) fn resolve(
     let mut problems = Problems::new();
     production::check(&file.network, &file.protocol, &mut problems);
     let groups = production::groups(&file.network, &file.protocol);
+    let sites = sites::sites(&file.network);
     let (network, mut warnings) = network(file.network).map_err(|problems| document.error(problems))?;
     let process_times = production::process_times(&groups, &network);
     let network = network.with_process_times(|node| process_times.of(node).mean());
@@ -61,7 +63,8 @@ pub(crate) fn resolve(
         );
     }
     periods(&file.protocol, file.duration, file.sample_every, &mut problems);
-    let delays = delays(file.delays, &mut problems);
+    let between_starts = file.delays.between_starts.unwrap_or_default();
+    let routes = sites::routes(sites, file.sites, file.delays, &mut problems, &mut warnings);
     let faults = faults::faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
     let flow = registry.flow(&call(file.flow, DEFAULT_FLOW), &network);
     let leader = registry.leader(&call(file.leader, DEFAULT_LEADER), &network);
@@ -96,7 +99,8 @@ pub(crate) fn resolve(
         leader,
         candidates: spread_candidates(nodes, candidates),
         protocol: file.protocol,
-        delays,
+        between_starts,
+        routes: Arc::new(routes),
         process_times,
         work: file.work,
         faults,
@@ -219,18 +223,4 @@ const SAMPLES_MAX: u64 = 1_000_000;
 fn at_least(path: Path, min: Span) -> (Path, String) {
     let name = path.last().map(ToString::to_string).unwrap_or_default();
     (path, format!("`{name}` must be at least {min}"))
-}
-
-fn delays(field: DelaysField, problems: &mut Problems) -> Delays {
-    let default = Delays::default();
-    let mut distribution = |field: Option<DistributionField>, default: Distribution, key: &str| {
-        let distribution = field.map_or(default, |field| field.0);
-        distributions::check(&distribution, steps!["delays", key], problems);
-        distribution
-    };
-    Delays {
-        between_starts: field.between_starts.unwrap_or(default.between_starts),
-        message: distribution(field.message, default.message, "message"),
-        transit: distribution(field.transit, default.transit, "transit"),
-    }
 }

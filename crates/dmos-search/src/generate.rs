@@ -3,6 +3,7 @@
 mod faults;
 mod network;
 mod production;
+mod sites;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use rand::{RngExt, SeedableRng};
 
 /// Maximum length of the fault-free phase at the end. Where more would be needed, liveness is not checked.
 const QUIET_MAX: Span = Span::from_secs(4_500);
+
+/// Sites have random numbers of their own, so that they change nothing else.
+const SITES_SEED: u64 = 0x5173_5000;
 
 /// The subject of a search.
 #[derive(Clone, Debug)]
@@ -93,6 +97,10 @@ impl Subject {
                     production::server(&mut rng, &mut file);
                 } else {
                     production::polled(&mut rng, &mut file);
+                }
+                let mut of_sites = Generator::new(seed.wrapping_add(SITES_SEED), number);
+                if of_sites.percent(15) {
+                    sites::generate(&mut of_sites, &mut file);
                 }
                 self.set(file, registry)?
             }

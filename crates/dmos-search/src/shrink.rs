@@ -10,7 +10,7 @@ use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Registry, Span};
 use dmos_scenario::ScenarioFile;
-use dmos_scenario::file::{DelaysField, MessagesField, Needs, NodeName, NodesField, TargetField};
+use dmos_scenario::file::{DelaysField, MessagesField, Needs, NodeName, NodesField, SitesField, TargetField};
 
 use crate::trial::{TrialFailure, try_out};
 
@@ -207,6 +207,8 @@ fn without_node(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
 fn take_out(file: &mut ScenarioFile, gone: &[String]) {
     let nodes = file.network.nodes.get_or_insert_default();
     nodes.retain(|node| !gone.contains(node.name.as_ref().unwrap_or(&node.makes.item)));
+    let is_inhabited = |site: &Option<String>| site.is_none() || nodes.iter().any(|node| node.site == *site);
+    file.sites.routes.retain(|route| is_inhabited(&route.from) && is_inhabited(&route.to));
     // The last node makes the final item, unless the file names another.
     let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
     file.candidates =
@@ -277,13 +279,17 @@ fn without_ends(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
 }
 
 fn plain_setting(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
-    (part < 6).then_some(())?;
+    (part < 7).then_some(())?;
     changed(file, |file| match part {
         0 => file.work = Work::default(),
         1 => file.delays = DelaysField::default(),
         2 => file.delays.between_starts = None,
         3 => file.delays.message = None,
         4 => file.delays.transit = None,
+        5 => {
+            file.sites = SitesField::default();
+            file.network.nodes.iter_mut().flatten().for_each(|node| node.site = None);
+        }
         _ => file.same_time_order = SameTimeOrder::Scheduled,
     })
 }

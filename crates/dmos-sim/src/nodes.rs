@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use dmos_core::faults::{CrashEffect, Faults};
 use dmos_core::{Metric, NodeId, Scenario, Span, Time};
-use dmos_node::{Command, Effects, Input, LeadTime, Node, NodeSettings, Scrapped};
+use dmos_node::{Command, Effects, Input, Node, NodeSettings, Scrapped};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -31,15 +31,11 @@ impl Nodes {
             protocol: scenario.protocol.clone(),
             flow: scenario.flow.clone(),
             planning_budget: scenario.planning_budget.get(),
-            mean_transit: scenario.delays.transit.mean(),
+            routes: Arc::clone(&scenario.routes),
             seed,
             leader: scenario.leader.build().into(),
             candidates: Arc::clone(&scenario.candidates),
             added_later: scenario.added_later().collect(),
-            lead_time: LeadTime {
-                transit: scenario.delays.transit.upper(),
-                round_trip: scenario.delays.message.upper() * 2,
-            },
         });
         let drift = scenario.faults.clocks.drift;
         let clock = |node| match drift {

@@ -1,8 +1,10 @@
 //! Random numbers: one stream per purpose and node, so that an additional number here does not shift the
 //! numbers there.
 
+use std::sync::Arc;
+
 use dmos_core::scenario::ProcessTimes;
-use dmos_core::{Distribution, NodeId, Scenario, Span};
+use dmos_core::{Distribution, NodeId, Route, Routes, Scenario, Span};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -88,6 +90,46 @@ impl Sampler {
         match self {
             Self::Fixed(span) => *span,
             Self::Random { distribution, streams } => sample(distribution, &mut streams[node.index()]),
+        }
+    }
+}
+
+/// Samples delays of transport by route, with one stream per node: a different route changes the duration of a
+/// transport, and not the random numbers of the others.
+pub(crate) enum RouteSampler {
+    /// The same distribution for all routes.
+    Uniform(Sampler),
+    ByRoute {
+        routes: Arc<Routes>,
+        delay: fn(&Route) -> &Distribution,
+        streams: Vec<ChaCha8Rng>,
+    },
+}
+
+impl RouteSampler {
+    pub(crate) fn new(
+        routes: &Arc<Routes>,
+        delay: fn(&Route) -> &Distribution,
+        seed: u64,
+        purpose: Purpose,
+        nodes: impl Iterator<Item = NodeId>,
+    ) -> Self {
+        let first = delay(routes.default_route());
+        if routes.all().all(|route| delay(route) == first) {
+            return Self::Uniform(Sampler::new(first, seed, purpose, nodes));
+        }
+        let streams = nodes.map(|node| stream(seed, purpose, node, 0)).collect();
+        Self::ByRoute { routes: Arc::clone(routes), delay, streams }
+    }
+
+    /// Samples the delay from one node to another, from the stream of `node`.
+    #[inline]
+    pub(crate) fn sample(&mut self, node: NodeId, from: NodeId, to: NodeId) -> Span {
+        match self {
+            Self::Uniform(sampler) => sampler.sample(node),
+            Self::ByRoute { routes, delay, streams } => {
+                sample(delay(routes.route(from, to)), &mut streams[node.index()])
+            }
         }
     }
 }

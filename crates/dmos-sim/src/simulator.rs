@@ -91,7 +91,7 @@ impl<'a> Simulator<'a> {
         let scenario = self.scenario;
         let later: Vec<NodeId> = scenario.added_later().collect();
         for node in scenario.network.nodes().filter(|node| !later.contains(node)) {
-            let at = Time::ZERO + scenario.delays.between_starts * node.index() as u64;
+            let at = Time::ZERO + scenario.between_starts * node.index() as u64;
             self.queue.push(at, Event::Start(node));
         }
         self.faults.schedule(scenario, &mut self.queue);

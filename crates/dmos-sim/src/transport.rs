@@ -4,11 +4,11 @@ mod links;
 mod message_store;
 
 use dmos_core::faults::LinkFault;
-use dmos_core::{FaultKind, NodeId, Scenario, Span, Time};
+use dmos_core::{FaultKind, NodeId, Route, Scenario, Span, Time};
 
 use crate::event::Event;
 use crate::event_queue::EventQueue;
-use crate::rng::{Purpose, Sampler};
+use crate::rng::{Purpose, RouteSampler};
 use links::{Links, Transmission};
 pub(crate) use message_store::{MessageId, MessageStore};
 
@@ -17,7 +17,7 @@ pub(crate) struct Transport {
     links: Links,
     /// Messages that are sent and not read.
     pub(crate) messages: MessageStore,
-    transit_times: Sampler,
+    transit_times: RouteSampler,
     /// Faults that were applied to messages and are not counted yet.
     applied_faults: Vec<AppliedMessageFault>,
 }
@@ -38,14 +38,14 @@ impl Transport {
         Self {
             links: Links::new(scenario),
             messages: MessageStore::default(),
-            transit_times: Sampler::new(&scenario.delays.transit, seed, Purpose::Transit, nodes),
+            transit_times: RouteSampler::new(&scenario.routes, Route::transit, seed, Purpose::Transit, nodes),
             applied_faults: Vec::new(),
         }
     }
 
-    /// Samples the transit time of a batch to a node.
-    pub(crate) fn sample_transit_time(&mut self, to: NodeId) -> Span {
-        self.transit_times.sample(to)
+    /// Samples the transit time of a shipment.
+    pub(crate) fn sample_transit_time(&mut self, from: NodeId, to: NodeId) -> Span {
+        self.transit_times.sample(to, from, to)
     }
 
     /// Sends a stored message and schedules its arrival.
@@ -61,7 +61,7 @@ impl Transport {
         if !self.links.are_fault_free() {
             return self.send_with_faults(now, queue, from, to, message);
         }
-        queue.push(now + self.links.sample(from), Event::Message { to, from, message });
+        queue.push(now + self.links.sample(from, to), Event::Message { to, from, message });
     }
 
     #[inline(never)]

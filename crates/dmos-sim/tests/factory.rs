@@ -282,3 +282,24 @@ fn few_messages_move_material() {
     }
     assert!(messages * 3 <= doors * 452, "{messages} messages for {doors} doors");
 }
+
+/// Shipments take the transit time of their route and messages its delay, in each direction.
+#[test]
+fn transport_takes_the_time_of_its_route() {
+    let nodes = "{makes: a, site: x, process_time: 10s}, {makes: b, needs: [a], site: y, process_time: 20s}, {makes: c, needs: [b], process_time: 30s}";
+    let routes = "{from: x, to: y, transit: 5min, message: 7s}, {from: y, to: x, transit: 1h, message: 2s}";
+    let made = |seconds: u64| {
+        let lines = format!(
+            "flow: memoized\nleader: last-writer\ndelays: {{message: 0s, transit: 40s}}\nprotocol: {{heartbeat: 1h, suspect_after: 2h}}\nsites: {{routes: [{routes}]}}"
+        );
+        run(nodes, &format!("{seconds}s"), &lines)
+    };
+    // The assignment of a comes at once from c, which is at no site; its first batch is made at 10 s. The order
+    // from b has arrived before, and the announcement takes 7 s. The shipment arrives at b after 317 s.
+    let first = |node: usize, at: u64| {
+        let [before, after] = [at - 1, at + 1].map(|seconds| runs(&made(seconds), node));
+        assert_eq!((before, after), (0, 1), "the first batch of node {node} at {at} s");
+    };
+    first(1, 337);
+    first(2, 407);
+}

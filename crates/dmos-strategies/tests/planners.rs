@@ -2,10 +2,10 @@
 
 use dmos_conformance::networks::{layered, random_alive, random_network, random_node};
 use dmos_core::network::Names;
-use dmos_core::settings::Production;
 use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest};
 use dmos_core::{
-    Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Requirement, Share, Span, SupplyEdge,
+    Distribution, Flow, FlowChange, ItemId, Network, NodeId, NodeSet, Recipe, Requirement, Route, Routes,
+    Share, Span, SupplyEdge,
 };
 use dmos_graph::Feasibility;
 use dmos_testkit::flow_strategy;
@@ -23,7 +23,9 @@ fn plan(call: &str, network: &Network, alive: &NodeSet) -> Planned {
 /// Plans with a transit time.
 fn plan_with_transits(call: &str, network: &Network, alive: &NodeSet, transit: Span) -> Planned {
     let (mut planner, mut meter) = (flow_strategy(call, network), Meter::new(BUDGET));
-    let request = PlanRequest { transit, ..PlanRequest::first(network, alive) };
+    let routes =
+        Routes::uniform(Route::new(Distribution::Fixed(transit), Distribution::Fixed(Span::ZERO), 0));
+    let request = PlanRequest { routes: &routes, ..PlanRequest::first(network, alive) };
     let flow = planner.plan(&request, &mut meter).ok()?;
     Some((flow, planner, meter))
 }
@@ -385,22 +387,11 @@ fn max_throughput_names_the_bottleneck() {
         ["at most 900.0000 batches of each final item per hour; bottlenecks: all producers of `2`"]
     );
     assert!(!flow.is_assigned(NodeId::new(2)), "the wasteful node is not assigned");
-    // Transits cost no capacity, unless nodes are polled: if supplies take a cycle to arrive, every other cycle of
-    // their consumers is lost, and ore is abundant.
+    // Transits cost no capacity.
     let second = Span::from_secs(1);
     let (_, _, meter) =
         plan_with_transits("max-throughput", &network, &NodeSet::all(4), second).expect("a flow");
     assert!(meter.remarks()[0].starts_with("at most 900.0000 "), "{:?}", meter.remarks());
-    let alive = NodeSet::all(4);
-    let polled = PlanRequest {
-        production: Production::Polled,
-        transit: second,
-        ..PlanRequest::first(&network, &alive)
-    };
-    let mut meter = Meter::new(BUDGET);
-    let flow = flow_strategy("max-throughput", &network).plan(&polled, &mut meter).expect("a flow");
-    assert!(meter.remarks()[0].starts_with("at most 600.0000 "), "{:?}", meter.remarks());
-    assert!(flow.is_assigned(NodeId::new(2)));
 }
 
 #[test]

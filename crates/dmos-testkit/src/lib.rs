@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use dmos_core::settings::Protocol;
 use dmos_core::strategy::{FlowStrategy, LeaderStrategy, StrategyCall};
-use dmos_core::{Network, Registry, Scenario, Span};
+use dmos_core::{Network, Registry, Scenario};
 use dmos_graph::NamedNetwork;
-use dmos_node::{LeadTime, NodeSettings};
+use dmos_node::NodeSettings;
 use dmos_scenario::Override;
 use dmos_strategies as _;
 
@@ -76,8 +76,7 @@ pub fn node_settings(network: Network, flow: &str, leader: &str, protocol: Proto
         candidates: network.nodes().collect(),
         added_later: Arc::new([]),
         planning_budget: 1_000_000,
-        mean_transit: Span::from_secs(1),
-        lead_time: LeadTime::default(),
+        routes: Arc::default(),
         seed: 1,
         protocol,
         network: Arc::new(network),

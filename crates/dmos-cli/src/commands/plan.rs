@@ -150,15 +150,8 @@ fn plan(
     meter: &mut Meter,
 ) -> Result<Flow, NoFlow> {
     let network = &*scenario.network;
-    let request = PlanRequest {
-        network,
-        alive,
-        active,
-        changes,
-        production: scenario.protocol.production,
-        transit: scenario.delays.transit.mean(),
-        seed: scenario.seed,
-    };
+    let request =
+        PlanRequest { network, alive, active, changes, routes: &scenario.routes, seed: scenario.seed };
     match active {
         Some(flow) => planner.replan(&request, meter).map(|change| flow.changed(&change)),
         None => planner.plan(&request, meter),

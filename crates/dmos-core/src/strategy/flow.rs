@@ -6,8 +6,7 @@ use crate::flow::{Flow, FlowChange};
 use crate::ids::{ItemId, NodeId};
 use crate::network::Network;
 use crate::node_set::NodeSet;
-use crate::settings::Production;
-use crate::time::Span;
+use crate::routes::Routes;
 
 /// A planner. A leader keeps one instance for all plans of its term.
 ///
@@ -88,16 +87,14 @@ pub struct PlanRequest<'a> {
     pub active: Option<&'a Flow>,
     /// Changes since then.
     pub changes: &'a [Change],
-    /// Model of production: it decides whether transits cost capacity.
-    pub production: Production,
-    /// Mean transit time, from a batch's announcement at the consumer to its arrival.
-    pub transit: Span,
+    /// Transit times and costs between nodes.
+    pub routes: &'a Routes,
     /// Seed of the planner's random choices; the same for all plans of a run.
     pub seed: u64,
 }
 
 impl<'a> PlanRequest<'a> {
-    /// Returns a first request, with a mean transit time of one second.
+    /// Returns a first request, with the default route between all nodes.
     ///
     /// ```
     /// use dmos_core::strategy::PlanRequest;
@@ -109,8 +106,8 @@ impl<'a> PlanRequest<'a> {
     /// ```
     #[must_use]
     pub fn first(network: &'a Network, alive: &'a NodeSet) -> Self {
-        let transit = Span::from_secs(1);
-        Self { network, alive, active: None, changes: &[], production: Production::Server, transit, seed: 1 }
+        const ROUTES: &Routes = &Routes::DEFAULT;
+        Self { network, alive, active: None, changes: &[], routes: ROUTES, seed: 1 }
     }
 }
 

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use dmos_core::flow::PlannedRate;
-use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Requirement, Share, Supply};
+use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Requirement, Routes, Share, Span, Supply};
 use litemap::LiteMap;
 
 use super::order_book::{Order, OrderStatus};
@@ -24,15 +24,6 @@ use crate::retransmission::{Retransmission, RetransmissionTimer};
 
 /// Number of retransmissions of an unacknowledged order after which its supplier counts as silent.
 const RETRIES_MAX: u32 = 3;
-
-/// Lead times of orders, in the units of the driver.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LeadTime {
-    /// Maximum transit time, or its 95th percentile if it is unbounded.
-    pub transit: dmos_core::Span,
-    /// Time from an order to the announcement of its shipment, if there is stock.
-    pub round_trip: dmos_core::Span,
-}
 
 /// Input buffer of one item.
 #[derive(Default)]
@@ -290,13 +281,13 @@ impl Inputs {
         &mut self,
         cx: &mut Context<'_>,
         assignment: &Assignment,
-        lead_time: LeadTime,
+        routes: &Routes,
         detector: &FailureDetector,
     ) {
         for at in 0..cx.network.requirements(cx.me).len() {
             let required = cx.network.requirements(cx.me)[at];
             let suppliers = assignment.suppliers_of(required.item);
-            let level = level(cx, &required, assignment.rate, suppliers, lead_time);
+            let level = level(cx, &required, assignment.rate, suppliers, routes);
             let gap = level.saturating_sub(self.position(cx, required.item));
             if gap > 0 && !suppliers.is_empty() {
                 self.order(cx, suppliers, gap, detector);
@@ -433,13 +424,24 @@ fn level(
     required: &Requirement,
     rate: PlannedRate,
     suppliers: &[Supply],
-    lead_time: LeadTime,
+    routes: &Routes,
 ) -> u64 {
     let quantity = u64::from(required.quantity);
     if let Some(runs) = cx.protocol.runs_ahead {
         return quantity * u64::from(runs.get());
     }
     let lots = suppliers.iter().map(|supply| u64::from(cx.network.lot(supply.producer)));
-    let need = rate.units_in(lead_time.transit + lead_time.round_trip, required.quantity);
+    let need = rate.units_in(lead_time(cx.me, suppliers, routes), required.quantity);
     quantity + need + quantity.max(lots.max().unwrap_or(1))
+}
+
+/// Returns the time from an order to the arrival of its batches, if there is stock: the mean over the suppliers
+/// by their shares, of times that are a maximum or a 95th percentile.
+fn lead_time(me: NodeId, suppliers: &[Supply], routes: &Routes) -> Span {
+    let from = |supplier: NodeId| routes.upper_transit(supplier, me) + routes.upper_round_trip(me, supplier);
+    let weighted = |supply: &Supply| {
+        u128::from(from(supply.producer).as_nanos()) * u128::from(supply.share.millionths())
+    };
+    let sum: u128 = suppliers.iter().map(weighted).sum();
+    Span::from_nanos(u64::try_from(sum / u128::from(Share::WHOLE.millionths())).unwrap_or(u64::MAX))
 }

@@ -29,6 +29,7 @@ pub(super) fn generate(rng: &mut Generator) -> NetworkField {
                 cycles: 1,
                 process_time: None,
                 cost,
+                site: None,
             });
         }
     }

@@ -198,7 +198,7 @@ impl Simulator<'_> {
                 if blocking {
                     self.block_messages(node, Blocker::Batch(batch));
                 }
-                let span = self.transport.sample_transit_time(node);
+                let span = self.transport.sample_transit_time(batch.producer, node);
                 self.schedule_completion(node, span, Completion::Arrived(batch));
                 self.on_condition(Condition::BatchInTransit);
             }

@@ -1,11 +1,11 @@
 //! Links between nodes: message delays, message faults and partitions.
 
 use dmos_core::faults::{LinkFault, MessageFaults};
-use dmos_core::{Distribution, FaultKind, NodeId, NodeSet, Scenario, Span};
+use dmos_core::{Distribution, FaultKind, NodeId, NodeSet, Route, Scenario, Span};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use crate::rng::{Purpose, Sampler, stream};
+use crate::rng::{Purpose, RouteSampler, Sampler, stream};
 
 /// A partition: messages from some nodes to others are lost.
 struct Partition {
@@ -38,7 +38,7 @@ struct MessageFaultInjector {
 pub(crate) struct Links {
     /// Number of nodes.
     nodes: usize,
-    delays: Sampler,
+    delays: RouteSampler,
     injector: Option<MessageFaultInjector>,
     partitions: Vec<Partition>,
     lossy: Vec<LossyLinks>,
@@ -69,7 +69,7 @@ impl Links {
             delay: Sampler::new(&delay, seed, Purpose::ReorderedMessage, nodes.clone()),
             streams: nodes.clone().map(|node| stream(seed, Purpose::MessageFault, node, 0)).collect(),
         });
-        let delays = Sampler::new(&scenario.delays.message, seed, Purpose::Message, nodes);
+        let delays = RouteSampler::new(&scenario.routes, Route::message, seed, Purpose::Message, nodes);
         Self {
             nodes: scenario.network.node_count(),
             delays,
@@ -88,13 +88,13 @@ impl Links {
 
     /// Samples the delay of a message without faults.
     #[inline]
-    pub(crate) fn sample(&mut self, from: NodeId) -> Span {
-        self.delays.sample(from)
+    pub(crate) fn sample(&mut self, from: NodeId, to: NodeId) -> Span {
+        self.delays.sample(from, from, to)
     }
 
     /// Samples the outcome of sending a message. Messages of a node to itself always arrive.
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Transmission {
-        let delay = self.delays.sample(from);
+        let delay = self.delays.sample(from, from, to);
         if from == to {
             return Transmission { delay: Some(delay), ..Transmission::default() };
         }

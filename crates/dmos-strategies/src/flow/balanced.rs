@@ -58,12 +58,12 @@ impl FlowStrategy for Balanced {
         let mut needed: Vec<Needs> = vec![Needs::new(); network.item_count()];
         let mut plan = Partial { loads: vec![Wide::ZERO; network.node_count()], supplies: Vec::new() };
         for &node in producers.finals(network)?.iter().flat_map(|&item| producers.of_item(item)) {
-            plan.loads[node.index()] = capacity(request, node);
+            plan.loads[node.index()] = capacity(network, node);
         }
         for &item in network.topological_order().iter().rev() {
             let consumers = interleaved(network, std::mem::take(&mut needed[item.index()]));
             if !consumers.is_empty() {
-                self.supply(request, item, &producers, &consumers, &mut plan, meter)?;
+                self.supply(network, item, &producers, &consumers, &mut plan, meter)?;
             }
             for &node in producers.of_item(item).iter().filter(|&&node| plan.loads[node.index()] > Wide::ZERO)
             {
@@ -74,7 +74,7 @@ impl FlowStrategy for Balanced {
                 }
             }
         }
-        let over_capacity = |node| (plan.loads[NodeId::index(node)] / capacity(request, node)).to_f64();
+        let over_capacity = |node| (plan.loads[NodeId::index(node)] / capacity(network, node)).to_f64();
         self.loads = network.nodes().map(over_capacity).collect();
         Ok(Flow::with_shares(plan.supplies))
     }
@@ -101,7 +101,7 @@ impl Balanced {
     /// Spreads the consumers of an item over its producers.
     fn supply(
         &self,
-        request: &PlanRequest<'_>,
+        network: &Network,
         item: ItemId,
         producers: &Feasibility,
         consumers: &Needs,
@@ -113,7 +113,7 @@ impl Balanced {
         let first = supplies.len();
         let mut producers = producers.of_item(item).to_vec();
         let capacities = |producers: &[NodeId]| -> Vec<u64> {
-            weights(&producers.iter().map(|&node| capacity(request, node)).collect::<Vec<_>>())
+            weights(&producers.iter().map(|&node| capacity(network, node)).collect::<Vec<_>>())
         };
         if self.max_suppliers == 1 {
             let steps = one_each(&demands, &capacities(&producers), |consumer, producer| {
@@ -124,7 +124,7 @@ impl Balanced {
             return meter.charge(steps);
         }
         // If there are too many producers for the maximum number of suppliers, the largest are used.
-        producers.sort_by(|&a, &b| capacity(request, b).total_cmp(&capacity(request, a)));
+        producers.sort_by(|&a, &b| capacity(network, b).total_cmp(&capacity(network, a)));
         let (usable, steps) = usable(&demands, &capacities(&producers), self.max_suppliers);
         producers.truncate(usable);
         meter.charge(steps)?;

@@ -1,6 +1,7 @@
 //! The least-cost plan, where every use of a node is paid for.
 //!
-//! A production run costs what the network says of its node, and moving a batch costs what a parameter says.
+//! A production run costs what the network says of its node, and moving a batch costs what its route and a
+//! parameter say.
 //! The cost of a batch is that of its production run plus that of all inputs, by their cheapest producers,
 //! divided by the yield: a plan is an unfolded tree, and every use is paid for. Such costs are superior
 //! functions; their minimum over an AND/OR graph is computed by D. E. Knuth, "A generalization of Dijkstra's
@@ -15,7 +16,7 @@ use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
     Rating, register_flow,
 };
-use dmos_core::{Flow, NodeId};
+use dmos_core::{Flow, NodeId, Route};
 
 use super::sweep::Best;
 use super::wide::Wide;
@@ -23,7 +24,7 @@ use super::wide::Wide;
 /// The cost parameter of both least-cost strategies.
 pub(crate) const EDGE_COST: ParamSpec = ParamSpec {
     name: "edge_cost",
-    summary: "cost of a supply edge, or of moving one batch over it; node costs come from the network",
+    summary: "cost of a supply edge, or of moving one batch over it beyond the cost of the route; node costs come from the network",
     kind: ParamKind::Integer { min: 0, max: 1_000_000_000, default: 1 },
 };
 
@@ -49,7 +50,8 @@ struct LeastCost {
 impl FlowStrategy for LeastCost {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let (network, edge) = (request.network, Wide::from(self.edge_cost));
-        let best = Best::of(request, meter, |node, supplies| {
+        let transport = |route: &Route| Wide::from(route.cost());
+        let best = Best::of(request, meter, Some(transport), |node, supplies| {
             let amounts = network.requirements(node).iter().map(|required| Wide::from(required.quantity));
             let supplies = supplies.zip(amounts).map(|(supply, amount)| amount * (edge + supply));
             let run_cost = supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply);

@@ -25,7 +25,7 @@ register_flow!(FlowDescriptor {
     name: "least-cost-shared",
     summary: "branch and bound for the minimum total cost of nodes and edges, each paid for once",
     source: "AND/OR graphs with sharing are NP-hard: Sahni 1974; branch and bound, else local improvement",
-    notes: "finds a flow if one exists; optimal if the effort suffices, which the result states",
+    notes: "finds a flow if one exists; optimal if the effort suffices, which the result states; the costs of routes do not count",
     guarantees: |_| &[Guarantee::FindsFlow],
     params: &[
         EDGE_COST,
@@ -52,7 +52,7 @@ struct LeastCostShared {
 impl FlowStrategy for LeastCostShared {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let (network, edge) = (request.network, Wide::from(self.edge_cost));
-        let tree = Best::of(request, meter, |node, supplies| {
+        let tree = Best::of(request, meter, None, |node, supplies| {
             supplies.fold(Wide::from(network.cost(node)), |cost, supply| cost + supply + edge)
         })?;
         let mut choices = Choices::of(network, self.edge_cost, &tree);

@@ -281,7 +281,7 @@ fn ways_of<'a>(request: &PlanRequest<'a>, producers: &[NodeId]) -> Vec<RecipeVar
             variants.push(RecipeVariant { requires, yields, nodes: Vec::new(), capacity: Wide::ZERO });
         }
         variants[place].nodes.push(node);
-        variants[place].capacity = variants[place].capacity + capacity(request, node);
+        variants[place].capacity = variants[place].capacity + capacity(network, node);
     }
     variants
 }
@@ -352,7 +352,7 @@ impl Rates {
 
     /// Returns supply edges with shares that utilise all nodes of a variant equally.
     fn supplies(&self, variants: &RecipeVariants<'_>) -> Vec<(SupplyEdge, Share)> {
-        let request = variants.request;
+        let network = variants.request.network;
         let mut consumers: Vec<Vec<(NodeId, Wide)>> = vec![Vec::new(); variants.of_item.len()];
         let mut supplies = Vec::new();
         for &item in &variants.items {
@@ -363,7 +363,7 @@ impl Rates {
                     continue;
                 }
                 for &node in &variant.nodes {
-                    let made = capacity(request, node) * use_of_capacity;
+                    let made = capacity(network, node) * use_of_capacity;
                     for required in variant.requires {
                         let taken = made * Wide::from(required.quantity) / Wide::from(variant.yields);
                         consumers[required.item.index()].push((node, taken));

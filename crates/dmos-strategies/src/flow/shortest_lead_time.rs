@@ -4,16 +4,16 @@
 //! longest chain of production runs and transits: the critical path of J. E. Kelley and M. R. Walker,
 //! "Critical-path planning and scheduling", 1959. A consumer of several batches waits until its supplier has
 //! made all of them, each run after the lead time of the supplier's own supplies. Each node takes the
-//! producers that are first able to supply it. The ready time is a superior function of the supplies (Knuth
+//! producers that first deliver to it, by the mean transit times of their routes. The ready time is a superior function of the supplies (Knuth
 //! 1977) if each requirement is one batch, so this greedy choice is optimal; for larger quantities it is a
 //! heuristic. Contention for a supplier is ignored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, Rating, register_flow,
 };
-use dmos_core::{Flow, ItemId, Network, NodeId};
+use dmos_core::{Flow, ItemId, NodeId};
 use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
@@ -51,19 +51,21 @@ impl FlowStrategy for ShortestLeadTime {
         let producers = Feasibility::of(network, request.alive);
         meter.charge(producers.steps())?;
         let finals = producers.finals(network)?;
-        let transit = request.transit.as_secs_f64();
-        let amounts = amounts(network, &producers);
+        let needs = needs(request, &producers);
         meter.charge(producers.steps())?;
+        let mut ends = Vec::with_capacity(finals.len());
         let mut timings: Vec<Option<Timing>> = vec![None; network.node_count()];
-        // The producer that first has a given number of batches of an item.
-        let mut first: BTreeMap<(ItemId, u32), NodeId> = BTreeMap::new();
+        // The producer that first delivers a given number of batches of an item to a place.
+        let mut first: BTreeMap<(ItemId, Need), NodeId> = BTreeMap::new();
+        let place = |node| request.routes.place(node);
         for &item in network.topological_order() {
             let of_item = producers.of_item(item);
             for &node in of_item {
                 let run_time = network.process_time(node).as_secs_f64();
                 let (mut supplied, mut interval) = (0.0_f64, run_time);
                 for required in network.requirements(node) {
-                    let supplier = first[&(required.item, required.quantity)];
+                    let supplier = first[&(required.item, (required.quantity, place(node)))];
+                    let transit = request.routes.mean_transit(supplier, node).as_secs_f64();
                     let timing = timings[supplier.index()].expect("suppliers come first");
                     let yields = network.yield_per_run(supplier);
                     supplied = supplied.max(timing.has_made(required.quantity, yields) + transit);
@@ -72,21 +74,29 @@ impl FlowStrategy for ShortestLeadTime {
                 }
                 timings[node.index()] = Some(Timing { ready: supplied + run_time, interval });
             }
-            for &amount in &amounts[item.index()] {
+            let has_made = |node: NodeId, amount: u32| {
+                let timing = timings[node.index()].expect("the node is visited above");
+                timing.has_made(amount, network.yield_per_run(node))
+            };
+            for &(amount, place) in &needs[item.index()] {
                 meter.charge(of_item.len() as u64)?;
-                let has_made = |node: &NodeId| {
-                    let timing = timings[node.index()].expect("the node is visited above");
-                    timing.has_made(amount, network.yield_per_run(*node))
+                let delivers = |node: &NodeId| {
+                    let route = request.routes.route_to_place(*node, place);
+                    has_made(*node, amount) + route.transit().mean().as_secs_f64()
                 };
-                let best = of_item.iter().copied().min_by(|a, b| has_made(a).total_cmp(&has_made(b)));
-                first.extend(best.map(|node| ((item, amount), node)));
+                let best = of_item.iter().copied().min_by(|a, b| delivers(a).total_cmp(&delivers(b)));
+                first.extend(best.map(|node| ((item, (amount, place)), node)));
+            }
+            if finals.contains(&item) {
+                meter.charge(of_item.len() as u64)?;
+                let has_made = |node: &NodeId| has_made(*node, 1);
+                ends.extend(of_item.iter().copied().min_by(|a, b| has_made(a).total_cmp(&has_made(b))));
             }
         }
-        let ends = finals.iter().map(|&item| first[&(item, 1)]).collect();
         let flow = Flow::upstream_of(network, ends, |consumer, item| {
             let requirements = network.requirements(consumer);
             let at = requirements.binary_search_by_key(&item, |required| required.item);
-            first[&(item, requirements[at.expect("the item is required")].quantity)]
+            first[&(item, (requirements[at.expect("the item is required")].quantity, place(consumer)))]
         });
         meter.charge(flow.edges().len() as u64)?;
         self.ready = timings.iter().map(|timing| timing.map(|timing| timing.ready)).collect();
@@ -99,18 +109,17 @@ impl FlowStrategy for ShortestLeadTime {
     }
 }
 
-/// Returns by item the quantities in which it is required, in ascending order; one batch of a final item is
-/// required.
-fn amounts(network: &Network, producers: &Feasibility) -> Vec<Vec<u32>> {
-    let mut amounts = vec![Vec::new(); network.item_count()];
-    network.final_items().iter().for_each(|item| amounts[item.index()].push(1));
+/// The quantity in which an item is required, and the place of the consumer.
+type Need = (u32, usize);
+
+/// Returns the needs of each item.
+fn needs(request: &PlanRequest<'_>, producers: &Feasibility) -> Vec<BTreeSet<Need>> {
+    let network = request.network;
+    let mut needs = vec![BTreeSet::new(); network.item_count()];
     for &node in network.items().flat_map(|item| producers.of_item(item)) {
         for required in network.requirements(node) {
-            let of_item: &mut Vec<u32> = &mut amounts[required.item.index()];
-            if let Err(at) = of_item.binary_search(&required.quantity) {
-                of_item.insert(at, required.quantity);
-            }
+            needs[required.item.index()].insert((required.quantity, request.routes.place(node)));
         }
     }
-    amounts
+    needs
 }

@@ -3,28 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use dmos_core::settings::Production;
-use dmos_core::strategy::PlanRequest;
-use dmos_core::{ItemId, NodeId, Share, SupplyEdge};
+use dmos_core::{ItemId, Network, NodeId, Share, SupplyEdge};
 
 use super::wide::Wide;
 
 /// Returns the number of batches that a node makes per second at full speed.
-///
-/// Under `production: polled` a node requests the inputs of its next production run when it starts one, so a
-/// run waits for the first cycle after a transit: with supplies that take as long as a cycle, every other cycle
-/// is lost.
-pub(crate) fn capacity(request: &PlanRequest<'_>, node: NodeId) -> Wide {
-    let network = request.network;
+pub(crate) fn capacity(network: &Network, node: NodeId) -> Wide {
     let process_time = network.process_time(node).as_nanos().max(1);
-    let waits = match request.production {
-        Production::Polled if !network.requirements(node).is_empty() => {
-            request.transit.as_nanos() / process_time
-        }
-        _ => 0,
-    };
-    let interval = Wide::from(process_time) * Wide::from(1 + waits);
-    Wide::from(network.yield_per_run(node)) * Wide::from(1_000_000_000_u64) / interval
+    Wide::from(network.yield_per_run(node)) * Wide::from(1_000_000_000_u64) / Wide::from(process_time)
 }
 
 /// Converts numbers to integers in the same proportions, of which the largest is 2^40 and none is zero.

@@ -1,13 +1,19 @@
 //! The best producer of every item, by one sweep over the items in topological order.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Add;
+
 use dmos_core::strategy::{Meter, PlanRequest};
-use dmos_core::{Flow, ItemId, NoFlow, NodeId};
+use dmos_core::{Flow, ItemId, NoFlow, NodeId, Requirement, Route, Routes};
 use dmos_graph::Feasibility;
 
 /// The best producer of each item, and the values of all nodes.
 pub(crate) struct Best<V> {
     /// By item, the producer with the smallest value, the first of several, or `None` if it is infeasible.
     pub(crate) producers: Vec<Option<NodeId>>,
+    /// By item and place of a consumer, the producer with the smallest value including the transport to it. Empty
+    /// if transport costs the same from all producers.
+    delivered: BTreeMap<(ItemId, usize), NodeId>,
     /// By node, its value, if it is feasible.
     pub(crate) values: Vec<Option<V>>,
     /// The final items that can be made.
@@ -16,23 +22,33 @@ pub(crate) struct Best<V> {
     pub(crate) all: Feasibility,
 }
 
-impl<V: Copy + PartialOrd> Best<V> {
+/// Value of transport by a route.
+pub(crate) type Transport<V> = fn(&Route) -> V;
+
+impl<V: Copy + PartialOrd + Add<Output = V>> Best<V> {
     /// Computes the value of every feasible node by `judge`, which receives the values of the best producers
-    /// of the node's requirements, in their order.
+    /// of the node's requirements, in their order, each with the value of its transport, if that counts.
     ///
     /// On acyclic items, where suppliers can be valued first, this is what remains of Knuth's generalisation
-    /// of Dijkstra's algorithm: no queue is needed. Time is linear in the entries of the recipes.
+    /// of Dijkstra's algorithm: no queue is needed. Time is linear in the entries of the recipes; where transport
+    /// counts and routes differ, in the producers of each item times the places of its consumers.
     pub(crate) fn of(
         request: &PlanRequest<'_>,
         meter: &mut Meter,
+        transport: Option<Transport<V>>,
         mut judge: impl FnMut(NodeId, &mut dyn Iterator<Item = V>) -> V,
     ) -> Result<Self, NoFlow> {
         let network = request.network;
         let producers = Feasibility::of(network, request.alive);
         meter.charge(producers.steps())?;
         let finals = producers.finals(network)?;
+        let places = match request.routes.only_route() {
+            Some(_) => Vec::new(),
+            None => places_of_consumers(request, &producers),
+        };
         let mut best = Self {
             producers: vec![None; network.item_count()],
+            delivered: BTreeMap::new(),
             values: vec![None; network.node_count()],
             finals,
             all: producers,
@@ -43,12 +59,33 @@ impl<V: Copy + PartialOrd> Best<V> {
                 let node = best.all.of_item(item)[at];
                 let requirements = network.requirements(node);
                 meter.charge(1 + requirements.len() as u64)?;
-                let mut supplies = requirements.iter().map(|required| best.value_of(required.item));
-                let value = judge(node, &mut supplies);
+                let delivered = |required: &Requirement| {
+                    let producer = best.supplier(request.routes, node, required.item);
+                    let value = best.values[producer.index()].expect("the producer was evaluated");
+                    transport
+                        .map_or(value, |transport| value + transport(request.routes.route(producer, node)))
+                };
+                let value = judge(node, &mut requirements.iter().map(delivered));
                 best.values[node.index()] = Some(value);
                 if least.is_none_or(|least| value < least) {
                     least = Some(value);
                     best.producers[item.index()] = Some(node);
+                }
+            }
+            if let Some(transport) = transport.filter(|_| request.routes.only_route().is_none()) {
+                for &place in &places[item.index()] {
+                    meter.charge(best.all.of_item(item).len() as u64)?;
+                    let delivered = |&node: &NodeId| {
+                        let route = request.routes.route_to_place(node, place);
+                        (
+                            best.values[node.index()].expect("a feasible node has a value")
+                                + transport(route),
+                            node,
+                        )
+                    };
+                    let of_item = best.all.of_item(item).iter().map(delivered);
+                    let least = of_item.reduce(|least, other| if other.0 < least.0 { other } else { least });
+                    best.delivered.extend(least.map(|(_, node)| ((item, place), node)));
                 }
             }
         }
@@ -60,16 +97,30 @@ impl<V: Copy + PartialOrd> Best<V> {
         self.producers[item.index()].expect("an item that is needed can be made")
     }
 
-    /// Returns the value of the best producer of a feasible item.
-    pub(crate) fn value_of(&self, item: ItemId) -> V {
-        self.values[self.producer(item).index()].expect("the producer was evaluated")
+    /// Returns the producer that supplies a consumer with a feasible item.
+    fn supplier(&self, routes: &Routes, consumer: NodeId, item: ItemId) -> NodeId {
+        let delivered = self.delivered.get(&(item, routes.place(consumer)));
+        delivered.copied().unwrap_or_else(|| self.producer(item))
     }
 
     /// Returns the flow in which the best producers make every final item.
     pub(crate) fn flow(&self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let ends = self.finals.iter().map(|&item| self.producer(item)).collect();
-        let flow = Flow::upstream_of(request.network, ends, |_, item| self.producer(item));
+        let supplier = |consumer, item| self.supplier(request.routes, consumer, item);
+        let flow = Flow::upstream_of(request.network, ends, supplier);
         meter.charge(flow.edges().len() as u64)?;
         Ok(flow)
     }
+}
+
+/// Returns by item the places of its feasible consumers.
+fn places_of_consumers(request: &PlanRequest<'_>, producers: &Feasibility) -> Vec<BTreeSet<usize>> {
+    let network = request.network;
+    let mut places = vec![BTreeSet::new(); network.item_count()];
+    for &node in network.items().flat_map(|item| producers.of_item(item)) {
+        for required in network.requirements(node) {
+            places[required.item.index()].insert(request.routes.place(node));
+        }
+    }
+    places
 }
