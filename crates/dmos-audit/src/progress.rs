@@ -266,9 +266,9 @@ fn level_bound(scenario: &Scenario, required: ItemId, item: ItemId, quantity: u6
     let taken = network.producers(item).iter().map(|&node| runs(node) * quantity).max().unwrap_or(0);
     let yields = |node: NodeId| u64::from(network.yield_per_run(node));
     let made = network.producers(required).iter().map(|&node| runs(node) * yields(node)).sum();
-    let lots = network.producers(required).iter().map(|&node| u64::from(network.lot(node)));
-    let most = lots.max().unwrap_or(1);
-    quantity + taken.min(made) + quantity.max(most)
+    let reserve = |&node: &NodeId| quantity.max(u64::from(network.lot(node)));
+    let reserves: u64 = network.producers(required).iter().map(reserve).sum();
+    quantity + taken.min(made) + reserves.max(quantity)
 }
 
 /// Returns the maximum of a distribution; five times the mean for an unbounded one, unless it has a long

@@ -7,10 +7,12 @@
 //! | module | responsibility |
 //! |---|---|
 //! | `input` | input buffers, and orders up to a level |
+//! | `level` | levels of inputs, and their distribution over several suppliers |
 //! | `output` | output buffer, and shipments |
 //! | `order_book` | open orders of consumers, and the order in which they are served |
 
 mod input;
+mod level;
 mod order_book;
 mod output;
 

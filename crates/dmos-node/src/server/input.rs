@@ -8,10 +8,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use dmos_core::flow::PlannedRate;
-use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Requirement, Routes, Share, Span, Supply};
+use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Requirement, Routes, Share, Supply};
 use litemap::LiteMap;
 
+use super::level::Level;
 use super::order_book::{Order, OrderStatus};
 use crate::batch_range::BatchRange;
 use crate::batch_set::BatchSet;
@@ -287,10 +287,10 @@ impl Inputs {
         for at in 0..cx.network.requirements(cx.me).len() {
             let required = cx.network.requirements(cx.me)[at];
             let suppliers = assignment.suppliers_of(required.item);
-            let level = level(cx, &required, assignment.rate, suppliers, routes);
-            let gap = level.saturating_sub(self.position(cx, required.item));
+            let level = Level::of(cx, &required, assignment.rate, suppliers, routes);
+            let gap = level.total(cx, suppliers).saturating_sub(self.position(cx, required.item));
             if gap > 0 && !suppliers.is_empty() {
-                self.order(cx, suppliers, gap, detector);
+                self.order(cx, suppliers, level, gap, detector);
             }
         }
     }
@@ -303,13 +303,26 @@ impl Inputs {
         self.buffers.get(&item).map_or(0, |buffer| buffer.count + buffer.incoming) + on_order
     }
 
-    /// Orders batches from the suppliers of an item, in proportion to their shares.
-    fn order(&mut self, cx: &mut Context<'_>, suppliers: &[Supply], gap: u64, detector: &FailureDetector) {
+    /// Orders batches from the suppliers of an item, in proportion to their shares. A supplier that lags behind its
+    /// share has a limited number of open orders, so that the others supply in its place.
+    fn order(
+        &mut self,
+        cx: &mut Context<'_>,
+        suppliers: &[Supply],
+        level: Level,
+        gap: u64,
+        detector: &FailureDetector,
+    ) {
         if let [only] = suppliers {
             self.accounts.entry(only.producer).or_default().order(u32::try_from(gap).unwrap_or(u32::MAX));
         } else {
+            let answering = suppliers.iter().filter(|supply| !self.is_silent(supply.producer, detector));
+            let answering: u64 = answering.map(|supply| u64::from(supply.share.millionths())).sum();
             for _ in 0..gap {
-                let supplier = self.next_supplier(suppliers, detector);
+                let limit = |supply: &Supply| level.open_orders_max(cx, supply, answering);
+                let Some(supplier) = self.next_supplier(suppliers, limit, detector) else {
+                    break;
+                };
                 self.accounts.entry(supplier).or_default().order(1);
             }
         }
@@ -323,17 +336,34 @@ impl Inputs {
         }
     }
 
-    /// Returns the supplier that is furthest below its share, preferring those that are not suspected.
-    /// Standbys are a last resort.
-    fn next_supplier(&self, suppliers: &[Supply], detector: &FailureDetector) -> NodeId {
+    /// Returns whether a supplier is suspected, or has not acknowledged an order for too long.
+    fn is_silent(&self, supplier: NodeId, detector: &FailureDetector) -> bool {
+        detector.suspects(supplier) || self.accounts.get(&supplier).is_some_and(Account::is_silent)
+    }
+
+    /// Returns the supplier that is furthest below its share, among those with fewer open orders than their limit,
+    /// or `None` if there are none. A supplier that is not silent is preferred; standbys are a last resort.
+    fn next_supplier(
+        &self,
+        suppliers: &[Supply],
+        limit: impl Fn(&Supply) -> u64,
+        detector: &FailureDetector,
+    ) -> Option<NodeId> {
+        let account = |supply: &Supply| self.accounts.get(&supply.producer).copied().unwrap_or_default();
         let key = |supply: &&Supply| {
-            let account = self.accounts.get(&supply.producer).copied().unwrap_or_default();
             let share = u128::from(supply.share.millionths().max(1));
-            let relative_use = u128::from(account.used + 1) * 1_000_000_000_000 / share;
-            let is_silent = detector.suspects(supply.producer) || account.is_silent();
-            (is_silent, supply.share == Share::STANDBY, relative_use)
+            let relative_use = u128::from(account(supply).used + 1) * 1_000_000_000_000 / share;
+            (self.is_silent(supply.producer, detector), supply.share == Share::STANDBY, relative_use)
         };
-        suppliers.iter().min_by_key(key).map(|supply| supply.producer).expect("an item has suppliers")
+        let rank = |supply: &Supply| {
+            let (is_silent, is_standby, _) = key(&supply);
+            (is_silent, is_standby)
+        };
+        // Where the preferred suppliers have enough open orders, no others are asked.
+        let best = suppliers.iter().map(rank).min()?;
+        let preferred = suppliers.iter().filter(|supply| rank(supply) == best);
+        let open = preferred.filter(|supply| account(supply).open() < limit(supply));
+        open.min_by_key(key).map(|supply| supply.producer)
     }
 
     /// Sends a new order with the current total.
@@ -383,17 +413,15 @@ impl Inputs {
         assignment: &Assignment,
         detector: &FailureDetector,
     ) {
-        let is_silent = |node: NodeId, account: &Account| detector.suspects(node) || account.is_silent();
         let has_other = |item: ItemId, supplier: NodeId| {
-            assignment.suppliers_of(item).iter().any(|other| {
-                let account = self.accounts.get(&other.producer).copied().unwrap_or_default();
-                other.producer != supplier && !is_silent(other.producer, &account)
-            })
+            let mut suppliers = assignment.suppliers_of(item).iter().map(|supply| supply.producer);
+            suppliers.any(|other| other != supplier && !self.is_silent(other, detector))
         };
         let is_obsolete = |(&supplier, account): (&NodeId, &Account)| {
             let item = cx.network.makes(supplier);
             let is_named = assignment.suppliers_of(item).iter().any(|supply| supply.producer == supplier);
-            account.open() > 0 && (!is_named || (is_silent(supplier, account) && has_other(item, supplier)))
+            account.open() > 0
+                && (!is_named || (self.is_silent(supplier, detector) && has_other(item, supplier)))
         };
         let obsolete: Vec<NodeId> =
             self.accounts.iter().filter(|account| is_obsolete(*account)).map(|(node, _)| *node).collect();
@@ -415,33 +443,4 @@ impl Inputs {
     pub(crate) fn unanswered(&self) -> usize {
         self.accounts.values().filter(|account| account.unanswered.is_some()).count()
     }
-}
-
-/// Returns the level of an input: the quantity of a run, the planned need during the lead time, and the larger
-/// of that quantity and a supplier's lot. With `runs_ahead`, the inputs of that many runs.
-fn level(
-    cx: &Context<'_>,
-    required: &Requirement,
-    rate: PlannedRate,
-    suppliers: &[Supply],
-    routes: &Routes,
-) -> u64 {
-    let quantity = u64::from(required.quantity);
-    if let Some(runs) = cx.protocol.runs_ahead {
-        return quantity * u64::from(runs.get());
-    }
-    let lots = suppliers.iter().map(|supply| u64::from(cx.network.lot(supply.producer)));
-    let need = rate.units_in(lead_time(cx.me, suppliers, routes), required.quantity);
-    quantity + need + quantity.max(lots.max().unwrap_or(1))
-}
-
-/// Returns the time from an order to the arrival of its batches, if there is stock: the mean over the suppliers
-/// by their shares, of times that are a maximum or a 95th percentile.
-fn lead_time(me: NodeId, suppliers: &[Supply], routes: &Routes) -> Span {
-    let from = |supplier: NodeId| routes.upper_transit(supplier, me) + routes.upper_round_trip(me, supplier);
-    let weighted = |supply: &Supply| {
-        u128::from(from(supply.producer).as_nanos()) * u128::from(supply.share.millionths())
-    };
-    let sum: u128 = suppliers.iter().map(weighted).sum();
-    Span::from_nanos(u64::try_from(sum / u128::from(Share::WHOLE.millionths())).unwrap_or(u64::MAX))
 }
