@@ -169,7 +169,7 @@ pub(crate) struct ExperimentArguments {
     /// Baseline of the comparison: `flow/leader`, or `flow` [default: the first of each].
     #[arg(long, value_name = "A/X")]
     pub(crate) baseline: Option<String>,
-    /// Metric to rank by; repeatable [default: finished_goods].
+    /// Metric to rank by; repeatable [default: complete_sets].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) metric: Vec<String>,
     /// Duration of each run, for example `90s` or `10min`.

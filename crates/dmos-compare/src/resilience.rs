@@ -3,7 +3,7 @@
 //! The fault-free counterpart is the same scenario with the same strategies and seed, without failures
 //! ([`dmos_core::Faults::fault_free`]).
 //!
-//! The **output** at a time is the number of finished goods in the window before it, relative to the
+//! The **output** at a time is the number of complete sets of final items in the window before it, relative to the
 //! fault-free counterpart. The window is so long that the counterpart makes ten on average: shorter windows
 //! would measure noise, longer ones would hide falls. Where the counterpart makes fewer than twenty in all,
 //! or nothing fails, the output is undefined, and so are the metrics that depend on it.
@@ -12,8 +12,8 @@ use dmos_core::{Metric, RunRecord, Scenario, Time};
 
 use crate::statistics::survival::Episode;
 
-/// Finished goods of the fault-free counterpart in a window.
-const BATCHES_IN_WINDOW: f64 = 10.0;
+/// Complete sets of the fault-free counterpart in a window.
+const SETS_IN_WINDOW: f64 = 10.0;
 
 /// Fraction of the fault-free value below which output and nodes count as degraded.
 const THRESHOLD: f64 = 0.75;
@@ -95,17 +95,17 @@ impl Output {
     pub(crate) fn of(scenario: &Scenario, record: &RunRecord, fault_free: &RunRecord) -> Option<Self> {
         let first_failure = first_failure(record)?;
         let end = Time::ZERO + scenario.duration;
-        let made = fault_free.series.last()?.finished as f64;
-        if made < 2.0 * BATCHES_IN_WINDOW {
+        let made = fault_free.series.last()?.complete_sets as f64;
+        if made < 2.0 * SETS_IN_WINDOW {
             return None;
         }
-        let window = scenario.duration.as_secs_f64() * BATCHES_IN_WINDOW / made;
+        let window = scenario.duration.as_secs_f64() * SETS_IN_WINDOW / made;
         let window = (window / scenario.sample_every.as_secs_f64()).ceil() as usize;
         let samples = record.series.len().min(fault_free.series.len());
         let shares = (window..samples).filter_map(|now| {
             let (then, at) = (now - window, record.series[now].at);
-            let in_calm = fault_free.series[now].finished - fault_free.series[then].finished;
-            let here = record.series[now].finished - record.series[then].finished;
+            let in_calm = fault_free.series[now].complete_sets - fault_free.series[then].complete_sets;
+            let here = record.series[now].complete_sets - record.series[then].complete_sets;
             let stands_for = at.since(record.series[now - 1].at).as_secs_f64();
             (in_calm > 0).then(|| (at, here as f64 / in_calm as f64, stands_for))
         });
@@ -259,7 +259,15 @@ mod tests {
         let mut finished = 0;
         let series = (0..=END).map(|second| {
             finished += if second > 0 { rate(second) } else { 0 };
-            Sample { at: at(second), nodes_up: 1, made: 0, finished, stock: 0, messages: 0 }
+            Sample {
+                at: at(second),
+                nodes_up: 1,
+                made: 0,
+                finished,
+                complete_sets: finished,
+                stock: 0,
+                messages: 0,
+            }
         });
         RunRecord { series: series.collect(), outages, ..RunRecord::default() }
     }

@@ -80,8 +80,11 @@ macro_rules! run_metrics {
 }
 
 run_metrics! {
+    CompleteSets "complete_sets" "count" More Number
+        "Complete sets of final items: the smallest quotient of finished goods and weight. With one final item of weight 1 it equals `finished_goods`."
+        "";
     FinishedGoods "finished_goods" "count" More Number
-        "Finished goods made: production runs of final items."
+        "Finished goods of all final items, without those that other nodes consume."
         "";
     MessagesPerFinished "messages_per_finished" "count" Less Number
         "Messages of every class sent, divided by the finished goods made. No value if none was made."

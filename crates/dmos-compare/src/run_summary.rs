@@ -44,7 +44,7 @@ impl RunSummary {
         let end = Time::ZERO + scenario.duration;
         let output = Output::of(scenario, record, fault_free);
         let number = |metric| match metric {
-            ResultMetric::Run(metric) => number(record, fault_free, output.as_ref(), metric, end),
+            ResultMetric::Run(metric) => number(scenario, record, fault_free, output.as_ref(), metric),
             ResultMetric::Nodes(metric) => total(record, metric),
         };
         let episodes = Episodes {
@@ -76,17 +76,19 @@ impl RunSummary {
 }
 
 fn number(
+    scenario: &Scenario,
     record: &RunRecord,
     fault_free: &RunRecord,
     output: Option<&Output>,
     metric: RunMetric,
-    end: Time,
 ) -> Option<f64> {
+    let end = Time::ZERO + scenario.duration;
     let of_nodes = |metric| total(record, metric).unwrap_or(0.0);
     let finals = of_nodes(Metric::FinishedGoodsMade);
     let per_final = |number: f64| (finals > 0.0).then(|| number / finals);
     let count = |number: u64| Some(number as f64);
     match metric {
+        RunMetric::CompleteSets => count(record.complete_sets(&scenario.network)),
         RunMetric::FinishedGoods => Some(finals),
         RunMetric::MessagesPerFinished => per_final(of_nodes(Metric::SentMessages)),
         RunMetric::PlanningStepsPerFinished => per_final(of_nodes(Metric::PlanningSteps)),

@@ -205,7 +205,7 @@ metrics! {
     ShipmentReceived "Shipment_received" Count CountingNodes "Announcements of a shipment handled, including duplicates. Only under `production: server`.";
     ShipmentAckSent "ShipmentAck_sent" Count CountingNodes "Acknowledgements of a shipment sent. Only under `production: server`.";
     ShipmentAckReceived "ShipmentAck_received" Count CountingNodes "Acknowledgements of a shipment handled. Only under `production: server`.";
-    FinishedGoodsMade "finished_goods_made" Count CountingNodes "Batches of a final item made. Not in the prototype.";
+    FinishedGoodsMade "finished_goods_made" Count CountingNodes "Batches of a final item made, without those that other nodes consume. Not in the prototype.";
 }
 
 /// Number of metrics.

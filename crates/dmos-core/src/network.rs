@@ -164,6 +164,8 @@ pub struct Network {
     producers_from: Vec<u32>,
     producers: Vec<NodeId>,
     final_items: Vec<ItemId>,
+    /// By final item, in the same order.
+    final_weights: Vec<u32>,
     topological_order: Vec<ItemId>,
 }
 
@@ -200,6 +202,7 @@ impl Network {
             topological_order: Vec::new(),
             item_names,
             node_names,
+            final_weights: vec![1; final_items.len()],
             final_items,
         };
         network.requirements_from.push(0);
@@ -239,7 +242,23 @@ impl Network {
             recipes[node.index()].requires = requires.to_vec();
         }
         let names = (self.item_names.clone(), self.node_names.clone());
-        Self::new(names.0, names.1, recipes.into_iter(), self.final_items.clone())
+        let network = Self::new(names.0, names.1, recipes.into_iter(), self.final_items.clone())?;
+        Ok(network.with_final_weights(self.final_weights.clone()))
+    }
+
+    /// Returns the same network with these weights of the final items, in the order of
+    /// [`Network::final_items`]. All weights are 1 by default.
+    ///
+    /// # Panics
+    /// If there is another number of weights, or one is zero.
+    #[must_use]
+    pub fn with_final_weights(mut self, weights: Vec<u32>) -> Self {
+        assert!(
+            weights.len() == self.final_items.len() && !weights.contains(&0),
+            "one weight per final item"
+        );
+        self.final_weights = weights;
+        self
     }
 
     /// Returns the same network with these mean process times.
@@ -419,6 +438,28 @@ impl Network {
     #[must_use]
     pub fn final_items(&self) -> &[ItemId] {
         &self.final_items
+    }
+
+    /// Returns the final items with their weights: the number of batches in a complete set.
+    pub fn final_weights(&self) -> impl Iterator<Item = (ItemId, u32)> + '_ {
+        self.final_items.iter().copied().zip(self.final_weights.iter().copied())
+    }
+
+    /// Returns the number of complete sets of final items, given the number of finished batches of each: the
+    /// smallest quotient of number and weight.
+    ///
+    /// ```
+    /// use dmos_core::{ItemId, Network, Recipe, network::Names};
+    /// let (pin, anvil) = (ItemId::new(0), ItemId::new(1));
+    /// let recipes = [Recipe::of(pin, []), Recipe::of(anvil, [])].into_iter();
+    /// let network = Network::new(Names::Numbers(2), Names::Numbers(2), recipes, vec![pin, anvil]).unwrap();
+    /// let network = network.with_final_weights(vec![1, 2]);
+    /// assert_eq!(network.complete_sets(|item| if item == pin { 6 } else { 9 }), 4);
+    /// ```
+    #[must_use]
+    pub fn complete_sets(&self, mut finished: impl FnMut(ItemId) -> u64) -> u64 {
+        let sets = self.final_weights().map(|(item, weight)| finished(item) / u64::from(weight));
+        sets.min().unwrap_or(0)
     }
 
     /// Returns whether `node` makes a final item.

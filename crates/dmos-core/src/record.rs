@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::faults::FaultKind;
 use crate::ids::{ItemId, NodeId, Term};
-use crate::metrics::NodeMetrics;
+use crate::metrics::{Metric, NodeMetrics};
+use crate::network::Network;
 use crate::property::Property;
 use crate::strategy::NoFlow;
 use crate::time::{Span, Time};
@@ -110,8 +111,10 @@ pub struct Sample {
     pub nodes_up: u64,
     /// Batches made so far, of all items.
     pub made: u64,
-    /// Finished goods made so far.
+    /// Finished goods made so far, of all final items.
     pub finished: u64,
+    /// Complete sets of final items so far.
+    pub complete_sets: u64,
     /// Batches in the output buffers of nodes that are up.
     pub stock: u64,
     /// Messages sent so far.
@@ -236,6 +239,19 @@ pub struct MaterialBalance {
 }
 
 impl RunRecord {
+    /// Returns the finished goods of a final item. O(producers).
+    #[must_use]
+    pub fn finished(&self, network: &Network, item: ItemId) -> u64 {
+        let producers = network.producers(item).iter();
+        producers.map(|node| self.nodes[node.index()].get(Metric::FinishedGoodsMade)).sum()
+    }
+
+    /// Returns the number of complete sets of final items.
+    #[must_use]
+    pub fn complete_sets(&self, network: &Network) -> u64 {
+        network.complete_sets(|item| self.finished(network, item))
+    }
+
     /// Returns whether no invariant was violated.
     #[must_use]
     pub fn is_clean(&self) -> bool {

@@ -46,6 +46,8 @@ pub struct NetworkOf<'a> {
     pub items: Vec<String>,
     /// Final items.
     pub final_items: Vec<usize>,
+    /// Weights of the final items: the number of batches in a complete set.
+    pub final_weights: Vec<u32>,
     /// The nodes.
     pub nodes: Vec<NodeOf<'a>>,
 }
@@ -144,6 +146,7 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
         network: NetworkOf {
             items: network.items().map(|item| network.item_name(item).into_owned()).collect(),
             final_items: network.final_items().iter().map(|item| item.index()).collect(),
+            final_weights: network.final_weights().map(|(_, weight)| weight).collect(),
             nodes: network.nodes().map(node).collect(),
         },
         seed: request.seed,

@@ -8,7 +8,7 @@
 use dmos_compare::statistics::survival::Episode;
 use dmos_compare::{ResultMetric, RunMetric, RunSummary};
 use dmos_core::faults::{FailureMode, Fault, ScriptedFault, Target, Trigger};
-use dmos_core::{Faults, ItemId, Metric, NodeId, NodeSet, RunRecord, Scenario, Time};
+use dmos_core::{Faults, ItemId, NodeId, NodeSet, RunRecord, Scenario, Time};
 use dmos_graph::Feasibility;
 use dmos_util::panics::caught;
 use rayon::ThreadPool;
@@ -19,8 +19,8 @@ use rayon::prelude::*;
 pub struct Criticality {
     /// Time of the removal.
     pub at: Time,
-    /// Finished goods with all nodes.
-    pub finished_goods: u64,
+    /// Complete sets of final items with all nodes.
+    pub complete_sets: u64,
     /// Impact of each node, most critical first.
     pub nodes: Vec<NodeImpact>,
     /// Impact of each pair, in the order of the impact beyond that of the single nodes; empty if not
@@ -41,9 +41,9 @@ pub struct NodeImpact {
     pub time_to_survive: Option<Episode>,
     /// Lost output in seconds of full output; `None` if the output is undefined.
     pub loss: Option<f64>,
-    /// Finished goods.
-    pub finished_goods: u64,
-    /// Finished goods lost in comparison with all nodes.
+    /// Complete sets of final items.
+    pub complete_sets: u64,
+    /// Complete sets lost in comparison with all nodes.
     pub impact: u64,
     /// Impact divided by the largest impact of a single node; zero if that is zero.
     pub exposure: f64,
@@ -91,15 +91,11 @@ pub fn criticality(scenario: &Scenario, at: Time, pairs: bool, pool: &ThreadPool
     };
     Criticality {
         at,
-        finished_goods: finals(&with_all),
+        complete_sets: with_all.complete_sets(network),
         nodes,
         pairs: two,
         sole_sources: network.items().filter_map(sole).collect(),
     }
-}
-
-fn finals(record: &RunRecord) -> u64 {
-    record.nodes.iter().map(|node| node.get(Metric::FinishedGoodsMade)).sum()
 }
 
 fn remove(
@@ -127,10 +123,10 @@ fn remove(
     let scenario = Scenario { faults, ..fault_free.clone() };
     let run = caught(|| {
         let record = dmos_sim::run(&scenario);
-        (RunSummary::of(&scenario, &record, with_all), finals(&record))
+        (RunSummary::of(&scenario, &record, with_all), record.complete_sets(network))
     });
-    let (summary, finished_goods, failed) = match run {
-        Ok((summary, finals)) => (Some(summary), finals, None),
+    let (summary, complete_sets, failed) = match run {
+        Ok((summary, sets)) => (Some(summary), sets, None),
         Err(why) => (None, 0, Some(why)),
     };
     let summary = summary.as_ref();
@@ -140,8 +136,8 @@ fn remove(
         time_to_survive: summary
             .and_then(|summary| summary.episodes(RunMetric::TimeToSurvive).first().copied()),
         loss: summary.and_then(|summary| summary.number(ResultMetric::Run(RunMetric::Loss))),
-        finished_goods,
-        impact: finals(with_all).saturating_sub(finished_goods),
+        complete_sets,
+        impact: with_all.complete_sets(network).saturating_sub(complete_sets),
         exposure: 0.0,
         interaction: None,
         failed,
@@ -181,5 +177,22 @@ mod tests {
             found.pairs.iter().find(|impact| name(impact) == "steel-1+steel-2").expect("a listed node");
         assert_eq!(both.infeasible_items.len(), 2);
         assert!(both.interaction.expect("an interaction of a pair") > 100, "{both:?}");
+    }
+
+    /// With several final items, nodes matter for the item that limits the number of complete sets.
+    #[test]
+    fn every_final_item_counts() {
+        let text = "network: {nodes: [{makes: design}, {makes: wafer}, {makes: chip, needs: {wafer: 8}}], final: [design, chip]}\n\
+                    duration: 10min\n";
+        let scenario = dmos_testkit::scenario(text);
+        let pool = threads(None).expect("a thread pool");
+        let found = criticality(&scenario, Time::ZERO + Span::from_secs(150), false, &pool);
+        // Without wafers no chips are made; the designs of 150 s suffice for the chips of ten minutes.
+        let exposures: Vec<f64> = found.nodes.iter().map(|impact| impact.exposure).collect();
+        assert!(found.complete_sets > 60, "{}", found.complete_sets);
+        assert!(
+            matches!(exposures[..], [first, second, 0.0] if first == 1.0 && second > 0.9),
+            "{exposures:?}"
+        );
     }
 }

@@ -234,7 +234,7 @@ impl Experiment {
         let mut metrics =
             if options.metrics.is_empty() { from_file.metrics } else { options.metrics.clone() };
         if metrics.is_empty() {
-            metrics.push(RunMetric::FinishedGoods.name().to_owned());
+            metrics.push(RunMetric::CompleteSets.name().to_owned());
         }
         find_metrics(&metrics)
             .map_err(|message| error_at("metrics", !options.metrics.is_empty(), message))?;

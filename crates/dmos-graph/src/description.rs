@@ -20,13 +20,16 @@ pub const NAME_MAX: usize = 200;
 /// Maximum number of batches of one item that a production run yields or consumes. A run names every batch.
 pub const QUANTITY_MAX: u32 = 1_000;
 
+/// Maximum weight of a final item.
+pub const WEIGHT_MAX: u32 = 1_000;
+
 /// A network described by names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NetworkDescription {
     /// Nodes or groups of identical nodes, in the order in which they are numbered.
     pub nodes: Vec<NodeDescription>,
-    /// Final items; if there are none, the item that the last node makes.
-    pub final_items: Vec<String>,
+    /// Final items with their weights in the product mix; if there are none, the item that the last node makes.
+    pub final_items: Vec<(String, u32)>,
 }
 
 /// A node, or a group of identical nodes.
@@ -83,6 +86,9 @@ pub enum Problem {
     /// A name is empty or too long.
     #[error("a name has from 1 to {NAME_MAX} bytes")]
     NameLength,
+    /// The weight of a final item is out of range.
+    #[error("a weight of {0}; the weight of a final item is from 1 to {WEIGHT_MAX}")]
+    Weight(u32),
     /// A final item is listed twice.
     #[error("`{0}` is listed twice as final; list it once")]
     FinalTwice(String),
@@ -211,7 +217,10 @@ impl NetworkDescription {
         }
         let mut problems = Vec::new();
         let mut final_items = BTreeSet::new();
-        for (nth, item) in self.final_items.iter().enumerate() {
+        for (nth, (item, weight)) in self.final_items.iter().enumerate() {
+            if *weight == 0 || *weight > WEIGHT_MAX {
+                problems.push((DescriptionPath::FinalItem(nth), Problem::Weight(*weight)));
+            }
             if !final_items.insert(item) {
                 problems.push((DescriptionPath::FinalItem(nth), Problem::FinalTwice(item.clone())));
             }
@@ -262,8 +271,11 @@ impl NetworkDescription {
                 .enumerate()
                 .map(move |(nth, (item, _))| (DescriptionPath::Need(index, nth), item))
         });
-        let finals =
-            self.final_items.iter().enumerate().map(|(nth, item)| (DescriptionPath::FinalItem(nth), item));
+        let finals = self
+            .final_items
+            .iter()
+            .enumerate()
+            .map(|(nth, (item, _))| (DescriptionPath::FinalItem(nth), item));
         let missing = needs.chain(finals).filter(|(_, item)| !items.is_made(item));
         let problem = |(nth, (place, item)): (usize, (DescriptionPath, &String))| {
             let made = if nth < SUGGESTIONS { &items.names[..items.made] } else { &[] };
@@ -313,13 +325,16 @@ impl NetworkDescription {
         };
         let (described, node_names): (Vec<_>, Vec<_>) = self.node_names().unzip();
         let recipes = described.iter().map(|&index| of(&self.nodes[index]));
-        let mut final_items: Vec<_> = self.final_items.iter().map(|item| items.id(item)).collect();
+        let (mut final_items, mut weights): (Vec<_>, Vec<_>) =
+            self.final_items.iter().map(|(item, weight)| (items.id(item), *weight)).unzip();
         if let (true, Some(last)) = (final_items.is_empty(), self.nodes.last()) {
             final_items.push(items.id(&last.makes));
+            weights.push(1);
         }
         let item_names = items.names.iter().map(|&name| name.to_owned()).collect();
         Network::new(Names::Words(item_names), Names::Words(node_names), recipes, final_items)
             .expect("every problem of a description was looked for")
+            .with_final_weights(weights)
     }
 }
 
@@ -414,10 +429,10 @@ mod tests {
             ],
         );
         let mut final_item = description(&[node("wood", &[])]);
-        final_item.final_items.push("house".to_owned());
+        final_item.final_items.push(("house".to_owned(), 1));
         check(&final_item, &[(DescriptionPath::FinalItem(0), "no node makes `house`")]);
         let mut twice = description(&[node("wood", &[])]);
-        twice.final_items = vec!["wood".to_owned(), "wood".to_owned()];
+        twice.final_items = vec![("wood".to_owned(), 1), ("wood".to_owned(), 1)];
         check(&twice, &[(DescriptionPath::FinalItem(1), "listed twice as final")]);
         check(&description(&[node("", &[])]), &[(DescriptionPath::Node(0), "from 1 to 200 bytes")]);
         let mut none = node("wood", &[]);

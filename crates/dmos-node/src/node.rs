@@ -197,6 +197,10 @@ impl Node {
                 if self.network.is_final(self.me) && !leaves_later { product.count } else { 0 }
             }
             LogRecord::Left(batches) => batches.count,
+            LogRecord::Committed { .. } | LogRecord::LocalBatchSent(_) if self.network.is_final(self.me) => {
+                self.metrics.count(Metric::FinishedGoodsMade);
+                0
+            }
             _ => 0,
         };
         self.metrics.subtract(Metric::FinishedGoodsMade, u64::from(finished));

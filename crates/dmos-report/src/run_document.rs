@@ -9,7 +9,7 @@ use dmos_core::record::{
 };
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Protocol, Work};
-use dmos_core::{Distribution, Faults, ItemId, Network, NodeId, NodeMetrics, RunRecord, Scenario, Span};
+use dmos_core::{Distribution, Faults, Network, NodeId, NodeMetrics, RunRecord, Scenario, Span};
 use serde::Serialize;
 
 use crate::summary::{Statistics, Summary};
@@ -48,7 +48,7 @@ pub struct RunDocument {
     pub finished_goods: u64,
     /// Finished goods made, by item.
     pub finished: BTreeMap<String, u64>,
-    /// Number of complete sets of final items: the least of their finished goods.
+    /// Number of complete sets of final items: the smallest quotient of finished goods and weight.
     pub complete_sets: u64,
     /// Statistics of each metric, by name.
     pub metrics: BTreeMap<&'static str, Statistics>,
@@ -238,7 +238,7 @@ impl RunDocument {
             duration_s: scenario.duration.as_secs_f64(),
             events: record.events,
             finished_goods,
-            complete_sets: finished.values().copied().min().unwrap_or(0),
+            complete_sets: record.complete_sets(network),
             finished,
             metrics: summary.0.iter().map(|(metric, statistics)| (metric.name(), *statistics)).collect(),
             nodes: nodes(network, record),
@@ -263,12 +263,7 @@ impl RunDocument {
 /// Returns the finished goods by item.
 fn finished(network: &Network, record: &RunRecord) -> BTreeMap<String, u64> {
     let finals = network.final_items().iter();
-    let made = |&item: &ItemId| {
-        let producers = network.producers(item).iter();
-        let made = producers.map(|node| record.nodes[node.index()].get(Metric::FinishedGoodsMade));
-        (network.item_name(item).into_owned(), made.sum())
-    };
-    finals.map(made).collect()
+    finals.map(|&item| (network.item_name(item).into_owned(), record.finished(network, item))).collect()
 }
 
 /// Returns the use of time and material of a node, by name.

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
 pub use faults::{FaultsField, MessagesField, RandomFailuresField};
-pub use values::{DistributionField, Makes, Needs, NodeName, NodesField, Role, StrategyField, TargetField};
+pub use values::{
+    DistributionField, Makes, NodeName, NodesField, Quantities, Role, StrategyField, TargetField,
+};
 
 /// The content of a scenario file.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -148,9 +150,9 @@ pub struct NetworkField {
     pub nodes: Option<Vec<NodeField>>,
     /// Under `production: server`, duration of a production run of the nodes that give none; 1 s if unset.
     pub process_time: Option<DistributionField>,
-    /// Final items.
+    /// Final items with their weights.
     #[serde(rename = "final")]
-    pub final_items: Option<Vec<String>>,
+    pub final_items: Option<Quantities>,
 }
 
 /// A node, or a group of identical nodes.
@@ -162,8 +164,8 @@ pub struct NodeField {
     /// The item that it makes.
     pub makes: Makes,
     /// Inputs of a production run.
-    #[serde(default, skip_serializing_if = "Needs::is_empty")]
-    pub needs: Needs,
+    #[serde(default, skip_serializing_if = "Quantities::is_empty")]
+    pub needs: Quantities,
     /// Number of nodes.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub count: u32,

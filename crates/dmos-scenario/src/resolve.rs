@@ -20,7 +20,7 @@ use crate::error::ScenarioError;
 pub(crate) use names::Names;
 pub use names::unknown_node;
 
-use crate::file::{NetworkField, NodeField, ScenarioFile, StrategyField};
+use crate::file::{NetworkField, NodeField, Quantities, ScenarioFile, StrategyField};
 
 /// Default flow strategy.
 pub const DEFAULT_FLOW: &str = "memoized";
@@ -117,7 +117,11 @@ fn is_file_name(name: &str) -> bool {
 }
 
 fn network(field: NetworkField) -> Result<(Network, Vec<String>), Problems> {
-    let final_items = field.final_items.unwrap_or_default();
+    if field.final_items.as_ref().is_some_and(Quantities::is_empty) {
+        let message = "no final item is listed; without `final`, it is the item of the last node".to_owned();
+        return Err(vec![(steps!["network", "final"], message)]);
+    }
+    let final_items = field.final_items.unwrap_or_default().0;
     let description = match (field.generate, field.named, field.nodes) {
         (Some(generate), None, None) => {
             if !final_items.is_empty() {

@@ -10,7 +10,7 @@ use dmos_core::faults::{Condition, FailureMode, Fault, LinkFault};
 use dmos_core::{Requirement, Span};
 use serde::{Deserialize, Serialize};
 
-use crate::file::{Needs, NodeName, TargetField};
+use crate::file::{NodeName, Quantities, TargetField};
 use crate::resolve::Names;
 
 /// Maximum number of batches of an item that a production run consumes.
@@ -63,7 +63,7 @@ pub struct References<'a> {
     /// Groups of nodes, none of which may be empty.
     pub groups: Vec<&'a mut Vec<NodeName>>,
     /// Inputs of a new recipe.
-    pub needs: Option<&'a mut Needs>,
+    pub needs: Option<&'a mut Quantities>,
 }
 
 /// The argument of a fault in a file.
@@ -281,7 +281,7 @@ pub struct RecipeField {
     pub node: NodeName,
     /// Inputs of a production run.
     #[serde(default)]
-    pub needs: Needs,
+    pub needs: Quantities,
 }
 
 impl Form for TargetField {

@@ -10,7 +10,9 @@ use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Registry, Span};
 use dmos_scenario::ScenarioFile;
-use dmos_scenario::file::{DelaysField, MessagesField, Needs, NodeName, NodesField, SitesField, TargetField};
+use dmos_scenario::file::{
+    DelaysField, MessagesField, NodeName, NodesField, Quantities, SitesField, TargetField,
+};
 
 use crate::trial::{TrialFailure, try_out};
 
@@ -230,10 +232,10 @@ fn take_out(file: &mut ScenarioFile, gone: &[String]) {
 }
 
 fn forget_item(file: &mut ScenarioFile, item: &str) {
-    let forget = |needs: &mut Needs| needs.0.retain(|(needed, _)| needed != item);
+    let forget = |needs: &mut Quantities| needs.0.retain(|(needed, _)| needed != item);
     file.network.nodes.iter_mut().flatten().for_each(|node| forget(&mut node.needs));
     if let Some(finals) = &mut file.network.final_items {
-        finals.retain(|known| known != item);
+        forget(finals);
         if finals.is_empty() {
             file.network.final_items = None;
         }

@@ -132,18 +132,23 @@ impl<'a> Recorder<'a> {
 
     /// Takes a sample of the time series.
     pub(crate) fn sample(&mut self, now: Time, nodes: &Nodes) {
-        let mut sample = Sample { at: now, nodes_up: 0, made: 0, finished: 0, stock: 0, messages: 0 };
+        let network = &self.scenario.network;
+        let mut finished = vec![0; network.item_count()];
+        let mut sample =
+            Sample { at: now, nodes_up: 0, made: 0, finished: 0, complete_sets: 0, stock: 0, messages: 0 };
         for (node, sim_node) in nodes.iter() {
             let metrics = sim_node.node.metrics();
-            let made = u64::from(self.scenario.network.yield_per_run(node));
+            let made = u64::from(network.yield_per_run(node));
             sample.made += metrics.get(Metric::SuccessfulManufactureCycles) * made;
-            sample.finished += metrics.get(Metric::FinishedGoodsMade);
+            finished[network.makes(node).index()] += metrics.get(Metric::FinishedGoodsMade);
             sample.messages += metrics.get(Metric::SentMessages);
             if sim_node.is_up() {
                 sample.nodes_up += 1;
                 sample.stock += sim_node.node.stock();
             }
         }
+        sample.finished = finished.iter().sum();
+        sample.complete_sets = network.complete_sets(|item| finished[item.index()]);
         // The last sample is taken at the end of the run, where a regular one may be due as well.
         if self.series.last().is_none_or(|last| last.at < sample.at) {
             self.series.push(sample);

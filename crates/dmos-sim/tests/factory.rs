@@ -252,6 +252,29 @@ fn a_plan_is_followed() {
     assert!((195..=200).contains(&pins) && (194..=198).contains(&anvils), "{pins} pins, {anvils} anvils");
 }
 
+/// Final items are made in proportion to their weights where they share a supplier, whatever the planner.
+#[test]
+fn the_product_mix_follows_the_weights() {
+    let nodes = "{makes: s, process_time: 1s}, {makes: x, needs: [s], process_time: 1s}, {makes: y, needs: [s], process_time: 1s}";
+    for (flow, transit) in [("memoized", "0s"), ("max-throughput", "1s"), ("balanced", "1min")] {
+        for weights in [[1, 9], [9, 1]] {
+            let [x, y] = weights;
+            let text = format!(
+                "network: {{nodes: [{nodes}], final: {{x: {x}, y: {y}}}}}\nduration: 5h\nflow: {flow}\ndelays: {{transit: {transit}}}\n"
+            );
+            let scenario = dmos_testkit::scenario(&text);
+            let record = dmos_sim::run(&scenario);
+            // 18,000 batches of the common input make 1,800 sets of ten.
+            let made = [1, 2].map(|node| record.nodes[node].get(Metric::FinishedGoodsMade));
+            for (made, weight) in made.into_iter().zip(weights) {
+                let sets = made as f64 / f64::from(weight);
+                assert!((1_764.0..=1_836.0).contains(&sets), "{made} of weight {weight} with {flow}");
+            }
+            assert!((1_764..=1_800).contains(&record.complete_sets(&scenario.network)));
+        }
+    }
+}
+
 /// A final item that other nodes consume leaves the factory at its planned rate.
 #[test]
 fn a_final_item_that_is_consumed_makes_complete_sets() {

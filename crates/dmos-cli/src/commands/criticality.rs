@@ -69,9 +69,9 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
     let top = if top == 0 { usize::MAX } else { top };
     let (flow, leader, seed) = (&scenario.flow, &scenario.leader, scenario.seed);
     let mut text = format!(
-        "{}, {flow}, {leader}, seed {seed}: {} finished goods with all nodes; each node in turn fails permanently at {} s\n\n",
+        "{}, {flow}, {leader}, seed {seed}: {} complete sets with all nodes; each node in turn fails permanently at {} s\n\n",
         scenario.name,
-        found.finished_goods,
+        found.complete_sets,
         short(found.at.as_secs_f64()),
     );
     let cells = |impact: &NodeImpact| {
@@ -88,7 +88,7 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
     let header = [
         "without",
         "risk exposure",
-        "finished goods lost",
+        "complete sets lost",
         "loss, s",
         "time to survive, s",
         "infeasible items",
@@ -99,7 +99,7 @@ fn text(scenario: &Scenario, found: &Criticality, top: usize) -> String {
         let header = [
             "without both",
             "risk exposure",
-            "finished goods lost",
+            "complete sets lost",
             "interaction",
             "loss, s",
             "time to survive, s",
@@ -131,7 +131,7 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
     writer.write_record([
         "without",
         "risk_exposure",
-        "finished_goods",
+        "complete_sets",
         "impact",
         "interaction",
         "loss_s",
@@ -147,7 +147,7 @@ fn csv(network: &Network, found: &Criticality) -> Result<String, csv::Error> {
         writer.write_record([
             names(network, &impact.nodes),
             impact.exposure.to_string(),
-            impact.finished_goods.to_string(),
+            impact.complete_sets.to_string(),
             impact.impact.to_string(),
             impact.interaction.map(|interaction| interaction.to_string()).unwrap_or_default(),
             optional(impact.loss),
@@ -166,7 +166,7 @@ struct Document<'a> {
     leader: String,
     seed: u64,
     at_s: f64,
-    finished_goods: u64,
+    complete_sets: u64,
     nodes: Vec<Entry>,
     pairs: Vec<Entry>,
     /// Item and its only producer.
@@ -177,7 +177,7 @@ struct Document<'a> {
 struct Entry {
     without: Vec<Value>,
     risk_exposure: f64,
-    finished_goods: u64,
+    complete_sets: u64,
     impact: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     interaction: Option<i64>,
@@ -198,7 +198,7 @@ impl<'a> Document<'a> {
         let entry = |impact: &NodeImpact| Entry {
             without: impact.nodes.iter().map(|&id| node(id)).collect(),
             risk_exposure: impact.exposure,
-            finished_goods: impact.finished_goods,
+            complete_sets: impact.complete_sets,
             impact: impact.impact,
             interaction: impact.interaction,
             loss_s: impact.loss,
@@ -213,7 +213,7 @@ impl<'a> Document<'a> {
             leader: scenario.leader.to_string(),
             seed: scenario.seed,
             at_s: found.at.as_secs_f64(),
-            finished_goods: found.finished_goods,
+            complete_sets: found.complete_sets,
             nodes: found.nodes.iter().map(entry).collect(),
             pairs: found.pairs.iter().map(entry).collect(),
             sole_sources: found.sole_sources.iter().map(|&(id, of)| [item(id), node(of)]).collect(),

@@ -71,10 +71,21 @@ pub struct FlowRates {
 }
 
 impl FlowRates {
+    /// Returns the rates of a plan: by node, the production runs per second, and the batches of a final item per
+    /// second that leave the factory.
+    ///
+    /// # Panics
+    /// If the lists differ in length.
+    #[must_use]
+    pub fn new(runs: Vec<PlannedRate>, leaving: Vec<PlannedRate>) -> Self {
+        assert_eq!(runs.len(), leaving.len(), "one rate per node");
+        Self { runs, leaving }
+    }
+
     /// Derives the highest rates that the machines of a flow allow, with the shares of the flow.
     ///
     /// Demand is exploded from the final producers through the recipes (Orlicky, "Material requirements
-    /// planning", 1975). The rates of final items rise together, and the producers of one final item in
+    /// planning", 1975). The rates of final items rise together, in proportion to their weights, and the producers of one final item in
     /// proportion to their speeds, until a node is saturated; those that do not depend on it rise further
     /// (progressive filling, Bertsekas and Gallager, "Data networks", 1987). O(edges) for each of at most
     /// 100 rounds.
@@ -141,6 +152,14 @@ impl FlowRates {
         self.leaving.get(node.index()).copied().unwrap_or_default()
     }
 
+    /// Returns the complete sets of final items per second.
+    #[must_use]
+    pub fn complete_sets(&self, network: &Network) -> f64 {
+        let leaving = |item| network.producers(item).iter().map(|&node| self.leaving(node).as_f64());
+        let sets = |(item, weight)| leaving(item).sum::<f64>() / f64::from(weight);
+        network.final_weights().map(sets).reduce(f64::min).unwrap_or(0.0)
+    }
+
     /// Returns the batches per second that a producer supplies to a consumer.
     #[must_use]
     pub fn edge(&self, network: &Network, flow: &Flow, producer: NodeId, consumer: NodeId) -> PlannedRate {
@@ -186,16 +205,19 @@ impl Explosion<'_> {
         self.network.process_time(node).as_secs_f64().max(1e-9)
     }
 
-    /// Returns by node the proportions in which these final producers raise their output: one unit of each
+    /// Returns by node the proportions in which these final producers raise their output: the weight of each
     /// final item, divided among its producers by speed.
     fn proportions(&self, rising: &[NodeId]) -> Vec<f64> {
         let mut speeds = vec![0.0; self.network.item_count()];
         for &node in rising {
             speeds[self.network.makes(node).index()] += self.speed(node);
         }
+        let mut weights = vec![0.0; self.network.item_count()];
+        self.network.final_weights().for_each(|(item, weight)| weights[item.index()] = f64::from(weight));
         let mut proportions = vec![0.0; self.network.node_count()];
         for &node in rising {
-            proportions[node.index()] = self.speed(node) / speeds[self.network.makes(node).index()];
+            let item = self.network.makes(node).index();
+            proportions[node.index()] = weights[item] * self.speed(node) / speeds[item];
         }
         proportions
     }

@@ -53,19 +53,19 @@ impl<'de> Deserialize<'de> for Makes {
     }
 }
 
-/// The inputs of a node: items, or items with quantities.
+/// Items, or items with quantities; 1 each by default. Inputs of a node, or final items with their weights.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Needs(pub Vec<(String, u32)>);
+pub struct Quantities(pub Vec<(String, u32)>);
 
-impl Needs {
-    /// Returns whether there are no inputs.
+impl Quantities {
+    /// Returns whether there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-impl Serialize for Needs {
+impl Serialize for Quantities {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.iter().all(|(_, quantity)| *quantity == 1) {
             serializer.collect_seq(self.0.iter().map(|(item, _)| item))
@@ -75,34 +75,34 @@ impl Serialize for Needs {
     }
 }
 
-impl<'de> Deserialize<'de> for Needs {
+impl<'de> Deserialize<'de> for Quantities {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NeedsVisitor;
+        struct QuantitiesVisitor;
 
-        impl<'de> Visitor<'de> for NeedsVisitor {
-            type Value = Needs;
+        impl<'de> Visitor<'de> for QuantitiesVisitor {
+            type Value = Quantities;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "items such as `[wood, glass]`, or items with numbers of batches such as `{wood: 2, glass: 1}`",
+                    "items such as `[wood, glass]`, or items with numbers such as `{wood: 2, glass: 1}`",
                 )
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Needs, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Quantities, A::Error> {
                 let items = Vec::<String>::deserialize(SeqAccessDeserializer::new(items))?;
-                Ok(Needs(items.into_iter().map(|item| (item, 1)).collect()))
+                Ok(Quantities(items.into_iter().map(|item| (item, 1)).collect()))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Needs, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Quantities, A::Error> {
                 let mut needs = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     needs.push(entry);
                 }
-                Ok(Needs(needs))
+                Ok(Quantities(needs))
             }
         }
 
-        deserializer.deserialize_any(NeedsVisitor)
+        deserializer.deserialize_any(QuantitiesVisitor)
     }
 }
 

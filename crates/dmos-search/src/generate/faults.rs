@@ -7,8 +7,8 @@ use dmos_core::faults::{
 };
 use dmos_core::{Distribution, Network, NodeId, Span};
 use dmos_scenario::file::{
-    DistributionField, FaultsField, MessagesField, Needs, NodeName, NodesField, RandomFailuresField, Role,
-    TargetField,
+    DistributionField, FaultsField, MessagesField, NodeName, NodesField, Quantities, RandomFailuresField,
+    Role, TargetField,
 };
 use dmos_scenario::script::{ArgumentSource, DurationRule, FaultForm, RecipeField, ScriptField};
 
@@ -168,7 +168,7 @@ impl FaultGenerator<'_> {
                 }
             }
         }
-        RecipeField { node: self.name(node), needs: Needs(needs) }
+        RecipeField { node: self.name(node), needs: Quantities(needs) }
     }
 
     fn random_failures(&mut self) -> RandomFailuresField {

@@ -1,6 +1,6 @@
 //! Generates small networks: many small ones are more instructive than a few large ones.
 
-use dmos_scenario::file::{Makes, Needs, NetworkField, NodeField};
+use dmos_scenario::file::{Makes, NetworkField, NodeField, Quantities};
 
 use super::Generator;
 
@@ -24,7 +24,7 @@ pub(super) fn generate(rng: &mut Generator) -> NetworkField {
             nodes.push(NodeField {
                 name: own_name,
                 makes,
-                needs: Needs(recipe.clone()),
+                needs: Quantities(recipe.clone()),
                 count: 1,
                 cycles: 1,
                 process_time: None,
@@ -34,9 +34,9 @@ pub(super) fn generate(rng: &mut Generator) -> NetworkField {
         }
     }
     // The last node makes the final item unless the file names others; sometimes there are two.
-    let mut final_items = rng.percent(20).then(|| vec![ITEMS[items - 1].to_owned()]);
+    let mut final_items = rng.percent(20).then(|| Quantities(vec![(ITEMS[items - 1].to_owned(), 1)]));
     if rng.percent(30) && items > 2 {
-        final_items.iter_mut().for_each(|finals| finals.push(ITEMS[items - 2].to_owned()));
+        final_items.iter_mut().for_each(|finals| finals.0.push((ITEMS[items - 2].to_owned(), 1)));
     }
     NetworkField { nodes: Some(nodes), final_items, ..NetworkField::default() }
 }
