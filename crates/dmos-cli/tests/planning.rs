@@ -59,9 +59,7 @@ fn runs_approach_the_rate_of_max_throughput() {
     {
         let still = ["--set", "faults={}", "--flow", "max-throughput", "--format", "json"];
         let plan = json(&[&["plan", scenario], &still[..]].concat());
-        let remark = plan["remarks"][0].as_str().expect("a remark with the rate");
-        let rate = remark.strip_prefix("at most ").and_then(|rest| rest.split(' ').next());
-        let per_hour: f64 = rate.and_then(|rate| rate.parse().ok()).expect("a number");
+        let per_hour = plan["sets_per_hour"].as_f64().expect("a number");
         let bound = per_hour * seconds / 3_600.0;
         let long = format!("{seconds}s");
         let run = |flow: &str| {
@@ -77,7 +75,7 @@ fn runs_approach_the_rate_of_max_throughput() {
                 "--format",
                 "json",
             ];
-            json(&run)["finished_goods"].as_f64().expect("a number")
+            json(&run)["complete_sets"].as_f64().expect("a number")
         };
         let made = run("max-throughput");
         assert!(made <= bound && made > 0.85 * bound, "{scenario}: {made} of {bound}");

@@ -61,6 +61,8 @@ pub(crate) struct Planning {
 struct Plan {
     plan_id: FlowVersion,
     flow: Result<Arc<Flow>, NoFlow>,
+    /// Rates of the flow, if the strategy plans them.
+    rates: Option<FlowRates>,
     network: Arc<Network>,
     alive: NodeSet,
     steps: u64,
@@ -163,13 +165,14 @@ impl Planning {
         if !flow.as_ref().is_err_and(NoFlow::is_inconclusive) {
             self.changes.clear();
         }
+        let rates = self.strategy.rates().filter(|_| flow.is_ok()).cloned();
         let steps = meter.steps();
         self.plans_started += 1;
         let plan_id = FlowVersion { term: self.term, number: self.plans_started };
         let listing_steps = meter.counter("possible_edges").min(steps);
         let (network, alive) = (Arc::clone(&self.network), self.alive.clone());
         self.current_plan =
-            Some(Plan { plan_id, flow, network, alive, steps, listing_steps, started: cx.now });
+            Some(Plan { plan_id, flow, rates, network, alive, steps, listing_steps, started: cx.now });
         cx.effects.push(Effect::Plan { plan_id, steps, blocking });
     }
 
@@ -203,7 +206,7 @@ impl Planning {
             active,
         };
         cx.report(Report::Planned(Box::new(report)));
-        let own = if active { self.publish(cx, flow.unwrap_or_default()) } else { None };
+        let own = if active { self.publish(cx, flow.unwrap_or_default(), plan.rates) } else { None };
         if std::mem::take(&mut self.plan_again) && still_leads {
             self.plan(cx, blocking(cx));
         }
@@ -241,7 +244,12 @@ impl Planning {
 
     /// Activates a flow. Returns the node's own assignment, unless a blackboard publishes the flow to all
     /// nodes.
-    fn publish(&mut self, cx: &mut Context<'_>, flow: Arc<Flow>) -> Option<(FlowVersion, Assignment)> {
+    fn publish(
+        &mut self,
+        cx: &mut Context<'_>,
+        flow: Arc<Flow>,
+        planned: Option<FlowRates>,
+    ) -> Option<(FlowVersion, Assignment)> {
         self.number += 1;
         let version = FlowVersion { term: self.term, number: self.number };
         let before = self.active.replace(Arc::clone(&flow));
@@ -250,7 +258,7 @@ impl Planning {
         }
         self.monitored_producers = self.final_producers(&flow);
         let rates = match cx.protocol.production {
-            Production::Server => FlowRates::derive(&self.network, &flow),
+            Production::Server => planned.unwrap_or_else(|| FlowRates::derive(&self.network, &flow)),
             Production::Polled => FlowRates::default(),
         };
         let rates_before = std::mem::replace(&mut self.rates, rates);

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod bench;
+mod bound;
 pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod criticality;

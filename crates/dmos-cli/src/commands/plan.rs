@@ -7,7 +7,10 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, PlanRequest, StrategyCall};
+use dmos_core::flow::FlowRates;
+use dmos_core::strategy::{
+    Change, FlowChoice, FlowStrategy, Meter, PlanRequest, StrategyCall, ThroughputBound,
+};
 use dmos_core::{Flow, Network, NoFlow, NodeId, NodeSet, Registry, Scenario, Span, SupplyEdge};
 use dmos_graph::plans::{NotCounted, Plans};
 use dmos_scenario::unknown_node;
@@ -15,6 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::{PlanArguments, PlanFormat};
+use crate::commands::bound::{bound, request};
 use crate::commands::{json_name, load};
 use crate::error::CliError;
 use crate::output::{eprint_message, print, print_json};
@@ -27,6 +31,10 @@ struct Planned<'a> {
     strategy: String,
     alive: &'a NodeSet,
     flow: Flow,
+    /// Planned rates of the flow.
+    rates: FlowRates,
+    /// Bound of the machines, and the nodes that set it, if a planner computes them.
+    bound: Option<ThroughputBound>,
     explanation: Explanation,
     meter: Meter,
     /// Virtual time of planning in the scenario.
@@ -37,6 +45,18 @@ struct Planned<'a> {
     plans: Result<Plans, NotCounted>,
     /// Number of cheapest plans to be listed.
     best: usize,
+}
+
+impl Planned<'_> {
+    /// Returns the planned complete sets of final items per hour.
+    fn sets_per_hour(&self) -> f64 {
+        self.rates.complete_sets(self.network) * 3_600.0
+    }
+
+    /// Returns the planned batches per hour of a supply edge.
+    fn batches_per_hour(&self, producer: NodeId, consumer: NodeId) -> f64 {
+        self.rates.edge(self.network, &self.flow, producer, consumer).as_f64() * 3_600.0
+    }
 }
 
 /// Difference between two plans.
@@ -105,8 +125,13 @@ pub(crate) fn run(arguments: &PlanArguments, registry: &Registry) -> Result<(), 
         let with = format!("relative to the plan of {other}");
         comparisons.push(Comparison::new(with, &other_flow.unwrap_or_default(), &flow));
     }
+    let bound = bound(&scenario, &alive, registry);
+    let derive = || FlowRates::derive(network, &flow);
+    let rates = planner.rates().filter(|_| no_flow.is_none()).cloned().unwrap_or_else(derive);
     let planned = Planned {
         network,
+        rates,
+        bound,
         strategy: scenario.flow.to_string(),
         alive: &alive,
         explanation: Explanation::of(network, &alive, &*planner, &flow),
@@ -149,9 +174,7 @@ fn plan(
     changes: &[Change],
     meter: &mut Meter,
 ) -> Result<Flow, NoFlow> {
-    let network = &*scenario.network;
-    let request =
-        PlanRequest { network, alive, active, changes, routes: &scenario.routes, seed: scenario.seed };
+    let request = PlanRequest { active, changes, ..request(scenario, alive) };
     match active {
         Some(flow) => planner.replan(&request, meter).map(|change| flow.changed(&change)),
         None => planner.plan(&request, meter),
@@ -186,6 +209,14 @@ fn failed(network: &Network, without: &[String]) -> Result<Vec<NodeId>, CliError
 #[derive(Serialize)]
 struct PlanDocument<'a> {
     flow: &'a str,
+    /// Complete sets of final items per hour that no plan can exceed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sets_per_hour: Option<f64>,
+    /// Nodes that set this bound; empty if they are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bottleneck: Option<Vec<Value>>,
+    /// Complete sets of final items per hour at the planned rates of this flow.
+    planned_sets_per_hour: f64,
     /// Producer, consumer, item.
     edges: Vec<[Value; 3]>,
     steps: u64,
@@ -211,6 +242,8 @@ struct WorkingEntry {
     node: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     rating: Option<f64>,
+    /// Planned production runs per hour.
+    runs_per_hour: f64,
     needs: Vec<NeedEntry>,
 }
 
@@ -227,6 +260,8 @@ struct SupplierEntry {
     node: Value,
     /// Fraction of the requirement; zero for a standby.
     share: f64,
+    /// Planned batches per hour.
+    batches_per_hour: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rating: Option<f64>,
 }
@@ -253,16 +288,17 @@ impl<'a> PlanDocument<'a> {
         let node = |node: NodeId| json_name(network.node_names(), network.node_name(node));
         let item = |item| json_name(network.node_names(), network.item_name(item));
         let edge = |edge: &SupplyEdge| [node(edge.producer), node(edge.consumer), item(edge.item)];
-        let supplier = |supplier: &Supplier| SupplierEntry {
+        let supplier = |consumer: NodeId, supplier: &Supplier| SupplierEntry {
             node: node(supplier.node),
             share: f64::from(supplier.share.millionths()) / 1e6,
+            batches_per_hour: planned.batches_per_hour(supplier.node, consumer),
             rating: supplier.rating,
         };
         let alternative =
             |other: &Alternative| AlternativeEntry { node: node(other.node), rating: other.rating };
-        let need = |met: &explain::Met| NeedEntry {
+        let need = |consumer: NodeId, met: &explain::Met| NeedEntry {
             item: item(met.item),
-            suppliers: met.suppliers.iter().map(supplier).collect(),
+            suppliers: met.suppliers.iter().map(|met| supplier(consumer, met)).collect(),
             alternatives: met
                 .alternatives
                 .iter()
@@ -272,7 +308,8 @@ impl<'a> PlanDocument<'a> {
         let working = |working: &explain::Working| WorkingEntry {
             node: node(working.node),
             rating: working.rating,
-            needs: working.requirements.iter().map(need).collect(),
+            runs_per_hour: planned.rates.runs(working.node).as_f64() * 3_600.0,
+            needs: working.requirements.iter().map(|met| need(working.node, met)).collect(),
         };
         let comparison = |comparison: &'a Comparison| ComparisonEntry {
             with: &comparison.with,
@@ -283,6 +320,12 @@ impl<'a> PlanDocument<'a> {
         };
         Self {
             flow: &planned.strategy,
+            sets_per_hour: planned.bound.as_ref().map(|bound| bound.sets_per_second * 3_600.0),
+            bottleneck: planned
+                .bound
+                .as_ref()
+                .map(|bound| bound.bottleneck.iter().map(|&bottleneck| node(bottleneck)).collect()),
+            planned_sets_per_hour: planned.sets_per_hour(),
             edges: by_producer(&planned.flow).iter().map(edge).collect(),
             steps: planned.meter.steps(),
             took_s: planned.took.as_secs_f64(),

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::flow::{Flow, FlowChange};
+use crate::flow::{Flow, FlowChange, FlowRates};
 use crate::ids::{ItemId, NodeId};
 use crate::network::Network;
 use crate::node_set::NodeSet;
@@ -59,10 +59,32 @@ pub trait FlowStrategy: Send {
         Ok(active.change_to(&self.plan(request, meter)?))
     }
 
+    /// Returns the rates of the last plan, if the strategy plans them. Otherwise they are derived from the shares
+    /// of the flow ([`FlowRates::derive`]).
+    fn rates(&self) -> Option<&FlowRates> {
+        None
+    }
+
+    /// Returns the throughput that no plan can exceed, if the strategy can compute it. Used for explanations
+    /// only.
+    fn bound(&self, _request: &PlanRequest<'_>) -> Option<ThroughputBound> {
+        None
+    }
+
     /// Returns the score of a node in the last plan, if there is one. Used for explanations only.
     fn rating(&self, _node: NodeId) -> Option<Rating> {
         None
     }
+}
+
+/// The throughput that the machines of a network allow.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ThroughputBound {
+    /// Complete sets of final items per second that no plan can exceed.
+    pub sets_per_second: f64,
+    /// Nodes that set the bound, in ascending order: more speed of all of them raises it, more speed of any others
+    /// does not. Empty if they are not known.
+    pub bottleneck: Vec<NodeId>,
 }
 
 /// Score of a node, as judged by a planner.

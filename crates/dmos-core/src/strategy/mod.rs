@@ -39,7 +39,7 @@ mod leader;
 mod params;
 mod registry;
 
-pub use flow::{Change, FlowStrategy, Meter, NoFlow, PlanRequest, Rating};
+pub use flow::{Change, FlowStrategy, Meter, NoFlow, PlanRequest, Rating, ThroughputBound};
 pub use leader::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use registry::{

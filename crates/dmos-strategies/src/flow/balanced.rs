@@ -3,8 +3,8 @@
 //! All producers of the final items are assigned. Item by item, consumers first, the consumers are spread
 //! over the producers in proportion to capacity: with one supplier each by list scheduling, largest demand
 //! first; with several by McNaughton's wrap-around rule, which balances loads exactly and gives each consumer
-//! few suppliers, with shares. A consumer's demand follows from its own load, given producers of final items
-//! at full speed. Producers of the same item are dealt out far apart, so that no supplier serves only
+//! few suppliers, with shares. A consumer's demand follows from its own load. Final items are made in proportion to
+//! their weights, the slowest at full speed. Producers of the same item are dealt out far apart, so that no supplier serves only
 //! underutilised ones.
 
 use dmos_core::strategy::{
@@ -57,9 +57,7 @@ impl FlowStrategy for Balanced {
         meter.charge(producers.steps())?;
         let mut needed: Vec<Needs> = vec![Needs::new(); network.item_count()];
         let mut plan = Partial { loads: vec![Wide::ZERO; network.node_count()], supplies: Vec::new() };
-        for &node in producers.finals(network)?.iter().flat_map(|&item| producers.of_item(item)) {
-            plan.loads[node.index()] = capacity(network, node);
-        }
+        load_finals(network, &producers, &mut plan.loads)?;
         for &item in network.topological_order().iter().rev() {
             let consumers = interleaved(network, std::mem::take(&mut needed[item.index()]));
             if !consumers.is_empty() {
@@ -83,6 +81,27 @@ impl FlowStrategy for Balanced {
         let load = *self.loads.get(node.index())?;
         Some(Rating { measure: "load over capacity", more: "more loaded", value: load })
     }
+}
+
+/// Loads the producers of the final items in proportion to their capacities, for the highest number of complete
+/// sets that they can make.
+fn load_finals(network: &Network, producers: &Feasibility, loads: &mut [Wide]) -> Result<(), NoFlow> {
+    let finals = producers.finals(network)?;
+    let capacities = |item: ItemId| producers.of_item(item).iter().map(|&node| capacity(network, node));
+    // Complete sets per second that the producers of each item can make.
+    let sets = |item: ItemId, weight: u32| {
+        capacities(item).fold(Wide::ZERO, |sum, capacity| sum + capacity) / Wide::from(weight)
+    };
+    let weighted = || network.final_weights().filter(|(item, _)| finals.contains(item));
+    let slowest = weighted().map(|(item, weight)| sets(item, weight));
+    let slowest = slowest.reduce(|least, other| if other < least { other } else { least });
+    for (item, weight) in weighted() {
+        let share = slowest.unwrap_or(Wide::ZERO) / sets(item, weight);
+        for &node in producers.of_item(item) {
+            loads[node.index()] = capacity(network, node) * share;
+        }
+    }
+    Ok(())
 }
 
 /// Orders consumers so that producers of the same item are far apart.

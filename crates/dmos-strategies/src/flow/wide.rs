@@ -15,7 +15,6 @@ pub(crate) struct Wide {
 
 impl Wide {
     pub(crate) const ZERO: Self = Self { mantissa: 0.0, exponent: 0 };
-    pub(crate) const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
 
     /// Converts a float that is finite and not negative.
     pub(crate) fn new(value: f64) -> Self {
@@ -109,7 +108,7 @@ mod tests {
 
     #[test]
     fn values_far_beyond_floats_are_represented() {
-        let mut number = Wide::ONE;
+        let mut number = Wide::from(1_u32);
         for _ in 0..5_000 {
             number = number * Wide::from(3_u32);
         }
@@ -118,7 +117,10 @@ mod tests {
             number = number / Wide::from(3_u32);
         }
         assert!((number.to_f64() - 1.0).abs() < 1e-12);
-        assert_eq!((Wide::ONE / (Wide::from(u64::MAX) * Wide::from(u64::MAX))).to_f64(), 2.0_f64.powi(-128));
+        assert_eq!(
+            (Wide::from(1_u32) / (Wide::from(u64::MAX) * Wide::from(u64::MAX))).to_f64(),
+            2.0_f64.powi(-128)
+        );
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use dmos_core::{Network, NodeId, Share};
 use dmos_report::table;
 
-use super::explain::{Alternative, Explanation, Met, Supplier};
+use super::explain::{Alternative, Met, Supplier};
 use super::{Comparison, Planned, plans};
 
 /// Maximum number of suppliers named, and of alternatives named for each reason.
@@ -16,7 +16,7 @@ const EDGES_MAX: usize = 200;
 
 pub(super) fn text(planned: &Planned<'_>) -> String {
     let network = planned.network;
-    let mut text = explanation(network, &planned.explanation);
+    let mut text = explanation(planned);
     text.push('\n');
     let edges = planned.flow.edges().len();
     let counters = planned.meter.counters().iter().map(|(name, value)| format!(", {name} {value}"));
@@ -25,6 +25,17 @@ pub(super) fn text(planned: &Planned<'_>) -> String {
     let counters: String = counters.collect();
     let _ = writeln!(text, "{strategy}: {edges} edges in {steps} steps, {took} s of virtual time{counters}");
     let _ = writeln!(text, "{}", plans::count(network, &planned.plans));
+    let sets = format_number(planned.sets_per_hour());
+    let _ = writeln!(text, "this flow allows {sets} complete sets of final items per hour");
+    if let Some(bound) = &planned.bound {
+        let sets = format_number(bound.sets_per_second * 3_600.0);
+        let names = bound.bottleneck.iter().map(|&node| network.node_name(node).into_owned());
+        let bottleneck = match bound.bottleneck.len() {
+            0 => String::new(),
+            _ => format!("; bottleneck: {}", some_of(names)),
+        };
+        let _ = writeln!(text, "the machines allow at most {sets}{bottleneck}");
+    }
     for remark in planned.meter.remarks() {
         let _ = writeln!(text, "{remark}");
     }
@@ -37,13 +48,14 @@ pub(super) fn text(planned: &Planned<'_>) -> String {
     text
 }
 
-fn explanation(network: &Network, explanation: &Explanation) -> String {
+fn explanation(planned: &Planned<'_>) -> String {
+    let (network, explanation) = (planned.network, &planned.explanation);
     let rows = explanation.nodes.iter().flat_map(|working| {
         working.requirements.iter().map(|met| {
             vec![
                 network.node_name(working.node).into_owned(),
                 network.item_name(met.item).into_owned(),
-                suppliers(network, met),
+                suppliers(planned, working.node, met),
                 met.alternatives
                     .iter()
                     .map(|(why, nodes)| alternatives(network, why, nodes))
@@ -53,16 +65,20 @@ fn explanation(network: &Network, explanation: &Explanation) -> String {
         })
     });
     let supplied_by = match explanation.measure {
-        Some(measure) => format!("supplied by ({measure})"),
-        None => "supplied by".to_owned(),
+        Some(measure) => format!("supplied by ({measure}), share, batches/h"),
+        None => "supplied by, share, batches/h".to_owned(),
     };
     table::text_columns(&["node", "needs", &supplied_by, "alternatives"], rows)
 }
 
-fn suppliers(network: &Network, met: &Met) -> String {
+fn suppliers(planned: &Planned<'_>, consumer: NodeId, met: &Met) -> String {
     let supplier = |supplier: &Supplier| {
-        let name = named(network, supplier.node, supplier.rating);
-        if supplier.share == Share::WHOLE { name } else { format!("{name} {}", supplier.share) }
+        let name = named(planned.network, supplier.node, supplier.rating);
+        let share = match supplier.share {
+            Share::WHOLE => String::new(),
+            share => format!(" {share}"),
+        };
+        format!("{name}{share} {}/h", format_number(planned.batches_per_hour(supplier.node, consumer)))
     };
     some_of(met.suppliers.iter().map(supplier))
 }
