@@ -130,9 +130,15 @@ pub(crate) struct RunArguments {
     /// Seed, or a range such as `1..5` with both ends included.
     #[arg(long, help_heading = SCENARIO, value_name = "N|A..B")]
     pub(crate) seed: Option<Seeds>,
-    /// Output format.
+    /// Output format; `csv` and `json` contain the metrics of nodes.
     #[arg(help_heading = OUTPUT, long, default_value = "table")]
     pub(crate) format: Format,
+    /// Print the metrics of nodes in place of the report.
+    #[arg(help_heading = OUTPUT, long)]
+    pub(crate) metrics: bool,
+    /// List all nodes in the report.
+    #[arg(help_heading = OUTPUT, long)]
+    pub(crate) all: bool,
     /// Write a run directory; with several runs, one subdirectory for each.
     #[arg(help_heading = OUTPUT, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

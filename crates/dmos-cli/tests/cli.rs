@@ -49,6 +49,13 @@ const DOORS: &str = "scenarios/door-factory.yaml";
 
 #[test]
 fn run_prints_the_prototypes_table() {
+    insta::assert_snapshot!(succeed(&["run", SMALL, "--metrics"]));
+}
+
+#[test]
+fn run_prints_a_report_of_the_factory() {
+    insta::assert_snapshot!(succeed(&["run", "scenarios/door-factory-failures.yaml"]));
+    insta::assert_snapshot!(succeed(&["run", "scenarios/alternative-recipes.yaml", "--seed", "1..5"]));
     insta::assert_snapshot!(succeed(&["run", SMALL]));
 }
 
@@ -57,11 +64,15 @@ fn run_prints_csv_in_the_prototypes_columns() {
     let csv = succeed(&["run", SMALL, "--format", "csv"]);
     let published =
         fs::read_to_string(repository().join("scenarios/seed/small-no-fail.csv")).expect("the table");
-    let names =
-        |table: &str| table.lines().map(|line| line.split(',').next().map(str::to_owned)).collect::<Vec<_>>();
-    assert_eq!(csv.lines().next(), published.lines().next());
-    let ours = names(&csv);
-    for name in names(&published) {
+    let names = |table: &str, column: usize| {
+        let names = table.lines().map(|line| line.split(',').nth(column).map(str::to_owned));
+        names.collect::<Vec<_>>()
+    };
+    let header = published.lines().next().expect("a header");
+    assert_eq!(csv.lines().next(), Some(&*format!("scenario,seed,{header},nodes")));
+    assert!(csv.lines().skip(1).all(|row| row.starts_with("small-no-fail,1,")));
+    let ours = names(&csv, 2);
+    for name in names(&published, 0) {
         assert!(ours.contains(&name), "{name:?} is not reported");
     }
 }
@@ -142,9 +153,12 @@ fn a_run_directory_is_written_atomically_and_never_overwritten() {
     assert_eq!(run["provenance"]["text"].as_str(), Some(text.as_str()));
     assert_eq!(run["provenance"]["overrides"][0], "--set duration=60s");
     assert_eq!(run["settings"]["protocol"]["receiving"], "blocking");
-    assert!(file("metrics.csv").starts_with("node,metric,value\n0,"));
-    assert!(file("summary.csv").starts_with("metric_name,min,max,mean,median,std,var\n"));
-    assert_eq!(file("series.csv").lines().count(), 1 + 7, "a sample every ten seconds");
+    assert!(file("metrics.csv").starts_with("scenario,seed,node,metric,value\nsmall-no-fail,1,0,"));
+    assert!(file("summary.csv").starts_with("scenario,seed,metric_name,min,max,mean,median,std,var,nodes\n"));
+    let series = file("series.csv");
+    let of_network = series.lines().filter(|row| row.split(',').nth(3) == Some(""));
+    assert_eq!(of_network.count(), 7, "a sample every ten seconds");
+    assert_eq!(series.lines().count(), 1 + 7 * (1 + 5), "and of each of five items");
     let again = dmos(&arguments);
     assert_eq!((again.status.code(), again.stdout.len()), (Some(2), 0), "nothing is run");
     assert!(text_of(&again).contains("not empty"), "{}", text_of(&again));

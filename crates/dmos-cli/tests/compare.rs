@@ -353,7 +353,7 @@ fn deterioration_is_reported() {
     fs::write(&finished, text.lines().map(better).collect::<String>()).expect("the file is written");
     let (code, stdout, stderr) = dmos(&["compare", "--against", &out]);
     assert_eq!(code, 1, "{stdout}{stderr}");
-    assert!(stdout.contains("finished_goods") && stdout.contains("worse"), "{stdout}");
+    assert!(stdout.contains("complete_sets") && stdout.contains("worse"), "{stdout}");
     assert!(stderr.contains("regressions found"), "{stderr}");
 }
 

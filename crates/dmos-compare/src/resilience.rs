@@ -24,7 +24,8 @@ fn episode(from: Time, until: Option<Time>, end: Time) -> Episode {
 
 /// Returns the times from a node's outage until a leader removes it.
 pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
-    let working = record.outages.iter().filter(|outage| outage.was_assigned);
+    let began = |outage: &&dmos_core::record::Outage| outage.from >= record.measured_from;
+    let working = record.outages.iter().filter(began).filter(|outage| outage.was_assigned);
     let of = |outage: &dmos_core::record::Outage| {
         let back = outage.until.unwrap_or(end);
         let removals = record.removals.iter().filter(|strike| strike.node == outage.node);
@@ -47,13 +48,15 @@ pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Episode> {
 
 /// Returns the total time without a leader, in seconds.
 pub(crate) fn leaderless_time(record: &RunRecord, end: Time) -> f64 {
+    let start = record.measured_from;
     let first = record.leadership_changes.first().map_or(end, |change| change.at);
-    let mut sum = first.since(Time::ZERO).as_secs_f64();
+    let mut sum = if first > start { first.since(start).as_secs_f64() } else { 0.0 };
     for (number, change) in record.leadership_changes.iter().enumerate() {
         let next = record.leadership_changes.get(number + 1).map_or(end, |next| next.at);
         let outages = record.outages.iter().filter(|outage| outage.node == change.node);
         for outage in outages {
-            let (from, until) = (outage.from.max(change.at), outage.until.unwrap_or(end).min(next));
+            let from = outage.from.max(change.at).max(start);
+            let until = outage.until.unwrap_or(end).min(next);
             if from < until {
                 sum += until.since(from).as_secs_f64();
             }
@@ -95,14 +98,17 @@ impl Output {
     pub(crate) fn of(scenario: &Scenario, record: &RunRecord, fault_free: &RunRecord) -> Option<Self> {
         let first_failure = first_failure(record)?;
         let end = Time::ZERO + scenario.duration;
-        let made = fault_free.series.last()?.complete_sets as f64;
+        let measured = fault_free.series.partition_point(|sample| sample.at < record.measured_from);
+        let at_start = fault_free.series.get(measured)?.complete_sets;
+        let made = (fault_free.series.last()?.complete_sets - at_start) as f64;
         if made < 2.0 * SETS_IN_WINDOW {
             return None;
         }
-        let window = scenario.duration.as_secs_f64() * SETS_IN_WINDOW / made;
+        let duration = (scenario.duration - scenario.measure_from).as_secs_f64();
+        let window = duration * SETS_IN_WINDOW / made;
         let window = (window / scenario.sample_every.as_secs_f64()).ceil() as usize;
         let samples = record.series.len().min(fault_free.series.len());
-        let shares = (window..samples).filter_map(|now| {
+        let shares = (measured + window..samples).filter_map(|now| {
             let (then, at) = (now - window, record.series[now].at);
             let in_calm = fault_free.series[now].complete_sets - fault_free.series[then].complete_sets;
             let here = record.series[now].complete_sets - record.series[then].complete_sets;
@@ -149,7 +155,8 @@ fn first_failure(record: &RunRecord) -> Option<Time> {
     let outages = record.outages.iter().map(|outage| outage.from);
     let faults = record.faults.iter().filter(|fault| fault.effective).map(|fault| fault.at);
     let others = record.fault_counts.iter().any(|count| count.effective > 0);
-    outages.chain(faults).min().or(others.then_some(Time::ZERO))
+    let first = outages.chain(faults).min().or(others.then_some(Time::ZERO));
+    first.map(|at| at.max(record.measured_from))
 }
 
 #[cfg(test)]

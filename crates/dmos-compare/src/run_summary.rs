@@ -94,7 +94,10 @@ fn number(
         RunMetric::PlanningStepsPerFinished => per_final(of_nodes(Metric::PlanningSteps)),
         RunMetric::PlanningTime => Some(record.plans.iter().map(|plan| plan.duration.as_secs_f64()).sum()),
         RunMetric::LeaderlessTime => Some(leaderless_time(record, end)),
-        RunMetric::LeadershipChanges => count(record.leadership_changes.len() as u64),
+        RunMetric::LeadershipChanges => {
+            let changes = record.leadership_changes.iter();
+            count(changes.filter(|change| change.at >= record.measured_from).count() as u64)
+        }
         RunMetric::Loss => output.map(Output::loss),
         RunMetric::NodesDegraded => count(nodes_degraded(record, fault_free)),
         RunMetric::PlanNervousness => plan_nervousness(record),

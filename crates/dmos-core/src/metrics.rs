@@ -211,6 +211,15 @@ metrics! {
 /// Number of metrics.
 const COUNT: usize = Metric::ALL.len();
 
+impl Metric {
+    /// Returns whether the metric accumulates over the run.
+    #[must_use]
+    pub fn is_total(self) -> bool {
+        let is_total_gauge = matches!(self, Self::BatchesProducedTotal | Self::BatchesConsumedTotal);
+        self.unit() == Unit::Count || is_total_gauge
+    }
+}
+
 /// Metrics of one node. They belong to the observer, so a crash does not reset them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeMetrics {
@@ -261,6 +270,17 @@ impl NodeMetrics {
     #[must_use]
     pub fn get(&self, metric: Metric) -> u64 {
         self.values[metric as usize]
+    }
+
+    /// Returns the metrics since an earlier moment: differences of counts and of totals, and the present values of
+    /// other gauges and of times.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut metrics = self.clone();
+        for &metric in Metric::ALL.iter().filter(|metric| metric.is_total()) {
+            metrics.values[metric as usize] = self.get(metric).saturating_sub(earlier.get(metric));
+        }
+        metrics
     }
 
     /// Returns the value in the unit in which it is shown, if this node reports the metric.

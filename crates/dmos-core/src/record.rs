@@ -15,12 +15,19 @@ use crate::time::{Span, Time};
 /// The record of one run.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct RunRecord {
+    /// Time from which metrics, usage, plans, faults, removals and finished goods are recorded, and outages that had
+    /// not ended. Series, changes of leadership, material and violations are those of the whole run.
+    pub measured_from: Time,
     /// Metrics of every node, indexed by node.
     pub nodes: Vec<NodeMetrics>,
+    /// All changes of the number of finished goods, in order of time.
+    pub finished: Vec<Finished>,
     /// Actions of the op generator, if the scenario has one.
     pub op_generator: Option<OpGeneratorRecord>,
     /// Production, stock and messages over time.
     pub series: Vec<Sample>,
+    /// Production and material by item over time: for each sample of the series, an entry for each item.
+    pub item_series: Vec<ItemSample>,
     /// All computed plans, in the order in which they became ready.
     pub plans: Vec<PlanRecord>,
     /// All faults that were injected into nodes, in order of time.
@@ -47,15 +54,32 @@ pub struct RunRecord {
     pub liveness_not_checked: Option<String>,
     /// Use of time and material of every node, indexed by node; empty unless `production: server`.
     pub usage: Vec<NodeUsage>,
+    /// Flow times of finished goods; `None` if there are none, or unless `production: server`.
+    pub flow_time: Option<FlowTime>,
     /// Number of events that the driver handled.
     pub events: u64,
 }
 
-/// Use of time and material of a node, integrated over the whole run. The times add up to its duration.
+/// A change of the number of finished goods of a final item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Finished {
+    /// Time of the change.
+    pub at: Time,
+    /// The item.
+    pub item: ItemId,
+    /// Number of batches. Negative where other nodes take finished goods back, under `production: polled`.
+    pub batches: i32,
+}
+
+/// Use of time and material of a node, integrated over the measured time. The times add up to it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct NodeUsage {
     /// Time in which it processed a production run.
     pub working: Span,
+    /// Number of periods in which it worked without interruption.
+    pub working_periods: u64,
+    /// The longest of these periods.
+    pub longest_working: Span,
     /// Time in which it lacked batches, by the first item that it lacked.
     pub starved: BTreeMap<ItemId, Span>,
     /// Time in which it had no room for its product.
@@ -75,11 +99,36 @@ pub struct NodeUsage {
 }
 
 impl NodeUsage {
+    /// Returns the time in which it was up.
+    #[must_use]
+    pub fn up(&self) -> Span {
+        self.working + self.starved_total() + self.blocked + self.idle
+    }
+
+    /// Returns the share of the time in which it was up that it worked; 0 if it was never up.
+    #[must_use]
+    pub fn working_share(&self) -> f64 {
+        let up = self.up().as_secs_f64();
+        if up > 0.0 { self.working.as_secs_f64() / up } else { 0.0 }
+    }
+
     /// Returns the total time in which it lacked batches.
     #[must_use]
     pub fn starved_total(&self) -> Span {
         self.starved.values().copied().sum()
     }
+}
+
+/// Flow times of finished goods: from the start of the first production run that made any of the material in them
+/// until they left the factory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlowTime {
+    /// Number of finished goods.
+    pub count: u64,
+    /// Mean.
+    pub mean: Span,
+    /// Maximum.
+    pub max: Span,
 }
 
 /// A number of batches over time.
@@ -119,6 +168,21 @@ pub struct Sample {
     pub stock: u64,
     /// Messages sent so far.
     pub messages: u64,
+}
+
+/// A snapshot of one item: production so far, and the batches at nodes that are up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ItemSample {
+    /// Batches made so far.
+    pub made: u64,
+    /// Finished goods so far.
+    pub finished: u64,
+    /// Batches in output buffers. Finished goods are not in a buffer.
+    pub output: u64,
+    /// Batches in transit to a consumer that has accepted them.
+    pub in_transit: u64,
+    /// Batches in input buffers and in process.
+    pub input: u64,
 }
 
 /// A computed plan.

@@ -28,6 +28,8 @@ pub struct Scenario {
     pub network: Arc<Network>,
     /// Duration of the run.
     pub duration: Span,
+    /// Time from which metrics are measured; the warm-up before it does not count.
+    pub measure_from: Span,
     /// Seed of all random numbers.
     pub seed: u64,
     /// Flow strategy.

@@ -62,6 +62,6 @@ mod server;
 pub use interface::{Effect, Effects, Input, Notice, PlanReport, Report, Scrapped, Timer};
 pub use log::{LogRecord, LogState};
 pub use message::Message;
-pub use node::{Holdings, Load, Node, NodeSettings};
+pub use node::{Holdings, Load, MaterialPlace, Node, NodeSettings};
 pub use node_config::{Command, NodeConfig};
 pub use server::{Activity, Occupancy, Order, OrderStatus};

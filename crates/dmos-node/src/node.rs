@@ -92,6 +92,15 @@ pub struct Load {
     pub neighbours: u64,
 }
 
+/// A place of material outside output buffers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MaterialPlace {
+    /// In transit.
+    InTransit,
+    /// In an input buffer, or in process.
+    Input,
+}
+
 /// Batches that a node holds according to itself, as ranges in any order. A batch held twice is listed twice.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Holdings {
@@ -245,6 +254,24 @@ impl Node {
                 incoming: Vec::new(),
                 received: self.volatile.inbound.batches().map(BatchRange::from).collect(),
             },
+        }
+    }
+
+    /// Visits the batches in transit to the node and in its input buffers and machine, as ranges. Under
+    /// `production: polled` a consumer knows of no batch in transit to it; there, the batches that the node has
+    /// announced are visited as in transit.
+    pub fn visit_material(&self, mut visit: impl FnMut(MaterialPlace, BatchRange)) {
+        match &self.volatile.server {
+            Some(server) => {
+                server.inputs().incoming().for_each(|batches| visit(MaterialPlace::InTransit, batches));
+                server.on_hand().for_each(|batches| visit(MaterialPlace::Input, batches));
+            }
+            None => {
+                let announced = self.volatile.outbound.in_transit();
+                announced.for_each(|batch| visit(MaterialPlace::InTransit, batch.into()));
+                let received = self.volatile.inbound.batches();
+                received.for_each(|batch| visit(MaterialPlace::Input, batch.into()));
+            }
         }
     }
 

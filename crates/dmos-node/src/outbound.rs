@@ -162,8 +162,9 @@ impl Outbound {
         }
         // What other nodes consume of a final item does not leave the factory. Under `recovery: replay` the stock
         // can hold batches that were never counted.
-        let is_counted = cx.network.is_final(cx.me) && cx.metrics.get(Metric::FinishedGoodsMade) > 0;
-        cx.metrics.subtract(Metric::FinishedGoodsMade, u64::from(is_counted));
+        if cx.network.is_final(cx.me) && cx.metrics.get(Metric::FinishedGoodsMade) > 0 {
+            cx.metrics.subtract(Metric::FinishedGoodsMade, 1);
+        }
         self.ship(cx, batch, from, Some(request));
     }
 

@@ -5,6 +5,7 @@
 //! | [`summary`] | statistics of each metric over the nodes that report it |
 //! | [`comparison`] | comparisons of strategies |
 //! | `csv_text` | CSV as text |
+//! | [`factory`] | the report of a run for people |
 //! | [`published`] | comparison with published tables |
 //! | [`table`] | layout of tables |
 //! | [`run_document`] | a run as a JSON document |
@@ -14,6 +15,7 @@
 
 pub mod comparison;
 mod csv_text;
+pub mod factory;
 pub mod published;
 pub mod run_directory;
 pub mod run_document;

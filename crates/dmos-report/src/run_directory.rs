@@ -3,14 +3,17 @@
 //! | file | content |
 //! |---|---|
 //! | `run.json` | provenance, settings, summary, plans, faults and violations |
-//! | `metrics.csv` | node, metric, value |
-//! | `summary.csv` | the prototype's columns |
-//! | `series.csv` | production, stock and messages over time |
+//! | `metrics.csv` | metrics of each node |
+//! | `summary.csv` | statistics of each metric over the nodes |
+//! | `series.csv` | production and material over time, of the network and of each item |
+//!
+//! Every row of a table names scenario and seed.
 
 use std::io;
 use std::path::Path;
 
 use dmos_core::metrics::Metric;
+use dmos_core::record::ItemSample;
 use dmos_core::{RunRecord, Scenario};
 use serde::Serialize;
 
@@ -20,7 +23,7 @@ use crate::summary::Summary;
 use dmos_util::atomic_write::write_directory;
 
 /// Version of the format of `run.json`.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 #[derive(Serialize)]
 struct RunFile<'a> {
@@ -44,36 +47,73 @@ pub fn write(
     let run = RunDocument::new(scenario, record);
     let file = RunFile { format: FORMAT, provenance, settings: scenario.into(), run: &run };
     let json = serde_json::to_string_pretty(&file).map_err(io::Error::other)? + "\n";
+    let summary = Summary::csv_header() + &Summary::of(record).csv_rows(&scenario.name, scenario.seed);
     let files = [
         ("run.json", json),
         ("metrics.csv", metrics(scenario, record).map_err(io::Error::other)?),
-        ("summary.csv", Summary::of(record).to_csv()),
-        ("series.csv", series(record)),
+        ("summary.csv", summary),
+        ("series.csv", series(scenario, record).map_err(io::Error::other)?),
     ];
     write_directory(path, &files)
 }
 
-fn metrics(scenario: &Scenario, record: &RunRecord) -> Result<String, String> {
+fn metrics(scenario: &Scenario, record: &RunRecord) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut row = |cells: [&str; 3]| writer.write_record(cells).map_err(|error| error.to_string());
-    row(["node", "metric", "value"])?;
+    writer.write_record(["scenario", "seed", "node", "metric", "value"])?;
+    let seed = scenario.seed.to_string();
     for (node, metrics) in scenario.network.nodes().zip(&record.nodes) {
         let name = scenario.network.node_name(node);
         for &metric in Metric::ALL {
             if let Some(value) = metrics.reported(metric) {
-                row([&name, metric.name(), &value.to_string()])?;
+                writer.write_record([&scenario.name, &seed, &*name, metric.name(), &value.to_string()])?;
             }
         }
     }
-    csv_text(writer).map_err(|error| error.to_string())
+    csv_text(writer)
 }
 
-fn series(record: &RunRecord) -> String {
-    let mut csv = "time_s,nodes_up,made,finished,stock,messages\n".to_owned();
-    for sample in &record.series {
-        let time = sample.at.as_secs_f64();
-        let values = [sample.nodes_up, sample.made, sample.finished, sample.stock, sample.messages];
-        csv.push_str(&format!("{time},{}\n", values.map(|value| value.to_string()).join(",")));
+/// Returns the time series: rows of the whole network, whose item is empty, and of each item.
+fn series(scenario: &Scenario, record: &RunRecord) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let header = [
+        "scenario",
+        "seed",
+        "time_s",
+        "item",
+        "made",
+        "finished",
+        "output",
+        "in_transit",
+        "input",
+        "complete_sets",
+        "nodes_up",
+        "messages",
+    ];
+    writer.write_record(header)?;
+    let network = &*scenario.network;
+    let seed = scenario.seed.to_string();
+    let by_sample = record.item_series.chunks(network.item_count());
+    for (sample, items) in record.series.iter().zip(by_sample) {
+        let time = sample.at.as_secs_f64().to_string();
+        let of_item =
+            |item: &ItemSample| [item.made, item.finished, item.output, item.in_transit, item.input];
+        let sum = |place: fn(&ItemSample) -> u64| items.iter().map(place).sum();
+        let all = ItemSample {
+            made: sample.made,
+            finished: sample.finished,
+            output: sum(|item| item.output),
+            in_transit: sum(|item| item.in_transit),
+            input: sum(|item| item.input),
+        };
+        let mut row = |item: &str, values: [u64; 5], network: [String; 3]| {
+            let start = [scenario.name.clone(), seed.clone(), time.clone(), item.to_owned()];
+            writer.write_record(start.into_iter().chain(values.map(|value| value.to_string())).chain(network))
+        };
+        let of_network = [sample.complete_sets, sample.nodes_up, sample.messages];
+        row("", of_item(&all), of_network.map(|value| value.to_string()))?;
+        for (item, values) in network.items().zip(items) {
+            row(&network.item_name(item), of_item(values), Default::default())?;
+        }
     }
-    csv
+    csv_text(writer)
 }

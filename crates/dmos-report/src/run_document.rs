@@ -9,9 +9,10 @@ use dmos_core::record::{
 };
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Protocol, Work};
-use dmos_core::{Distribution, Faults, Network, NodeId, NodeMetrics, RunRecord, Scenario, Span};
+use dmos_core::{Distribution, Faults, Network, NodeId, NodeMetrics, RunRecord, Scenario, Span, Time};
 use serde::Serialize;
 
+use crate::factory::facts::{healthy_removals, longest_leaderless, measured_bottleneck};
 use crate::summary::{Statistics, Summary};
 
 /// Provenance of a run: everything needed to repeat it.
@@ -42,6 +43,8 @@ pub struct RunDocument {
     pub leader: String,
     /// Duration of the run, in seconds of virtual time.
     pub duration_s: f64,
+    /// Time from which metrics are measured, in seconds of virtual time.
+    pub measured_from_s: f64,
     /// Number of events simulated.
     pub events: u64,
     /// Finished goods made.
@@ -50,6 +53,18 @@ pub struct RunDocument {
     pub finished: BTreeMap<String, u64>,
     /// Number of complete sets of final items: the smallest quotient of finished goods and weight.
     pub complete_sets: u64,
+    /// Output of each item in the measured time.
+    pub items: BTreeMap<String, ItemEntry>,
+    /// Node that limited the output, as measured.
+    pub bottleneck: Option<BottleneckEntry>,
+    /// Flow time of finished goods.
+    pub flow_time: Option<FlowTimeEntry>,
+    /// By node and item, the seconds in which the node lacked the item.
+    pub starved: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Number of healthy nodes that a leader removed from the membership.
+    pub healthy_removals: u64,
+    /// Longest time without a leader, in seconds.
+    pub longest_leaderless_s: f64,
     /// Statistics of each metric, by name.
     pub metrics: BTreeMap<&'static str, Statistics>,
     /// Metrics of each node, by name of the node. Under `production: server` also the seconds in which it was
@@ -75,6 +90,39 @@ pub struct RunDocument {
     pub coverage: BTreeMap<&'static str, u64>,
     /// Reason why the liveness properties were not checked, if the scenario has a `heal_at`.
     pub liveness_not_checked: Option<String>,
+}
+
+/// Output of an item.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct ItemEntry {
+    /// Batches made.
+    pub made: u64,
+    /// Batches made per hour.
+    pub made_per_hour: f64,
+    /// Finished goods.
+    pub finished: u64,
+    /// Finished goods per hour.
+    pub finished_per_hour: f64,
+}
+
+/// A measured bottleneck.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct BottleneckEntry {
+    /// The node.
+    pub node: String,
+    /// Share of the time in which it was up and assigned that it worked.
+    pub working_share: f64,
+    /// Its longest uninterrupted period of work, in seconds.
+    pub longest_working_s: f64,
+}
+
+/// Flow time of finished goods.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct FlowTimeEntry {
+    /// Mean in seconds.
+    pub mean_s: f64,
+    /// Maximum in seconds.
+    pub max_s: f64,
 }
 
 /// A fault.
@@ -236,10 +284,23 @@ impl RunDocument {
             flow: scenario.flow.to_string(),
             leader: scenario.leader.to_string(),
             duration_s: scenario.duration.as_secs_f64(),
+            measured_from_s: record.measured_from.as_secs_f64(),
             events: record.events,
             finished_goods,
             complete_sets: record.complete_sets(network),
             finished,
+            items: items(scenario, record),
+            bottleneck: measured_bottleneck(record).map(|bottleneck| BottleneckEntry {
+                node: network.node_name(bottleneck.node).into_owned(),
+                working_share: bottleneck.working,
+                longest_working_s: bottleneck.longest_working.as_secs_f64(),
+            }),
+            flow_time: record
+                .flow_time
+                .map(|time| FlowTimeEntry { mean_s: time.mean.as_secs_f64(), max_s: time.max.as_secs_f64() }),
+            starved: starved(network, record),
+            healthy_removals: healthy_removals(record, scenario.protocol.suspect_after).count() as u64,
+            longest_leaderless_s: longest_leaderless(record, Time::ZERO + scenario.duration).as_secs_f64(),
             metrics: summary.0.iter().map(|(metric, statistics)| (metric.name(), *statistics)).collect(),
             nodes: nodes(network, record),
             plans: plans(network, record),
@@ -266,10 +327,38 @@ fn finished(network: &Network, record: &RunRecord) -> BTreeMap<String, u64> {
     finals.map(|&item| (network.item_name(item).into_owned(), record.finished(network, item))).collect()
 }
 
+/// Returns the output of each item.
+fn items(scenario: &Scenario, record: &RunRecord) -> BTreeMap<String, ItemEntry> {
+    let network = &*scenario.network;
+    let hours = (scenario.duration - scenario.measure_from).as_secs_f64() / 3_600.0;
+    let entry = |item| {
+        let runs = |&node: &NodeId| {
+            let runs = record.nodes[node.index()].get(Metric::SuccessfulManufactureCycles);
+            runs * u64::from(network.yield_per_run(node))
+        };
+        let made: u64 = network.producers(item).iter().map(runs).sum();
+        let finished = record.finished(network, item);
+        let (made_per_hour, finished_per_hour) = (made as f64 / hours, finished as f64 / hours);
+        (network.item_name(item).into_owned(), ItemEntry { made, made_per_hour, finished, finished_per_hour })
+    };
+    network.items().map(entry).collect()
+}
+
+/// Returns the time in which each node lacked each item.
+fn starved(network: &Network, record: &RunRecord) -> BTreeMap<String, BTreeMap<String, f64>> {
+    let lacked = |usage: &NodeUsage| {
+        let items = usage.starved.iter();
+        items.map(|(item, span)| (network.item_name(*item).into_owned(), span.as_secs_f64())).collect()
+    };
+    let nodes = network.nodes().zip(&record.usage).filter(|(_, usage)| !usage.starved.is_empty());
+    nodes.map(|(node, usage)| (network.node_name(node).into_owned(), lacked(usage))).collect()
+}
+
 /// Returns the use of time and material of a node, by name.
 fn usage(usage: &NodeUsage) -> impl Iterator<Item = (&'static str, f64)> {
     let times = [
         ("working", usage.working),
+        ("longest_working", usage.longest_working),
         ("starved", usage.starved_total()),
         ("blocked", usage.blocked),
         ("idle", usage.idle),

@@ -107,15 +107,22 @@ impl Summary {
         self.0.iter().find(|row| row.0 == metric).map(|row| row.1)
     }
 
-    /// Formats the summary as CSV, in the layout of the prototype's tables.
+    /// Returns the header of [`Summary::csv_rows`].
     #[must_use]
-    pub fn to_csv(&self) -> String {
-        let mut csv = format!("metric_name,{}\n", COLUMNS.map(|(name, _)| name).join(","));
-        for (metric, statistics) in &self.0 {
-            let values = COLUMNS.map(|(_, part)| two_decimals(part(statistics)));
-            csv.push_str(&format!("{},{}\n", metric.name(), values.join(",")));
-        }
-        csv
+    pub fn csv_header() -> String {
+        format!("scenario,seed,metric_name,{},nodes\n", COLUMNS.map(|(name, _)| name).join(","))
+    }
+
+    /// Formats the summary as CSV without a header: scenario and seed, then the columns of the prototype's tables
+    /// at full precision, and the number of nodes.
+    #[must_use]
+    pub fn csv_rows(&self, scenario: &str, seed: u64) -> String {
+        let row = |(metric, statistics): &(Metric, Statistics)| {
+            let values = COLUMNS.map(|(_, part)| part(statistics));
+            let values = values.map(|value| if value.is_nan() { String::new() } else { value.to_string() });
+            format!("{scenario},{seed},{},{},{}\n", metric.name(), values.join(","), statistics.nodes)
+        };
+        self.0.iter().map(row).collect()
     }
 }
 

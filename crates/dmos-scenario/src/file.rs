@@ -30,6 +30,9 @@ pub struct ScenarioFile {
     pub network: NetworkField,
     /// Duration of the run.
     pub duration: Span,
+    /// Time from which metrics are measured.
+    #[serde(default)]
+    pub measure_from: Span,
     /// Seed of all random numbers.
     #[serde(default = "one")]
     pub seed: u64,
@@ -72,6 +75,7 @@ impl ScenarioFile {
             about: String::new(),
             network,
             duration,
+            measure_from: Span::ZERO,
             seed: one(),
             flow: None,
             planning_budget: None,

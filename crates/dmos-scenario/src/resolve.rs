@@ -5,6 +5,7 @@ mod faults;
 mod names;
 mod production;
 mod sites;
+mod traps;
 
 use std::sync::Arc;
 
@@ -63,9 +64,15 @@ pub(crate) fn resolve(
         );
     }
     periods(&file.protocol, file.duration, file.sample_every, &mut problems);
+    if file.measure_from >= file.duration && !file.duration.is_zero() {
+        let message = format!("`measure_from` must be before the end of the run at {}", file.duration);
+        problems.push((steps!["measure_from"], message));
+    }
     let between_starts = file.delays.between_starts.unwrap_or_default();
     let routes = sites::routes(sites, file.sites, file.delays, &mut problems, &mut warnings);
     let faults = faults::faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
+    warnings.extend(traps::retransmission(&file.protocol, &routes));
+    warnings.extend(traps::recoveries(&faults, &network));
     let flow = registry.flow(&call(file.flow, DEFAULT_FLOW), &network);
     let leader = registry.leader(&call(file.leader, DEFAULT_LEADER), &network);
     let mut strategy_problem =
@@ -93,6 +100,7 @@ pub(crate) fn resolve(
         about: file.about,
         network: Arc::new(network),
         duration: file.duration,
+        measure_from: file.measure_from,
         seed: file.seed,
         flow,
         planning_budget: file.planning_budget.unwrap_or(PLANNING_BUDGET),

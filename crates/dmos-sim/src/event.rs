@@ -31,6 +31,8 @@ pub(crate) enum Event {
     HealAll,
     /// A sample of the time series is taken.
     Sample,
+    /// The warm-up ends.
+    WarmUpEnd,
 }
 
 impl Event {

@@ -1,17 +1,22 @@
 //! The recorder: everything observed of a run, with the invariant checkers, and the record at its end.
 
+mod flow_time;
+mod sample;
 mod usage;
 
 use std::sync::Arc;
 
 use dmos_audit::{InvariantChecker, NodeAtEnd, Observation};
-use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
+use dmos_core::record::{Finished, ItemSample, LeadershipChange, Outage, PlanRecord, Removal, Sample};
 use dmos_core::settings::Production;
-use dmos_core::{Flow, Metric, NodeId, RunRecord, Scenario, Time};
-use dmos_node::{PlanReport, Report};
+use dmos_core::{Flow, Metric, NodeId, NodeMetrics, RunRecord, Scenario, Time};
+use dmos_node::batch_range::BatchRange;
+use dmos_node::{LogRecord, PlanReport, Report};
 
 use crate::faults::FaultInjector;
 use crate::nodes::{Nodes, SimNode};
+use flow_time::FlowTimes;
+use sample::sample;
 use usage::UsageIntegrator;
 
 /// Observations of a run so far, except those of faults and the metrics of nodes.
@@ -19,6 +24,7 @@ pub(crate) struct Recorder<'a> {
     scenario: &'a Scenario,
     checker: InvariantChecker<'a>,
     series: Vec<Sample>,
+    item_series: Vec<ItemSample>,
     plans: Vec<PlanRecord>,
     outages: Vec<Outage>,
     leadership_changes: Vec<LeadershipChange>,
@@ -27,6 +33,13 @@ pub(crate) struct Recorder<'a> {
     active: Option<(Arc<Flow>, NodeId)>,
     /// By node; empty unless `production: server`.
     usage: Vec<UsageIntegrator>,
+    flow_times: FlowTimes,
+    /// By node, finished goods so far.
+    finished_so_far: Vec<u64>,
+    finished: Vec<Finished>,
+    /// End of the warm-up, and the metrics of all nodes at that time.
+    measured_from: Time,
+    before: Vec<NodeMetrics>,
     /// Number of events handled.
     events: u64,
 }
@@ -37,6 +50,7 @@ impl<'a> Recorder<'a> {
             scenario,
             checker: InvariantChecker::new(scenario),
             series: Vec::new(),
+            item_series: Vec::new(),
             plans: Vec::new(),
             outages: Vec::new(),
             leadership_changes: Vec::new(),
@@ -46,8 +60,43 @@ impl<'a> Recorder<'a> {
                 Production::Server => vec![UsageIntegrator::default(); scenario.network.node_count()],
                 Production::Polled => Vec::new(),
             },
+            flow_times: FlowTimes::new(scenario.network.node_count()),
+            finished_so_far: vec![0; scenario.network.node_count()],
+            finished: Vec::new(),
+            measured_from: Time::ZERO,
+            before: Vec::new(),
             events: 0,
         }
+    }
+
+    /// Ends the warm-up: what was recorded before does not count.
+    pub(crate) fn end_warm_up(&mut self, now: Time, nodes: &Nodes) {
+        self.measured_from = now;
+        self.before = nodes.iter().map(|(_, sim_node)| sim_node.node.metrics().clone()).collect();
+        self.usage.iter_mut().for_each(|usage| usage.restart(now));
+        self.flow_times.restart();
+    }
+
+    /// Records finished goods of a node after a change that is durable. `product` is that of the last run, if it
+    /// left the factory at once.
+    pub(crate) fn on_finished(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        metrics: &NodeMetrics,
+        product: Option<BatchRange>,
+    ) {
+        let finished = metrics.get(Metric::FinishedGoodsMade);
+        let before = std::mem::replace(&mut self.finished_so_far[node.index()], finished);
+        if finished == before {
+            return;
+        }
+        if let Some(product) = product {
+            self.flow_times.on_finished(now, product);
+        }
+        let change = finished.cast_signed() - before.cast_signed();
+        let batches = i32::try_from(change).expect("a commit has fewer than 2^31 batches");
+        self.finished.push(Finished { at: now, item: self.scenario.network.makes(node), batches });
     }
 
     /// Returns the active flow and the node that activated it.
@@ -72,6 +121,15 @@ impl<'a> Recorder<'a> {
 
     #[inline]
     pub(crate) fn observe(&mut self, now: Time, node: NodeId, observation: &Observation<'_>) {
+        match observation {
+            Observation::RunStarted { .. } => self.flow_times.on_run_started(now, node.index()),
+            Observation::Durable(LogRecord::Ran { product, inputs }) => {
+                self.flow_times.on_run_ended(*product, inputs);
+            }
+            Observation::Durable(LogRecord::Left(batches)) => self.flow_times.on_finished(now, *batches),
+            Observation::Durable(LogRecord::Scrapped(batch)) => self.flow_times.on_scrapped(*batch),
+            _ => {}
+        }
         self.checker.observe(now, node, observation);
     }
 
@@ -132,26 +190,9 @@ impl<'a> Recorder<'a> {
 
     /// Takes a sample of the time series.
     pub(crate) fn sample(&mut self, now: Time, nodes: &Nodes) {
-        let network = &self.scenario.network;
-        let mut finished = vec![0; network.item_count()];
-        let mut sample =
-            Sample { at: now, nodes_up: 0, made: 0, finished: 0, complete_sets: 0, stock: 0, messages: 0 };
-        for (node, sim_node) in nodes.iter() {
-            let metrics = sim_node.node.metrics();
-            let made = u64::from(network.yield_per_run(node));
-            sample.made += metrics.get(Metric::SuccessfulManufactureCycles) * made;
-            finished[network.makes(node).index()] += metrics.get(Metric::FinishedGoodsMade);
-            sample.messages += metrics.get(Metric::SentMessages);
-            if sim_node.is_up() {
-                sample.nodes_up += 1;
-                sample.stock += sim_node.node.stock();
-            }
-        }
-        sample.finished = finished.iter().sum();
-        sample.complete_sets = network.complete_sets(|item| finished[item.index()]);
         // The last sample is taken at the end of the run, where a regular one may be due as well.
-        if self.series.last().is_none_or(|last| last.at < sample.at) {
-            self.series.push(sample);
+        if self.series.last().is_none_or(|last| last.at < now) {
+            self.series.push(sample(self.scenario, now, nodes, &mut self.item_series));
         }
     }
 
@@ -164,23 +205,37 @@ impl<'a> Recorder<'a> {
                 metrics: sim_node.node.metrics(),
             }
         });
-        let (fault_records, fault_counts) = faults.counts.into_parts();
+        let (mut fault_records, fault_counts) = faults.counts.into_parts();
+        let from = self.measured_from;
+        fault_records.retain(|fault| fault.at >= from);
+        let metrics = |(node, sim_node): (NodeId, &SimNode)| {
+            let metrics = sim_node.node.metrics();
+            self.before.get(node.index()).map_or_else(|| metrics.clone(), |before| metrics.since(before))
+        };
         RunRecord {
-            nodes: nodes.iter().map(|(_, sim_node)| sim_node.node.metrics().clone()).collect(),
+            measured_from: from,
+            nodes: nodes.iter().map(metrics).collect(),
+            finished: self.finished.into_iter().filter(|finished| finished.at >= from).collect(),
             op_generator: faults.op_generator.map(|op_generator| op_generator.record),
             series: self.series,
-            plans: self.plans,
+            item_series: self.item_series,
+            plans: self.plans.into_iter().filter(|plan| plan.at >= from).collect(),
             faults: fault_records,
-            outages: self.outages,
+            outages: self
+                .outages
+                .into_iter()
+                .filter(|outage| outage.until.is_none_or(|until| until > from))
+                .collect(),
             leadership_changes: self.leadership_changes,
-            removals: self.removals,
+            removals: self.removals.into_iter().filter(|removal| removal.at >= from).collect(),
             fault_counts,
             material: audit.material,
             violations: audit.violations,
             coverage: audit.coverage,
             judged: audit.judged,
             liveness_not_checked: audit.liveness_not_checked,
-            usage: self.usage.into_iter().map(|usage| usage.finish(now)).collect(),
+            flow_time: self.flow_times.finish(),
+            usage: self.usage.into_iter().map(|usage| usage.finish(from, now)).collect(),
             events: self.events,
         }
     }

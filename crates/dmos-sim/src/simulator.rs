@@ -96,6 +96,9 @@ impl<'a> Simulator<'a> {
         }
         self.faults.schedule(scenario, &mut self.queue);
         self.queue.push(Time::ZERO, Event::Sample);
+        if !scenario.measure_from.is_zero() {
+            self.queue.push(Time::ZERO + scenario.measure_from, Event::WarmUpEnd);
+        }
     }
 
     /// Runs to the end. Passes every event to `watch` before it is handled, with its time and the message
@@ -156,6 +159,7 @@ impl<'a> Simulator<'a> {
             Event::RandomFailure { entry, node } => self.inject_random_failure(entry, node),
             Event::FaultEnd(end) => self.end_fault(end),
             Event::HealAll => self.heal_all(),
+            Event::WarmUpEnd => self.recorder.end_warm_up(self.now, &self.nodes),
             Event::Sample => {
                 self.recorder.sample(self.now, &self.nodes);
                 self.queue.push(self.now + self.scenario.sample_every, Event::Sample);

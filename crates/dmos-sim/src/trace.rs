@@ -153,6 +153,7 @@ impl Display for Line<'_> {
             }
             Event::HealAll => f.write_str("all faults are healed"),
             Event::Sample => f.write_str("sample of the time series"),
+            Event::WarmUpEnd => f.write_str("end of the warm-up"),
         }
     }
 }

@@ -365,7 +365,7 @@ fn max_throughput_holds_beyond_the_range_of_floats() {
     let (_, _, meter) = plan("max-throughput", &network, &NodeSet::all(3_000)).expect("a flow");
     assert_eq!(meter.counter("is_optimal"), 1);
     let network = layered(40, 2, 40);
-    let (_, planner, meter) = plan("max-throughput", &network, &NodeSet::all(80)).expect("a flow");
+    let (_, planner, _) = plan("max-throughput", &network, &NodeSet::all(80)).expect("a flow");
     // Two producers of the first item make two batches per second; a finished good takes 2^38.
     let used = planner.rating(NodeId::new(79)).expect("a rating").value;
     assert!((used * 2.0_f64.powi(38) - 1.0).abs() < 1e-12, "{used}");

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use dmos_core::record::PlanRecord;
-use dmos_core::{Metric, NoFlow, Registry, RunRecord, Scenario};
+use dmos_core::settings::Production;
+use dmos_core::{Metric, NoFlow, NodeSet, Registry, RunRecord, Scenario, Span, Time};
+use dmos_report::factory::FactoryReport;
+use dmos_report::factory::facts::healthy_removals;
 use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
 use dmos_scenario::{Override, Seeds};
@@ -14,6 +17,7 @@ use dmos_util::atomic_write::{self, is_free};
 use sha2::{Digest, Sha256};
 
 use crate::args::{Format, RunArguments};
+use crate::commands::bound::{bound, planned_sets_per_hour};
 use crate::commands::load;
 use crate::error::CliError;
 use crate::output::{eprint_message, print, print_json};
@@ -38,6 +42,9 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
     if published.is_some() && jobs.len() > 1 {
         return Err(CliError::Input("--against accepts a single scenario".to_owned()));
     }
+    if let (Some(table), [job]) = (&arguments.against, &jobs[..]) {
+        warn_of_other_table(table, &job.scenario);
+    }
     if let Some(out) = &arguments.out {
         check_directories(out, &jobs)?;
     }
@@ -46,8 +53,14 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
         return Err(CliError::Input("--trace accepts a single run: one scenario and one seed".to_owned()));
     }
     let mut failed = 0;
+    let prints_report =
+        matches!(arguments.format, Format::Table) && !arguments.metrics && published.is_none();
+    if matches!(arguments.format, Format::Csv) && published.is_none() {
+        print(&Summary::csv_header())?;
+    }
     for job in jobs {
         let mut summaries = Vec::new();
+        let mut records = Vec::new();
         for seed in job.seeds.iter() {
             let scenario = Scenario { seed, ..job.scenario.clone() };
             let (record, trace) = match (arguments.check_determinism, &arguments.trace) {
@@ -61,12 +74,16 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
             if let (Some(path), Some(trace)) = (&arguments.trace, &trace) {
                 write_trace(path, trace)?;
             }
-            print_summary(&scenario, &record);
+            if !prints_report {
+                print_summary(&scenario, &record);
+            }
+            print_warnings(&scenario, &record);
             let planner_failed =
                 |plan: &PlanRecord| matches!(plan.no_flow, Some(NoFlow::PlannerFailed { .. }));
             failed += u64::from(!record.is_clean() || record.plans.iter().any(planner_failed));
             match &published {
                 Some(_) => summaries.push(Summary::of(&record)),
+                None if prints_report => {}
                 None => show(&scenario, &record, arguments.format)?,
             }
             if let Some(out) = &arguments.out {
@@ -75,6 +92,12 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
                     CliError::Output(format!("cannot write `{}`: {error}", directory.display()))
                 })?;
             }
+            if prints_report {
+                records.push(record);
+            }
+        }
+        if prints_report {
+            print(&report(&job, &records, arguments.all, registry))?;
         }
         if let Some(published) = &published {
             compare(published, &Summary::mean_of(&summaries), arguments.format)?;
@@ -86,6 +109,53 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
         )));
     }
     Ok(())
+}
+
+/// Warns if a published table has another name than the scenario.
+fn warn_of_other_table(table: &Path, scenario: &Scenario) {
+    if table.file_stem().is_none_or(|stem| *stem != *scenario.name) {
+        let (table, name) = (table.display(), &scenario.name);
+        eprint_message(&format!("warning: `{table}` has another name than the scenario `{name}`"));
+    }
+}
+
+/// Returns the report of all runs of a scenario.
+fn report(job: &Job, runs: &[RunRecord], lists_all: bool, registry: &Registry) -> String {
+    let scenario = &job.scenario;
+    let has_faults = scenario.faults.fault_free() != scenario.faults;
+    let fault_free = |seed| {
+        let faults = scenario.faults.fault_free();
+        dmos_sim::run(&Scenario { seed, faults, ..scenario.clone() })
+    };
+    let fault_free: Vec<_> = job.seeds.iter().filter(|_| has_faults).map(fault_free).collect();
+    let alive = NodeSet::all(scenario.network.node_count());
+    let is_server = scenario.protocol.production == Production::Server;
+    let report = FactoryReport {
+        scenario,
+        first_seed: job.seeds.first,
+        runs,
+        fault_free: &fault_free,
+        bound: if is_server { bound(scenario, &alive, registry) } else { None },
+        flow_sets_per_hour: if is_server { planned_sets_per_hour(scenario, &alive) } else { None },
+        first_finished: first_finished(scenario, runs),
+        lists_all,
+    };
+    report.text()
+}
+
+/// Maximum number of events of runs that look for the first finished batch.
+const LOOKED_AT_MAX: u64 = 20_000_000;
+
+/// Returns the time of the first finished batch in longer runs without faults, if nothing was finished.
+fn first_finished(scenario: &Scenario, runs: &[RunRecord]) -> Option<Time> {
+    let events = runs.iter().map(|run| run.events).max()?;
+    let is_unfinished = runs.iter().all(|run| run.finished.is_empty());
+    let factors = [4, 16, 64].into_iter().filter(|factor| is_unfinished && events * factor <= LOOKED_AT_MAX);
+    factors.into_iter().find_map(|factor| {
+        let (duration, faults) = (scenario.duration * factor, scenario.faults.fault_free());
+        let longer = Scenario { duration, faults, measure_from: Span::ZERO, ..scenario.clone() };
+        dmos_sim::run(&longer).finished.first().map(|first| first.at)
+    })
 }
 
 /// Runs a scenario twice and checks that both runs are identical.
@@ -177,14 +247,6 @@ fn print_summary(scenario: &Scenario, record: &RunRecord) {
         total(Metric::FinishedGoodsMade),
         material.made,
     ));
-    let given_up =
-        record.plans.iter().filter_map(|plan| plan.no_flow.as_ref()).filter(|why| why.is_inconclusive());
-    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
-    given_up.for_each(|why| *reasons.entry(why.explain(&scenario.network)).or_default() += 1);
-    for (reason, count) in reasons {
-        let plans = if count == 1 { "plan" } else { "plans" };
-        eprint_message(&format!("warning: {count} {plans} abandoned: {reason}"));
-    }
     let (injected, effective) = record.fault_counts.iter().fold((0, 0), |(injected, effective), count| {
         (injected + count.injected, effective + count.effective)
     });
@@ -195,6 +257,23 @@ fn print_summary(scenario: &Scenario, record: &RunRecord) {
             String::new()
         };
         eprint_message(&format!("  {injected} faults injected, {effective} effective{scrapped}"));
+    }
+}
+
+/// Prints what a reader of any output must know of a run.
+fn print_warnings(scenario: &Scenario, record: &RunRecord) {
+    let given_up =
+        record.plans.iter().filter_map(|plan| plan.no_flow.as_ref()).filter(|why| why.is_inconclusive());
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+    given_up.for_each(|why| *reasons.entry(why.explain(&scenario.network)).or_default() += 1);
+    for (reason, count) in reasons {
+        let plans = if count == 1 { "plan" } else { "plans" };
+        eprint_message(&format!("warning: {count} {plans} abandoned: {reason}"));
+    }
+    let healthy = healthy_removals(record, scenario.protocol.suspect_after).count();
+    if healthy > 0 {
+        let nodes = if healthy == 1 { "node was" } else { "nodes were" };
+        eprint_message(&format!("warning: {healthy} healthy {nodes} removed from the membership"));
     }
     if let Some(reason) = &record.liveness_not_checked {
         eprint_message(&format!("note: recovery of production after `heal_at` not checked: {reason}"));
@@ -226,7 +305,7 @@ fn print_violations(record: &RunRecord) {
 fn show(scenario: &Scenario, record: &RunRecord, format: Format) -> Result<(), CliError> {
     match format {
         Format::Table => print(&table::summary(&Summary::of(record))),
-        Format::Csv => print(&Summary::of(record).to_csv()),
+        Format::Csv => print(&Summary::of(record).csv_rows(&scenario.name, scenario.seed)),
         Format::Json => print_json(&RunDocument::new(scenario, record)),
     }
 }

@@ -38,3 +38,16 @@ fn student_quantile(share: f64, freedom: f64) -> f64 {
     let student = StudentsT::new(0.0, 1.0, freedom).expect("at least one degree of freedom");
     student.inverse_cdf(share)
 }
+
+/// Returns the half-width of the 95 % interval of a mean by Student's distribution, or `None` for fewer than two
+/// values.
+#[must_use]
+pub fn student_half_width(values: &[f64]) -> Option<f64> {
+    let count = values.len() as f64;
+    if values.len() < 2 {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    Some(student_quantile(0.975, count - 1.0) * (squares / (count - 1.0) / count).sqrt())
+}

@@ -192,6 +192,8 @@ pub struct StrategyChoice<S: ?Sized + 'static> {
     descriptor: &'static Descriptor<S>,
     params: Params,
     shown: String,
+    /// The call as given, without defaults.
+    brief: String,
 }
 
 /// A chosen flow strategy.
@@ -202,7 +204,8 @@ pub type LeaderChoice = StrategyChoice<dyn LeaderStrategy>;
 
 impl<S: ?Sized> Clone for StrategyChoice<S> {
     fn clone(&self) -> Self {
-        Self { descriptor: self.descriptor, params: self.params.clone(), shown: self.shown.clone() }
+        let (shown, brief) = (self.shown.clone(), self.brief.clone());
+        Self { descriptor: self.descriptor, params: self.params.clone(), shown, brief }
     }
 }
 
@@ -254,7 +257,13 @@ impl<S: ?Sized> StrategyChoice<S> {
         let shown: Vec<_> = params.iter().map(show).collect();
         let separator = if shown.is_empty() { "" } else { ":" };
         let shown = format!("{strategy}{separator}{}", shown.join(","));
-        Ok(Self { descriptor, params: Params(params), shown })
+        Ok(Self { descriptor, params: Params(params), shown, brief: call.to_string() })
+    }
+
+    /// Returns the name with the parameters that were given, without defaults.
+    #[must_use]
+    pub fn brief(&self) -> &str {
+        &self.brief
     }
 
     /// Returns the strategy's descriptor.

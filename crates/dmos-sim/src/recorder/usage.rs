@@ -30,6 +30,8 @@ pub(crate) struct UsageIntegrator {
     since: Time,
     /// The current occupancy, or `None` while the node is down.
     current: Option<Occupancy>,
+    /// Start and end of the last period of work, which lasts on while the node works.
+    period: (Time, Time),
     usage: NodeUsage,
     output: Integral,
     incoming: Integral,
@@ -48,8 +50,8 @@ impl UsageIntegrator {
     }
 
     fn advance(&mut self, now: Time) {
-        let span = now.since(self.since);
-        self.since = now;
+        let from = std::mem::replace(&mut self.since, now);
+        let span = now.since(from);
         let usage = &mut self.usage;
         let Some(occupancy) = self.current else {
             usage.down += span;
@@ -59,7 +61,10 @@ impl UsageIntegrator {
             Activity::Idle => usage.idle += span,
             Activity::Starved(item) => *usage.starved.entry(item).or_default() += span,
             Activity::Blocked => usage.blocked += span,
-            Activity::Working => usage.working += span,
+            Activity::Working => {
+                usage.working += span;
+                self.extend_period(from, now);
+            }
         }
         self.output.add(occupancy.output, span);
         self.incoming.add(occupancy.incoming, span);
@@ -67,10 +72,29 @@ impl UsageIntegrator {
         self.in_process.add(occupancy.in_process, span);
     }
 
-    /// Returns the use over a run that ends now.
-    pub(crate) fn finish(mut self, now: Time) -> NodeUsage {
+    /// Counts time at work, which extends the last period if that ended when this time began.
+    fn extend_period(&mut self, from: Time, now: Time) {
+        let usage = &mut self.usage;
+        if from == now {
+            return;
+        }
+        if usage.working_periods == 0 || self.period.1 != from {
+            usage.working_periods += 1;
+            self.period.0 = from;
+        }
+        self.period.1 = now;
+        usage.longest_working = usage.longest_working.max(now.since(self.period.0));
+    }
+
+    /// Starts anew: what was before does not count.
+    pub(crate) fn restart(&mut self, now: Time) {
+        *self = Self { since: now, current: self.current, ..Self::default() };
+    }
+
+    /// Returns the use from `from` to now.
+    pub(crate) fn finish(mut self, from: Time, now: Time) -> NodeUsage {
         self.advance(now);
-        let duration = now.since(Time::ZERO);
+        let duration = now.since(from);
         NodeUsage {
             output: self.output.level(duration),
             incoming: self.incoming.level(duration),

@@ -159,6 +159,7 @@ impl Simulator<'_> {
         let Self { nodes, recorder, now, scenario, .. } = self;
         let disk = &mut nodes[node].disk;
         let (mut delivered, mut finished, mut commands_logged) = (0, 0, 0);
+        let (mut product, mut leaves_later) = (None, false);
         for record in disk.unsynced() {
             recorder.observe(*now, node, &Observation::Durable(record));
             match record {
@@ -166,13 +167,19 @@ impl Simulator<'_> {
                 LogRecord::Commanded(_) => commands_logged += 1,
                 LogRecord::Arrived(batches) => delivered += batches.count,
                 LogRecord::Made { count, .. } if scenario.network.is_final(node) => finished += count,
-                LogRecord::Ran { product, .. } if scenario.network.is_final(node) => {
-                    finished += product.count
+                LogRecord::Ran { product: made, .. } if scenario.network.is_final(node) => {
+                    finished += made.count;
+                    product = Some(*made);
                 }
+                LogRecord::Left(_) => leaves_later = true,
                 _ => {}
             }
         }
         disk.sync();
+        if scenario.network.is_final(node) {
+            let product = product.filter(|_| !leaves_later);
+            recorder.on_finished(*now, node, nodes[node].node.metrics(), product);
+        }
         (0..commands_logged).for_each(|_| self.on_command_logged(node));
         (0..delivered).for_each(|_| self.on_condition(Condition::Delivered));
         (0..finished).for_each(|_| self.on_condition(Condition::FinishedGoodMade));
