@@ -1,5 +1,6 @@
 //! The results of a run: metrics by node, time series, events of interest, and violated invariants.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -302,7 +303,71 @@ pub struct MaterialBalance {
     pub stranded: u64,
 }
 
+/// Share of the measured time that a node must have had an assignment to count as a bottleneck.
+const ASSIGNED_MIN: f64 = 0.1;
+
+/// Difference of working shares below which nodes are equally busy.
+const EQUALLY_BUSY: f64 = 0.002;
+
+/// The node that limited the output of a run, as measured.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct MeasuredBottleneck {
+    /// The node with the highest working share of the time in which it was up and had an assignment. Of nodes that
+    /// are equally busy, the one furthest downstream limits: the others may work for other final items as well. Of
+    /// several producers of an item, the one with the longest uninterrupted period of work.
+    pub node: NodeId,
+    /// The working share.
+    pub working: f64,
+    /// The longest uninterrupted period of work (Roser, Nakano and Tanaka, "A practical bottleneck detection
+    /// method", 2001).
+    pub longest_working: Span,
+}
+
 impl RunRecord {
+    /// Returns the measured bottleneck, or `None` if no node worked. It makes the final item that limits the number of
+    /// complete sets, or an item that goes into it: other final items may be made at full speed beyond that number.
+    #[must_use]
+    pub fn bottleneck(&self, network: &Network) -> Option<MeasuredBottleneck> {
+        let is_upstream = self.items_of_limiting_item(network);
+        let nodes = self.usage.iter().enumerate().filter(|(_, usage)| !usage.working.is_zero());
+        let nodes = nodes.map(|(index, usage)| (NodeId::new(index), usage));
+        let measured = nodes.filter(|(node, _)| is_upstream[network.makes(*node).index()]);
+        let measured = measured.filter_map(|(node, usage)| {
+            let assigned = (usage.up() - usage.idle).as_secs_f64();
+            let is_assigned = assigned >= ASSIGNED_MIN * (usage.up() + usage.down).as_secs_f64();
+            is_assigned.then(|| MeasuredBottleneck {
+                node,
+                working: usage.working.as_secs_f64() / assigned,
+                longest_working: usage.longest_working,
+            })
+        });
+        let measured: Vec<MeasuredBottleneck> = measured.collect();
+        let most = measured.iter().map(|bottleneck| bottleneck.working).fold(0.0, f64::max);
+        let order = network.topological_order();
+        let position = |node| order.iter().position(|&item| item == network.makes(node));
+        let busiest = measured.into_iter().filter(|bottleneck| bottleneck.working >= most - EQUALLY_BUSY);
+        busiest.max_by_key(|bottleneck| {
+            (position(bottleneck.node), bottleneck.longest_working, Reverse(bottleneck.node))
+        })
+    }
+
+    /// Returns by item whether it is the final item of which the fewest complete sets were finished, or goes into it.
+    fn items_of_limiting_item(&self, network: &Network) -> Vec<bool> {
+        let sets =
+            |(item, weight): (ItemId, u32)| (self.finished(network, item) as f64 / f64::from(weight), item);
+        let least = network.final_weights().map(sets).reduce(|a, b| if b.0 < a.0 { b } else { a });
+        let mut is_upstream = vec![false; network.item_count()];
+        least.into_iter().for_each(|(_, item)| is_upstream[item.index()] = true);
+        for &item in network.topological_order().iter().rev().filter(|_| least.is_some()) {
+            if is_upstream[item.index()] {
+                let requirements =
+                    network.producers(item).iter().flat_map(|&node| network.requirements(node));
+                requirements.for_each(|required| is_upstream[required.item.index()] = true);
+            }
+        }
+        is_upstream
+    }
+
     /// Returns the finished goods of a final item. O(producers).
     #[must_use]
     pub fn finished(&self, network: &Network, item: ItemId) -> u64 {
@@ -320,5 +385,51 @@ impl RunRecord {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::network::{Names, Recipe};
+    use crate::settings::Production;
+
+    use super::*;
+
+    #[test]
+    fn a_busy_node_is_the_bottleneck_even_if_it_was_down() {
+        let usage = |working, idle, down| NodeUsage {
+            working: Span::from_secs(working),
+            blocked: Span::from_secs(100 - working - idle - down),
+            idle: Span::from_secs(idle),
+            down: Span::from_secs(down),
+            ..NodeUsage::default()
+        };
+        // The nodes 0 to 2 make item 0, which goes into item 1 of node 3. Node 4 makes the final item 2 all the time.
+        let [wood, door, pin] = [0, 1, 2].map(ItemId::new);
+        let recipes = [
+            Recipe::of(wood, []),
+            Recipe::of(wood, []),
+            Recipe::of(wood, []),
+            Recipe::of(door, [wood]),
+            Recipe::of(pin, []),
+        ];
+        let (items, nodes) = (Names::Numbers(3), Names::Numbers(5));
+        let network =
+            Network::new(items, nodes, recipes.into_iter(), vec![door, pin]).expect("a valid network");
+        let mut metrics = vec![NodeMetrics::new(Production::Server); 5];
+        metrics[4].add(Metric::FinishedGoodsMade, 100);
+        let record = RunRecord {
+            nodes: metrics,
+            usage: vec![
+                usage(60, 0, 0),
+                usage(45, 0, 50),
+                usage(5, 95, 0),
+                usage(10, 0, 0),
+                usage(100, 0, 0),
+            ],
+            ..RunRecord::default()
+        };
+        let bottleneck = record.bottleneck(&network).expect("a node that worked");
+        assert_eq!((bottleneck.node, bottleneck.working), (NodeId::new(1), 0.9));
     }
 }

@@ -13,7 +13,7 @@ use dmos_core::strategy::ThroughputBound;
 use dmos_core::{FaultKind, ItemId, Metric, Network, NodeId, RunRecord, Scenario, Span, Time};
 
 use crate::table;
-use facts::{halves, healthy_removals, is_idle_spare, longest_leaderless, measured_bottleneck, warm_up};
+use facts::{halves, healthy_removals, is_idle_spare, longest_leaderless, warm_up};
 
 /// Maximum number of nodes in the table, unless all are requested.
 const NODES_MAX: usize = 24;
@@ -158,7 +158,7 @@ impl FactoryReport<'_> {
 
     /// Names the node that most runs measured as the bottleneck.
     fn bottleneck(&self) -> String {
-        let measured: Vec<_> = self.runs.iter().filter_map(measured_bottleneck).collect();
+        let measured: Vec<_> = self.runs.iter().filter_map(|run| run.bottleneck(self.network())).collect();
         let mut votes: BTreeMap<NodeId, usize> = BTreeMap::new();
         measured.iter().for_each(|bottleneck| *votes.entry(bottleneck.node).or_default() += 1);
         let Some((&node, &count)) =

@@ -12,7 +12,7 @@ use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Distribution, Faults, Network, NodeId, NodeMetrics, RunRecord, Scenario, Span, Time};
 use serde::Serialize;
 
-use crate::factory::facts::{healthy_removals, longest_leaderless, measured_bottleneck};
+use crate::factory::facts::{healthy_removals, longest_leaderless};
 use crate::summary::{Statistics, Summary};
 
 /// Provenance of a run: everything needed to repeat it.
@@ -290,7 +290,7 @@ impl RunDocument {
             complete_sets: record.complete_sets(network),
             finished,
             items: items(scenario, record),
-            bottleneck: measured_bottleneck(record).map(|bottleneck| BottleneckEntry {
+            bottleneck: record.bottleneck(network).map(|bottleneck| BottleneckEntry {
                 node: network.node_name(bottleneck.node).into_owned(),
                 working_share: bottleneck.working,
                 longest_working_s: bottleneck.longest_working.as_secs_f64(),

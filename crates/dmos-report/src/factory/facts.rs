@@ -1,43 +1,8 @@
-//! Facts about a run that take some computation: the measured bottleneck, removals of healthy nodes, the longest
-//! time without a leader, and the end of the warm-up.
+//! Facts about a run that take some computation: removals of healthy nodes, the longest time without a leader, and the
+//! end of the warm-up.
 
 use dmos_core::record::{NodeUsage, Removal};
 use dmos_core::{Network, NodeId, RunRecord, Span, Time};
-
-/// Share of the measured time that a node must have had an assignment to count as a bottleneck.
-const ASSIGNED_MIN: f64 = 0.1;
-
-/// The node that limited the output of a run, as measured.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct MeasuredBottleneck {
-    /// The node with the highest working share of the time in which it was up and had an assignment; of equal ones
-    /// that with the longest uninterrupted period of work.
-    pub node: NodeId,
-    /// The working share.
-    pub working: f64,
-    /// The longest uninterrupted period of work (Roser, Nakano and Tanaka, "A practical bottleneck detection
-    /// method", 2001).
-    pub longest_working: Span,
-}
-
-/// Returns the measured bottleneck, or `None` if no node worked.
-#[must_use]
-pub fn measured_bottleneck(record: &RunRecord) -> Option<MeasuredBottleneck> {
-    let nodes = record.usage.iter().enumerate().filter(|(_, usage)| !usage.working.is_zero());
-    let measured = nodes.filter_map(|(index, usage)| {
-        let assigned = (usage.up() - usage.idle).as_secs_f64();
-        let is_assigned = assigned >= ASSIGNED_MIN * (usage.up() + usage.down).as_secs_f64();
-        is_assigned.then(|| MeasuredBottleneck {
-            node: NodeId::new(index),
-            working: usage.working.as_secs_f64() / assigned,
-            longest_working: usage.longest_working,
-        })
-    });
-    measured.reduce(|best, other| {
-        let is_better = (other.working, other.longest_working) > (best.working, best.longest_working);
-        if is_better { other } else { best }
-    })
-}
 
 /// Returns whether a node was idle all the time in which it was up.
 #[must_use]
@@ -198,25 +163,6 @@ mod tests {
         let healthy: Vec<_> =
             healthy.map(|removal| (removal.node.index(), removal.at.as_secs_f64())).collect();
         assert_eq!(healthy, [(1, 31.0), (2, 29.0), (3, 5.0)]);
-    }
-
-    #[test]
-    fn a_busy_node_is_the_bottleneck_even_if_it_was_down() {
-        let usage = |working, idle, down| NodeUsage {
-            working: Span::from_secs(working),
-            blocked: Span::from_secs(100 - working - idle - down),
-            idle: Span::from_secs(idle),
-            down: Span::from_secs(down),
-            ..NodeUsage::default()
-        };
-        let record = RunRecord {
-            usage: vec![usage(60, 0, 0), usage(45, 0, 50), usage(5, 95, 0), usage(0, 100, 0)],
-            ..RunRecord::default()
-        };
-        let bottleneck = measured_bottleneck(&record).expect("a node that worked");
-        assert_eq!((bottleneck.node, bottleneck.working), (NodeId::new(1), 0.9));
-        assert!(is_idle_spare(&record.usage[3]) && !is_idle_spare(&record.usage[2]));
-        assert_eq!(measured_bottleneck(&RunRecord::default()), None);
     }
 
     #[test]
