@@ -439,6 +439,45 @@ fn errors_show_location_and_fix() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
+/// Returns what `dmos run` writes to both streams for a scenario of a chain with these lines.
+fn run_chain(lines: &str, arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("chain.yaml");
+    let nodes = "{makes: ore, count: 2}, {makes: bar, needs: [ore], process_time: 20s}";
+    fs::write(&path, format!("network: {{nodes: [{nodes}]}}\nduration: 10min\n{lines}\n")).expect("a file");
+    let output = dmos(&[&["run", path.to_str().expect("UTF-8")], arguments].concat());
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+#[test]
+fn traps_are_warned_of() {
+    let warns = |lines: &str, arguments: &[&str], warning: &str| {
+        let text = run_chain(lines, arguments);
+        assert!(text.contains(warning), "{warning:?} is missing in {text}");
+    };
+    warns("delays: {message: 3s}", &[], "`retry_after` is 5s, but a round trip can take 6s");
+    warns(
+        "faults: {script: [{at: 1min, recover: ore-1}]}",
+        &[],
+        "`ore-1` is recovered, but nothing makes it fail",
+    );
+    let failing = "faults: {script: [{at: 30s, crash: {producer_of: ore}}, {at: 1min, recover: ore-1}]}";
+    assert!(!run_chain(failing, &[]).contains("nothing makes it fail"));
+    warns("faults: {script: [{at: 1h, crash: ore-1}]}", &[], "scheduled after the end of the run");
+    warns(
+        "delays: {transit: 20min}",
+        &[],
+        "nothing was finished: without faults, the first batch is after 20 min 21 s",
+    );
+    let other = "scenarios/seed/small-no-fail.csv";
+    warns("", &["--against", other], "has another name than the scenario `chain`");
+    // A partition that lasts makes the leader remove a node that is up.
+    let cut = "leader: {name: last-writer, last: bar}\nfaults: {script: [{at: 60s, partition: [[ore-1], [ore-2, bar]], for: 2min}]}";
+    warns(cut, &[], "1 healthy node was removed from the membership");
+    warns(cut, &[], "1 node removed by the leader, 1 of them healthy");
+    warns("measure_from: 10min", &[], "`measure_from` must be before the end of the run");
+}
+
 #[test]
 fn errors_in_sites_show_location_and_fix() {
     let nodes = "network: {nodes: [{makes: ore, site: mine}, {makes: bar, needs: [ore], site: mill}]}\nduration: 1min\n";
