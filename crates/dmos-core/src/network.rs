@@ -155,6 +155,8 @@ pub struct Network {
     quantities: Vec<u32>,
     /// By node, see [`Network::lot`].
     lots: Vec<u32>,
+    /// By item, true if a recipe requires it.
+    is_consumed: Vec<bool>,
     process_times: Vec<Span>,
     costs: Vec<u32>,
     /// Start of a node's requirements in `requirements`; one more entry than nodes.
@@ -193,6 +195,7 @@ impl Network {
             makes: Vec::with_capacity(recipes.len()),
             quantities: Vec::with_capacity(recipes.len()),
             lots: Vec::new(),
+            is_consumed: vec![false; item_names.len()],
             process_times: Vec::with_capacity(recipes.len()),
             costs: Vec::with_capacity(recipes.len()),
             requirements_from: Vec::with_capacity(recipes.len() + 1),
@@ -214,6 +217,9 @@ impl Network {
             |item: &ItemId| item.index() < network.item_count() && !network.producers(*item).is_empty();
         if network.final_items.is_empty() || !network.final_items.iter().all(is_made) {
             return Err(NetworkError::NoFinalItem);
+        }
+        for required in &network.requirements {
+            network.is_consumed[required.item.index()] = true;
         }
         network.lots = network.find_lots();
         network.topological_order = network.sort_items()?;
@@ -466,6 +472,12 @@ impl Network {
     #[must_use]
     pub fn is_final(&self, node: NodeId) -> bool {
         self.final_items.contains(&self.makes(node))
+    }
+
+    /// Returns whether a recipe requires `item`.
+    #[must_use]
+    pub fn is_consumed(&self, item: ItemId) -> bool {
+        self.is_consumed[item.index()]
     }
 
     /// Returns all items in topological order: each after all items that any of its recipes requires.

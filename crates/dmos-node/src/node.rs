@@ -125,7 +125,7 @@ impl VolatileState {
             inbound: Inbound::new(network.requirements(me)),
             outbound: Outbound::new(me),
             server: (settings.protocol.production == Production::Server)
-                .then(|| Box::new(Server::new(me, network.is_final(me), Arc::clone(&settings.routes)))),
+                .then(|| Box::new(Server::new(me, &settings.network, Arc::clone(&settings.routes)))),
             failure_detector: FailureDetector::new(phase),
             leadership: Leadership::new(
                 ElectionConfig { me, candidates: Arc::clone(&settings.candidates), seed: settings.seed },
@@ -202,17 +202,26 @@ impl Node {
             }
             LogRecord::Ran { product, .. } => {
                 self.metrics.subtract(Metric::SuccessfulManufactureCycles, 1);
-                let leaves_later = self.volatile.server.as_ref().is_some_and(|server| server.leaves_later());
-                if self.network.is_final(self.me) && !leaves_later { product.count } else { 0 }
+                if self.leaves_at_once() { product.count } else { 0 }
             }
             LogRecord::Left(batches) => batches.count,
             LogRecord::Committed { .. } | LogRecord::LocalBatchSent(_) if self.network.is_final(self.me) => {
                 self.metrics.count(Metric::FinishedGoodsMade);
                 0
             }
+            LogRecord::Shipped { batches, .. } if self.leaves_at_once() => {
+                self.metrics.add(Metric::FinishedGoodsMade, u64::from(batches.count));
+                0
+            }
             _ => 0,
         };
         self.metrics.subtract(Metric::FinishedGoodsMade, u64::from(finished));
+    }
+
+    /// Returns whether the node makes a final item that leaves the factory when it is made.
+    fn leaves_at_once(&self) -> bool {
+        let server = self.volatile.server.as_ref();
+        self.network.is_final(self.me) && server.is_some_and(|server| !server.leaves_later())
     }
 
     /// Returns whether the node is computing a plan.

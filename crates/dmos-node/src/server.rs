@@ -18,7 +18,7 @@ mod output;
 
 use std::sync::Arc;
 
-use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Routes};
+use dmos_core::{Assignment, BatchId, ItemId, Metric, Network, NodeId, Routes};
 
 use crate::assignment::ActiveAssignment;
 use crate::batch_range::BatchRange;
@@ -87,19 +87,21 @@ pub(crate) struct Server {
     consumed: u64,
     routes: Arc<Routes>,
     is_final: bool,
-    /// True if batches of a final item leave the factory one after the other, because other nodes consume the
-    /// item as well.
+    /// True if batches of a final item leave the factory from the output buffer, because other nodes can consume
+    /// the item as well.
     leaves_later: bool,
 }
 
 impl Server {
-    pub(crate) fn new(me: NodeId, is_final: bool, routes: Arc<Routes>) -> Self {
+    pub(crate) fn new(me: NodeId, network: &Network, routes: Arc<Routes>) -> Self {
+        let is_final = network.is_final(me);
+        let leaves_later = is_final && network.is_consumed(network.makes(me));
         Self {
             routes,
             is_final,
-            leaves_later: false,
+            leaves_later,
             inputs: Inputs::default(),
-            output: Output::new(me),
+            output: Output::new(me, leaves_later),
             is_running: false,
             in_process: Vec::new(),
             activity: Activity::Idle,
@@ -189,11 +191,11 @@ impl Server {
             return;
         };
         self.inputs.reset_shares();
-        self.leaves_later = !assignment.consumers.is_empty();
         let rates = assignment.consumer_rates.iter().copied();
         let consumers =
             assignment.consumers.iter().copied().zip(rates.chain(std::iter::repeat(Default::default())));
-        self.output.assign(cx, consumers, assignment.leaving);
+        let is_in_flow = !assignment.suppliers.is_empty() || cx.network.requirements(cx.me).is_empty();
+        self.output.assign(cx, consumers, is_in_flow.then_some(assignment.leaving));
         self.inputs.review(cx, assignment, around.detector);
         self.order_up(cx, around);
         self.proceed(cx, around);

@@ -38,7 +38,7 @@ pub struct FactoryReport<'a> {
     pub bound: Option<ThroughputBound>,
     /// Complete sets per hour that the first flow allows, if it is known.
     pub flow_sets_per_hour: Option<f64>,
-    /// Where nothing was finished, the time of the first finished batch in a longer run without faults.
+    /// Time of the first finished batch in a longer run without faults, if nothing was finished.
     pub first_finished: Option<Time>,
     /// True if all nodes are listed.
     pub lists_all: bool,
@@ -81,7 +81,7 @@ impl FactoryReport<'_> {
         };
         let from = match scenario.measure_from {
             Span::ZERO => String::new(),
-            from => format!(" measured from {}", clock(from)),
+            from => format!(", of which the first {} do not count", clock(from)),
         };
         format!(
             "{}, {seeds}, {}{from}, flow {}, leader {}\n",
@@ -115,31 +115,43 @@ impl FactoryReport<'_> {
         let has_one = matches!(network.final_weights().collect::<Vec<_>>()[..], [(_, 1)]);
         if !has_one {
             let sets = self.quantity(|run| run.complete_sets(network) as f64);
-            text.push_str(&line("complete sets", &sets));
+            let of_set = network.final_weights().take(NAMES_MAX);
+            let of_set = of_set.map(|(item, weight)| format!("{weight} {}", network.item_name(item)));
+            let of_set = listed(of_set.collect(), finals.len());
+            text.push_str(&line("complete sets", &format!("{sets}, each of {of_set}")));
         }
-        let mut possible = Vec::new();
+        if let Some(flow_time) = self.flow_time() {
+            text.push_str(&line("flow time", &flow_time));
+        }
+        let noun = if has_one { "" } else { " sets" };
         let sets = |run: &RunRecord| run.complete_sets(network) as f64;
         if !self.fault_free.is_empty() {
             let (with, without) = (self.mean(sets), mean(self.fault_free, sets));
-            let lost = if without > 0.0 { (without - with) / without * 100.0 } else { 0.0 };
-            possible.push(format!("without faults {}, so faults cost {lost:.0} %", short(without)));
+            let lost = if without > 0.0 { (without - with) / without } else { 0.0 };
+            let per_hour = short(without / self.measured_hours());
+            let text_of_loss =
+                format!("{}{noun} ({per_hour}/h), so faults cost {}", short(without), percent(lost));
+            text.push_str(&line("without faults", &text_of_loss));
         }
+        text.push_str(&self.possible(noun));
+        text
+    }
+
+    /// States what the machines allow.
+    fn possible(&self, noun: &str) -> String {
+        let network = self.network();
+        let mut possible = Vec::new();
         if let Some(planned) = self.flow_sets_per_hour {
-            possible.push(format!("this flow allows {}/h", short(planned)));
+            possible.push(format!("{}{noun}/h with the machines of the first plan", short(planned)));
         }
         if let Some(bound) = &self.bound {
             let names = bound.bottleneck.iter().map(|&node| network.node_name(node).into_owned());
             let names = listed(names.take(NAMES_MAX).collect(), bound.bottleneck.len());
             let limited = if names.is_empty() { String::new() } else { format!(", limited by {names}") };
-            possible.push(format!("all machines {}/h{limited}", short(bound.sets_per_second * 3_600.0)));
+            let sets = short(bound.sets_per_second * 3_600.0);
+            possible.push(format!("{sets}{noun}/h with all machines{limited}"));
         }
-        if let Some(flow_time) = self.flow_time() {
-            text.push_str(&line("flow time", &flow_time));
-        }
-        if !possible.is_empty() {
-            text.push_str(&line("possible", &possible.join("; ")));
-        }
-        text
+        if possible.is_empty() { String::new() } else { line("at most", &possible.join("; ")) }
     }
 
     /// Returns the flow time of finished goods.
@@ -177,7 +189,7 @@ impl FactoryReport<'_> {
         line(
             "busiest machine",
             &format!(
-                "{}{runs}, working {} of the time in which it was up and assigned, for {} without a break",
+                "{}{runs}, working {} of the time in which it was up and in the plan, up to {} without a break",
                 self.network().node_name(node),
                 percent(working),
                 clock(longest)
@@ -223,7 +235,7 @@ impl FactoryReport<'_> {
             let _ = writeln!(text, "({} not shown; --all)", hidden.join(" and "));
         }
         text.push_str(
-            "(working to down: % of the measured time; input, in transit and output: batches on average)\n\n",
+            "(working to down, and waiting: % of the time; idle: up, but the plan has no work for it; input: batches in its input\nbuffers on average, in transit: to it, output: in its output buffer)\n\n",
         );
         text
     }
@@ -288,13 +300,13 @@ impl FactoryReport<'_> {
             counted(self.mean(|run| number(run) as f64), noun)
         };
         let text = format!(
-            "{}; {} removed by the leader, {} of them healthy; {}; {}; longest without a leader {}",
+            "{} of nodes; {} of nodes from the plan by the leader, {} of them healthy; {} of a leader, {} at most without one; {}",
             count("outage", &|run| run.outages.len()),
-            count("node", &|run| run.removals.len()),
+            count("removal", &|run| run.removals.len()),
             short(self.mean(|run| healthy_removals(run, suspect_after).count() as f64)),
             count("election", &|run| run.leadership_changes.len()),
-            count("flow", &|run| run.plans.iter().filter(|plan| plan.active).count()),
-            clock(leaderless)
+            clock(leaderless),
+            count("plan", &|run| run.plans.iter().filter(|plan| plan.active).count())
         );
         line("membership", &text)
     }
@@ -314,7 +326,7 @@ impl FactoryReport<'_> {
         }
         let kinds: Vec<String> = kinds
             .iter()
-            .map(|(kind, count)| format!("{} {}", short(*count), kind.replace('_', " ")))
+            .map(|(kind, count)| format!("{} {}", kind.replace('_', " "), short(*count)))
             .collect();
         let faults = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
         let violations: usize = self.runs.iter().map(|run| run.violations.len()).sum();

@@ -291,6 +291,30 @@ fn a_final_item_that_is_consumed_makes_complete_sets() {
     }
 }
 
+/// A batch of a final item leaves the factory or is consumed, and not both, also where the flow has consumers at
+/// some times and none at others.
+#[test]
+fn a_finished_good_is_counted_once() {
+    let nodes = "{makes: ore}, {makes: x, needs: [ore], process_time: 2s}, {makes: tar, process_time: 1s}, {makes: y, needs: [x, tar], process_time: 3s}";
+    let crashes = "{at: 20min, crash: tar, for: 20min}, {at: 70min, crash: tar, for: 5min}, {at: 100min, crash: x, for: 1min}";
+    for model in ["server", "polled"] {
+        let times = if model == "server" { nodes.to_owned() } else { nodes.replace("process_time: ", "# ") };
+        let times =
+            times.replace("# 2s", "cycles: 2").replace("# 1s", "cycles: 1").replace("# 3s", "cycles: 3");
+        let text = format!(
+            "network: {{nodes: [{times}], final: [x, y]}}\nduration: 2h\nprotocol: {{production: {model}}}\nfaults: {{script: [{crashes}]}}\n"
+        );
+        let record = dmos_sim::run(&dmos_testkit::scenario(&text));
+        assert!(record.is_clean(), "{:#?}", record.violations);
+        let [x, y] = [1, 3].map(|node| runs(&record, node));
+        let finished = record.nodes[1].get(Metric::FinishedGoodsMade);
+        let at_end = record.item_series[record.item_series.len() - 4 + 1];
+        let elsewhere = at_end.output + at_end.in_transit + at_end.input;
+        assert_eq!(x, finished + y + elsewhere, "{model}: {x} made, {finished} finished, {y} consumed");
+        assert!(finished > 500 && y > 500, "{finished} {y}");
+    }
+}
+
 /// Messages that move material: requests, refusals and confirmations of single batches were 452 for each door.
 #[test]
 fn few_messages_move_material() {

@@ -1,4 +1,4 @@
-//! What a run measures: the cut of the warm-up, the series by item and place, and flow times.
+//! Measurements of runs: the cut of the warm-up, the series by item and place, and flow times.
 
 use dmos_core::record::ItemSample;
 use dmos_core::{Metric, RunRecord, Scenario, Span, Time};

@@ -26,6 +26,8 @@ struct Shipment {
 /// Output buffer, order book and shipments.
 pub(crate) struct Output {
     me: NodeId,
+    /// True for a final item that leaves the factory from the buffer, because other nodes can consume it.
+    leaves_later: bool,
     /// Batches in the output buffer.
     stock: SerialSet,
     /// Number of batches of a final item that have left the factory, where other nodes consume the item as
@@ -44,9 +46,10 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(me: NodeId) -> Self {
+    pub(crate) fn new(me: NodeId, leaves_later: bool) -> Self {
         Self {
             me,
+            leaves_later,
             stock: SerialSet::default(),
             left: 0,
             made: 0,
@@ -121,19 +124,17 @@ impl Output {
         self.made = next;
     }
 
-    /// Adopts the consumers of an assignment. A final item that other nodes consume leaves the factory at the
-    /// rate `leaving`, like a consumer that always waits.
+    /// Adopts the consumers of an assignment. A final item that other nodes can consume leaves the factory at the
+    /// rate `leaving`, like a consumer that always waits; `None` if the node is not in the flow.
     pub(crate) fn assign(
         &mut self,
         cx: &mut Context<'_>,
         consumers: impl Iterator<Item = (NodeId, PlannedRate)>,
-        leaving: PlannedRate,
+        leaving: Option<PlannedRate>,
     ) {
-        let mut consumers: Vec<_> = consumers.collect();
-        if cx.network.is_final(self.me) && !consumers.is_empty() {
-            consumers.push((self.me, leaving));
-        }
-        let leaves = consumers.last().is_some_and(|(node, _)| *node == self.me);
+        let leaving = leaving.filter(|_| self.leaves_later);
+        let leaves = leaving.is_some();
+        let consumers: Vec<_> = consumers.chain(leaving.map(|rate| (self.me, rate))).collect();
         self.book.assign(consumers);
         if leaves {
             let OrderStatus { number, .. } = self.book.status(self.me);
@@ -171,6 +172,11 @@ impl Output {
                     let OrderStatus { incarnation, .. } = self.book.status(consumer);
                     let state = ShipmentState { count: range.count, incarnation };
                     cx.append(LogRecord::Shipped { batches: range, to: consumer, incarnation });
+                    // A command can make a node consume an item that was final only. What it takes has counted as
+                    // finished.
+                    if !self.leaves_later && cx.network.is_final(self.me) {
+                        cx.metrics.subtract(Metric::FinishedGoodsMade, u64::from(range.count));
+                    }
                     self.track(cx, consumer, range.first, state);
                 }
             }
