@@ -16,7 +16,9 @@ pub(super) fn retransmission(protocol: &Protocol, routes: &Routes) -> Option<Str
         Production::Server => (round_trip, "a round trip"),
     };
     (retry_after < answer).then(|| {
-        format!("`retry_after` is {retry_after}, but {what} can take {answer}: most messages are sent twice")
+        format!(
+            "`retry_after` is {retry_after}, but {what} can take {answer}: messages are sent again before the answer arrives"
+        )
     })
 }
 

@@ -40,12 +40,12 @@ struct Balanced {
     loads: Vec<f64>,
 }
 
-/// Consumers of an item, with the quantity that each needs per cycle.
+/// Consumers of an item, with the quantity that each needs per second.
 type Needs = Vec<(NodeId, Wide)>;
 
 /// A plan in progress, from the final items upstream.
 struct Partial {
-    /// By node, the number of batches that it has to make per cycle.
+    /// By node, the number of batches that it has to make per second.
     loads: Vec<Wide>,
     supplies: Vec<(SupplyEdge, Share)>,
 }
