@@ -129,14 +129,14 @@ pub fn comparison_table(comparisons: &[PublishedComparison]) -> String {
     table::numbers(&header, rows)
 }
 
-/// Formats comparisons as CSV: metric, ours, theirs, ratio.
+/// Formats comparisons as CSV: scenario, seeds, metric, ours, theirs, ratio, at full precision.
 #[must_use]
-pub fn comparison_csv(comparisons: &[PublishedComparison]) -> String {
-    let mut csv = "metric_name,simulated,published,ratio\n".to_owned();
-    for comparison in comparisons {
-        let ours = comparison.ours.map_or_else(String::new, two_decimals);
-        let ratio = comparison.ratio.map_or_else(String::new, |ratio| format!("{ratio:.4}"));
-        csv.push_str(&format!("{},{ours},{},{ratio}\n", comparison.metric, two_decimals(comparison.theirs)));
+pub fn comparison_csv(comparisons: &[PublishedComparison], scenario: &str, seeds: &str) -> String {
+    let mut csv = "scenario,seeds,metric_name,simulated,published,ratio\n".to_owned();
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    for PublishedComparison { metric, ours, theirs, ratio, .. } in comparisons {
+        let (ours, ratio) = (number(*ours), number(*ratio));
+        csv.push_str(&format!("{scenario},{seeds},{metric},{ours},{theirs},{ratio}\n"));
     }
     csv
 }

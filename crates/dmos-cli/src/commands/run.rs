@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
             print(&report(&job, &records, arguments.all, registry))?;
         }
         if let Some(published) = &published {
-            compare(published, &Summary::mean_of(&summaries), arguments.format)?;
+            compare(published, &Summary::mean_of(&summaries), &job, arguments.format)?;
         }
     }
     if arguments.strict && failed > 0 {
@@ -310,11 +310,11 @@ fn show(scenario: &Scenario, record: &RunRecord, format: Format) -> Result<(), C
     }
 }
 
-fn compare(published: &PublishedTable, ours: &Summary, format: Format) -> Result<(), CliError> {
+fn compare(published: &PublishedTable, ours: &Summary, job: &Job, format: Format) -> Result<(), CliError> {
     let comparisons = published.compare(ours);
     match format {
         Format::Table => print(&comparison_table(&comparisons)),
-        Format::Csv => print(&comparison_csv(&comparisons)),
+        Format::Csv => print(&comparison_csv(&comparisons, &job.scenario.name, &job.seeds.to_string())),
         Format::Json => print_json(&comparisons),
     }
 }
