@@ -474,7 +474,7 @@ fn traps_are_warned_of() {
     // A partition that lasts makes the leader remove a node that is up.
     let cut = "leader: {name: last-writer, last: bar}\nfaults: {script: [{at: 60s, partition: [[ore-1], [ore-2, bar]], for: 2min}]}";
     warns(cut, &[], "1 healthy node was removed from the membership");
-    warns(cut, &[], "1 node removed by the leader, 1 of them healthy");
+    warns(cut, &[], "1 removal of nodes from the plan by the leader, 1 of them healthy");
     warns("measure_from: 10min", &[], "`measure_from` must be before the end of the run");
 }
 

@@ -65,7 +65,10 @@ pub(crate) fn resolve(
     }
     periods(&file.protocol, file.duration, file.sample_every, &mut problems);
     if file.measure_from >= file.duration && !file.duration.is_zero() {
-        let message = format!("`measure_from` must be before the end of the run at {}", file.duration);
+        let message = format!(
+            "`measure_from` must be before the end of the run at {}; change it or `duration`",
+            file.duration
+        );
         problems.push((steps!["measure_from"], message));
     }
     let between_starts = file.delays.between_starts.unwrap_or_default();

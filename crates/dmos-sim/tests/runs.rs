@@ -21,7 +21,7 @@ const OURS: [&str; 3] = ["door-factory", "door-factory-failures", "two-hundred-i
 #[test]
 fn the_default_protocol_loses_and_duplicates_nothing() {
     for name in OURS {
-        let scenario = load(name, &["duration=5min"]);
+        let scenario = load(name, &["duration=5min", "measure_from=0s"]);
         for seed in 1..=5 {
             let record = with_seed(&scenario, seed);
             assert!(record.is_clean(), "{name}, seed {seed}: {:#?}", record.violations);
@@ -49,7 +49,7 @@ fn the_prototypes_networks_run_on_the_default_protocol_as_well() {
 #[test]
 fn the_same_scenario_and_seed_give_the_same_record() {
     for name in OURS.into_iter().chain(["seed/small-low-failure", "seed/med-large-no-fail"]) {
-        let scenario = load(name, &["duration=3min"]);
+        let scenario = load(name, &["duration=3min", "measure_from=0s"]);
         assert_eq!(with_seed(&scenario, 3), with_seed(&scenario, 3), "{name}");
         assert_ne!(
             with_seed(&scenario, 3).nodes,
