@@ -34,7 +34,7 @@ pub struct FactoryReport<'a> {
     pub runs: &'a [RunRecord],
     /// The same runs without faults, if there are faults.
     pub fault_free: &'a [RunRecord],
-    /// What the machines allow, if it is known.
+    /// Throughput that the machines allow, if it is known.
     pub bound: Option<ThroughputBound>,
     /// Complete sets per hour that the first flow allows, if it is known.
     pub flow_sets_per_hour: Option<f64>,
