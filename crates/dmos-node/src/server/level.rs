@@ -25,7 +25,10 @@ impl Level {
         let quantity = u64::from(required.quantity);
         let base = match cx.protocol.runs_ahead {
             Some(runs) => quantity * u64::from(runs.get()),
-            None => quantity + rate.units_in(lead_time(cx.me, suppliers, routes), required.quantity),
+            None => {
+                let need = rate.units_in(lead_time(cx.me, suppliers, routes), required.quantity);
+                need.saturating_add(quantity)
+            }
         };
         Self { quantity, base }
     }
@@ -49,7 +52,7 @@ impl Level {
                 _ => planned += reserve,
             }
         }
-        self.base + planned.max(standby)
+        self.base.saturating_add(planned.max(standby))
     }
 
     /// Returns the number of open orders up to which a supplier gets further ones: its share of the need, of all
@@ -58,9 +61,12 @@ impl Level {
         let share = u64::from(supply.share.millionths());
         let of_base = match share == 0 || share >= answering {
             true => self.base,
-            false => (self.base * share).div_ceil(answering),
+            false => {
+                let part = (u128::from(self.base) * u128::from(share)).div_ceil(u128::from(answering));
+                u64::try_from(part).expect("a part is no more than the whole")
+            }
         };
-        of_base + self.reserve(cx, supply)
+        of_base.saturating_add(self.reserve(cx, supply))
     }
 }
 
