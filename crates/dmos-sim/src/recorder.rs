@@ -205,9 +205,8 @@ impl<'a> Recorder<'a> {
                 metrics: sim_node.node.metrics(),
             }
         });
-        let (mut fault_records, fault_counts) = faults.counts.into_parts();
         let from = self.measured_from;
-        fault_records.retain(|fault| fault.at >= from);
+        let (fault_records, fault_counts) = faults.counts.into_parts(from);
         let metrics = |(node, sim_node): (NodeId, &SimNode)| {
             let metrics = sim_node.node.metrics();
             self.before.get(node.index()).map_or_else(|| metrics.clone(), |before| metrics.since(before))

@@ -159,7 +159,10 @@ impl<'a> Simulator<'a> {
             Event::RandomFailure { entry, node } => self.inject_random_failure(entry, node),
             Event::FaultEnd(end) => self.end_fault(end),
             Event::HealAll => self.heal_all(),
-            Event::WarmUpEnd => self.recorder.end_warm_up(self.now, &self.nodes),
+            Event::WarmUpEnd => {
+                self.recorder.end_warm_up(self.now, &self.nodes);
+                self.faults.counts.end_warm_up();
+            }
             Event::Sample => {
                 self.recorder.sample(self.now, &self.nodes);
                 self.queue.push(self.now + self.scenario.sample_every, Event::Sample);

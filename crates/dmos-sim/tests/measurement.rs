@@ -34,6 +34,9 @@ fn a_warm_up_does_not_count() {
     assert_eq!(measured.measured_from, end_of_warm_up);
     assert!(measured.finished.iter().all(|finished| finished.at >= end_of_warm_up));
     assert_eq!(measured.plans.len() + warm_up.plans.len(), whole.plans.len());
+    let injected = |record: &RunRecord| record.fault_counts.iter().map(|count| count.injected).sum::<u64>();
+    assert_eq!(injected(&measured) + injected(&warm_up), injected(&whole));
+    assert_eq!(injected(&measured), measured.faults.len() as u64);
     assert_eq!((&measured.series, &measured.material), (&whole.series, &whole.material));
 }
 

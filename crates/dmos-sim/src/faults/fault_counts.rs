@@ -12,6 +12,8 @@ pub(crate) struct FaultCounts {
     records: Vec<FaultRecord>,
     /// All other faults, by kind: number injected and number effective.
     counts: [(u64, u64); FaultKind::ALL.len()],
+    /// Those of them that were counted in the warm-up.
+    in_warm_up: [(u64, u64); FaultKind::ALL.len()],
 }
 
 impl FaultCounts {
@@ -43,8 +45,19 @@ impl FaultCounts {
         }
     }
 
-    /// Returns the recorded faults and the counts by kind.
-    pub(crate) fn into_parts(mut self) -> (Vec<FaultRecord>, Vec<FaultCount>) {
+    /// Ends the warm-up: faults of messages before do not count.
+    pub(crate) fn end_warm_up(&mut self) {
+        self.in_warm_up = self.counts;
+        // A clock that drifts does so all the time.
+        self.in_warm_up[FaultKind::Drift as usize] = (0, 0);
+    }
+
+    /// Returns the faults that were recorded from a time on, and the counts by kind.
+    pub(crate) fn into_parts(mut self, from: Time) -> (Vec<FaultRecord>, Vec<FaultCount>) {
+        for (count, before) in self.counts.iter_mut().zip(self.in_warm_up) {
+            *count = (count.0 - before.0, count.1 - before.1);
+        }
+        self.records.retain(|record| record.at >= from);
         for record in &self.records {
             let count = &mut self.counts[record.kind as usize];
             count.0 += 1;
