@@ -29,20 +29,27 @@ def topological_order(network):
     return order
 
 
-def plan(network, order, producers, alive):
+def plan(network, order, producers, alive, broken):
     """Returns the edges of the cheapest plan and the number of steps; no edges if there is no flow."""
-    nodes, best, steps = network["nodes"], {}, 0
+    nodes, steps = network["nodes"], 0
+    # By item, cost and number of the producers that can be supplied, cheapest first.
+    best = {}
+
+    def supplier(item, consumer):
+        usable = (known for known in best.get(item, []) if frozenset((known[1], consumer)) not in broken)
+        return next(usable, None)
+
     for item in order:
         for number in producers[item]:
             node = nodes[number]
             steps += 1 + len(node["requires"])
-            if number in alive and all(needed in best for needed, _ in node["requires"]):
-                cost = float(node["cost"])
-                for needed, amount in node["requires"]:
-                    cost += amount * (1.0 + best[needed][0])
-                cost /= node["quantity"]
-                best[item] = min(best.get(item, (cost, number)), (cost, number))
-    ends = [best[item][1] for item in network["final_items"] if item in best]
+            suppliers = [(supplier(needed, number), amount) for needed, amount in node["requires"]]
+            if number in alive and all(known for known, _ in suppliers):
+                cost = float(node["cost"]) + sum(amount * (1.0 + known[0]) for known, amount in suppliers)
+                best.setdefault(item, []).append((cost / node["quantity"], number))
+        if item in best:
+            best[item].sort()
+    ends = [best[item][0][1] for item in network["final_items"] if item in best]
     if not ends:
         return None, steps
     edges, planned = [], set()
@@ -51,8 +58,9 @@ def plan(network, order, producers, alive):
         if consumer not in planned:
             planned.add(consumer)
             for item, _ in nodes[consumer]["requires"]:
-                edges.append([best[item][1], consumer, item])
-                ends.append(best[item][1])
+                producer = supplier(item, consumer)[1]
+                edges.append([producer, consumer, item])
+                ends.append(producer)
     return edges, steps + len(edges)
 
 
@@ -66,7 +74,8 @@ def main():
             for number, node in enumerate(network["nodes"]):
                 producers[node["makes"]].append(number)
             continue
-        edges, steps = plan(network, order, producers, set(message["alive"]))
+        broken = {frozenset(link) for link in message["broken_links"]}
+        edges, steps = plan(network, order, producers, set(message["alive"]), broken)
         if edges is None:
             answer = {"plan": message["plan"], "no_flow": "no final item can be made", "steps": steps}
         else:

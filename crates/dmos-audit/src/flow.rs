@@ -45,7 +45,7 @@ impl<'a> Flows<'a> {
             }
             Err(no_flow) if no_flow.is_inconclusive() || !self.is_guaranteed => {}
             Err(_) => {
-                let producers = Feasibility::of(&plan.network, &plan.alive);
+                let producers = Feasibility::with_links(&plan.network, &plan.alive, &plan.broken_links);
                 if let Some(item) = self.network.final_items().iter().find(|&&item| producers.can_make(item))
                 {
                     let (name, item) = (self.network.node_name(planner), self.network.item_name(*item));
@@ -61,13 +61,17 @@ impl<'a> Flows<'a> {
 
     fn check(&self, violations: &mut Violations, planner: NodeId, plan: &PlanReport, flow: &Flow) {
         // Without the guarantee, nodes without suppliers may be assigned as substitutes for sources.
-        for violation in flow.violations(&plan.network, &plan.alive, !self.is_guaranteed) {
+        for violation in flow.violations(&plan.network, &plan.alive, &plan.broken_links, !self.is_guaranteed)
+        {
             match violation {
                 FlowViolation::Failed(node) => violations.add(Property::PlanUsesLiveNodes, || {
                     let name = |node| self.network.node_name(node);
                     let (planner, failed) = (name(planner), name(node));
                     format!("`{planner}` assigns `{failed}`, which is not in its membership view")
                 }),
+                FlowViolation::BrokenLink(_) => {
+                    violations.add(Property::PlanAvoidsBrokenLinks, || violation.explain(self.network));
+                }
                 violation => violations.add(Property::FlowMatchesRecipes, || violation.explain(self.network)),
             }
         }

@@ -59,6 +59,7 @@ fn plan(scenario: &Scenario, alive: &[usize], edges: Option<&[(usize, usize, usi
         steps: 1,
         network: Arc::clone(&scenario.network),
         alive: set,
+        broken_links: [(NodeId::new(0), NodeId::new(2))].into_iter().collect(),
         flow: edges
             .map(|edges| Arc::new(Flow::new(edges.iter().map(edge).collect())))
             .ok_or(dmos_core::NoFlow::Infeasible(ItemId::new(2))),
@@ -96,6 +97,8 @@ fn invalid_plans_are_found() {
     let whole: &[_] = &[(0, 1, 0), (1, 3, 1)];
     assert_eq!(found(&[0, 1, 3], Some(whole)), []);
     assert_eq!(found(&[0, 3], Some(whole)), [Property::PlanUsesLiveNodes]);
+    let over_broken_link: &[_] = &[(0, 2, 0), (2, 3, 1)];
+    assert_eq!(found(&[0, 2, 3], Some(over_broken_link)), [Property::PlanAvoidsBrokenLinks]);
     assert_eq!(
         found(&[0, 1, 3], Some(&[(1, 3, 1)])),
         [Property::FlowMatchesRecipes],
@@ -107,7 +110,8 @@ fn invalid_plans_are_found() {
         "wood is no door"
     );
     assert_eq!(found(&[0, 3], None), [], "without a door producer there is no flow");
-    assert_eq!(found(&[0, 2, 3], None), [Property::FlowFound]);
+    assert_eq!(found(&[0, 2, 3], None), [], "the other door producer has a broken link to the wood");
+    assert_eq!(found(&[0, 1, 3], None), [Property::FlowFound]);
 }
 
 #[test]

@@ -314,7 +314,7 @@ fn plans_are_counted_and_the_cheapest_listed() {
 fn a_strategy_is_shown_and_checked() {
     insta::assert_snapshot!(succeed(&["strategies", "show", "balanced"]));
     let report = succeed(&["strategies", "check", "sticky"]);
-    assert_eq!((report.matches("passed").count(), report.matches("FAILED").count()), (7, 0), "{report}");
+    assert_eq!((report.matches("passed").count(), report.matches("FAILED").count()), (8, 0), "{report}");
     let report = succeed(&["strategies", "check", "ring", "--runs", "50"]);
     assert!(report.contains("no two nodes lead in the same term"), "{report}");
     for (name, words) in [("bakup", "did you mean `backup`?"), ("exec", "needs its parameter `command`")] {

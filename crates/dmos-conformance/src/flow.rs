@@ -7,7 +7,9 @@ use dmos_core::strategy::{Change, FlowChoice, Guarantee, Meter, PlanRequest, Str
 use dmos_core::{Flow, Network, NoFlow, NodeSet, Registry};
 use dmos_graph::Feasibility;
 
-use crate::networks::{layered, random_alive, random_network, random_node, varied, without_source};
+use crate::networks::{
+    layered, random_alive, random_broken_links, random_network, random_node, varied, without_source,
+};
 use crate::report::{Check, CheckOutcome, Report};
 
 /// Number of generated networks on which a strategy is tested.
@@ -44,11 +46,14 @@ pub fn check_flow_watched(
         false => "flows are valid; finding them is not guaranteed",
     };
     type CheckFn<'a> = &'a dyn Fn() -> Result<CheckOutcome, StrategyError>;
-    let checks: [(&'static str, CheckFn<'_>); 7] = [
+    let checks: [(&'static str, CheckFn<'_>); 8] = [
         (found, &|| sweep(NETWORKS, |number| valid(&on, number))),
         ("the same request gives the same answer", &|| sweep(NETWORKS / 4, |number| repeatable(&on, number))),
         ("plans after failures and returns are valid", &|| {
             sweep(NETWORKS / 4, |number| valid_after_changes(&on, number))
+        }),
+        ("no supply edge uses a broken link", &|| {
+            sweep(NETWORKS / 4, |number| avoids_broken_links(&on, number))
         }),
         ("one node, and no node alive", &|| smallest(&on)),
         ("a failed sole source, 8 levels deep, 3 producers each", &|| failed_source(&on)),
@@ -102,8 +107,9 @@ fn valid(on: &Chooser<'_>, number: u64) -> Verdict {
     for round in 0..4 {
         let alive = random_alive(&network, number * 4 + round);
         let mut meter = Meter::new(PLANNING_BUDGET.get());
-        let answer = planner.plan(&PlanRequest::first(&network, &alive), &mut meter);
-        if let Err(problem) = judge(&choice, &network, &alive, &answer, &meter) {
+        let request = PlanRequest::first(&network, &alive);
+        let answer = planner.plan(&request, &mut meter);
+        if let Err(problem) = judge(&choice, &request, &answer, &meter) {
             return Ok(Err(problem));
         }
     }
@@ -119,12 +125,12 @@ const SMALL: usize = 100;
 /// If the answer is wrong: a description of the problem.
 pub fn judge(
     choice: &FlowChoice,
-    network: &Network,
-    alive: &NodeSet,
+    request: &PlanRequest<'_>,
     answer: &Result<Flow, NoFlow>,
     meter: &Meter,
 ) -> Result<(), String> {
-    let makeable_finals = Feasibility::of(network, alive).finals(network).unwrap_or_default();
+    let network = request.network;
+    let makeable_finals = Feasibility::of_request(request).finals(network).unwrap_or_default();
     let guaranteed = choice.guarantees(Guarantee::FindsFlow);
     let flow = match answer {
         Err(NoFlow::BudgetExhausted { budget }) if meter.steps() < *budget => {
@@ -146,13 +152,14 @@ pub fn judge(
         Ok(flow) => flow,
     };
     // Without the guarantee, a node without suppliers may be assigned.
-    if let Some(fault) = flow.violations(network, alive, !guaranteed).first() {
+    let faults = flow.violations(network, request.alive, request.broken_links, !guaranteed);
+    if let Some(fault) = faults.first() {
         return Err(fault.to_string());
     }
     for item in makeable_finals.into_iter().filter(|_| guaranteed) {
         let mut producers = network.producers(item).iter();
         let is_made = producers.any(|&node| {
-            alive.contains(node) && (flow.is_assigned(node) || network.requirements(node).is_empty())
+            request.alive.contains(node) && (flow.is_assigned(node) || network.requirements(node).is_empty())
         });
         if !is_made {
             return Err(format!("no node makes the final item {item}, although it can be made"));
@@ -196,7 +203,7 @@ fn valid_after_changes(on: &Chooser<'_>, number: u64) -> Verdict {
             Some(flow) => planner.replan(&request, &mut meter).map(|change| flow.changed(&change)),
             None => planner.plan(&request, &mut meter),
         };
-        if let Err(problem) = judge(&choice, &network, &alive, &answer, &meter) {
+        if let Err(problem) = judge(&choice, &request, &answer, &meter) {
             return Ok(Err(format!("after {step} failures and returns: {problem}")));
         }
         if !answer.as_ref().is_err_and(NoFlow::is_inconclusive) {
@@ -206,7 +213,7 @@ fn valid_after_changes(on: &Chooser<'_>, number: u64) -> Verdict {
         // Occasionally two changes at once.
         for nth in 0..1 + u64::from(step % 4 == 3) {
             let node = random_node(&network, (number * CHANGES + step) * 2 + nth);
-            changes.retain(|change: &Change| change.node() != node);
+            changes.retain(|change: &Change| change.node() != Some(node));
             changes.push(if alive.remove(node) {
                 Change::Failed(node)
             } else {
@@ -218,12 +225,43 @@ fn valid_after_changes(on: &Chooser<'_>, number: u64) -> Verdict {
     Ok(Ok(()))
 }
 
+/// Tests one planner while links break and work again, as a leader uses it.
+fn avoids_broken_links(on: &Chooser<'_>, number: u64) -> Verdict {
+    let network = random_network(number);
+    let choice = on(&network)?;
+    let mut planner = choice.build();
+    let mut active: Option<Flow> = None;
+    let alive = NodeSet::all(network.node_count());
+    for step in 0..CHANGES {
+        let mut meter = Meter::new(PLANNING_BUDGET.get());
+        let broken_links = random_broken_links(&network, number * CHANGES + step);
+        let request = PlanRequest {
+            active: active.as_ref(),
+            changes: &[Change::LinksChanged],
+            broken_links: &broken_links,
+            ..PlanRequest::first(&network, &alive)
+        };
+        let answer = match &active {
+            Some(flow) => planner.replan(&request, &mut meter).map(|change| flow.changed(&change)),
+            None => planner.plan(&request, &mut meter),
+        };
+        if let Err(problem) = judge(&choice, &request, &answer, &meter) {
+            return Ok(Err(format!("with {} broken links: {problem}", broken_links.len())));
+        }
+        if !answer.as_ref().is_err_and(NoFlow::is_inconclusive) {
+            active = Some(answer.unwrap_or_default());
+        }
+    }
+    Ok(Ok(()))
+}
+
 fn smallest(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let network = layered(1, 1, 0);
     let choice = on(&network)?;
     for alive in [NodeSet::all(1), NodeSet::none(1)] {
-        let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
-        if let Err(problem) = judge(&choice, &network, &alive, &answer, &meter) {
+        let request = PlanRequest::first(&network, &alive);
+        let (answer, meter) = plan(&choice, &request);
+        if let Err(problem) = judge(&choice, &request, &answer, &meter) {
             return Ok(CheckOutcome::Failed(problem));
         }
         if alive.is_empty() && answer.as_ref().is_ok_and(|flow| !flow.is_empty()) {
@@ -237,7 +275,8 @@ fn failed_source(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let network = layered(9, 3, 8);
     let choice = on(&network)?;
     let alive = without_source(&network);
-    let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
+    let request = PlanRequest::first(&network, &alive);
+    let (answer, meter) = plan(&choice, &request);
     let words = match &answer {
         Err(NoFlow::BudgetExhausted { budget }) if meter.steps() == *budget => {
             return Ok(CheckOutcome::Passed(format!("reports that its budget of {budget} steps ran out")));
@@ -246,19 +285,20 @@ fn failed_source(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
         Ok(flow) if flow.is_empty() => "plans nothing".to_owned(),
         Ok(_) => "plans without a source, as its guarantees allow".to_owned(),
     };
-    Ok(outcome(judge(&choice, &network, &alive, &answer, &meter), &words))
+    Ok(outcome(judge(&choice, &request, &answer, &meter), &words))
 }
 
 fn million_edges(on: &Chooser<'_>) -> Result<CheckOutcome, StrategyError> {
     let network = layered(2, 1_000, 1);
     let choice = on(&network)?;
     let alive = NodeSet::all(network.node_count());
-    let (answer, meter) = plan(&choice, &PlanRequest::first(&network, &alive));
+    let request = PlanRequest::first(&network, &alive);
+    let (answer, meter) = plan(&choice, &request);
     let words = match &answer {
         Ok(flow) => format!("{} chosen in {} steps", flow.edges().len(), meter.steps()),
         Err(no_flow) => no_flow.to_string(),
     };
-    Ok(outcome(judge(&choice, &network, &alive, &answer, &meter), &words))
+    Ok(outcome(judge(&choice, &request, &answer, &meter), &words))
 }
 
 /// Tests the number of steps on growing networks, with all nodes alive and with one in ten.

@@ -1,7 +1,7 @@
 //! Networks on which flow strategies are tested.
 
 use dmos_core::network::Names;
-use dmos_core::{ItemId, Network, NodeId, NodeSet, Recipe, Requirement, Span};
+use dmos_core::{BrokenLinks, ItemId, Network, NodeId, NodeSet, Recipe, Requirement, Span};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -52,6 +52,24 @@ pub fn random_alive(network: &Network, number: u64) -> NodeSet {
         }
     }
     alive
+}
+
+/// Returns broken links generated from a number: from none to about a third of those that a flow could use.
+#[must_use]
+pub fn random_broken_links(network: &Network, number: u64) -> BrokenLinks {
+    let mut rng = ChaCha8Rng::seed_from_u64(number ^ 0x11A4);
+    let broken = rng.random_range(0..35_u64);
+    let mut links = BrokenLinks::NONE;
+    for consumer in network.nodes() {
+        for required in network.requirements(consumer) {
+            for &producer in network.producers(required.item) {
+                if rng.random_range(0..100) < broken {
+                    links.insert(producer, consumer);
+                }
+            }
+        }
+    }
+    links
 }
 
 fn random_recipe(rng: &mut ChaCha8Rng, item: usize) -> Recipe {

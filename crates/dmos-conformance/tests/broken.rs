@@ -7,17 +7,18 @@ use dmos_core::strategy::{
     Election, ElectionConfig, ElectionEffects, ElectionInput, FlowDescriptor, FlowStrategy, Guarantee,
     LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest, register_flow, register_leader,
 };
-use dmos_core::{Flow, NodeSet, Share, Span, Term, Time};
+use dmos_core::{BrokenLinks, Flow, NodeId, NodeSet, Share, Span, Term, Time};
 use dmos_graph::Feasibility;
 use dmos_testkit::{call, registry};
 
-/// Returns the flow by the producers at one index among the feasible producers of each item, if these nodes
-/// are alive.
+/// Returns the flow by the producers at one index among those that can supply each consumer, if these nodes are
+/// alive.
 fn flow(request: &PlanRequest<'_>, alive: &NodeSet, place: usize) -> Result<Flow, NoFlow> {
-    let producers = Feasibility::of(request.network, alive);
-    let producer = |item| producers.of_item(item)[place % producers.of_item(item).len()];
-    let ends = producers.finals(request.network)?.into_iter().map(producer).collect();
-    Ok(Flow::upstream_of(request.network, ends, |_, item| producer(item)))
+    let producers = Feasibility::with_links(request.network, alive, request.broken_links);
+    let at_place = |nodes: &[NodeId]| nodes[place % nodes.len()];
+    let ends = producers.finals(request.network)?.into_iter().map(|item| at_place(producers.of_item(item)));
+    let supplier = |consumer, item| at_place(&producers.suppliers(consumer, item));
+    Ok(Flow::upstream_of(request.network, ends.collect(), supplier))
 }
 
 type Plan = fn(&PlanRequest<'_>, &mut Meter) -> Result<Flow, NoFlow>;
@@ -46,6 +47,10 @@ macro_rules! broken {
 }
 
 broken!("ignores-failures", |request, _| { flow(request, &NodeSet::all(request.network.node_count()), 0) });
+
+broken!("ignores-broken-links", |request, _| {
+    flow(&PlanRequest { broken_links: &BrokenLinks::NONE, ..*request }, request.alive, 0)
+});
 
 broken!("gives-up-after-failure", |request, _| {
     let flow = flow(request, request.alive, 0)?;
@@ -108,6 +113,7 @@ fn broken_flow_strategies_are_caught() {
         ("panics", valid),
         ("wrong-shares", valid),
         ("omits-the-source", valid),
+        ("ignores-broken-links", "no supply edge uses a broken link"),
         ("nondeterministic", "the same request gives the same answer"),
         ("quadratic-time", "linear time, where it is guaranteed"),
     ] {

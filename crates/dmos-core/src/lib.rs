@@ -12,6 +12,7 @@
 //! | [`time`] | virtual time in whole nanoseconds, and durations and rates with units |
 //! | [`network`] | items, nodes, recipes, and with them every possible supply edge |
 //! | [`node_set`], [`serial_set`] | sets of nodes, and of serial numbers |
+//! | [`broken_links`] | the links that plans have to avoid |
 //! | [`flow`] | the chosen suppliers of every assigned node |
 //! | [`strategy`] | the two plugin families, their parameters and the registry |
 //! | [`distribution`] | probability distributions of durations |
@@ -26,6 +27,7 @@
 //! Architecture invariant: this crate does no I/O, reads no clock, starts no thread, knows no file format,
 //! and uses no other crate of the project.
 
+pub mod broken_links;
 pub mod distribution;
 pub mod faults;
 pub mod flow;
@@ -42,6 +44,7 @@ pub mod settings;
 pub mod strategy;
 pub mod time;
 
+pub use broken_links::BrokenLinks;
 pub use distribution::Distribution;
 pub use faults::{FaultKind, Faults};
 pub use flow::{Assignment, Flow, FlowChange, FlowViolation, Share, Supply};

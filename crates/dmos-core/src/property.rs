@@ -71,6 +71,8 @@ properties! {
         "No node replaces a flow by an earlier one, not even after a crash.";
     PlanUsesLiveNodes "plan_uses_live_nodes" Safety
         "No plan assigns a node outside the planner's membership view.";
+    PlanAvoidsBrokenLinks "plan_avoids_broken_links" Safety
+        "No plan supplies a node over a link that the planner believes broken.";
     FlowMatchesRecipes "flow_matches_recipes" Safety
         "Every supply edge leads from a producer of an item to a node that requires it, and a node with suppliers has one for every item that it requires.";
     FlowFound "flow_found" Safety

@@ -77,10 +77,10 @@ impl FlowStrategy for Exec {
 /// Returns the flow if it can be activated: it is valid, and makes a final item if one can be made.
 fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
     let network = request.network;
-    if let Some(fault) = flow.violations(network, request.alive, false).first() {
+    if let Some(fault) = flow.violations(network, request.alive, request.broken_links, false).first() {
         return Err(format!("its flow is invalid: {}", fault.explain(network)));
     }
-    let producers = Feasibility::of(network, request.alive);
+    let producers = Feasibility::of_request(request);
     let finals = producers.finals(network).unwrap_or_default();
     let makes = |&node: &NodeId| flow.is_assigned(node) || network.requirements(node).is_empty();
     match finals.first() {

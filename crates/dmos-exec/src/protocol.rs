@@ -79,6 +79,8 @@ pub struct RequestLine {
     pub plan: u64,
     /// The nodes that are alive.
     pub alive: Vec<usize>,
+    /// Broken links, as pairs of nodes, over which no node may supply another.
+    pub broken_links: Vec<(usize, usize)>,
     /// Edges of the active flow: producer, consumer, item and share in millionths; `None` before the first.
     pub active: Option<Vec<(usize, usize, usize, u32)>>,
     /// Changes since then.
@@ -95,6 +97,8 @@ pub enum ChangeOf {
     Rejoined(usize),
     /// The recipe of a node changed.
     RecipeChanged(usize),
+    /// Links have broken, or work again.
+    LinksChanged,
 }
 
 /// An answer: `edges` or `no_flow`.
@@ -175,10 +179,12 @@ pub fn request_line(request: &PlanRequest<'_>, plan: u64) -> String {
         Change::Failed(node) => ChangeOf::Failed(node.index()),
         Change::Rejoined(node) => ChangeOf::Rejoined(node.index()),
         Change::RecipeChanged(node) => ChangeOf::RecipeChanged(node.index()),
+        Change::LinksChanged => ChangeOf::LinksChanged,
     };
     line(&RequestLine {
         plan,
         alive: request.alive.iter().map(NodeId::index).collect(),
+        broken_links: request.broken_links.iter().map(|(a, b)| (a.index(), b.index())).collect(),
         active: request.active.map(|flow| flow.supplies().map(edge).collect()),
         changes: request.changes.iter().map(change).collect(),
     })

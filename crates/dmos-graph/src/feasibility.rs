@@ -1,8 +1,11 @@
-//! Feasibility: the nodes that can produce, given the nodes that are alive.
+//! Feasibility: the nodes that can produce, given the nodes that are alive and the links that work.
 
-use dmos_core::{ItemId, Network, NoFlow, NodeId, NodeSet};
+use std::borrow::Cow;
 
-/// The feasible producers of each item: live nodes for which every required item has a feasible producer.
+use dmos_core::{BrokenLinks, ItemId, Network, NoFlow, NodeId, NodeSet, PlanRequest};
+
+/// The feasible producers of each item: live nodes for which every required item has a feasible producer with a
+/// working link to them.
 ///
 /// Computed by one sweep over the items in topological order; time and space are linear in the entries of the
 /// recipes.
@@ -24,20 +27,40 @@ pub struct Feasibility {
     /// Start and end of each item's producers in `nodes`.
     ranges: Vec<(u32, u32)>,
     nodes: Vec<NodeId>,
+    links: BrokenLinks,
     steps: u64,
     any_alive: bool,
 }
 
 impl Feasibility {
-    /// Computes the feasible producers of each item, given the nodes that are alive.
+    /// Computes the feasible producers of each item, given the nodes that are alive; all links work.
     ///
     /// # Panics
     /// If the set does not belong to this network.
     #[must_use]
     pub fn of(network: &Network, alive: &NodeSet) -> Self {
+        Self::with_links(network, alive, &BrokenLinks::NONE)
+    }
+
+    /// Computes the feasible producers of each item for a planner's request.
+    ///
+    /// # Panics
+    /// As [`Feasibility::of`].
+    #[must_use]
+    pub fn of_request(request: &PlanRequest<'_>) -> Self {
+        Self::with_links(request.network, request.alive, request.broken_links)
+    }
+
+    /// Computes the feasible producers of each item, given the nodes that are alive and the links that are broken.
+    ///
+    /// # Panics
+    /// As [`Feasibility::of`].
+    #[must_use]
+    pub fn with_links(network: &Network, alive: &NodeSet, broken_links: &BrokenLinks) -> Self {
         let mut producers = Self {
             ranges: vec![(0, 0); network.item_count()],
             nodes: Vec::new(),
+            links: broken_links.clone(),
             steps: 0,
             any_alive: !alive.is_empty(),
         };
@@ -46,7 +69,11 @@ impl Feasibility {
             for &node in network.producers(item) {
                 let requirements = network.requirements(node);
                 producers.steps += 1 + requirements.len() as u64;
-                let is_supplied = || requirements.iter().all(|required| producers.can_make(required.item));
+                let can_supply = |item: ItemId| match broken_links.touches(node) {
+                    true => !producers.suppliers(node, item).is_empty(),
+                    false => producers.can_make(item),
+                };
+                let is_supplied = || requirements.iter().all(|required| can_supply(required.item));
                 if alive.contains(node) && is_supplied() {
                     producers.nodes.push(node);
                 }
@@ -61,6 +88,35 @@ impl Feasibility {
     pub fn of_item(&self, item: ItemId) -> &[NodeId] {
         let (from, to) = self.ranges[item.index()];
         &self.nodes[from as usize..to as usize]
+    }
+
+    /// Returns the feasible producers of `item` that have a working link to `consumer`, in ascending order. At least
+    /// one, if the consumer is feasible and requires the item.
+    #[must_use]
+    pub fn suppliers(&self, consumer: NodeId, item: ItemId) -> Cow<'_, [NodeId]> {
+        let producers = self.of_item(item);
+        if !self.links.touches(consumer) {
+            return Cow::Borrowed(producers);
+        }
+        Cow::Owned(self.with_working_link(consumer, item).collect())
+    }
+
+    /// Returns the feasible producers of `item` that have a working link to `consumer`, without allocation.
+    pub fn with_working_link(&self, consumer: NodeId, item: ItemId) -> impl Iterator<Item = NodeId> + '_ {
+        self.of_item(item).iter().copied().filter(move |&node| self.has_working_link(node, consumer))
+    }
+
+    /// Returns whether the link between two nodes works.
+    #[must_use]
+    pub fn has_working_link(&self, producer: NodeId, consumer: NodeId) -> bool {
+        !self.links.contains(producer, consumer)
+    }
+
+    /// Returns whether a consumer has a broken link to a feasible producer of `item`.
+    #[must_use]
+    pub fn is_restricted(&self, consumer: NodeId, item: ItemId) -> bool {
+        self.links.touches(consumer)
+            && self.of_item(item).iter().any(|&node| !self.has_working_link(node, consumer))
     }
 
     /// Returns whether `item` has a feasible producer.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dmos_core::{BatchId, Flow, FlowVersion, Network, NoFlow, NodeId, NodeSet, Span, Term};
+use dmos_core::{BatchId, BrokenLinks, Flow, FlowVersion, Network, NoFlow, NodeId, NodeSet, Span, Term};
 
 use crate::log::{LogRecord, LogState};
 use crate::message::Message;
@@ -208,6 +208,8 @@ pub struct PlanReport {
     pub network: Arc<Network>,
     /// The nodes that the planner believed alive when it started.
     pub alive: NodeSet,
+    /// The links that the planner believed broken.
+    pub broken_links: BrokenLinks,
     /// The flow, or the reason why there is none.
     pub flow: Result<Arc<Flow>, NoFlow>,
     /// True if the plan was activated.

@@ -12,7 +12,8 @@ use dmos_core::flow::FlowRates;
 use dmos_core::settings::{Dissemination, FailureReports, PlanningMode, Production, Rejoin};
 use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, PlanRequest};
 use dmos_core::{
-    Assignment, Flow, FlowVersion, Metric, Network, NodeId, NodeSet, Requirement, Routes, Span, Term, Time,
+    Assignment, BrokenLinks, Flow, FlowVersion, Metric, Network, NodeId, NodeSet, Requirement, Routes, Span,
+    Term, Time,
 };
 
 use crate::context::Context;
@@ -36,6 +37,7 @@ pub(crate) struct Planning {
     /// Configurations that nodes have reported after commands.
     node_configs: BTreeMap<NodeId, Arc<NodeConfig>>,
     alive: NodeSet,
+    broken_links: BrokenLinks,
     active: Option<Arc<Flow>>,
     /// Planned rates of the active flow, under `production: server`.
     rates: FlowRates,
@@ -65,6 +67,7 @@ struct Plan {
     rates: Option<FlowRates>,
     network: Arc<Network>,
     alive: NodeSet,
+    broken_links: BrokenLinks,
     steps: u64,
     listing_steps: u64,
     started: Time,
@@ -114,6 +117,7 @@ impl Planning {
             network: Arc::clone(from.network),
             node_configs: BTreeMap::new(),
             alive,
+            broken_links: BrokenLinks::NONE,
             active: None,
             rates: FlowRates::default(),
             changes: Vec::new(),
@@ -151,6 +155,7 @@ impl Planning {
         let request = PlanRequest {
             network: &self.network,
             alive: &self.alive,
+            broken_links: &self.broken_links,
             active: self.active.as_deref(),
             changes: &self.changes,
             routes: &self.routes,
@@ -170,9 +175,17 @@ impl Planning {
         self.plans_started += 1;
         let plan_id = FlowVersion { term: self.term, number: self.plans_started };
         let listing_steps = meter.counter("possible_edges").min(steps);
-        let (network, alive) = (Arc::clone(&self.network), self.alive.clone());
-        self.current_plan =
-            Some(Plan { plan_id, flow, rates, network, alive, steps, listing_steps, started: cx.now });
+        self.current_plan = Some(Plan {
+            plan_id,
+            flow,
+            rates,
+            network: Arc::clone(&self.network),
+            alive: self.alive.clone(),
+            broken_links: self.broken_links.clone(),
+            steps,
+            listing_steps,
+            started: cx.now,
+        });
         cx.effects.push(Effect::Plan { plan_id, steps, blocking });
     }
 
@@ -202,6 +215,7 @@ impl Planning {
             steps: plan.steps,
             network: plan.network,
             alive: plan.alive,
+            broken_links: plan.broken_links,
             flow: plan.flow,
             active,
         };
@@ -397,7 +411,7 @@ impl Planning {
     fn note_change(&mut self, node: NodeId, change: Change) {
         // Only the last failure or return of a node matters, and its recipe change beside it.
         let is_recipe = |change: &Change| matches!(change, Change::RecipeChanged(_));
-        self.changes.retain(|known| known.node() != node || is_recipe(known) != is_recipe(&change));
+        self.changes.retain(|known| known.node() != Some(node) || is_recipe(known) != is_recipe(&change));
         self.changes.push(change);
     }
 

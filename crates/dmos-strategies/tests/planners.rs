@@ -1,6 +1,6 @@
 //! Each planner against exhaustive search on small networks.
 
-use dmos_conformance::networks::{layered, random_alive, random_network, random_node};
+use dmos_conformance::networks::{layered, random_alive, random_broken_links, random_network, random_node};
 use dmos_core::network::Names;
 use dmos_core::strategy::{Change, FlowStrategy, Meter, PlanRequest};
 use dmos_core::{
@@ -569,4 +569,47 @@ fn random_chooses_producers_uniformly() {
     }
     // 1,000 each, with a standard deviation of 28.
     assert!(counts.iter().all(|count| (870..=1_130).contains(count)), "{counts:?}");
+}
+
+/// Returns the cost of a batch of the node, by exhaustive recursion over the links that work.
+fn tree_cost_over_links(request: &PlanRequest<'_>, node: NodeId) -> Option<f64> {
+    let network = request.network;
+    let mut cost = f64::from(network.cost(node));
+    for required in network.requirements(node) {
+        let usable =
+            network.producers(required.item).iter().filter(|&&producer| request.is_usable(producer, node));
+        let least =
+            usable.filter_map(|&producer| tree_cost_over_links(request, producer)).reduce(f64::min)?;
+        cost += f64::from(required.quantity) * (1.0 + least);
+    }
+    Some(cost / f64::from(network.yield_per_run(node)))
+}
+
+#[test]
+fn around_broken_links_least_cost_is_still_the_least_and_memoized_the_prototypes_flow() {
+    let (mut tried, mut changed) = (0, 0);
+    for (number, (network, alive)) in (0..).zip(networks(400)) {
+        let broken_links = random_broken_links(&network, number);
+        let request = PlanRequest { broken_links: &broken_links, ..PlanRequest::first(&network, &alive) };
+        let plan_over = |name: &str| {
+            let mut planner = flow_strategy(name, &network);
+            let flow = planner.plan(&request, &mut Meter::new(BUDGET));
+            (flow, planner)
+        };
+        let (flow, planner) = plan_over("least-cost");
+        for node in alive.iter() {
+            let rated = planner.rating(node).map(|rating| rating.value).filter(|_| flow.is_ok());
+            let least = tree_cost_over_links(&request, node).filter(|_| flow.is_ok());
+            let is_equal = |a: f64, b: f64| (a - b).abs() <= 1e-9 * b;
+            assert!(
+                rated.zip(least).map_or(rated == least, |(a, b)| is_equal(a, b)),
+                "{rated:?} for {least:?}"
+            );
+            tried += u64::from(rated.is_some());
+        }
+        let memoized = plan_over("memoized").0;
+        assert_eq!(memoized, plan_over("exhaustive").0);
+        changed += u64::from(memoized.ok() != plan("memoized", &network, &alive).map(|plan| plan.0));
+    }
+    assert!(tried > 1_000 && changed > 100, "{tried}, {changed}");
 }

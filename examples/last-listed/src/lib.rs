@@ -3,7 +3,7 @@
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
 };
-use dmos_core::{Flow, ItemId};
+use dmos_core::{Flow, NodeId};
 use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
@@ -20,11 +20,15 @@ struct Strategy;
 
 impl FlowStrategy for Strategy {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
-        let producers = Feasibility::of(request.network, request.alive);
+        let producers = Feasibility::of_request(request);
         meter.charge(producers.steps())?;
-        let last = |item: ItemId| *producers.of_item(item).last().expect("required items are feasible");
-        let ends = producers.finals(request.network)?.into_iter().map(last).collect();
-        let flow = Flow::upstream_of(request.network, ends, |_consumer, item| last(item));
+        let last = |nodes: &[NodeId]| *nodes.last().expect("required items are feasible");
+        let finals = producers.finals(request.network)?;
+        let ends = finals.into_iter().map(|item| last(producers.of_item(item))).collect();
+        // Suppliers have a working link to the consumer.
+        let flow = Flow::upstream_of(request.network, ends, |consumer, item| {
+            last(&producers.suppliers(consumer, item))
+        });
         meter.charge(flow.edges().len() as u64)?;
         Ok(flow)
     }

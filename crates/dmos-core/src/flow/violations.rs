@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::{Flow, Share};
+use crate::broken_links::BrokenLinks;
 use crate::ids::{ItemId, NodeId};
 use crate::network::{Network, SupplyEdge};
 use crate::node_set::NodeSet;
@@ -20,6 +21,9 @@ pub enum FlowViolation {
     /// An assigned node is not alive.
     #[error("node {0} has failed, but is assigned")]
     Failed(NodeId),
+    /// The link between producer and consumer is broken.
+    #[error("node {} is to supply node {}, but the link between them is broken", .0.producer, .0.consumer)]
+    BrokenLink(SupplyEdge),
     /// An assigned node has no supplier for an item that it requires.
     #[error("node {node} is assigned, but has no supplier for item {item}")]
     Unsupplied {
@@ -42,7 +46,7 @@ pub enum FlowViolation {
 
 impl Flow {
     /// Returns everything that makes this flow invalid, in no particular order, in a network of which the
-    /// nodes in `alive` are alive. O(e log e) in the edges.
+    /// nodes in `alive` are alive and the links in `broken_links` are broken. O(e log e) in the edges.
     ///
     /// With `substitute_ends`, a node without suppliers may be assigned whatever it requires.
     #[must_use]
@@ -50,6 +54,7 @@ impl Flow {
         &self,
         network: &Network,
         alive: &NodeSet,
+        broken_links: &BrokenLinks,
         substitute_ends: bool,
     ) -> Vec<FlowViolation> {
         let is_known = |edge: &SupplyEdge| {
@@ -71,6 +76,8 @@ impl Flow {
         };
         violations
             .extend(self.edges.iter().filter(|edge| !fits(edge)).map(|&edge| FlowViolation::Misfit(edge)));
+        let is_broken = |edge: &&SupplyEdge| broken_links.contains(edge.producer, edge.consumer);
+        violations.extend(self.edges.iter().filter(is_broken).map(|&edge| FlowViolation::BrokenLink(edge)));
         let supplies: Vec<_> = self.supplies().collect();
         for suppliers in supplies.chunk_by(|(a, _), (b, _)| (a.consumer, a.item) == (b.consumer, b.item)) {
             let total = suppliers.iter().map(|(_, share)| u64::from(share.millionths())).sum();
@@ -109,6 +116,11 @@ impl FlowViolation {
                 item(edge.item)
             ),
             Self::Failed(failed) => format!("`{}` has failed, but is assigned", node(failed)),
+            Self::BrokenLink(edge) => format!(
+                "`{}` is to supply `{}`, but the link between them is broken",
+                node(edge.producer),
+                node(edge.consumer)
+            ),
             Self::Unsupplied { node: consumer, item: lacking } => {
                 format!("`{}` is assigned, but has no supplier for `{}`", node(consumer), item(lacking))
             }

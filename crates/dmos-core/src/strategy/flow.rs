@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::broken_links::BrokenLinks;
 use crate::flow::{Flow, FlowChange, FlowRates};
 use crate::ids::{ItemId, NodeId};
 use crate::network::Network;
@@ -16,7 +17,7 @@ use crate::routes::Routes;
 /// use dmos_core::strategy::{FlowStrategy, Meter, NoFlow, PlanRequest};
 /// use dmos_core::{Flow, SupplyEdge};
 ///
-/// /// The first live producer of each requirement of each live node.
+/// /// The first live producer of each requirement of each live node, by a link that works.
 /// struct FirstFit;
 ///
 /// impl FlowStrategy for FirstFit {
@@ -26,7 +27,7 @@ use crate::routes::Routes;
 ///             for required in network.requirements(consumer) {
 ///                 meter.charge(1)?;
 ///                 let mut producers = network.producers(required.item).iter().copied();
-///                 let live = producers.find(|&node| request.alive.contains(node));
+///                 let live = producers.find(|&node| request.is_usable(node, consumer));
 ///                 let producer = live.ok_or(NoFlow::Infeasible(required.item))?;
 ///                 edges.push(SupplyEdge { producer, consumer, item: required.item });
 ///             }
@@ -105,6 +106,8 @@ pub struct PlanRequest<'a> {
     pub network: &'a Network,
     /// Nodes believed to be alive.
     pub alive: &'a NodeSet,
+    /// Links known to be broken, which no supply edge may use.
+    pub broken_links: &'a BrokenLinks,
     /// The flow that this planner activated before, if any.
     pub active: Option<&'a Flow>,
     /// Changes since then.
@@ -129,7 +132,14 @@ impl<'a> PlanRequest<'a> {
     #[must_use]
     pub fn first(network: &'a Network, alive: &'a NodeSet) -> Self {
         const ROUTES: &Routes = &Routes::DEFAULT;
-        Self { network, alive, active: None, changes: &[], routes: ROUTES, seed: 1 }
+        const LINKS: &BrokenLinks = &BrokenLinks::NONE;
+        Self { network, alive, broken_links: LINKS, active: None, changes: &[], routes: ROUTES, seed: 1 }
+    }
+
+    /// Returns whether a producer is alive and has a working link to a consumer.
+    #[must_use]
+    pub fn is_usable(&self, producer: NodeId, consumer: NodeId) -> bool {
+        self.alive.contains(producer) && !self.broken_links.contains(producer, consumer)
     }
 }
 
@@ -142,14 +152,17 @@ pub enum Change {
     Rejoined(NodeId),
     /// A node's recipe changed: the network of this request differs from that of the one before.
     RecipeChanged(NodeId),
+    /// Links have broken or work again.
+    LinksChanged,
 }
 
 impl Change {
-    /// Returns the affected node.
+    /// Returns the affected node, if it is a single one.
     #[must_use]
-    pub fn node(self) -> NodeId {
+    pub fn node(self) -> Option<NodeId> {
         match self {
-            Self::Failed(node) | Self::Rejoined(node) | Self::RecipeChanged(node) => node,
+            Self::Failed(node) | Self::Rejoined(node) | Self::RecipeChanged(node) => Some(node),
+            Self::LinksChanged => None,
         }
     }
 }
@@ -158,7 +171,7 @@ impl Change {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum NoFlow {
-    /// A final item cannot be made from the nodes alive.
+    /// A final item cannot be made by the nodes alive over the links that work.
     #[error("item {0} cannot be made by the nodes that are alive")]
     Infeasible(ItemId),
     /// No node is alive.

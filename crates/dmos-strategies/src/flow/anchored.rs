@@ -37,7 +37,7 @@ struct Anchored {
 impl FlowStrategy for Anchored {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let producers = Feasibility::of(network, request.alive);
+        let producers = Feasibility::of_request(request);
         meter.charge(producers.steps())?;
         // With a prime number of slots, a probe sequence visits every slot before it repeats.
         let slots: Vec<_> =
@@ -52,8 +52,8 @@ impl FlowStrategy for Anchored {
                 continue;
             }
             for &Requirement { item, .. } in network.requirements(consumer) {
-                let (all, feasible) = (network.producers(item), producers.of_item(item));
-                let (producer, steps) = first_feasible(all, slots[item.index()], consumer, item, feasible);
+                let (all, feasible) = (network.producers(item), producers.suppliers(consumer, item));
+                let (producer, steps) = first_feasible(all, slots[item.index()], consumer, item, &feasible);
                 meter.charge(steps)?;
                 edges.push(SupplyEdge { consumer, item, producer });
                 loads[producer.index()] += 1;

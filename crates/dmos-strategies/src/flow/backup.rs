@@ -31,7 +31,7 @@ struct Backup;
 impl FlowStrategy for Backup {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let producers = Feasibility::of(network, request.alive);
+        let producers = Feasibility::of_request(request);
         meter.charge(producers.steps())?;
         let primary = |item: ItemId| producers.of_item(item)[0];
         let standby = |item: ItemId| producers.of_item(item).get(1).copied();
@@ -45,9 +45,11 @@ impl FlowStrategy for Backup {
             let in_second_line = standby(network.makes(consumer)) == Some(consumer);
             for required in network.requirements(consumer) {
                 let item = required.item;
-                let (first, second) = match (primary(item), standby(item)) {
-                    (primary, Some(standby)) if in_second_line => (standby, Some(primary)),
-                    (primary, standby) => (primary, standby),
+                let mut suppliers = producers.with_working_link(consumer, item);
+                let primary = suppliers.next().expect("an assigned node can be supplied");
+                let (first, second) = match suppliers.next() {
+                    Some(standby) if in_second_line => (standby, Some(primary)),
+                    standby => (primary, standby),
                 };
                 supplies.push((SupplyEdge { consumer, item, producer: first }, Share::WHOLE));
                 supplies.extend(

@@ -14,7 +14,7 @@ use dmos_core::strategy::{
 use dmos_core::{Flow, ItemId, Network, NodeId, Share, SupplyEdge};
 use dmos_graph::Feasibility;
 
-use super::spread::{capacity, edges, one_each, usable, weights, wrap_around};
+use super::spread::{Remaining, capacity, edges, restriction, weights};
 use super::wide::Wide;
 
 register_flow!(FlowDescriptor {
@@ -50,10 +50,28 @@ struct Partial {
     supplies: Vec<(SupplyEdge, Share)>,
 }
 
+impl Partial {
+    /// Adds the suppliers of a consumer that needs a quantity per second, and their loads.
+    fn supply(
+        &mut self,
+        (consumer, demand): (NodeId, Wide),
+        item: ItemId,
+        producers: &[NodeId],
+        shares: &[(usize, Share)],
+    ) {
+        self.supplies.extend(edges(consumer, item, producers, shares));
+        for &(producer, share) in shares {
+            let part = Wide::from(share.millionths()) / Wide::from(Share::WHOLE.millionths());
+            let load = &mut self.loads[producers[producer].index()];
+            *load = *load + demand * part;
+        }
+    }
+}
+
 impl FlowStrategy for Balanced {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let producers = Feasibility::of(network, request.alive);
+        let producers = Feasibility::of_request(request);
         meter.charge(producers.steps())?;
         let mut needed: Vec<Needs> = vec![Needs::new(); network.item_count()];
         let mut plan = Partial { loads: vec![Wide::ZERO; network.node_count()], supplies: Vec::new() };
@@ -124,38 +142,19 @@ impl Balanced {
         item: ItemId,
         producers: &Feasibility,
         consumers: &Needs,
-        Partial { loads, supplies }: &mut Partial,
+        plan: &mut Partial,
         meter: &mut Meter,
     ) -> Result<(), NoFlow> {
-        let demands: Vec<Wide> = consumers.iter().map(|consumer| consumer.1).collect();
-        let demands = weights(&demands);
-        let first = supplies.len();
-        let mut producers = producers.of_item(item).to_vec();
-        let capacities = |producers: &[NodeId]| -> Vec<u64> {
-            weights(&producers.iter().map(|&node| capacity(network, node)).collect::<Vec<_>>())
+        let nodes = producers.of_item(item);
+        let demands = weights(&consumers.iter().map(|consumer| consumer.1).collect::<Vec<_>>());
+        let capacities = weights(&nodes.iter().map(|&node| capacity(network, node)).collect::<Vec<_>>());
+        let most = usize::try_from(self.max_suppliers).unwrap_or(usize::MAX);
+        let restriction = |consumer: usize| restriction(producers, nodes, consumers[consumer].0, item);
+        let mut assign = |consumer: usize, shares: &[(usize, Share)]| {
+            plan.supply(consumers[consumer], item, nodes, shares);
         };
-        if self.max_suppliers == 1 {
-            let steps = one_each(&demands, &capacities(&producers), |consumer, producer| {
-                let ((consumer, demand), producer) = (consumers[consumer], producers[producer]);
-                supplies.push((SupplyEdge { consumer, item, producer }, Share::WHOLE));
-                loads[producer.index()] = loads[producer.index()] + demand;
-            });
-            return meter.charge(steps);
-        }
-        // If there are too many producers for the maximum number of suppliers, the largest are used.
-        producers.sort_by(|&a, &b| capacity(network, b).total_cmp(&capacity(network, a)));
-        let (usable, steps) = usable(&demands, &capacities(&producers), self.max_suppliers);
-        producers.truncate(usable);
-        meter.charge(steps)?;
-        wrap_around(&demands, &capacities(&producers), |consumer, shares| {
-            let (consumer, demand) = consumers[consumer];
-            supplies.extend(edges(consumer, item, &producers, shares));
-            for &(producer, share) in shares {
-                let part = Wide::from(share.millionths()) / Wide::from(Share::WHOLE.millionths());
-                let load = &mut loads[producers[producer].index()];
-                *load = *load + demand * part;
-            }
-        });
-        meter.charge((consumers.len() + supplies.len() - first) as u64)
+        let mut remaining = Remaining::of(&demands, &capacities);
+        remaining.take_restricted(most, restriction, &mut assign);
+        meter.charge(remaining.take_rest(most, assign))
     }
 }

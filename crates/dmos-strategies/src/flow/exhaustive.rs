@@ -52,11 +52,19 @@ impl FlowStrategy for Exhaustive {
 
 /// Returns the number of possible supply edges between live nodes, which the search lists first.
 fn possible_edges(request: &PlanRequest<'_>) -> u64 {
-    let network = request.network;
+    let (network, links) = (request.network, request.broken_links);
     let alive = |nodes: &[NodeId]| nodes.iter().filter(|&&node| request.alive.contains(node)).count() as u64;
     let live: Vec<u64> = network.items().map(|item| alive(network.producers(item))).collect();
     let requirements = request.alive.iter().flat_map(|node| network.requirements(node));
-    requirements.map(|required| live[required.item.index()]).sum()
+    let listed: u64 = requirements.map(|required| live[required.item.index()]).sum();
+    let is_edge = |producer: NodeId, consumer: NodeId| {
+        let requires = |item| network.requirements(consumer).iter().any(|required| required.item == item);
+        request.alive.contains(producer)
+            && request.alive.contains(consumer)
+            && requires(network.makes(producer))
+    };
+    let broken = links.iter().filter(|&(a, b)| is_edge(a, b) || is_edge(b, a)).count() as u64;
+    listed - broken
 }
 
 /// Result of a call.
@@ -155,12 +163,13 @@ impl<'a> Search<'a> {
         if self.ends.is_source(network, node) {
             return Ok(Some(Reached::Source));
         }
-        let alive = self.request.alive;
+        let request = self.request;
         self.incoming[node.index()].get_or_insert_with(|| {
             let producers = network.requirements(node).iter().zip(0..).flat_map(|(required, nth)| {
                 network.producers(required.item).iter().map(move |&producer| (producer, nth))
             });
-            let mut incoming: Vec<Incoming> = producers.filter(|edge| alive.contains(edge.0)).collect();
+            let mut incoming: Vec<Incoming> =
+                producers.filter(|edge| request.is_usable(edge.0, node)).collect();
             incoming.sort_unstable();
             incoming.into()
         });

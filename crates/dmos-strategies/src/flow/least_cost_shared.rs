@@ -14,7 +14,7 @@ use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
     Rating, register_flow,
 };
-use dmos_core::{Flow, ItemId, Network, NodeId};
+use dmos_core::{Flow, ItemId, Network, NodeId, Routes};
 use dmos_graph::Feasibility;
 
 use super::least_cost::EDGE_COST;
@@ -64,18 +64,16 @@ impl FlowStrategy for LeastCostShared {
         meter.charge(choices.steps)?;
         meter.note("cost", choices.cost());
         meter.note("initial_cost", first);
-        meter.note("is_optimal", u64::from(is_optimal));
+        let (flow, has_detour) = choices.flow(&tree);
+        meter.note("is_optimal", u64::from(is_optimal && !has_detour));
         meter.remark(match is_optimal {
+            _ if has_detour => {
+                "not optimal: some consumers have another supplier, because a link is broken".to_owned()
+            }
             true => format!("optimal: no plan costs less than {}", choices.cost()),
             false => format!("best plan found costs {}; a cheaper one may exist", choices.cost()),
         });
         self.costs = choices.costs_of_all(&tree.all);
-        let producer = |item: ItemId| choices.producer(item);
-        let flow = Flow::upstream_of(
-            network,
-            tree.finals.iter().map(|&item| producer(item)).collect(),
-            |_, item| producer(item),
-        );
         meter.charge(flow.edges().len() as u64)?;
         Ok(flow)
     }
@@ -173,6 +171,22 @@ impl<'a> Choices<'a> {
 
     fn producer(&self, item: ItemId) -> NodeId {
         self.candidate(item).node
+    }
+
+    /// Returns the flow of the chosen producers. A consumer whose link to the chosen producer is broken gets the one
+    /// that is best as a tree. Returns whether there is such a consumer.
+    fn flow(&self, tree: &Best<Wide>) -> (Flow, bool) {
+        let ends = tree.finals.iter().map(|&item| self.producer(item)).collect();
+        let mut has_detour = false;
+        let flow = Flow::upstream_of(self.network, ends, |consumer, item| {
+            let chosen = self.producer(item);
+            if tree.all.has_working_link(chosen, consumer) {
+                return chosen;
+            }
+            has_detour = true;
+            tree.supplier(&Routes::DEFAULT, consumer, item)
+        });
+        (flow, has_detour)
     }
 
     /// Returns the cost of the chosen producers of all needed items, and these items in no particular order.

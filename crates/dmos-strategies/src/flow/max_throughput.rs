@@ -73,17 +73,21 @@ impl Optimum {
 
 impl FlowStrategy for MaxThroughput {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
-        let producers = Feasibility::of(request.network, request.alive);
+        let producers = Feasibility::of_request(request);
         meter.charge(producers.steps())?;
         let variants = RecipeVariants::of(request, &producers)?;
         meter.charge(producers.steps())?;
         let optimum = Optimum::of(&variants, meter)?;
         meter.note("is_optimal", u64::from(optimum.is_optimal));
         remark(&variants, &optimum).into_iter().for_each(|remark| meter.remark(remark));
-        let supplies = optimum.rates.supplies(&variants);
+        let (supplies, is_exact) = optimum.rates.supplies(&variants);
         meter.charge(supplies.len() as u64)?;
         self.utilisation = optimum.rates.utilisation_of_all(&variants);
-        self.rates = Some(optimum.rates.flow_rates(&variants));
+        // Around broken links some suppliers may be overloaded, so that the rates follow from the shares.
+        self.rates = is_exact.then(|| optimum.rates.flow_rates(&variants));
+        if !is_exact {
+            meter.remark("broken links reduce the planned rate below the bound".to_owned());
+        }
         Ok(Flow::with_shares(supplies))
     }
 
@@ -92,7 +96,7 @@ impl FlowStrategy for MaxThroughput {
     }
 
     fn bound(&self, request: &PlanRequest<'_>) -> Option<ThroughputBound> {
-        let producers = Feasibility::of(request.network, request.alive);
+        let producers = Feasibility::of_request(request);
         let variants = RecipeVariants::of(request, &producers).ok()?;
         let optimum = Optimum::of(&variants, &mut Meter::new(u64::MAX)).ok()?;
         let bottleneck = match optimum.is_optimal && variants.missing().is_none() {

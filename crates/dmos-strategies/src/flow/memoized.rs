@@ -8,7 +8,7 @@
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, Params, PlanRequest, register_flow,
 };
-use dmos_core::{Flow, NodeId};
+use dmos_core::{Flow, ItemId, NodeId};
 
 use super::ends::{Ends, SUBSTITUTE_ENDS};
 
@@ -36,12 +36,13 @@ impl FlowStrategy for Memoized {
         let network = request.network;
         let can_be_supplied = |node| {
             let mut needs = network.requirements(node).iter();
-            ends.is_source(network, node) || needs.all(|required| chosen[required.item.index()].is_some())
+            ends.is_source(network, node)
+                || needs.all(|required| chosen.supplier(node, required.item).is_some())
         };
         let consumers = ends.supplied(network, |end| Ok(can_be_supplied(end)))?;
         let flow = ends.flow_upstream_of(network, consumers, |consumer, nth| {
             let item = network.requirements(consumer)[nth].item;
-            chosen[item.index()].expect("a planned node can be supplied")
+            chosen.supplier(consumer, item).expect("a planned node can be supplied")
         });
         meter.charge(flow.edges().len() as u64)?;
         meter.note("visited", meter.steps());
@@ -49,18 +50,36 @@ impl FlowStrategy for Memoized {
     }
 }
 
-/// Returns for each item the first live producer that can be supplied.
-fn choose(request: &PlanRequest<'_>, ends: &Ends, meter: &mut Meter) -> Result<Vec<Option<NodeId>>, NoFlow> {
+/// The first producers of each item that can be supplied.
+struct Chosen<'a> {
+    request: &'a PlanRequest<'a>,
+    /// By item, the feasible producers up to and including the first without a broken link, which can supply every
+    /// consumer.
+    producers: Vec<Vec<NodeId>>,
+}
+
+impl Chosen<'_> {
+    /// Returns the first feasible producer of an item with a working link to the consumer.
+    fn supplier(&self, consumer: NodeId, item: ItemId) -> Option<NodeId> {
+        let mut producers = self.producers[item.index()].iter().copied();
+        producers.find(|&node| !self.request.broken_links.contains(node, consumer))
+    }
+}
+
+fn choose<'a>(request: &'a PlanRequest<'a>, ends: &Ends, meter: &mut Meter) -> Result<Chosen<'a>, NoFlow> {
     let network = request.network;
-    let mut chosen: Vec<Option<NodeId>> = vec![None; network.item_count()];
+    let mut chosen = Chosen { request, producers: vec![Vec::new(); network.item_count()] };
     for &item in network.topological_order() {
         for &node in network.producers(item) {
             let requirements = network.requirements(node);
             meter.charge(1 + requirements.len() as u64)?;
-            let supplied = || requirements.iter().all(|required| chosen[required.item.index()].is_some());
+            let supplied =
+                || requirements.iter().all(|required| chosen.supplier(node, required.item).is_some());
             if request.alive.contains(node) && (ends.is_source(network, node) || supplied()) {
-                chosen[item.index()] = Some(node);
-                break;
+                chosen.producers[item.index()].push(node);
+                if !request.broken_links.touches(node) {
+                    break;
+                }
             }
         }
     }

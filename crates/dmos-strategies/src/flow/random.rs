@@ -8,7 +8,7 @@ use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, ParamKind, ParamSpec, Params, PlanRequest,
     register_flow,
 };
-use dmos_core::{Flow, ItemId};
+use dmos_core::{Flow, NodeId};
 use dmos_graph::Feasibility;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -34,18 +34,16 @@ struct Random {
 impl FlowStrategy for Random {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let producers = Feasibility::of(network, request.alive);
+        let producers = Feasibility::of_request(request);
         meter.charge(producers.steps())?;
         let mut key = [0; 32];
         key[..8].copy_from_slice(&request.seed.to_le_bytes());
         key[8..16].copy_from_slice(&self.seed.to_le_bytes());
         let mut dice = ChaCha8Rng::from_seed(key);
-        let mut any = |item: ItemId| {
-            let producers = producers.of_item(item);
-            producers[dice.random_range(0..producers.len() as u64) as usize]
-        };
-        let ends = producers.finals(network)?.into_iter().map(&mut any).collect();
-        let flow = Flow::upstream_of(network, ends, |_, item| any(item));
+        let mut any = |producers: &[NodeId]| producers[dice.random_range(0..producers.len() as u64) as usize];
+        let ends = producers.finals(network)?.into_iter().map(|item| any(producers.of_item(item))).collect();
+        let flow =
+            Flow::upstream_of(network, ends, |consumer, item| any(&producers.suppliers(consumer, item)));
         meter.charge(flow.edges().len() as u64)?;
         Ok(flow)
     }

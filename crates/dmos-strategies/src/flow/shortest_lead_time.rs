@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, Rating, register_flow,
 };
-use dmos_core::{Flow, ItemId, NodeId};
+use dmos_core::{Flow, ItemId, Network, NodeId, Requirement, Span};
 use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
@@ -48,7 +48,7 @@ impl Timing {
 impl FlowStrategy for ShortestLeadTime {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let producers = Feasibility::of(network, request.alive);
+        let producers = Feasibility::of_request(request);
         meter.charge(producers.steps())?;
         let finals = producers.finals(network)?;
         let needs = needs(request, &producers);
@@ -64,7 +64,10 @@ impl FlowStrategy for ShortestLeadTime {
                 let run_time = network.process_time(node).as_secs_f64();
                 let (mut supplied, mut interval) = (0.0_f64, run_time);
                 for required in network.requirements(node) {
-                    let supplier = first[&(required.item, (required.quantity, place(node)))];
+                    let supplier = match restricted_supplier(request, &producers, &timings, node, required) {
+                        Some(supplier) => supplier,
+                        None => first[&(required.item, (required.quantity, place(node)))],
+                    };
                     let transit = request.routes.mean_transit(supplier, node).as_secs_f64();
                     let timing = timings[supplier.index()].expect("suppliers come first");
                     let yields = network.yield_per_run(supplier);
@@ -74,29 +77,23 @@ impl FlowStrategy for ShortestLeadTime {
                 }
                 timings[node.index()] = Some(Timing { ready: supplied + run_time, interval });
             }
-            let has_made = |node: NodeId, amount: u32| {
-                let timing = timings[node.index()].expect("the node is visited above");
-                timing.has_made(amount, network.yield_per_run(node))
-            };
             for &(amount, place) in &needs[item.index()] {
                 meter.charge(of_item.len() as u64)?;
-                let delivers = |node: &NodeId| {
-                    let route = request.routes.route_to_place(*node, place);
-                    has_made(*node, amount) + route.transit().mean().as_secs_f64()
-                };
-                let best = of_item.iter().copied().min_by(|a, b| delivers(a).total_cmp(&delivers(b)));
+                let transit = |node| request.routes.route_to_place(node, place).transit().mean();
+                let best = earliest(network, &timings, of_item.iter().copied(), amount, transit);
                 first.extend(best.map(|node| ((item, (amount, place)), node)));
             }
             if finals.contains(&item) {
                 meter.charge(of_item.len() as u64)?;
-                let has_made = |node: &NodeId| has_made(*node, 1);
-                ends.extend(of_item.iter().copied().min_by(|a, b| has_made(a).total_cmp(&has_made(b))));
+                ends.extend(earliest(network, &timings, of_item.iter().copied(), 1, |_| Span::ZERO));
             }
         }
         let flow = Flow::upstream_of(network, ends, |consumer, item| {
             let requirements = network.requirements(consumer);
             let at = requirements.binary_search_by_key(&item, |required| required.item);
-            first[&(item, (requirements[at.expect("the item is required")].quantity, place(consumer)))]
+            let required = &requirements[at.expect("the item is required")];
+            let restricted = restricted_supplier(request, &producers, &timings, consumer, required);
+            restricted.unwrap_or_else(|| first[&(item, (required.quantity, place(consumer)))])
         });
         meter.charge(flow.edges().len() as u64)?;
         self.ready = timings.iter().map(|timing| timing.map(|timing| timing.ready)).collect();
@@ -107,6 +104,37 @@ impl FlowStrategy for ShortestLeadTime {
         let value = self.ready.get(node.index()).copied().flatten()?;
         Some(Rating { measure: "first batch after s", more: "later", value })
     }
+}
+
+/// Returns the producer that first delivers to a consumer that cannot use all producers because of broken links;
+/// `None` for any other consumer.
+fn restricted_supplier(
+    request: &PlanRequest<'_>,
+    producers: &Feasibility,
+    timings: &[Option<Timing>],
+    consumer: NodeId,
+    required: &Requirement,
+) -> Option<NodeId> {
+    let usable = producers
+        .is_restricted(consumer, required.item)
+        .then(|| producers.with_working_link(consumer, required.item))?;
+    let transit = |node| request.routes.mean_transit(node, consumer);
+    earliest(request.network, timings, usable, required.quantity, transit)
+}
+
+/// Returns the producer of which a number of batches arrive first.
+fn earliest(
+    network: &Network,
+    timings: &[Option<Timing>],
+    producers: impl Iterator<Item = NodeId>,
+    batches: u32,
+    transit: impl Fn(NodeId) -> Span,
+) -> Option<NodeId> {
+    let delivers = |node: NodeId| {
+        let timing = timings[node.index()].expect("suppliers come first");
+        timing.has_made(batches, network.yield_per_run(node)) + transit(node).as_secs_f64()
+    };
+    producers.min_by(|&a, &b| delivers(a).total_cmp(&delivers(b)))
 }
 
 /// The quantity in which an item is required, and the place of the consumer.

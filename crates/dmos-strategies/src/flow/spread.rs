@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use dmos_core::{ItemId, Network, NodeId, Share, SupplyEdge};
+use dmos_graph::Feasibility;
 
 use super::wide::Wide;
 
@@ -80,6 +81,143 @@ pub(crate) fn wrap_around(
     }
 }
 
+/// Divides demands among suppliers like [`wrap_around`], where some consumers cannot use some suppliers. Returns
+/// whether all suppliers are utilised equally. `restriction` returns the suppliers that a consumer can use, at least
+/// one, or `None` for all.
+pub(crate) fn spread(
+    demands: &[u64],
+    capacities: &[u64],
+    restriction: impl Fn(usize) -> Option<Vec<usize>>,
+    mut assign: impl FnMut(usize, &[(usize, Share)]),
+) -> bool {
+    let mut left = Remaining::of(demands, capacities);
+    let is_exact = left.take_restricted(usize::MAX, restriction, &mut assign);
+    let (suppliers, capacities) = left.suppliers();
+    let others: Vec<u64> = left.consumers.iter().map(|&consumer| demands[consumer]).collect();
+    if !others.is_empty() {
+        wrap_around(&others, &capacities, |nth, shares| {
+            let shares: Vec<_> = shares.iter().map(|&(at, share)| (suppliers[at], share)).collect();
+            assign(left.consumers[nth], &shares);
+        });
+    }
+    is_exact
+}
+
+/// Suppliers' capacity that is not assigned yet, and the consumers that share it.
+pub(crate) struct Remaining<'a> {
+    demands: &'a [u64],
+    capacities: &'a [u64],
+    /// By supplier, in units in which all capacity equals all demand; empty if nothing is assigned.
+    left: Vec<u128>,
+    /// Consumers without a supplier, in ascending order.
+    pub(crate) consumers: Vec<usize>,
+}
+
+impl<'a> Remaining<'a> {
+    pub(crate) fn of(demands: &'a [u64], capacities: &'a [u64]) -> Self {
+        Self { demands, capacities, left: Vec::new(), consumers: (0..demands.len()).collect() }
+    }
+
+    /// Supplies the consumers that cannot use every supplier, each by at most `most` suppliers. Those with the least
+    /// capacity to choose from come first; each takes what is left of its largest suppliers. Returns whether no
+    /// supplier is overloaded.
+    pub(crate) fn take_restricted(
+        &mut self,
+        most: usize,
+        restriction: impl Fn(usize) -> Option<Vec<usize>>,
+        mut assign: impl FnMut(usize, &[(usize, Share)]),
+    ) -> bool {
+        let mut restricted = Vec::new();
+        self.consumers.retain(|&consumer| {
+            let suppliers = restriction(consumer);
+            restricted.extend(suppliers.into_iter().map(|suppliers| (consumer, suppliers)));
+            restricted.last().is_none_or(|(last, _)| *last != consumer)
+        });
+        if restricted.is_empty() {
+            return true;
+        }
+        let sum = |numbers: &[u64]| numbers.iter().map(|&number| u128::from(number)).sum::<u128>();
+        let (demanded, available) = (sum(self.demands), sum(self.capacities));
+        self.left = self.capacities.iter().map(|&capacity| u128::from(capacity) * demanded).collect();
+        let choice = |suppliers: &[usize]| suppliers.iter().map(|&at| self.left[at]).sum::<u128>();
+        restricted.sort_by_key(|(_, suppliers)| choice(suppliers));
+        let mut is_exact = true;
+        for (consumer, mut suppliers) in restricted {
+            suppliers.sort_by_key(|&at| Reverse(self.left[at]));
+            let (pieces, fits) = self.take(u128::from(self.demands[consumer]) * available, &suppliers, most);
+            is_exact &= fits;
+            assign(consumer, &shares(&pieces));
+        }
+        is_exact
+    }
+
+    /// Takes a quantity from the first `most` of these suppliers. Returns the pieces, and whether nothing is missing;
+    /// otherwise the first supplier is overloaded.
+    fn take(&mut self, mut needed: u128, suppliers: &[usize], most: usize) -> (Vec<(usize, u128)>, bool) {
+        let mut pieces = Vec::new();
+        for &at in suppliers.iter().take(most) {
+            let piece = needed.min(self.left[at]);
+            if piece > 0 {
+                pieces.push((at, piece));
+                (needed, self.left[at]) = (needed - piece, self.left[at] - piece);
+            }
+        }
+        match pieces.first_mut() {
+            Some(largest) => largest.1 += needed,
+            None => pieces.push((suppliers[0], needed)),
+        }
+        (pieces, needed == 0)
+    }
+
+    /// Supplies the other consumers, each by at most `most` suppliers. Returns the number of steps.
+    pub(crate) fn take_rest(&self, most: usize, mut assign: impl FnMut(usize, &[(usize, Share)])) -> u64 {
+        let demands: Vec<u64> = self.consumers.iter().map(|&consumer| self.demands[consumer]).collect();
+        let (mut suppliers, mut capacities) = self.suppliers();
+        if demands.is_empty() {
+            return self.demands.len() as u64;
+        }
+        if most == 1 {
+            return one_each(&demands, &capacities, |nth, at| {
+                assign(self.consumers[nth], &[(suppliers[at], Share::WHOLE)]);
+            });
+        }
+        // If there are too many producers for the maximum number of suppliers, the largest are used.
+        let mut largest: Vec<_> = suppliers.into_iter().zip(capacities).collect();
+        largest.sort_by_key(|&(_, capacity)| Reverse(capacity));
+        (suppliers, capacities) = largest.into_iter().unzip();
+        let (usable, mut steps) = usable(&demands, &capacities, most as u64);
+        wrap_around(&demands, &capacities[..usable], |nth, shares| {
+            let shares: Vec<_> = shares.iter().map(|&(at, share)| (suppliers[at], share)).collect();
+            assign(self.consumers[nth], &shares);
+            steps += shares.len() as u64;
+        });
+        steps + self.demands.len() as u64
+    }
+
+    /// Returns the suppliers with remaining capacity, and that capacity in proportion; all with their whole capacity
+    /// if nothing is assigned, or nothing is left.
+    pub(crate) fn suppliers(&self) -> (Vec<usize>, Vec<u64>) {
+        let unit = self.left.iter().max().map_or(1, |largest| (largest >> 40).max(1));
+        let left = self.left.iter().map(|left| u64::try_from(left / unit).unwrap_or(u64::MAX));
+        let with_rest: (Vec<usize>, Vec<u64>) = left.enumerate().filter(|(_, left)| *left > 0).unzip();
+        match with_rest.0.is_empty() {
+            true => ((0..self.capacities.len()).collect(), self.capacities.to_vec()),
+            false => with_rest,
+        }
+    }
+}
+
+/// Returns the indices of the producers that a consumer can use, or `None` if no broken link restricts it.
+pub(crate) fn restriction(
+    feasible: &Feasibility,
+    producers: &[NodeId],
+    consumer: NodeId,
+    item: ItemId,
+) -> Option<Vec<usize>> {
+    let usable = |&at: &usize| feasible.has_working_link(producers[at], consumer);
+    feasible.is_restricted(consumer, item).then(|| (0..producers.len()).filter(usable).collect())
+}
+
 /// Returns the shares of pieces; pieces below one millionth are left out.
 fn shares(pieces: &[(usize, u128)]) -> Vec<(usize, Share)> {
     if let [(supplier, _)] = pieces {
@@ -153,6 +291,35 @@ mod tests {
             prop_assert!(pieces < demands.len() + capacities.len());
             let (demanded, available): (u64, u64) = (demands.iter().sum(), capacities.iter().sum());
             for (load, capacity) in loads.iter().zip(&capacities) {
+                let due = demanded as f64 * *capacity as f64 / available as f64;
+                prop_assert!((load - due).abs() <= 1e-5 * demanded as f64 + 1e-3, "{} for {}", load, due);
+            }
+        }
+
+        #[test]
+        fn restricted_consumers_have_usable_suppliers_and_loads_stay_in_proportion(
+            demands in proptest::collection::vec(1_u64..1_000, 1..12),
+            capacities in proptest::collection::vec(1_u64..1_000, 2..12),
+            unusable in proptest::collection::btree_map(0_usize..12, 0_usize..12, 1..4),
+        ) {
+            let (suppliers, mut loads) = (capacities.len(), vec![0.0; capacities.len()]);
+            let usable = |consumer: usize| {
+                let broken = unusable.get(&consumer).filter(|&&at| at < suppliers);
+                broken.map(|&broken| (0..suppliers).filter(|&at| at != broken).collect())
+            };
+            let mut supplied = vec![false; demands.len()];
+            let is_exact = spread(&demands, &capacities, usable, |consumer, shares| {
+                supplied[consumer] = true;
+                let total: u32 = shares.iter().map(|(_, share)| share.millionths()).sum();
+                assert_eq!(total, Share::WHOLE.millionths());
+                for &(at, share) in shares {
+                    assert!(usable(consumer).is_none_or(|usable: Vec<usize>| usable.contains(&at)));
+                    loads[at] += f64::from(share.millionths()) / 1e6 * demands[consumer] as f64;
+                }
+            });
+            prop_assert!(supplied.iter().all(|&is_supplied| is_supplied));
+            let (demanded, available): (u64, u64) = (demands.iter().sum(), capacities.iter().sum());
+            for (load, capacity) in loads.iter().zip(&capacities).filter(|_| is_exact) {
                 let due = demanded as f64 * *capacity as f64 / available as f64;
                 prop_assert!((load - due).abs() <= 1e-5 * demanded as f64 + 1e-3, "{} for {}", load, due);
             }

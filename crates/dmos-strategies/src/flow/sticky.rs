@@ -13,7 +13,8 @@
 use dmos_core::strategy::{
     Change, FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, PlanRequest, register_flow,
 };
-use dmos_core::{Flow, FlowChange, ItemId, Network, NodeId, Share, SupplyEdge};
+use dmos_core::{BrokenLinks, Flow, FlowChange, ItemId, Network, NodeId, Share, SupplyEdge};
+use dmos_graph::Feasibility;
 
 register_flow!(FlowDescriptor {
     name: "sticky",
@@ -43,13 +44,13 @@ impl FlowStrategy for Sticky {
 
     fn replan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<FlowChange, NoFlow> {
         let active = request.active.expect("replanning changes a flow");
-        let recipes_changed = request.changes.iter().any(|change| matches!(change, Change::RecipeChanged(_)));
-        let known = self.state.take().filter(|state| !recipes_changed && state.edges == active.edges().len());
+        let is_local = |change: &Change| matches!(change, Change::Failed(_) | Change::Rejoined(_));
+        let is_repairable = request.broken_links.is_empty() && request.changes.iter().all(is_local);
+        let known = self.state.take().filter(|state| is_repairable && state.edges == active.edges().len());
         let Some(mut state) = known else {
             return Ok(active.change_to(&self.plan(request, meter)?));
         };
-        for change in request.changes {
-            let node = change.node();
+        for node in request.changes.iter().filter_map(|change| change.node()) {
             if request.alive.contains(node) {
                 state.on_rejoin(request.network, node, meter)?;
             } else {
@@ -75,13 +76,15 @@ struct State {
     /// By requirement, its supplier, if its node is assigned.
     suppliers: Vec<Option<NodeId>>,
     /// By requirement, the next and the previous one with the same supplier.
-    links: Vec<(Option<u32>, Option<u32>)>,
+    chain: Vec<(Option<u32>, Option<u32>)>,
     /// By node, the first requirement that it supplies.
     supplied: Vec<Option<u32>>,
     /// Start of an item's requirements in `wanted`; one more entry than items.
     wanted_from: Vec<u32>,
     /// Requirements by item.
     wanted: Vec<u32>,
+    /// Broken links, which no edge uses.
+    links: BrokenLinks,
     is_alive: Vec<bool>,
     /// By node, the number of its requirements without a feasible producer.
     missing: Vec<u32>,
@@ -119,9 +122,13 @@ impl State {
         }
         let mut state = Self::empty(network);
         meter.charge((network.node_count() + state.consumers.len()) as u64)?;
+        // With broken links, feasibility depends on the consumer and is not maintained incrementally.
+        let restricted = (!request.broken_links.is_empty()).then(|| Feasibility::of_request(request));
+        let is_usable = |node| restricted.as_ref().is_none_or(|feasible| feasible.contains(network, node));
+        state.links = request.broken_links.clone();
         for &item in network.topological_order() {
             for &node in network.producers(item) {
-                if request.alive.contains(node) {
+                if request.alive.contains(node) && is_usable(node) {
                     state.is_alive[node.index()] = true;
                     state.mark_feasible_if_supplied(network, node);
                 }
@@ -136,7 +143,8 @@ impl State {
         for edge in request.active.map_or(&[][..], Flow::edges) {
             let requirements = network.requirements(edge.consumer);
             let nth = requirements.binary_search_by_key(&edge.item, |required| required.item);
-            let fits = network.makes(edge.producer) == edge.item;
+            let fits = network.makes(edge.producer) == edge.item
+                && !state.links.contains(edge.producer, edge.consumer);
             if let (Ok(nth), true) =
                 (nth, fits && state.is_feasible(edge.consumer) && state.is_feasible(edge.producer))
             {
@@ -183,12 +191,13 @@ impl State {
         let missing = network.nodes().map(|node| network.requirements(node).len() as u32).collect();
         Self {
             suppliers: vec![None; consumers.len()],
-            links: vec![(None, None); consumers.len()],
+            chain: vec![(None, None); consumers.len()],
             supplied: vec![None; nodes],
             requirements_from,
             consumers,
             wanted_from,
             wanted,
+            links: BrokenLinks::NONE,
             is_alive: vec![false; nodes],
             missing,
             producers: network.items().map(|item| network.producers(item).to_vec()).collect(),
@@ -326,7 +335,7 @@ impl State {
         }
         for (nth, &item) in network.final_items().iter().enumerate() {
             if self.ends[nth].is_none_or(|end| !self.is_assigned[end.index()]) {
-                self.ends[nth] = self.producer(item);
+                self.ends[nth] = self.producer(item, None);
             }
             if let Some(end) = self.ends[nth] {
                 self.assign(network, end);
@@ -339,7 +348,8 @@ impl State {
             for (requirement, required) in self.requirements(node).zip(network.requirements(node)) {
                 meter.charge(1)?;
                 if self.suppliers[requirement as usize].is_none() {
-                    let producer = self.producer(required.item).expect("an assigned node can be supplied");
+                    let producer = self.producer(required.item, Some(node));
+                    let producer = producer.expect("an assigned node can be supplied");
                     self.assign(network, producer);
                     self.connect(network, requirement, producer);
                 }
@@ -348,8 +358,12 @@ impl State {
         Ok(())
     }
 
-    /// Returns a feasible producer of an item: an assigned one in turn, or an idle spare if there is none.
-    fn producer(&mut self, item: ItemId) -> Option<NodeId> {
+    /// Returns a feasible producer of an item for a consumer, if there is one: an assigned one in turn, or an idle spare
+    /// if there is none.
+    fn producer(&mut self, item: ItemId, consumer: Option<NodeId>) -> Option<NodeId> {
+        if let Some(consumer) = consumer.filter(|&consumer| self.links.touches(consumer)) {
+            return self.producer_with_link(item, consumer);
+        }
         let (bounds, producers) = (&mut self.bounds[item.index()], &self.producers[item.index()]);
         let index = match (bounds.assigned, bounds.feasible) {
             (_, 0) => return None,
@@ -362,6 +376,21 @@ impl State {
         Some(producers[index as usize])
     }
 
+    /// Returns a feasible producer of an item with a working link to the consumer: the assigned one with the fewest
+    /// consumers, or an idle spare if there is none.
+    fn producer_with_link(&self, item: ItemId, consumer: NodeId) -> Option<NodeId> {
+        let bounds = self.bounds[item.index()];
+        let producers = &self.producers[item.index()];
+        let (assigned, spare) = producers[..bounds.feasible as usize].split_at(bounds.assigned as usize);
+        let usable = |nodes: &[NodeId]| -> Vec<NodeId> {
+            nodes.iter().copied().filter(|&node| !self.links.contains(node, consumer)).collect()
+        };
+        let consumers = |node: &NodeId| {
+            std::iter::successors(self.supplied[node.index()], |&at| self.chain[at as usize].0).count()
+        };
+        usable(assigned).into_iter().min_by_key(consumers).or_else(|| usable(spare).first().copied())
+    }
+
     fn edge(&self, network: &Network, requirement: u32, producer: NodeId) -> SupplyEdge {
         let consumer = self.consumers[requirement as usize];
         let nth = requirement - self.requirements_from[consumer.index()];
@@ -370,9 +399,9 @@ impl State {
 
     fn connect(&mut self, network: &Network, requirement: u32, producer: NodeId) {
         let first = self.supplied[producer.index()].replace(requirement);
-        self.links[requirement as usize] = (first, None);
+        self.chain[requirement as usize] = (first, None);
         if let Some(first) = first {
-            self.links[first as usize].1 = Some(requirement);
+            self.chain[first as usize].1 = Some(requirement);
         }
         self.suppliers[requirement as usize] = Some(producer);
         self.edges += 1;
@@ -383,13 +412,13 @@ impl State {
         let Some(producer) = self.suppliers[requirement as usize].take() else {
             return;
         };
-        let (next, before) = std::mem::take(&mut self.links[requirement as usize]);
+        let (next, before) = std::mem::take(&mut self.chain[requirement as usize]);
         match before {
-            Some(before) => self.links[before as usize].0 = next,
+            Some(before) => self.chain[before as usize].0 = next,
             None => self.supplied[producer.index()] = next,
         }
         if let Some(next) = next {
-            self.links[next as usize].1 = before;
+            self.chain[next as usize].1 = before;
         }
         self.edges -= 1;
         self.removed.push(self.edge(network, requirement, producer));

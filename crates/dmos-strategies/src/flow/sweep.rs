@@ -14,6 +14,8 @@ pub(crate) struct Best<V> {
     /// By item and place of a consumer, the producer with the smallest value including the transport to it. Empty
     /// if transport costs the same from all producers.
     delivered: BTreeMap<(ItemId, usize), NodeId>,
+    /// Value of transport by a route, if it counts.
+    transport: Option<Transport<V>>,
     /// By node, its value, if it is feasible.
     pub(crate) values: Vec<Option<V>>,
     /// The final items that can be made.
@@ -39,7 +41,7 @@ impl<V: Copy + PartialOrd + Add<Output = V>> Best<V> {
         mut judge: impl FnMut(NodeId, &mut dyn Iterator<Item = V>) -> V,
     ) -> Result<Self, NoFlow> {
         let network = request.network;
-        let producers = Feasibility::of(network, request.alive);
+        let producers = Feasibility::of_request(request);
         meter.charge(producers.steps())?;
         let finals = producers.finals(network)?;
         let places = match request.routes.only_route() {
@@ -49,6 +51,7 @@ impl<V: Copy + PartialOrd + Add<Output = V>> Best<V> {
         let mut best = Self {
             producers: vec![None; network.item_count()],
             delivered: BTreeMap::new(),
+            transport,
             values: vec![None; network.node_count()],
             finals,
             all: producers,
@@ -62,8 +65,7 @@ impl<V: Copy + PartialOrd + Add<Output = V>> Best<V> {
                 let delivered = |required: &Requirement| {
                     let producer = best.supplier(request.routes, node, required.item);
                     let value = best.values[producer.index()].expect("the producer was evaluated");
-                    transport
-                        .map_or(value, |transport| value + transport(request.routes.route(producer, node)))
+                    best.with_transport(value, request.routes.route(producer, node))
                 };
                 let value = judge(node, &mut requirements.iter().map(delivered));
                 best.values[node.index()] = Some(value);
@@ -72,20 +74,12 @@ impl<V: Copy + PartialOrd + Add<Output = V>> Best<V> {
                     best.producers[item.index()] = Some(node);
                 }
             }
-            if let Some(transport) = transport.filter(|_| request.routes.only_route().is_none()) {
+            if transport.is_some() && request.routes.only_route().is_none() {
                 for &place in &places[item.index()] {
                     meter.charge(best.all.of_item(item).len() as u64)?;
-                    let delivered = |&node: &NodeId| {
-                        let route = request.routes.route_to_place(node, place);
-                        (
-                            best.values[node.index()].expect("a feasible node has a value")
-                                + transport(route),
-                            node,
-                        )
-                    };
-                    let of_item = best.all.of_item(item).iter().map(delivered);
-                    let least = of_item.reduce(|least, other| if other.0 < least.0 { other } else { least });
-                    best.delivered.extend(least.map(|(_, node)| ((item, place), node)));
+                    let of_item = best.all.of_item(item).iter().copied();
+                    let least = best.best_of(of_item, |node| request.routes.route_to_place(node, place));
+                    best.delivered.extend(least.map(|node| ((item, place), node)));
                 }
             }
         }
@@ -98,9 +92,33 @@ impl<V: Copy + PartialOrd + Add<Output = V>> Best<V> {
     }
 
     /// Returns the producer that supplies a consumer with a feasible item.
-    fn supplier(&self, routes: &Routes, consumer: NodeId, item: ItemId) -> NodeId {
+    pub(crate) fn supplier(&self, routes: &Routes, consumer: NodeId, item: ItemId) -> NodeId {
+        if self.all.is_restricted(consumer, item) {
+            let suppliers = self.all.with_working_link(consumer, item);
+            let best = self.best_of(suppliers, |node| routes.route(node, consumer));
+            return best.expect("a feasible node can be supplied");
+        }
         let delivered = self.delivered.get(&(item, routes.place(consumer)));
         delivered.copied().unwrap_or_else(|| self.producer(item))
+    }
+
+    /// Returns the producer with the smallest value including the transport by its route, the first of several.
+    fn best_of<'a>(
+        &self,
+        producers: impl Iterator<Item = NodeId>,
+        route: impl Fn(NodeId) -> &'a Route,
+    ) -> Option<NodeId> {
+        let delivered = |node: NodeId| {
+            let value = self.values[node.index()].expect("a feasible node has a value");
+            (self.with_transport(value, route(node)), node)
+        };
+        let least =
+            producers.map(delivered).reduce(|least, other| if other.0 < least.0 { other } else { least });
+        least.map(|(_, node)| node)
+    }
+
+    fn with_transport(&self, value: V, route: &Route) -> V {
+        self.transport.map_or(value, |transport| value + transport(route))
     }
 
     /// Returns the flow in which the best producers make every final item.

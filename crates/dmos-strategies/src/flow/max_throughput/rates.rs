@@ -4,7 +4,7 @@ use dmos_core::flow::{FlowRates, PlannedRate};
 use dmos_core::{ItemId, NodeId, Share, SupplyEdge};
 
 use super::variants::{Mix, RecipeVariant, RecipeVariants};
-use crate::flow::spread::{capacity, edges, weights, wrap_around};
+use crate::flow::spread::{capacity, edges, restriction, spread, weights};
 use crate::flow::wide::Wide;
 
 /// Quantities of all items, by variant.
@@ -84,11 +84,12 @@ impl Rates {
         FlowRates::new(runs, leaving)
     }
 
-    /// Returns supply edges with shares that utilise all nodes of a variant equally.
-    pub(super) fn supplies(&self, variants: &RecipeVariants<'_>) -> Vec<(SupplyEdge, Share)> {
+    /// Returns supply edges with shares that utilise all nodes of a variant equally, and whether broken links allow
+    /// that.
+    pub(super) fn supplies(&self, variants: &RecipeVariants<'_>) -> (Vec<(SupplyEdge, Share)>, bool) {
         let network = variants.request.network;
         let mut consumers: Vec<Vec<(NodeId, Wide)>> = vec![Vec::new(); variants.of_item.len()];
-        let mut supplies = Vec::new();
+        let (mut supplies, mut is_exact) = (Vec::new(), true);
         for &item in &variants.items {
             let (mut producers, mut capacities) = (Vec::new(), Vec::new());
             for (variant, &part) in variants.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
@@ -109,11 +110,16 @@ impl Rates {
             let consumers = std::mem::take(&mut consumers[item.index()]);
             if !consumers.is_empty() {
                 let demands: Vec<Wide> = consumers.iter().map(|consumer| consumer.1).collect();
-                wrap_around(&weights(&demands), &weights(&capacities), |consumer, shares| {
-                    supplies.extend(edges(consumers[consumer].0, item, &producers, shares));
-                });
+                let restriction = |consumer: usize| {
+                    let consumer: (NodeId, Wide) = consumers[consumer];
+                    restriction(variants.producers, &producers, consumer.0, item)
+                };
+                is_exact &=
+                    spread(&weights(&demands), &weights(&capacities), restriction, |consumer, shares| {
+                        supplies.extend(edges(consumers[consumer].0, item, &producers, shares));
+                    });
             }
         }
-        supplies
+        (supplies, is_exact)
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct RecipeVariant<'a> {
 /// All recipe variants of the needed items.
 pub(super) struct RecipeVariants<'a> {
     pub(super) request: &'a PlanRequest<'a>,
+    pub(super) producers: &'a Feasibility,
     /// Final items that can be made.
     pub(super) finals: Vec<ItemId>,
     /// Needed items, each after all items that require it.
@@ -34,12 +35,12 @@ pub(super) struct RecipeVariants<'a> {
 pub(super) type Mix = Vec<Vec<f64>>;
 
 impl<'a> RecipeVariants<'a> {
-    pub(super) fn of(request: &'a PlanRequest<'a>, producers: &Feasibility) -> Result<Self, NoFlow> {
+    pub(super) fn of(request: &'a PlanRequest<'a>, producers: &'a Feasibility) -> Result<Self, NoFlow> {
         let network = request.network;
         let finals = producers.finals(network)?;
         let mut is_needed = vec![false; network.item_count()];
         finals.iter().for_each(|item| is_needed[item.index()] = true);
-        let mut variants = Self { request, finals, items: Vec::new(), of_item: Vec::new() };
+        let mut variants = Self { request, producers, finals, items: Vec::new(), of_item: Vec::new() };
         variants.of_item.resize_with(network.item_count(), Vec::new);
         for &item in network.topological_order().iter().rev() {
             if is_needed[item.index()] {
