@@ -1,7 +1,7 @@
 //! Conformance of leader strategies.
 
 use dmos_core::strategy::{Guarantee, StrategyCall, StrategyError};
-use dmos_core::{FaultKind, Registry};
+use dmos_core::{FaultKind, Metric, Registry};
 use dmos_scenario::Override;
 use dmos_search::{Search, SearchSummary, Subject};
 
@@ -27,8 +27,17 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
         choice.is_ok_and(|choice| choice.guarantees(Guarantee::FindsFlow))
     };
     let requirement = "its guarantees hold under crashes, losses and partitions";
-    let report =
-        |outcome| Report { strategy: choice.to_string(), checks: vec![Check { requirement, outcome }] };
+    let messages = Check {
+        requirement: "messages in proportion to the candidates, where it is guaranteed",
+        outcome: match choice.guarantees(Guarantee::LinearMessages) {
+            true => linear_messages(call, registry),
+            false => CheckOutcome::NotApplicable("it is not guaranteed".to_owned()),
+        },
+    };
+    let report = |outcome| {
+        let checks = vec![Check { requirement, outcome }, messages];
+        Report { strategy: choice.to_string(), checks }
+    };
     let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) else {
         let words =
             "runs need a flow strategy, but none is linked; link one with `use dmos_strategies as _;`";
@@ -49,6 +58,40 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
     };
     Ok(report(outcome))
 }
+
+/// Compares the election messages of few candidates and of many while nothing fails.
+fn linear_messages(call: &StrategyCall, registry: &Registry) -> CheckOutcome {
+    let messages = |candidates: usize| {
+        let text = format!(
+            "network: {{nodes: [{{makes: item, count: {candidates}}}]}}\n\
+             duration: 10min\nmeasure_from: 5min\ncandidates: all\n"
+        );
+        let set = [Override::option("leader", &call.to_string())];
+        let loaded = dmos_scenario::parse("scenario", "scenario", text, &set, registry);
+        let trial = loaded
+            .map(|loaded| dmos_search::trial::run(&loaded.scenario, false))
+            .map_err(|error| error.to_string())?;
+        let record = trial.record.ok_or_else(|| "a run failed".to_owned())?;
+        let sent = record.nodes.iter().map(|node| node.get(Metric::ElectionMessageSent));
+        Ok::<u64, String>(sent.sum())
+    };
+    match (messages(FEW), messages(FEW * MORE)) {
+        (Ok(few), Ok(many)) if many <= few * MORE as u64 * 2 => CheckOutcome::Passed(format!(
+            "{few} messages of {FEW} candidates in five minutes, {many} of {}",
+            FEW * MORE
+        )),
+        (Ok(few), Ok(many)) => {
+            CheckOutcome::Failed(format!("{few} messages of {FEW} candidates, but {many} of {}", FEW * MORE))
+        }
+        (Err(error), _) | (_, Err(error)) => CheckOutcome::Failed(error),
+    }
+}
+
+/// A small number of candidates.
+const FEW: usize = 5;
+
+/// Factor to a larger number of candidates.
+const MORE: usize = 6;
 
 fn outcome(summary: &SearchSummary, guaranteed: &[Guarantee]) -> CheckOutcome {
     if let Some(found) = &summary.found {

@@ -3,7 +3,7 @@
 mod faults;
 mod values;
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 
 use dmos_core::Span;
 use dmos_core::scenario::SameTimeOrder;
@@ -14,7 +14,8 @@ use serde_yaml::Value;
 
 pub use faults::{FaultsField, MessagesField, RandomFailuresField};
 pub use values::{
-    DistributionField, Makes, NodeName, NodesField, Quantities, Role, StrategyField, TargetField,
+    CandidatesField, DistributionField, Makes, NodeName, NodesField, Quantities, Role, StrategyField,
+    TargetField,
 };
 
 /// The content of a scenario file.
@@ -42,8 +43,8 @@ pub struct ScenarioFile {
     pub planning_budget: Option<NonZeroU64>,
     /// Leader strategy.
     pub leader: Option<StrategyField>,
-    /// Number of nodes that may lead; all if unset.
-    pub candidates: Option<NonZeroU32>,
+    /// Nodes that may lead; a few if unset.
+    pub candidates: Option<CandidatesField>,
     /// Protocol of the nodes.
     #[serde(default)]
     pub protocol: Protocol,

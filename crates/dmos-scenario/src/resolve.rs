@@ -21,7 +21,7 @@ use crate::error::ScenarioError;
 pub(crate) use names::Names;
 pub use names::unknown_node;
 
-use crate::file::{NetworkField, NodeField, Quantities, ScenarioFile, StrategyField};
+use crate::file::{CandidatesField, NetworkField, NodeField, Quantities, ScenarioFile, StrategyField};
 
 /// Default flow strategy.
 pub const DEFAULT_FLOW: &str = "memoized";
@@ -29,8 +29,8 @@ pub const DEFAULT_FLOW: &str = "memoized";
 /// Default leader strategy.
 pub const DEFAULT_LEADER: &str = "bully";
 
-/// Number of candidates beyond which a warning is given.
-const MANY_CANDIDATES: usize = 500;
+/// Default number of candidates. Three of seven can fail without losing the majority; more only add messages.
+const DEFAULT_CANDIDATES: usize = 7;
 
 /// Maximum number of problems with a suggestion: suggestions are slow to compute, and further ones are not
 /// read.
@@ -83,18 +83,8 @@ pub(crate) fn resolve(
     let flow = flow.map_err(|error| strategy_problem("flow", &error));
     let leader = leader.map_err(|error| strategy_problem("leader", &error));
     let nodes = network.node_count();
-    let candidates = file.candidates.map_or(nodes, |count| count.get() as usize);
-    if file.candidates.is_none() && nodes > MANY_CANDIDATES {
-        warnings.push(format!(
-            "all {nodes} nodes are candidates, so elections are slow; limit them with `candidates`"
-        ));
-    }
-    if candidates > nodes {
-        problems.push((
-            steps!["candidates"],
-            format!("{candidates} candidates, but the network has {nodes} nodes"),
-        ));
-    }
+    let candidates = candidates(file.candidates, nodes, &mut problems);
+    warnings.extend(leader.as_ref().ok().and_then(|leader| traps::candidates(leader, candidates)));
     let (Ok(flow), Ok(leader), true) = (flow, leader, problems.is_empty()) else {
         return Err(document.error(problems));
     };
@@ -119,6 +109,22 @@ pub(crate) fn resolve(
         sample_every: file.sample_every.unwrap_or(Span::from_secs(10)),
     };
     Ok((scenario, warnings))
+}
+
+/// Returns the number of candidates.
+fn candidates(field: Option<CandidatesField>, nodes: usize, problems: &mut Problems) -> usize {
+    match field {
+        None => nodes.min(DEFAULT_CANDIDATES),
+        Some(CandidatesField::All) => nodes,
+        Some(CandidatesField::Count(count)) => {
+            let count = count.get() as usize;
+            if count > nodes {
+                let problem = format!("{count} candidates, but the network has {nodes} nodes");
+                problems.push((steps!["candidates"], problem));
+            }
+            count
+        }
+    }
 }
 
 /// Returns whether a name is a valid directory name on every system.

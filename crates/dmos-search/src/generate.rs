@@ -13,7 +13,7 @@ use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Dissemination, FailureReports, Mailbox, PlanningMode, Production, Protocol, Work};
 use dmos_core::strategy::{Descriptor, Guarantee, ParamKind, StrategyCall};
 use dmos_core::{Distribution, Network, Registry, Scenario, Span};
-use dmos_scenario::file::{DelaysField, DistributionField, StrategyField};
+use dmos_scenario::file::{CandidatesField, DelaysField, DistributionField, StrategyField};
 use dmos_scenario::{Override, ScenarioError, ScenarioFile};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -174,7 +174,7 @@ fn anything(rng: &mut Generator, registry: &Registry) -> ScenarioFile {
     file.flow = Some(strategy(rng, registry.flows()));
     file.leader = Some(strategy(rng, registry.leaders()));
     if rng.percent(70) {
-        file.candidates = NonZeroU32::new(rng.between(1, nodes) as u32);
+        file.candidates = NonZeroU32::new(rng.between(1, nodes) as u32).map(CandidatesField::Count);
     }
     file.protocol = protocol(rng);
     file.delays = delays(rng);

@@ -5,13 +5,15 @@
 //! the search continues from there until no step succeeds (delta debugging: Zeller and Hildebrandt 2002,
 //! without subsets, because scenarios have few parts and runs are short).
 
+use std::num::NonZeroU32;
+
 use dmos_core::faults::{ClockFaults, DiskFaults, MaterialInCrash};
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Protocol, Work};
 use dmos_core::{Registry, Span};
 use dmos_scenario::ScenarioFile;
 use dmos_scenario::file::{
-    DelaysField, MessagesField, NodeName, NodesField, Quantities, SitesField, TargetField,
+    CandidatesField, DelaysField, MessagesField, NodeName, NodesField, Quantities, SitesField, TargetField,
 };
 
 use crate::trial::{TrialFailure, try_out};
@@ -212,9 +214,10 @@ fn take_out(file: &mut ScenarioFile, gone: &[String]) {
     let is_inhabited = |site: &Option<String>| site.is_none() || nodes.iter().any(|node| node.site == *site);
     file.sites.routes.retain(|route| is_inhabited(&route.from) && is_inhabited(&route.to));
     // The last node makes the final item, unless the file names another.
-    let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
-    file.candidates =
-        file.candidates.map(|candidates| candidates.min(count.max(1).try_into().unwrap_or(candidates)));
+    let count = u32::try_from(nodes.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    if let Some(CandidatesField::Count(candidates)) = &mut file.candidates {
+        *candidates = (*candidates).min(count);
+    }
     let stays = |name: &NodeName| !gone.contains(&name.0);
     file.faults.script.retain_mut(|entry| {
         let mut references = entry.references();

@@ -8,7 +8,7 @@ register_leader!(LeaderDescriptor {
     summary: "fixed leader: the last candidate, while it is up",
     source: "an example",
     notes: "at most one leader per term; none while the last candidate is down",
-    guarantees: |_| &[Guarantee::OneLeaderPerTerm],
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::LinearMessages],
     params: &[],
     build: |_| Box::new(Strategy),
 });

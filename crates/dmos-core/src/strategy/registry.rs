@@ -51,6 +51,8 @@ pub enum Guarantee {
     /// Leader: once nothing fails any more, one node becomes the only leader if a majority of the candidates
     /// is up.
     LeaderByMajority,
+    /// Leader: while nothing fails, the number of messages is at most proportional to the number of candidates.
+    LinearMessages,
 }
 
 impl fmt::Display for Guarantee {
@@ -65,6 +67,7 @@ impl fmt::Display for Guarantee {
             Self::LeaderByMajority => {
                 "once nothing fails and a majority of candidates is up, one becomes the only leader"
             }
+            Self::LinearMessages => "messages in proportion to the candidates while nothing fails",
         })
     }
 }

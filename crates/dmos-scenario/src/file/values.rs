@@ -1,11 +1,12 @@
 //! Values of scenario files with several notations.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use dmos_core::strategy::StrategyCall;
 use dmos_core::{Distribution, Span};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The product of a node: an item, or an item with the number of batches per production run.
@@ -103,6 +104,53 @@ impl<'de> Deserialize<'de> for Quantities {
         }
 
         deserializer.deserialize_any(QuantitiesVisitor)
+    }
+}
+
+/// The nodes that may lead: a number, or `all`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CandidatesField {
+    /// This number of nodes, spread evenly.
+    Count(NonZeroU32),
+    /// All nodes.
+    All,
+}
+
+impl Serialize for CandidatesField {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(count) => count.serialize(serializer),
+            Self::All => serializer.serialize_str("all"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for CandidatesField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CandidatesVisitor;
+
+        impl Visitor<'_> for CandidatesVisitor {
+            type Value = CandidatesField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of nodes, at least 1, or `all`")
+            }
+
+            fn visit_u64<E: Error>(self, count: u64) -> Result<CandidatesField, E> {
+                let count = u32::try_from(count).ok().and_then(NonZeroU32::new);
+                let count = count.ok_or_else(|| E::invalid_value(Unexpected::Other("this number"), &self))?;
+                Ok(CandidatesField::Count(count))
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<CandidatesField, E> {
+                match word {
+                    "all" => Ok(CandidatesField::All),
+                    _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(CandidatesVisitor)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use dmos_core::faults::{Fault, Faults, Target};
 use dmos_core::settings::{Production, Protocol};
+use dmos_core::strategy::{Guarantee, LeaderChoice};
 use dmos_core::{Network, NodeId, Routes, Span};
 
 /// Returns a warning if messages are retransmitted before an answer can arrive.
@@ -20,6 +21,24 @@ pub(super) fn retransmission(protocol: &Protocol, routes: &Routes) -> Option<Str
             "`retry_after` is {retry_after}, but {what} can take {answer}: messages are sent again before the answer arrives"
         )
     })
+}
+
+/// Number of candidates beyond which elections are slow.
+const MANY_CANDIDATES: usize = 500;
+
+/// Number of candidates beyond which messages between all pairs of them are a burden.
+const MANY_PAIRS: usize = 30;
+
+/// Returns a warning if a leader strategy sends many messages because there are many candidates.
+pub(super) fn candidates(leader: &LeaderChoice, candidates: usize) -> Option<String> {
+    let name = leader.brief();
+    if !leader.guarantees(Guarantee::LinearMessages) && candidates > MANY_PAIRS {
+        return Some(format!(
+            "the messages of `{name}` can grow with the square of its {candidates} candidates; limit them with `candidates`"
+        ));
+    }
+    (candidates > MANY_CANDIDATES)
+        .then(|| format!("{candidates} candidates make elections slow; limit them with `candidates`"))
 }
 
 /// Returns a warning for each scripted recovery of a node that no fault takes down.

@@ -22,7 +22,7 @@ register_leader!(LeaderDescriptor {
     summary: "bully algorithm: the live candidate with the highest number leads",
     source: "Garcia-Molina 1982, Elections in a distributed computing system",
     notes: "at most one leader per term; one leader once messages arrive within the timeout",
-    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually, Guarantee::LinearMessages],
     params: &[ParamSpec {
         name: "timeout",
         summary: "timeout for an answer; longer than a round trip",

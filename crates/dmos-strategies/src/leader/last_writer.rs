@@ -17,7 +17,7 @@ register_leader!(LeaderDescriptor {
     summary: "the prototype's race: the last node to write its name leads indefinitely",
     source: "the published prototype",
     notes: "none: a failed leader is not replaced",
-    guarantees: |_| &[Guarantee::OneLeaderPerTerm],
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::LinearMessages],
     params: &[
         ParamSpec {
             name: "last",

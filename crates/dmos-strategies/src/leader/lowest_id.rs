@@ -25,8 +25,8 @@ register_leader!(LeaderDescriptor {
     notes: "at most one leader per term; one leader once messages arrive within some bound",
     // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
     guarantees: |params| match params.duration("every") * 2 <= params.duration("timeout") {
-        true => &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
-        false => &[Guarantee::OneLeaderPerTerm],
+        true => &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually, Guarantee::LinearMessages],
+        false => &[Guarantee::OneLeaderPerTerm, Guarantee::LinearMessages],
     },
     params: &[
         ParamSpec {
@@ -68,6 +68,7 @@ impl LeaderStrategy for LowestId {
             config,
             leads: false,
             known_term: 0,
+            leader: None,
             timer: 0,
         })
     }
@@ -75,7 +76,7 @@ impl LeaderStrategy for LowestId {
 
 /// A heartbeat of the leader, with its term.
 const ALIVE: u8 = 0;
-/// Reports a known term.
+/// Reports a known term with its leader, or a term alone in the durable state.
 const KNOWN: u8 = 1;
 
 struct Candidate {
@@ -85,6 +86,8 @@ struct Candidate {
     leader_timeout: Span,
     leads: bool,
     known_term: u64,
+    /// Leader of the known term, if it is another candidate and known.
+    leader: Option<NodeId>,
     /// Number of the current timer; earlier ones are void.
     timer: u32,
 }
@@ -93,16 +96,22 @@ impl Election for Candidate {
     fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
         match input {
             ElectionInput::Start { durable } => {
-                let known = durable.and_then(wire::read::<1>);
-                self.known_term = known.map_or(0, |(_, [term])| term);
+                let known = durable.and_then(wire::read::<2>);
+                self.known_term = known.map_or(0, |(_, [term, _])| term);
                 self.wait(effects);
             }
-            ElectionInput::Message { from, bytes } => match wire::read::<1>(bytes) {
-                Some((ALIVE, [term])) if from < self.config.me => {
+            ElectionInput::Message { from, bytes } => match wire::read::<2>(bytes) {
+                Some((ALIVE, [term, _])) if from < self.config.me => {
                     self.on_message_from_lower(from, term, effects)
                 }
-                Some((ALIVE, [term])) => self.on_message_from_higher(from, term, effects),
-                Some((KNOWN, [term])) => self.observe_term(term, effects),
+                Some((ALIVE, [term, _])) => self.on_message_from_higher(from, term, effects),
+                Some((KNOWN, [term, leader])) => {
+                    self.on_known(
+                        self.candidate(leader).filter(|&node| node != self.config.me),
+                        term,
+                        effects,
+                    );
+                }
                 _ => {}
             },
             ElectionInput::Timer(timer) if timer == self.timer => {
@@ -115,12 +124,7 @@ impl Election for Candidate {
             ElectionInput::LeaderLearned(leader, term)
                 if leader != self.config.me && term.0 > self.known_term =>
             {
-                // A lower candidate leads although it may be unreachable here: outbidding it would lead to
-                // endless outbidding.
-                if self.leads && leader < self.config.me {
-                    self.step_back(effects);
-                }
-                self.observe_term(term.0, effects);
+                self.on_known(Some(leader), term.0, effects);
             }
             // Its term is out of date.
             ElectionInput::LeaderLearned(_, term) if self.leads && term.0 > self.known_term => {
@@ -143,30 +147,53 @@ impl Candidate {
         }
         if term >= self.known_term {
             self.observe_term(term, effects);
+            self.leader = Some(from);
             effects.leader = Some((from, Term(term)));
         } else {
-            // The sender's term is old: it becomes leader again.
-            effects.sends.push((from, wire::write(KNOWN, [self.known_term])));
+            // The sender's term is old: it becomes leader again, unless a lower candidate leads.
+            let leader = self.leader.map_or(0, |node| node.index() as u64 + 1);
+            effects.sends.push((from, wire::write(KNOWN, [self.known_term, leader])));
         }
     }
 
     fn on_message_from_higher(&mut self, from: NodeId, term: u64, effects: &mut ElectionEffects) {
         if self.leads && term <= self.known_term {
-            effects.sends.push((from, wire::write(ALIVE, [self.known_term])));
+            effects.sends.push((from, wire::write(ALIVE, [self.known_term, 0])));
         } else if !self.leads && term > self.known_term {
             // Any leader is better than none, until the lowest becomes leader.
             effects.leader = Some((from, Term(term)));
         }
+        let is_later = term > self.known_term;
         self.observe_term(term, effects);
+        if is_later && !self.leads {
+            self.leader = Some(from);
+        }
+    }
+
+    /// Handles a term, and its leader if known. A lower candidate leads although it may be unreachable here: outbidding
+    /// it would lead to endless outbidding.
+    fn on_known(&mut self, leader: Option<NodeId>, term: u64, effects: &mut ElectionEffects) {
+        if term > self.known_term {
+            if self.leads && leader.is_some_and(|leader| leader < self.config.me) {
+                self.step_back(effects);
+            }
+            self.observe_term(term, effects);
+            self.leader = leader.filter(|_| !self.leads);
+        }
+    }
+
+    /// Returns the candidate with a number from a message, which counts from 1.
+    fn candidate(&self, number: u64) -> Option<NodeId> {
+        self.config.candidates.iter().copied().find(|node| node.index() as u64 + 1 == number)
     }
 
     fn observe_term(&mut self, term: u64, effects: &mut ElectionEffects) {
         if term > self.known_term {
-            self.known_term = term;
+            (self.known_term, self.leader) = (term, None);
             if self.leads {
                 self.become_leader(effects);
             } else {
-                effects.durable = Some(wire::write(KNOWN, [term]));
+                effects.durable = Some(wire::write(KNOWN, [term, 0]));
             }
         }
     }
@@ -188,14 +215,14 @@ impl Candidate {
 
     fn become_leader(&mut self, effects: &mut ElectionEffects) {
         self.known_term = self.config.own_term_after(self.known_term);
-        self.leads = true;
-        effects.durable = Some(wire::write(KNOWN, [self.known_term]));
+        (self.leads, self.leader) = (true, None);
+        effects.durable = Some(wire::write(KNOWN, [self.known_term, 0]));
         effects.leader = Some((self.config.me, Term(self.known_term)));
         self.send_heartbeats(effects);
     }
 
     fn send_heartbeats(&mut self, effects: &mut ElectionEffects) {
-        let alive = |node| (node, wire::write(ALIVE, [self.known_term]));
+        let alive = |node| (node, wire::write(ALIVE, [self.known_term, 0]));
         effects.sends.extend(self.config.others().map(alive));
         self.set_timer(self.settings.every, effects);
     }

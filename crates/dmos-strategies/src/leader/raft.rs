@@ -29,8 +29,8 @@ register_leader!(LeaderDescriptor {
     notes: "at most one leader per term, if durable state survives crashes; one leader once a majority is up and its messages arrive within the timeout",
     // A follower whose timeout is shorter than two heartbeat intervals would lose its leader repeatedly.
     guarantees: |params| match params.duration("heartbeat") * 2 <= params.duration("timeout") {
-        true => &[Guarantee::OneLeaderPerTerm, Guarantee::LeaderByMajority],
-        false => &[Guarantee::OneLeaderPerTerm],
+        true => &[Guarantee::OneLeaderPerTerm, Guarantee::LeaderByMajority, Guarantee::LinearMessages],
+        false => &[Guarantee::OneLeaderPerTerm, Guarantee::LinearMessages],
     },
     params: &[
         ParamSpec {

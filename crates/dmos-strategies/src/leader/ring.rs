@@ -26,7 +26,7 @@ register_leader!(LeaderDescriptor {
     summary: "Chang-Roberts ring election: the highest number on the ring of candidates leads",
     source: "Chang and Roberts 1979, An improved algorithm for decentralized extrema-finding",
     notes: "at most one leader per term; one leader once messages are acknowledged within the timeout",
-    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually],
+    guarantees: |_| &[Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually, Guarantee::LinearMessages],
     params: &[ParamSpec {
         name: "timeout",
         summary: "timeout for an acknowledgement; longer than a round trip",
