@@ -182,6 +182,11 @@ metrics! {
     LeaderNoticeReceived "LeaderNotice_received" Count CountingNodes "Notices of the current leader handled. Not in the prototype.";
     ElectionMessageSent "ElectionMessage_sent" Count CountingNodes "Messages of the leader strategy sent. Not in the prototype.";
     ElectionMessageReceived "ElectionMessage_received" Count CountingNodes "Messages of the leader strategy handled. Not in the prototype.";
+    MembershipMessageSent "MembershipMessage_sent" Count CountingNodes "Messages about the membership and broken links sent. Not in the prototype.";
+    MembershipMessageReceived "MembershipMessage_received" Count CountingNodes "Messages about the membership and broken links handled. Not in the prototype.";
+    RelayedMessageSent "RelayedMessage_sent" Count CountingNodes "Messages of other classes sent to a node that forwards them, or forwarded. Not in the prototype.";
+    RelayedMessageReceived "RelayedMessage_received" Count CountingNodes "Relayed messages handled, for the node itself or to be forwarded. Not in the prototype.";
+    BrokenLinksFound "broken_links_found" Count CountingNodes "Broken links that the node, as leader, learned of. Not in the prototype.";
     PlansComputed "plans_computed" Count CountingNodes "Plans that the node computed, activated or not. Not in the prototype.";
     PlanningSteps "planning_steps" Count CountingNodes "Elementary steps of all plans that the node computed. Not in the prototype.";
     RequestsRetransmitted "requests_retransmitted" Count CountingNodes "Requests retransmitted after a timeout. Not in the prototype.";

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::batch_range::BatchRange;
 use crate::log::{LogRecord, LogState};
-use crate::message::Message;
+use crate::message::{Membership, Message};
 use crate::node_config::Command;
 
 /// Error of decoding a log or a message.
@@ -123,6 +123,14 @@ impl NetworkCheck<'_> {
             Message::AssignmentAck(version) => self.version(*version),
             Message::Leader(leader, term) => self.node(*leader) && self.term(*term),
             Message::NodeConfigAck(term, _) => self.term(*term),
+            Message::Membership(Membership::Present(term) | Membership::LinksAck(term, _)) => {
+                self.term(*term)
+            }
+            Message::Membership(Membership::Alive(node)) => self.node(*node),
+            Message::Membership(Membership::Links { broken, .. }) => {
+                broken.iter().all(|&node| self.node(node))
+            }
+            Message::Relayed(relayed) => self.node(relayed.origin) && self.node(relayed.target),
             // Only the leader knows all recipes, so it checks whether a recipe fits.
             Message::NodeConfig(_)
             | Message::Unavailable { .. }

@@ -63,8 +63,8 @@ impl Commands {
             // Configurations are retransmitted even where `retry_after` turns all other retransmission off.
             let default = cx.protocol.heartbeat;
             if sent.is_none_or(|(_, sent)| sent.is_due_or(cx.now, cx.protocol, default)) {
-                cx.send(leader, Message::NodeConfig(Arc::clone(&self.config)));
                 let next = sent.map_or(Retransmission::new(cx.now), |(_, sent)| sent.again(cx.now));
+                cx.send_again(leader, Message::NodeConfig(Arc::clone(&self.config)), next.retries());
                 self.sent = Some((term, next));
             }
         }

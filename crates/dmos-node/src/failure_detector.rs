@@ -1,25 +1,69 @@
-//! Failure detector: monitors neighbours by heartbeats and suspects those that are silent for too long.
+//! Failure detector: monitors other nodes by heartbeats and suspects those that are silent for too long.
 //!
-//! A node monitors its neighbours in the flow; a candidate also monitors the leader; and the leader also
-//! monitors the producers at the downstream end of the flow. No node monitors all others, yet every assigned
-//! node is monitored.
+//! A node monitors its *neighbours* in the flow, whose links must work: the silence of one is reported to the leader,
+//! which finds out whether the node or the link has failed ([`links`](crate::links)). And it monitors its *peers*,
+//! from which it must hear on any way: a candidate those with which it exchanges election messages, and the leader;
+//! the leader also the producers at the downstream end of the flow. A peer that is silent for half the time is asked by
+//! [relays](crate::relay) as well. No node monitors all others, yet every assigned node is monitored.
 
 use dmos_core::settings::Dissemination;
-use dmos_core::{Assignment, FlowVersion, Metric, NodeId, Span, Time};
+use dmos_core::{Assignment, FlowVersion, NodeId, Span, Time};
 
 use crate::assignment::ActiveAssignment;
 use crate::context::Context;
 use crate::interface::Timer;
 use crate::leadership::{Leadership, PeerEvent};
+use crate::links::Links;
 use crate::message::Message;
+use crate::relay::hops_after;
 
 /// Interval at which a node without neighbours checks whether it has any.
 const POLL_INTERVAL: Span = Span::from_millis(500);
 
+/// Number of heartbeat rounds between two relayed requests to a peer that is suspected.
+const SLOW_ROUNDS: u32 = 8;
+
+/// Number of heartbeat rounds of silence that are reported before reports are relayed as well.
+const PATIENT_REPORTS: u32 = 2;
+
+#[derive(Clone, Copy)]
 struct MonitoredNode {
     node: NodeId,
-    last_heard: Time,
-    suspected: bool,
+    /// True if the link must work: it is a neighbour in the flow.
+    is_neighbour: bool,
+    /// True if messages must arrive on any way.
+    is_peer: bool,
+    /// Time of the last response that arrived directly.
+    heard_directly: Time,
+    /// Time of the last response.
+    heard: Time,
+    /// True if it did not respond directly for too long.
+    is_silent: bool,
+    /// True if it did not respond on any way for too long.
+    is_suspected: bool,
+    /// Number of rounds of relayed requests without a response by relays.
+    relayed_rounds: u32,
+    /// Number of reports of its silence to the leader.
+    reports: u32,
+    /// Time at which the leader found the node alive although it is silent here.
+    found_alive: Option<Time>,
+}
+
+impl MonitoredNode {
+    fn new(node: NodeId, now: Time) -> Self {
+        Self {
+            node,
+            is_neighbour: false,
+            is_peer: false,
+            heard_directly: now,
+            heard: now,
+            is_silent: false,
+            is_suspected: false,
+            relayed_rounds: 0,
+            reports: 0,
+            found_alive: None,
+        }
+    }
 }
 
 /// Monitored nodes, and the last time each was heard from.
@@ -30,11 +74,20 @@ pub(crate) struct FailureDetector {
     /// Sorted by node.
     monitored: Vec<MonitoredNode>,
     /// Scratch buffer of [`FailureDetector::refresh_neighbours`], kept to avoid allocation.
-    scratch: Vec<NodeId>,
+    scratch: Vec<MonitoredNode>,
     /// Flow version and leader at the last refresh of the neighbours.
     refreshed_for: Option<(FlowVersion, Option<NodeId>)>,
+    rare: Box<Rare>,
+}
+
+/// State that is empty in most nodes, kept apart so that a node stays small.
+#[derive(Default)]
+struct Rare {
+    /// Candidates with the time of the last election message from or to them, sorted by node.
+    contacts: Vec<(NodeId, Time)>,
     /// Nodes that the blackboard lists as removed, sorted.
     removed: Vec<NodeId>,
+    links: Links,
     peer_events: Vec<PeerEvent>,
 }
 
@@ -43,25 +96,40 @@ impl FailureDetector {
         Self { phase, ..Self::default() }
     }
 
+    /// Sets the number of times that the node has recovered, which distinguishes its reports of links.
+    pub(crate) fn set_incarnation(&mut self, incarnation: u32) {
+        self.rare.links = Links::new(incarnation);
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        &self.rare.links
+    }
+
+    pub(crate) fn links_mut(&mut self) -> &mut Links {
+        &mut self.rare.links
+    }
+
     pub(crate) fn neighbours(&self) -> usize {
         self.monitored.len()
     }
 
     pub(crate) fn set_removed(&mut self, node: NodeId, removed: bool) {
-        match (self.removed.binary_search(&node), removed) {
-            (Err(at), true) => self.removed.insert(at, node),
+        match (self.rare.removed.binary_search(&node), removed) {
+            (Err(at), true) => self.rare.removed.insert(at, node),
             (Ok(at), false) => {
-                self.removed.remove(at);
+                self.rare.removed.remove(at);
             }
             _ => {}
         }
     }
 
-    /// Returns the nodes that are presumed to have failed: removed ones on the blackboard, and suspected
-    /// ones.
+    /// Returns the nodes that are presumed to have failed: removed ones on the blackboard, and silent ones that
+    /// nobody has found alive.
     pub(crate) fn presumed_failed(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let suspected = self.monitored.iter().filter(|peer| peer.suspected).map(|peer| peer.node);
-        self.removed.iter().copied().chain(suspected)
+        let failed = |peer: &&MonitoredNode| {
+            peer.is_suspected || (peer.is_silent && !peer.is_peer && !self.rare.links.is_broken(peer.node))
+        };
+        self.rare.removed.iter().copied().chain(self.monitored.iter().filter(failed).map(|peer| peer.node))
     }
 
     /// Starts the heartbeat rounds once there is a node to monitor.
@@ -71,10 +139,25 @@ impl FailureDetector {
         active: &ActiveAssignment,
         leadership: &Leadership,
     ) {
-        if active.assignment().is_some() || leadership.monitored_leader().is_some() {
+        let has_any = active.assignment().is_some() || leadership.monitored_leader().is_some();
+        if has_any || !self.rare.contacts.is_empty() {
             cx.set_timer(self.phase, Timer::Heartbeat);
         } else {
             cx.set_timer(POLL_INTERVAL, Timer::AwaitNeighbours);
+        }
+    }
+
+    /// Records an election message from or to a candidate, which makes it a peer for some time.
+    pub(crate) fn on_contact(&mut self, cx: &Context<'_>, node: NodeId) {
+        if !cx.uses_relays() || node == cx.me {
+            return;
+        }
+        match self.rare.contacts.binary_search_by_key(&node, |contact| contact.0) {
+            Ok(at) => self.rare.contacts[at].1 = cx.now,
+            Err(at) => {
+                self.rare.contacts.insert(at, (node, cx.now));
+                self.refreshed_for = None;
+            }
         }
     }
 
@@ -93,89 +176,207 @@ impl FailureDetector {
             self.refresh_neighbours(cx, active, leadership, monitored_producers);
         }
         self.rounds = self.rounds.wrapping_add(1);
-        for monitored in &self.monitored {
-            cx.metrics.count(Metric::HeartbeatsSent);
-            cx.send(monitored.node, Message::HeartbeatRequest);
+        for at in 0..self.monitored.len() {
+            cx.request_heartbeat(self.monitored[at].node);
+            self.request_by_relays(cx, at);
         }
         self.report_silent(cx, leadership);
+        if cx.uses_relays() {
+            self.rare.links.test(cx);
+            self.rare.links.report(cx, leadership.current());
+            cx.relay.forget(cx.now, cx.protocol.suspect_after);
+        }
         cx.set_timer(cx.protocol.heartbeat, Timer::Heartbeat);
-        std::mem::take(&mut self.peer_events)
+        std::mem::take(&mut self.rare.peer_events)
+    }
+
+    /// Asks a peer by relays as well, once it has been silent for half the time after which it is suspected.
+    fn request_by_relays(&mut self, cx: &mut Context<'_>, at: usize) {
+        let peer = &mut self.monitored[at];
+        if !peer.is_peer || !cx.uses_relays() {
+            return;
+        }
+        // Responses to a round arrive before the next one.
+        let patience = cx.protocol.suspect_after.max(cx.protocol.heartbeat * 3);
+        if cx.now.since(peer.heard_directly) * 2 <= patience {
+            return cx.relay.set_detour(peer.node, None);
+        }
+        peer.relayed_rounds = peer.relayed_rounds.saturating_add(1);
+        let hops = hops_after(peer.relayed_rounds);
+        // Most likely a suspected peer is down, so other messages to it are not relayed.
+        cx.relay.set_detour(peer.node, (!peer.is_suspected).then_some(hops));
+        if !peer.is_suspected || self.rounds.is_multiple_of(SLOW_ROUNDS) {
+            cx.send_by_relays(peer.node, hops, &Message::HeartbeatRequest);
+        }
     }
 
     /// Clears the suspicion of nodes in a newly adopted assignment: its planner has heard from them since, or
     /// will receive the suspicion again.
     pub(crate) fn trust_members(&mut self, now: Time, assignment: &Assignment) {
-        for monitored in self.monitored.iter_mut().filter(|peer| peer.suspected) {
-            if assignment.neighbours().any(|node| node == monitored.node) {
-                (monitored.last_heard, monitored.suspected) = (now, false);
+        for monitored in self.monitored.iter_mut().filter(|peer| peer.is_silent && peer.is_neighbour) {
+            let is_assigned = assignment.neighbours().any(|node| node == monitored.node);
+            if is_assigned && !self.rare.links.is_broken(monitored.node) {
+                (monitored.heard_directly, monitored.is_silent, monitored.reports) = (now, false, 0);
             }
         }
     }
 
-    /// Returns whether this node suspects `node`.
+    /// Returns whether this node cannot expect material from `node`: it is silent, or its link is broken.
     pub(crate) fn suspects(&self, node: NodeId) -> bool {
-        let index = self.monitored.binary_search_by_key(&node, |peer| peer.node);
-        index.is_ok_and(|at| self.monitored[at].suspected) || self.removed.binary_search(&node).is_ok()
+        self.find(node).is_some_and(|at| self.monitored[at].is_silent)
+            || self.rare.removed.binary_search(&node).is_ok()
+            || self.rare.links.is_broken(node)
+    }
+
+    /// Returns whether a monitored node has answered directly within half of `patience`.
+    pub(crate) fn hears(&self, now: Time, node: NodeId, patience: Span) -> bool {
+        self.find(node).is_some_and(|at| now.since(self.monitored[at].heard_directly) * 2 <= patience)
+    }
+
+    /// Returns whether this node hears from a peer on no way, so that messages from it do not count: it would not
+    /// receive an answer.
+    pub(crate) fn is_cut_off(&self, node: NodeId) -> bool {
+        self.find(node).is_some_and(|at| self.monitored[at].is_suspected)
+    }
+
+    fn find(&self, node: NodeId) -> Option<usize> {
+        self.monitored.binary_search_by_key(&node, |peer| peer.node).ok()
     }
 
     fn refresh_neighbours(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         active: &ActiveAssignment,
         leadership: &Leadership,
         monitored_producers: &[NodeId],
     ) {
+        let expires = cx.protocol.suspect_after * 2;
+        let contacts = self.rare.contacts.len();
+        self.rare.contacts.retain(|contact| cx.now.since(contact.1) <= expires);
         // A flow never changes without a new version.
         let by = (active.version(), leadership.monitored_leader());
-        if monitored_producers.is_empty() && self.refreshed_for == Some(by) && active.assignment().is_some() {
+        let is_stable = monitored_producers.is_empty() && active.assignment().is_some();
+        if is_stable && self.refreshed_for == Some(by) && contacts == self.rare.contacts.len() {
             return;
         }
-        self.refreshed_for = (monitored_producers.is_empty() && active.assignment().is_some()).then_some(by);
+        self.refreshed_for = is_stable.then_some(by);
         let neighbours = active.assignment().into_iter().flat_map(|assignment| assignment.neighbours());
-        let others = leadership.monitored_leader().into_iter().chain(monitored_producers.iter().copied());
+        let neighbours =
+            neighbours.map(|node| MonitoredNode { is_neighbour: true, ..MonitoredNode::new(node, cx.now) });
+        let peers = leadership.monitored_leader().into_iter().chain(monitored_producers.iter().copied());
+        let peers = peers.chain(self.rare.contacts.iter().map(|contact| contact.0));
+        let peers = peers.map(|node| MonitoredNode { is_peer: true, ..MonitoredNode::new(node, cx.now) });
         let nodes = &mut self.scratch;
         nodes.clear();
-        nodes.extend(neighbours.chain(others).filter(|&node| node != cx.me));
-        nodes.sort_unstable();
-        nodes.dedup();
-        if self.monitored.iter().map(|peer| peer.node).eq(nodes.iter().copied()) {
-            return;
+        nodes.extend(neighbours.chain(peers).filter(|peer| peer.node != cx.me));
+        nodes.sort_unstable_by_key(|peer| peer.node);
+        nodes.dedup_by(|next, kept| {
+            let is_same = next.node == kept.node;
+            if is_same {
+                (kept.is_neighbour, kept.is_peer) =
+                    (kept.is_neighbour || next.is_neighbour, kept.is_peer || next.is_peer);
+            }
+            is_same
+        });
+        let old = &self.monitored;
+        for peer in nodes.iter_mut() {
+            if let Ok(at) = old.binary_search_by_key(&peer.node, |peer| peer.node) {
+                let (is_neighbour, is_peer) = (peer.is_neighbour, peer.is_peer);
+                *peer = MonitoredNode { is_neighbour, is_peer, ..old[at] };
+                if !old[at].is_peer {
+                    // It was not asked by relays so far.
+                    (peer.heard, peer.is_suspected) = (cx.now, false);
+                }
+            }
         }
-        let old = std::mem::take(&mut self.monitored);
-        self.monitored.extend(nodes.drain(..).map(|node| {
-            let known = old.binary_search_by_key(&node, |peer| peer.node).map(|at| &old[at]);
-            let (last_heard, suspected) =
-                known.map_or((cx.now, false), |peer| (peer.last_heard, peer.suspected));
-            MonitoredNode { node, last_heard, suspected }
-        }));
+        for gone in old {
+            if nodes.binary_search_by_key(&gone.node, |peer| peer.node).is_err() {
+                cx.relay.set_detour(gone.node, None);
+            }
+        }
+        std::mem::swap(&mut self.monitored, &mut self.scratch);
     }
 
     fn report_silent(&mut self, cx: &mut Context<'_>, leadership: &Leadership) {
-        for monitored in &mut self.monitored {
-            let silent = cx.now.since(monitored.last_heard) > cx.protocol.suspect_after;
-            if !silent || self.removed.binary_search(&monitored.node).is_ok() {
+        for peer in &mut self.monitored {
+            if self.rare.removed.binary_search(&peer.node).is_ok() {
                 continue;
             }
+            let is_late = |heard: Time| cx.now.since(heard) > cx.protocol.suspect_after;
+            let is_blackboard = cx.protocol.dissemination == Dissemination::Blackboard;
+            let cut_off = if is_blackboard { peer.heard_directly } else { peer.heard };
             // A leader may have been replaced while it was suspected, so its silence is reported again.
-            if !monitored.suspected || leadership.leader() == Some(monitored.node) {
-                monitored.suspected = true;
-                self.peer_events.push(PeerEvent::Suspected(monitored.node));
+            let is_leader = leadership.leader() == Some(peer.node);
+            if (peer.is_peer || is_blackboard) && is_late(cut_off) && (!peer.is_suspected || is_leader) {
+                peer.is_suspected = true;
+                self.rare.peer_events.push(PeerEvent::Suspected(peer.node));
             }
-            // A leader does not handle reports of its own failure, except in the prototype.
-            let takes = |leader: &NodeId| {
-                cx.protocol.dissemination == Dissemination::Blackboard || *leader != monitored.node
-            };
+            let matters = peer.is_neighbour || is_blackboard || (peer.is_suspected && leadership.leads());
+            if !is_late(peer.heard_directly) || !matters {
+                continue;
+            }
+            if !std::mem::replace(&mut peer.is_silent, true) {
+                self.rare.peer_events.push(PeerEvent::Silent);
+            }
+            if self.rare.links.is_broken(peer.node) {
+                continue;
+            }
+            // The answer to the request that followed the leader's finding would have arrived by now.
+            if peer.found_alive.is_some_and(|found| cx.now.since(found) * 2 >= cx.protocol.heartbeat) {
+                self.rare.links.on_broken(cx, peer.node);
+                continue;
+            }
+            // A leader that is only a peer does not handle reports of its own failure, except in the prototype.
+            let takes = |leader: &NodeId| is_blackboard || *leader != peer.node || peer.is_neighbour;
             if let Some(leader) = leadership.leader().filter(takes) {
-                cx.send(leader, Message::Suspicion(monitored.node));
+                let number = peer.reports;
+                peer.reports = peer.reports.saturating_add(1);
+                // A neighbour is reported until another flow is active, of which a peer may be no part.
+                if peer.is_neighbour || is_blackboard || number.is_multiple_of(SLOW_ROUNDS) {
+                    let is_relayed = number < SLOW_ROUNDS || number.is_multiple_of(SLOW_ROUNDS);
+                    let tries = if is_relayed { number / PATIENT_REPORTS } else { 0 };
+                    cx.send_again(leader, Message::Suspicion(peer.node), tries);
+                }
             }
         }
     }
 
-    /// Handles a heartbeat response.
-    pub(crate) fn on_heartbeat_response(&mut self, now: Time, from: NodeId) -> Option<PeerEvent> {
-        let at = self.monitored.binary_search_by_key(&from, |peer| peer.node).ok()?;
-        let monitored = &mut self.monitored[at];
-        monitored.last_heard = now;
-        std::mem::take(&mut monitored.suspected).then_some(PeerEvent::Trusted(from))
+    /// Handles a heartbeat response that arrived directly. Returns the end of a suspicion.
+    pub(crate) fn on_heartbeat_response(&mut self, cx: &mut Context<'_>, from: NodeId) -> Option<PeerEvent> {
+        let was_broken = self.rare.links.on_answer(from);
+        let Some(at) = self.find(from) else {
+            return was_broken.then_some(PeerEvent::Silent);
+        };
+        let peer = &mut self.monitored[at];
+        peer.heard_directly = cx.now;
+        (peer.reports, peer.found_alive, peer.relayed_rounds) = (0, None, 0);
+        let was_silent = std::mem::take(&mut peer.is_silent);
+        if cx.uses_relays() {
+            cx.relay.set_detour(from, None);
+        }
+        let trusted = self.on_response_by_any_way(cx.now, from);
+        trusted.or((was_silent || was_broken).then_some(PeerEvent::Silent))
+    }
+
+    /// Handles a heartbeat response, whichever way it took. Returns the end of a suspicion.
+    pub(crate) fn on_response_by_any_way(&mut self, now: Time, from: NodeId) -> Option<PeerEvent> {
+        let at = self.find(from)?;
+        let peer = &mut self.monitored[at];
+        peer.heard = now;
+        // The hops of the last request suffice.
+        peer.relayed_rounds = peer.relayed_rounds.saturating_sub(1);
+        std::mem::take(&mut peer.is_suspected).then_some(PeerEvent::Trusted(from))
+    }
+
+    /// Handles the leader's finding that a silent node is alive. If it does not answer another request either, its link
+    /// is broken.
+    pub(crate) fn on_found_alive(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        if let Some(at) = self.find(node) {
+            let peer = &mut self.monitored[at];
+            if peer.is_silent && peer.is_neighbour && peer.found_alive.is_none() {
+                peer.found_alive = Some(cx.now);
+                cx.request_heartbeat(node);
+            }
+        }
     }
 }

@@ -110,6 +110,22 @@ impl Harness {
         self.handle(to, Input::Message { from, message })
     }
 
+    /// Delivers the messages among a node's effects, and all messages that follow, in the order in which they were
+    /// sent. Returns sender, receiver and content of each.
+    pub fn exchange(&mut self, from: NodeId, effects: &[Effect]) -> Vec<(NodeId, NodeId, Message)> {
+        let sent_by = |from: NodeId, effects: &[Effect]| -> Vec<(NodeId, NodeId, Message)> {
+            messages(effects).into_iter().map(|(to, message)| (from, to, message)).collect()
+        };
+        let mut delivered = sent_by(from, effects);
+        let mut next = 0;
+        while let Some((from, to, message)) = delivered.get(next).cloned() {
+            let effects = self.deliver(from, to, &message);
+            delivered.extend(sent_by(to, &effects));
+            next += 1;
+        }
+        delivered
+    }
+
     /// Lets a timer of a node expire, whether it was set or not.
     pub fn expire(&mut self, node: NodeId, timer: Timer) -> Vec<Effect> {
         self.handle(node, Input::Timer(timer))

@@ -154,6 +154,8 @@ pub enum Timer {
     RetransmitBatches,
     /// The next retransmission of unacknowledged assignments.
     RetransmitAssignments,
+    /// The next probes of nodes whose silence was reported.
+    ProbeAccused,
     /// The next attempt to plan after the planner failed.
     RetryPlan,
     /// The next announcement that the node has recovered.

@@ -11,6 +11,7 @@ use dmos_core::{FlowVersion, NodeId, Term};
 
 use crate::assignment::ActiveAssignment;
 use crate::context::Context;
+use crate::failure_detector::FailureDetector;
 use crate::interface::{Notice, Report, Timer};
 use crate::log::LogRecord;
 use crate::message::Message;
@@ -19,8 +20,12 @@ use crate::prototype::blackboard;
 /// A change of the suspicion of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PeerEvent {
+    /// Nothing is heard from a candidate, on any way.
     Suspected(NodeId),
+    /// A suspected candidate is heard from again.
     Trusted(NodeId),
+    /// A neighbour no longer answers directly, or does so again.
+    Silent,
 }
 
 /// The current leader, and this node's part in electing it.
@@ -120,7 +125,12 @@ impl Leadership {
     }
 
     /// Passes an input to the election. Returns a term if this node becomes its leader.
-    pub(crate) fn run_election(&mut self, cx: &mut Context<'_>, input: ElectionInput<'_>) -> Option<Term> {
+    pub(crate) fn run_election(
+        &mut self,
+        cx: &mut Context<'_>,
+        detector: &mut FailureDetector,
+        input: ElectionInput<'_>,
+    ) -> Option<Term> {
         let machine = self.machine.as_mut()?;
         let mut effects = ElectionEffects::default();
         machine.handle(cx.now, input, &mut effects);
@@ -129,7 +139,8 @@ impl Leadership {
             self.durable = Some(durable);
         }
         for (to, bytes) in effects.sends {
-            cx.send(to, Message::Election(bytes));
+            detector.on_contact(cx, to);
+            cx.send_control(to, Message::Election(bytes));
         }
         for (after, timer) in effects.timers {
             cx.set_timer(after, Timer::Election(timer));
@@ -149,6 +160,7 @@ impl Leadership {
         let (input, node) = match event {
             PeerEvent::Suspected(node) => (ElectionInput::Suspected(node), node),
             PeerEvent::Trusted(node) => (ElectionInput::Trusted(node), node),
+            PeerEvent::Silent => return None,
         };
         self.candidates.binary_search(&node).is_ok().then_some(input)
     }
@@ -165,10 +177,14 @@ impl Leadership {
         let others = self.candidates.iter().filter(|&&node| node != self.me).count();
         let nth = self.me.index().wrapping_add(self.rejoins_sent) % others.max(1);
         let candidate = self.candidates.iter().copied().filter(|&node| node != self.me).nth(nth);
+        // The leader that the node knows may be wrong, or not hear it.
+        let asks_others = cx.uses_relays() && self.rejoins_sent % 2 == 1;
+        let leader = self.leader().filter(|_| !asks_others);
+        let tries = u32::try_from(self.rejoins_sent / 4).unwrap_or(u32::MAX);
         self.rejoins_sent = self.rejoins_sent.wrapping_add(1);
         self.rejoin_sent_to_leader = self.leader.is_some();
-        if let Some(to) = self.leader().or(candidate) {
-            cx.send(to, Message::Rejoin);
+        if let Some(to) = leader.or(candidate) {
+            cx.send_again(to, Message::Rejoin, tries);
         }
         cx.set_timer(cx.protocol.heartbeat, Timer::AnnounceRejoin);
     }
@@ -177,13 +193,13 @@ impl Leadership {
     /// in a crash, with the term that the sender has to exceed.
     pub(crate) fn reject_leader(&self, cx: &mut Context<'_>, to: NodeId) {
         let (leader, term) = self.leader.unwrap_or((to, self.accepted_flow.term));
-        cx.send(to, Message::Leader(leader, term));
+        cx.send_control(to, Message::Leader(leader, term));
     }
 
     /// Tells a node the current leader, if it is known.
     pub(crate) fn send_leader(&self, cx: &mut Context<'_>, to: NodeId) {
         if let Some((leader, term)) = self.leader {
-            cx.send(to, Message::Leader(leader, term));
+            cx.send_control(to, Message::Leader(leader, term));
         }
     }
 }

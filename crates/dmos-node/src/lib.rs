@@ -26,6 +26,8 @@
 //! | `server` | production as a server: input and output buffers, orders and shipments |
 //! | [`batch_set`], [`batch_range`] | sets and ranges of batches |
 //! | `failure_detector` | heartbeats and suspicion |
+//! | `links` | broken links of a node, and their report to the leader |
+//! | [`relay`] | control messages that pass through other nodes |
 //! | `leadership` | election and current leader |
 //! | `commands` | execution of commands, and their propagation to the leader |
 //! | `planning` | planning and distribution of flows by the leader |
@@ -47,6 +49,7 @@ mod inbound;
 pub mod interface;
 mod leadership;
 pub mod lifecycle;
+mod links;
 pub mod log;
 pub mod log_file;
 pub mod message;
@@ -56,12 +59,14 @@ mod outbound;
 mod planning;
 mod production;
 mod prototype;
+pub mod relay;
 mod retransmission;
 mod server;
 
 pub use interface::{Effect, Effects, Input, Notice, PlanReport, Report, Scrapped, Timer};
 pub use log::{LogRecord, LogState};
-pub use message::Message;
+pub use message::{LinksRevision, Membership, Message};
 pub use node::{Holdings, Load, MaterialPlace, Node, NodeSettings};
 pub use node_config::{Command, NodeConfig};
+pub use relay::Relayed;
 pub use server::{Activity, Occupancy, Order, OrderStatus};

@@ -7,7 +7,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch_range::BatchRange;
 use crate::node_config::NodeConfig;
+use crate::relay::Relayed;
 use crate::server::{Order, OrderStatus};
+
+/// Identifies a state of a node's links: later states compare greater, also after a crash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct LinksRevision {
+    /// Number of times that the node has recovered from a crash.
+    pub incarnation: u32,
+    /// Number of changes since then.
+    pub number: u32,
+}
+
+/// A message about the membership and the links of nodes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Membership {
+    /// Node to leader: has received the leader's announcement of this term, so messages pass in both directions.
+    Present(Term),
+    /// Leader to a node that suspected another one: that node is alive.
+    Alive(NodeId),
+    /// Node to leader: the nodes to which its links are broken, in ascending order.
+    Links {
+        /// The state of the links.
+        revision: LinksRevision,
+        /// The nodes.
+        broken: Arc<[NodeId]>,
+    },
+    /// Leader of a term to node: acknowledges a report of links.
+    LinksAck(Term, LinksRevision),
+}
 
 /// A message between two nodes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -85,6 +113,10 @@ pub enum Message {
     NodeConfigAck(Term, u32),
     /// Message between elections.
     Election(Box<[u8]>),
+    /// About the membership and the links of nodes.
+    Membership(Membership),
+    /// A control message between other nodes, or one that has come by them.
+    Relayed(Relayed),
 }
 
 impl Message {
@@ -110,6 +142,8 @@ impl Message {
             Self::NodeConfig(_) => Metric::NodeConfigSent,
             Self::NodeConfigAck(..) => Metric::NodeConfigAckSent,
             Self::Election(_) => Metric::ElectionMessageSent,
+            Self::Membership(_) => Metric::MembershipMessageSent,
+            Self::Relayed(_) => Metric::RelayedMessageSent,
         }
     }
 
@@ -135,6 +169,8 @@ impl Message {
             Self::NodeConfig(_) => Metric::NodeConfigReceived,
             Self::NodeConfigAck(..) => Metric::NodeConfigAckReceived,
             Self::Election(_) => Metric::ElectionMessageReceived,
+            Self::Membership(_) => Metric::MembershipMessageReceived,
+            Self::Relayed(_) => Metric::RelayedMessageReceived,
         }
     }
 }

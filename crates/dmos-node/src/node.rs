@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dmos_core::settings::{Dissemination, Production, Protocol, Recovery, Rejoin};
+use dmos_core::settings::{Production, Protocol, Recovery, Rejoin};
 use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy};
 use dmos_core::{
     FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, Routes, SerialSet, Span, Term, Time,
@@ -22,6 +22,7 @@ use crate::outbound::Outbound;
 use crate::planning::{LeadershipStart, Planning};
 use crate::production::Production as PolledProduction;
 use crate::prototype::Replay;
+use crate::relay::Relay;
 use crate::server::{Occupancy, Server, Surroundings};
 
 mod recovery;
@@ -58,6 +59,7 @@ pub struct Node {
     network: Arc<Network>,
     metrics: NodeMetrics,
     volatile: VolatileState,
+    relay: Box<Relay>,
     /// Number of records in the log; at `compact_at` records it is compacted.
     log_length: u64,
     compact_at: u64,
@@ -146,7 +148,8 @@ impl Node {
         let volatile = VolatileState::new(me, &settings, &settings.network, Span::ZERO);
         let (network, metrics) =
             (Arc::clone(&settings.network), NodeMetrics::new(settings.protocol.production));
-        Self { me, settings, network, metrics, volatile, log_length: 0, compact_at: u64::MAX }
+        let relay = Box::new(Relay::new(me, &settings.candidates));
+        Self { me, settings, network, metrics, volatile, relay, log_length: 0, compact_at: u64::MAX }
     }
 
     /// Returns the node's identifier.
@@ -325,6 +328,7 @@ impl Node {
             protocol: &self.settings.protocol,
             metrics: &mut self.metrics,
             effects,
+            relay: &mut self.relay,
             log_length: &mut self.log_length,
         };
         (&mut self.volatile, &self.settings, cx)
@@ -348,6 +352,7 @@ impl Node {
         };
         let volatile = VolatileState::new(self.me, &self.settings, &self.network, phase);
         let before = std::mem::replace(&mut self.volatile, volatile);
+        *self.relay = Relay::new(self.me, &self.settings.candidates);
         if self.settings.protocol.recovery == Recovery::Replay {
             self.volatile.inbound.keep_requests(before.inbound);
         }
@@ -422,6 +427,7 @@ impl VolatileState {
                 self.replay = replay.map(Box::new);
             }
         }
+        self.failure_detector.set_incarnation(self.incarnation());
         if self.server.is_none() {
             cx.set_timer(start_delay + production_delay + protocol.cycle, Timer::ProductionCycle);
         }
@@ -476,7 +482,7 @@ impl VolatileState {
 
     /// Passes an input to the election, and starts planning if this node becomes leader.
     fn run_election(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, input: ElectionInput<'_>) {
-        let new_term = self.leadership.run_election(cx, input);
+        let new_term = self.leadership.run_election(cx, &mut self.failure_detector, input);
         self.start_planning(cx, settings, new_term);
         // A new leader does not know this node's commands, however it was elected.
         self.commands.send_config(cx, self.leadership.current());
@@ -496,8 +502,23 @@ impl VolatileState {
                     .presumed_failed()
                     .chain(settings.added_later.iter().copied()),
                 node_config: self.commands.config(),
+                links: (
+                    self.failure_detector.links().revision(),
+                    self.failure_detector.links().broken().collect(),
+                ),
             };
             self.planning = Some(Box::new(Planning::start(cx, start)));
+        }
+    }
+
+    /// Passes this node's broken links to its planning, if it leads and they have changed.
+    fn update_own_links(&mut self, cx: &mut Context<'_>) {
+        let links = self.failure_detector.links();
+        if let Some(planning) = self.planning.as_deref_mut().filter(|_| self.leadership.leads()) {
+            let revision = links.revision();
+            if !planning.knows_links(cx.me, revision) {
+                planning.on_links(cx, cx.me, revision, &links.broken().collect());
+            }
         }
     }
 
@@ -585,9 +606,8 @@ impl VolatileState {
         self.inbound.reset_shares();
         self.leadership.accept_flow(cx, version);
         cx.report(Report::Adopted(version));
-        if let (Dissemination::Messages, Some(assignment)) =
-            (cx.protocol.dissemination, self.active.assignment())
-        {
+        if let (true, Some(assignment)) = (cx.uses_relays(), self.active.assignment()) {
+            cx.relay.set_neighbours(assignment.neighbours());
             self.failure_detector.trust_members(cx.now, assignment);
         }
         if let Some((server, around)) = self.with_server() {

@@ -1,15 +1,16 @@
-//! Planning by the leader, and distribution of the flow to all nodes.
+//! Planning by the leader.
 //!
-//! A plan is computed at once but becomes active after the virtual time that its steps take. Each assignment
-//! is retransmitted until its node acknowledges it; a node that does not acknowledge within `suspect_after`
-//! is declared failed. A removed node receives an idle assignment: if it acknowledges, it is alive and
-//! rejoins.
+//! A plan is computed at once but becomes active after the virtual time that its steps take. The modules
+//! `distribution` and `membership` have the other parts of a leader's work.
+
+mod distribution;
+mod membership;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dmos_core::flow::FlowRates;
-use dmos_core::settings::{Dissemination, FailureReports, PlanningMode, Production, Rejoin};
+use dmos_core::settings::PlanningMode;
 use dmos_core::strategy::{Change, FlowChoice, FlowStrategy, Meter, NoFlow, PlanRequest};
 use dmos_core::{
     Assignment, BrokenLinks, Flow, FlowVersion, Metric, Network, NodeId, NodeSet, Requirement, Routes, Span,
@@ -17,11 +18,12 @@ use dmos_core::{
 };
 
 use crate::context::Context;
-use crate::interface::{Effect, Notice, PlanReport, Report, Timer};
-use crate::message::Message;
+use crate::interface::{Effect, PlanReport, Report, Timer};
+use crate::message::{LinksRevision, Message};
 use crate::node_config::NodeConfig;
-use crate::prototype::blackboard;
-use crate::retransmission::{Retransmission, timeout};
+use crate::retransmission::timeout;
+use distribution::PendingAssignment;
+use membership::Reports;
 
 /// Planning state of a leader.
 pub(crate) struct Planning {
@@ -53,6 +55,11 @@ pub(crate) struct Planning {
     /// Producers of final items in the active flow. They have no consumers that would monitor them, so the
     /// leader does.
     monitored_producers: Vec<NodeId>,
+    reports: Reports,
+    /// Time of the announcement to all nodes.
+    announced_at: Time,
+    /// Nodes that have received a message of this leader.
+    contacted: NodeSet,
     /// Unacknowledged assignments. After a leader's first plan there is one for every node.
     unacknowledged: BTreeMap<NodeId, PendingAssignment>,
     /// Time of the next retransmission.
@@ -73,13 +80,6 @@ struct Plan {
     started: Time,
 }
 
-struct PendingAssignment {
-    version: FlowVersion,
-    assignment: Arc<Assignment>,
-    first_sent: Time,
-    retransmission: Retransmission,
-}
-
 /// Initial state of a leader.
 pub(crate) struct LeadershipStart<'a, D> {
     pub(crate) term: Term,
@@ -93,6 +93,8 @@ pub(crate) struct LeadershipStart<'a, D> {
     pub(crate) presumed_failed: D,
     /// Configuration of the leader itself.
     pub(crate) node_config: &'a Arc<NodeConfig>,
+    /// Broken links of the leader itself.
+    pub(crate) links: (LinksRevision, Arc<[NodeId]>),
 }
 
 impl Planning {
@@ -127,11 +129,19 @@ impl Planning {
             planner_failures: 0,
             retry_plan_at: None,
             monitored_producers: Vec::new(),
+            reports: Reports::default(),
+            announced_at: cx.now,
+            contacted: NodeSet::none(cx.network.node_count()),
             unacknowledged: BTreeMap::new(),
             retransmit_at: None,
         };
         if from.node_config.commands > 0 {
             planning.apply_node_config(cx.me, from.node_config);
+        }
+        let (revision, broken) = from.links;
+        planning.set_links(cx, cx.me, revision, &broken);
+        if cx.uses_relays() {
+            planning.announce(cx);
         }
         planning.plan(cx, false);
         planning
@@ -256,162 +266,15 @@ impl Planning {
         cx.metrics.set(Metric::BootstrapAllPathsTimeSec, u64::try_from(share).unwrap_or(u64::MAX));
     }
 
-    /// Activates a flow. Returns the node's own assignment, unless a blackboard publishes the flow to all
-    /// nodes.
-    fn publish(
-        &mut self,
-        cx: &mut Context<'_>,
-        flow: Arc<Flow>,
-        planned: Option<FlowRates>,
-    ) -> Option<(FlowVersion, Assignment)> {
-        self.number += 1;
-        let version = FlowVersion { term: self.term, number: self.number };
-        let before = self.active.replace(Arc::clone(&flow));
-        if blackboard::post(cx, || Notice::Flow(version, Arc::clone(&flow))) {
-            return None;
-        }
-        self.monitored_producers = self.final_producers(&flow);
-        let rates = match cx.protocol.production {
-            Production::Server => planned.unwrap_or_else(|| FlowRates::derive(&self.network, &flow)),
-            Production::Polled => FlowRates::default(),
-        };
-        let rates_before = std::mem::replace(&mut self.rates, rates);
-        // The first flow is sent to all nodes, a later one only to those whose assignment changed.
-        let nodes = match before {
-            Some(before) => {
-                let mut nodes = before.change_to(&flow).nodes();
-                nodes.extend(self.rates.changed_nodes(&rates_before, &flow));
-                nodes.sort_unstable();
-                nodes.dedup();
-                nodes
-            }
-            None => cx.network.nodes().collect(),
-        };
-        let me = cx.me;
-        // Idle spares are many, so all of them share one empty assignment.
-        let idle = Arc::new(Assignment::default());
-        for node in nodes.into_iter().filter(|&node| node != me) {
-            let assignment = self.rates.assignment(&self.network, &flow, node);
-            let assignment = if assignment.is_idle() { Arc::clone(&idle) } else { Arc::new(assignment) };
-            self.send_assignment(cx, node, version, assignment);
-        }
-        Some((version, self.rates.assignment(&self.network, &flow, me)))
-    }
-
-    /// Returns the nodes that the leader monitors, so that every assigned node is monitored: all others are
-    /// monitored by their consumers.
-    pub(crate) fn monitored_producers(&self) -> &[NodeId] {
-        &self.monitored_producers
-    }
-
-    fn final_producers(&self, flow: &Flow) -> Vec<NodeId> {
-        let network = &self.network;
-        let mut monitored_producers = Vec::new();
-        for &item in network.final_items() {
-            let before = monitored_producers.len();
-            let producers = network.producers(item).iter().copied();
-            monitored_producers.extend(producers.clone().filter(|&node| flow.is_assigned(node)));
-            if monitored_producers.len() == before {
-                // A producer of a final item without inputs has no edge.
-                let needs_nothing = |&node: &NodeId| network.requirements(node).is_empty();
-                monitored_producers
-                    .extend(producers.filter(|&node| self.alive.contains(node)).filter(needs_nothing));
-            }
-        }
-        monitored_producers
-    }
-
-    fn send_assignment(
-        &mut self,
-        cx: &mut Context<'_>,
-        node: NodeId,
-        version: FlowVersion,
-        assignment: Arc<Assignment>,
-    ) {
-        cx.send(node, Message::Assignment(version, Arc::clone(&assignment)));
-        let pending = PendingAssignment {
-            version,
-            assignment,
-            first_sent: cx.now,
-            retransmission: Retransmission::new(cx.now),
-        };
-        self.unacknowledged.insert(node, pending);
-        self.set_retransmit_timer(cx);
-    }
-
-    /// Sends a node its assignment in the active flow.
-    fn send_current_assignment(&mut self, cx: &mut Context<'_>, node: NodeId) {
-        if let Some(flow) = self.active.as_ref().filter(|_| node != cx.me) {
-            let version = FlowVersion { term: self.term, number: self.number };
-            let assignment = Arc::new(self.rates.assignment(&self.network, flow, node));
-            self.send_assignment(cx, node, version, assignment);
-        }
-    }
-
-    fn set_retransmit_timer(&mut self, cx: &mut Context<'_>) {
-        if let (None, Some(span)) = (self.retransmit_at, cx.protocol.retry_after) {
-            self.retransmit_at = Some(cx.now + span);
-            cx.set_timer(span, Timer::RetransmitAssignments);
-        }
-    }
-
-    /// Retransmits overdue assignments, and declares nodes failed that have not acknowledged for too long.
-    pub(crate) fn retransmit_assignments(&mut self, cx: &mut Context<'_>) {
-        // A timer of an earlier term is ignored.
-        if self.retransmit_at.take_if(|due| *due <= cx.now).is_none() {
-            return;
-        }
-        let mut silent = Vec::new();
-        for (&node, pending) in &mut self.unacknowledged {
-            if pending.retransmission.is_due(cx.now, cx.protocol) {
-                pending.retransmission = pending.retransmission.again(cx.now);
-                cx.send(node, Message::Assignment(pending.version, Arc::clone(&pending.assignment)));
-            }
-            if cx.now.since(pending.first_sent) > cx.protocol.suspect_after && self.alive.contains(node) {
-                silent.push(node);
-            }
-        }
-        if !self.unacknowledged.is_empty() {
-            self.set_retransmit_timer(cx);
-        }
-        for node in silent {
-            self.on_failure_report(cx, node);
-        }
-    }
-
-    /// Handles the acknowledgement of an assignment, which also proves that the node is alive.
-    pub(crate) fn on_acknowledged(&mut self, cx: &mut Context<'_>, from: NodeId, version: FlowVersion) {
-        if self.unacknowledged.get(&from).is_some_and(|pending| pending.version <= version) {
-            self.unacknowledged.remove(&from);
-        }
-        self.rejoin(cx, from);
-    }
-
-    /// Handles the announcement of a recovered node, which has lost its assignment.
-    pub(crate) fn on_rejoin(&mut self, cx: &mut Context<'_>, from: NodeId) {
-        if cx.protocol.dissemination == Dissemination::Messages {
-            self.send_current_assignment(cx, from);
-        }
-        self.rejoin(cx, from);
-    }
-
-    fn rejoin(&mut self, cx: &mut Context<'_>, node: NodeId) {
-        if cx.protocol.rejoin == Rejoin::OnReturn && !self.has_retired(node) && self.alive.insert(node) {
-            blackboard::post(cx, || Notice::Rejoined(node));
-            self.note_change(node, Change::Rejoined(node));
-            self.plan(cx, blocking(cx));
-        }
-    }
-
     fn has_retired(&self, node: NodeId) -> bool {
         self.node_configs.get(&node).is_some_and(|node_config| node_config.retired)
     }
 
     /// Records a change for the next plan; changes do not accumulate while a plan takes long.
-    fn note_change(&mut self, node: NodeId, change: Change) {
+    fn note_change(&mut self, change: Change) {
         // Only the last failure or return of a node matters, and its recipe change beside it.
         let is_recipe = |change: &Change| matches!(change, Change::RecipeChanged(_));
-        self.changes.retain(|known| known.node() != Some(node) || is_recipe(known) != is_recipe(&change));
+        self.changes.retain(|known| known.node() != change.node() || is_recipe(known) != is_recipe(&change));
         self.changes.push(change);
     }
 
@@ -430,7 +293,7 @@ impl Planning {
             self.plan(cx, blocking(cx));
         }
         if from != cx.me {
-            cx.send(from, Message::NodeConfigAck(self.term, node_config.commands.max(known)));
+            cx.send_control(from, Message::NodeConfigAck(self.term, node_config.commands.max(known)));
         }
     }
 
@@ -447,37 +310,13 @@ impl Planning {
                 Ok(network) => self.network = Arc::new(network),
                 Err(_) => return false,
             }
-            self.note_change(node, Change::RecipeChanged(node));
+            self.note_change(Change::RecipeChanged(node));
         }
         if node_config.retired && self.alive.remove(node) {
-            self.note_change(node, Change::Failed(node));
+            self.note_change(Change::Failed(node));
         }
         self.node_configs = node_configs;
         true
-    }
-
-    /// Handles a report that a node has failed.
-    pub(crate) fn on_failure_report(&mut self, cx: &mut Context<'_>, node: NodeId) {
-        let plans = match cx.protocol.failure_reports {
-            FailureReports::OncePerFailure => {
-                let is_new = node != cx.me && self.alive.remove(node);
-                cx.metrics.add(Metric::NodesDeterminedCrashed, u64::from(is_new));
-                is_new
-            }
-            FailureReports::EveryReport => {
-                self.alive.remove(node);
-                true
-            }
-        };
-        if plans {
-            cx.report(Report::Removed(node));
-            if !blackboard::post(cx, || Notice::Removed(node)) {
-                // If the node is alive after all, it acknowledges and rejoins.
-                self.send_current_assignment(cx, node);
-            }
-            self.note_change(node, Change::Failed(node));
-            self.plan(cx, blocking(cx));
-        }
     }
 }
 

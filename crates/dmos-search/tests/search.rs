@@ -12,11 +12,14 @@ struct AllNodes;
 impl FlowStrategy for AllNodes {
     fn plan(&mut self, request: &PlanRequest<'_>, meter: &mut Meter) -> Result<Flow, NoFlow> {
         let network = request.network;
-        let producers = dmos_graph::Feasibility::of(network, request.alive);
+        let producers = dmos_graph::Feasibility::of_request(request);
         meter.charge(producers.steps())?;
         producers.finals(network)?;
         let works = |node: NodeId| producers.contains(network, node);
-        let edges = network.supply_edges().filter(|edge| works(edge.producer) && works(edge.consumer));
+        let edges = network.supply_edges().filter(|edge| {
+            let has_link = producers.has_working_link(edge.producer, edge.consumer);
+            has_link && works(edge.producer) && works(edge.consumer)
+        });
         Ok(Flow::new(edges.collect()))
     }
 }

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use dmos_core::{BatchId, FlowVersion, Network, NodeId, RequestId, RunRecord, Scenario, Time};
-use dmos_node::{Message, OrderStatus, Timer};
+use dmos_node::{LinksRevision, Membership, Message, OrderStatus, Timer};
 
 use crate::cpu::{Task, WorkerId};
 use crate::event::{Completion, Event, FaultEnd};
@@ -209,6 +209,24 @@ fn write_message(f: &mut fmt::Formatter<'_>, network: &Network, message: &Messag
         Message::NodeConfigAck(term, commands) => {
             write!(f, "{commands} commands acknowledged, in term {term}")
         }
+        Message::Membership(Membership::Present(term)) => write!(f, "leader of term {term} heard"),
+        Message::Membership(Membership::Alive(node)) => write!(f, "{} is alive", name(*node)),
+        Message::Membership(Membership::Links { revision, broken }) => {
+            let names: Vec<_> = broken.iter().map(|&node| name(node)).collect();
+            let LinksRevision { incarnation, number } = revision;
+            write!(f, "links {incarnation}.{number}, broken: [{}]", names.join(", "))
+        }
+        Message::Membership(Membership::LinksAck(term, LinksRevision { incarnation, number })) => {
+            write!(f, "links {incarnation}.{number} acknowledged, in term {term}")
+        }
+        Message::Relayed(relayed) => write!(
+            f,
+            "relayed message {} from {} to {}, {} hops left",
+            relayed.number,
+            name(relayed.origin),
+            name(relayed.target),
+            relayed.hops_left
+        ),
         Message::Election(bytes) => {
             f.write_str("election ")?;
             bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use dmos_core::strategy::ElectionInput;
-use dmos_core::{Assignment, FlowVersion, Metric, NodeId};
+use dmos_core::{Assignment, FlowVersion, Metric, NodeId, Term};
 
 use super::{NodeSettings, VolatileState};
+use crate::codec::read_message;
 use crate::context::Context;
 use crate::interface::Timer;
-use crate::message::Message;
-use crate::server::OrderStatus;
+use crate::leadership::PeerEvent;
+use crate::message::{Membership, Message};
+use crate::relay::Relayed;
 
 impl VolatileState {
     pub(super) fn on_message(
@@ -21,6 +23,65 @@ impl VolatileState {
     ) {
         cx.metrics.count(Metric::ReceivedMessages);
         cx.metrics.count(message.received_metric());
+        match message {
+            Message::Relayed(relayed) => self.on_relayed(cx, settings, from, relayed),
+            Message::HeartbeatResponse { incarnation, order } => {
+                if let Some((server, around)) = self.with_server() {
+                    server.on_heartbeat_response(cx, &around, from, *incarnation, *order);
+                }
+                let event = self.failure_detector.on_heartbeat_response(cx, from);
+                self.on_alive(cx, settings, from, event);
+            }
+            message => self.handle_message(cx, settings, from, message),
+        }
+    }
+
+    /// Handles a relayed message: forwards it, or handles its content if it is for this node.
+    fn on_relayed(&mut self, cx: &mut Context<'_>, settings: &NodeSettings, from: NodeId, relayed: &Relayed) {
+        let hears_target = self.failure_detector.hears(cx.now, relayed.target, cx.protocol.suspect_after);
+        let Some(mut forwarding) = cx.relay.on_relayed(from, relayed, cx.now, hears_target) else {
+            return;
+        };
+        forwarding.to.retain(|&to| !self.failure_detector.suspects(to));
+        if relayed.target != cx.me {
+            return cx.forward(forwarding);
+        }
+        // What is not a message of this network is dropped, as a driver does with messages from outside.
+        match read_message(&relayed.content, cx.network) {
+            Ok(Message::HeartbeatResponse { .. }) => {
+                let event = self.failure_detector.on_response_by_any_way(cx.now, relayed.origin);
+                self.on_alive(cx, settings, relayed.origin, event);
+            }
+            Ok(message) => self.handle_message(cx, settings, relayed.origin, &message),
+            Err(_) => {}
+        }
+    }
+
+    /// Handles a sign of life, on whichever way it came.
+    fn on_alive(
+        &mut self,
+        cx: &mut Context<'_>,
+        settings: &NodeSettings,
+        from: NodeId,
+        event: Option<PeerEvent>,
+    ) {
+        self.on_peer_event(cx, settings, event);
+        let accusers = self.leader_planning().map_or(Vec::new(), |planning| planning.on_answer(from));
+        for accuser in accusers {
+            match accuser == cx.me {
+                true => self.failure_detector.on_found_alive(cx, from),
+                false => cx.send_control(accuser, Message::Membership(Membership::Alive(from))),
+            }
+        }
+    }
+
+    fn handle_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        settings: &NodeSettings,
+        from: NodeId,
+        message: &Message,
+    ) {
         match *message {
             Message::Request { .. }
             | Message::Announcement { .. }
@@ -43,15 +104,18 @@ impl VolatileState {
                 let incarnation = self.incarnation();
                 let order = self.server.as_ref().map(|server| server.output().order_status(from));
                 let order = order.unwrap_or_default();
-                cx.send(from, Message::HeartbeatResponse { incarnation, order });
+                cx.send_control(from, Message::HeartbeatResponse { incarnation, order });
             }
-            Message::HeartbeatResponse { incarnation, order } => {
-                self.on_heartbeat_response(cx, settings, from, incarnation, order);
+            // Handled by their ways.
+            Message::HeartbeatResponse { .. } | Message::Relayed(_) => {}
+            Message::Suspicion(node) => {
+                let certain = from == cx.me && self.failure_detector.is_cut_off(node);
+                match self.leader_planning() {
+                    Some(planning) => planning.on_suspicion(cx, from, node, certain),
+                    None => self.leadership.send_leader(cx, from),
+                }
             }
-            Message::Suspicion(node) => match self.leader_planning() {
-                Some(planning) => planning.on_failure_report(cx, node),
-                None => self.leadership.send_leader(cx, from),
-            },
+            Message::Membership(ref message) => self.on_membership(cx, from, message),
             Message::Assignment(version, ref assignment) => {
                 self.on_assignment(cx, settings, from, version, assignment);
             }
@@ -64,12 +128,15 @@ impl VolatileState {
                 Some(planning) => planning.on_rejoin(cx, from),
                 None => self.leadership.send_leader(cx, from),
             },
+            Message::Leader(leader, term) if leader == from && cx.uses_relays() => {
+                self.on_announcement(cx, leader, term);
+            }
             Message::Leader(leader, term) => {
                 if self.on_leader_learned(cx, settings, leader, term)
                     && self.active.assignment().is_none()
                     && leader != cx.me
                 {
-                    cx.send(leader, Message::Rejoin);
+                    cx.send_control(leader, Message::Rejoin);
                 }
             }
             Message::NodeConfig(ref node_config) => match self.leader_planning() {
@@ -78,6 +145,11 @@ impl VolatileState {
             },
             Message::NodeConfigAck(term, commands) => self.commands.on_acknowledged(term, commands),
             Message::Election(ref bytes) => {
+                self.failure_detector.on_contact(cx, from);
+                // A candidate that cannot hear this one would not accept an answer.
+                if self.failure_detector.is_cut_off(from) {
+                    return;
+                }
                 self.run_election(cx, settings, ElectionInput::Message { from, bytes });
             }
         }
@@ -99,24 +171,37 @@ impl VolatileState {
         } else {
             let edges = assignment.edge_count();
             self.adopt(cx, version, Arc::clone(assignment), edges);
-            cx.send(from, Message::AssignmentAck(version));
+            cx.send_control(from, Message::AssignmentAck(version));
         }
     }
 
-    /// Handles a sign of life, with what a supplier knows of this node's orders.
-    fn on_heartbeat_response(
-        &mut self,
-        cx: &mut Context<'_>,
-        settings: &NodeSettings,
-        from: NodeId,
-        incarnation: u32,
-        order: OrderStatus,
-    ) {
-        if let Some((server, around)) = self.with_server() {
-            server.on_heartbeat_response(cx, &around, from, incarnation, order);
+    /// Handles the announcement of a leader by itself. It is believed once the leader has sent an assignment, because
+    /// only then it is known to hear this node; until then it is answered.
+    fn on_announcement(&mut self, cx: &mut Context<'_>, leader: NodeId, term: Term) {
+        let known = self.leadership.current().map_or(Term(0), |known| known.1);
+        if known.max(self.leadership.accepted_flow().term) > term {
+            return self.leadership.reject_leader(cx, leader);
         }
-        let event = self.failure_detector.on_heartbeat_response(cx.now, from);
-        self.on_peer_event(cx, settings, event);
+        cx.send_control(leader, Message::Membership(Membership::Present(term)));
+    }
+
+    fn on_membership(&mut self, cx: &mut Context<'_>, from: NodeId, message: &Membership) {
+        match message {
+            Membership::Alive(node) => self.failure_detector.on_found_alive(cx, *node),
+            Membership::LinksAck(term, revision) => {
+                self.failure_detector.links_mut().on_acknowledged(*term, *revision);
+            }
+            Membership::Present(term) => {
+                if let Some(planning) = self.leader_planning() {
+                    planning.on_present(cx, from, *term);
+                }
+            }
+            Membership::Links { revision, broken } => {
+                if let Some(planning) = self.leader_planning() {
+                    planning.on_links(cx, from, *revision, broken);
+                }
+            }
+        }
     }
 
     /// Handles an exchange of single batches; other messages are ignored.
@@ -180,6 +265,7 @@ impl VolatileState {
                         server.redirect(cx, &around);
                     }
                 }
+                self.update_own_links(cx);
             }
             Timer::RetransmitBatches => match self.with_server() {
                 Some((server, _)) => server.retransmit_shipments(cx),
@@ -188,6 +274,11 @@ impl VolatileState {
             Timer::RetransmitAssignments => {
                 if let Some(planning) = self.leader_planning() {
                     planning.retransmit_assignments(cx);
+                }
+            }
+            Timer::ProbeAccused => {
+                if let Some(planning) = self.leader_planning() {
+                    planning.probe_accused(cx);
                 }
             }
             Timer::RetryPlan => {
