@@ -207,11 +207,14 @@ fn longest_delays(scenario: &Scenario) -> Option<(Span, Span)> {
     Some((longest(Route::message)?, longest(Route::transit)?))
 }
 
-/// Returns a time within which failures are detected, a leader is elected and assignments are distributed.
+/// Returns a time within which failures are detected and confirmed, broken links are tested, a leader is elected, plans
+/// no longer wait for the end of a hold time, and assignments are distributed.
 fn settling_time(scenario: &Scenario, retry: Span, message: Span) -> Span {
     let protocol = &scenario.protocol;
     let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
-    (protocol.suspect_after + rounds) * 3 + retry * 4 + message * 20
+    let confirmation = protocol.heartbeat;
+    let hold = protocol.suspect_after.max(protocol.heartbeat);
+    (protocol.suspect_after + rounds) * 3 + confirmation + hold + retry * 5 + message * 20
 }
 
 /// Returns [`resume_bound`] under `production: server`: the time in which one producer of each item, one after

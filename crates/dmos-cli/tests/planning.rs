@@ -38,7 +38,7 @@ fn only_the_exhaustive_search_stalls_its_factory() {
     let small = "scenarios/source-failure.yaml";
     let (longest, there) = planning(large, "exhaustive", 0.0);
     assert!(longest > 400.0 && there > 400.0, "at 20 items: {longest} s, a flow after {there} s");
-    // Its source recovers after 80 s.
+    // Its source recovers after 80 s; a plan follows the one before after at least a heartbeat interval of 3 s.
     let (longest, there) = planning(small, "exhaustive", 80.0);
     assert!(longest > 30.0 && there > 110.0, "without a source: {longest} s, a flow after {there} s");
     for flow in others {
@@ -46,7 +46,7 @@ fn only_the_exhaustive_search_stalls_its_factory() {
         assert!(longest < 0.1 && there < 10.0, "{flow}, at 20 items: {longest} s, a flow after {there} s");
         let (longest, there) = planning(small, &flow, 80.0);
         assert!(
-            longest < 1.0 && there < 82.0,
+            longest < 1.0 && there < 84.0,
             "{flow}, without a source: {longest} s, a flow after {there} s"
         );
     }

@@ -49,20 +49,8 @@ pub(crate) fn time_to_replan(record: &RunRecord, end: Time) -> Vec<Episode> {
 /// Returns the total time without a leader, in seconds.
 pub(crate) fn leaderless_time(record: &RunRecord, end: Time) -> f64 {
     let start = record.measured_from;
-    let first = record.leadership_changes.first().map_or(end, |change| change.at);
-    let mut sum = if first > start { first.since(start).as_secs_f64() } else { 0.0 };
-    for (number, change) in record.leadership_changes.iter().enumerate() {
-        let next = record.leadership_changes.get(number + 1).map_or(end, |next| next.at);
-        let outages = record.outages.iter().filter(|outage| outage.node == change.node);
-        for outage in outages {
-            let from = outage.from.max(change.at).max(start);
-            let until = outage.until.unwrap_or(end).min(next);
-            if from < until {
-                sum += until.since(from).as_secs_f64();
-            }
-        }
-    }
-    sum
+    let measured = record.leaderless(end).into_iter().map(|(from, until)| (from.max(start), until));
+    measured.filter(|(from, until)| from < until).map(|(from, until)| until.since(from).as_secs_f64()).sum()
 }
 
 /// Returns the mean share of edges that plans change.
@@ -232,8 +220,12 @@ mod tests {
 
     #[test]
     fn leaderless_time_includes_the_start_and_a_down_leader() {
-        let change =
-            |second, node| LeadershipChange { at: at(second), node: NodeId::new(node), term: Term(second) };
+        let change = |second, node| LeadershipChange {
+            at: at(second),
+            node: NodeId::new(node),
+            term: Term(second),
+            stepped_down: None,
+        };
         let record = RunRecord {
             leadership_changes: vec![change(3, 7), change(110, 8)],
             outages: vec![

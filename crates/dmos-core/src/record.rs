@@ -243,6 +243,8 @@ pub struct LeadershipChange {
     pub node: NodeId,
     /// Term of the new leader.
     pub term: Term,
+    /// Time at which it stepped down without knowing another leader, if it did.
+    pub stepped_down: Option<Time>,
 }
 
 /// A leader removed a node from the membership; it plans without that node from then on.
@@ -324,6 +326,24 @@ pub struct MeasuredBottleneck {
 }
 
 impl RunRecord {
+    /// Returns the intervals without a leader: before the first election, and while the last elected leader is down or
+    /// has stepped down, until another is elected or it recovers. O(changes x outages).
+    #[must_use]
+    pub fn leaderless(&self, end: Time) -> Vec<(Time, Time)> {
+        let first = self.leadership_changes.first().map_or(end, |change| change.at);
+        let mut intervals = vec![(Time::ZERO, first)];
+        for (number, change) in self.leadership_changes.iter().enumerate() {
+            let next = self.leadership_changes.get(number + 1).map_or(end, |next| next.at);
+            let led_until = change.stepped_down.map_or(next, |down| down.min(next));
+            for outage in self.outages.iter().filter(|outage| outage.node == change.node) {
+                intervals.push((outage.from.max(change.at), outage.until.unwrap_or(end).min(led_until)));
+            }
+            intervals.push((led_until, next));
+        }
+        intervals.retain(|(from, until)| from < until);
+        intervals
+    }
+
     /// Returns the measured bottleneck, or `None` if no node worked. It makes the final item that limits the number of
     /// complete sets, or an item that goes into it: other final items may be made at full speed beyond that number.
     #[must_use]

@@ -43,7 +43,7 @@ impl Context<'_> {
     /// Sends a control message that was sent `tries` times before without an answer, each time by longer ways.
     pub(crate) fn send_again(&mut self, to: NodeId, message: Message, tries: u32) {
         let needed = self.relay.detour(to).max(hops_after(tries));
-        let hops = needed.max(self.relay.answer_hops(to, self.now, self.protocol.suspect_after));
+        let hops = needed.max(self.relay.answer_hops(to, self.now, self.answer_memory()));
         if hops > 0 && to != self.me && self.uses_relays() {
             self.relay_message(to, hops, needed == 0, &message);
         }
@@ -71,6 +71,12 @@ impl Context<'_> {
     pub(crate) fn request_heartbeat(&mut self, to: NodeId) {
         self.metrics.count(Metric::HeartbeatsSent);
         self.send(to, Message::HeartbeatRequest);
+    }
+
+    /// Returns the time for which messages to a node are relayed after a message that it relayed: a node that still needs
+    /// relays uses them again in each heartbeat round.
+    pub(crate) fn answer_memory(&self) -> Span {
+        self.protocol.heartbeat * 2
     }
 
     /// Returns whether failures are confirmed and messages relayed; the prototype does neither.

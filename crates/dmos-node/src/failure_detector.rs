@@ -3,7 +3,7 @@
 //! A node monitors its *neighbours* in the flow, whose links must work: the silence of one is reported to the leader,
 //! which finds out whether the node or the link has failed ([`links`](crate::links)). And it monitors its *peers*,
 //! from which it must hear on any way: a candidate those with which it exchanges election messages, and the leader;
-//! the leader also the producers at the downstream end of the flow. A peer that is silent for half the time is asked by
+//! the leader also the producers at the downstream end of the flow. A peer that misses a round is asked by
 //! [relays](crate::relay) as well. No node monitors all others, yet every assigned node is monitored.
 
 use dmos_core::settings::Dissemination;
@@ -33,10 +33,14 @@ struct MonitoredNode {
     is_neighbour: bool,
     /// True if messages must arrive on any way.
     is_peer: bool,
-    /// Time of the last response that arrived directly.
+    /// True if it has ever responded directly since it is monitored.
+    has_responded: bool,
+    /// Time of the last response that arrived directly, or since when it is monitored.
     heard_directly: Time,
     /// Time of the last response.
     heard: Time,
+    /// Time since which its silence counts, because a new flow assigns it again.
+    trusted: Time,
     /// True if it did not respond directly for too long.
     is_silent: bool,
     /// True if it did not respond on any way for too long.
@@ -55,8 +59,10 @@ impl MonitoredNode {
             node,
             is_neighbour: false,
             is_peer: false,
+            has_responded: false,
             heard_directly: now,
             heard: now,
+            trusted: now,
             is_silent: false,
             is_suspected: false,
             relayed_rounds: 0,
@@ -124,7 +130,7 @@ impl FailureDetector {
     }
 
     /// Returns the nodes that are presumed to have failed: removed ones on the blackboard, and silent ones that
-    /// nobody has found alive.
+    /// the leader has not found alive.
     pub(crate) fn presumed_failed(&self) -> impl Iterator<Item = NodeId> + '_ {
         let failed = |peer: &&MonitoredNode| {
             peer.is_suspected || (peer.is_silent && !peer.is_peer && !self.rare.links.is_broken(peer.node))
@@ -184,21 +190,21 @@ impl FailureDetector {
         if cx.uses_relays() {
             self.rare.links.test(cx);
             self.rare.links.report(cx, leadership.current());
-            cx.relay.forget(cx.now, cx.protocol.suspect_after);
+            let memory = cx.answer_memory();
+            cx.relay.forget(cx.now, memory);
         }
         cx.set_timer(cx.protocol.heartbeat, Timer::Heartbeat);
         std::mem::take(&mut self.rare.peer_events)
     }
 
-    /// Asks a peer by relays as well, once it has been silent for half the time after which it is suspected.
+    /// Asks a peer by relays as well, once it has missed a round.
     fn request_by_relays(&mut self, cx: &mut Context<'_>, at: usize) {
         let peer = &mut self.monitored[at];
         if !peer.is_peer || !cx.uses_relays() {
             return;
         }
-        // Responses to a round arrive before the next one.
-        let patience = cx.protocol.suspect_after.max(cx.protocol.heartbeat * 3);
-        if cx.now.since(peer.heard_directly) * 2 <= patience {
+        // The response to the last round but one has not arrived.
+        if cx.now.since(peer.heard_directly) * 2 <= cx.protocol.heartbeat * 3 {
             return cx.relay.set_detour(peer.node, None);
         }
         peer.relayed_rounds = peer.relayed_rounds.saturating_add(1);
@@ -216,7 +222,7 @@ impl FailureDetector {
         for monitored in self.monitored.iter_mut().filter(|peer| peer.is_silent && peer.is_neighbour) {
             let is_assigned = assignment.neighbours().any(|node| node == monitored.node);
             if is_assigned && !self.rare.links.is_broken(monitored.node) {
-                (monitored.heard_directly, monitored.is_silent, monitored.reports) = (now, false, 0);
+                (monitored.trusted, monitored.is_silent, monitored.reports) = (now, false, 0);
             }
         }
     }
@@ -230,7 +236,8 @@ impl FailureDetector {
 
     /// Returns whether a monitored node has answered directly within half of `patience`.
     pub(crate) fn hears(&self, now: Time, node: NodeId, patience: Span) -> bool {
-        self.find(node).is_some_and(|at| now.since(self.monitored[at].heard_directly) * 2 <= patience)
+        let peer = self.find(node).map(|at| &self.monitored[at]);
+        peer.is_some_and(|peer| peer.has_responded && now.since(peer.heard_directly) * 2 <= patience)
     }
 
     /// Returns whether this node hears from a peer on no way, so that messages from it do not count: it would not
@@ -312,7 +319,7 @@ impl FailureDetector {
                 self.rare.peer_events.push(PeerEvent::Suspected(peer.node));
             }
             let matters = peer.is_neighbour || is_blackboard || (peer.is_suspected && leadership.leads());
-            if !is_late(peer.heard_directly) || !matters {
+            if !is_late(peer.heard_directly.max(peer.trusted)) || !matters {
                 continue;
             }
             if !std::mem::replace(&mut peer.is_silent, true) {
@@ -324,6 +331,7 @@ impl FailureDetector {
             // The answer to the request that followed the leader's finding would have arrived by now.
             if peer.found_alive.is_some_and(|found| cx.now.since(found) * 2 >= cx.protocol.heartbeat) {
                 self.rare.links.on_broken(cx, peer.node);
+                self.rare.links.test_suppliers(cx);
                 continue;
             }
             // A leader that is only a peer does not handle reports of its own failure, except in the prototype.
@@ -348,7 +356,7 @@ impl FailureDetector {
             return was_broken.then_some(PeerEvent::Silent);
         };
         let peer = &mut self.monitored[at];
-        peer.heard_directly = cx.now;
+        (peer.has_responded, peer.heard_directly) = (true, cx.now);
         (peer.reports, peer.found_alive, peer.relayed_rounds) = (0, None, 0);
         let was_silent = std::mem::take(&mut peer.is_silent);
         if cx.uses_relays() {

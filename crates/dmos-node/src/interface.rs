@@ -156,8 +156,8 @@ pub enum Timer {
     RetransmitAssignments,
     /// The next probes of nodes whose silence was reported.
     ProbeAccused,
-    /// The next attempt to plan after the planner failed.
-    RetryPlan,
+    /// The next plan after a change, or the next attempt after the planner failed.
+    Replan,
     /// The next announcement that the node has recovered.
     AnnounceRejoin,
     /// The next retransmission of the node's configuration to the leader.
@@ -184,6 +184,8 @@ pub enum Notice {
 pub enum Report {
     /// The node became leader.
     BecameLeader(Term),
+    /// The node no longer leads, although it knows no other leader.
+    SteppedDown(Term),
     /// The node adopted an assignment of the flow of this version.
     Adopted(FlowVersion),
     /// The node sent a new order to a supplier.

@@ -145,6 +145,10 @@ impl Leadership {
         for (after, timer) in effects.timers {
             cx.set_timer(after, Timer::Election(timer));
         }
+        if let Some((_, term)) = self.leader.filter(|leader| effects.steps_down && leader.0 == self.me) {
+            self.leader = None;
+            cx.report(Report::SteppedDown(term));
+        }
         let (leader, term) = effects.leader?;
         if !self.on_leader_learned(leader, term) || leader != self.me {
             return None;

@@ -2,8 +2,10 @@
 //!
 //! A link is broken if the neighbour does not answer although the leader has found it alive. The node reports its
 //! broken links to the leader until they are acknowledged, and to every new leader. It tests them again and again, at
-//! intervals that double, also each time that a link breaks anew.
+//! intervals that double, also each time that a link breaks anew. Where one link is broken, others may be, so the node
+//! then tests the links to its other possible suppliers as well, before a plan tries them one after the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dmos_core::{NodeId, Term, Time};
@@ -11,6 +13,12 @@ use dmos_core::{NodeId, Term, Time};
 use crate::context::Context;
 use crate::message::{LinksRevision, Membership, Message};
 use crate::retransmission::{Retransmission, timeout};
+
+/// Number of unanswered requests after which a link counts as broken that was not in use.
+const REQUESTS: u32 = 2;
+
+/// Maximum number of possible suppliers of an item whose links are tested.
+const SUPPLIERS_MAX: usize = 16;
 
 /// A link that is broken, or was.
 struct KnownLink {
@@ -26,6 +34,8 @@ struct KnownLink {
 pub(crate) struct Links {
     /// Sorted by node.
     known: Vec<KnownLink>,
+    /// Nodes whose links are being tested for the first time, with the number of requests so far.
+    asked: BTreeMap<NodeId, u32>,
     revision: LinksRevision,
     /// Term of the leader that acknowledged last, and the revision that it acknowledged.
     acknowledged: Option<(Term, LinksRevision)>,
@@ -69,8 +79,18 @@ impl Links {
         }
     }
 
+    /// Starts to test the links to all possible suppliers of a node, because one of its links is broken.
+    pub(crate) fn test_suppliers(&mut self, cx: &Context<'_>) {
+        for required in cx.network.requirements(cx.me) {
+            let suppliers = cx.network.producers(required.item).iter().take(SUPPLIERS_MAX);
+            let untested = suppliers.filter(|&&node| !self.is_broken(node)).copied().collect::<Vec<_>>();
+            self.asked.extend(untested.into_iter().map(|node| (node, 0)));
+        }
+    }
+
     /// Records that a node has answered directly. Returns whether its link was broken.
     pub(crate) fn on_answer(&mut self, node: NodeId) -> bool {
+        self.asked.remove(&node);
         let link = self.known.iter_mut().find(|link| link.node == node);
         let was_broken = link.is_some_and(|link| std::mem::take(&mut link.is_broken));
         if was_broken {
@@ -86,6 +106,14 @@ impl Links {
 
     /// Tests the broken links whose time has come.
     pub(crate) fn test(&mut self, cx: &mut Context<'_>) {
+        for (node, requests) in std::mem::take(&mut self.asked) {
+            if requests == REQUESTS {
+                self.on_broken(cx, node);
+            } else {
+                cx.request_heartbeat(node);
+                self.asked.insert(node, requests + 1);
+            }
+        }
         let now = cx.now;
         for link in self.known.iter_mut().filter(|link| link.is_broken && link.next_test <= now) {
             link.schedule_test(cx);

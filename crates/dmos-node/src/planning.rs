@@ -4,6 +4,7 @@
 //! `distribution` and `membership` have the other parts of a leader's work.
 
 mod distribution;
+mod hold;
 mod membership;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::message::{LinksRevision, Message};
 use crate::node_config::NodeConfig;
 use crate::retransmission::timeout;
 use distribution::PendingAssignment;
+use hold::Hold;
 use membership::Reports;
 
 /// Planning state of a leader.
@@ -47,6 +49,7 @@ pub(crate) struct Planning {
     current_plan: Option<Plan>,
     /// True if something changed after the current plan was started.
     plan_again: bool,
+    hold: Hold,
     /// Number of plans started in this term.
     plans_started: u32,
     /// Number of consecutive failures of the planner itself; it is retried at `retry_plan_at`.
@@ -125,6 +128,7 @@ impl Planning {
             changes: Vec::new(),
             current_plan: None,
             plan_again: false,
+            hold: Hold::default(),
             plans_started: 0,
             planner_failures: 0,
             retry_plan_at: None,
@@ -161,6 +165,7 @@ impl Planning {
             self.plan_again = true;
             return;
         }
+        self.hold.on_plan(cx.now, cx.protocol);
         let mut meter = Meter::new(self.budget);
         let request = PlanRequest {
             network: &self.network,
@@ -232,7 +237,7 @@ impl Planning {
         cx.report(Report::Planned(Box::new(report)));
         let own = if active { self.publish(cx, flow.unwrap_or_default(), plan.rates) } else { None };
         if std::mem::take(&mut self.plan_again) && still_leads {
-            self.plan(cx, blocking(cx));
+            self.replan(cx);
         }
         own
     }
@@ -246,13 +251,26 @@ impl Planning {
             self.planner_failures.checked_sub(1).and_then(|retries| timeout(cx.protocol, retries))
         {
             self.retry_plan_at = Some(cx.now + delay);
-            cx.set_timer(delay, Timer::RetryPlan);
+            cx.set_timer(delay, Timer::Replan);
         }
     }
 
-    /// Retries planning after the planner failed.
-    pub(crate) fn plan_after_failure(&mut self, cx: &mut Context<'_>) {
-        if self.retry_plan_at.take_if(|until| *until <= cx.now).is_some() {
+    /// Plans after a change, at once or after the hold time. The prototype always plans at once.
+    fn replan(&mut self, cx: &mut Context<'_>) {
+        if self.current_plan.is_some() || !cx.uses_relays() {
+            return self.plan(cx, blocking(cx));
+        }
+        match self.hold.on_change(cx.now) {
+            Some(Span::ZERO) => self.plan(cx, blocking(cx)),
+            Some(hold) => cx.set_timer(hold, Timer::Replan),
+            None => {}
+        }
+    }
+
+    /// Plans after the hold time of a change, or again after the planner failed.
+    pub(crate) fn on_replan_timer(&mut self, cx: &mut Context<'_>) {
+        let has_failed = self.retry_plan_at.take_if(|until| *until <= cx.now).is_some();
+        if has_failed || self.hold.is_over(cx.now) {
             self.plan(cx, blocking(cx));
         }
     }
@@ -290,7 +308,7 @@ impl Planning {
             if !self.apply_node_config(from, node_config) {
                 return;
             }
-            self.plan(cx, blocking(cx));
+            self.replan(cx);
         }
         if from != cx.me {
             cx.send_control(from, Message::NodeConfigAck(self.term, node_config.commands.max(known)));

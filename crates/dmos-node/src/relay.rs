@@ -54,7 +54,6 @@ pub(crate) fn hops_after(tries: u32) -> u8 {
     match tries {
         0 => 0,
         1 => 1,
-        2 => 4,
         _ => HOPS_MAX,
     }
 }
@@ -194,7 +193,9 @@ impl Relay {
         if number < first || !numbers.insert(number) {
             return false;
         }
-        *numbers = numbers.split_off(&first);
+        while numbers.first().is_some_and(|&number| number < first) {
+            numbers.pop_first();
+        }
         true
     }
 

@@ -88,7 +88,7 @@ fn a_reported_node_is_probed_and_removed_only_if_it_does_not_answer() {
     let mut harness = with_assignments();
     let report = silence_of_wood(&mut harness);
     let probes = harness.deliver(DOOR, HOUSE, &report);
-    assert_eq!(started_plan(&probes), None, "one report removes nobody: {probes:?}");
+    assert_eq!(started_plan(&probes), None, "one report removes no node: {probes:?}");
     assert!(messages(&probes).contains(&(WOOD, Message::HeartbeatRequest)));
     let by_door = relayed(&probes);
     assert!(
@@ -140,7 +140,10 @@ fn a_removed_node_rejoins_by_an_acknowledgement_and_not_by_asking() {
     );
     let ack = Message::AssignmentAck(version.expect("an assignment"));
     let joined = harness.deliver(WOOD, HOUSE, &ack);
-    assert!(started_plan(&joined).is_some(), "{joined:?}");
+    assert_eq!(started_plan(&joined), None, "the last plan is too recent: {joined:?}");
+    harness.advance(3);
+    assert!(started_plan(&harness.expire(HOUSE, Timer::Replan)).is_some());
+    assert!(started_plan(&harness.expire(HOUSE, Timer::Replan)).is_none(), "once");
 }
 
 #[test]
@@ -210,7 +213,7 @@ fn links_are_reported_until_acknowledged_and_to_every_new_leader() {
 }
 
 #[test]
-fn a_leader_that_hears_nobody_imposes_no_flow() {
+fn a_leader_that_receives_nothing_imposes_no_flow() {
     let (mut harness, announcements, plan) = started();
     assert_eq!(messages(&announcements).len(), 2);
     harness.advance(5);

@@ -457,16 +457,16 @@ fn a_failed_planner_is_retried() {
         let nothing = harness.handle(HOUSE, Input::Planned(plan_id(&begun)));
         assert!(nothing.is_empty(), "a failed plan has no effect: {nothing:?}");
         harness.advance(pause - 1);
-        assert!(harness.expire(HOUSE, Timer::RetryPlan).is_empty(), "the retry is not due");
+        assert!(harness.expire(HOUSE, Timer::Replan).is_empty(), "the retry is not due");
         harness.advance(1);
-        begun = harness.expire(HOUSE, Timer::RetryPlan);
+        begun = harness.expire(HOUSE, Timer::Replan);
     }
     let announced = messages(&harness.handle(HOUSE, Input::Planned(plan_id(&begun))));
     let leads = |message: &Message| matches!(message, Message::Leader(HOUSE, _));
     let announced = announced.iter().filter(|(_, message)| leads(message)).count();
     assert_eq!(announced, 2, "the third plan is good, and its assignments wait for the other nodes");
     harness.advance(60);
-    assert!(harness.expire(HOUSE, Timer::RetryPlan).is_empty(), "the flow stays active");
+    assert!(harness.expire(HOUSE, Timer::Replan).is_empty(), "the flow stays active");
 }
 
 /// A planner that fails a number of times at first.
@@ -631,6 +631,8 @@ fn material_destroyed_by_a_crash_is_scrapped() {
 #[test]
 fn a_changed_recipe_applies_to_production_and_planning() {
     let mut harness = with_assignments(Protocol::default());
+    // The hold time after the first plan is over.
+    harness.advance(3);
     let wood = Requirement { item: WOOD_ITEM, quantity: 2 };
     // From now on the house requires wood and no door.
     let effects = harness.handle(HOUSE, Input::Command(&Command::Recipe(Box::new([wood]))));
@@ -653,6 +655,8 @@ fn a_changed_recipe_applies_to_production_and_planning() {
 #[test]
 fn a_retired_node_delivers_and_makes_no_more() {
     let mut harness = with_assignments(Protocol::default());
+    // The hold time after the first plan is over.
+    harness.advance(3);
     let sent = announce(&mut harness);
     cycle(&mut harness, WOOD);
     let notices = messages(&harness.handle(WOOD, Input::Command(&Command::Retire)));

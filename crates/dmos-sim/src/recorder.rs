@@ -138,7 +138,14 @@ impl<'a> Recorder<'a> {
         self.observe(now, node, &Observation::Reported(&report));
         match report {
             Report::BecameLeader(term) => {
-                self.leadership_changes.push(LeadershipChange { at: now, node, term });
+                let change = LeadershipChange { at: now, node, term, stepped_down: None };
+                self.leadership_changes.push(change);
+            }
+            Report::SteppedDown(term) => {
+                let mut changes = self.leadership_changes.iter_mut().rev();
+                if let Some(change) = changes.find(|change| (change.node, change.term) == (node, term)) {
+                    change.stepped_down = Some(now);
+                }
             }
             Report::Planned(plan) => self.record_plan(now, node, *plan),
             Report::Removed(removed) => self.removals.push(Removal { at: now, node: removed, by: node }),

@@ -38,10 +38,11 @@ fn events_allocate_nothing() {
     let never = "protocol.compact_after=null";
     let protocol = events_for_each_allocation("benches/scenarios/protocol.yaml", &[never]);
     assert!(protocol > 5_000, "one allocation in {protocol} events");
-    // Lost messages are retransmitted from lists that are allocated for it.
+    // Lost messages are retransmitted from lists that are allocated for it, and a lost heartbeat is followed by relayed
+    // ones.
     let lossy = ["faults.messages.loss=0.001", "faults.messages.duplication=0.001", never];
     let lossy = events_for_each_allocation("benches/scenarios/protocol.yaml", &lossy);
-    assert!(lossy > 2_000, "one allocation in {lossy} events");
+    assert!(lossy > 900, "one allocation in {lossy} events");
     // Here work takes time, and all inputs are queued.
     let prototype = events_for_each_allocation("scenarios/seed/small-no-fail.yaml", &["seed=1"]);
     assert!(prototype > 2_000, "one allocation in {prototype} events");

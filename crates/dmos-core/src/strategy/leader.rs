@@ -129,4 +129,6 @@ pub struct ElectionEffects {
     pub durable: Option<Box<[u8]>>,
     /// The leader and its term in the view of this candidate, if that has changed.
     pub leader: Option<(NodeId, Term)>,
+    /// True if this candidate no longer leads although it knows no other leader.
+    pub steps_down: bool,
 }

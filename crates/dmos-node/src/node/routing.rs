@@ -281,9 +281,9 @@ impl VolatileState {
                     planning.probe_accused(cx);
                 }
             }
-            Timer::RetryPlan => {
+            Timer::Replan => {
                 if let Some(planning) = self.leader_planning() {
-                    planning.plan_after_failure(cx);
+                    planning.on_replan_timer(cx);
                 }
             }
             Timer::AnnounceRejoin => {

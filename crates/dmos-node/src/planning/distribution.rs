@@ -1,6 +1,6 @@
 //! Distribution of the active flow: each node receives its assignment until it acknowledges it.
 //!
-//! A node receives no assignment before it has answered the leader's announcement, so a leader that hears nobody cannot
+//! A node receives no assignment before it has answered the leader's announcement, so a leader that receives nothing cannot
 //! impose a flow on nodes that it cannot hear. A node that does not acknowledge within `suspect_after` is removed from
 //! the membership; it receives an empty assignment, and if it acknowledges that, it is alive and rejoins.
 

@@ -13,14 +13,14 @@ use dmos_core::settings::{Dissemination, FailureReports, Rejoin};
 use dmos_core::strategy::Change;
 use dmos_core::{BrokenLinks, Metric, NodeId, Span, Term, Time};
 
-use super::{Planning, blocking};
+use super::Planning;
 use crate::context::Context;
 use crate::interface::{Notice, Report, Timer};
 use crate::message::{LinksRevision, Membership, Message};
 use crate::prototype::blackboard;
 
 /// Number of tries that a probe counts as, which determines its hops: a first one, and a last one.
-const PROBE_TRIES: [u32; 2] = [1, 3];
+const PROBE_TRIES: [u32; 2] = [1, 2];
 
 /// Nodes that were reported, and the broken links that nodes have reported.
 #[derive(Default)]
@@ -124,7 +124,7 @@ impl Planning {
             self.note_change(Change::Failed(node));
         }
         if has_changed {
-            self.plan(cx, blocking(cx));
+            self.replan(cx);
         }
     }
 
@@ -140,14 +140,14 @@ impl Planning {
             self.send_current_assignment(cx, node);
         }
         self.note_change(Change::Failed(node));
-        self.plan(cx, blocking(cx));
+        self.replan(cx);
     }
 
     pub(super) fn rejoin(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if cx.protocol.rejoin == Rejoin::OnReturn && !self.has_retired(node) && self.alive.insert(node) {
             blackboard::post(cx, || Notice::Rejoined(node));
             self.note_change(Change::Rejoined(node));
-            self.plan(cx, blocking(cx));
+            self.replan(cx);
         }
     }
 
@@ -176,7 +176,7 @@ impl Planning {
         }
         if self.set_links(cx, from, revision, broken) {
             self.note_change(Change::LinksChanged);
-            self.plan(cx, blocking(cx));
+            self.replan(cx);
         }
     }
 

@@ -22,23 +22,10 @@ pub fn healthy_removals(record: &RunRecord, suspect_after: Span) -> impl Iterato
     })
 }
 
-/// Returns the longest time without a leader: before the first election, and while the last elected leader is down
-/// until another is elected or it recovers.
+/// Returns the longest time without a leader.
 #[must_use]
 pub fn longest_leaderless(record: &RunRecord, end: Time) -> Span {
-    let changes = &record.leadership_changes;
-    let first = changes.first().map_or(end, |change| change.at);
-    let mut longest = first.since(Time::ZERO);
-    for (number, change) in changes.iter().enumerate() {
-        let next = changes.get(number + 1).map_or(end, |next| next.at);
-        for outage in record.outages.iter().filter(|outage| outage.node == change.node) {
-            let (from, until) = (outage.from.max(change.at), outage.until.unwrap_or(end).min(next));
-            if from < until {
-                longest = longest.max(until.since(from));
-            }
-        }
-    }
-    longest
+    record.leaderless(end).into_iter().map(|(from, until)| until.since(from)).max().unwrap_or_default()
 }
 
 /// Finished goods in the halves of the measured time.

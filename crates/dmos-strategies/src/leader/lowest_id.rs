@@ -3,7 +3,8 @@
 //! Ω is the weakest failure detector that solves consensus (T. D. Chandra, V. Hadzilacos and S. Toueg, "The
 //! weakest failure detector for solving consensus", Journal of the ACM 43(4), 1996). Only the leader sends
 //! heartbeats, to all others (M. Larrea, A. Fernández and S. Arévalo, "Optimal implementation of the weakest
-//! failure detector", 2000). A candidate that hears from no lower one for a while becomes leader; the higher
+//! failure detector", 2000). A candidate that hears from no lower one for a while asks
+//! the others whether they do, in case only its own link is broken, and otherwise becomes leader; the higher
 //! its number, the longer it waits, so that usually only one does. One that did so wrongly waits longer from
 //! then on: once delays are bounded, mistakes end.
 //!
@@ -69,6 +70,8 @@ impl LeaderStrategy for LowestId {
             leads: false,
             known_term: 0,
             leader: None,
+            evidence: None,
+            is_asking: false,
             timer: 0,
         })
     }
@@ -76,6 +79,10 @@ impl LeaderStrategy for LowestId {
 
 /// A heartbeat of the leader, with its term.
 const ALIVE: u8 = 0;
+/// Asks whether the receiver hears from a lower candidate than the sender.
+const ASK: u8 = 2;
+/// Answers with a term, its leader, and the age of its last heartbeat.
+const REPORT: u8 = 3;
 /// Reports a known term with its leader, or a term alone in the durable state.
 const KNOWN: u8 = 1;
 
@@ -88,12 +95,16 @@ struct Candidate {
     known_term: u64,
     /// Leader of the known term, if it is another candidate and known.
     leader: Option<NodeId>,
+    /// The lower candidate that leads as far as is known, and the time at which it last sent a heartbeat.
+    evidence: Option<(NodeId, Time)>,
+    /// True if it has asked the others, and waits for their reports.
+    is_asking: bool,
     /// Number of the current timer; earlier ones are void.
     timer: u32,
 }
 
 impl Election for Candidate {
-    fn handle(&mut self, _: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
+    fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
         match input {
             ElectionInput::Start { durable } => {
                 let known = durable.and_then(wire::read::<2>);
@@ -102,7 +113,14 @@ impl Election for Candidate {
             }
             ElectionInput::Message { from, bytes } => match wire::read::<2>(bytes) {
                 Some((ALIVE, [term, _])) if from < self.config.me => {
+                    self.evidence = Some((from, now));
                     self.on_message_from_lower(from, term, effects)
+                }
+                Some((ASK, _)) => self.on_ask(now, from, effects),
+                None => {
+                    if let Some((REPORT, [term, leader, age])) = wire::read::<3>(bytes) {
+                        self.on_report(now, self.candidate(leader), term, Span::from_nanos(age), effects);
+                    }
                 }
                 Some((ALIVE, [term, _])) => self.on_message_from_higher(from, term, effects),
                 Some((KNOWN, [term, leader])) => {
@@ -117,8 +135,10 @@ impl Election for Candidate {
             ElectionInput::Timer(timer) if timer == self.timer => {
                 if self.leads {
                     self.send_heartbeats(effects)
-                } else {
+                } else if self.is_asking || self.config.candidates.len() == 1 {
                     self.become_leader(effects)
+                } else {
+                    self.ask(effects)
                 }
             }
             ElectionInput::LeaderLearned(leader, term)
@@ -154,6 +174,46 @@ impl Candidate {
             let leader = self.leader.map_or(0, |node| node.index() as u64 + 1);
             effects.sends.push((from, wire::write(KNOWN, [self.known_term, leader])));
         }
+    }
+
+    /// Asks the other candidates for a leader that this one may not hear itself.
+    fn ask(&mut self, effects: &mut ElectionEffects) {
+        let ask = |node| (node, wire::write(ASK, [self.known_term, 0]));
+        effects.sends.extend(self.config.others().map(ask));
+        self.set_timer(self.settings.step, effects);
+        self.is_asking = true;
+    }
+
+    fn on_ask(&self, now: Time, from: NodeId, effects: &mut ElectionEffects) {
+        let known = if self.leads { Some((self.config.me, now)) } else { self.evidence };
+        if let Some((leader, heard)) = known.filter(|known| known.0 < from) {
+            let numbers = [self.known_term, leader.index() as u64 + 1, now.since(heard).as_nanos()];
+            effects.sends.push((from, wire::write(REPORT, numbers)));
+        }
+    }
+
+    /// Handles another candidate's report: a lower one leads, and this one cannot hear it. Because of the age, reports do
+    /// not outlive a failed leader.
+    fn on_report(
+        &mut self,
+        now: Time,
+        leader: Option<NodeId>,
+        term: u64,
+        age: Span,
+        effects: &mut ElectionEffects,
+    ) {
+        let is_useful = self.is_asking && !self.leads && age < self.leader_timeout;
+        let Some(leader) = leader.filter(|&leader| is_useful && leader < self.config.me) else {
+            return;
+        };
+        self.evidence = Some((leader, Time::from_nanos(now.as_nanos().saturating_sub(age.as_nanos()))));
+        if term >= self.known_term {
+            self.observe_term(term, effects);
+            self.leader = Some(leader);
+            effects.leader = Some((leader, Term(term)));
+        }
+        let left = Span::from_nanos(self.leader_timeout.as_nanos() - age.as_nanos());
+        self.set_timer(left.max(self.settings.step), effects);
     }
 
     fn on_message_from_higher(&mut self, from: NodeId, term: u64, effects: &mut ElectionEffects) {
@@ -210,6 +270,7 @@ impl Candidate {
 
     fn set_timer(&mut self, span: Span, effects: &mut ElectionEffects) {
         self.timer = self.timer.wrapping_add(1);
+        self.is_asking = false;
         effects.timers.push((span, self.timer));
     }
 

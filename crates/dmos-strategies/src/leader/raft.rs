@@ -4,11 +4,10 @@
 //! and for pre-vote section 9.6 of D. Ongaro's thesis, "Consensus: bridging theory and practice", 2014. A
 //! candidate that hears from no leader within a random timeout first asks whether it would get votes; only if
 //! a majority agrees does it raise the term and request votes. A candidate votes once in a term, and term and
-//! vote are durable before an answer is sent. The leader sends heartbeats.
+//! vote are durable before an answer is sent. The leader sends heartbeats, and steps down if it hears from no majority
+//! within an election timeout (check quorum, section 6.2 of the thesis).
 //!
-//! There is no log to replicate, so all candidates are equally up to date. Where one node is reachable by all
-//! others but they cannot reach each other, a leader that lost its majority remains leader as long as that
-//! node hears from it: see [`ballot`](super::ballot).
+//! There is no log to replicate, so all candidates are equally up to date.
 
 use std::collections::BTreeSet;
 
@@ -66,6 +65,8 @@ impl LeaderStrategy for Raft {
             voted_for: None,
             votes: BTreeSet::new(),
             heard_leader: None,
+            followers: BTreeSet::new(),
+            checked_at: Time::ZERO,
             timer: 0,
             rng: ChaCha8Rng::from_seed([0; 32]),
         })
@@ -94,6 +95,8 @@ const VOTES: u8 = 3;
 const ALIVE: u8 = 4;
 /// Rejects a message, with the known term.
 const NO: u8 = 5;
+/// Answers a heartbeat of the leader of a term.
+const HEARD: u8 = 6;
 
 struct Candidate {
     settings: Raft,
@@ -104,6 +107,9 @@ struct Candidate {
     /// Candidates that granted a pre-vote or a vote.
     votes: BTreeSet<NodeId>,
     heard_leader: Option<Time>,
+    /// As leader, the candidates heard from since the last check of the quorum, and the time of the check.
+    followers: BTreeSet<NodeId>,
+    checked_at: Time,
     /// Number of the current timer; earlier ones are void.
     timer: u32,
     rng: ChaCha8Rng,
@@ -126,8 +132,11 @@ impl Election for Candidate {
                 }
             }
             ElectionInput::Timer(timer) if timer == self.timer => match self.role {
-                Role::Leads => self.send_heartbeats(effects),
-                Role::Follows | Role::PreCandidate | Role::Candidate => self.request_pre_votes(effects),
+                Role::Leads => match self.has_lost_quorum(now) {
+                    true => self.step_down(effects),
+                    false => self.send_heartbeats(effects),
+                },
+                Role::Follows | Role::PreCandidate | Role::Candidate => self.request_pre_votes(now, effects),
             },
             ElectionInput::LeaderLearned(_, term) if term.0 > self.term => self.follow(term.0, effects),
             ElectionInput::Timer(_)
@@ -165,16 +174,18 @@ impl Candidate {
                 self.role = Role::Follows;
                 self.heard_leader = Some(now);
                 effects.leader = Some((from, Term(term)));
+                self.send(from, HEARD, term, effects);
                 self.wait(effects);
             }
+            HEARD if self.role == Role::Leads && term == self.term => drop(self.followers.insert(from)),
             PRE_VOTE | VOTE | ALIVE => self.send(from, NO, self.term, effects),
             WOULD if self.role == Role::PreCandidate && term == self.term + 1 => {
                 self.votes.insert(from);
-                self.start_vote_on_pre_vote_majority(effects);
+                self.start_vote_on_pre_vote_majority(now, effects);
             }
             VOTES if self.role == Role::Candidate && term == self.term => {
                 self.votes.insert(from);
-                self.become_leader_on_majority(effects);
+                self.become_leader_on_majority(now, effects);
             }
             _ => {}
         }
@@ -186,6 +197,23 @@ impl Candidate {
         self.role == Role::Leads || self.heard_leader.is_some_and(recently)
     }
 
+    /// Returns whether a leader has not heard from a majority within an election timeout. Starts another period if it
+    /// has.
+    fn has_lost_quorum(&mut self, now: Time) -> bool {
+        if now.since(self.checked_at) < self.settings.timeout {
+            return false;
+        }
+        let heard = std::mem::take(&mut self.followers).len() + 1;
+        self.checked_at = now;
+        heard < self.config.majority()
+    }
+
+    fn step_down(&mut self, effects: &mut ElectionEffects) {
+        self.role = Role::Follows;
+        effects.steps_down = true;
+        self.wait(effects);
+    }
+
     /// Adopts a later term.
     fn follow(&mut self, term: u64, effects: &mut ElectionEffects) {
         (self.role, self.term, self.voted_for) = (Role::Follows, term, None);
@@ -194,15 +222,15 @@ impl Candidate {
     }
 
     /// Sends pre-vote requests.
-    fn request_pre_votes(&mut self, effects: &mut ElectionEffects) {
+    fn request_pre_votes(&mut self, now: Time, effects: &mut ElectionEffects) {
         self.role = Role::PreCandidate;
         self.votes = BTreeSet::from([self.config.me]);
         self.send_all(PRE_VOTE, self.term + 1, effects);
         self.wait(effects);
-        self.start_vote_on_pre_vote_majority(effects);
+        self.start_vote_on_pre_vote_majority(now, effects);
     }
 
-    fn start_vote_on_pre_vote_majority(&mut self, effects: &mut ElectionEffects) {
+    fn start_vote_on_pre_vote_majority(&mut self, now: Time, effects: &mut ElectionEffects) {
         if self.votes.len() < self.config.majority() {
             return;
         }
@@ -213,12 +241,13 @@ impl Candidate {
         self.persist(effects);
         self.send_all(VOTE, self.term, effects);
         self.wait(effects);
-        self.become_leader_on_majority(effects);
+        self.become_leader_on_majority(now, effects);
     }
 
-    fn become_leader_on_majority(&mut self, effects: &mut ElectionEffects) {
+    fn become_leader_on_majority(&mut self, now: Time, effects: &mut ElectionEffects) {
         if self.votes.len() >= self.config.majority() {
             self.role = Role::Leads;
+            (self.followers, self.checked_at) = (BTreeSet::new(), now);
             effects.leader = Some((self.config.me, Term(self.term)));
             self.send_heartbeats(effects);
         }

@@ -215,6 +215,9 @@ impl Cluster {
         for (after, timer) in effects.timers {
             self.schedule(after, Event::Timer { node, incarnation, timer });
         }
+        if effects.steps_down {
+            self.candidates[node].leader.take_if(|leader| leader.0 == node);
+        }
         if let Some((leader, term)) = effects.leader {
             let leader = (leader.index(), term.0);
             if self.adopt(node, leader) && leader.0 == node {
