@@ -56,8 +56,8 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
 }
 
 #[library_benchmark]
-#[bench::memoized(args = ("memoized"), setup = seed_task, config = at_most(51_000))]
-#[bench::exhaustive(args = ("exhaustive"), setup = seed_task, config = at_most(11_300_000))]
+#[bench::memoized(args = ("memoized"), setup = seed_task, config = at_most(52_900))]
+#[bench::exhaustive(args = ("exhaustive"), setup = seed_task, config = at_most(11_650_000))]
 #[bench::sticky(args = ("sticky"), setup = sparse_task, config = at_most(589_000))]
 fn bootstrap(mut task: Task) -> (Flow, Task) {
     (black_box(first_plan(&mut task)), task)
@@ -119,9 +119,9 @@ fn small() -> Scenario {
 }
 
 #[library_benchmark]
-#[bench::fault_free(setup = fault_free, config = at_most(38_100_000))]
-#[bench::faulty(setup = faulty, config = at_most(35_100_000))]
-#[bench::small_no_fail(setup = small, config = at_most(28_100_000))]
+#[bench::fault_free(setup = fault_free, config = at_most(34_300_000))]
+#[bench::faulty(setup = faulty, config = at_most(36_400_000))]
+#[bench::small_no_fail(setup = small, config = at_most(29_800_000))]
 fn run(scenario: Scenario) -> Scenario {
     black_box(dmos_sim::run(&scenario));
     scenario

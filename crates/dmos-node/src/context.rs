@@ -42,10 +42,12 @@ impl Context<'_> {
 
     /// Sends a control message that was sent `tries` times before without an answer, each time by longer ways.
     pub(crate) fn send_again(&mut self, to: NodeId, message: Message, tries: u32) {
-        let needed = self.relay.detour(to).max(hops_after(tries));
-        let hops = needed.max(self.relay.answer_hops(to, self.now, self.answer_memory()));
-        if hops > 0 && to != self.me && self.uses_relays() {
-            self.relay_message(to, hops, needed == 0, &message);
+        if self.uses_relays() && to != self.me {
+            let needed = self.relay.detour(to).max(hops_after(tries));
+            let hops = needed.max(self.relay.answer_hops(to, self.now, self.answer_memory()));
+            if hops > 0 {
+                self.relay_message(to, hops, needed == 0, &message);
+            }
         }
         self.send(to, message);
     }

@@ -5,6 +5,8 @@
 //! needed edges. Time is linear in the entries of the recipes and the live nodes. On acyclic AND/OR graphs
 //! this is the bottom-up evaluation of Nilsson (1980).
 
+use std::collections::BTreeMap;
+
 use dmos_core::strategy::{
     FlowDescriptor, FlowStrategy, Guarantee, Meter, NoFlow, Params, PlanRequest, register_flow,
 };
@@ -53,22 +55,28 @@ impl FlowStrategy for Memoized {
 /// The first producers of each item that can be supplied.
 struct Chosen<'a> {
     request: &'a PlanRequest<'a>,
-    /// By item, the feasible producers up to and including the first without a broken link, which can supply every
-    /// consumer.
-    producers: Vec<Vec<NodeId>>,
+    /// By item, the first feasible producer.
+    first: Vec<Option<NodeId>>,
+    /// Where that one has a broken link, the further feasible producers up to and including the first without one, which
+    /// can supply every consumer.
+    further: BTreeMap<ItemId, Vec<NodeId>>,
 }
 
 impl Chosen<'_> {
     /// Returns the first feasible producer of an item with a working link to the consumer.
     fn supplier(&self, consumer: NodeId, item: ItemId) -> Option<NodeId> {
-        let mut producers = self.producers[item.index()].iter().copied();
-        producers.find(|&node| !self.request.broken_links.contains(node, consumer))
+        let first = self.first[item.index()]?;
+        let is_usable = |&node: &NodeId| !self.request.broken_links.contains(node, consumer);
+        if is_usable(&first) {
+            return Some(first);
+        }
+        self.further.get(&item)?.iter().copied().find(is_usable)
     }
 }
 
 fn choose<'a>(request: &'a PlanRequest<'a>, ends: &Ends, meter: &mut Meter) -> Result<Chosen<'a>, NoFlow> {
     let network = request.network;
-    let mut chosen = Chosen { request, producers: vec![Vec::new(); network.item_count()] };
+    let mut chosen = Chosen { request, first: vec![None; network.item_count()], further: BTreeMap::new() };
     for &item in network.topological_order() {
         for &node in network.producers(item) {
             let requirements = network.requirements(node);
@@ -76,7 +84,10 @@ fn choose<'a>(request: &'a PlanRequest<'a>, ends: &Ends, meter: &mut Meter) -> R
             let supplied =
                 || requirements.iter().all(|required| chosen.supplier(node, required.item).is_some());
             if request.alive.contains(node) && (ends.is_source(network, node) || supplied()) {
-                chosen.producers[item.index()].push(node);
+                match &mut chosen.first[item.index()] {
+                    first @ None => *first = Some(node),
+                    Some(_) => chosen.further.entry(item).or_default().push(node),
+                }
                 if !request.broken_links.touches(node) {
                     break;
                 }
