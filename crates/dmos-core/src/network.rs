@@ -4,10 +4,15 @@
 //! these two tables *are* the graph of all possible supply edges, without one entry per pair of producer and
 //! consumer. A million nodes take tens of megabytes.
 
+mod error;
+mod names;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+pub use error::NetworkError;
+pub use names::Names;
 
 use crate::ids::{ItemId, NodeId};
 use crate::time::Span;
@@ -60,90 +65,6 @@ pub struct SupplyEdge {
     pub item: ItemId,
     /// The producer.
     pub producer: NodeId,
-}
-
-/// Names of all items or of all nodes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Names {
-    /// This many names, each of which is its number, as in generated networks.
-    Numbers(usize),
-    /// Individual names.
-    Words(Vec<String>),
-}
-
-impl Names {
-    /// Returns the number of names.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Numbers(count) => *count,
-            Self::Words(names) => names.len(),
-        }
-    }
-
-    /// Returns whether there are no names.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns the name at `index`.
-    fn name(&self, index: usize) -> Cow<'_, str> {
-        match self {
-            Self::Numbers(_) => Cow::Owned(index.to_string()),
-            Self::Words(names) => Cow::Borrowed(&names[index]),
-        }
-    }
-
-    /// Returns the index of `name`. O(1) for numbers, O(n) for words.
-    fn find(&self, name: &str) -> Option<usize> {
-        match self {
-            Self::Numbers(count) => name.parse().ok().filter(|index| index < count),
-            Self::Words(names) => names.iter().position(|other| other == name),
-        }
-    }
-}
-
-/// Error of building a network from recipes.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[non_exhaustive]
-pub enum NetworkError {
-    /// The network has no nodes.
-    #[error("a network needs at least one node")]
-    Empty,
-    /// The numbers of recipes and node names differ.
-    #[error("{names} node names for {recipes} recipes")]
-    NamesAndRecipes {
-        /// Number of names.
-        names: usize,
-        /// Number of recipes.
-        recipes: usize,
-    },
-    /// An item number is out of range.
-    #[error("node {node} uses item {item}, which does not exist")]
-    NoSuchItem {
-        /// The node with the recipe.
-        node: NodeId,
-        /// The item number.
-        item: ItemId,
-    },
-    /// A quantity is zero.
-    #[error("node {0} has a quantity of zero in its recipe")]
-    ZeroQuantity(NodeId),
-    /// A recipe requires an item twice.
-    #[error("node {node} requires item {item} twice")]
-    RequiredTwice {
-        /// The node with the recipe.
-        node: NodeId,
-        /// The item.
-        item: ItemId,
-    },
-    /// Items require each other in a cycle.
-    #[error("item {0} requires itself through other items")]
-    Cycle(ItemId),
-    /// There is no final item, or no node makes it.
-    #[error("a network needs at least one final item that a node makes")]
-    NoFinalItem,
 }
 
 /// A valid, immutable supply network.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use dmos_core::settings::{Production, Protocol, Recovery, Rejoin};
 use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy};
-use dmos_core::{
-    FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, Routes, SerialSet, Span, Term, Time,
-};
+use dmos_core::{FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, Routes, Span, Term, Time};
 
 use crate::assignment::ActiveAssignment;
 use crate::batch_range::BatchRange;
@@ -25,8 +23,11 @@ use crate::prototype::Replay;
 use crate::relay::Relay;
 use crate::server::{Occupancy, Server, Surroundings};
 
+mod holdings;
 mod recovery;
 mod routing;
+
+pub use holdings::{Holdings, Load, MaterialPlace};
 
 /// Settings shared by all nodes of a run.
 #[derive(Clone)]
@@ -79,43 +80,6 @@ struct VolatileState {
     commands: Commands,
     /// Under `recovery: replay`, a recovery that waits until a flow is known.
     replay: Option<Box<Replay>>,
-}
-
-/// Quantities from which a driver computes the CPU time of an input.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Load {
-    /// Number of batches in the inbound log.
-    pub inbound_entries: u64,
-    /// Number of batches in the outbound log.
-    pub outbound_entries: u64,
-    /// Number of flow edges that the node knows.
-    pub flow_edges: u64,
-    /// Number of monitored neighbours.
-    pub neighbours: u64,
-}
-
-/// A place of material outside output buffers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MaterialPlace {
-    /// In transit.
-    InTransit,
-    /// In an input buffer, or in process.
-    Input,
-}
-
-/// Batches that a node holds according to itself, as ranges in any order. A batch held twice is listed twice.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Holdings {
-    /// Serial numbers of the batches in stock.
-    pub stock: SerialSet,
-    /// Number of batches of a final item that have left the factory, if other nodes consume the item as well.
-    pub left: u64,
-    /// Own batches announced to a consumer and not confirmed.
-    pub in_transit: Vec<BatchRange>,
-    /// Batches in transit to this node that it has acknowledged.
-    pub incoming: Vec<BatchRange>,
-    /// Batches in the input buffers and in process.
-    pub received: Vec<BatchRange>,
 }
 
 impl VolatileState {

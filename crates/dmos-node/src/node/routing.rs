@@ -108,26 +108,10 @@ impl VolatileState {
             }
             // Handled by their ways.
             Message::HeartbeatResponse { .. } | Message::Relayed(_) => {}
-            Message::Suspicion(node) => {
-                let certain = from == cx.me && self.failure_detector.is_cut_off(node);
-                match self.leader_planning() {
-                    Some(planning) => planning.on_suspicion(cx, from, node, certain),
-                    None => self.leadership.send_leader(cx, from),
-                }
-            }
             Message::Membership(ref message) => self.on_membership(cx, from, message),
             Message::Assignment(version, ref assignment) => {
                 self.on_assignment(cx, settings, from, version, assignment);
             }
-            Message::AssignmentAck(version) => {
-                if let Some(planning) = self.leader_planning() {
-                    planning.on_acknowledged(cx, from, version);
-                }
-            }
-            Message::Rejoin => match self.leader_planning() {
-                Some(planning) => planning.on_rejoin(cx, from),
-                None => self.leadership.send_leader(cx, from),
-            },
             Message::Leader(leader, term) if leader == from && cx.uses_relays() => {
                 self.on_announcement(cx, leader, term);
             }
@@ -139,10 +123,9 @@ impl VolatileState {
                     cx.send_control(leader, Message::Rejoin);
                 }
             }
-            Message::NodeConfig(ref node_config) => match self.leader_planning() {
-                Some(planning) => planning.on_node_config(cx, from, node_config),
-                None => self.leadership.send_leader(cx, from),
-            },
+            Message::Suspicion(_) | Message::AssignmentAck(_) | Message::Rejoin | Message::NodeConfig(_) => {
+                self.on_message_to_leader(cx, from, message);
+            }
             Message::NodeConfigAck(term, commands) => self.commands.on_acknowledged(term, commands),
             Message::Election(ref bytes) => {
                 self.failure_detector.on_contact(cx, from);
@@ -152,6 +135,22 @@ impl VolatileState {
                 }
                 self.run_election(cx, settings, ElectionInput::Message { from, bytes });
             }
+        }
+    }
+
+    /// Handles a message that is for the leader. A node that does not lead names the leader.
+    fn on_message_to_leader(&mut self, cx: &mut Context<'_>, from: NodeId, message: &Message) {
+        let is_certain = |node| from == cx.me && self.failure_detector.is_cut_off(node);
+        let certain = matches!(message, Message::Suspicion(node) if is_certain(*node));
+        match (self.leader_planning(), message) {
+            (Some(planning), Message::Suspicion(node)) => planning.on_suspicion(cx, from, *node, certain),
+            (Some(planning), Message::AssignmentAck(version)) => planning.on_acknowledged(cx, from, *version),
+            (Some(planning), Message::Rejoin) => planning.on_rejoin(cx, from),
+            (Some(planning), Message::NodeConfig(config)) => planning.on_node_config(cx, from, config),
+            // An acknowledgement asks for nothing.
+            (None, Message::AssignmentAck(_)) => {}
+            (None, _) => self.leadership.send_leader(cx, from),
+            (Some(_), _) => {}
         }
     }
 
