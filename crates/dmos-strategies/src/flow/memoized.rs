@@ -57,7 +57,7 @@ struct Chosen<'a> {
     request: &'a PlanRequest<'a>,
     /// By item, the first feasible producer.
     first: Vec<Option<NodeId>>,
-    /// Where that one has a broken link, the further feasible producers up to and including the first without one, which
+    /// Further feasible producers of items whose first one has a broken link, up to and including the first without one, which
     /// can supply every consumer.
     further: BTreeMap<ItemId, Vec<NodeId>>,
 }
