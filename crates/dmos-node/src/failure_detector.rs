@@ -24,7 +24,7 @@ const POLL_INTERVAL: Span = Span::from_millis(500);
 const SLOW_ROUNDS: u32 = 8;
 
 /// Number of heartbeat rounds of silence that are reported before reports are relayed as well.
-const PATIENT_REPORTS: u32 = 2;
+const PATIENT_REPORTS: u32 = 6;
 
 #[derive(Clone, Copy)]
 struct MonitoredNode {
@@ -341,7 +341,7 @@ impl FailureDetector {
                 peer.reports = peer.reports.saturating_add(1);
                 // A neighbour is reported until another flow is active, of which a peer may be no part.
                 if peer.is_neighbour || is_blackboard || number.is_multiple_of(SLOW_ROUNDS) {
-                    let is_relayed = number < SLOW_ROUNDS || number.is_multiple_of(SLOW_ROUNDS);
+                    let is_relayed = number < SLOW_ROUNDS * 2 || number.is_multiple_of(SLOW_ROUNDS);
                     let tries = if is_relayed { number / PATIENT_REPORTS } else { 0 };
                     cx.send_again(leader, Message::Suspicion(peer.node), tries);
                 }
