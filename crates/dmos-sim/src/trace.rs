@@ -209,16 +209,7 @@ fn write_message(f: &mut fmt::Formatter<'_>, network: &Network, message: &Messag
         Message::NodeConfigAck(term, commands) => {
             write!(f, "{commands} commands acknowledged, in term {term}")
         }
-        Message::Membership(Membership::Present(term)) => write!(f, "leader of term {term} heard"),
-        Message::Membership(Membership::Alive(node)) => write!(f, "{} is alive", name(*node)),
-        Message::Membership(Membership::Links { revision, broken }) => {
-            let names: Vec<_> = broken.iter().map(|&node| name(node)).collect();
-            let LinksRevision { incarnation, number } = revision;
-            write!(f, "links {incarnation}.{number}, broken: [{}]", names.join(", "))
-        }
-        Message::Membership(Membership::LinksAck(term, LinksRevision { incarnation, number })) => {
-            write!(f, "links {incarnation}.{number} acknowledged, in term {term}")
-        }
+        Message::Membership(message) => write_membership(f, network, message),
         Message::Relayed(relayed) => write!(
             f,
             "relayed message {} from {} to {}, {} hops left",
@@ -230,6 +221,21 @@ fn write_message(f: &mut fmt::Formatter<'_>, network: &Network, message: &Messag
         Message::Election(bytes) => {
             f.write_str("election ")?;
             bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        }
+    }
+}
+
+/// Writes a description of a message about the membership.
+fn write_membership(f: &mut fmt::Formatter<'_>, network: &Network, message: &Membership) -> fmt::Result {
+    match message {
+        Membership::Present(term) => write!(f, "leader of term {term} heard"),
+        Membership::Alive(node) => write!(f, "{} is alive", network.node_name(*node)),
+        Membership::Links { revision: LinksRevision { incarnation, number }, broken } => {
+            let names: Vec<_> = broken.iter().map(|&node| network.node_name(node)).collect();
+            write!(f, "links {incarnation}.{number}, broken: [{}]", names.join(", "))
+        }
+        Membership::LinksAck(term, LinksRevision { incarnation, number }) => {
+            write!(f, "links {incarnation}.{number} acknowledged, in term {term}")
         }
     }
 }

@@ -63,17 +63,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
         let mut records = Vec::new();
         for seed in job.seeds.iter() {
             let scenario = Scenario { seed, ..job.scenario.clone() };
-            let (record, trace) = match (arguments.check_determinism, &arguments.trace) {
-                (true, _) => run_twice(&scenario).map(|(record, trace)| (record, Some(trace)))?,
-                (false, Some(_)) => {
-                    let (record, trace) = dmos_sim::run_traced(&scenario);
-                    (record, Some(trace))
-                }
-                (false, None) => (dmos_sim::run(&scenario), None),
-            };
-            if let (Some(path), Some(trace)) = (&arguments.trace, &trace) {
-                write_trace(path, trace)?;
-            }
+            let record = execute(arguments, &scenario)?;
             if !prints_report {
                 print_summary(&scenario, &record);
             }
@@ -109,6 +99,22 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
         )));
     }
     Ok(())
+}
+
+/// Runs a scenario, twice if asked for, and writes its trace if asked for.
+fn execute(arguments: &RunArguments, scenario: &Scenario) -> Result<RunRecord, CliError> {
+    let (record, trace) = match (arguments.check_determinism, &arguments.trace) {
+        (true, _) => run_twice(scenario).map(|(record, trace)| (record, Some(trace)))?,
+        (false, Some(_)) => {
+            let (record, trace) = dmos_sim::run_traced(scenario);
+            (record, Some(trace))
+        }
+        (false, None) => (dmos_sim::run(scenario), None),
+    };
+    if let (Some(path), Some(trace)) = (&arguments.trace, &trace) {
+        write_trace(path, trace)?;
+    }
+    Ok(record)
 }
 
 /// Warns if a published table has another name than the scenario.
