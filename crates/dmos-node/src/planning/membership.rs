@@ -116,12 +116,7 @@ impl Planning {
             }
             has_changed = true;
             cx.metrics.count(Metric::NodesDeterminedCrashed);
-            cx.report(Report::Removed(node));
-            if !blackboard::post(cx, || Notice::Removed(node)) {
-                // If the node is alive after all, it acknowledges and rejoins.
-                self.send_current_assignment(cx, node);
-            }
-            self.note_change(Change::Failed(node));
+            self.announce_removal(cx, node);
         }
         if has_changed {
             self.replan(cx);
@@ -135,12 +130,17 @@ impl Planning {
             return self.remove(cx, &[node]);
         }
         self.alive.remove(node);
+        self.announce_removal(cx, node);
+        self.replan(cx);
+    }
+
+    fn announce_removal(&mut self, cx: &mut Context<'_>, node: NodeId) {
         cx.report(Report::Removed(node));
         if !blackboard::post(cx, || Notice::Removed(node)) {
+            // If the node is alive after all, it acknowledges and rejoins.
             self.send_current_assignment(cx, node);
         }
         self.note_change(Change::Failed(node));
-        self.replan(cx);
     }
 
     pub(super) fn rejoin(&mut self, cx: &mut Context<'_>, node: NodeId) {
