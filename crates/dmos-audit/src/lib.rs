@@ -144,7 +144,7 @@ impl<'a> InvariantChecker<'a> {
             Report::Ordered { supplier, order } => {
                 self.material.on_ordered(self.violations.now, node, *supplier, *order);
             }
-            Report::SteppedDown(_) | Report::Removed(_) => {}
+            Report::SteppedDown(_) | Report::Suspected { .. } | Report::Removed(_) => {}
             Report::Planned(plan) => {
                 self.flow.on_planned(&mut self.violations, node, plan);
                 self.coverage.on_planned(plan);

@@ -214,7 +214,7 @@ fn settling_time(scenario: &Scenario, retry: Span, message: Span) -> Span {
     let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
     let confirmation = protocol.heartbeat;
     let hold = protocol.suspect_after.max(protocol.heartbeat);
-    (protocol.suspect_after + rounds) * 3 + confirmation + hold + retry * 5 + message * 20
+    (scenario.silence_max() + rounds) * 3 + confirmation + hold + retry * 5 + message * 20
 }
 
 /// Returns [`resume_bound`] under `production: server`: the time in which one producer of each item, one after

@@ -7,10 +7,11 @@ mod help;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dmos_core::Span;
-use dmos_core::strategy::StrategyCall;
+use dmos_core::strategy::{Family, StrategyCall};
 use dmos_scenario::{Override, Seeds, Strategies};
 
 use help::{
@@ -103,6 +104,9 @@ pub(crate) struct Changes {
     /// Leader strategy: `name` or `name:parameter=value,...`.
     #[arg(long, value_name = "NAME")]
     leader: Option<String>,
+    /// Failure detector: `name` or `name:parameter=value,...`.
+    #[arg(long, value_name = "NAME")]
+    detector: Option<String>,
     /// Duration of the run, for example `90s` or `10min`.
     #[arg(long)]
     duration: Option<String>,
@@ -114,7 +118,12 @@ pub(crate) struct Changes {
 impl Changes {
     /// Returns the settings in the order in which they apply; options of their own come last.
     pub(crate) fn overrides(&self) -> Vec<Override> {
-        let options = [("flow", &self.flow), ("leader", &self.leader), ("duration", &self.duration)];
+        let options = [
+            ("flow", &self.flow),
+            ("leader", &self.leader),
+            ("detector", &self.detector),
+            ("duration", &self.duration),
+        ];
         let given = options.iter().filter_map(|(name, value)| Some(Override::option(name, value.as_ref()?)));
         self.set.iter().cloned().chain(given).collect()
     }
@@ -169,11 +178,14 @@ pub(crate) struct ExperimentArguments {
     /// Leader strategies, in the same form.
     #[arg(long, value_name = "X,Y,...")]
     pub(crate) leader: Option<Strategies>,
+    /// Failure detectors, in the same form.
+    #[arg(long, value_name = "V,W,...")]
+    pub(crate) detector: Option<Strategies>,
     /// Range of seeds, with both ends included [default: 1..30].
     #[arg(long, value_name = "A..B")]
     pub(crate) seeds: Option<Seeds>,
-    /// Baseline of the comparison: `flow/leader`, or `flow` [default: the first of each].
-    #[arg(long, value_name = "A/X")]
+    /// Baseline of the comparison: `flow`, `flow/leader` or `flow/leader/detector` [default: the first of each].
+    #[arg(long, value_name = "A/X/V")]
     pub(crate) baseline: Option<String>,
     /// Metric to rank by; repeatable [default: complete_sets].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -203,7 +215,7 @@ pub(crate) struct CompareArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
     /// Repeat the experiment of these earlier results, and exit with 1 if a metric deteriorated.
-    #[arg(help_heading = EXPERIMENT, long, value_name = "DIR", conflicts_with_all = ["files", "flow", "leader", "seeds", "baseline", "metric", "duration", "set"])]
+    #[arg(help_heading = EXPERIMENT, long, value_name = "DIR", conflicts_with_all = ["files", "flow", "leader", "detector", "seeds", "baseline", "metric", "duration", "set"])]
     pub(crate) against: Option<PathBuf>,
     /// Number of concurrent runs [default: one per core]. It does not affect the result.
     #[arg(help_heading = EXECUTION, long, value_name = "N")]
@@ -439,7 +451,7 @@ pub(crate) struct NewArguments {
     /// Name of the strategy and its crate.
     pub(crate) name: String,
     /// Family of the strategy.
-    #[arg(long, default_value = "flow")]
+    #[arg(long, default_value = "flow", value_parser = family_parser())]
     pub(crate) kind: Family,
     /// Parent directory of the crate.
     #[arg(long, default_value = ".", value_name = "DIR")]
@@ -449,11 +461,11 @@ pub(crate) struct NewArguments {
     pub(crate) sources: Option<PathBuf>,
 }
 
-/// The two families of strategies.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum Family {
-    Flow,
-    Leader,
+/// Returns a parser of families, which lists them in the help.
+fn family_parser() -> impl TypedValueParser<Value = Family> {
+    let find = |name: String| Family::ALL.into_iter().find(|family| family.name() == name);
+    PossibleValuesParser::new(Family::ALL.map(Family::name))
+        .map(move |name| find(name).unwrap_or(Family::Flow))
 }
 
 #[derive(Debug, Args)]

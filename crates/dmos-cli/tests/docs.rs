@@ -212,8 +212,10 @@ fn descriptor_table(family: &str, strategies: &[Value]) -> String {
         format!("| `{}` | {} | {} |\n", word(strategy, "name"), words.join(" | "), parameters.join("; "))
     };
     let rows: String = strategies.iter().filter(|strategy| strategy["family"] == family).map(row).collect();
+    let title =
+        if family == "detector" { "failure detector".to_owned() } else { format!("{family} strategy") };
     format!(
-        "| {family} strategy | summary | guarantees and complexity | source | parameters |\n|---|---|---|---|---|\n{rows}"
+        "| {title} | summary | guarantees and complexity | source | parameters |\n|---|---|---|---|---|\n{rows}"
     )
 }
 
@@ -256,6 +258,7 @@ fn every_strategy_is_described_and_measured() {
     let parts = [
         descriptor_table("flow", &strategies),
         descriptor_table("leader", &strategies),
+        descriptor_table("detector", &strategies),
         flow_table("scenarios/alternative-recipes.yaml", &strategies),
         flow_table("scenarios/door-factory-failures.yaml", &strategies),
     ];

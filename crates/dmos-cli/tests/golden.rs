@@ -116,6 +116,9 @@ fn scenarios() -> Vec<String> {
     paths
 }
 
+/// Number of columns of strategies, between the case and the seed.
+const STRATEGIES: usize = 3;
+
 /// Adds the comparable metrics of one scenario: one row for each seed, one column for each metric.
 fn add_metrics(golden: &mut Golden, path: &str, seeds: &str) {
     let runs = dmos(&["compare", path, "--flow", "own", "--seeds", seeds, "--format", "runs"]);
@@ -123,8 +126,8 @@ fn add_metrics(golden: &mut Golden, path: &str, seeds: &str) {
     let header = rows.next().expect("a header");
     for row in rows {
         assert_eq!(row.len(), header.len(), "{path}: a value has a comma");
-        let seed = row[3].parse().expect("a seed");
-        for (metric, value) in header.iter().zip(&row).skip(4) {
+        let seed = row[STRATEGIES + 1].parse().expect("a seed");
+        for (metric, value) in header.iter().zip(&row).skip(STRATEGIES + 2) {
             golden.insert((path.to_owned(), seed, metric.clone()), value.clone());
         }
     }

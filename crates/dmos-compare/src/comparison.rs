@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::grid::{Axes, By, Grid};
+use crate::grid::{Axes, By, Combination, Grid};
 use crate::profile::{Profile, profile};
 use crate::ranking::{self, Table};
 use crate::run_metric::{ResultMetric, RunMetric};
@@ -17,6 +17,8 @@ pub struct Comparison {
     pub baseline_flow: String,
     /// Baseline leader strategy.
     pub baseline_leader: String,
+    /// Baseline failure detector.
+    pub baseline_detector: String,
     /// Number of runs in the experiment.
     pub runs: usize,
     /// Number of missing runs.
@@ -60,7 +62,7 @@ const MUST_BE_ZERO: [RunMetric; 3] =
     [RunMetric::BatchesLost, RunMetric::BatchesConsumedTwice, RunMetric::Violations];
 
 impl Comparison {
-    /// Compares all strategies with the baseline, given by the indices of a flow and a leader strategy.
+    /// Compares all strategies with the baseline.
     /// `missing` runs are not available.
     ///
     /// # Panics
@@ -68,8 +70,7 @@ impl Comparison {
     #[must_use]
     pub fn of(
         grid: &Grid,
-        baseline_flow: usize,
-        baseline_leader: usize,
+        baseline: Combination,
         metrics: &[ResultMetric],
         missing: usize,
         failed: Vec<FailedRun>,
@@ -85,9 +86,10 @@ impl Comparison {
             .collect();
         let rank = |(case, by, metric)| {
             let baseline = match by {
-                By::Flow => baseline_flow,
-                By::Leader => baseline_leader,
-                By::Combination => baseline_flow * axes.leaders.len() + baseline_leader,
+                By::Flow => baseline.flow,
+                By::Leader => baseline.leader,
+                By::Detector => baseline.detector,
+                By::Combination => axes.combination_index(baseline),
             };
             ranking::rank(grid, case, by, metric, baseline)
         };
@@ -101,8 +103,9 @@ impl Comparison {
         let profiles: Vec<Profile> = (0..axes.cases.len()).flat_map(in_case).collect();
         Self {
             axes: axes.clone(),
-            baseline_flow: axes.flows[baseline_flow].clone(),
-            baseline_leader: axes.leaders[baseline_leader].clone(),
+            baseline_flow: axes.flows[baseline.flow].clone(),
+            baseline_leader: axes.leaders[baseline.leader].clone(),
+            baseline_detector: axes.detectors[baseline.detector].clone(),
             runs: axes.runs(),
             missing,
             failed,
@@ -114,12 +117,18 @@ impl Comparison {
     }
 }
 
-/// Returns the kinds of comparison: by each family with several strategies, and by combination if both
+/// Returns the kinds of comparison: by each family with several strategies, and by combination if several
 /// families have several.
 fn by(axes: &Axes) -> impl Iterator<Item = By> + use<> {
-    let (flows, leaders) = (axes.flows.len() > 1, axes.leaders.len() > 1);
-    let all = [(By::Flow, flows || !leaders), (By::Leader, leaders), (By::Combination, flows && leaders)];
-    all.into_iter().filter(|(_, asked)| *asked).map(|(by, _)| by)
+    let families = [(By::Flow, &axes.flows), (By::Leader, &axes.leaders), (By::Detector, &axes.detectors)];
+    let mut by: Vec<By> =
+        families.into_iter().filter(|(_, names)| names.len() > 1).map(|(by, _)| by).collect();
+    match by.len() {
+        0 => by.push(By::Flow),
+        1 => {}
+        _ => by.push(By::Combination),
+    }
+    by.into_iter()
 }
 
 fn nonzero_metrics(grid: &Grid) -> Vec<NonzeroMetric> {
@@ -162,6 +171,7 @@ mod tests {
             cases: names(&["small", "large"]),
             flows: names(&["simple", "good"]),
             leaders: names(&["bully", "raft"]),
+            detectors: names(&["chen"]),
             seeds: vec![1, 2, 3],
         };
         let summary = |run: usize| {
@@ -175,7 +185,8 @@ mod tests {
         let grid = Grid::new(axes.clone(), (0..axes.runs()).map(summary).collect());
         let metrics =
             [ResultMetric::Run(RunMetric::FinishedGoods), ResultMetric::Run(RunMetric::BatchesLost)];
-        let comparison = Comparison::of(&grid, 1, 1, &metrics, 0, Vec::new());
+        let baseline = Combination { flow: 1, leader: 1, detector: 0 };
+        let comparison = Comparison::of(&grid, baseline, &metrics, 0, Vec::new());
         // Two cases and all of them, three kinds, two metrics.
         assert_eq!(comparison.tables.len(), 3 * 3 * 2);
         let last = &comparison.tables[12];

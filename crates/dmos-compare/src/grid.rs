@@ -1,4 +1,4 @@
-//! The results of an experiment, arranged by seed, case, flow strategy and leader strategy.
+//! The results of an experiment, arranged by seed, case, flow strategy, leader strategy and failure detector.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ pub struct Axes {
     pub flows: Vec<String>,
     /// Leader strategies.
     pub leaders: Vec<String>,
+    /// Failure detectors.
+    pub detectors: Vec<String>,
     /// Seeds.
     pub seeds: Vec<u64>,
 }
@@ -30,37 +32,83 @@ pub struct Cell {
     pub flow: usize,
     /// Index of the leader strategy.
     pub leader: usize,
+    /// Index of the failure detector.
+    pub detector: usize,
 }
 
 impl Axes {
     /// Returns the number of runs.
     #[must_use]
     pub fn runs(&self) -> usize {
-        self.seeds.len() * self.cases.len() * self.flows.len() * self.leaders.len()
+        self.seeds.len() * self.cases.len() * self.strategies()
+    }
+
+    /// Returns the number of combinations of strategies.
+    fn strategies(&self) -> usize {
+        self.flows.len() * self.leaders.len() * self.detectors.len()
     }
 
     /// Returns the cell of a run. Seeds vary slowest, so an interrupted experiment has the same seeds for all
     /// strategies.
     #[must_use]
     pub fn cell(&self, run: usize) -> Cell {
-        let (rest, leader) = (run / self.leaders.len(), run % self.leaders.len());
+        let (rest, detector) = (run / self.detectors.len(), run % self.detectors.len());
+        let (rest, leader) = (rest / self.leaders.len(), rest % self.leaders.len());
         let (rest, flow) = (rest / self.flows.len(), rest % self.flows.len());
-        Cell { seed: rest / self.cases.len(), case: rest % self.cases.len(), flow, leader }
+        Cell { seed: rest / self.cases.len(), case: rest % self.cases.len(), flow, leader, detector }
     }
 
     /// Returns the number of the run at a cell.
     #[must_use]
     pub fn run(&self, cell: Cell) -> usize {
-        let flow = (cell.seed * self.cases.len() + cell.case) * self.flows.len() + cell.flow;
-        flow * self.leaders.len() + cell.leader
+        let case = cell.seed * self.cases.len() + cell.case;
+        case * self.strategies() + self.combination_index(Combination::of(cell))
     }
 
     /// Returns the name of a run, for messages.
     #[must_use]
     pub fn name(&self, run: usize) -> String {
-        let Cell { seed, case, flow, leader } = self.cell(run);
-        let (case, flow, leader) = (&self.cases[case], &self.flows[flow], &self.leaders[leader]);
-        format!("{case}, {flow}/{leader}, seed {}", self.seeds[seed])
+        let cell = self.cell(run);
+        let (case, seed) = (&self.cases[cell.case], self.seeds[cell.seed]);
+        format!("{case}, {}, seed {seed}", self.combination_name(Combination::of(cell)))
+    }
+
+    /// Returns the index of a combination of strategies among all combinations.
+    #[must_use]
+    pub fn combination_index(&self, of: Combination) -> usize {
+        (of.flow * self.leaders.len() + of.leader) * self.detectors.len() + of.detector
+    }
+
+    /// Returns the name of a combination of strategies. A failure detector without alternative is left out.
+    #[must_use]
+    pub fn combination_name(&self, of: Combination) -> String {
+        let (flow, leader) = (&self.flows[of.flow], &self.leaders[of.leader]);
+        match &self.detectors[..] {
+            [_] => format!("{flow}/{leader}"),
+            detectors => format!("{flow}/{leader}/{}", detectors[of.detector]),
+        }
+    }
+
+    /// Returns all combinations of strategies in order.
+    fn combinations(&self) -> impl Iterator<Item = Combination> + '_ {
+        (0..self.strategies()).map(|number| Combination::of(self.cell(number)))
+    }
+}
+
+/// A combination of a flow strategy, a leader strategy and a failure detector, as indices on the axes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct Combination {
+    /// Index of the flow strategy.
+    pub flow: usize,
+    /// Index of the leader strategy.
+    pub leader: usize,
+    /// Index of the failure detector.
+    pub detector: usize,
+}
+
+impl Combination {
+    fn of(cell: Cell) -> Self {
+        Self { flow: cell.flow, leader: cell.leader, detector: cell.detector }
     }
 }
 
@@ -68,11 +116,13 @@ impl Axes {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
-    /// Flow strategies, over all leader strategies.
+    /// Flow strategies, over all strategies of other families.
     Flow,
-    /// Leader strategies, over all flow strategies.
+    /// Leader strategies, over all strategies of other families.
     Leader,
-    /// Each flow strategy with each leader strategy.
+    /// Failure detectors, over all strategies of other families.
+    Detector,
+    /// Each combination of strategies.
     Combination,
 }
 
@@ -81,8 +131,8 @@ pub enum By {
 pub struct Group {
     /// Name of the row.
     pub name: String,
-    /// Flow and leader strategies of the row.
-    pub members: Vec<(usize, usize)>,
+    /// Combinations of strategies of the row.
+    pub members: Vec<Combination>,
 }
 
 /// The summaries of all runs that are done and did not fail.
@@ -119,30 +169,29 @@ impl Grid {
     /// Returns the rows of a comparison, in the order of the axes.
     #[must_use]
     pub fn groups(&self, by: By) -> Vec<Group> {
-        let (flows, leaders) = (&self.axes.flows, &self.axes.leaders);
-        let group = |name: &str, members: Vec<_>| Group { name: name.to_owned(), members };
+        let axes = &self.axes;
+        let of_family = |names: &[String], index: fn(&Combination) -> usize| {
+            let members = |number| axes.combinations().filter(|of| index(of) == number).collect();
+            let group =
+                |(number, name): (usize, &String)| Group { name: name.clone(), members: members(number) };
+            names.iter().enumerate().map(group).collect()
+        };
         match by {
-            By::Flow => {
-                let all = |flow| (0..leaders.len()).map(move |leader| (flow, leader)).collect();
-                flows.iter().enumerate().map(|(flow, name)| group(name, all(flow))).collect()
-            }
-            By::Leader => {
-                let all = |leader| (0..flows.len()).map(move |flow| (flow, leader)).collect();
-                leaders.iter().enumerate().map(|(leader, name)| group(name, all(leader))).collect()
-            }
+            By::Flow => of_family(&axes.flows, |of| of.flow),
+            By::Leader => of_family(&axes.leaders, |of| of.leader),
+            By::Detector => of_family(&axes.detectors, |of| of.detector),
             By::Combination => {
-                let one = |flow: usize, leader: usize| {
-                    group(&format!("{}/{}", flows[flow], leaders[leader]), vec![(flow, leader)])
-                };
-                let each = move |flow| (0..leaders.len()).map(move |leader| (flow, leader));
-                (0..flows.len()).flat_map(each).map(|(flow, leader)| one(flow, leader)).collect()
+                let one = |of| Group { name: axes.combination_name(of), members: vec![of] };
+                axes.combinations().map(one).collect()
             }
         }
     }
 
     /// Returns a group's summaries for one case and seed, or `None` if any is missing.
     pub(crate) fn members(&self, case: usize, group: &Group, seed: usize) -> Option<Vec<&RunSummary>> {
-        let summary = |&(flow, leader): &(usize, usize)| self.summary(Cell { seed, case, flow, leader });
+        let summary = |&Combination { flow, leader, detector }: &Combination| {
+            self.summary(Cell { seed, case, flow, leader, detector })
+        };
         group.members.iter().map(summary).collect()
     }
 
@@ -199,16 +248,32 @@ mod tests {
     #[test]
     fn runs_are_numbered_seed_by_seed() {
         let names = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
-        let axes = Axes { cases: names(2), flows: names(3), leaders: names(2), seeds: vec![7, 8] };
-        assert_eq!(axes.runs(), 24);
-        for run in 0..24 {
-            assert_eq!(axes.run(axes.cell(run)), run);
-            assert_eq!(axes.cell(run).seed, run / 12);
+        let axes = |detectors| Axes {
+            cases: names(2),
+            flows: names(3),
+            leaders: names(2),
+            detectors: names(detectors),
+            seeds: vec![7, 8],
+        };
+        for (detectors, runs, last) in [(1, 24, "1, 2/1, seed 8"), (2, 48, "1, 2/1/1, seed 8")] {
+            let axes = axes(detectors);
+            assert_eq!(axes.runs(), runs);
+            for run in 0..runs {
+                assert_eq!(axes.run(axes.cell(run)), run);
+                assert_eq!(axes.cell(run).seed, run / (runs / 2));
+            }
+            assert_eq!(axes.name(runs - 1), last);
         }
-        assert_eq!(axes.name(23), "1, 2/1, seed 8");
-        let grid = Grid::new(axes, vec![None; 24]);
-        let sizes = [By::Flow, By::Leader, By::Combination].map(|by| grid.groups(by).len());
-        assert_eq!(sizes, [3, 2, 6]);
-        assert_eq!(grid.groups(By::Leader)[1].members, [(0, 1), (1, 1), (2, 1)]);
+        let grid = Grid::new(axes(2), vec![None; 48]);
+        let sizes = [By::Flow, By::Leader, By::Detector, By::Combination].map(|by| grid.groups(by).len());
+        assert_eq!(sizes, [3, 2, 2, 12]);
+        let detector = 1;
+        let members = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)];
+        let members = members.map(|(flow, leader)| Combination { flow, leader, detector });
+        assert_eq!(grid.groups(By::Detector)[1].members, members);
+        let by_leader: Vec<usize> = grid.groups(By::Leader)[1].members.iter().map(|of| of.flow).collect();
+        assert_eq!(by_leader, [0, 0, 1, 1, 2, 2]);
+        let index = |of: &Group| grid.axes.combination_index(of.members[0]);
+        assert!(grid.groups(By::Combination).iter().map(index).eq(0..12));
     }
 }

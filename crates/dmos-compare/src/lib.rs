@@ -27,7 +27,7 @@ pub mod statistics;
 pub mod verdict;
 
 pub use comparison::Comparison;
-pub use grid::{Axes, By, Grid};
+pub use grid::{Axes, By, Combination, Grid};
 pub use ranking::Table;
 pub use run_metric::{Better, ResultMetric, RunMetric};
 pub use run_summary::RunSummary;

@@ -295,6 +295,7 @@ mod tests {
             cases: names(&["small", "large"]),
             flows: names(&["plain", "good", "alike"]),
             leaders: names(&["bully"]),
+            detectors: names(&["chen"]),
             seeds: (1..=seeds as u64).collect(),
         };
         let summary = |run: usize| {

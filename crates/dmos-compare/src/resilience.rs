@@ -8,7 +8,8 @@
 //! would measure noise, longer ones would hide falls. Where the counterpart makes fewer than twenty in all,
 //! or nothing fails, the output is undefined, and so are the metrics that depend on it.
 
-use dmos_core::{Metric, RunRecord, Scenario, Time};
+use dmos_core::record::Outage;
+use dmos_core::{Metric, NodeId, RunRecord, Scenario, Time};
 
 use crate::statistics::survival::Episode;
 
@@ -22,15 +23,31 @@ fn episode(from: Time, until: Option<Time>, end: Time) -> Episode {
     Episode { lasted: until.unwrap_or(end).since(from).as_secs_f64(), ended: until.is_some() }
 }
 
+/// Returns the times from a node's outage until another node suspects it.
+pub(crate) fn time_to_suspect(record: &RunRecord, end: Time) -> Vec<Episode> {
+    let suspicions = record.suspicions.iter().map(|suspicion| (suspicion.node, suspicion.at));
+    until_noticed(record, suspicions, end)
+}
+
 /// Returns the times from a node's outage until a leader removes it.
 pub(crate) fn time_to_detect(record: &RunRecord, end: Time) -> Vec<Episode> {
-    let began = |outage: &&dmos_core::record::Outage| outage.from >= record.measured_from;
+    until_noticed(record, record.removals.iter().map(|removal| (removal.node, removal.at)), end)
+}
+
+/// Returns the times from the outages of assigned nodes until the first notice of each, given by node and time in order
+/// of time.
+fn until_noticed(
+    record: &RunRecord,
+    notices: impl Iterator<Item = (NodeId, Time)> + Clone,
+    end: Time,
+) -> Vec<Episode> {
+    let began = |outage: &&Outage| outage.from >= record.measured_from;
     let working = record.outages.iter().filter(began).filter(|outage| outage.was_assigned);
-    let of = |outage: &dmos_core::record::Outage| {
+    let of = |outage: &Outage| {
         let back = outage.until.unwrap_or(end);
-        let removals = record.removals.iter().filter(|strike| strike.node == outage.node);
-        let removed = removals.map(|removal| removal.at).find(|&at| outage.from <= at && at <= back);
-        episode(outage.from, removed, back)
+        let of_node = notices.clone().filter(|notice| notice.0 == outage.node).map(|notice| notice.1);
+        let noticed = of_node.clone().find(|&at| outage.from <= at && at <= back);
+        episode(outage.from, noticed, back)
     };
     working.map(of).collect()
 }
@@ -149,7 +166,7 @@ fn first_failure(record: &RunRecord) -> Option<Time> {
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::record::{LeadershipChange, Outage, PlanRecord, Removal, Sample};
+    use dmos_core::record::{LeadershipChange, PlanRecord, Removal, Sample, Suspicion};
     use dmos_core::{NodeId, Span, Term};
 
     use super::*;
@@ -204,6 +221,17 @@ mod tests {
         };
         let expected = [ended(12.0), censored(5.0), ended(15.0), censored(10.0)];
         assert_eq!(time_to_detect(&record, at(END)), expected);
+        let suspicion = |node, second| Suspicion {
+            at: at(second),
+            node: NodeId::new(node),
+            by: NodeId::new(0),
+            silent_since: at(second - 1),
+        };
+        let suspicions =
+            vec![suspicion(1, 9), suspicion(1, 14), suspicion(1, 15), suspicion(2, 26), suspicion(3, 600)];
+        let record = RunRecord { suspicions, ..record };
+        let expected = [ended(4.0), censored(5.0), censored(100.0), ended(10.0)];
+        assert_eq!(time_to_suspect(&record, at(END)), expected);
     }
 
     #[test]

@@ -95,6 +95,12 @@ run_metrics! {
     PlanningTime "planning_time" "s" Less Number
         "Virtual time of all plans, summed."
         "";
+    TimeToSuspect "time_to_suspect" "s" Less Episodes
+        "Time from the crash or freeze of a node that is assigned in the active flow until the first node that monitors it suspects it. Censored when the node recovers unnoticed, and at the end of the run."
+        "detection time: Chen, Toueg and Aguilera 2002";
+    WrongSuspicions "wrong_suspicions" "count" Less Number
+        "Suspicions of nodes that were up for the whole time of their silence, each time a node that monitors them begins to suspect them: responses were lost or late, or the link is broken."
+        "mistakes: Chen, Toueg and Aguilera 2002";
     TimeToDetect "time_to_detect" "s" Less Episodes
         "Time from the crash or freeze of a node that is assigned in the active flow until a leader removes it from the membership. Censored when the node recovers unnoticed, and at the end of the run."
         "detection time: Chen, Toueg and Aguilera 2002, measured at the leader";

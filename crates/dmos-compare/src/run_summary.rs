@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::resilience::{
     Output, leaderless_time, nodes_degraded, plan_nervousness, time_to_detect, time_to_replan,
+    time_to_suspect,
 };
 use crate::run_metric::{ResultMetric, RunMetric, total};
 use crate::statistics::survival::Episode;
@@ -22,6 +23,9 @@ pub struct RunSummary {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Episodes {
+    /// See [`RunMetric::TimeToSuspect`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub time_to_suspect: Vec<Episode>,
     /// See [`RunMetric::TimeToDetect`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub time_to_detect: Vec<Episode>,
@@ -48,6 +52,7 @@ impl RunSummary {
             ResultMetric::Nodes(metric) => total(record, metric),
         };
         let episodes = Episodes {
+            time_to_suspect: time_to_suspect(record, end),
             time_to_detect: time_to_detect(record, end),
             time_to_replan: time_to_replan(record, end),
             time_to_survive: output.iter().map(Output::time_to_survive).collect(),
@@ -66,6 +71,7 @@ impl RunSummary {
     #[must_use]
     pub fn episodes(&self, metric: RunMetric) -> &[Episode] {
         match metric {
+            RunMetric::TimeToSuspect => &self.episodes.time_to_suspect,
             RunMetric::TimeToDetect => &self.episodes.time_to_detect,
             RunMetric::TimeToReplan => &self.episodes.time_to_replan,
             RunMetric::TimeToSurvive => &self.episodes.time_to_survive,
@@ -93,6 +99,7 @@ fn number(
         RunMetric::MessagesPerFinished => per_final(of_nodes(Metric::SentMessages)),
         RunMetric::PlanningStepsPerFinished => per_final(of_nodes(Metric::PlanningSteps)),
         RunMetric::PlanningTime => Some(record.plans.iter().map(|plan| plan.duration.as_secs_f64()).sum()),
+        RunMetric::WrongSuspicions => count(record.wrong_suspicions().count() as u64),
         RunMetric::LeaderlessTime => Some(leaderless_time(record, end)),
         RunMetric::LeadershipChanges => {
             let changes = record.leadership_changes.iter();
@@ -106,7 +113,8 @@ fn number(
         RunMetric::BatchesStranded => count(record.material.stranded),
         RunMetric::BatchesInDoubt => count(record.material.in_transit),
         RunMetric::Violations => count(record.violations.len() as u64),
-        RunMetric::TimeToDetect
+        RunMetric::TimeToSuspect
+        | RunMetric::TimeToDetect
         | RunMetric::TimeToReplan
         | RunMetric::TimeToSurvive
         | RunMetric::TimeToRecover => None,

@@ -12,16 +12,19 @@
 //! |---|---|
 //! | [`flow`] | conformance of flow strategies |
 //! | [`leader`] | conformance of leader strategies |
+//! | [`detector`] | conformance of failure detectors |
 //! | [`networks`] | networks on which flow strategies are tested |
 //! | [`report`] | results of the checks |
 //!
 //! Architecture invariant: strategies are only known by their descriptors, never by name.
 
+pub mod detector;
 pub mod flow;
 pub mod leader;
 pub mod networks;
 pub mod report;
 
+pub use detector::check_detector;
 pub use flow::{check_flow, check_flow_watched};
 pub use leader::check_leader;
 pub use report::{Check, CheckOutcome, Report};

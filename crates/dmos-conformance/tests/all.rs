@@ -27,3 +27,16 @@ fn every_leader_strategy_conforms() {
         report.assert_passed();
     }
 }
+
+#[test]
+fn every_failure_detector_conforms() {
+    let registry = registry();
+    let detectors = registry.detectors().iter().filter(|detector| detector.source != BROKEN);
+    let names: Vec<_> = detectors.map(|detector| detector.name).collect();
+    assert_eq!(names, ["chen", "fixed-timeout", "phi-accrual"]);
+    for name in names {
+        dmos_conformance::check_detector(&registry, &call(name))
+            .expect("a registered strategy")
+            .assert_passed();
+    }
+}

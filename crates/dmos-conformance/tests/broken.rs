@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dmos_conformance::{CheckOutcome, Report, check_flow, check_leader};
+use dmos_conformance::{CheckOutcome, Report, check_detector, check_flow, check_leader};
 use dmos_core::strategy::{
-    Election, ElectionConfig, ElectionEffects, ElectionInput, FlowDescriptor, FlowStrategy, Guarantee,
-    LeaderDescriptor, LeaderStrategy, Meter, NoFlow, PlanRequest, register_flow, register_leader,
+    ArrivalHistory, DetectorConfig, DetectorDescriptor, DetectorStrategy, Election, ElectionConfig,
+    ElectionEffects, ElectionInput, FlowDescriptor, FlowStrategy, Guarantee, LeaderDescriptor,
+    LeaderStrategy, Meter, NoFlow, PlanRequest, register_detector, register_flow, register_leader,
 };
 use dmos_core::{BrokenLinks, Flow, NodeId, NodeSet, Share, Span, Term, Time};
 use dmos_graph::Feasibility;
@@ -244,5 +245,61 @@ fn broken_leader_strategies_are_caught() {
             panic!("{report}");
         };
         assert!(properties.iter().any(|property| words.contains(property)), "{report}");
+    }
+}
+
+/// Tolerates the same silence of every node, and states another as its longest.
+struct Constant {
+    tolerated: Span,
+    stated: Span,
+}
+
+impl DetectorStrategy for Constant {
+    fn history(&self, _: &DetectorConfig) -> Box<dyn ArrivalHistory> {
+        Box::new(Tolerated(self.tolerated))
+    }
+
+    fn silence_max(&self, _: &DetectorConfig) -> Span {
+        self.stated
+    }
+}
+
+struct Tolerated(Span);
+
+impl ArrivalHistory for Tolerated {
+    fn on_response(&mut self, _: Time) -> Span {
+        self.0
+    }
+}
+
+register_detector!(DetectorDescriptor {
+    name: "patient",
+    summary: "deliberately incorrect",
+    source: "broken on purpose, in tests only",
+    notes: "tolerates a longer silence than it states",
+    guarantees: |_| &[Guarantee::Accuracy],
+    params: &[],
+    build: |_| Box::new(Constant { tolerated: Span::from_secs(19), stated: Span::from_secs(1) }),
+});
+
+register_detector!(DetectorDescriptor {
+    name: "impatient",
+    summary: "deliberately incorrect",
+    source: "broken on purpose, in tests only",
+    notes: "suspects healthy nodes",
+    guarantees: |_| &[Guarantee::Accuracy],
+    params: &[],
+    build: |_| Box::new(Constant { tolerated: Span::from_secs(1), stated: Span::from_secs(1) }),
+});
+
+#[test]
+fn broken_failure_detectors_are_caught() {
+    let registry = registry();
+    for (name, requirement) in [
+        ("patient", "every crash is suspected within the longest tolerated silence"),
+        ("impatient", "no node is suspected while nothing fails and delays are constant"),
+    ] {
+        let report = check_detector(&registry, &call(name)).expect("a registered strategy");
+        assert!(failed(&report).contains(&requirement), "{report}");
     }
 }

@@ -16,7 +16,7 @@ use crate::time::{Span, Time};
 /// The record of one run.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct RunRecord {
-    /// Time from which metrics, usage, plans, faults, removals and finished goods are recorded, and outages that had
+    /// Time from which metrics, usage, plans, faults, suspicions, removals and finished goods are recorded, and outages that had
     /// not ended. Series, changes of leadership, material and violations are those of the whole run.
     pub measured_from: Time,
     /// Metrics of every node, indexed by node.
@@ -37,6 +37,8 @@ pub struct RunRecord {
     pub outages: Vec<Outage>,
     /// All changes of leadership, in order of time.
     pub leadership_changes: Vec<LeadershipChange>,
+    /// All suspicions of nodes by nodes that monitor them, in order of time.
+    pub suspicions: Vec<Suspicion>,
     /// All removals of nodes from the membership, in order of time.
     pub removals: Vec<Removal>,
     /// Number of injected faults of each kind, in the order of [`FaultKind::ALL`]; kinds that never occurred
@@ -247,6 +249,19 @@ pub struct LeadershipChange {
     pub stepped_down: Option<Time>,
 }
 
+/// A node began to suspect a node that it monitors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Suspicion {
+    /// Time of the suspicion.
+    pub at: Time,
+    /// The suspected node.
+    pub node: NodeId,
+    /// The node that suspects it.
+    pub by: NodeId,
+    /// Time since which it was silent.
+    pub silent_since: Time,
+}
+
 /// A leader removed a node from the membership; it plans without that node from then on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Removal {
@@ -344,6 +359,17 @@ impl RunRecord {
         intervals
     }
 
+    /// Returns the suspicions of nodes that were up for the whole time of their silence. O(suspicions x outages).
+    pub fn wrong_suspicions(&self) -> impl Iterator<Item = &Suspicion> {
+        self.suspicions.iter().filter(|suspicion| {
+            let overlaps = |outage: &Outage| {
+                outage.from <= suspicion.at
+                    && outage.until.is_none_or(|until| until >= suspicion.silent_since)
+            };
+            !self.outages.iter().any(|outage| outage.node == suspicion.node && overlaps(outage))
+        })
+    }
+
     /// Returns the measured bottleneck, or `None` if no node worked. It makes the final item that limits the number of
     /// complete sets, or an item that goes into it: other final items may be made at full speed beyond that number.
     #[must_use]
@@ -414,6 +440,31 @@ mod tests {
     use crate::settings::Production;
 
     use super::*;
+
+    #[test]
+    fn a_suspicion_is_wrong_if_no_outage_meets_the_silence() {
+        let at = |second| Time::ZERO + Span::from_secs(second);
+        let suspicion = |node, since, second| Suspicion {
+            at: at(second),
+            node: NodeId::new(node),
+            by: NodeId::new(0),
+            silent_since: at(since),
+        };
+        let outage = |from, until: Option<u64>| Outage {
+            node: NodeId::new(1),
+            from: at(from),
+            until: until.map(at),
+            was_assigned: true,
+        };
+        let wrong = [suspicion(2, 12, 17), suspicion(1, 1, 9), suspicion(1, 21, 30)];
+        let right = [suspicion(1, 8, 13), suspicion(1, 12, 18), suspicion(1, 19, 24), suspicion(1, 40, 50)];
+        let record = RunRecord {
+            suspicions: wrong.iter().chain(&right).copied().collect(),
+            outages: vec![outage(10, Some(20)), outage(45, None)],
+            ..RunRecord::default()
+        };
+        assert!(record.wrong_suspicions().eq(&wrong));
+    }
 
     #[test]
     fn a_busy_node_is_the_bottleneck_even_if_it_was_down() {

@@ -11,7 +11,7 @@ use crate::ids::NodeId;
 use crate::network::{Network, Recipe};
 use crate::routes::Routes;
 use crate::settings::{Protocol, Work};
-use crate::strategy::{FlowChoice, LeaderChoice};
+use crate::strategy::{DetectorChoice, FlowChoice, LeaderChoice};
 use crate::time::Span;
 
 /// One simulation: a network, the behaviour of its nodes, their environment, and its faults.
@@ -38,6 +38,8 @@ pub struct Scenario {
     pub planning_budget: NonZeroU64,
     /// Leader strategy.
     pub leader: LeaderChoice,
+    /// Failure detector.
+    pub detector: DetectorChoice,
     /// Nodes that may lead, in ascending order; at least one.
     pub candidates: Arc<[NodeId]>,
     /// Protocol of the nodes.
@@ -107,6 +109,13 @@ pub enum SameTimeOrder {
 }
 
 impl Scenario {
+    /// Returns the longest silence of a node that the failure detector tolerates.
+    #[must_use]
+    pub fn silence_max(&self) -> Span {
+        let config = self.protocol.detector_config();
+        self.detector.build().silence_max(&config).max(config.suspect_after)
+    }
+
     /// Returns the nodes that are added by the script and do not start at the beginning.
     pub fn added_later(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.faults.script.iter().filter_map(|scripted| match scripted.fault {

@@ -7,6 +7,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
+use crate::strategy::DetectorConfig;
 use crate::time::{Span, StepCost};
 
 /// The protocol of the nodes. The first value of each enum is the correct one, the second is the prototype's.
@@ -26,7 +27,7 @@ pub struct Protocol {
     pub cycle: Span,
     /// Interval between two rounds of heartbeats.
     pub heartbeat: Span,
-    /// Silence after which a neighbour is suspected.
+    /// Silence after which a neighbour is suspected, unless the failure detector has learned better.
     pub suspect_after: Span,
     /// Initial retransmission timeout, or `None` for no retransmission. It doubles with each retransmission.
     pub retry_after: Option<Span>,
@@ -99,6 +100,12 @@ impl Default for Protocol {
 }
 
 impl Protocol {
+    /// Returns the settings that matter to failure detectors.
+    #[must_use]
+    pub fn detector_config(&self) -> DetectorConfig {
+        DetectorConfig { heartbeat: self.heartbeat, suspect_after: self.suspect_after }
+    }
+
     /// Returns whether the log determines exactly what its node holds. Only such a log can be compacted, and
     /// only then do batches leave the stock for good in the order of their serial numbers, so that ranges of
     /// serial numbers can be settled.

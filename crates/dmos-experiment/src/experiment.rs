@@ -3,16 +3,19 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use dmos_compare::{Axes, ResultMetric, RunMetric};
+use dmos_compare::{Axes, Combination, ResultMetric, RunMetric};
 use dmos_core::faults::OpGenerator;
-use dmos_core::strategy::{FlowChoice, LeaderChoice, StrategyCall, StrategyError};
+use dmos_core::strategy::{
+    Descriptor, DetectorChoice, Family, FlowChoice, LeaderChoice, StrategyCall, StrategyChoice, StrategyError,
+};
 use dmos_core::time::Rate;
 use dmos_core::{Registry, Scenario};
 use dmos_scenario::experiment::Variation;
 use dmos_scenario::file::StrategyField;
 use dmos_scenario::renamed::suggestion;
 use dmos_scenario::{
-    DEFAULT_FLOW, DEFAULT_LEADER, LoadedExperiment, Override, ScenarioError, Seeds, Strategies, explain,
+    DEFAULT_DETECTOR, DEFAULT_FLOW, DEFAULT_LEADER, LoadedExperiment, Override, ScenarioError, Seeds,
+    Strategies, explain,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
@@ -40,10 +43,12 @@ pub struct Experiment {
     pub flows: Vec<StrategySelector>,
     /// Leader strategies.
     pub leaders: Vec<StrategySelector>,
+    /// Failure detectors.
+    pub detectors: Vec<StrategySelector>,
     /// Seeds.
     pub seeds: Seeds,
-    /// Baseline: indices of a flow and a leader strategy.
-    pub baseline: (usize, usize),
+    /// Baseline.
+    pub baseline: Combination,
     /// Names of the metrics to rank by.
     pub metrics: Vec<String>,
 }
@@ -116,9 +121,11 @@ pub struct Options {
     pub flows: Option<Strategies>,
     /// Leader strategies.
     pub leaders: Option<Strategies>,
+    /// Failure detectors.
+    pub detectors: Option<Strategies>,
     /// Seeds.
     pub seeds: Option<Seeds>,
-    /// The baseline: a flow strategy, optionally with a leader strategy after a `/`.
+    /// The baseline: a flow strategy, optionally followed by a leader strategy and a failure detector, each after a `/`.
     pub baseline: Option<String>,
     /// Metrics to rank by.
     pub metrics: Vec<String>,
@@ -160,6 +167,7 @@ struct PreparedCase {
     scenario: Scenario,
     flows: Vec<FlowChoice>,
     leaders: Vec<LeaderChoice>,
+    detectors: Vec<DetectorChoice>,
 }
 
 impl Experiment {
@@ -211,24 +219,26 @@ impl Experiment {
             Some(file) if !is_option => ExperimentError::File(file.error(&[key], message)),
             _ => ExperimentError::Input(message),
         };
-        let names_none = [&options.flows, &options.leaders, &from_file.flow, &from_file.leader]
-            .iter()
-            .all(|it| it.is_none());
-        let named = |option: &Option<Strategies>, listed: &Option<Strategies>, or: &str| {
-            let or = || vec![StrategyCall { name: or.to_owned(), params: Vec::new() }];
-            option.as_ref().or(listed.as_ref()).map_or_else(or, |Strategies(calls)| calls.clone())
+        let named = |family| match family {
+            Family::Flow => (&options.flows, &from_file.flow),
+            Family::Leader => (&options.leaders, &from_file.leader),
+            Family::Detector => (&options.detectors, &from_file.detector),
         };
-        let flows = named(&options.flows, &from_file.flow, if names_none { ALL } else { OWN });
-        let leaders = named(&options.leaders, &from_file.leader, OWN);
-        let all_flows = registry.flows().iter().filter(|flow| flow.stands_alone()).map(|flow| flow.name);
-        let all_leaders =
-            registry.leaders().iter().filter(|leader| leader.stands_alone()).map(|leader| leader.name);
-        let flows = choices("flow", flows, all_flows, DEFAULT_FLOW)
-            .map_err(|message| error_at("flow", options.flows.is_some(), message))?;
-        let leaders = choices("leader", leaders, all_leaders, DEFAULT_LEADER)
-            .map_err(|message| error_at("leader", options.leaders.is_some(), message))?;
+        let names_none = Family::ALL.into_iter().map(named).all(|both| both == (&None, &None));
+        let chosen = |family| {
+            let (option, listed) = named(family);
+            let or = if names_none && family == Family::Flow { ALL } else { OWN };
+            let or = || vec![StrategyCall { name: or.to_owned(), params: Vec::new() }];
+            let calls =
+                option.as_ref().or(listed.as_ref()).map_or_else(or, |Strategies(calls)| calls.clone());
+            choices(family, calls, registry)
+                .map_err(|message| error_at(family.name(), option.is_some(), message))
+        };
+        let (flows, leaders) = (chosen(Family::Flow)?, chosen(Family::Leader)?);
+        let detectors = chosen(Family::Detector)?;
         let name = options.baseline.as_ref().or(from_file.baseline.as_ref());
-        let baseline = name.map_or(Ok((0, 0)), |name| baseline(name, &flows, &leaders));
+        let baseline =
+            name.map_or(Ok(Combination::default()), |name| baseline(name, &flows, &leaders, &detectors));
         let baseline =
             baseline.map_err(|message| error_at("baseline", options.baseline.is_some(), message))?;
         let mut metrics =
@@ -239,8 +249,17 @@ impl Experiment {
         find_metrics(&metrics)
             .map_err(|message| error_at("metrics", !options.metrics.is_empty(), message))?;
         let seeds = options.seeds.or(from_file.seeds).unwrap_or(SEEDS);
-        let experiment =
-            Self { about: from_file.about, scenarios, cases, flows, leaders, seeds, baseline, metrics };
+        let experiment = Self {
+            about: from_file.about,
+            scenarios,
+            cases,
+            flows,
+            leaders,
+            detectors,
+            seeds,
+            baseline,
+            metrics,
+        };
         let mut warnings = Vec::new();
         let prepared = experiment.prepare(registry, &mut warnings)?;
         warnings.dedup();
@@ -255,6 +274,7 @@ impl Experiment {
             cases: self.cases.iter().map(|case| case.name.clone()).collect(),
             flows: names(&self.flows),
             leaders: names(&self.leaders),
+            detectors: names(&self.detectors),
             seeds: self.seeds.iter().collect(),
         }
     }
@@ -287,28 +307,21 @@ impl Experiment {
             warnings.extend(loaded.warnings.into_iter().map(|warning| format!("{}: {warning}", case.name)));
             let scenario = loaded.scenario;
             let network = &*scenario.network;
-            let fail = |family: &str, call: &StrategyCall, error: &StrategyError| {
-                ExperimentError::Input(format!(
-                    "{family} strategy `{call}`, in {}: {}",
-                    case.name,
-                    explain(error)
-                ))
-            };
-            let flow = |choice: &StrategySelector| match choice {
-                StrategySelector::Own => Ok(scenario.flow.clone()),
-                StrategySelector::Call(call) => {
-                    registry.flow(call, network).map_err(|error| fail("flow", call, &error))
-                }
-            };
-            let leader = |choice: &StrategySelector| match choice {
-                StrategySelector::Own => Ok(scenario.leader.clone()),
-                StrategySelector::Call(call) => {
-                    registry.leader(call, network).map_err(|error| fail("leader", call, &error))
-                }
-            };
-            let flows = self.flows.iter().map(flow).collect::<Result<_, _>>()?;
-            let leaders = self.leaders.iter().map(leader).collect::<Result<_, _>>()?;
-            cases.push(PreparedCase { flows, leaders, scenario });
+            let flow = |call: &_| registry.flow(call, network);
+            let leader = |call: &_| registry.leader(call, network);
+            let detector = |call: &_| registry.detector(call, network);
+            cases.push(PreparedCase {
+                flows: prepared(Family::Flow, &self.flows, &scenario.flow, flow, &case.name)?,
+                leaders: prepared(Family::Leader, &self.leaders, &scenario.leader, leader, &case.name)?,
+                detectors: prepared(
+                    Family::Detector,
+                    &self.detectors,
+                    &scenario.detector,
+                    detector,
+                    &case.name,
+                )?,
+                scenario,
+            });
         }
         Ok(PreparedExperiment { axes: self.axes(), cases })
     }
@@ -348,6 +361,7 @@ impl PreparedExperiment {
             seed: self.axes.seeds[cell.seed],
             flow: case.flows[cell.flow].clone(),
             leader: case.leaders[cell.leader].clone(),
+            detector: case.detectors[cell.detector].clone(),
             ..case.scenario.clone()
         }
     }
@@ -396,20 +410,50 @@ fn cases(
     Ok(cases)
 }
 
-/// Returns the strategies of one family; `all` denotes all of these names, the default first.
+/// Returns the strategies of one family on a network, each of which `choose` finds by its call.
+fn prepared<S: ?Sized>(
+    family: Family,
+    selectors: &[StrategySelector],
+    own: &StrategyChoice<S>,
+    choose: impl Fn(&StrategyCall) -> Result<StrategyChoice<S>, StrategyError>,
+    case: &str,
+) -> Result<Vec<StrategyChoice<S>>, ExperimentError> {
+    let select = |selector: &StrategySelector| match selector {
+        StrategySelector::Own => Ok(own.clone()),
+        StrategySelector::Call(call) => choose(call).map_err(|error| {
+            let problem = explain(&error);
+            ExperimentError::Input(format!("{family} strategy `{call}`, in {case}: {problem}"))
+        }),
+    };
+    selectors.iter().map(select).collect()
+}
+
+/// Returns the names of all strategies of a family that need no parameters, the default first.
+fn all(family: Family, registry: &Registry) -> Vec<&'static str> {
+    fn names<S: ?Sized>(all: &[&'static Descriptor<S>], default: &str) -> Vec<&'static str> {
+        let alone = all.iter().filter(|descriptor| descriptor.stands_alone());
+        let mut names: Vec<_> = alone.map(|descriptor| descriptor.name).collect();
+        names.sort_by_key(|name| *name != default);
+        names
+    }
+    match family {
+        Family::Flow => names(registry.flows(), DEFAULT_FLOW),
+        Family::Leader => names(registry.leaders(), DEFAULT_LEADER),
+        Family::Detector => names(registry.detectors(), DEFAULT_DETECTOR),
+    }
+}
+
+/// Returns the strategies of one family.
 fn choices(
-    family: &str,
+    family: Family,
     calls: Vec<StrategyCall>,
-    all: impl Iterator<Item = &'static str>,
-    default: &str,
+    registry: &Registry,
 ) -> Result<Vec<StrategySelector>, String> {
-    let mut all: Vec<&str> = all.collect();
-    all.sort_by_key(|name| *name != default);
     let mut choices: Vec<StrategySelector> = Vec::new();
     for call in calls {
         let expanded = if call.name == ALL && call.params.is_empty() {
             let alone = |name: &&str| StrategyCall { name: (*name).to_owned(), params: Vec::new() };
-            all.iter().map(alone).collect()
+            all(family, registry).iter().map(alone).collect()
         } else {
             vec![call]
         };
@@ -426,18 +470,25 @@ fn choices(
     Ok(choices)
 }
 
+/// Parses a baseline: a flow strategy, optionally followed by a leader strategy and a failure detector.
 fn baseline(
     name: &str,
     flows: &[StrategySelector],
     leaders: &[StrategySelector],
-) -> Result<(usize, usize), String> {
-    let (flow, leader) = name.split_once('/').map_or((name, None), |(flow, leader)| (flow, Some(leader)));
-    let find = |family: &str, choices: &[StrategySelector], name: &str| {
+    detectors: &[StrategySelector],
+) -> Result<Combination, String> {
+    let mut parts = name.split('/');
+    let mut find = |family: Family, choices: &[StrategySelector]| {
+        let Some(name) = parts.next() else { return Ok(0) };
         choices.iter().position(|choice| choice.to_string() == name.trim()).ok_or_else(|| {
             let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             format!("the baseline's {family} strategy `{name}` is not part of the comparison: {names}")
         })
     };
-    let leader = leader.map_or(Ok(0), |leader| find("leader", leaders, leader))?;
-    Ok((find("flow", flows, flow)?, leader))
+    let (flow, leader) = (find(Family::Flow, flows)?, find(Family::Leader, leaders)?);
+    let detector = find(Family::Detector, detectors)?;
+    match parts.next() {
+        None => Ok(Combination { flow, leader, detector }),
+        Some(rest) => Err(format!("`{rest}` is too much: a baseline has at most three parts")),
+    }
 }

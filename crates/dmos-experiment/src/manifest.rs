@@ -7,7 +7,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use dmos_compare::ResultMetric;
+use dmos_compare::{Combination, ResultMetric};
 use dmos_util::atomic_write::write_file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::experiment::Experiment;
 
 /// Version of the format of manifests and results.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Version of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -134,8 +134,10 @@ impl Manifest {
             Err(error) => return Err(ManifestError::NotAManifest { path, reason: error.to_string() }),
         };
         let axes = manifest.experiment.axes();
-        let (flow, leader) = manifest.experiment.baseline;
-        if axes.runs() == 0 || flow >= axes.flows.len() || leader >= axes.leaders.len() {
+        let Combination { flow, leader, detector } = manifest.experiment.baseline;
+        let has_baseline =
+            flow < axes.flows.len() && leader < axes.leaders.len() && detector < axes.detectors.len();
+        if axes.runs() == 0 || !has_baseline {
             return Err(ManifestError::NotAManifest { path, reason: "it has no runs".to_owned() });
         }
         if manifest.format != FORMAT {

@@ -142,6 +142,11 @@
 //!         .expect("a known strategy")
 //!         .build()
 //!         .into(),
+//!     detector: registry
+//!         .detector(&"fixed-timeout".parse().expect("a valid call"), &network)
+//!         .expect("a known failure detector")
+//!         .build()
+//!         .into(),
 //!     candidates: network.nodes().collect(),
 //!     added_later: Arc::new([]),
 //! });

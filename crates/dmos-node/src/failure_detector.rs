@@ -5,17 +5,30 @@
 //! from which it must hear on any way: a candidate those with which it exchanges election messages, and the leader;
 //! the leader also the producers at the downstream end of the flow. A peer that misses a round is asked by
 //! [relays](crate::relay) as well. No node monitors all others, yet every assigned node is monitored.
+//!
+//! The plugin ([`DetectorStrategy`]) decides how long the silence of a node is tolerated; it is judged in every
+//! heartbeat round.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | [`monitored`] | what is known of one monitored node |
+//! | [`selection`] | which nodes are monitored |
+
+mod monitored;
+mod selection;
 
 use dmos_core::settings::Dissemination;
+use dmos_core::strategy::DetectorStrategy;
 use dmos_core::{Assignment, FlowVersion, NodeId, Span, Time};
 
 use crate::assignment::ActiveAssignment;
 use crate::context::Context;
-use crate::interface::Timer;
+use crate::interface::{Report, Timer};
 use crate::leadership::{Leadership, PeerEvent};
 use crate::links::Links;
 use crate::message::Message;
 use crate::relay::hops_after;
+use monitored::MonitoredNode;
 
 /// Interval at which a node without neighbours checks whether it has any.
 const POLL_INTERVAL: Span = Span::from_millis(500);
@@ -26,60 +39,14 @@ const SLOW_ROUNDS: u32 = 8;
 /// Number of heartbeat rounds of silence that are reported before reports are relayed as well.
 const PATIENT_REPORTS: u32 = 6;
 
-#[derive(Clone, Copy)]
-struct MonitoredNode {
-    node: NodeId,
-    /// True if the link must work: it is a neighbour in the flow.
-    is_neighbour: bool,
-    /// True if messages must arrive on any way.
-    is_peer: bool,
-    /// True if it has ever responded directly since it is monitored.
-    has_responded: bool,
-    /// Time of the last response that arrived directly, or since when it is monitored.
-    heard_directly: Time,
-    /// Time of the last response.
-    heard: Time,
-    /// Time since which its silence counts, because a new flow assigns it again.
-    trusted: Time,
-    /// True if it did not respond directly for too long.
-    is_silent: bool,
-    /// True if it did not respond on any way for too long.
-    is_suspected: bool,
-    /// Number of rounds of relayed requests without a response by relays.
-    relayed_rounds: u32,
-    /// Number of reports of its silence to the leader.
-    reports: u32,
-    /// Time at which the leader found the node alive although it is silent here.
-    found_alive: Option<Time>,
-}
-
-impl MonitoredNode {
-    fn new(node: NodeId, now: Time) -> Self {
-        Self {
-            node,
-            is_neighbour: false,
-            is_peer: false,
-            has_responded: false,
-            heard_directly: now,
-            heard: now,
-            trusted: now,
-            is_silent: false,
-            is_suspected: false,
-            relayed_rounds: 0,
-            reports: 0,
-            found_alive: None,
-        }
-    }
-}
-
-/// Monitored nodes, and the last time each was heard from.
+/// The monitored nodes.
 #[derive(Default)]
 pub(crate) struct FailureDetector {
     phase: Span,
     rounds: u32,
     /// Sorted by node.
     monitored: Vec<MonitoredNode>,
-    /// Scratch buffer of [`FailureDetector::refresh_neighbours`], kept to avoid allocation.
+    /// Scratch buffer of `refresh_neighbours`, kept to avoid allocation.
     scratch: Vec<MonitoredNode>,
     /// Flow version and leader at the last refresh of the neighbours.
     refreshed_for: Option<(FlowVersion, Option<NodeId>)>,
@@ -150,20 +117,6 @@ impl FailureDetector {
             cx.set_timer(self.phase, Timer::Heartbeat);
         } else {
             cx.set_timer(POLL_INTERVAL, Timer::AwaitNeighbours);
-        }
-    }
-
-    /// Records an election message from or to a candidate, which makes it a peer for some time.
-    pub(crate) fn on_contact(&mut self, cx: &Context<'_>, node: NodeId) {
-        if !cx.uses_relays() || node == cx.me {
-            return;
-        }
-        match self.rare.contacts.binary_search_by_key(&node, |contact| contact.0) {
-            Ok(at) => self.rare.contacts[at].1 = cx.now,
-            Err(at) => {
-                self.rare.contacts.insert(at, (node, cx.now));
-                self.refreshed_for = None;
-            }
         }
     }
 
@@ -250,114 +203,85 @@ impl FailureDetector {
         self.monitored.binary_search_by_key(&node, |peer| peer.node).ok()
     }
 
-    fn refresh_neighbours(
-        &mut self,
-        cx: &mut Context<'_>,
-        active: &ActiveAssignment,
-        leadership: &Leadership,
-        monitored_producers: &[NodeId],
-    ) {
-        let expires = cx.protocol.suspect_after * 2;
-        let contacts = self.rare.contacts.len();
-        self.rare.contacts.retain(|contact| cx.now.since(contact.1) <= expires);
-        // A flow never changes without a new version.
-        let by = (active.version(), leadership.monitored_leader());
-        let is_stable = monitored_producers.is_empty() && active.assignment().is_some();
-        if is_stable && self.refreshed_for == Some(by) && contacts == self.rare.contacts.len() {
-            return;
-        }
-        self.refreshed_for = is_stable.then_some(by);
-        let neighbours = active.assignment().into_iter().flat_map(|assignment| assignment.neighbours());
-        let neighbours =
-            neighbours.map(|node| MonitoredNode { is_neighbour: true, ..MonitoredNode::new(node, cx.now) });
-        let peers = leadership.monitored_leader().into_iter().chain(monitored_producers.iter().copied());
-        let peers = peers.chain(self.rare.contacts.iter().map(|contact| contact.0));
-        let peers = peers.map(|node| MonitoredNode { is_peer: true, ..MonitoredNode::new(node, cx.now) });
-        let nodes = &mut self.scratch;
-        nodes.clear();
-        nodes.extend(neighbours.chain(peers).filter(|peer| peer.node != cx.me));
-        nodes.sort_unstable_by_key(|peer| peer.node);
-        nodes.dedup_by(|next, kept| {
-            let is_same = next.node == kept.node;
-            if is_same {
-                (kept.is_neighbour, kept.is_peer) =
-                    (kept.is_neighbour || next.is_neighbour, kept.is_peer || next.is_peer);
+    fn report_silent(&mut self, cx: &mut Context<'_>, leadership: &Leadership) {
+        let is_blackboard = cx.protocol.dissemination == Dissemination::Blackboard;
+        for at in 0..self.monitored.len() {
+            if self.rare.removed.binary_search(&self.monitored[at].node).is_ok() {
+                continue;
             }
-            is_same
-        });
-        let old = &self.monitored;
-        for peer in nodes.iter_mut() {
-            if let Ok(at) = old.binary_search_by_key(&peer.node, |peer| peer.node) {
-                let (is_neighbour, is_peer) = (peer.is_neighbour, peer.is_peer);
-                *peer = MonitoredNode { is_neighbour, is_peer, ..old[at] };
-                if !old[at].is_peer {
-                    // It was not asked by relays so far.
-                    (peer.heard, peer.is_suspected) = (cx.now, false);
-                }
+            let was_trusted = !self.monitored[at].is_silent && !self.monitored[at].is_suspected;
+            let is_reported = self.judge(cx, leadership, at);
+            let peer = &self.monitored[at];
+            if was_trusted && (peer.is_silent || peer.is_suspected) {
+                let (node, silence) = (peer.node, cx.now.since(peer.heard_directly.max(peer.trusted)));
+                cx.report(Report::Suspected { node, silence });
+            }
+            if is_reported {
+                self.report(cx, leadership, at, is_blackboard);
             }
         }
-        for gone in old {
-            if nodes.binary_search_by_key(&gone.node, |peer| peer.node).is_err() {
-                cx.relay.set_detour(gone.node, None);
-            }
-        }
-        std::mem::swap(&mut self.monitored, &mut self.scratch);
     }
 
-    fn report_silent(&mut self, cx: &mut Context<'_>, leadership: &Leadership) {
-        for peer in &mut self.monitored {
-            if self.rare.removed.binary_search(&peer.node).is_ok() {
-                continue;
-            }
-            let is_late = |heard: Time| cx.now.since(heard) > cx.protocol.suspect_after;
-            let is_blackboard = cx.protocol.dissemination == Dissemination::Blackboard;
-            let cut_off = if is_blackboard { peer.heard_directly } else { peer.heard };
-            // A leader may have been replaced while it was suspected, so its silence is reported again.
-            let is_leader = leadership.leader() == Some(peer.node);
-            if (peer.is_peer || is_blackboard) && is_late(cut_off) && (!peer.is_suspected || is_leader) {
-                peer.is_suspected = true;
-                self.rare.peer_events.push(PeerEvent::Suspected(peer.node));
-            }
-            let matters = peer.is_neighbour || is_blackboard || (peer.is_suspected && leadership.leads());
-            if !is_late(peer.heard_directly.max(peer.trusted)) || !matters {
-                continue;
-            }
-            if !std::mem::replace(&mut peer.is_silent, true) {
-                self.rare.peer_events.push(PeerEvent::Silent);
-            }
-            if self.rare.links.is_broken(peer.node) {
-                continue;
-            }
-            // The answer to the request that followed the leader's finding would have arrived by now.
-            if peer.found_alive.is_some_and(|found| cx.now.since(found) * 2 >= cx.protocol.heartbeat) {
-                self.rare.links.on_broken(cx, peer.node);
-                self.rare.links.test_suppliers(cx);
-                continue;
-            }
-            // A leader that is only a peer does not handle reports of its own failure, except in the prototype.
-            let takes = |leader: &NodeId| is_blackboard || *leader != peer.node || peer.is_neighbour;
-            if let Some(leader) = leadership.leader().filter(takes) {
-                let number = peer.reports;
-                peer.reports = peer.reports.saturating_add(1);
-                // A neighbour is reported until another flow is active, of which a peer may be no part.
-                if peer.is_neighbour || is_blackboard || number.is_multiple_of(SLOW_ROUNDS) {
-                    let is_relayed = number < SLOW_ROUNDS * 2 || number.is_multiple_of(SLOW_ROUNDS);
-                    let tries = if is_relayed { number / PATIENT_REPORTS } else { 0 };
-                    cx.send_again(leader, Message::Suspicion(peer.node), tries);
-                }
-            }
+    /// Updates the suspicion of a node. Returns whether its silence matters and is too long.
+    fn judge(&mut self, cx: &Context<'_>, leadership: &Leadership, at: usize) -> bool {
+        let is_blackboard = cx.protocol.dissemination == Dissemination::Blackboard;
+        let peer = &mut self.monitored[at];
+        let is_cut_off = match is_blackboard {
+            true => peer.is_late_directly(cx.now),
+            false => peer.is_peer && peer.is_late_on_any_way(cx.now, &cx.protocol.detector_config()),
+        };
+        // A leader may have been replaced while it was suspected, so its silence is reported again.
+        let is_leader = leadership.leader() == Some(peer.node);
+        if is_cut_off && (!peer.is_suspected || is_leader) {
+            peer.is_suspected = true;
+            self.rare.peer_events.push(PeerEvent::Suspected(peer.node));
+        }
+        let matters = peer.is_neighbour || is_blackboard || (peer.is_suspected && leadership.leads());
+        let is_too_silent = matters && peer.is_late_directly(cx.now);
+        if is_too_silent && !std::mem::replace(&mut peer.is_silent, true) {
+            self.rare.peer_events.push(PeerEvent::Silent);
+        }
+        is_too_silent
+    }
+
+    /// Reports the silence of a node to the leader, or finds its link broken.
+    fn report(&mut self, cx: &mut Context<'_>, leadership: &Leadership, at: usize, is_blackboard: bool) {
+        let peer = &mut self.monitored[at];
+        if self.rare.links.is_broken(peer.node) {
+            return;
+        }
+        // The answer to the request that followed the leader's finding would have arrived by now.
+        if peer.found_alive.is_some_and(|found| cx.now.since(found) * 2 >= cx.protocol.heartbeat) {
+            self.rare.links.on_broken(cx, peer.node);
+            self.rare.links.test_suppliers(cx);
+            return;
+        }
+        // A leader that is only a peer does not handle reports of its own failure, except in the prototype.
+        let takes = |leader: &NodeId| is_blackboard || *leader != peer.node || peer.is_neighbour;
+        let Some(leader) = leadership.leader().filter(takes) else { return };
+        let number = peer.reports;
+        peer.reports = peer.reports.saturating_add(1);
+        // A neighbour is reported until another flow is active, of which a peer may be no part.
+        if peer.is_neighbour || is_blackboard || number.is_multiple_of(SLOW_ROUNDS) {
+            let is_relayed = number < SLOW_ROUNDS * 2 || number.is_multiple_of(SLOW_ROUNDS);
+            let tries = if is_relayed { number / PATIENT_REPORTS } else { 0 };
+            cx.send_again(leader, Message::Suspicion(peer.node), tries);
         }
     }
 
     /// Handles a heartbeat response that arrived directly. Returns the end of a suspicion.
-    pub(crate) fn on_heartbeat_response(&mut self, cx: &mut Context<'_>, from: NodeId) -> Option<PeerEvent> {
+    pub(crate) fn on_heartbeat_response(
+        &mut self,
+        cx: &mut Context<'_>,
+        strategy: &dyn DetectorStrategy,
+        from: NodeId,
+    ) -> Option<PeerEvent> {
         let was_broken = self.rare.links.on_answer(from);
         let Some(at) = self.find(from) else {
             return was_broken.then_some(PeerEvent::Silent);
         };
         let peer = &mut self.monitored[at];
-        (peer.has_responded, peer.heard_directly) = (true, cx.now);
-        (peer.reports, peer.found_alive, peer.relayed_rounds) = (0, None, 0);
+        peer.on_direct_response(cx.now, strategy, &cx.protocol.detector_config());
         let was_silent = std::mem::take(&mut peer.is_silent);
         if cx.uses_relays() {
             cx.relay.set_detour(from, None);

@@ -195,6 +195,13 @@ pub enum Report {
         /// The order.
         order: Order,
     },
+    /// The node began to suspect a node that it monitors.
+    Suspected {
+        /// The suspected node.
+        node: NodeId,
+        /// Time for which it was silent.
+        silence: Span,
+    },
     /// The node, as leader, removed another node from the membership.
     Removed(NodeId),
     /// A plan is ready.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dmos_core::settings::{Production, Protocol, Recovery, Rejoin};
-use dmos_core::strategy::{ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy};
+use dmos_core::strategy::{DetectorStrategy, ElectionConfig, ElectionInput, FlowChoice, LeaderStrategy};
 use dmos_core::{FlowVersion, Metric, Network, NodeId, NodeMetrics, Requirement, Routes, Span, Term, Time};
 
 use crate::assignment::ActiveAssignment;
@@ -46,6 +46,8 @@ pub struct NodeSettings {
     pub seed: u64,
     /// Leader strategy.
     pub leader: Arc<dyn LeaderStrategy>,
+    /// Failure detector.
+    pub detector: Arc<dyn DetectorStrategy>,
     /// Nodes that may lead, in ascending order.
     pub candidates: Arc<[NodeId]>,
     /// Nodes that are added later and do not start at the beginning.

@@ -49,9 +49,12 @@ impl Layout {
 pub fn text(comparison: &Comparison, layout: Layout, top: usize) -> String {
     let axes = &comparison.axes;
     let mut text = layout.heading(&size(axes));
+    let mut baseline = format!("{}/{}", comparison.baseline_flow, comparison.baseline_leader);
+    if axes.detectors.len() > 1 {
+        baseline = format!("{baseline}/{}", comparison.baseline_detector);
+    }
     text.push_str(&layout.note(&format!(
-        "The baseline is {}/{}. Differences are paired by seed (common random numbers).",
-        comparison.baseline_flow, comparison.baseline_leader
+        "The baseline is {baseline}. Differences are paired by seed (common random numbers)."
     )));
     for table in &comparison.tables {
         text.push('\n');
@@ -84,24 +87,40 @@ pub fn size(axes: &Axes) -> String {
         1 => format!("1 {kind} strategy"),
         _ => format!("{count} {kind} strategies"),
     };
-    format!(
-        "{} x {} x {} x {}: {}",
+    let mut factors = vec![
         counted(axes.cases.len(), "case"),
         strategies(axes.flows.len(), "flow"),
         strategies(axes.leaders.len(), "leader"),
-        counted(axes.seeds.len(), "seed"),
-        counted(axes.runs(), "run"),
-    )
+    ];
+    if axes.detectors.len() > 1 {
+        factors.push(counted(axes.detectors.len(), "failure detector"));
+    }
+    factors.push(counted(axes.seeds.len(), "seed"));
+    format!("{}: {}", factors.join(" x "), counted(axes.runs(), "run"))
+}
+
+/// Returns the subject of a comparison, and over which other strategies it is made.
+fn subject(by: By, axes: &Axes) -> String {
+    let families = [
+        (By::Flow, axes.flows.len(), "flow strategies"),
+        (By::Leader, axes.leaders.len(), "leader strategies"),
+        (By::Detector, axes.detectors.len(), "failure detectors"),
+    ];
+    if by == By::Combination {
+        let several = families.iter().filter(|family| family.1 > 1).map(|family| family.2);
+        return format!("combinations of {}", several.collect::<Vec<_>>().join(" and "));
+    }
+    let others = families.iter().filter(|family| family.0 != by && family.1 > 1);
+    let others: Vec<_> = others.map(|(_, count, name)| format!("all {count} {name}")).collect();
+    let name = families.iter().find(|family| family.0 == by).map_or("", |family| family.2);
+    match others.is_empty() {
+        true => name.to_owned(),
+        false => format!("{name}, each with {}", others.join(" and ")),
+    }
 }
 
 fn ranking(table: &Table, axes: &Axes, layout: Layout, top: usize) -> String {
-    let by = match table.by {
-        By::Flow if axes.leaders.len() == 1 => "flow strategies".to_owned(),
-        By::Flow => format!("flow strategies, each with all {} leader strategies", axes.leaders.len()),
-        By::Leader if axes.flows.len() == 1 => "leader strategies".to_owned(),
-        By::Leader => format!("leader strategies, each with all {} flow strategies", axes.flows.len()),
-        By::Combination => "combinations of a flow and a leader strategy".to_owned(),
-    };
+    let by = subject(table.by, axes);
     let place = table.case.clone().unwrap_or_else(|| format!("Over all {} cases", axes.cases.len()));
     let better = match table.better {
         Better::More => ", more is better",
@@ -157,7 +176,9 @@ fn cells(row: &Row) -> Vec<String> {
 }
 
 /// Resilience metrics, in the order of the phases of a failure.
-const RESILIENCE: [(RunMetric, &str); 11] = [
+const RESILIENCE: [(RunMetric, &str); 13] = [
+    (RunMetric::TimeToSuspect, "suspect, s"),
+    (RunMetric::WrongSuspicions, "wrong suspicions"),
     (RunMetric::TimeToDetect, "detect, s"),
     (RunMetric::LeaderlessTime, "leaderless, s"),
     (RunMetric::LeadershipChanges, "leadership changes"),
@@ -186,8 +207,12 @@ fn resilience(profile: &Profile, layout: Layout) -> String {
         cells.push(String::new());
         cells
     };
-    let by = if profile.by == By::Leader { "leader" } else { "flow" };
-    let heading = format!("{}: resilience by {by} strategy", profile.case);
+    let by = match profile.by {
+        By::Leader => "leader strategy",
+        By::Detector => "failure detector",
+        By::Flow | By::Combination => "flow strategy",
+    };
+    let heading = format!("{}: resilience by {by}", profile.case);
     let mut text = layout.heading(&heading);
     text.push_str(&layout.table(&header, profile.rows.iter().map(cells).collect()));
     let notes = "Times are Kaplan-Meier medians; \"(k of n censored)\" counts the episodes that did not end within the run.";
@@ -263,6 +288,7 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
         let by = match table.by {
             By::Flow => "flow",
             By::Leader => "leader",
+            By::Detector => "detector",
             By::Combination => "combination",
         };
         for row in &table.rows {
@@ -312,7 +338,7 @@ pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
     let numbers: Vec<ResultMetric> = ResultMetric::all()
         .filter(|metric| metric.value_kind() == dmos_compare::run_metric::ValueKind::Number)
         .collect();
-    let mut header: Vec<String> = ["case", "flow", "leader", "seed"].map(str::to_owned).to_vec();
+    let mut header: Vec<String> = ["case", "flow", "leader", "detector", "seed"].map(str::to_owned).to_vec();
     header.extend(numbers.iter().map(|metric| metric.name().to_owned()));
     for metric in &episodes {
         header.extend(["episodes", "ended", "s"].map(|part| format!("{}_{part}", metric.name())));
@@ -326,6 +352,7 @@ pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
             axes.cases[cell.case].clone(),
             axes.flows[cell.flow].clone(),
             axes.leaders[cell.leader].clone(),
+            axes.detectors[cell.detector].clone(),
             axes.seeds[cell.seed].to_string(),
         ];
         let number = |metric: &ResultMetric| {

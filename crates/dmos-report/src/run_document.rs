@@ -41,6 +41,8 @@ pub struct RunDocument {
     pub flow: String,
     /// Leader strategy with its parameters.
     pub leader: String,
+    /// Failure detector with its parameters.
+    pub detector: String,
     /// Duration of the run, in seconds of virtual time.
     pub duration_s: f64,
     /// Time from which metrics are measured, in seconds of virtual time.
@@ -61,6 +63,8 @@ pub struct RunDocument {
     pub flow_time: Option<FlowTimeEntry>,
     /// By node and item, the seconds in which the node lacked the item.
     pub starved: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Number of suspicions of nodes that were up for the whole time of their silence.
+    pub wrong_suspicions: u64,
     /// Number of healthy nodes that a leader removed from the membership.
     pub healthy_removals: u64,
     /// Longest time without a leader, in seconds.
@@ -285,6 +289,7 @@ impl RunDocument {
             seed: scenario.seed,
             flow: scenario.flow.to_string(),
             leader: scenario.leader.to_string(),
+            detector: scenario.detector.to_string(),
             duration_s: scenario.duration.as_secs_f64(),
             measured_from_s: record.measured_from.as_secs_f64(),
             events: record.events,
@@ -301,6 +306,7 @@ impl RunDocument {
                 .flow_time
                 .map(|time| FlowTimeEntry { mean_s: time.mean.as_secs_f64(), max_s: time.max.as_secs_f64() }),
             starved: starved(network, record),
+            wrong_suspicions: record.wrong_suspicions().count() as u64,
             healthy_removals: healthy_removals(record, scenario.protocol.suspect_after).count() as u64,
             longest_leaderless_s: longest_leaderless(record, Time::ZERO + scenario.duration).as_secs_f64(),
             metrics: summary.0.iter().map(|(metric, statistics)| (metric.name(), *statistics)).collect(),

@@ -26,9 +26,11 @@ pub struct ExperimentFile {
     pub flow: Option<Strategies>,
     /// Leader strategies.
     pub leader: Option<Strategies>,
+    /// Failure detectors.
+    pub detector: Option<Strategies>,
     /// Seeds.
     pub seeds: Option<Seeds>,
-    /// Baseline: a flow strategy, optionally with a leader strategy after a `/`.
+    /// Baseline: a flow strategy, optionally followed by a leader strategy and a failure detector, each after a `/`.
     pub baseline: Option<String>,
     /// Metrics to rank by.
     pub metrics: Vec<String>,
@@ -219,7 +221,7 @@ impl LoadedExperiment {
                 let message = "expected a list of values, such as `[0/min, 4/min]`".to_owned();
                 return Err(self.error(&["vary", key], message));
             };
-            if let "flow" | "leader" | "seed" = key {
+            if let "flow" | "leader" | "detector" | "seed" = key {
                 let instead = if key == "seed" { "seeds" } else { key };
                 let message = format!("write `{instead}` at the top level of the file, not under `vary`");
                 return Err(self.error(&["vary", key], message));

@@ -43,6 +43,8 @@ pub struct ScenarioFile {
     pub planning_budget: Option<NonZeroU64>,
     /// Leader strategy.
     pub leader: Option<StrategyField>,
+    /// Failure detector.
+    pub detector: Option<StrategyField>,
     /// Nodes that may lead; a few if unset.
     pub candidates: Option<CandidatesField>,
     /// Protocol of the nodes.
@@ -81,6 +83,7 @@ impl ScenarioFile {
             flow: None,
             planning_budget: None,
             leader: None,
+            detector: None,
             candidates: None,
             protocol: Protocol::default(),
             delays: DelaysField::default(),

@@ -39,7 +39,7 @@ pub use error::ScenarioError;
 pub use experiment::{ExperimentFile, LoadedExperiment, Seeds, Strategies};
 pub use file::ScenarioFile;
 pub use overrides::Override;
-pub use resolve::{DEFAULT_FLOW, DEFAULT_LEADER, explain, unknown_node};
+pub use resolve::{DEFAULT_DETECTOR, DEFAULT_FLOW, DEFAULT_LEADER, explain, unknown_node};
 
 use document::Document;
 use error::{Located, SourceLocation};

@@ -29,6 +29,9 @@ pub const DEFAULT_FLOW: &str = "memoized";
 /// Default leader strategy.
 pub const DEFAULT_LEADER: &str = "bully";
 
+/// Default failure detector.
+pub const DEFAULT_DETECTOR: &str = "fixed-timeout";
+
 /// Default number of candidates. Three of seven can fail without losing the majority; more only add messages.
 const DEFAULT_CANDIDATES: usize = 7;
 
@@ -78,14 +81,16 @@ pub(crate) fn resolve(
     warnings.extend(traps::recoveries(&faults, &network));
     let flow = registry.flow(&call(file.flow, DEFAULT_FLOW), &network);
     let leader = registry.leader(&call(file.leader, DEFAULT_LEADER), &network);
+    let detector = registry.detector(&call(file.detector, DEFAULT_DETECTOR), &network);
     let mut strategy_problem =
         |field: &str, error: &StrategyError| problems.push((strategy_path(field, error), explain(error)));
     let flow = flow.map_err(|error| strategy_problem("flow", &error));
     let leader = leader.map_err(|error| strategy_problem("leader", &error));
+    let detector = detector.map_err(|error| strategy_problem("detector", &error));
     let nodes = network.node_count();
     let candidates = candidates(file.candidates, nodes, &mut problems);
     warnings.extend(leader.as_ref().ok().and_then(|leader| traps::candidates(leader, candidates)));
-    let (Ok(flow), Ok(leader), true) = (flow, leader, problems.is_empty()) else {
+    let (Ok(flow), Ok(leader), Ok(detector), true) = (flow, leader, detector, problems.is_empty()) else {
         return Err(document.error(problems));
     };
     let scenario = Scenario {
@@ -98,6 +103,7 @@ pub(crate) fn resolve(
         flow,
         planning_budget: file.planning_budget.unwrap_or(PLANNING_BUDGET),
         leader,
+        detector,
         candidates: spread_candidates(nodes, candidates),
         protocol: file.protocol,
         between_starts,

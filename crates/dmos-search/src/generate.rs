@@ -179,6 +179,9 @@ fn anything(rng: &mut Generator, registry: &Registry) -> ScenarioFile {
     file.protocol = protocol(rng);
     file.delays = delays(rng);
     prefer_guarantees(rng, &mut file, registry);
+    if rng.percent(50) {
+        file.detector = Some(strategy(rng, registry.detectors()));
+    }
     if rng.percent(2) {
         file.work = work(rng);
     }

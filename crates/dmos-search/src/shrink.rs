@@ -277,7 +277,7 @@ fn without_ends(file: &ScenarioFile, part: usize) -> Option<ScenarioFile> {
         0 => file.network.final_items = None,
         1 => file.candidates = None,
         2 => file.flow = None,
-        3 => file.leader = None,
+        3 => (file.leader, file.detector) = (None, None),
         4 => file.planning_budget = None,
         _ => file.sample_every = None,
     })

@@ -34,6 +34,7 @@ impl Nodes {
             routes: Arc::clone(&scenario.routes),
             seed,
             leader: scenario.leader.build().into(),
+            detector: scenario.detector.build().into(),
             candidates: Arc::clone(&scenario.candidates),
             added_later: scenario.added_later().collect(),
         });

@@ -7,7 +7,9 @@ mod usage;
 use std::sync::Arc;
 
 use dmos_audit::{InvariantChecker, NodeAtEnd, Observation};
-use dmos_core::record::{Finished, ItemSample, LeadershipChange, Outage, PlanRecord, Removal, Sample};
+use dmos_core::record::{
+    Finished, ItemSample, LeadershipChange, Outage, PlanRecord, Removal, Sample, Suspicion,
+};
 use dmos_core::settings::Production;
 use dmos_core::{Flow, Metric, NodeId, NodeMetrics, RunRecord, Scenario, Time};
 use dmos_node::batch_range::BatchRange;
@@ -28,6 +30,7 @@ pub(crate) struct Recorder<'a> {
     plans: Vec<PlanRecord>,
     outages: Vec<Outage>,
     leadership_changes: Vec<LeadershipChange>,
+    suspicions: Vec<Suspicion>,
     removals: Vec<Removal>,
     /// The active flow and the node that activated it.
     active: Option<(Arc<Flow>, NodeId)>,
@@ -54,6 +57,7 @@ impl<'a> Recorder<'a> {
             plans: Vec::new(),
             outages: Vec::new(),
             leadership_changes: Vec::new(),
+            suspicions: Vec::new(),
             removals: Vec::new(),
             active: None,
             usage: match scenario.protocol.production {
@@ -148,6 +152,10 @@ impl<'a> Recorder<'a> {
                 }
             }
             Report::Planned(plan) => self.record_plan(now, node, *plan),
+            Report::Suspected { node: suspected, silence } => {
+                let silent_since = Time::ZERO + now.since(Time::ZERO + silence);
+                self.suspicions.push(Suspicion { at: now, node: suspected, by: node, silent_since });
+            }
             Report::Removed(removed) => self.removals.push(Removal { at: now, node: removed, by: node }),
             Report::Adopted(_) | Report::Ordered { .. } => {}
         }
@@ -233,6 +241,7 @@ impl<'a> Recorder<'a> {
                 .filter(|outage| outage.until.is_none_or(|until| until > from))
                 .collect(),
             leadership_changes: self.leadership_changes,
+            suspicions: self.suspicions.into_iter().filter(|suspicion| suspicion.at >= from).collect(),
             removals: self.removals.into_iter().filter(|removal| removal.at >= from).collect(),
             fault_counts,
             material: audit.material,

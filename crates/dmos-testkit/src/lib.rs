@@ -73,6 +73,11 @@ pub fn node_settings(network: Network, flow: &str, leader: &str, protocol: Proto
     NodeSettings {
         flow: registry().flow(&call(flow), &network).expect("a registered flow strategy"),
         leader: leader_strategy(leader, &network).into(),
+        detector: registry()
+            .detector(&call("fixed-timeout"), &network)
+            .expect("a registered failure detector")
+            .build()
+            .into(),
         candidates: network.nodes().collect(),
         added_later: Arc::new([]),
         planning_budget: 1_000_000,

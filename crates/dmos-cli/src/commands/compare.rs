@@ -41,6 +41,7 @@ pub(crate) fn read(
     let options = Options {
         flows: arguments.flow.clone(),
         leaders: arguments.leader.clone(),
+        detectors: arguments.detector.clone(),
         seeds: arguments.seeds,
         baseline: arguments.baseline.clone(),
         metrics: arguments.metric.clone(),
@@ -99,9 +100,8 @@ pub(crate) fn print_comparison(
     let failed =
         merged.failed().map(|(run, why)| FailedRun { run: grid.axes.name(run), why: why.to_owned() });
     let missing = merged.missing().len();
-    let (flow, leader) = experiment.baseline;
     let mut comparison =
-        Comparison::of(&grid, flow, leader, &experiment.metrics()?, missing, failed.collect());
+        Comparison::of(&grid, experiment.baseline, &experiment.metrics()?, missing, failed.collect());
     comparison.cautions = prepared.cautions();
     match arguments.format {
         ComparisonFormat::Table => print(&comparison::text(&comparison, Layout::Plain, arguments.top)),

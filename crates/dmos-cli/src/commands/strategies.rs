@@ -3,14 +3,14 @@
 mod create;
 
 use dmos_conformance::{Check, CheckOutcome};
-use dmos_core::strategy::{Descriptor, ParamSpec, StrategyCall, StrategyChoice, StrategyError};
+use dmos_core::strategy::{Descriptor, Family, ParamSpec, StrategyCall, StrategyChoice, StrategyError};
 use dmos_core::{Network, Registry};
 use dmos_graph::NamedNetwork;
 use dmos_report::table;
 use dmos_util::suggestion::nearest;
 use serde::Serialize;
 
-use crate::args::{Family, StrategiesArguments, StrategiesCommand, TableOrJson};
+use crate::args::{StrategiesArguments, StrategiesCommand, TableOrJson};
 use crate::error::CliError;
 use crate::output::{print, print_json};
 
@@ -36,11 +36,7 @@ struct ParameterEntry {
 
 impl StrategyEntry {
     /// Describes a strategy with default parameters, if it needs no others.
-    fn new<S: ?Sized>(
-        family: &'static str,
-        descriptor: &Descriptor<S>,
-        choice: Option<StrategyChoice<S>>,
-    ) -> Self {
+    fn new<S: ?Sized>(family: Family, descriptor: &Descriptor<S>, choice: Option<StrategyChoice<S>>) -> Self {
         let parameter = |spec: &ParamSpec| ParameterEntry {
             name: spec.name,
             summary: spec.summary,
@@ -48,7 +44,7 @@ impl StrategyEntry {
         };
         let guarantees = choice.map_or(&[][..], |choice| choice.all_guarantees());
         Self {
-            family,
+            family: family.name(),
             name: descriptor.name,
             summary: descriptor.summary,
             source: descriptor.source,
@@ -68,17 +64,21 @@ pub(crate) fn run(arguments: &StrategiesArguments, registry: &Registry) -> Resul
     }
 }
 
-/// Returns every strategy, flow strategies first, by name.
+/// Returns every strategy by family and name.
 fn entries(registry: &Registry) -> Vec<StrategyEntry> {
     let network = any_network();
     let call = |name: &str| StrategyCall { name: name.to_owned(), params: Vec::new() };
     let flows = registry.flows().iter().map(|descriptor| {
-        StrategyEntry::new("flow", descriptor, registry.flow(&call(descriptor.name), &network).ok())
+        StrategyEntry::new(Family::Flow, descriptor, registry.flow(&call(descriptor.name), &network).ok())
     });
     let leaders = registry.leaders().iter().map(|descriptor| {
-        StrategyEntry::new("leader", descriptor, registry.leader(&call(descriptor.name), &network).ok())
+        StrategyEntry::new(Family::Leader, descriptor, registry.leader(&call(descriptor.name), &network).ok())
     });
-    flows.chain(leaders).collect()
+    let detectors = registry.detectors().iter().map(|descriptor| {
+        let choice = registry.detector(&call(descriptor.name), &network).ok();
+        StrategyEntry::new(Family::Detector, descriptor, choice)
+    });
+    flows.chain(leaders).chain(detectors).collect()
 }
 
 /// Returns a network for checking parameters; any network will do.
@@ -140,10 +140,8 @@ fn text(entry: &StrategyEntry) -> String {
 }
 
 fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), CliError> {
-    let of = |family| move |entry: &&StrategyEntry| entry.family == family && entry.name == call.name;
-    let all = entries(registry);
-    let (is_flow, is_leader) =
-        ["flow", "leader"].map(|family| all.iter().any(|entry| of(family)(&entry))).into();
+    let is_in = |family| registry.names(family).contains(&call.name.as_str());
+    let [is_flow, is_leader, is_detector] = Family::ALL.map(is_in);
     let mut has_passed = true;
     // Each line is printed as soon as it is known; an output error is reported after the checks.
     let mut printed = Ok(());
@@ -159,20 +157,15 @@ fn check(call: &StrategyCall, runs: u64, registry: &Registry) -> Result<(), CliE
     }
     if is_leader {
         let report = dmos_conformance::check_leader(registry, call, runs).map_err(refused)?;
-        report.checks.iter().for_each(show);
+        report.checks.iter().for_each(&mut show);
     }
-    if !is_flow && !is_leader {
-        return Err(unknown(&call.name, &all));
+    if is_detector {
+        let report = dmos_conformance::check_detector(registry, call).map_err(refused)?;
+        report.checks.iter().for_each(&mut show);
+    }
+    if !is_flow && !is_leader && !is_detector {
+        return Err(unknown(&call.name, &entries(registry)));
     }
     printed?;
     if has_passed { Ok(()) } else { Err(CliError::Found(format!("`{call}` violates the contract"))) }
-}
-
-impl Family {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Flow => "flow",
-            Self::Leader => "leader",
-        }
-    }
 }

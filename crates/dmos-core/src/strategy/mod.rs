@@ -1,7 +1,7 @@
-//! Strategies: plugins that plan flows and elect leaders.
+//! Strategies: plugins that plan flows, elect leaders and detect failures.
 //!
-//! A strategy is a type that implements [`FlowStrategy`] or [`LeaderStrategy`], and a [`Descriptor`] that
-//! states its name, parameters and constructor:
+//! A strategy is a type that implements [`FlowStrategy`], [`LeaderStrategy`] or [`DetectorStrategy`], and a
+//! [`Descriptor`] that states its name, parameters and constructor:
 //!
 //! ```
 //! use dmos_core::strategy::{register_flow, FlowDescriptor, FlowStrategy, Meter, NoFlow, Params, PlanRequest};
@@ -34,17 +34,19 @@
 //! });
 //! ```
 
+mod detector;
 mod flow;
 mod leader;
 mod params;
 mod registry;
 
+pub use detector::{ArrivalHistory, DetectorConfig, DetectorStrategy};
 pub use flow::{Change, FlowStrategy, Meter, NoFlow, PlanRequest, Rating, ThroughputBound};
 pub use leader::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use registry::{
-    Descriptor, FlowChoice, FlowDescriptor, Guarantee, LeaderChoice, LeaderDescriptor, Registry,
-    RegistryError, StrategyCall, StrategyChoice, StrategyError,
+    Descriptor, DetectorChoice, DetectorDescriptor, Family, FlowChoice, FlowDescriptor, Guarantee,
+    LeaderChoice, LeaderDescriptor, Registry, RegistryError, StrategyCall, StrategyChoice, StrategyError,
 };
 
 /// Registers a [`FlowDescriptor`] with every program that links the crate.
@@ -63,5 +65,13 @@ macro_rules! register_leader {
     };
 }
 
+/// Registers a [`DetectorDescriptor`] with every program that links the crate.
+#[macro_export]
+macro_rules! register_detector {
+    ($descriptor:expr) => {
+        $crate::inventory::submit! { $descriptor }
+    };
+}
+
 #[doc(inline)]
-pub use crate::{register_flow, register_leader};
+pub use crate::{register_detector, register_flow, register_leader};

@@ -5,6 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::detector::DetectorStrategy;
 use super::flow::FlowStrategy;
 use super::leader::LeaderStrategy;
 use super::params::{ParamKind, ParamSpec, ParamValue, Params};
@@ -37,6 +38,38 @@ impl<S: ?Sized> Descriptor<S> {
     }
 }
 
+/// A family of strategies. No two strategies of a family have the same name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Family {
+    /// Strategies that plan flows.
+    Flow,
+    /// Strategies that elect leaders.
+    Leader,
+    /// Failure detectors.
+    Detector,
+}
+
+impl Family {
+    /// All families.
+    pub const ALL: [Self; 3] = [Self::Flow, Self::Leader, Self::Detector];
+
+    /// Returns the name of the option and of the field in scenario files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Leader => "leader",
+            Self::Detector => "detector",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// A guarantee of a strategy, which others verify.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Guarantee {
@@ -53,6 +86,8 @@ pub enum Guarantee {
     LeaderByMajority,
     /// Leader: while nothing fails, the number of messages is at most proportional to the number of candidates.
     LinearMessages,
+    /// Detector: while nothing fails and delays are constant, no node is suspected.
+    Accuracy,
 }
 
 impl fmt::Display for Guarantee {
@@ -68,6 +103,7 @@ impl fmt::Display for Guarantee {
                 "once nothing fails and a majority of candidates is up, one becomes the only leader"
             }
             Self::LinearMessages => "messages in proportion to the candidates while nothing fails",
+            Self::Accuracy => "no node is suspected while nothing fails and delays are constant",
         })
     }
 }
@@ -78,8 +114,12 @@ pub type FlowDescriptor = Descriptor<dyn FlowStrategy>;
 /// Describes a leader strategy.
 pub type LeaderDescriptor = Descriptor<dyn LeaderStrategy>;
 
+/// Describes a failure detector.
+pub type DetectorDescriptor = Descriptor<dyn DetectorStrategy>;
+
 inventory::collect!(FlowDescriptor);
 inventory::collect!(LeaderDescriptor);
+inventory::collect!(DetectorDescriptor);
 
 /// A strategy by name, with its parameters as written, not yet checked.
 ///
@@ -127,14 +167,14 @@ impl std::str::FromStr for StrategyCall {
 #[non_exhaustive]
 pub enum StrategyError {
     /// There is no strategy of that name.
-    #[error("there is no {family} strategy `{name}`{}; there are {}", of_other_family(*.is_other), list(.known))]
+    #[error("there is no {family} strategy `{name}`{}; there are {}", of_other_family(.other), list(.known))]
     UnknownName {
-        /// `flow` or `leader`.
-        family: &'static str,
+        /// The family.
+        family: Family,
         /// The name.
         name: String,
-        /// True if the other family has a strategy of that name.
-        is_other: bool,
+        /// Another family that has a strategy of that name.
+        other: Option<Family>,
         /// The known names.
         known: Vec<&'static str>,
     },
@@ -178,8 +218,8 @@ pub enum StrategyError {
     },
 }
 
-fn of_other_family(is_other: bool) -> &'static str {
-    if is_other { ", though the other family has one" } else { "" }
+fn of_other_family(other: &Option<Family>) -> String {
+    other.map_or_else(String::new, |other| format!(", but a {other} strategy"))
 }
 
 fn list(names: &[&str]) -> String {
@@ -204,6 +244,9 @@ pub type FlowChoice = StrategyChoice<dyn FlowStrategy>;
 
 /// A chosen leader strategy.
 pub type LeaderChoice = StrategyChoice<dyn LeaderStrategy>;
+
+/// A chosen failure detector.
+pub type DetectorChoice = StrategyChoice<dyn DetectorStrategy>;
 
 impl<S: ?Sized> Clone for StrategyChoice<S> {
     fn clone(&self) -> Self {
@@ -298,18 +341,19 @@ impl<S: ?Sized> StrategyChoice<S> {
 pub struct Registry {
     flows: Vec<&'static FlowDescriptor>,
     leaders: Vec<&'static LeaderDescriptor>,
+    detectors: Vec<&'static DetectorDescriptor>,
 }
 
 /// Error of a registry: two strategies of one family have the same name.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("two {family} strategies are called `{name}`; rename one or leave out its crate")]
 pub struct RegistryError {
-    family: &'static str,
+    family: Family,
     name: &'static str,
 }
 
 fn sorted<S: ?Sized>(
-    family: &'static str,
+    family: Family,
     descriptors: impl Iterator<Item = &'static Descriptor<S>>,
 ) -> Result<Vec<&'static Descriptor<S>>, RegistryError> {
     let mut all: Vec<_> = descriptors.collect();
@@ -320,22 +364,8 @@ fn sorted<S: ?Sized>(
     }
 }
 
-fn choose<S: ?Sized, O: ?Sized>(
-    family: &'static str,
-    all: &[&'static Descriptor<S>],
-    others: &[&'static Descriptor<O>],
-    call: &StrategyCall,
-    network: &Network,
-) -> Result<StrategyChoice<S>, StrategyError> {
-    match all.iter().find(|descriptor| descriptor.name == call.name) {
-        Some(descriptor) => StrategyChoice::new(descriptor, call, network),
-        None => Err(StrategyError::UnknownName {
-            family,
-            name: call.name.clone(),
-            is_other: others.iter().any(|descriptor| descriptor.name == call.name),
-            known: all.iter().map(|descriptor| descriptor.name).collect(),
-        }),
-    }
+fn names<S: ?Sized>(all: &[&'static Descriptor<S>]) -> Vec<&'static str> {
+    all.iter().map(|descriptor| descriptor.name).collect()
 }
 
 impl Registry {
@@ -345,8 +375,9 @@ impl Registry {
     /// If two of one family have the same name.
     pub fn collect() -> Result<Self, RegistryError> {
         Ok(Self {
-            flows: sorted("flow", inventory::iter::<FlowDescriptor>.into_iter())?,
-            leaders: sorted("leader", inventory::iter::<LeaderDescriptor>.into_iter())?,
+            flows: sorted(Family::Flow, inventory::iter::<FlowDescriptor>.into_iter())?,
+            leaders: sorted(Family::Leader, inventory::iter::<LeaderDescriptor>.into_iter())?,
+            detectors: sorted(Family::Detector, inventory::iter::<DetectorDescriptor>.into_iter())?,
         })
     }
 
@@ -362,12 +393,28 @@ impl Registry {
         &self.leaders
     }
 
+    /// Returns all failure detectors, sorted by name.
+    #[must_use]
+    pub fn detectors(&self) -> &[&'static DetectorDescriptor] {
+        &self.detectors
+    }
+
+    /// Returns the names of all strategies of a family, sorted.
+    #[must_use]
+    pub fn names(&self, family: Family) -> Vec<&'static str> {
+        match family {
+            Family::Flow => names(&self.flows),
+            Family::Leader => names(&self.leaders),
+            Family::Detector => names(&self.detectors),
+        }
+    }
+
     /// Returns the flow strategy that `call` names, with its parameters checked for use on `network`.
     ///
     /// # Errors
     /// If the name or a parameter is unknown, or a value is out of range.
     pub fn flow(&self, call: &StrategyCall, network: &Network) -> Result<FlowChoice, StrategyError> {
-        choose("flow", &self.flows, &self.leaders, call, network)
+        self.choose(Family::Flow, &self.flows, call, network)
     }
 
     /// Returns the leader strategy that `call` names, with its parameters checked for use on `network`.
@@ -375,6 +422,32 @@ impl Registry {
     /// # Errors
     /// If the name or a parameter is unknown, or a value is out of range.
     pub fn leader(&self, call: &StrategyCall, network: &Network) -> Result<LeaderChoice, StrategyError> {
-        choose("leader", &self.leaders, &self.flows, call, network)
+        self.choose(Family::Leader, &self.leaders, call, network)
+    }
+
+    /// Returns the failure detector that `call` names, with its parameters checked for use on `network`.
+    ///
+    /// # Errors
+    /// If the name or a parameter is unknown, or a value is out of range.
+    pub fn detector(&self, call: &StrategyCall, network: &Network) -> Result<DetectorChoice, StrategyError> {
+        self.choose(Family::Detector, &self.detectors, call, network)
+    }
+
+    fn choose<S: ?Sized>(
+        &self,
+        family: Family,
+        all: &[&'static Descriptor<S>],
+        call: &StrategyCall,
+        network: &Network,
+    ) -> Result<StrategyChoice<S>, StrategyError> {
+        match all.iter().find(|descriptor| descriptor.name == call.name) {
+            Some(descriptor) => StrategyChoice::new(descriptor, call, network),
+            None => Err(StrategyError::UnknownName {
+                family,
+                name: call.name.clone(),
+                other: Family::ALL.into_iter().find(|other| self.names(*other).contains(&call.name.as_str())),
+                known: names(all),
+            }),
+        }
     }
 }

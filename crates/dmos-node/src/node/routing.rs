@@ -29,7 +29,7 @@ impl VolatileState {
                 if let Some((server, around)) = self.with_server() {
                     server.on_heartbeat_response(cx, &around, from, *incarnation, *order);
                 }
-                let event = self.failure_detector.on_heartbeat_response(cx, from);
+                let event = self.failure_detector.on_heartbeat_response(cx, &*settings.detector, from);
                 self.on_alive(cx, settings, from, event);
             }
             message => self.handle_message(cx, settings, from, message),

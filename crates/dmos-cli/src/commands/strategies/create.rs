@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use dmos_core::Registry;
+use dmos_core::strategy::Family;
 use dmos_util::atomic_write::{is_free, write_directory};
 
-use crate::args::{Family, NewArguments};
+use crate::args::NewArguments;
 use crate::error::CliError;
 use crate::output::eprint_message;
 
@@ -29,6 +30,13 @@ const LEADER: Example = Example {
     library: include_str!("../../../../../examples/last-appointed/src/lib.rs"),
     program: include_str!("../../../../../examples/last-appointed/src/main.rs"),
     test: include_str!("../../../../../examples/last-appointed/tests/conformance.rs"),
+};
+
+const DETECTOR: Example = Example {
+    name: "longest-interval",
+    library: include_str!("../../../../../examples/longest-interval/src/lib.rs"),
+    program: include_str!("../../../../../examples/longest-interval/src/main.rs"),
+    test: include_str!("../../../../../examples/longest-interval/tests/conformance.rs"),
 };
 
 /// Crates of this project that a strategy crate uses.
@@ -107,6 +115,7 @@ pub(crate) fn run(arguments: &NewArguments, registry: &Registry) -> Result<(), C
     let example = match family {
         Family::Flow => &FLOW,
         Family::Leader => &LEADER,
+        Family::Detector => &DETECTOR,
     };
     let mut files = vec![
         ("Cargo.toml", manifest(name, &sources)),
@@ -139,10 +148,8 @@ fn check_name(name: &str, family: Family, registry: &Registry) -> Result<(), Cli
         let words = "a name consists of lower-case letters, digits and single `-`, starts with a letter, and is no keyword of Rust";
         return Err(CliError::Input(format!("`{name}` is not a valid strategy name: {words}")));
     }
-    let flows = registry.flows().iter().map(|flow| flow.name);
-    let mut known = flows.chain(registry.leaders().iter().map(|leader| leader.name));
-    if known.any(|known| known == name) || name.starts_with("dmos") {
-        let family = family.name();
+    let is_taken = Family::ALL.into_iter().any(|family| registry.names(family).contains(&name));
+    if is_taken || name.starts_with("dmos") {
         return Err(CliError::Input(format!(
             "`{name}` is taken; choose another name for your {family} strategy"
         )));
@@ -195,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_example_is_short_and_takes_any_name() {
-        for example in [&FLOW, &LEADER] {
+        for example in [&FLOW, &LEADER, &DETECTOR] {
             assert!(example.library.lines().count() < 40, "{} has fewer than 40 lines", example.name);
             let renamed = example.under("my-own", example.library);
             assert!(renamed.contains("\"my-own\"") && renamed.contains("struct Strategy;"), "{renamed}");
