@@ -16,11 +16,13 @@
 //! | `leadership` | one leader per term, and newer flows win |
 //! | `flow` | plans assign live nodes, match recipes, and are found if there are any |
 //! | `progress` | production resumes after the last fault |
+//! | `bound` | none: the time within which it does |
 //! | `coverage` | states that a search should reach |
 //! | `violations` | none: the list of violations |
 //!
 //! Architecture invariant: this crate does not depend on the driver of the nodes, and names no strategy.
 
+mod bound;
 mod coverage;
 mod flow;
 mod leadership;
@@ -30,16 +32,19 @@ mod progress;
 mod violations;
 
 use dmos_core::record::{MaterialBalance, Violation};
-use dmos_core::{NodeId, NodeMetrics, Property, Scenario, Time};
+use dmos_core::{NodeId, NodeMetrics, Property, Scenario, Span, Time};
 use dmos_node::{Holdings, LogRecord, Report};
 
+pub use bound::{WorkDelays, resume_bound};
 pub use observation::Observation;
-pub use progress::resume_bound;
 
 use violations::Violations;
 
 /// Checks all properties of one run.
 pub struct InvariantChecker<'a> {
+    scenario: &'a Scenario,
+    /// Delays after the last fault was healed.
+    delays: WorkDelays,
     violations: Violations,
     material: material::Material<'a>,
     leadership: leadership::Leadership<'a>,
@@ -75,6 +80,8 @@ impl<'a> InvariantChecker<'a> {
     #[must_use]
     pub fn new(scenario: &'a Scenario) -> Self {
         Self {
+            scenario,
+            delays: WorkDelays::default(),
             violations: Violations::default(),
             material: material::Material::new(scenario),
             leadership: leadership::Leadership::new(scenario),
@@ -122,6 +129,17 @@ impl<'a> InvariantChecker<'a> {
         }
     }
 
+    /// Handles the end of an input's handling, `delay` after its arrival at a node.
+    pub fn on_handled(&mut self, at: Time, delay: Span) {
+        if self.is_healed(at) {
+            self.delays.input = self.delays.input.max(delay);
+        }
+    }
+
+    fn is_healed(&self, at: Time) -> bool {
+        self.scenario.faults.heal_at.is_some_and(|healed| healed <= at)
+    }
+
     /// Handles a run in which virtual time no longer advances: `events` events occurred at one time.
     pub fn on_zero_delay_loop(&mut self, at: Time, events: u64) {
         self.violations.now = at;
@@ -146,6 +164,9 @@ impl<'a> InvariantChecker<'a> {
             }
             Report::SteppedDown(_) | Report::Suspected { .. } | Report::Removed(_) => {}
             Report::Planned(plan) => {
+                if self.is_healed(self.violations.now) {
+                    self.delays.plan = self.delays.plan.max(plan.duration);
+                }
                 self.flow.on_planned(&mut self.violations, node, plan);
                 self.coverage.on_planned(plan);
             }
@@ -162,12 +183,14 @@ impl<'a> InvariantChecker<'a> {
         let mut judged = Vec::new();
         // Without a leader, a consumer and its supplier may follow different flows for ever.
         let has_leader = self.progress.leader_is_guaranteed().is_ok();
-        let resumed = self.progress.finish(&mut self.violations, end, &mut judged);
+        let bound = resume_bound(self.scenario, self.delays);
+        let resumed = self.progress.finish(&mut self.violations, end, bound, &mut judged);
         self.coverage.record_times(Property::Resumed, u64::from(resumed == Ok(true)));
-        if self.material.check_shipments(&mut self.violations, end, &nodes) {
+        if self.material.check_shipments(&mut self.violations, end, bound, &nodes) {
             judged.push(Property::ShipmentsDelivered);
         }
-        if has_leader && self.material.check_orders(&mut self.violations, end, &nodes, self.flow.active()) {
+        let flow = self.flow.active();
+        if has_leader && self.material.check_orders(&mut self.violations, end, bound, &nodes, flow) {
             judged.push(Property::OrdersFilled);
         }
         let material = self.material.finish(&mut self.violations, &nodes);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dmos_audit::observation::{LogAtStart, StateAtCrash};
-use dmos_audit::{InvariantChecker, NodeAtEnd, Observation, resume_bound};
+use dmos_audit::{InvariantChecker, NodeAtEnd, Observation, WorkDelays, resume_bound};
 use dmos_core::settings::Production;
 use dmos_core::{
     BatchId, Flow, FlowVersion, ItemId, NodeId, NodeMetrics, NodeSet, Property, Scenario, SerialSet, Span,
@@ -134,7 +134,8 @@ fn a_wrong_recovery_is_found() {
 #[test]
 fn production_that_does_not_resume_is_found() {
     let scenario = scenario();
-    let bound = resume_bound(&scenario).expect("work takes no time").as_nanos() / 1_000_000_000;
+    let bound = resume_bound(&scenario, WorkDelays::default()).expect("work takes no time").as_nanos()
+        / 1_000_000_000;
     assert!((60..3_600 / 4).contains(&bound), "{bound}");
     let started = |node| (0, node, Observation::Started { recovering: false, log: LogAtStart::default() });
     let house =

@@ -8,7 +8,7 @@ mod sites;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use dmos_audit::resume_bound;
+use dmos_audit::{WorkDelays, resume_bound};
 use dmos_core::scenario::SameTimeOrder;
 use dmos_core::settings::{Dissemination, FailureReports, Mailbox, PlanningMode, Production, Protocol, Work};
 use dmos_core::strategy::{Descriptor, Guarantee, ParamKind, StrategyCall};
@@ -125,14 +125,15 @@ impl Subject {
             return self.set(file, registry);
         }
         file.faults.heal_at = Some(faulty);
-        let mut bound = resume_bound(&resolve(&file, registry)?);
+        let delays = expected_delays(&file);
+        let mut bound = resume_bound(&resolve(&file, registry)?, delays);
         // Lots and slow machines fill a long chain slowly.
         for simplify in [production::single_batches, production::short_runs] {
             let is_long = bound.is_some_and(|bound| bound * 2 > QUIET_MAX);
             if is_long && file.protocol.production == Production::Server && matches!(self, Self::Anything(_))
             {
                 simplify(&mut file);
-                bound = resume_bound(&resolve(&file, registry)?);
+                bound = resume_bound(&resolve(&file, registry)?, delays);
             }
         }
         let bound = bound.filter(|bound| *bound * 2 <= QUIET_MAX);
@@ -168,6 +169,15 @@ fn resolve(file: &ScenarioFile, registry: &Registry) -> Result<Scenario, Scenari
         .map(|loaded| loaded.scenario)
 }
 
+/// Returns the delays of work for which a generated run is made long enough. Where they turn out longer, liveness is not
+/// judged.
+fn expected_delays(file: &ScenarioFile) -> WorkDelays {
+    match file.work.is_instant() {
+        true => WorkDelays::default(),
+        false => WorkDelays { input: Span::from_millis(500), plan: file.work.planning_step.of(100) },
+    }
+}
+
 fn anything(rng: &mut Generator, registry: &Registry) -> ScenarioFile {
     let mut file = ScenarioFile::new(network::generate(rng), Span::from_secs(1));
     let nodes = file.network.nodes.as_ref().map_or(0, Vec::len) as u64;
@@ -182,7 +192,7 @@ fn anything(rng: &mut Generator, registry: &Registry) -> ScenarioFile {
     if rng.percent(50) {
         file.detector = Some(strategy(rng, registry.detectors()));
     }
-    if rng.percent(2) {
+    if rng.percent(8) {
         file.work = work(rng);
     }
     file
@@ -287,7 +297,8 @@ fn work(rng: &mut Generator) -> Work {
     let mut work = Work { cycle: rng.span(0, 40), message: rng.span(0, 20), ..Work::default() };
     work.append_per_log_entry = Span::from_nanos(rng.between(0, 100_000));
     work.send = Span::from_nanos(rng.between(0, 1_000_000));
-    work.planning_step = "1us".parse().expect("a cost");
+    let step = *rng.one_of(&["1us", "1ms", "20ms", "100ms"]);
+    work.planning_step = step.parse().expect("a cost");
     if rng.percent(50) {
         work.shared_cpu = rng.nonzero(1, 3).map(|cores| dmos_core::settings::SharedCpu { cores });
     }

@@ -234,7 +234,8 @@ impl SimNode {
         self.loses_next_message = keeps_mailbox && messages.blocked_on.is_none() && messages.job.is_none();
         let mut kept = VecDeque::new();
         if keeps_mailbox {
-            let is_message = |work_item: &WorkItem| matches!(work_item, WorkItem::Message { .. });
+            let is_message =
+                |(_, work_item): &(Time, WorkItem)| matches!(work_item, WorkItem::Message { .. });
             kept.extend(messages.waiting.iter().copied().filter(is_message));
             messages.waiting.retain(|work_item| !is_message(work_item));
         }

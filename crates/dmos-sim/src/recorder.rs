@@ -137,6 +137,11 @@ impl<'a> Recorder<'a> {
         self.checker.observe(now, node, observation);
     }
 
+    /// Records the end of the handling of an input that arrived at a node earlier.
+    pub(crate) fn on_handled(&mut self, now: Time, arrived: Time) {
+        self.checker.on_handled(now, now.since(arrived));
+    }
+
     /// Observes and records the report of a node.
     pub(crate) fn on_report(&mut self, now: Time, node: NodeId, report: Report) {
         self.observe(now, node, &Observation::Reported(&report));

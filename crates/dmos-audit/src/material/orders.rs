@@ -7,8 +7,8 @@ use dmos_core::{Flow, Network, NodeId, Property, Span, Time};
 use dmos_node::Order;
 
 use super::Material;
+use crate::NodeAtEnd;
 use crate::violations::Violations;
-use crate::{NodeAtEnd, resume_bound};
 
 /// Orders that a supplier has received or will receive, by consumer and incarnation of the consumer.
 #[derive(Default)]
@@ -107,10 +107,11 @@ impl Material<'_> {
         &self,
         violations: &mut Violations,
         end: Time,
+        bound: Option<Span>,
         nodes: &[NodeAtEnd<'_>],
         flow: Option<(&Network, &Flow)>,
     ) -> bool {
-        let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
+        let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, bound) else {
             return false;
         };
         let rates = flow.map(|(network, flow)| FlowRates::derive(network, flow));
@@ -177,6 +178,7 @@ impl Material<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{WorkDelays, resume_bound};
     use dmos_core::settings::Production;
     use dmos_core::{BatchId, NodeMetrics, Scenario, SupplyEdge};
     use dmos_node::batch_range::BatchRange;
@@ -245,7 +247,9 @@ mod tests {
             let node = || NodeAtEnd { holdings: Some(Holdings::default()), metrics: &metrics };
             let end = Time::ZERO + Span::from_secs(7_200);
             let flow = Some((&*scenario.network, &flow));
-            assert!(self.material.check_orders(&mut self.violations, end, &[node(), node(), node()], flow));
+            let bound = resume_bound(scenario, WorkDelays::default());
+            let nodes = [node(), node(), node()];
+            assert!(self.material.check_orders(&mut self.violations, end, bound, &nodes, flow));
             self.found()
         }
     }

@@ -1,10 +1,10 @@
 //! Shipments: after the last fault, committed batches arrive.
 
-use dmos_core::{NodeId, Property, Time};
+use dmos_core::{NodeId, Property, Span, Time};
 
 use super::Material;
+use crate::NodeAtEnd;
 use crate::violations::Violations;
-use crate::{NodeAtEnd, resume_bound};
 
 impl Material<'_> {
     /// Checks that batches committed between nodes that are up have arrived long after the last fault. Returns
@@ -13,9 +13,10 @@ impl Material<'_> {
         &self,
         violations: &mut Violations,
         end: Time,
+        bound: Option<Span>,
         nodes: &[NodeAtEnd<'_>],
     ) -> bool {
-        let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, resume_bound(self.scenario)) else {
+        let (Some(healed), Some(bound)) = (self.scenario.faults.heal_at, bound) else {
             return false;
         };
         let is_up = |node: NodeId| nodes[node.index()].holdings.is_some();

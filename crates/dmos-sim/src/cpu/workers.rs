@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use dmos_core::{BatchId, NodeId, Span};
+use dmos_core::{BatchId, NodeId, Span, Time};
 use dmos_node::{Effect, Timer};
 
 use crate::event::Completion;
@@ -108,8 +108,11 @@ impl Job {
 /// State of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
-    pub(crate) waiting: VecDeque<WorkItem>,
+    /// Items that wait, each with the time of its arrival.
+    pub(crate) waiting: VecDeque<(Time, WorkItem)>,
     pub(crate) job: Option<Job>,
+    /// Arrival of the item of the job.
+    pub(crate) arrived: Time,
     /// Blocks all other items until this batch has arrived or this plan is ready.
     pub(crate) blocked_on: Option<Blocker>,
 }
@@ -132,7 +135,7 @@ impl Workers {
     /// Returns the messages of all workers.
     pub(crate) fn message_ids(&self) -> impl Iterator<Item = MessageId> {
         self.iter().flat_map(|worker| {
-            let waiting = worker.waiting.iter().filter_map(|work_item| work_item.message_id());
+            let waiting = worker.waiting.iter().filter_map(|(_, work_item)| work_item.message_id());
             waiting.chain(worker.job.as_ref().and_then(Job::message_id))
         })
     }

@@ -1,6 +1,6 @@
 //! The work of nodes: inputs wait for their worker, and are handled when their CPU time has elapsed.
 
-use dmos_core::{Metric, NodeId, Span};
+use dmos_core::{Metric, NodeId, Span, Time};
 use dmos_node::{Effect, Input};
 
 use super::Simulator;
@@ -20,19 +20,19 @@ impl Simulator<'_> {
 
     /// Starts a work item, or queues it.
     pub(super) fn enqueue(&mut self, node: NodeId, work_item: WorkItem) {
-        let id = work_item.worker();
+        let (id, now) = (work_item.worker(), self.now);
         let worker = self.node_mut(node).workers.get_mut(id);
         let releases = worker.blocked_on.is_some() && worker.admits(work_item);
         if releases && worker.job.is_some() {
             // Behind a blocked item it would never be started.
-            worker.waiting.push_front(work_item);
+            worker.waiting.push_front((now, work_item));
             return;
         }
         if releases {
             worker.blocked_on = None;
         }
         if releases || (worker.can_start(work_item) && worker.waiting.is_empty()) {
-            self.work_on(node, id, work_item);
+            self.work_on(node, id, now, work_item);
             self.drain(node, id);
         } else {
             self.queue_item(node, id, work_item);
@@ -42,6 +42,7 @@ impl Simulator<'_> {
     /// Queues a work item. Beyond `mailbox_limit` a message is dropped.
     pub(super) fn queue_item(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
         let limit = self.scenario.protocol.mailbox_limit;
+        let now = self.now;
         let sim_node = self.node_mut(node);
         let waiting = &mut sim_node.workers.get_mut(id).waiting;
         let is_full = limit.is_some_and(|limit| waiting.len() >= limit.get() as usize);
@@ -49,7 +50,7 @@ impl Simulator<'_> {
             sim_node.node.count(Metric::MessagesDropped);
             self.transport.messages.discard(message);
         } else {
-            waiting.push_back(work_item);
+            waiting.push_back((now, work_item));
         }
     }
 
@@ -61,7 +62,7 @@ impl Simulator<'_> {
                 return;
             }
             let worker = sim_node.workers.get_mut(id);
-            let Some(&work_item) = worker.waiting.front() else {
+            let Some(&(arrived, work_item)) = worker.waiting.front() else {
                 return;
             };
             if !sim_node.state.is_up() || !worker.can_start(work_item) {
@@ -69,21 +70,21 @@ impl Simulator<'_> {
             }
             worker.blocked_on = None;
             worker.waiting.pop_front();
-            self.work_on(node, id, work_item);
+            self.work_on(node, id, arrived, work_item);
         }
     }
 
-    fn work_on(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
+    fn work_on(&mut self, node: NodeId, id: WorkerId, arrived: Time, work_item: WorkItem) {
         let (span, job) = match work_item {
             WorkItem::Outgoing { to, message } => (self.scenario.work.send, Job::Send { to, message }),
             WorkItem::Plan { plan, span } => (span, Job::CompletePlan(plan)),
-            work_item => return self.work_on_input(node, id, work_item),
+            work_item => return self.work_on_input(node, id, arrived, work_item),
         };
-        self.begin_work(node, id, span, job);
+        self.begin_work(node, id, arrived, span, job);
     }
 
     /// Schedules the CPU time of an input, which the node handles afterwards.
-    fn work_on_input(&mut self, node: NodeId, id: WorkerId, work_item: WorkItem) {
+    fn work_on_input(&mut self, node: NodeId, id: WorkerId, arrived: Time, work_item: WorkItem) {
         let slow = self.node(node).slow.as_ref().map(|slow| (slow.by, slow.fault));
         if let Some((_, fault)) = slow {
             self.faults.counts.mark_effective(fault);
@@ -92,6 +93,7 @@ impl Simulator<'_> {
             let mut effects = self.buffers.pop().unwrap_or_default();
             self.deliver_item(node, work_item, &mut effects);
             self.execute(node, effects);
+            self.recorder.on_handled(self.now, arrived);
             return;
         }
         let load = self.node(node).node.load();
@@ -103,7 +105,7 @@ impl Simulator<'_> {
             &self.transport.messages,
         );
         let longer = slow.map_or(Span::ZERO, |slow| slow.0);
-        self.begin_work(node, id, span + longer, Job::Handle(work_item));
+        self.begin_work(node, id, arrived, span + longer, Job::Handle(work_item));
     }
 
     /// Lets a node handle an input. The work of its appends precedes all its other effects.
@@ -117,7 +119,8 @@ impl Simulator<'_> {
         let span = appending(&self.scenario.work, self.node(node).node.load(), &effects);
         self.append_all(node, &mut effects);
         if self.node(node).incarnation == incarnation {
-            self.begin_work(node, id, span, Job::Execute(effects));
+            let arrived = self.node_mut(node).workers.get_mut(id).arrived;
+            self.begin_work(node, id, arrived, span, Job::Execute(effects));
         }
     }
 
@@ -142,7 +145,8 @@ impl Simulator<'_> {
     }
 
     /// Starts a task, and performs its job when it ends.
-    fn begin_work(&mut self, node: NodeId, id: WorkerId, span: Span, job: Job) {
+    fn begin_work(&mut self, node: NodeId, id: WorkerId, arrived: Time, span: Span, job: Job) {
+        self.node_mut(node).workers.get_mut(id).arrived = arrived;
         if span.is_zero() {
             self.do_job(node, id, job);
             return;
@@ -185,8 +189,13 @@ impl Simulator<'_> {
         match job {
             Job::Handle(work_item) => self.handle_item(node, id, work_item),
             Job::Execute(effects) => self.execute(node, effects),
-            Job::CompletePlan(plan) => self.schedule_completion(node, Span::ZERO, Completion::Planned(plan)),
+            Job::CompletePlan(plan) => {
+                // A plan is no input: its duration is reported by the node.
+                return self.schedule_completion(node, Span::ZERO, Completion::Planned(plan));
+            }
             Job::Send { to, message } => self.send(node, to, message),
         }
+        let arrived = self.node_mut(node).workers.get_mut(id).arrived;
+        self.recorder.on_handled(self.now, arrived);
     }
 }

@@ -1,0 +1,219 @@
+//! The time within which production resumes after the last fault, from the settings of a scenario and the delays of work.
+
+use std::collections::BTreeMap;
+
+use dmos_core::faults::Fault;
+use dmos_core::settings::{Production, Receiving, Requests};
+use dmos_core::{Distribution, ItemId, Network, NodeId, Requirement, Route, Scenario, Span};
+
+/// Delays of work, as measured after the last fault. They are zero where work takes no time.
+///
+/// How long inputs wait for a busy node depends on the number of messages, which no simple bound covers. So they are
+/// measured: an input that is never handled and a plan that is never ready do not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WorkDelays {
+    /// Longest time from the arrival of an input at a node until it was handled.
+    pub input: Span,
+    /// Longest time from the start of a plan until it was ready.
+    pub plan: Span,
+}
+
+/// Returns the time within which a batch of each final item must be made, whatever happened before. Returns
+/// `None` if there is no bound: nothing is retransmitted, buffers are unlimited, a distribution has a long tail, messages
+/// can accumulate because transits block or inputs are requested in every cycle, or work takes so much time that
+/// live nodes are suspected.
+///
+/// The bound allows for detecting failures, electing a leader, distributing assignments, and then for every
+/// buffer to be filled before the final node receives anything.
+#[must_use]
+pub fn resume_bound(scenario: &Scenario, delays: WorkDelays) -> Option<Span> {
+    let protocol = &scenario.protocol;
+    if protocol.production == Production::Server {
+        return server_resume_bound(scenario, delays);
+    }
+    let piles_up = protocol.receiving == Receiving::Blocking || protocol.requests == Requests::EveryCycle;
+    if piles_up {
+        return None;
+    }
+    let retry = protocol.retry_after?.max(protocol.retry_max);
+    let (message, transit) = longest_delays(scenario, delays)?;
+    let settle = settling_time(scenario, delays, retry, message);
+    let network = &*scenario.network;
+    let production_time = network.nodes().map(|node| network.process_time(node)).max().unwrap_or_default();
+    let period = (production_time + delays.input) * 2 + transit + message * 4;
+    let limit = u64::from(protocol.stock_limit?.get());
+    Some(settle + period * runs_to_fill(scenario, limit))
+}
+
+/// Returns the longest time from the sending of a message until it is handled and the longest transit time of all routes,
+/// if they are bounded and live nodes answer in time.
+fn longest_delays(scenario: &Scenario, delays: WorkDelays) -> Option<(Span, Span)> {
+    let longest = |delay: fn(&Route) -> &Distribution| {
+        let of_routes = scenario.routes.all().map(|route| longest(delay(route)));
+        of_routes.collect::<Option<Vec<Span>>>()?.into_iter().max()
+    };
+    // The sender's queue of outgoing messages delays it as well.
+    let message = longest(Route::message)? + delays.input * 2;
+    let is_answered = delays.input.is_zero() || message * 2 < scenario.protocol.suspect_after;
+    is_answered.then_some((message, longest(Route::transit)? + delays.input))
+}
+
+/// Returns a time within which failures are detected and confirmed, broken links are tested, a leader is elected, plans
+/// no longer wait for the end of a hold time, and assignments are distributed.
+fn settling_time(scenario: &Scenario, delays: WorkDelays, retry: Span, message: Span) -> Span {
+    let protocol = &scenario.protocol;
+    let rounds = protocol.heartbeat * u64::from(protocol.neighbours_every.get());
+    let confirmation = protocol.heartbeat;
+    let hold = protocol.suspect_after.max(protocol.heartbeat);
+    // A plan may be under way when a leader is elected, when a change is found, and when the last one is.
+    let plans = delays.plan * 4;
+    (scenario.silence_max() + rounds) * 3 + confirmation + hold + plans + retry * 5 + message * 20
+}
+
+/// Returns [`resume_bound`] under `production: server`: the time in which one producer of each item, one after
+/// the other, fills all buffers.
+fn server_resume_bound(scenario: &Scenario, delays: WorkDelays) -> Option<Span> {
+    let protocol = &scenario.protocol;
+    let retry = protocol.retry_after?.max(protocol.retry_max);
+    let (message, transit) = longest_delays(scenario, delays)?;
+    let lead = transit + message * 4;
+    let network = &*scenario.network;
+    let limit = u64::from(protocol.stock_limit?.get());
+    let changed = changed_recipes(scenario);
+    let mut needed = vec![0_u64; network.item_count()];
+    let mut total = settling_time(scenario, delays, retry, message);
+    for &item in network.topological_order().iter().rev() {
+        let producers = network.producers(item);
+        let yields = producers.iter().map(|&node| u64::from(network.yield_per_run(node)));
+        let (least, most) = (yields.clone().min().unwrap_or(1), yields.max().unwrap_or(1));
+        let batches = needed[item.index()].saturating_add(limit.max(2 * most) + most);
+        let runs = batches.div_ceil(least);
+        let of_run = |&node: &NodeId| {
+            let times = scenario.process_times.of(node);
+            Some((times.mean() + delays.input) * runs * 2 + longest(times)?)
+        };
+        let process = producers.iter().map(of_run).collect::<Option<Vec<_>>>()?.into_iter().max();
+        // With inputs for a number of runs only, every so many runs wait for a transport.
+        let waits = protocol.runs_ahead.map_or(3, |ahead| runs.div_ceil(u64::from(ahead.get())) + 1);
+        total = total + process.unwrap_or_default() + lead * waits;
+        for (required, quantity) in largest_requirements(network, &changed, producers) {
+            let consumers = producers.len() as u64;
+            let level = level_bound(scenario, ItemId::new(required), item, quantity, lead);
+            let more = runs.saturating_mul(quantity).saturating_add(consumers.saturating_mul(level));
+            needed[required] = needed[required].saturating_add(more);
+        }
+    }
+    Some(total)
+}
+
+/// Returns an upper bound of the level to which a producer of `item` orders a required item.
+fn level_bound(scenario: &Scenario, required: ItemId, item: ItemId, quantity: u64, lead: Span) -> u64 {
+    let network = &*scenario.network;
+    if let Some(ahead) = scenario.protocol.runs_ahead {
+        return quantity * u64::from(ahead.get());
+    }
+    let runs = |node: NodeId| {
+        let mean = network.process_time(node).as_nanos().max(1_000);
+        lead.as_nanos() / mean + 1
+    };
+    let taken = network.producers(item).iter().map(|&node| runs(node) * quantity).max().unwrap_or(0);
+    let yields = |node: NodeId| u64::from(network.yield_per_run(node));
+    let made = network.producers(required).iter().map(|&node| runs(node) * yields(node)).sum();
+    let reserve = |&node: &NodeId| quantity.max(u64::from(network.lot(node)));
+    let reserves: u64 = network.producers(required).iter().map(reserve).sum();
+    quantity + taken.min(made) + reserves.max(quantity)
+}
+
+/// Returns the maximum of a distribution; five times the mean for an unbounded one, unless it has a long
+/// tail.
+fn longest(distribution: &Distribution) -> Option<Span> {
+    match distribution {
+        Distribution::Fixed(span) => Some(*span),
+        Distribution::Choice(spans) => Some(spans.iter().copied().max().unwrap_or_default()),
+        Distribution::Uniform(_, to) => Some(*to),
+        Distribution::Weibull { shape, .. } if *shape < 0.8 => None,
+        Distribution::LogNormal { sigma, .. } if *sigma > 0.7 => None,
+        distribution => Some(distribution.mean() * 5),
+    }
+}
+
+/// Returns the maximum number of consecutive production runs needed to fill every buffer and make one final
+/// batch.
+fn runs_to_fill(scenario: &Scenario, limit: u64) -> u64 {
+    let network = &*scenario.network;
+    let mut needed = vec![0_u64; network.item_count()];
+    let mut total = 0_u64;
+    let changed = changed_recipes(scenario);
+    for &item in network.topological_order().iter().rev() {
+        let is_final = network.final_items().contains(&item);
+        let batches = needed[item.index()] + if is_final { 1 } else { limit };
+        let producers = network.producers(item);
+        let yields = producers.iter().map(|&node| u64::from(network.yield_per_run(node))).min().unwrap_or(1);
+        let runs = batches.div_ceil(yields);
+        total = total.saturating_add(runs);
+        for (required, quantity) in largest_requirements(network, &changed, producers) {
+            let more = runs.saturating_mul(quantity);
+            needed[required] = needed[required].saturating_add(more);
+        }
+    }
+    total
+}
+
+/// Returns the maximum inputs of a production run of any of the producers, by item.
+fn largest_requirements(
+    network: &Network,
+    changed: &[(NodeId, &[Requirement])],
+    producers: &[NodeId],
+) -> BTreeMap<usize, u64> {
+    let mut largest_requirements = BTreeMap::new();
+    let later = changed.iter().filter(|(node, _)| producers.contains(node)).map(|(_, requires)| *requires);
+    let recipes = producers.iter().map(|&node| network.requirements(node)).chain(later);
+    for required in recipes.flatten() {
+        let most = largest_requirements.entry(required.item.index()).or_insert(0);
+        *most = u64::from(required.quantity).max(*most);
+    }
+    largest_requirements
+}
+
+fn changed_recipes(scenario: &Scenario) -> Vec<(NodeId, &[Requirement])> {
+    scenario
+        .faults
+        .script
+        .iter()
+        .filter_map(|scripted| match &scripted.fault {
+            Fault::Recipe(node, requires) => Some((*node, &requires[..])),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(lines: &str, input: u64, plan: u64) -> Option<Span> {
+        let scenario = dmos_testkit::scenario(&format!(
+            "network: {{nodes: [{{makes: wood}}, {{makes: door, needs: [wood]}}]}}\nduration: 1h\n{lines}"
+        ));
+        let delays = WorkDelays { input: Span::from_millis(input), plan: Span::from_millis(plan) };
+        resume_bound(&scenario, delays)
+    }
+
+    #[test]
+    fn the_bound_grows_with_the_delays_of_work() {
+        for lines in ["", "protocol: {production: polled}\n"] {
+            let instant = bound(lines, 0, 0).expect("a bound");
+            let planning = bound(lines, 0, 7_000).expect("a bound");
+            assert_eq!(planning - instant, Span::from_secs(28), "four plans");
+            let busy = bound(lines, 100, 0).expect("a bound");
+            assert!(busy > instant + Span::from_secs(4), "twenty messages, each delayed at both ends");
+            assert!(busy < instant * 2, "{busy}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_bound_if_answers_come_too_late() {
+        assert!(bound("protocol: {suspect_after: 10s}\n", 2_400, 0).is_some());
+        assert_eq!(bound("protocol: {suspect_after: 10s}\n", 2_500, 0), None);
+    }
+}
