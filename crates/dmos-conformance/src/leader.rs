@@ -1,16 +1,19 @@
 //! Conformance of leader strategies.
 
-use dmos_core::strategy::{Guarantee, StrategyCall, StrategyError};
+use dmos_core::strategy::{Guarantee, LeaderChoice, StrategyCall, StrategyError};
 use dmos_core::{FaultKind, Metric, Registry};
 use dmos_scenario::Override;
 use dmos_search::{Search, SearchSummary, Subject};
 
+use crate::exploration::{Bounds, Properties, explore};
 use crate::networks::layered;
 use crate::report::{Check, CheckOutcome, Report};
 
 /// Checks the leader strategy that `call` names in a number of generated runs: crashes with and without
 /// recovery, lost, delayed and duplicated messages, partitions, torn logs, clock drift, and elections among
 /// one to all nodes.
+///
+/// Its elections are also explored, in up to hundreds of thousands of states ([`exploration`](crate::exploration)).
 ///
 /// The invariant checker verifies its guarantees: at most one leader per term; once nothing fails any more, a
 /// leader under which production resumes within a bound. Runs are identical on any number of cores.
@@ -34,8 +37,12 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
             false => CheckOutcome::NotApplicable("it is not guaranteed".to_owned()),
         },
     };
+    let explored = Check {
+        requirement: "its guarantees hold in every explored order of events",
+        outcome: explored(&choice),
+    };
     let report = |outcome| {
-        let checks = vec![Check { requirement, outcome }, messages];
+        let checks = vec![Check { requirement, outcome }, explored, messages];
         Report { strategy: choice.to_string(), checks }
     };
     let Some(flow) = registry.flows().iter().find(|flow| finds_flow(flow.name)) else {
@@ -57,6 +64,31 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
         Err(error) => CheckOutcome::Failed(error.to_string()),
     };
     Ok(report(outcome))
+}
+
+/// Explores elections among three candidates within each of the [`Bounds::ALL`].
+fn explored(choice: &LeaderChoice) -> CheckOutcome {
+    let properties = Properties {
+        term_of_its_own: choice.guarantees(Guarantee::OneLeaderPerTerm),
+        majority: choice.guarantees(Guarantee::LeaderByMajority),
+    };
+    if !properties.term_of_its_own && !properties.majority {
+        return CheckOutcome::NotApplicable("it guarantees nothing".to_owned());
+    }
+    let (mut states, mut transitions, mut complete) = (0, 0, 0);
+    for bounds in Bounds::ALL {
+        let exploration = explore(&*choice.build(), bounds, properties);
+        if let Some(counterexample) = exploration.counterexample {
+            return CheckOutcome::Failed(counterexample.to_string());
+        }
+        states += exploration.states;
+        transitions += exploration.transitions;
+        complete += usize::from(exploration.is_complete);
+    }
+    CheckOutcome::Passed(format!(
+        "{states} states and {transitions} transitions in {} explorations, {complete} of them complete",
+        Bounds::ALL.len()
+    ))
 }
 
 /// Compares the election messages of few candidates and of many while nothing fails.

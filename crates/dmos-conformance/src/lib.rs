@@ -13,12 +13,14 @@
 //! | [`flow`] | conformance of flow strategies |
 //! | [`leader`] | conformance of leader strategies |
 //! | [`detector`] | conformance of failure detectors |
+//! | [`exploration`] | every order of events of an election, up to bounds |
 //! | [`networks`] | networks on which flow strategies are tested |
 //! | [`report`] | results of the checks |
 //!
 //! Architecture invariant: strategies are only known by their descriptors, never by name.
 
 pub mod detector;
+pub mod exploration;
 pub mod flow;
 pub mod leader;
 pub mod networks;

@@ -136,6 +136,7 @@ impl LeaderStrategy for EveryCandidate {
     }
 }
 
+#[derive(Clone, Debug)]
 struct SelfElecting(ElectionConfig);
 
 impl Election for SelfElecting {
@@ -155,6 +156,7 @@ impl LeaderStrategy for Last {
     }
 }
 
+#[derive(Clone, Debug)]
 struct OnlyIfLast(ElectionConfig);
 
 impl Election for OnlyIfLast {
@@ -178,6 +180,7 @@ impl LeaderStrategy for RepeatedlyElected {
     }
 }
 
+#[derive(Clone, Debug)]
 struct RepeatedElection(ElectionConfig, u64);
 
 impl Election for RepeatedElection {

@@ -21,6 +21,7 @@ impl LeaderStrategy for Strategy {
     }
 }
 
+#[derive(Clone, Debug)]
 struct Candidate(ElectionConfig);
 
 impl Election for Candidate {

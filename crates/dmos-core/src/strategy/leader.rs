@@ -1,6 +1,9 @@
 //! Leader strategies: election of the node that plans.
 
+use std::fmt;
 use std::sync::Arc;
+
+use dyn_clone::DynClone;
 
 use crate::ids::{NodeId, Term};
 use crate::time::{Span, Time};
@@ -15,6 +18,7 @@ use crate::time::{Span, Time};
 /// struct FirstCandidate;
 ///
 /// /// The part of one candidate.
+/// #[derive(Clone, Debug)]
 /// struct Candidate(ElectionConfig);
 ///
 /// impl LeaderStrategy for FirstCandidate {
@@ -86,10 +90,15 @@ impl ElectionConfig {
 ///
 /// Its messages are opaque bytes; only elections of the same strategy read them. [`LeaderStrategy`] has an
 /// example.
-pub trait Election: Send {
+///
+/// Elections are `Clone` and `Debug`, so that conformance explores them exhaustively: two states of the same
+/// text are the same.
+pub trait Election: DynClone + fmt::Debug + Send {
     /// Handles one input and appends the resulting effects.
     fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects);
 }
+
+dyn_clone::clone_trait_object!(Election);
 
 /// Input of an election.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,8 +9,9 @@
 //! others can reach suffices, even if they cannot reach each other.
 //!
 //! A ballot is a round number times the number of candidates plus the candidate's index, so it is a term that
-//! no other candidate ever holds. A candidate that led when it crashed raises its ballot when it restarts,
-//! because the old one stands for flows that it has lost.
+//! no other candidate ever holds. No candidate uses a ballot again after a restart, because others may have elected it and
+//! it stands for flows that are lost. A candidate that knows another leader when it restarts has no ballot until
+//! that one fails, so that restarts replace no leader.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,7 @@ impl LeaderStrategy for Ballots {
         Box::new(Candidate {
             round_takes: self.round,
             own: 0,
+            used: 0,
             leader: None,
             reaches_majority: true,
             round: 0,
@@ -59,11 +61,14 @@ const ASK: u8 = 0;
 /// A ballot, and whether its owner is quorum-connected, in a round.
 const ANSWER: u8 = 1;
 
+#[derive(Clone, Debug)]
 struct Candidate {
     config: ElectionConfig,
     round_takes: Span,
-    /// The candidate's own ballot.
+    /// The candidate's own ballot; 0 if it has none yet.
     own: u64,
+    /// The highest ballot that it ever had.
+    used: u64,
     /// The last elected ballot and its owner.
     leader: Option<(u64, NodeId)>,
     reaches_majority: bool,
@@ -76,14 +81,14 @@ impl Election for Candidate {
     fn handle(&mut self, now: Time, input: ElectionInput<'_>, effects: &mut ElectionEffects) {
         match input {
             ElectionInput::Start { durable } => {
-                let (own, led) =
-                    durable.and_then(wire::read::<3>).map_or((0, 0), |(_, [own, leader, candidate])| {
-                        let leader = (leader > 0).then_some((leader, NodeId::new(candidate as usize)));
-                        self.leader = leader.filter(|leader| leader.1 != self.config.me);
-                        (own, leader.map_or(0, |leader| leader.0))
-                    });
-                let leads_no_more = self.leader.is_none();
-                self.own = if leads_no_more { self.config.own_term_after(own.max(led)) } else { own };
+                if let Some((_, [used, leader, candidate])) = durable.and_then(wire::read::<3>) {
+                    let leader = (leader > 0).then_some((leader, NodeId::new(candidate as usize)));
+                    self.leader = leader.filter(|leader| leader.1 != self.config.me);
+                    self.used = used;
+                }
+                if self.leader.is_none() {
+                    self.raise(0);
+                }
                 // Distinguishes this incarnation's rounds from earlier ones, whose answers may still arrive.
                 self.round = (now.as_nanos() / 1_000_000) as u32;
                 self.persist(effects);
@@ -139,7 +144,7 @@ impl Candidate {
         }
         self.answers.insert(self.config.me, (self.own, self.reaches_majority));
         self.reaches_majority = true;
-        let eligible = self.answers.iter().filter(|(_, (_, reaches))| *reaches);
+        let eligible = self.answers.iter().filter(|(_, (ballot, reaches))| *reaches && *ballot > 0);
         let highest = eligible.map(|(&node, &(ballot, _))| (ballot, node)).max();
         let known = self.leader.map(|leader| leader.0);
         match highest {
@@ -151,15 +156,21 @@ impl Candidate {
             Some(highest) if known == Some(highest.0) => {}
             // The leader did not answer, or is not quorum-connected.
             _ => {
-                self.own = self.config.own_term_after(known.unwrap_or(0).max(self.own));
+                self.raise(known.unwrap_or(0));
                 self.persist(effects);
             }
         }
     }
 
+    /// Takes a new ballot above a known one.
+    fn raise(&mut self, known: u64) {
+        self.own = self.config.own_term_after(known.max(self.used));
+        self.used = self.own;
+    }
+
     /// Makes the ballot durable, so that it is never used again after a crash.
     fn persist(&self, effects: &mut ElectionEffects) {
         let (leader, candidate) = self.leader.map_or((0, 0), |(ballot, node)| (ballot, node.index() as u64));
-        effects.durable = Some(wire::write(ANSWER, [self.own, leader, candidate]));
+        effects.durable = Some(wire::write(ANSWER, [self.used, leader, candidate]));
     }
 }

@@ -80,6 +80,7 @@ fn decode(bytes: &[u8]) -> Option<(Message, u64)> {
     Some((all.into_iter().find(|&message| message as u8 == kind)?, term))
 }
 
+#[derive(Clone, Debug)]
 struct Candidate {
     config: ElectionConfig,
     timeout: Span,

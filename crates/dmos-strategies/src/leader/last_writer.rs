@@ -64,6 +64,7 @@ fn is_spread(place: u64, count: u64, chosen: u64) -> bool {
 }
 
 /// Declares itself leader once, at its start, if it is one of the early writers.
+#[derive(Clone, Debug)]
 struct Writer {
     me: NodeId,
     /// Its position in the order of writes, or `None` if it reads another name.

@@ -53,7 +53,7 @@ register_leader!(LeaderDescriptor {
     }),
 });
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct LowestId {
     every: Span,
     timeout: Span,
@@ -81,11 +81,12 @@ impl LeaderStrategy for LowestId {
 const ALIVE: u8 = 0;
 /// Asks whether the receiver hears from a lower candidate than the sender.
 const ASK: u8 = 2;
-/// Answers with a term, its leader, and the age of its last heartbeat.
+/// Answers with a leader, the age of its last heartbeat, and its term; 0 if the term is not known.
 const REPORT: u8 = 3;
 /// Reports a known term with its leader, or a term alone in the durable state.
 const KNOWN: u8 = 1;
 
+#[derive(Clone, Debug)]
 struct Candidate {
     settings: LowestId,
     config: ElectionConfig,
@@ -187,7 +188,10 @@ impl Candidate {
     fn on_ask(&self, now: Time, from: NodeId, effects: &mut ElectionEffects) {
         let known = if self.leads { Some((self.config.me, now)) } else { self.evidence };
         if let Some((leader, heard)) = known.filter(|known| known.0 < from) {
-            let numbers = [self.known_term, leader.index() as u64 + 1, now.since(heard).as_nanos()];
+            // The known term may belong to another leader than the one that this candidate hears.
+            let is_its_term = self.leads || self.leader == Some(leader);
+            let term = if is_its_term { self.known_term } else { 0 };
+            let numbers = [term, leader.index() as u64 + 1, now.since(heard).as_nanos()];
             effects.sends.push((from, wire::write(REPORT, numbers)));
         }
     }

@@ -49,7 +49,7 @@ register_leader!(LeaderDescriptor {
     }),
 });
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Raft {
     heartbeat: Span,
     timeout: Span,
@@ -68,7 +68,8 @@ impl LeaderStrategy for Raft {
             followers: BTreeSet::new(),
             checked_at: Time::ZERO,
             timer: 0,
-            rng: ChaCha8Rng::from_seed([0; 32]),
+            random_seed: [0; 32],
+            drawn: 0,
         })
     }
 }
@@ -98,6 +99,7 @@ const NO: u8 = 5;
 /// Answers a heartbeat of the leader of a term.
 const HEARD: u8 = 6;
 
+#[derive(Clone, Debug)]
 struct Candidate {
     settings: Raft,
     config: ElectionConfig,
@@ -112,7 +114,9 @@ struct Candidate {
     checked_at: Time,
     /// Number of the current timer; earlier ones are void.
     timer: u32,
-    rng: ChaCha8Rng,
+    random_seed: [u8; 32],
+    /// Position in the stream of random numbers.
+    drawn: u128,
 }
 
 impl Election for Candidate {
@@ -154,7 +158,7 @@ impl Candidate {
         key[..8].copy_from_slice(&self.config.seed.to_le_bytes());
         key[8..16].copy_from_slice(&(self.config.me.index() as u64).to_le_bytes());
         key[16..24].copy_from_slice(&self.term.to_le_bytes());
-        self.rng = ChaCha8Rng::from_seed(key);
+        (self.random_seed, self.drawn) = (key, 0);
     }
 
     fn on_message(&mut self, now: Time, from: NodeId, kind: u8, term: u64, effects: &mut ElectionEffects) {
@@ -275,7 +279,10 @@ impl Candidate {
     /// not repeatedly.
     fn wait(&mut self, effects: &mut ElectionEffects) {
         let timeout = self.settings.timeout.as_nanos();
-        let span = Span::from_nanos(self.rng.random_range(timeout..timeout.saturating_mul(2)));
+        let mut rng = ChaCha8Rng::from_seed(self.random_seed);
+        rng.set_word_pos(self.drawn);
+        let span = Span::from_nanos(rng.random_range(timeout..timeout.saturating_mul(2)));
+        self.drawn = rng.get_word_pos();
         self.set_timer(span, effects);
     }
 

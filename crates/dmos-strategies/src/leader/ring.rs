@@ -69,6 +69,7 @@ const ACK: u8 = 2;
 const ELECTION_TIMER: u32 = 1 << 31;
 
 /// An unacknowledged message.
+#[derive(Clone, Debug)]
 struct PendingMessage {
     number: u32,
     to: NodeId,
@@ -79,6 +80,7 @@ struct PendingMessage {
     tries: u32,
 }
 
+#[derive(Clone, Debug)]
 struct Candidate {
     config: ElectionConfig,
     timeout: Span,
