@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+/// Maximum of a sample, three days: squares of ten thousand of them can be summed and multiplied by their number.
+const SAMPLE_MAX: i64 = 1 << 48;
+
 /// The latest samples of a signed duration in nanoseconds, up to a maximum number.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -19,6 +22,7 @@ impl Window {
 
     /// Adds a sample, in place of the oldest if the window is full.
     pub(super) fn push(&mut self, sample: i64) {
+        let sample = sample.clamp(-SAMPLE_MAX, SAMPLE_MAX);
         if self.samples.len() == self.size
             && let Some(oldest) = self.samples.pop_front()
         {
@@ -38,9 +42,9 @@ impl Window {
 
     /// Returns the standard deviation of the samples; zero without samples.
     pub(super) fn deviation(&self) -> u64 {
-        let Some(mean) = self.sum.checked_div(self.count()) else { return 0 };
-        let variance = self.sum_of_squares / self.count() - mean * mean;
-        u64::try_from(variance.max(0).isqrt()).unwrap_or(u64::MAX)
+        let count = self.count();
+        let variance = (self.sum_of_squares * count - self.sum * self.sum).checked_div(count * count);
+        u64::try_from(variance.unwrap_or(0).isqrt()).unwrap_or(u64::MAX)
     }
 
     fn count(&self) -> i128 {
