@@ -1,5 +1,6 @@
 //! The node: dispatches each input to the component that handles it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use dmos_core::settings::{Production, Protocol, Recovery, Rejoin};
@@ -104,6 +105,17 @@ impl VolatileState {
             commands: Commands::default(),
             replay: None,
         }
+    }
+}
+
+impl fmt::Debug for Node {
+    /// Formats the state of production, orders and shipments under `production: server`, and the version of the assignment.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("me", &self.me)
+            .field("assignment", &self.volatile.active.version())
+            .field("server", &self.volatile.server)
+            .finish_non_exhaustive()
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn timeout(protocol: &Protocol, retries: u32) -> Option<Span> {
 }
 
 /// Timer of a list of retransmitted messages, of which at most one is pending.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub(crate) struct RetransmissionTimer {
     is_set: bool,
 }

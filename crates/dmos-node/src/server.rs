@@ -75,6 +75,7 @@ impl Surroundings<'_> {
 }
 
 /// The machine of a node, with its input and output.
+#[derive(Debug)]
 pub(crate) struct Server {
     inputs: Inputs,
     output: Output,

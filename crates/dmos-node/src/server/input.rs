@@ -26,7 +26,7 @@ use crate::retransmission::{Retransmission, RetransmissionTimer};
 const RETRIES_MAX: u32 = 3;
 
 /// Input buffer of one item.
-#[derive(Default)]
+#[derive(Default, Debug)]
 struct Buffer {
     /// Oldest first.
     batches: VecDeque<BatchRange>,
@@ -36,7 +36,7 @@ struct Buffer {
 }
 
 /// Orders to one supplier, in this incarnation.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Account {
     number: u32,
     ordered: u32,
@@ -74,7 +74,7 @@ impl Account {
 }
 
 /// Input buffers, shipments in transit to this node, and orders.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub(crate) struct Inputs {
     buffers: LiteMap<ItemId, Buffer>,
     /// By first batch, the number of batches in transit to this node.

@@ -6,7 +6,7 @@ use dmos_core::{NodeId, Requirement, Routes, Share, Span, Supply};
 use crate::context::Context;
 
 /// The level up to which an input is ordered.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
     quantity: u64,
     /// The quantity of a run and the planned need during the lead time. With `runs_ahead`, the inputs of that many

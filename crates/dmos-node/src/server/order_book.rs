@@ -68,7 +68,7 @@ impl Account {
 }
 
 /// Open orders of all consumers.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub(crate) struct OrderBook {
     accounts: LiteMap<NodeId, Account>,
     /// Waiting consumers by the start of their next batch.

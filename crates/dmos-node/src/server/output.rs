@@ -17,13 +17,14 @@ use crate::message::Message;
 use crate::retransmission::{Retransmission, RetransmissionTimer};
 
 /// A shipment that is announced and not acknowledged.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Shipment {
     state: ShipmentState,
     retransmission: Retransmission,
 }
 
 /// Output buffer, order book and shipments.
+#[derive(Debug)]
 pub(crate) struct Output {
     me: NodeId,
     /// True for a final item that leaves the factory from the buffer, because other nodes can consume it.
