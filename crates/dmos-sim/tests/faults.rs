@@ -126,6 +126,15 @@ fn a_thawed_node_continues_as_if_no_time_had_passed() {
 }
 
 #[test]
+fn a_freeze_within_a_production_run_delays_its_end() {
+    let record = dmos_sim::run(&dmos_testkit::scenario(
+        "network: {nodes: [{makes: gear, process_time: 30s}]}\nduration: 2min\nfaults: {script: [{at: 40s, freeze: gear, for: 5s}]}\n",
+    ));
+    let times: Vec<f64> = record.finished.iter().map(|finished| finished.at.as_secs_f64()).collect();
+    assert_eq!(times, [30.0, 65.0, 95.0]);
+}
+
+#[test]
 fn a_slow_node_takes_longer_for_every_input() {
     let slow = script("{at: 100s, slow: fin, by: 400ms, for: 100s}");
     let record = run(&slow);
@@ -203,6 +212,15 @@ fn message_faults_occur_at_their_rates() {
         assert!((found / share - 1.0).abs() < 0.15, "{kind:?}: {found}");
     }
     assert!(total(&record, Metric::FinishedGoodsMade) > 50, "production continues despite the faults");
+}
+
+#[test]
+fn a_duplicated_message_arrives_twice() {
+    let record = run("faults: {messages: {duplication: 0.5}}");
+    let [sent, received] =
+        [Metric::HeartbeatReqSent, Metric::HeartbeatReqReceived].map(|it| total(&record, it));
+    let ratio = received as f64 / sent as f64;
+    assert!((1.4..1.6).contains(&ratio), "{sent} sent, {received} received");
 }
 
 #[test]
