@@ -10,7 +10,9 @@ use dmos_scenario::file::{
     DistributionField, FaultsField, MessagesField, NodeName, NodesField, Quantities, RandomFailuresField,
     Role, TargetField,
 };
-use dmos_scenario::script::{ArgumentSource, DurationRule, FaultForm, RecipeField, ScriptField};
+use dmos_scenario::script::{
+    ArgumentSource, DurationRule, FaultForm, PartitionField, RecipeField, ScriptField,
+};
 
 use super::Generator;
 
@@ -47,6 +49,13 @@ pub(super) fn generate(rng: &mut Generator, network: &Network, phase: Span) -> F
         let mut crash_effect = || if rng.percent(50) { CrashEffect::Scrapped } else { CrashEffect::Kept };
         faults.material =
             MaterialInCrash { outbound: crash_effect(), inbound: crash_effect(), finished: crash_effect() };
+    }
+    let mut generator = FaultGenerator { rng, network, phase };
+    if network.node_count() > 1 && generator.rng.percent(20) {
+        for _ in 0..generator.rng.between(1, 3) {
+            let link = generator.broken_link();
+            faults.script.push(link);
+        }
     }
     faults
 }
@@ -119,6 +128,22 @@ impl FaultGenerator<'_> {
             DurationRule::UntilRecovery | DurationRule::Required | DurationRule::Optional => Some(duration),
         };
         entry
+    }
+
+    /// Generates a link that is broken until all faults are healed, in one direction or both. There are at least two nodes.
+    fn broken_link(&mut self) -> ScriptField {
+        let nodes = self.network.node_count() as u64;
+        let from = self.rng.between(0, nodes - 1);
+        let to = (from + self.rng.between(1, nodes - 1)) % nodes;
+        let [from, to] = [from, to].map(|node| vec![self.name(NodeId::new(node as usize))]);
+        let at = Some(self.moment());
+        match self.rng.percent(50) {
+            true => {
+                let one_way_partition = Some(PartitionField { from, to });
+                ScriptField { at, one_way_partition, ..ScriptField::default() }
+            }
+            false => ScriptField { at, partition: Some([from, to]), ..ScriptField::default() },
+        }
     }
 
     /// Chooses a kind of fault by weight.
