@@ -192,25 +192,11 @@ impl Experiment {
     /// # Errors
     /// If a text, a strategy, a metric or the baseline is invalid.
     pub fn of(
-        mut texts: Vec<(String, String)>,
+        texts: Vec<(String, String)>,
         options: Options,
         registry: &Registry,
     ) -> Result<CheckedExperiment, ExperimentError> {
-        let file = match texts.iter().find(|(_, text)| LoadedExperiment::is_experiment(text)) {
-            None => None,
-            Some((origin, text)) if texts.len() == 1 => Some(LoadedExperiment::parse(origin, text)?),
-            Some((origin, _)) => {
-                let message =
-                    format!("`{origin}` is an experiment file, which names its own scenarios; pass it alone");
-                return Err(ExperimentError::Input(message));
-            }
-        };
-        if let Some(file) = &file {
-            texts.clear();
-            for path in file.scenarios() {
-                texts.push((path.display().to_string(), dmos_scenario::read_text(&path)?));
-            }
-        }
+        let (file, texts) = with_named_scenarios(texts)?;
         let cases = cases(&texts, file.as_ref(), &options)?;
         let scenarios = texts.into_iter().map(|(file, text)| ScenarioText { file, text }).collect();
         let from_file = file.as_ref().map(|file| file.file.clone()).unwrap_or_default();
@@ -365,6 +351,26 @@ impl PreparedExperiment {
             ..case.scenario.clone()
         }
     }
+}
+
+/// Returns the experiment file among texts, if there is one, with the texts of the scenarios that it names.
+fn with_named_scenarios(
+    mut texts: Vec<(String, String)>,
+) -> Result<(Option<LoadedExperiment>, Vec<(String, String)>), ExperimentError> {
+    let Some((origin, text)) = texts.iter().find(|(_, text)| LoadedExperiment::is_experiment(text)) else {
+        return Ok((None, texts));
+    };
+    if texts.len() > 1 {
+        let message =
+            format!("`{origin}` is an experiment file, which names its own scenarios; pass it alone");
+        return Err(ExperimentError::Input(message));
+    }
+    let file = LoadedExperiment::parse(origin, text)?;
+    texts.clear();
+    for path in file.scenarios() {
+        texts.push((path.display().to_string(), dmos_scenario::read_text(&path)?));
+    }
+    Ok((Some(file), texts))
 }
 
 fn find_metrics(names: &[String]) -> Result<Vec<ResultMetric>, String> {

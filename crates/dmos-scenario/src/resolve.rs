@@ -61,11 +61,6 @@ pub(crate) fn resolve(
             "a name consists of 1 to 100 letters, digits, `-`, `_` and `.`, and does not start with `.`";
         problems.push((steps!["name"], message.to_owned()));
     }
-    if file.protocol.suspect_after < file.protocol.heartbeat {
-        warnings.push(
-            "`suspect_after` is shorter than `heartbeat`: every monitored node will be suspected".to_owned(),
-        );
-    }
     periods(&file.protocol, file.duration, file.sample_every, &mut problems);
     if file.measure_from >= file.duration && !file.duration.is_zero() {
         let message = format!(
@@ -77,6 +72,7 @@ pub(crate) fn resolve(
     let between_starts = file.delays.between_starts.unwrap_or_default();
     let routes = sites::routes(sites, file.sites, file.delays, &mut problems, &mut warnings);
     let faults = faults::faults(file.faults, &network, file.duration, &mut problems, &mut warnings);
+    warnings.extend(traps::silence(&file.protocol));
     warnings.extend(traps::retransmission(&file.protocol, &routes));
     warnings.extend(traps::recoveries(&faults, &network));
     let flow = registry.flow(&call(file.flow, DEFAULT_FLOW), &network);

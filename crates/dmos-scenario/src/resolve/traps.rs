@@ -5,6 +5,13 @@ use dmos_core::settings::{Production, Protocol};
 use dmos_core::strategy::{Guarantee, LeaderChoice};
 use dmos_core::{Network, NodeId, Routes, Span};
 
+/// Returns a warning if nodes are suspected before they can answer.
+pub(super) fn silence(protocol: &Protocol) -> Option<String> {
+    (protocol.suspect_after < protocol.heartbeat).then(|| {
+        "`suspect_after` is shorter than `heartbeat`: every monitored node will be suspected".to_owned()
+    })
+}
+
 /// Returns a warning if messages are retransmitted before an answer can arrive.
 pub(super) fn retransmission(protocol: &Protocol, routes: &Routes) -> Option<String> {
     let retry_after = protocol.retry_after?;
