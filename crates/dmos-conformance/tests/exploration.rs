@@ -5,6 +5,7 @@ use dmos_core::strategy::Guarantee;
 use dmos_testkit::{call, registry};
 
 #[test]
+#[ignore = "the conformance of every strategy explores as well; run by `.ci/run` for the numbers of states"]
 #[expect(clippy::print_stdout, reason = "the numbers of states are the result of the check")]
 fn elections_keep_their_guarantees_in_all_explored_states() {
     let network = dmos_testkit::network(dmos_graph::NamedNetwork::DoorFactory);
