@@ -353,10 +353,11 @@ impl PreparedExperiment {
     }
 }
 
+/// Texts, each with its file name.
+type Texts = Vec<(String, String)>;
+
 /// Returns the experiment file among texts, if there is one, with the texts of the scenarios that it names.
-fn with_named_scenarios(
-    mut texts: Vec<(String, String)>,
-) -> Result<(Option<LoadedExperiment>, Vec<(String, String)>), ExperimentError> {
+fn with_named_scenarios(mut texts: Texts) -> Result<(Option<LoadedExperiment>, Texts), ExperimentError> {
     let Some((origin, text)) = texts.iter().find(|(_, text)| LoadedExperiment::is_experiment(text)) else {
         return Ok((None, texts));
     };
