@@ -146,8 +146,8 @@ impl Simulator<'_> {
 
     /// Starts a task, and performs its job when it ends.
     fn begin_work(&mut self, node: NodeId, id: WorkerId, arrived: Time, span: Span, job: Job) {
-        self.node_mut(node).workers.get_mut(id).arrived = arrived;
         if span.is_zero() {
+            self.node_mut(node).workers.get_mut(id).arrived = arrived;
             self.do_job(node, id, job);
             return;
         }
@@ -155,7 +155,7 @@ impl Simulator<'_> {
         let sim_node = self.node_mut(node);
         let worker = sim_node.workers.get_mut(id);
         assert!(worker.job.is_none(), "the worker is idle");
-        worker.job = Some(job);
+        (worker.job, worker.arrived) = (Some(job), arrived);
         let task = Task { node, worker: id, incarnation: sim_node.incarnation };
         self.cpu.begin(now, &mut self.queue, span, task);
     }
@@ -195,7 +195,9 @@ impl Simulator<'_> {
             }
             Job::Send { to, message } => self.send(node, to, message),
         }
-        let arrived = self.node_mut(node).workers.get_mut(id).arrived;
-        self.recorder.on_handled(self.now, arrived);
+        if self.scenario.faults.heal_at.is_some() {
+            let arrived = self.node_mut(node).workers.get_mut(id).arrived;
+            self.recorder.on_handled(self.now, arrived);
+        }
     }
 }
