@@ -45,8 +45,8 @@ fn until_noticed(
     let working = record.outages.iter().filter(began).filter(|outage| outage.was_assigned);
     let of = |outage: &Outage| {
         let back = outage.until.unwrap_or(end);
-        let of_node = notices.clone().filter(|notice| notice.0 == outage.node).map(|notice| notice.1);
-        let noticed = of_node.clone().find(|&at| outage.from <= at && at <= back);
+        let mut of_node = notices.clone().filter(|notice| notice.0 == outage.node).map(|notice| notice.1);
+        let noticed = of_node.find(|&at| outage.from <= at && at <= back);
         episode(outage.from, noticed, back)
     };
     working.map(of).collect()

@@ -68,9 +68,7 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
                 print_summary(&scenario, &record);
             }
             print_warnings(&scenario, &record);
-            let planner_failed =
-                |plan: &PlanRecord| matches!(plan.no_flow, Some(NoFlow::PlannerFailed { .. }));
-            failed += u64::from(!record.is_clean() || record.plans.iter().any(planner_failed));
+            failed += u64::from(has_failed(&record));
             match &published {
                 Some(_) => summaries.push(Summary::of(&record)),
                 None if prints_report => {}
@@ -99,6 +97,12 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
         )));
     }
     Ok(())
+}
+
+/// Returns whether a run violated an invariant, or its planner failed.
+fn has_failed(record: &RunRecord) -> bool {
+    let planner_failed = |plan: &PlanRecord| matches!(plan.no_flow, Some(NoFlow::PlannerFailed { .. }));
+    !record.is_clean() || record.plans.iter().any(planner_failed)
 }
 
 /// Runs a scenario, twice if asked for, and writes its trace if asked for.
