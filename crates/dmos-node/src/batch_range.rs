@@ -43,3 +43,22 @@ impl BatchRange {
         (Self { count, ..self }, Some(Self { first, count: self.count - count }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dmos_core::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn a_split_neither_loses_nor_repeats_batches() {
+        let first = BatchId { producer: NodeId::new(2), serial: 10 };
+        let range = BatchRange { first, count: 4 };
+        assert_eq!(range.serials(), 10..14);
+        let (head, tail) = range.split(1);
+        let tail = tail.expect("three batches remain");
+        assert_eq!((head, tail.first.serial, tail.count), (first.into(), 11, 3));
+        assert!(head.iter().chain(tail.iter()).eq(range.iter()));
+        assert_eq!((range.split(4), range.split(9)), ((range, None), (range, None)));
+    }
+}

@@ -157,28 +157,83 @@ impl BatchSet {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn stores_each_batch_once() {
-        let mut set = BatchSet::default();
-        for (producer, serial) in [(7, 200), (3, 0), (7, 0), (7, 63), (7, 64)] {
-            let batch = BatchId { producer: NodeId::new(producer), serial };
-            assert!(!set.contains(batch) && set.insert(batch) && set.contains(batch) && !set.insert(batch));
-            set.remove(batch);
-            assert!(!set.contains(batch) && set.insert(batch));
-        }
-        assert!(!set.contains(BatchId { producer: NodeId::new(3), serial: 1000 }));
+    fn batch(producer: usize, serial: u32) -> BatchId {
+        BatchId { producer: NodeId::new(producer), serial }
     }
 
     #[test]
     fn settled_batches_form_one_range() {
-        let mut set = BatchSet::default();
-        let batch = |serial| BatchId { producer: NodeId::new(1), serial };
-        (1..100).step_by(2).for_each(|serial| assert!(set.insert(batch(serial))));
+        let mut set: BatchSet = (1..100).step_by(2).map(|serial| batch(1, serial)).collect();
         assert_eq!(set.range_count(), 50);
-        set.insert_all_before(batch(99));
+        set.insert_all_before(batch(1, 99));
         assert_eq!(set.range_count(), 1);
-        assert!(set.contains(batch(98)) && set.contains(batch(99)) && !set.contains(batch(100)));
+        assert!(set.contains(batch(1, 98)) && set.contains(batch(1, 99)) && !set.contains(batch(1, 100)));
+    }
+
+    #[test]
+    fn a_producer_without_batches_does_not_count() {
+        let mut set = BatchSet::default();
+        assert!(set.is_empty() && set.insert(batch(2, 5)) && !set.is_empty());
+        assert!(set.remove(batch(2, 5)) && !set.remove(batch(2, 5)));
+        assert!(set.is_empty());
+        assert_eq!(set, BatchSet::default());
+        assert_ne!(set, BatchSet::from_iter([batch(2, 5)]));
+        assert!(BatchSet::default().contains_all(&set));
+    }
+
+    #[test]
+    fn entries_of_foreign_bytes_are_sorted_and_unique() {
+        let serials = |range| {
+            let mut set = SerialSet::default();
+            set.insert_range(range);
+            set
+        };
+        let entry = |producer, range| (NodeId::new(producer), serials(range));
+        let set = BatchSet::from(vec![entry(3, 0..2), entry(1, 4..5), entry(3, 7..9)]);
+        assert!(set.iter().eq([batch(1, 4), batch(3, 0), batch(3, 1)]));
+        assert!(set.producers().eq([NodeId::new(1), NodeId::new(3)]));
+        assert_eq!(Vec::from(set), [entry(1, 4..5), entry(3, 0..2)]);
+    }
+
+    proptest! {
+        #[test]
+        fn is_a_set(steps in proptest::collection::vec((0_u8..5, 0_usize..3, 0_u32..40, 1_u32..6), 0..60)) {
+            let (mut set, mut model) = (BatchSet::default(), BTreeSet::new());
+            for (kind, producer, serial, count) in steps {
+                let first = batch(producer, serial);
+                let range = BatchRange { first, count };
+                match kind {
+                    0 => prop_assert_eq!(set.insert(first), model.insert(first)),
+                    1 => prop_assert_eq!(set.remove(first), model.remove(&first)),
+                    2 => {
+                        set.insert_range(range);
+                        model.extend(range.iter());
+                    }
+                    3 => {
+                        set.remove_range(range);
+                        model.retain(|batch| range.iter().all(|removed| removed != *batch));
+                    }
+                    _ => {
+                        set.insert_all_before(first);
+                        model.extend((0..serial).map(|serial| batch(producer, serial)));
+                    }
+                }
+                prop_assert_eq!(set.len(), model.len() as u64);
+                prop_assert!(set.iter().eq(model.iter().copied()));
+                prop_assert!((0..50).all(|serial| set.contains(batch(producer, serial)) == model.contains(&batch(producer, serial))));
+                prop_assert_eq!(set.range_count(), set.ranges().count());
+                prop_assert_eq!(&set.ranges().collect::<BatchSet>(), &set);
+                let mut more = set.clone();
+                more.insert_range(range);
+                prop_assert!(more.contains_all(&set));
+                prop_assert_eq!(set.contains_all(&more), set == more);
+            }
+        }
     }
 }

@@ -209,10 +209,13 @@ mod tests {
     use std::sync::Arc;
 
     use dmos_core::network::Names;
-    use dmos_core::{Assignment, ItemId, Recipe, Share, Supply};
+    use dmos_core::{Assignment, ItemId, Recipe, RequestId, Share, Supply};
 
     use super::*;
-    use crate::node_config::NodeConfig;
+    use crate::log::{Commitment, ShipmentState};
+    use crate::message::LinksRevision;
+    use crate::relay::Relayed;
+    use crate::server::Order;
 
     #[test]
     fn messages_are_read_as_they_were_written() {
@@ -233,41 +236,255 @@ mod tests {
         }
     }
 
+    fn node(index: usize) -> NodeId {
+        NodeId::new(index)
+    }
+
+    fn batch(producer: usize, serial: u32) -> BatchId {
+        BatchId { producer: node(producer), serial }
+    }
+
+    fn range(producer: usize, serial: u32, count: u32) -> BatchRange {
+        BatchRange { first: batch(producer, serial), count }
+    }
+
+    fn version(term: u64, number: u32) -> FlowVersion {
+        FlowVersion { term: Term(term), number }
+    }
+
+    fn assignment(term: u64, item: usize, producer: usize, consumer: usize) -> Message {
+        let supply = Supply { item: ItemId::new(item), producer: node(producer), share: Share::WHOLE };
+        let (suppliers, consumers) = (Box::new([supply]), Box::new([node(consumer)]));
+        Message::Assignment(
+            version(term, 1),
+            Arc::new(Assignment { suppliers, consumers, ..Assignment::default() }),
+        )
+    }
+
+    fn order(incarnation: u32) -> Message {
+        Message::Order { order: Order { incarnation, number: 1, total: 1 }, is_repeated: false }
+    }
+
+    fn links(nodes: &[NodeId]) -> Message {
+        Message::Membership(Membership::Links { revision: LinksRevision::default(), broken: nodes.into() })
+    }
+
+    fn relayed(origin: usize, target: usize) -> Message {
+        let content = write_message(&Message::Rejoin).into();
+        let (origin, target) = (node(origin), node(target));
+        Message::Relayed(Relayed {
+            origin,
+            target,
+            number: 0,
+            hops: 1,
+            hops_left: 0,
+            is_answer: false,
+            content,
+        })
+    }
+
     #[test]
-    fn foreign_messages_and_logs_are_refused() {
+    fn messages_of_another_network_are_refused() {
+        let (request, last, last_term) = (RequestId::default(), u32::MAX - 1, Term(NUMBER_MAX - 1));
+        let announce = |batch| Message::Announcement { request: None, batch, settled: 0 };
+        let ship = |batches| Message::Shipment { batches, incarnation: 0, order: 0, settled: 0 };
+        let revision = LinksRevision::default();
         let network = network();
-        let foreign = [
-            Message::Suspicion(NodeId::new(3)),
-            Message::TransitStarted(BatchId { producer: NodeId::new(0), serial: u32::MAX }),
-            Message::Leader(NodeId::new(0), Term(u64::MAX)),
+        // Each pair has one difference, at the limit of what is accepted.
+        let pairs = [
+            (
+                Message::Request { request, item: ItemId::new(2) },
+                Message::Request { request, item: ItemId::new(3) },
+            ),
+            (announce(batch(2, last)), announce(batch(2, u32::MAX))),
+            (Message::TransitStarted(batch(2, 0)), Message::TransitStarted(batch(3, 0))),
+            (Message::Delivered(batch(2, last)), Message::Delivered(batch(2, u32::MAX))),
+            (order(COUNT_MAX - 1), order(COUNT_MAX)),
+            (ship(range(2, last - 1, 1)), ship(range(2, last, 1))),
+            (ship(range(2, 4, 1)), ship(range(3, 4, 1))),
+            (ship(range(2, 4, 1)), ship(range(2, 4, 0))),
+            (ship(range(2, 4, 9)), ship(range(2, 4, u32::MAX))),
+            (Message::ShipmentAck(batch(2, 0)), Message::ShipmentAck(batch(3, 0))),
+            (Message::Suspicion(node(2)), Message::Suspicion(node(3))),
+            (assignment(1, 2, 2, 2), assignment(NUMBER_MAX, 2, 2, 2)),
+            (assignment(1, 2, 2, 2), assignment(1, 3, 2, 2)),
+            (assignment(1, 2, 2, 2), assignment(1, 2, 3, 2)),
+            (assignment(1, 2, 2, 2), assignment(1, 2, 2, 3)),
+            (
+                Message::AssignmentAck(version(NUMBER_MAX - 1, COUNT_MAX - 1)),
+                Message::AssignmentAck(version(NUMBER_MAX - 1, COUNT_MAX)),
+            ),
+            (Message::AssignmentAck(version(1, 1)), Message::AssignmentAck(version(NUMBER_MAX, 1))),
+            (Message::Leader(node(2), last_term), Message::Leader(node(2), Term(NUMBER_MAX))),
+            (Message::Leader(node(2), Term(1)), Message::Leader(node(3), Term(1))),
+            (Message::NodeConfigAck(last_term, 0), Message::NodeConfigAck(Term(NUMBER_MAX), 0)),
+            (
+                Message::Membership(Membership::Present(last_term)),
+                Message::Membership(Membership::Present(Term(NUMBER_MAX))),
+            ),
+            (
+                Message::Membership(Membership::LinksAck(last_term, revision)),
+                Message::Membership(Membership::LinksAck(Term(NUMBER_MAX), revision)),
+            ),
+            (
+                Message::Membership(Membership::Alive(node(2))),
+                Message::Membership(Membership::Alive(node(3))),
+            ),
+            (links(&[node(0), node(2)]), links(&[node(0), node(3)])),
+            (relayed(2, 2), relayed(3, 2)),
+            (relayed(2, 2), relayed(2, 3)),
         ];
-        for message in foreign {
-            let read = read_message(&write_message(&message), &network);
-            assert_eq!(read, Err(CodecError::ForeignMessage), "{message:?}");
+        for (own, foreign) in pairs {
+            assert_eq!(read_message(&write_message(&own), &network), Ok(own));
+            let read = read_message(&write_message(&foreign), &network);
+            assert_eq!(read, Err(CodecError::ForeignMessage), "{foreign:?}");
         }
-        let me = NodeId::new(1);
-        let made = |producer: usize| LogRecord::Made {
-            first: BatchId { producer: NodeId::new(producer), serial: 0 },
-            count: 1,
-            inputs: 0,
+    }
+
+    #[test]
+    fn records_of_another_node_or_network_are_refused() {
+        use LogRecord as R;
+        let (request, last, to, by) = (RequestId::default(), u32::MAX - 1, node(2), node(2));
+        let made = |first, count| R::Made { first, count, inputs: 0 };
+        let commit = |batch, to| R::Committed { batch, to, request };
+        let ran = |product, input| R::Ran { product, inputs: Box::new([input]) };
+        let ship = |batches, to| R::Shipped { batches, to, incarnation: 0 };
+        let acknowledge = |batches, by| R::Acknowledged { batches, by };
+        let void = |of, before| R::OrdersVoided { of: node(of), before };
+        let recipe = |item| {
+            R::Commanded(Command::Recipe(Box::new([Requirement { item: ItemId::new(item), quantity: 1 }])))
         };
-        let counters = [
-            LogState { restarts: u32::MAX - 1, ..LogState::default() },
-            LogState { made: u32::MAX, ..LogState::default() },
-            LogState { consumed: u64::MAX - 1, ..LogState::default() },
-            LogState {
-                node_config: NodeConfig { commands: u32::MAX - 1, ..NodeConfig::default() },
-                ..LogState::default()
-            },
+        let pairs = [
+            (made(batch(1, 0), 1), made(batch(2, 0), 1)),
+            (made(batch(1, last - 1), 1), made(batch(1, last), 1)),
+            (made(batch(1, 9), 1), made(batch(1, 9), u32::MAX)),
+            (commit(batch(1, 0), to), commit(batch(2, 0), to)),
+            (commit(batch(1, last), to), commit(batch(1, u32::MAX), to)),
+            (commit(batch(1, 0), to), commit(batch(1, 0), node(3))),
+            (R::InTransit(batch(1, 0)), R::InTransit(batch(2, 0))),
+            (R::Delivered(batch(1, last)), R::Delivered(batch(1, u32::MAX))),
+            (R::LocalBatchSent(batch(1, 0)), R::LocalBatchSent(batch(2, 0))),
+            (ran(range(1, 0, 2), range(2, 0, 2)), ran(range(2, 0, 2), range(2, 0, 2))),
+            (ran(range(1, 0, 2), range(2, 0, 2)), ran(range(1, 0, 0), range(2, 0, 2))),
+            (ran(range(1, 0, 2), range(2, 0, 2)), ran(range(1, 0, 2), range(3, 0, 2))),
+            (ship(range(1, 0, 2), to), ship(range(2, 0, 2), to)),
+            (ship(range(1, 0, 2), to), ship(range(1, 0, 0), to)),
+            (ship(range(1, 0, 2), to), ship(range(1, 0, 2), node(3))),
+            (acknowledge(range(1, 0, 2), by), acknowledge(range(2, 0, 2), by)),
+            (acknowledge(range(1, 0, 2), by), acknowledge(range(1, 0, 0), by)),
+            (acknowledge(range(1, 0, 2), by), acknowledge(range(1, 0, 2), node(3))),
+            (void(2, COUNT_MAX - 1), void(2, COUNT_MAX)),
+            (void(2, 0), void(3, 0)),
+            (R::Left(range(1, 0, 2)), R::Left(range(2, 0, 2))),
+            (R::Left(range(1, 0, 2)), R::Left(range(1, 0, 0))),
+            (R::Accepted(range(2, 0, 2)), R::Accepted(range(3, 0, 2))),
+            (R::Arrived(range(2, 0, 2)), R::Arrived(range(3, 0, 2))),
+            (R::TransitStarted(batch(2, 0)), R::TransitStarted(batch(3, 0))),
+            (R::Received(batch(2, last)), R::Received(batch(2, u32::MAX))),
+            (R::Consumed(batch(2, 0)), R::Consumed(batch(3, 0))),
+            (R::Scrapped(batch(2, 0)), R::Scrapped(batch(3, 0))),
+            (R::FlowAccepted(version(1, 1)), R::FlowAccepted(version(NUMBER_MAX, 1))),
+            (recipe(2), recipe(3)),
         ];
-        let last = LogRecord::Received(BatchId { producer: NodeId::new(2), serial: u32::MAX });
-        let counters = counters.map(|state| LogRecord::Compacted(Box::new(state)));
-        for record in counters.into_iter().chain([last]) {
-            let log = [record, LogRecord::Restarted];
-            assert_eq!(check_log(&log, &network, me), Err(CodecError::ForeignLog { number: 1 }), "{log:?}");
+        for (own, foreign) in pairs {
+            assert_refused(own, foreign);
         }
-        assert_eq!(check_log(&[made(1)], &network, me), Ok(()));
-        assert_eq!(check_log(&[made(1), made(2)], &network, me), Err(CodecError::ForeignLog { number: 2 }));
+        let log = [LogRecord::Restarted, made(batch(1, 0), 1), made(batch(2, 0), 1)];
+        assert_eq!(check_log(&log, &network(), node(1)), Err(CodecError::ForeignLog { number: 3 }));
+    }
+
+    #[test]
+    fn states_of_another_node_or_network_are_refused() {
+        let shipment = |count| ShipmentState { count, incarnation: 0 };
+        let commitment = |to| Commitment { to: node(to), request: RequestId::default() };
+        let recipe = |item| Some([Requirement { item: ItemId::new(item), quantity: 1 }].into());
+        let set = |change: &dyn Fn(&mut LogState)| {
+            let mut state = LogState { made: 5, ..LogState::default() };
+            change(&mut state);
+            state
+        };
+        let pairs = [
+            (set(&|state| state.made = u32::MAX - 1), set(&|state| state.made = u32::MAX)),
+            (set(&|state| state.restarts = COUNT_MAX - 1), set(&|state| state.restarts = COUNT_MAX)),
+            (set(&|state| state.consumed = NUMBER_MAX - 1), set(&|state| state.consumed = NUMBER_MAX)),
+            (
+                set(&|state| state.inbound_entries = NUMBER_MAX - 1),
+                set(&|state| state.inbound_entries = NUMBER_MAX),
+            ),
+            (
+                set(&|state| state.outbound_entries = NUMBER_MAX - 1),
+                set(&|state| state.outbound_entries = NUMBER_MAX),
+            ),
+            (
+                set(&|state| state.node_config.commands = COUNT_MAX - 1),
+                set(&|state| state.node_config.commands = COUNT_MAX),
+            ),
+            (set(&|state| state.stock.insert_range(3..5)), set(&|state| state.stock.insert_range(3..6))),
+            (
+                set(&|state| state.committed = [(batch(1, 0), commitment(2))].into()),
+                set(&|state| state.committed = [(batch(2, 0), commitment(2))].into()),
+            ),
+            (
+                set(&|state| state.committed = [(batch(1, u32::MAX - 1), commitment(2))].into()),
+                set(&|state| state.committed = [(batch(1, u32::MAX), commitment(2))].into()),
+            ),
+            (
+                set(&|state| state.committed = [(batch(1, 0), commitment(2))].into()),
+                set(&|state| state.committed = [(batch(1, 0), commitment(3))].into()),
+            ),
+            (
+                set(&|state| state.in_transit = [batch(1, 0)].into()),
+                set(&|state| state.in_transit = [batch(2, 0)].into()),
+            ),
+            (
+                set(&|state| state.received.insert_range(range(2, 0, 4))),
+                set(&|state| state.received.insert_range(range(3, 0, 4))),
+            ),
+            (set(&|state| state.left = 5), set(&|state| state.left = 6)),
+            (
+                set(&|state| state.shipped = [(node(2), (0, 0))].into()),
+                set(&|state| state.shipped = [(node(3), (0, 0))].into()),
+            ),
+            (
+                set(&|state| state.shipments = [((node(2), batch(1, 0)), shipment(1))].into()),
+                set(&|state| state.shipments = [((node(3), batch(1, 0)), shipment(1))].into()),
+            ),
+            (
+                set(&|state| state.shipments = [((node(2), batch(1, 0)), shipment(1))].into()),
+                set(&|state| state.shipments = [((node(2), batch(2, 0)), shipment(1))].into()),
+            ),
+            (
+                set(&|state| state.shipments = [((node(2), batch(1, 0)), shipment(1))].into()),
+                set(&|state| state.shipments = [((node(2), batch(1, 0)), shipment(0))].into()),
+            ),
+            (
+                set(&|state| state.incoming = [(batch(2, 0), 1)].into()),
+                set(&|state| state.incoming = [(batch(2, 0), 0)].into()),
+            ),
+            (
+                set(&|state| state.seen.insert_range(range(2, 0, 4))),
+                set(&|state| state.seen.insert_range(range(3, 0, 4))),
+            ),
+            (
+                set(&|state| state.node_config.requires = recipe(2)),
+                set(&|state| state.node_config.requires = recipe(3)),
+            ),
+            (
+                set(&|state| state.accepted_flow = version(NUMBER_MAX - 1, 0)),
+                set(&|state| state.accepted_flow = version(NUMBER_MAX, 0)),
+            ),
+        ];
+        for (own, foreign) in pairs {
+            assert_refused(LogRecord::Compacted(Box::new(own)), LogRecord::Compacted(Box::new(foreign)));
+        }
+    }
+
+    /// Asserts that a log of node 1 may have one of two records.
+    fn assert_refused(own: LogRecord, foreign: LogRecord) {
+        let (network, me) = (network(), node(1));
+        assert_eq!(check_log(&[own.clone()], &network, me), Ok(()), "{own:?}");
+        let checked = check_log(&[foreign.clone()], &network, me);
+        assert_eq!(checked, Err(CodecError::ForeignLog { number: 1 }), "{foreign:?}");
     }
 
     /// Returns a network of three nodes without inputs.

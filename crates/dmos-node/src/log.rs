@@ -302,6 +302,129 @@ mod tests {
         assert!(LogState::of(&records).committed.is_empty());
     }
 
+    fn range(producer: usize, serial: u32, count: u32) -> BatchRange {
+        BatchRange { first: batch(producer, serial), count }
+    }
+
+    #[test]
+    fn a_run_consumes_ranges_of_inputs() {
+        let (first, second) = (range(1, 0, 5), range(2, 7, 1));
+        let log = [
+            LogRecord::Accepted(first),
+            LogRecord::Arrived(first),
+            LogRecord::Received(second.first),
+            LogRecord::Ran { product: range(0, 0, 3), inputs: Box::new([range(1, 1, 2), second]) },
+        ];
+        let state = LogState::of(&log);
+        assert!(state.received.iter().eq([batch(1, 0), batch(1, 3), batch(1, 4)]));
+        assert_eq!((state.consumed, state.made, state.stock.len()), (3, 3, 3));
+        assert_eq!((state.inbound_entries, state.outbound_entries), (6, 3));
+    }
+
+    #[test]
+    fn a_batch_is_counted_once() {
+        let log = [
+            LogRecord::Received(batch(1, 0)),
+            LogRecord::Received(batch(1, 0)),
+            LogRecord::LocalBatchSent(batch(0, 0)),
+            LogRecord::LocalBatchSent(batch(0, 0)),
+        ];
+        let state = LogState::of(&log);
+        assert_eq!((state.inbound_entries, state.received.len(), state.seen.len()), (2, 1, 2));
+    }
+
+    #[test]
+    fn shipments_count_for_the_incarnation_that_ordered_them() {
+        let to = NodeId::new(2);
+        let ship = |serial, count, incarnation| LogRecord::Shipped {
+            batches: range(0, serial, count),
+            to,
+            incarnation,
+        };
+        let shipped = |log: &[LogRecord]| LogState::of(log).shipped.get(&to).copied();
+        let made = LogRecord::Made { first: batch(0, 0), count: 20, inputs: 0 };
+        let mut log = vec![made, ship(0, 2, 1)];
+        assert_eq!(shipped(&log), Some((1, 2)));
+        log.push(ship(2, 3, 1));
+        assert_eq!(shipped(&log), Some((1, 5)));
+        log.push(ship(5, 4, 2));
+        assert_eq!(shipped(&log), Some((2, 4)), "a later incarnation starts from zero");
+        log.push(ship(9, 1, 1));
+        assert_eq!(shipped(&log), Some((2, 4)), "an earlier incarnation does not count any more");
+        log.push(LogRecord::OrdersVoided { of: to, before: 3 });
+        assert_eq!(shipped(&log), Some((3, 0)));
+        log.push(LogRecord::Acknowledged { batches: range(0, 2, 3), by: to });
+        let state = LogState::of(&log);
+        assert_eq!(state.stock.len(), 10);
+        assert!(state.shipments.keys().map(|key| key.1.serial).eq([0, 5, 9]));
+        assert_eq!(state.shipments[&(to, batch(0, 5))], ShipmentState { count: 4, incarnation: 2 });
+    }
+
+    #[test]
+    fn batches_leave_the_stock_in_every_way() {
+        let (to, request) = (NodeId::new(2), RequestId::default());
+        let log = [
+            LogRecord::Made { first: batch(0, 0), count: 10, inputs: 0 },
+            LogRecord::InTransit(batch(0, 0)),
+            LogRecord::Left(range(0, 1, 2)),
+            LogRecord::Committed { batch: batch(0, 3), to, request },
+            LogRecord::InTransit(batch(0, 3)),
+            LogRecord::Scrapped(batch(0, 4)),
+            LogRecord::Delivered(batch(0, 0)),
+            LogRecord::Received(batch(1, 9)),
+            LogRecord::Scrapped(batch(1, 9)),
+        ];
+        let state = LogState::of(&log);
+        assert_eq!((state.stock.ranges(), state.left), (&[(5, 10)][..], 2));
+        assert!(state.committed.is_empty() && state.received.is_empty());
+        assert_eq!(state.in_transit, BTreeSet::from([batch(0, 3)]));
+    }
+
+    #[test]
+    fn the_latest_flow_command_and_election_count() {
+        let version = FlowVersion { term: Term(2), number: 7 };
+        let log = [
+            LogRecord::FlowAccepted(FlowVersion::default()),
+            LogRecord::FlowAccepted(version),
+            LogRecord::Commanded(Command::Retire),
+            LogRecord::Election(Box::new([1])),
+            LogRecord::Election(Box::new([2])),
+            LogRecord::TransitStarted(batch(1, 0)),
+            LogRecord::Restarted,
+        ];
+        let node_config = NodeConfig { commands: 1, requires: None, retired: true };
+        let state = LogState {
+            restarts: 1,
+            accepted_flow: version,
+            node_config,
+            election: Some([2].into()),
+            ..LogState::default()
+        };
+        assert_eq!(LogState::of(&log), state);
+    }
+
+    #[test]
+    fn the_size_counts_what_the_node_holds() {
+        let (to, request) = (NodeId::new(2), RequestId::default());
+        let mut log = vec![LogRecord::Made { first: batch(0, 0), count: 10, inputs: 0 }];
+        let mut sizes = vec![LogState::of(&log).size()];
+        for record in [
+            // Two ranges of stock, and a commitment.
+            LogRecord::Committed { batch: batch(0, 4), to, request },
+            // A count of batches shipped, and a shipment.
+            LogRecord::Shipped { batches: range(0, 0, 2), to, incarnation: 0 },
+            // A shipment on its way, and a range of batches seen.
+            LogRecord::Accepted(range(1, 0, 3)),
+            // Three batches instead.
+            LogRecord::Arrived(range(1, 0, 3)),
+            LogRecord::Delivered(batch(0, 4)),
+        ] {
+            log.push(record);
+            sizes.push(LogState::of(&log).size());
+        }
+        assert_eq!(sizes, [1, 3, 5, 7, 9, 8]);
+    }
+
     #[test]
     fn a_compacted_log_has_the_same_state() {
         let records = [
