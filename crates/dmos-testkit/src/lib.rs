@@ -88,6 +88,23 @@ pub fn node_settings(network: Network, flow: &str, leader: &str, protocol: Proto
     }
 }
 
+/// Returns the settings of the nodes of a scenario, none of which is added later.
+#[must_use]
+pub fn settings_of(scenario: &Scenario) -> NodeSettings {
+    NodeSettings {
+        network: Arc::clone(&scenario.network),
+        protocol: scenario.protocol.clone(),
+        flow: scenario.flow.clone(),
+        planning_budget: scenario.planning_budget.get(),
+        routes: Arc::clone(&scenario.routes),
+        seed: scenario.seed,
+        leader: scenario.leader.build().into(),
+        detector: scenario.detector.build().into(),
+        candidates: Arc::clone(&scenario.candidates),
+        added_later: Arc::new([]),
+    }
+}
+
 /// Parses settings of the form `field.path=value`.
 ///
 /// # Panics

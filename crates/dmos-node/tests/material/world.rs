@@ -94,21 +94,8 @@ static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| {
     )
 });
 
-static SETTINGS: LazyLock<Arc<NodeSettings>> = LazyLock::new(|| {
-    let scenario = &*SCENARIO;
-    Arc::new(NodeSettings {
-        network: Arc::clone(&scenario.network),
-        protocol: scenario.protocol.clone(),
-        flow: scenario.flow.clone(),
-        planning_budget: scenario.planning_budget.get(),
-        routes: Arc::clone(&scenario.routes),
-        seed: scenario.seed,
-        leader: scenario.leader.build().into(),
-        detector: scenario.detector.build().into(),
-        candidates: Arc::clone(&scenario.candidates),
-        added_later: Arc::new([]),
-    })
-});
+static SETTINGS: LazyLock<Arc<NodeSettings>> =
+    LazyLock::new(|| Arc::new(dmos_testkit::settings_of(&SCENARIO)));
 
 impl World {
     /// Returns the state after events, which follow a start in which nothing fails.
