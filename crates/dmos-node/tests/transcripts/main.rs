@@ -95,17 +95,29 @@ fn messages_about_the_membership_are_lost_and_arrive_twice() {
 #[test]
 fn the_blackboard_names_leader_flow_and_removed_nodes() {
     let settings = "leader: bully\nprotocol: {dissemination: blackboard}";
-    check("blackboard", Topic::Control, FACTORY, settings, "20 crash wood-1\n50 start wood-1\n70 end");
+    check(
+        "blackboard",
+        Topic::Control,
+        FACTORY,
+        settings,
+        "20 crash wood-1\n50 start wood-1\n60 crash wood-1\n90 end",
+    );
 }
 
 #[test]
 fn batches_are_ordered_and_shipped() {
-    check("material", Topic::Material, CHAIN, "leader: last-writer\nprotocol: {compact_after: 30}", "40 end");
+    check(
+        "material",
+        Topic::Material,
+        CHAIN,
+        "leader: last-writer\nprotocol: {compact_after: 30}",
+        "5 show\n17 show\n40 end",
+    );
 }
 
 #[test]
 fn orders_and_shipments_are_lost_and_arrive_twice() {
-    let script = "2 lose 3\n2 duplicate 5\n40 end";
+    let script = "2 lose 3\n2 duplicate 5\n14 show\n40 end";
     check("material-losses", Topic::Material, CHAIN, "leader: last-writer", script);
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use dmos_core::{BatchId, FlowVersion, Metric, NodeId, Scenario, Span, Time};
 use dmos_node::codec::read_message;
 use dmos_node::{
-    Command, Effect, Input, LogRecord, LogState, Message, Node, NodeSettings, Notice, Report, Scrapped, Timer,
+    Command, Effect, Input, Load, LogRecord, LogState, Message, Node, NodeSettings, Notice, Report, Scrapped,
+    Timer,
 };
 
 /// Time that a message takes.
@@ -90,11 +91,35 @@ impl World {
             let words: Vec<&str> = line.split(' ').collect();
             let at = words[0].parse().unwrap_or_else(|_| panic!("no time: {line}"));
             self.run_until(Time::ZERO + Span::from_secs(at));
+            self.describe();
             writeln!(self.transcript, "{:7.3} *** {}", seconds(self.now), words[1..].join(" "))
                 .expect("memory");
             self.act(&words[1..]);
         }
         self.finish()
+    }
+
+    /// Describes what each node that is up tells observers of itself.
+    fn describe(&mut self) {
+        for node in self.nodes.iter().filter(|node| self.lives[node.id().index()].1) {
+            let mut material = Vec::new();
+            node.visit_material(|place, batches| material.push((place, batches)));
+            let Load { inbound_entries, outbound_entries, flow_edges, neighbours } = node.load();
+            let flags = [(node.leads(), "leads, "), (node.is_planning(), "plans, ")];
+            let flags: String = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
+            let counts =
+                format!("edges {flow_edges}, monitored {neighbours}, in transit {}", node.in_transit());
+            let line = match self.topic {
+                Topic::Control => format!("{flags}{counts}"),
+                Topic::Material => format!(
+                    "{counts}, log {inbound_entries} in and {outbound_entries} out, stock {}\n    {:?}\n    {:?}\n    {material:?}",
+                    node.stock(),
+                    node.occupancy(),
+                    node.holdings(),
+                ),
+            };
+            writeln!(self.transcript, "  {}: {line}", self.name(node.id())).expect("memory");
+        }
     }
 
     fn act(&mut self, words: &[&str]) {
@@ -120,7 +145,7 @@ impl World {
                 requires[0].quantity = quantity.parse().expect("a quantity");
                 self.command(node, &Command::Recipe(requires));
             }
-            ["end"] => {}
+            ["show" | "end"] => {}
             _ => panic!("unknown action: {words:?}"),
         }
     }
