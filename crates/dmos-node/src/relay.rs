@@ -217,3 +217,141 @@ impl Relay {
         relays
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMORY: Span = Span::from_secs(30);
+
+    fn node(index: usize) -> NodeId {
+        NodeId::new(index)
+    }
+
+    fn nodes(indices: &[usize]) -> Vec<NodeId> {
+        indices.iter().copied().map(node).collect()
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Span::from_secs(seconds)
+    }
+
+    /// Returns the relay of node 0 among so many candidates.
+    fn relay(candidates: usize) -> Relay {
+        Relay::new(node(0), &(0..candidates).map(node).collect())
+    }
+
+    fn start(relay: &mut Relay, to: usize, hops: u8, now: Time) -> Forwarding {
+        relay.start(node(to), hops, false, now, vec![1, 2])
+    }
+
+    /// Returns a message from node 1 with this number and so many hops left.
+    fn message(target: usize, number: Time, hops_left: u8) -> Relayed {
+        let (origin, target, number) = (node(1), node(target), number.as_nanos());
+        Relayed { origin, target, number, hops: 16, hops_left, is_answer: false, content: Arc::new([1]) }
+    }
+
+    #[test]
+    fn numbers_increase_also_within_an_instant_and_after_a_crash() {
+        let mut relay = relay(3);
+        let first = [start(&mut relay, 1, 1, at(5)), start(&mut relay, 1, 1, at(5))];
+        let numbers = first.map(|sent| sent.relayed.number);
+        assert_eq!(numbers, [5_000_000_000, 5_000_000_001]);
+        assert_eq!(start(&mut self::relay(3), 1, 1, at(6)).relayed.number, 6_000_000_000);
+    }
+
+    #[test]
+    fn few_nodes_relay_a_single_time_and_many_relay_further() {
+        let mut relay = relay(GROUP_MAX);
+        relay.set_neighbours(nodes(&[0, 16, 17, 18, 19]).into_iter());
+        let single = start(&mut relay, 3, 1, at(0));
+        assert_eq!((single.relayed.hops, single.relayed.hops_left, single.to.len()), (1, 0, INDIRECT));
+        let flood = start(&mut relay, 3, 16, at(0));
+        assert_eq!((flood.relayed.hops, flood.relayed.hops_left, flood.to.len()), (16, 15, FLOOD_MAX));
+        relay.set_detour(node(2), Some(4));
+        let mut asked: Vec<NodeId> = (0..20).flat_map(|_| start(&mut relay, 3, 1, at(0)).to).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let all = (0..20).filter(|index| ![0, 2, 3].contains(index)).map(node);
+        assert_eq!(
+            asked,
+            all.collect::<Vec<_>>(),
+            "all but the node itself, the target, and those that do not answer directly"
+        );
+        let mut crowd = self::relay(GROUP_MAX + 1);
+        assert_eq!(start(&mut crowd, 3, 16, at(0)).relayed.hops, 1);
+        assert_eq!(start(&mut self::relay(GROUP_MAX), 3, 16, at(0)).relayed.hops, 16);
+    }
+
+    #[test]
+    fn the_same_relays_are_not_asked_each_time() {
+        let mut relay = relay(9);
+        let asked = [0, 1, 2].map(|_| start(&mut relay, 1, 1, at(0)).to);
+        assert_eq!(asked, [nodes(&[2, 3, 4]), nodes(&[5, 6, 7]), nodes(&[8, 2, 3])]);
+    }
+
+    #[test]
+    fn detours_are_set_and_ended() {
+        let mut relay = relay(9);
+        for (index, hops) in [(5, Some(1)), (3, Some(2)), (5, Some(16)), (4, None)] {
+            relay.set_detour(node(index), hops);
+        }
+        assert_eq!([3, 4, 5].map(|index| relay.detour(node(index))), [2, 0, 16]);
+        relay.set_detour(node(3), None);
+        assert_eq!([3, 4, 5].map(|index| relay.detour(node(index))), [0, 0, 16]);
+    }
+
+    #[test]
+    fn a_message_is_forwarded_once_to_its_target_and_while_hops_are_left() {
+        let mut relay = relay(6);
+        let (last, further) = (message(2, at(1), 0), message(2, at(2), 3));
+        let forwarded = relay.on_relayed(node(1), &last, at(3), false).expect("a new message");
+        assert_eq!((forwarded.to, forwarded.relayed), (nodes(&[2]), last.clone()));
+        assert!(relay.on_relayed(node(4), &last, at(3), false).is_none(), "it was here before");
+        let forwarded = relay.on_relayed(node(3), &further, at(3), false).expect("a new message");
+        assert_eq!((forwarded.to, forwarded.relayed.hops_left), (nodes(&[2, 4, 5]), 2));
+        let heard = message(2, at(3), 3);
+        let forwarded = relay.on_relayed(node(3), &heard, at(3), true).expect("a new message");
+        assert_eq!(forwarded.to, nodes(&[2]), "the target answers directly");
+        let own = Relayed { origin: node(0), ..message(2, at(4), 3) };
+        assert!(relay.on_relayed(node(3), &own, at(4), false).is_none(), "it has come back");
+        let endless = message(2, at(5), u8::MAX);
+        let forwarded = relay.on_relayed(node(3), &endless, at(5), false).expect("a new message");
+        assert_eq!(forwarded.relayed.hops_left, HOPS_MAX);
+    }
+
+    #[test]
+    fn answers_take_relays_for_some_time() {
+        let mut relay = relay(6);
+        let hops = |relay: &Relay, now| relay.answer_hops(node(1), at(now), MEMORY);
+        let received =
+            relay.on_relayed(node(3), &message(0, at(1), 0), at(10), false).expect("a new message");
+        assert_eq!(received.to, []);
+        assert_eq!([40, 41].map(|now| hops(&relay, now)), [16, 0]);
+        assert_eq!(relay.answer_hops(node(2), at(10), MEMORY), 0);
+        relay.on_relayed(node(3), &message(0, at(2), 0), at(20), false);
+        assert_eq!((hops(&relay, 50), relay.relayed_from.len()), (16, 1));
+        let answer = Relayed { is_answer: true, ..message(0, at(3), 0) };
+        relay.on_relayed(node(3), &answer, at(30), false);
+        assert_eq!(hops(&relay, 51), 0, "an answer needs none");
+        relay.forget(at(50), MEMORY);
+        assert_eq!(relay.relayed_from.len(), 1);
+        relay.forget(at(51), MEMORY);
+        assert_eq!(relay.relayed_from.len(), 0);
+    }
+
+    #[test]
+    fn numbers_of_a_minute_are_remembered() {
+        let mut relay = relay(3);
+        let start = 100;
+        assert!(
+            relay.remember(node(1), at(start).as_nanos())
+                && relay.remember(node(1), at(start - 60).as_nanos())
+        );
+        assert!(!relay.remember(node(1), at(start - 61).as_nanos()), "too late");
+        assert!(!relay.remember(node(1), at(start).as_nanos()), "known");
+        assert!(relay.remember(node(2), at(1).as_nanos()), "of another node");
+        assert!(relay.remember(node(1), at(start + 60).as_nanos()));
+        assert_eq!(relay.seen[&node(1)].len(), 2, "the earliest number is forgotten");
+    }
+}
