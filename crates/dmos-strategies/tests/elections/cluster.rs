@@ -1,10 +1,11 @@
 //! A set of candidates in virtual time, with links that can be cut individually.
 //!
 //! It does what a node does around an election: monitors the leader, announces it, and restores durable state
-//! at a restart.
+//! at a restart. It keeps a transcript of what the candidates do.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use dmos_core::strategy::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
@@ -45,6 +46,9 @@ pub(crate) struct Cluster {
     pub(crate) leadership_changes: Vec<(u64, usize)>,
     pub(crate) messages: u64,
     seed: u64,
+    /// What the candidates did, one line each. A message that repeats the sender's last one to its receiver is left out.
+    pub(crate) transcript: String,
+    latest: BTreeMap<(usize, usize), Box<[u8]>>,
 }
 
 impl Cluster {
@@ -61,6 +65,8 @@ impl Cluster {
             leadership_changes: Vec::new(),
             messages: 0,
             seed,
+            transcript: String::new(),
+            latest: BTreeMap::new(),
         };
         cluster.candidates.resize_with(candidates, Candidate::default);
         cluster.schedule(WATCH, Event::Watch);
@@ -203,10 +209,14 @@ impl Cluster {
         let mut effects = ElectionEffects::default();
         machine.handle(self.now, input, &mut effects);
         if let Some(durable) = effects.durable {
+            self.note(node, &format!("logs {}", numbers(&durable)));
             self.candidates[node].durable = Some(durable);
         }
         for (to, bytes) in effects.sends {
             let to = to.index();
+            if self.latest.insert((node, to), bytes.clone()).as_ref() != Some(&bytes) {
+                self.note(node, &format!("-> {to} {}", numbers(&bytes)));
+            }
             if to != node && !self.is_cut[node][to] {
                 self.schedule(MESSAGE, Event::Message { from: node, to, bytes });
             }
@@ -216,14 +226,20 @@ impl Cluster {
             self.schedule(after, Event::Timer { node, incarnation, timer });
         }
         if effects.steps_down {
+            self.note(node, "steps down");
             self.candidates[node].leader.take_if(|leader| leader.0 == node);
         }
         if let Some((leader, term)) = effects.leader {
             let leader = (leader.index(), term.0);
+            self.note(node, &format!("names leader {} of term {}", leader.0, leader.1));
             if self.adopt(node, leader) && leader.0 == node {
                 self.leadership_changes.push((leader.1, node));
             }
         }
+    }
+
+    pub(crate) fn note(&mut self, node: usize, text: &str) {
+        writeln!(self.transcript, "{:7.3} {node} {text}", self.now.as_secs_f64()).expect("memory");
     }
 
     fn schedule(&mut self, after: Span, event: Event) {
@@ -248,4 +264,11 @@ impl Cluster {
         let mut of_term = BTreeMap::new();
         self.leadership_changes.iter().any(|&(term, node)| *of_term.entry(term).or_insert(node) != node)
     }
+}
+
+/// Returns the kind and the numbers of an encoded message or state.
+fn numbers(bytes: &[u8]) -> String {
+    let (kind, rest) = bytes.split_first().expect("a kind");
+    let numbers: Vec<u64> = rest.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+    format!("{kind} {numbers:?}")
 }

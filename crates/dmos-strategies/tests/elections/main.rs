@@ -1,6 +1,7 @@
 //! Textbook cases of elections, for every strategy that guarantees a leader.
 
 mod cluster;
+mod transcripts;
 
 use cluster::Cluster;
 use dmos_core::Span;
