@@ -1,0 +1,17 @@
+//! The tests of the crate, except those beside the code. They are one program, which is built faster than several.
+//!
+//! | module | tests |
+//! |---|---|
+//! | [`single_inputs`], [`membership`], [`leadership`] | effects of single inputs, without a simulator |
+//! | [`observers`] | what a node tells observers |
+//! | [`lifecycle`] | the state diagrams of batches and orders, by random walks |
+//! | [`material`] | all orders of events of three nodes, within bounds |
+//! | [`transcripts`] | a small factory that a script disturbs |
+
+mod leadership;
+mod lifecycle;
+mod material;
+mod membership;
+mod observers;
+mod single_inputs;
+mod transcripts;
