@@ -147,6 +147,26 @@ fn a_removed_node_rejoins_by_an_acknowledgement_and_not_by_asking() {
 }
 
 #[test]
+fn a_change_during_a_plan_is_followed_by_another_plan() {
+    let mut harness = with_assignments();
+    let plan = |effects: &[Effect]| started_plan(effects);
+    let links = |broken: &[NodeId], number| {
+        let revision = LinksRevision { incarnation: 0, number };
+        membership(Membership::Links { revision, broken: broken.into() })
+    };
+    harness.advance(10);
+    let first = plan(&harness.deliver(DOOR, HOUSE, &links(&[WOOD], 1))).expect("a plan around the link");
+    let meanwhile = harness.deliver(DOOR, HOUSE, &links(&[], 2));
+    assert_eq!(plan(&meanwhile), None, "a plan is under way");
+    assert_eq!(plan(&harness.handle(HOUSE, Input::Planned(first))), None, "the last plan is too recent");
+    harness.advance(10);
+    let second = plan(&harness.expire(HOUSE, Timer::Replan)).expect("a plan with the link");
+    assert_eq!(plan(&harness.handle(HOUSE, Input::Planned(second))), None);
+    harness.advance(10);
+    assert_eq!(plan(&harness.expire(HOUSE, Timer::Replan)), None, "nothing has changed since");
+}
+
+#[test]
 fn an_answer_to_a_probe_makes_a_broken_link_which_plans_avoid_until_it_works() {
     let mut harness = with_assignments();
     let report = silence_of_wood(&mut harness);

@@ -111,7 +111,7 @@ fn batches_are_ordered_and_shipped() {
         Topic::Material,
         CHAIN,
         "leader: last-writer\nprotocol: {compact_after: 30}",
-        "5 show\n17 show\n40 end",
+        "5 show\n17 show\n25 crash wood\n26 start wood\n30 crash door\n31 start door\n40 end",
     );
 }
 
@@ -139,6 +139,19 @@ fn suppliers_serve_their_consumers_in_proportion() {
     let settings = "leader: last-writer\nflow: max-throughput\nprotocol: {stock_limit: 6}";
     let script = "12 crash wood-2\n13 start wood-2 without buffers\n16 crash door-1\n18 start door-1\n30 end";
     check("proportions", Topic::Material, FACTORY, settings, script);
+}
+
+#[test]
+fn orders_to_a_lost_supplier_are_redirected() {
+    let settings = "leader: last-writer\nflow: max-throughput\nprotocol: {suspect_after: 8s}";
+    check("lost-supplier", Topic::Material, FACTORY, settings, "7 crash wood-2\n14 show\n26 end");
+}
+
+#[test]
+fn a_compacted_log_keeps_what_is_committed() {
+    let settings = "leader: last-writer\nprotocol: {production: polled, compact_after: 8}";
+    let script = "9 crash wood\n10 start wood\n13 crash door\n14 start door\n20 end";
+    check("polled-compacted", Topic::Material, POLLED_CHAIN, settings, script);
 }
 
 #[test]

@@ -223,7 +223,7 @@ impl World {
                 self.logs[me.index()].push(record);
             }
             Effect::Compact(state) => {
-                self.note(me, Topic::Material, "compacts the log to size", &self.logs[me.index()].len());
+                self.note(me, Topic::Material, "compacts the log", &state);
                 self.logs[me.index()] = vec![LogRecord::Compacted(state)];
             }
             Effect::Send { to, message } => self.send(me, to, message),
