@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Requirement, Routes, Share, Supply};
+use dmos_core::{Assignment, BatchId, ItemId, Metric, NodeId, Requirement, Routes, Share, Supply, Time};
 use litemap::LiteMap;
 
 use super::level::Level;
@@ -44,6 +44,8 @@ struct Account {
     accepted: u32,
     /// The latest order while it is not acknowledged.
     unanswered: Option<Retransmission>,
+    /// True if orders were not acknowledged for too long, until the supplier answers.
+    is_silent: bool,
     /// Incarnation of the supplier, as far as it is known.
     supplier_incarnation: u32,
     /// Batches ordered since the flow became active.
@@ -67,9 +69,10 @@ impl Account {
         self.unanswered.is_some_and(|unanswered| unanswered.is_due(cx.now, cx.protocol))
     }
 
-    /// Returns whether the supplier has not acknowledged an order for too long.
-    fn is_silent(&self) -> bool {
-        self.unanswered.is_some_and(|unanswered| unanswered.retries() >= RETRIES_MAX)
+    /// Records that the latest order is sent again.
+    fn retransmit(&mut self, now: Time) {
+        self.unanswered = self.unanswered.map(|unanswered| unanswered.again(now));
+        self.is_silent |= self.unanswered.is_some_and(|unanswered| unanswered.retries() >= RETRIES_MAX);
     }
 }
 
@@ -227,6 +230,7 @@ impl Inputs {
         let Some(account) = self.accounts.get_mut(&from) else {
             return false;
         };
+        account.is_silent = false;
         if (status.incarnation, status.number) != (own, account.number) {
             if account.open() > 0 && account.unanswered.is_none() {
                 self.send_again(cx, from);
@@ -240,10 +244,9 @@ impl Inputs {
     }
 
     fn on_order_known(&mut self, supplier: NodeId, number: u32) {
-        if let Some(account) = self.accounts.get_mut(&supplier)
-            && account.number == number
-        {
-            account.unanswered = None;
+        if let Some(account) = self.accounts.get_mut(&supplier) {
+            account.is_silent = false;
+            account.unanswered.take_if(|_| account.number == number);
         }
     }
 
@@ -338,7 +341,7 @@ impl Inputs {
 
     /// Returns whether a supplier is suspected, or has not acknowledged an order for too long.
     fn is_silent(&self, supplier: NodeId, detector: &FailureDetector) -> bool {
-        detector.suspects(supplier) || self.accounts.get(&supplier).is_some_and(Account::is_silent)
+        detector.suspects(supplier) || self.accounts.get(&supplier).is_some_and(|account| account.is_silent)
     }
 
     /// Returns the supplier that is furthest below its share, among those with fewer open orders than their limit,
@@ -395,7 +398,7 @@ impl Inputs {
             let Some((&supplier, account)) = accounts.find(|(_, account)| account.is_overdue(cx)) else {
                 break;
             };
-            account.unanswered = account.unanswered.map(|unanswered| unanswered.again(cx.now));
+            account.retransmit(cx.now);
             cx.metrics.count(Metric::RequestsRetransmitted);
             self.send_order(cx, supplier, true);
             after = Some(supplier);

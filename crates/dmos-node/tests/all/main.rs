@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`single_inputs`], [`membership`], [`leadership`] | effects of single inputs, without a simulator |
 //! | [`observers`] | what a node tells observers |
+//! | [`orders`] | how many batches are ordered from each supplier |
 //! | [`lifecycle`] | the state diagrams of batches and orders, by random walks |
 //! | [`material`] | all orders of events of three nodes, within bounds |
 //! | [`transcripts`] | a small factory that a script disturbs |
@@ -13,5 +14,6 @@ mod lifecycle;
 mod material;
 mod membership;
 mod observers;
+mod orders;
 mod single_inputs;
 mod transcripts;
