@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use dmos_core::{BatchId, Metric, NodeId, RequestId, Span, Time};
+use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId, RequestId, Span, Term, Time};
 use dmos_node::batch_range::BatchRange;
-use dmos_node::{Input, LogRecord, Node, Scrapped};
+use dmos_node::{Input, LogRecord, Message, Node, Scrapped, Timer};
 
 const WOOD: NodeId = NodeId::new(0);
 const HOUSE: NodeId = NodeId::new(1);
@@ -54,4 +54,21 @@ fn a_record_that_was_not_durable_does_not_count() {
     assert_eq!(undone(node(WOOD, "wood, house", "server"), ran(WOOD)), [9, 10]);
     assert_eq!(undone(node(WOOD, "wood, house", "server"), LogRecord::Left(range(WOOD))), [10, 7]);
     assert_eq!(undone(node(WOOD, "wood, house", "server"), LogRecord::Restarted), [10, 10]);
+}
+
+#[test]
+fn a_shipped_batch_of_a_final_item_is_not_finished() {
+    let mut node = node(WOOD, "wood, house", "polled");
+    let finished = |node: &Node| node.metrics().get(Metric::FinishedGoodsMade);
+    let request = Message::Request { request: RequestId::default(), item: ItemId::new(0) };
+    let version = FlowVersion { term: Term(9), number: 1 };
+    let assignment = Arc::new(Assignment { consumers: [HOUSE].into(), ..Assignment::default() });
+    let assign = Message::Assignment(version, assignment);
+    node.handle(Time::ZERO, Input::Message { from: HOUSE, message: &assign }, &mut Vec::new());
+    for expected in [1, 2] {
+        node.handle(Time::ZERO, Input::Timer(Timer::ProductionCycle), &mut Vec::new());
+        assert_eq!(finished(&node), expected);
+    }
+    node.handle(Time::ZERO, Input::Message { from: HOUSE, message: &request }, &mut Vec::new());
+    assert_eq!((finished(&node), node.stock()), (1, 1));
 }

@@ -62,6 +62,13 @@ fn a_link_of_the_flow_breaks_and_works_again() {
 }
 
 #[test]
+fn a_node_does_not_hear_its_suppliers_nor_the_leader_its_own() {
+    let script = "20 cut wood-1 -> door-1\n20 cut wood-2 -> door-1\n60 cut door-2 -> house\n60 cut house -> door-2\n\
+                  110 mend all\n130 end";
+    check("unheard-suppliers", Topic::Control, FACTORY, "leader: bully", script);
+}
+
+#[test]
 fn the_leader_does_not_hear_a_node() {
     let script = "20 cut door-2 -> house\n70 mend all\n100 end";
     check("leader-hears-not", Topic::Control, FACTORY, "leader: bully", script);

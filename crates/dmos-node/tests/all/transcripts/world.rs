@@ -50,6 +50,8 @@ pub(crate) struct World {
     queue: BTreeMap<(Time, u64), (NodeId, Option<u32>, Event)>,
     scheduled: u64,
     broken: BTreeSet<(NodeId, NodeId)>,
+    /// The notices on the blackboard, the latest last.
+    posted: Vec<Notice>,
     /// One message of so many is lost.
     loses: Option<u64>,
     /// One message of so many arrives twice, the second time a second late.
@@ -74,6 +76,7 @@ impl World {
             queue: BTreeMap::new(),
             scheduled: 0,
             broken: BTreeSet::new(),
+            posted: Vec::new(),
             loses: None,
             duplicates: None,
             sent: 0,
@@ -175,6 +178,9 @@ impl World {
         // Rounds of heartbeats of different nodes are spread.
         let phase = Span::from_millis(100 * node.index() as u64);
         self.handle(node, Input::Start { records: &records, recovering, phase, scrapped });
+        for notice in self.posted.clone() {
+            self.schedule(Span::ZERO, node, Event::Notice(notice));
+        }
     }
 
     fn crash(&mut self, node: NodeId) {
@@ -211,8 +217,12 @@ impl World {
     fn handle(&mut self, node: NodeId, input: Input<'_>) {
         let mut effects = Vec::new();
         self.nodes[node.index()].handle(self.now, input, &mut effects);
+        let compacts = effects.iter().any(|effect| matches!(effect, Effect::Compact(_)));
         for effect in effects {
             self.execute(node, effect);
+        }
+        if compacts && self.topic == Topic::Material {
+            self.describe();
         }
     }
 
@@ -240,6 +250,7 @@ impl World {
             }
             Effect::Post(notice) => {
                 self.note(me, Topic::Control, "posts", &notice);
+                self.posted.push(notice.clone());
                 for node in self.scenario.network.nodes().collect::<Vec<_>>() {
                     self.schedule(Span::ZERO, node, Event::Notice(notice.clone()));
                 }
