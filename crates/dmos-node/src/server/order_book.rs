@@ -312,6 +312,16 @@ mod tests {
     }
 
     #[test]
+    fn a_consumer_to_which_nothing_was_shipped_is_listed_from_its_first_recovery_on() {
+        let mut book = book(&[1.0, 1.0, 1.0]);
+        book.enter(node(0), order(1, 2));
+        book.enter(node(1), Order { incarnation: 3, ..order(1, 2) });
+        assert!(book.shipped().eq([(node(1), (3, 0))]));
+        allotted(&mut book, 1);
+        assert!(book.shipped().eq([(node(0), (0, 1)), (node(1), (3, 0))]));
+    }
+
+    #[test]
     fn orders_of_consumers_that_are_not_named_are_suspended() {
         let mut book = OrderBook::default();
         book.enter(node(0), order(1, 4));

@@ -56,6 +56,24 @@ fn finish_plan(harness: &mut Harness, effects: &[Effect]) -> Vec<(NodeId, NodeId
     harness.exchange(HOUSE, &effects)
 }
 
+/// Returns how the reports of the wood producer's silence are sent in consecutive heartbeat rounds: the hops of relayed
+/// ones, and 0 for those that are only sent directly.
+fn reports_of_silence(harness: &mut Harness, rounds: usize) -> Vec<u8> {
+    let report = |_| {
+        harness.advance(3);
+        harness.deliver(HOUSE, DOOR, &RESPONSE);
+        let effects = harness.expire(DOOR, Timer::Heartbeat);
+        assert!(
+            messages(&effects).contains(&(HOUSE, Message::Suspicion(WOOD))),
+            "it is always sent directly"
+        );
+        let relayed = relayed(&effects).into_iter();
+        let reports = relayed.filter(|(_, relayed)| content(relayed) == Message::Suspicion(WOOD));
+        reports.map(|(_, relayed)| relayed.hops).max().unwrap_or(0)
+    };
+    (0..rounds).map(report).collect()
+}
+
 fn membership(message: Membership) -> Message {
     Message::Membership(message)
 }
@@ -116,6 +134,22 @@ fn a_reported_node_is_probed_and_removed_only_if_it_does_not_answer() {
         sent.iter().any(|(_, to, message)| *to == DOOR && is_idle(message)),
         "without wood nothing is made"
     );
+}
+
+#[test]
+fn a_report_without_effect_is_relayed_for_some_time_and_then_now_and_again() {
+    let mut harness = with_assignments();
+    silence_of_wood(&mut harness);
+    let hops = reports_of_silence(&mut harness, 33);
+    // The first report was sent before.
+    let expected = |number: usize| match number {
+        0..6 => 0,
+        6..12 => 1,
+        12..16 => 16,
+        _ if number.is_multiple_of(8) => 16,
+        _ => 0,
+    };
+    assert_eq!(hops, (1..34).map(expected).collect::<Vec<_>>());
 }
 
 #[test]

@@ -82,6 +82,18 @@ fn orders_go_to_the_supplier_that_answers() {
 }
 
 #[test]
+fn a_standby_takes_over_from_a_silent_supplier() {
+    let mut harness = harness("{retry_after: 2s, retry_max: 2s}");
+    assert_eq!(orders(&assign(&mut harness, 1, &[(0, 1_000_000), (1, 0)])), [(0, 14)]);
+    let mut sent = Vec::new();
+    for _ in 0..3 {
+        harness.advance(3);
+        sent.extend(orders(&harness.expire(CONSUMER, Timer::RetransmitOrders)));
+    }
+    assert_eq!(sent, [(0, 14), (0, 14), (0, 14), (0, 0), (1, 14)]);
+}
+
+#[test]
 fn a_supplier_that_lost_its_orders_gets_them_again() {
     let mut harness = harness("{}");
     assign(&mut harness, 1, &[(0, 1_000_000)]);

@@ -378,12 +378,16 @@ fn an_unanswered_request_is_redirected() {
 
 /// Returns an assignment with these shares of the wood producer and of the house as second supplier.
 fn shares(of_wood: u32, of_house: u32) -> Message {
+    shares_in_flow(1, of_wood, of_house)
+}
+
+fn shares_in_flow(number: u32, of_wood: u32, of_house: u32) -> Message {
     let supply =
         |(node, share)| Supply { item: WOOD_ITEM, producer: node, share: Share::from_millionths(share) };
     let suppliers = [(WOOD, of_wood), (HOUSE, of_house)].map(supply);
     let assignment =
         Assignment { suppliers: Box::new(suppliers), consumers: Box::new([]), ..Assignment::default() };
-    Message::Assignment(FlowVersion { term: Term(100), number: 1 }, Arc::new(assignment))
+    Message::Assignment(FlowVersion { term: Term(100), number }, Arc::new(assignment))
 }
 
 /// Runs production cycles of the door producer, each of which sends one request that is not refused. Returns
@@ -426,6 +430,23 @@ fn requests_follow_supplier_shares() {
     let [(WOOD, Message::Request { request, .. })] = sent[..] else { panic!("{sent:?}") };
     harness.deliver(WOOD, DOOR, &Message::Unavailable { request });
     assert!(matches!(cycle(&mut harness, DOOR)[..], [(WOOD, Message::Request { .. })]));
+}
+
+#[test]
+fn shares_count_from_the_start_of_a_flow() {
+    let mut harness = with_assignments(Protocol { stock_limit: None, ..Protocol::default() });
+    harness.deliver(HOUSE, DOOR, &shares(1_000_000, 0));
+    assert_eq!(requests_per_supplier(&mut harness, 40), [40, 0]);
+    harness.deliver(HOUSE, DOOR, &shares_in_flow(2, 500_000, 500_000));
+    assert_eq!(requests_per_supplier_after(&mut harness, 40, 20), [10, 10]);
+}
+
+#[test]
+fn a_batch_is_accepted_from_its_producer_only() {
+    let mut harness = with_assignments(Protocol::default());
+    let announced = |settled| Message::Announcement { request: None, batch: batch(WOOD, 3), settled };
+    assert!(harness.deliver(HOUSE, DOOR, &announced(0)).is_empty());
+    assert!(!harness.deliver(WOOD, DOOR, &announced(0)).is_empty());
 }
 
 #[test]

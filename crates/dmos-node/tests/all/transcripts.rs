@@ -101,7 +101,7 @@ fn messages_about_the_membership_are_lost_and_arrive_twice() {
 
 #[test]
 fn the_blackboard_names_leader_flow_and_removed_nodes() {
-    let settings = "leader: bully\nprotocol: {dissemination: blackboard}";
+    let settings = "leader: bully\nprotocol: {dissemination: blackboard, planning: blocking}";
     check(
         "blackboard",
         Topic::Control,

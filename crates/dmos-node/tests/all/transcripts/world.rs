@@ -239,8 +239,8 @@ impl World {
             Effect::Send { to, message } => self.send(me, to, message),
             Effect::SetTimer { after, timer } => self.schedule(after, me, Event::Timer(timer)),
             Effect::Transport { batch, .. } => self.schedule(TRANSIT, me, Event::Arrived(batch)),
-            Effect::Plan { plan_id, steps, .. } => {
-                self.note(me, Topic::Control, "plans", &(plan_id, steps));
+            Effect::Plan { plan_id, steps, blocking } => {
+                self.note(me, Topic::Control, "plans", &(plan_id, steps, blocking));
                 self.schedule(PLANNING, me, Event::Planned(plan_id));
             }
             Effect::StartRun { number } => {
