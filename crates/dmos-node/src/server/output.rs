@@ -138,8 +138,7 @@ impl Output {
         let consumers: Vec<_> = consumers.chain(leaving.map(|rate| (self.me, rate))).collect();
         self.book.assign(consumers);
         if leaves {
-            let OrderStatus { number, .. } = self.book.status(self.me);
-            self.book.enter(self.me, Order { incarnation: 0, number: number + 1, total: u32::MAX });
+            self.book.enter(self.me, Order { incarnation: 0, number: 1, total: u32::MAX });
         }
         self.serve(cx);
     }
