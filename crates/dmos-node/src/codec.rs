@@ -482,8 +482,8 @@ mod tests {
     /// Asserts that a log of node 1 may have one of two records.
     fn assert_refused(own: LogRecord, foreign: LogRecord) {
         let (network, me) = (network(), node(1));
-        assert_eq!(check_log(&[own.clone()], &network, me), Ok(()), "{own:?}");
-        let checked = check_log(&[foreign.clone()], &network, me);
+        assert_eq!(check_log(std::slice::from_ref(&own), &network, me), Ok(()), "{own:?}");
+        let checked = check_log(std::slice::from_ref(&foreign), &network, me);
         assert_eq!(checked, Err(CodecError::ForeignLog { number: 1 }), "{foreign:?}");
     }
 
