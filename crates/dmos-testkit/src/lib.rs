@@ -148,3 +148,18 @@ pub fn load_with(path: &str, settings: &[impl AsRef<str>]) -> Scenario {
     let loaded = dmos_scenario::load(&path, &overrides(settings), &registry());
     loaded.unwrap_or_else(|error| panic!("{error}")).scenario
 }
+
+/// Returns whether a number belongs to the part of a long check that the environment variable `DMOS_PART` selects, in the
+/// form `1/4` for the second of four parts. Without the variable, all numbers do.
+///
+/// # Panics
+/// If the variable has another form.
+#[must_use]
+pub fn is_in_part(number: u64) -> bool {
+    let Ok(part) = std::env::var("DMOS_PART") else {
+        return true;
+    };
+    let (part, parts) = part.split_once('/').expect("DMOS_PART has the form 1/4");
+    let parse = |text: &str| text.parse::<u64>().expect("DMOS_PART consists of two numbers");
+    number % parse(parts) == parse(part)
+}
