@@ -1,4 +1,4 @@
-//! What a node tells observers, apart from its effects.
+//! Metrics and other observations of a node, apart from its effects.
 
 use std::sync::Arc;
 

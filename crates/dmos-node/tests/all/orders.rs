@@ -1,4 +1,4 @@
-//! How many batches a node orders from each of its suppliers, under `production: server`.
+//! The numbers of batches that a node orders from each of its suppliers, under `production: server`.
 
 use std::sync::Arc;
 

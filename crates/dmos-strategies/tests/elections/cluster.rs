@@ -46,7 +46,7 @@ pub(crate) struct Cluster {
     pub(crate) leadership_changes: Vec<(u64, usize)>,
     pub(crate) messages: u64,
     seed: u64,
-    /// What the candidates did, one line each. A message that repeats the sender's last one to its receiver is left out.
+    /// The actions of the candidates, one line each. A message that repeats the sender's last one to its receiver is left out.
     pub(crate) transcript: String,
     latest: BTreeMap<(usize, usize), Box<[u8]>>,
 }
