@@ -15,12 +15,14 @@ pub struct WorkDelays {
     pub input: Span,
     /// Longest time from the start of a plan until it was ready.
     pub plan: Span,
+    /// True if a full mailbox has dropped a message: its node has more work than it can do.
+    pub drops_messages: bool,
 }
 
 /// Returns the time within which a batch of each final item must be made, whatever happened before. Returns
 /// `None` if there is no bound: nothing is retransmitted, buffers are unlimited, a distribution has a long tail, messages
 /// can accumulate because transits block or inputs are requested in every cycle, or work takes so much time that
-/// live nodes are suspected.
+/// live nodes are suspected or mailboxes overflow.
 ///
 /// The bound allows for detecting failures, electing a leader, distributing assignments, and then for every
 /// buffer to be filled before the final node receives anything.
@@ -54,7 +56,7 @@ fn longest_delays(scenario: &Scenario, delays: WorkDelays) -> Option<(Span, Span
     // The sender's queue of outgoing messages delays it as well.
     let message = longest(Route::message)? + delays.input * 2;
     let is_answered = delays.input.is_zero() || message * 2 < scenario.protocol.suspect_after;
-    is_answered.then_some((message, longest(Route::transit)? + delays.input))
+    (is_answered && !delays.drops_messages).then_some((message, longest(Route::transit)? + delays.input))
 }
 
 /// Returns a time within which failures are detected and confirmed, broken links are tested, a leader is elected, plans
@@ -191,10 +193,14 @@ mod tests {
     use super::*;
 
     fn bound(lines: &str, input: u64, plan: u64) -> Option<Span> {
+        let (input, plan) = (Span::from_millis(input), Span::from_millis(plan));
+        bound_with(lines, WorkDelays { input, plan, drops_messages: false })
+    }
+
+    fn bound_with(lines: &str, delays: WorkDelays) -> Option<Span> {
         let scenario = dmos_testkit::scenario(&format!(
             "network: {{nodes: [{{makes: wood}}, {{makes: door, needs: [wood]}}]}}\nduration: 1h\n{lines}"
         ));
-        let delays = WorkDelays { input: Span::from_millis(input), plan: Span::from_millis(plan) };
         resume_bound(&scenario, delays)
     }
 
@@ -214,5 +220,15 @@ mod tests {
     fn there_is_no_bound_if_answers_come_too_late() {
         assert!(bound("protocol: {suspect_after: 10s}\n", 2_400, 0).is_some());
         assert_eq!(bound("protocol: {suspect_after: 10s}\n", 2_500, 0), None);
+    }
+
+    #[test]
+    fn there_is_no_bound_if_mailboxes_overflow() {
+        for lines in ["", "protocol: {production: polled}\n"] {
+            assert!(bound(lines, 100, 0).is_some());
+            let delays =
+                WorkDelays { input: Span::from_millis(100), drops_messages: true, ..WorkDelays::default() };
+            assert_eq!(bound_with(lines, delays), None);
+        }
     }
 }

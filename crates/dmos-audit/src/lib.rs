@@ -136,6 +136,11 @@ impl<'a> InvariantChecker<'a> {
         }
     }
 
+    /// Handles a message that is dropped because the mailbox of its receiver is full.
+    pub fn on_dropped(&mut self, at: Time) {
+        self.delays.drops_messages |= self.is_healed(at);
+    }
+
     fn is_healed(&self, at: Time) -> bool {
         self.scenario.faults.heal_at.is_some_and(|healed| healed <= at)
     }

@@ -174,7 +174,11 @@ fn resolve(file: &ScenarioFile, registry: &Registry) -> Result<Scenario, Scenari
 fn expected_delays(file: &ScenarioFile) -> WorkDelays {
     match file.work.is_instant() {
         true => WorkDelays::default(),
-        false => WorkDelays { input: Span::from_millis(500), plan: file.work.planning_step.of(100) },
+        false => WorkDelays {
+            input: Span::from_millis(500),
+            plan: file.work.planning_step.of(100),
+            drops_messages: false,
+        },
     }
 }
 

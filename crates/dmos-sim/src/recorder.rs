@@ -142,6 +142,11 @@ impl<'a> Recorder<'a> {
         self.checker.on_handled(now, now.since(arrived));
     }
 
+    /// Records that a message is dropped because the mailbox of its receiver is full.
+    pub(crate) fn on_dropped(&mut self, now: Time) {
+        self.checker.on_dropped(now);
+    }
+
     /// Observes and records the report of a node.
     pub(crate) fn on_report(&mut self, now: Time, node: NodeId, report: Report) {
         self.observe(now, node, &Observation::Reported(&report));

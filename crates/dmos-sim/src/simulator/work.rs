@@ -49,6 +49,7 @@ impl Simulator<'_> {
         if let (true, Some(message)) = (is_full, work_item.message_id()) {
             sim_node.node.count(Metric::MessagesDropped);
             self.transport.messages.discard(message);
+            self.recorder.on_dropped(now);
         } else {
             waiting.push_back((now, work_item));
         }
