@@ -393,16 +393,16 @@ mod tests {
         assert_eq!(check_log(&log, &network(), node(1)), Err(CodecError::ForeignLog { number: 3 }));
     }
 
+    /// Returns the state of a node that has made five batches, with a change.
+    fn set(change: &dyn Fn(&mut LogState)) -> LogState {
+        let mut state = LogState { made: 5, ..LogState::default() };
+        change(&mut state);
+        state
+    }
+
     #[test]
-    fn states_of_another_node_or_network_are_refused() {
-        let shipment = |count| ShipmentState { count, incarnation: 0 };
+    fn states_with_other_counters_or_own_batches_are_refused() {
         let commitment = |to| Commitment { to: node(to), request: RequestId::default() };
-        let recipe = |item| Some([Requirement { item: ItemId::new(item), quantity: 1 }].into());
-        let set = |change: &dyn Fn(&mut LogState)| {
-            let mut state = LogState { made: 5, ..LogState::default() };
-            change(&mut state);
-            state
-        };
         let pairs = [
             (set(&|state| state.made = u32::MAX - 1), set(&|state| state.made = u32::MAX)),
             (set(&|state| state.restarts = COUNT_MAX - 1), set(&|state| state.restarts = COUNT_MAX)),
@@ -436,6 +436,17 @@ mod tests {
                 set(&|state| state.in_transit = [batch(1, 0)].into()),
                 set(&|state| state.in_transit = [batch(2, 0)].into()),
             ),
+        ];
+        for (own, foreign) in pairs {
+            assert_refused(LogRecord::Compacted(Box::new(own)), LogRecord::Compacted(Box::new(foreign)));
+        }
+    }
+
+    #[test]
+    fn states_with_other_nodes_or_batches_are_refused() {
+        let shipment = |count| ShipmentState { count, incarnation: 0 };
+        let recipe = |item| Some([Requirement { item: ItemId::new(item), quantity: 1 }].into());
+        let pairs = [
             (
                 set(&|state| state.received.insert_range(range(2, 0, 4))),
                 set(&|state| state.received.insert_range(range(3, 0, 4))),
