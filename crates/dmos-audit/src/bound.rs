@@ -8,7 +8,8 @@ use dmos_core::{Distribution, ItemId, Network, NodeId, Requirement, Route, Scena
 
 /// Delays of work, as measured after the last fault. They are zero where work takes no time.
 ///
-/// No simple bound covers the wait for a busy node, which depends on the number of messages. So waits are measured: an input that is never handled and a plan that is never ready do not count.
+/// No simple bound covers the wait for a busy node, which depends on the number of messages. So waits are measured: an
+/// input that is never handled and a plan that is never ready do not count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct WorkDelays {
     /// Longest time from the arrival of an input at a node until it was handled.
