@@ -6,17 +6,14 @@ use dmos_core::settings::Protocol;
 use dmos_core::{NodeId, Term};
 use dmos_graph::NamedNetwork;
 use dmos_node::harness::{Harness, messages};
-use dmos_node::{Message, OrderStatus, Timer};
+use dmos_node::{Effect, Message, Timer};
 use dmos_testkit::{network, node_settings};
+
+use crate::RESPONSE;
 
 const FIRST: NodeId = NodeId::new(0);
 const SECOND: NodeId = NodeId::new(1);
 const THIRD: NodeId = NodeId::new(2);
-
-const RESPONSE: Message = Message::HeartbeatResponse {
-    incarnation: 0,
-    order: OrderStatus { incarnation: 0, number: 0, shipped: 0 },
-};
 
 /// Returns three candidates, none of which has started.
 fn candidates() -> Harness {
@@ -80,4 +77,33 @@ fn a_return_is_announced_to_one_candidate_after_another() {
     let asked: BTreeSet<NodeId> =
         announced.filter(|(_, message)| *message == Message::Rejoin).map(|(to, _)| to).collect();
     assert_eq!(asked, BTreeSet::from([SECOND, THIRD]));
+}
+
+#[test]
+fn two_candidates_elect_the_higher_by_bully() {
+    let mut harness = candidates();
+    let requests = messages(&harness.start(SECOND));
+    assert!(matches!(requests[..], [(THIRD, Message::Election(_))]), "{requests:?}");
+    let effects = harness.start(THIRD);
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Plan { .. })),
+        "the highest candidate becomes leader at once"
+    );
+    for (to, message) in messages(&effects) {
+        harness.deliver(THIRD, to, &message);
+    }
+    assert!(harness.node(THIRD).leads() && !harness.node(SECOND).leads());
+    // The leader is down: the next candidate starts an election, gets no answer, and becomes leader.
+    harness.expire(SECOND, Timer::Heartbeat);
+    harness.advance(20);
+    let requests = messages(&harness.expire(SECOND, Timer::Heartbeat));
+    assert!(
+        requests.iter().any(|(to, message)| *to == THIRD && matches!(message, Message::Election(_))),
+        "{requests:?}"
+    );
+    let timers: Vec<Effect> =
+        (0..4).flat_map(|timer| harness.expire(SECOND, Timer::Election(timer))).collect();
+    assert!(
+        timers.iter().any(|effect| matches!(effect, Effect::Plan { .. })) && harness.node(SECOND).leads()
+    );
 }

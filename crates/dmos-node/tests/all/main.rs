@@ -2,18 +2,33 @@
 //!
 //! | module | tests |
 //! |---|---|
-//! | [`single_inputs`], [`membership`], [`leadership`] | effects of single inputs, without a simulator |
+//! | [`polled`], [`polled_suppliers`], [`recovery`], [`commands`], [`prototype`] | effects of single inputs on a [`chain`] of three nodes |
+//! | [`membership`], [`leadership`], [`planning`] | effects of single inputs on leaders and candidates |
 //! | [`observers`] | what a node tells observers |
 //! | [`orders`] | how many batches are ordered from each supplier |
 //! | [`lifecycle`] | the state diagrams of batches and orders, by random walks |
 //! | [`material`] | all orders of events of three nodes, within bounds |
 //! | [`transcripts`] | a small factory that a script disturbs |
 
+use dmos_node::{Message, OrderStatus};
+
+mod chain;
+mod commands;
 mod leadership;
 mod lifecycle;
 mod material;
 mod membership;
 mod observers;
 mod orders;
-mod single_inputs;
+mod planning;
+mod polled;
+mod polled_suppliers;
+mod prototype;
+mod recovery;
 mod transcripts;
+
+/// The answer to a heartbeat of a node that has never recovered and has no order.
+const RESPONSE: Message = Message::HeartbeatResponse {
+    incarnation: 0,
+    order: OrderStatus { incarnation: 0, number: 0, shipped: 0 },
+};

@@ -7,20 +7,14 @@ use dmos_core::{Assignment, FlowVersion, Metric, NodeId, Term};
 use dmos_graph::NamedNetwork;
 use dmos_node::codec::{read_message, write_message};
 use dmos_node::harness::{Harness, messages, started_plan};
-use dmos_node::{Effect, Input, LinksRevision, Membership, Message, OrderStatus, Relayed, Timer};
+use dmos_node::{Effect, Input, LinksRevision, Membership, Message, Relayed, Timer};
 use dmos_testkit::{network, node_settings};
 
-const WOOD: NodeId = NodeId::new(0);
-const DOOR: NodeId = NodeId::new(1);
-const HOUSE: NodeId = NodeId::new(2);
+use crate::RESPONSE;
+use crate::chain::{DOOR, HOUSE, WOOD};
 
 /// The term in which the house leads by `last-writer`.
 const TERM: Term = Term(3);
-
-const RESPONSE: Message = Message::HeartbeatResponse {
-    incarnation: 0,
-    order: OrderStatus { incarnation: 0, number: 0, shipped: 0 },
-};
 
 fn harness() -> Harness {
     let network = network(NamedNetwork::ThreeNodes);
