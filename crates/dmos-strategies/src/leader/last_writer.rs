@@ -91,17 +91,16 @@ impl Election for Writer {
 mod tests {
     use super::*;
 
-    fn leaders(last: usize, planners: u64, nodes: usize) -> Vec<(usize, u64)> {
+    /// Returns the nodes that lead after their start, with their terms. They have written so often before.
+    fn leaders(last: usize, planners: u64, nodes: usize, written: Option<u64>) -> Vec<(usize, u64)> {
         let strategy = LastWriter { last: NodeId::new(last), planners };
         let candidates: std::sync::Arc<[_]> = (0..nodes).map(NodeId::new).collect();
+        let durable = written.map(u64::to_le_bytes);
+        let input = ElectionInput::Start { durable: durable.as_ref().map(|bytes| &bytes[..]) };
         let start = |me: &NodeId| {
             let mut effects = ElectionEffects::default();
             let config = ElectionConfig { me: *me, candidates: candidates.clone(), seed: 1 };
-            strategy.election(config).handle(
-                Time::ZERO,
-                ElectionInput::Start { durable: None },
-                &mut effects,
-            );
+            strategy.election(config).handle(Time::ZERO, input, &mut effects);
             effects.leader.map(|(node, term)| (node.index(), term.0))
         };
         candidates.iter().filter_map(start).collect()
@@ -109,27 +108,19 @@ mod tests {
 
     #[test]
     fn only_the_last_writer_writes_again() {
-        let strategy = LastWriter { last: NodeId::new(2), planners: 3 };
-        let candidates: std::sync::Arc<[_]> = (0..3).map(NodeId::new).collect();
-        let again = |me: usize| {
-            let mut effects = ElectionEffects::default();
-            let config = ElectionConfig { me: NodeId::new(me), candidates: candidates.clone(), seed: 1 };
-            let durable = 1_u64.to_le_bytes();
-            let input = ElectionInput::Start { durable: Some(&durable) };
-            strategy.election(config).handle(Time::ZERO, input, &mut effects);
-            effects.leader.map(|leader| leader.1)
-        };
-        assert_eq!([0, 1, 2].map(again), [None, None, Some(Term(4 + 3))]);
+        assert_eq!(leaders(3, 4, 4, None), [(0, 1), (1, 2), (2, 3), (3, 4)]);
+        assert_eq!(leaders(3, 4, 4, Some(1)), [(3, 5 + 4)]);
+        assert_eq!(leaders(3, 4, 4, Some(2)), [(3, 2 * 5 + 4)]);
     }
 
     #[test]
     fn the_requested_number_of_nodes_plan_and_the_last_has_the_latest_term() {
         for planners in 1..=8 {
-            let found = leaders(6, planners, 8);
+            let found = leaders(6, planners, 8, None);
             assert_eq!(found.len() as u64, planners);
             assert_eq!(found.iter().max_by_key(|leader| leader.1).map(|leader| leader.0), Some(6));
         }
-        assert_eq!(leaders(6, 100, 8).len(), 8);
-        assert_eq!(leaders(0, 1, 1), [(0, 1)]);
+        assert_eq!(leaders(6, 100, 8, None).len(), 8);
+        assert_eq!(leaders(0, 1, 1, None), [(0, 1)]);
     }
 }

@@ -267,7 +267,7 @@ impl Cluster {
 }
 
 /// Returns the kind and the numbers of an encoded message or state.
-fn numbers(bytes: &[u8]) -> String {
+pub(crate) fn numbers(bytes: &[u8]) -> String {
     let (kind, rest) = bytes.split_first().expect("a kind");
     let numbers: Vec<u64> = rest.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
     format!("{kind} {numbers:?}")

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod transcripts;
+mod transitions;
 
 use cluster::Cluster;
 use dmos_core::Span;
