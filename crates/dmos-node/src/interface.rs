@@ -226,3 +226,15 @@ pub struct PlanReport {
     /// True if the plan was activated.
     pub active: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_and_compactions_change_the_log() {
+        assert!(Effect::Append(LogRecord::FlowAccepted(FlowVersion::default())).changes_log());
+        assert!(Effect::Compact(Box::default()).changes_log());
+        assert!(!Effect::StartRun { number: 0 }.changes_log());
+    }
+}

@@ -120,16 +120,14 @@ impl Header {
     /// Returns the header at the start of `bytes`, if it is undamaged.
     fn read(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; HEADER] = bytes.first_chunk()?;
-        let number = |range: Range<usize>| {
-            bytes[range].iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-        };
+        let number_at = |at| bytes[at..].first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
         let header = Self {
-            length: number(0..4) as u32,
-            number: number(8..16),
-            count: number(16..20) as u32,
-            body_crc: number(20..24) as u32,
+            length: number_at(0)?,
+            number: bytes[8..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes))?,
+            count: number_at(16)?,
+            body_crc: number_at(20)?,
         };
-        (number(4..8) as u32 == Self::crc(bytes) && header.length as usize <= BODY_MAX).then_some(header)
+        (number_at(4)? == Self::crc(bytes) && header.length as usize <= BODY_MAX).then_some(header)
     }
 
     fn crc(bytes: &[u8; HEADER]) -> u32 {

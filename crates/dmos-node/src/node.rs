@@ -438,7 +438,6 @@ impl VolatileState {
             consumed: self.production.consumed,
             stock: self.outbound.stock().clone(),
             committed: self.outbound.commitments(),
-            in_transit: Default::default(),
             received: self.inbound.batches().collect(),
             seen: self.inbound.seen().clone(),
             inbound_entries: self.inbound.batches().count() as u64,
@@ -504,9 +503,7 @@ impl VolatileState {
     fn send_node_config(&mut self, cx: &mut Context<'_>) {
         let node_config = Arc::clone(self.commands.config());
         match self.leader_planning() {
-            Some(planning) if node_config.commands > 0 => {
-                planning.on_node_config(cx, cx.me, &node_config);
-            }
+            Some(planning) => planning.on_node_config(cx, cx.me, &node_config),
             _ => self.commands.send_config(cx, self.leadership.current()),
         }
     }

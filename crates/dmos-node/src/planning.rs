@@ -288,14 +288,6 @@ impl Planning {
         self.node_configs.get(&node).is_some_and(|node_config| node_config.retired)
     }
 
-    /// Records a change for the next plan; changes do not accumulate while a plan takes long.
-    fn note_change(&mut self, change: Change) {
-        // Only the last failure or return of a node matters, and its recipe change beside it.
-        let is_recipe = |change: &Change| matches!(change, Change::RecipeChanged(_));
-        self.changes.retain(|known| known.node() != change.node() || is_recipe(known) != is_recipe(&change));
-        self.changes.push(change);
-    }
-
     /// Handles a node's configuration after commands.
     pub(crate) fn on_node_config(
         &mut self,
@@ -328,10 +320,10 @@ impl Planning {
                 Ok(network) => self.network = Arc::new(network),
                 Err(_) => return false,
             }
-            self.note_change(Change::RecipeChanged(node));
+            note_change(&mut self.changes, Change::RecipeChanged(node));
         }
         if node_config.retired && self.alive.remove(node) {
-            self.note_change(Change::Failed(node));
+            note_change(&mut self.changes, Change::Failed(node));
         }
         self.node_configs = node_configs;
         true
@@ -340,4 +332,33 @@ impl Planning {
 
 fn blocking(cx: &Context<'_>) -> bool {
     cx.protocol.planning == PlanningMode::Blocking
+}
+
+/// Adds a change to those since the last plan, which do not accumulate while a plan takes long.
+fn note_change(changes: &mut Vec<Change>, change: Change) {
+    // Only the last failure or return of a node matters, and its recipe change beside it.
+    let is_recipe = |change: &Change| matches!(change, Change::RecipeChanged(_));
+    changes.retain(|known| known.node() != change.node() || is_recipe(known) != is_recipe(&change));
+    changes.push(change);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_failure_or_return_of_a_node_is_kept_and_its_recipe_change() {
+        let (first, second) = (NodeId::new(1), NodeId::new(2));
+        let mut changes = Vec::new();
+        for change in [
+            Change::Failed(first),
+            Change::RecipeChanged(first),
+            Change::Failed(second),
+            Change::Rejoined(first),
+            Change::RecipeChanged(first),
+        ] {
+            note_change(&mut changes, change);
+        }
+        assert_eq!(changes, [Change::Failed(second), Change::Rejoined(first), Change::RecipeChanged(first)]);
+    }
 }

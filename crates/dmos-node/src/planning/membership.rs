@@ -13,7 +13,7 @@ use dmos_core::settings::{Dissemination, FailureReports, Rejoin};
 use dmos_core::strategy::Change;
 use dmos_core::{BrokenLinks, Metric, NodeId, Span, Term, Time};
 
-use super::Planning;
+use super::{Planning, note_change};
 use crate::context::Context;
 use crate::interface::{Notice, Report, Timer};
 use crate::message::{LinksRevision, Membership, Message};
@@ -140,13 +140,13 @@ impl Planning {
             // If the node is alive after all, it acknowledges and rejoins.
             self.send_current_assignment(cx, node);
         }
-        self.note_change(Change::Failed(node));
+        note_change(&mut self.changes, Change::Failed(node));
     }
 
     pub(super) fn rejoin(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if cx.protocol.rejoin == Rejoin::OnReturn && !self.has_retired(node) && self.alive.insert(node) {
             blackboard::post(cx, || Notice::Rejoined(node));
-            self.note_change(Change::Rejoined(node));
+            note_change(&mut self.changes, Change::Rejoined(node));
             self.replan(cx);
         }
     }
@@ -175,7 +175,7 @@ impl Planning {
             cx.send_control(from, Message::Membership(Membership::LinksAck(self.term, revision)));
         }
         if self.set_links(cx, from, revision, broken) {
-            self.note_change(Change::LinksChanged);
+            note_change(&mut self.changes, Change::LinksChanged);
             self.replan(cx);
         }
     }

@@ -238,9 +238,8 @@ impl Inputs {
             return false;
         }
         // A cancellation leaves what was shipped before it arrived.
-        let is_news = account.unanswered.take().is_some() || account.ordered < status.shipped;
         account.ordered = account.ordered.max(status.shipped);
-        is_news
+        account.unanswered.take().is_some()
     }
 
     fn on_order_known(&mut self, supplier: NodeId, number: u32) {
@@ -251,7 +250,7 @@ impl Inputs {
     }
 
     /// Handles the incarnation of a supplier: a recovered one has lost its order book, and receives the latest
-    /// order again unless its status shows that it has it.
+    /// order again unless its status shows that it has it. [`Inputs::on_order_status`] sends acknowledged orders again.
     pub(crate) fn on_incarnation(
         &mut self,
         cx: &mut Context<'_>,
@@ -266,7 +265,7 @@ impl Inputs {
         if incarnation > account.supplier_incarnation {
             account.supplier_incarnation = incarnation;
             let is_known = (status.incarnation, status.number) == (own, account.number);
-            if !is_known && (account.open() > 0 || account.unanswered.is_some()) {
+            if !is_known && account.unanswered.is_some() {
                 self.send_again(cx, from);
             }
         }

@@ -1,4 +1,4 @@
-//! A chain of three nodes, wood, door and house, under `production: polled`, whose effects are checked input by input.
+//! A chain of three nodes, wood, door and house, whose effects are checked input by input.
 
 use std::sync::Arc;
 
@@ -18,9 +18,13 @@ pub(crate) const NODES: [NodeId; 3] = [WOOD, DOOR, HOUSE];
 pub(crate) const WOOD_ITEM: ItemId = ItemId::new(0);
 
 /// Returns the chain wood, door, house, with the given strategies.
-pub(crate) fn harness(flow: &str, leader: &str, protocol: Protocol) -> Harness {
-    let protocol = Protocol { production: Production::Polled, ..protocol };
+pub(crate) fn chain(flow: &str, leader: &str, protocol: Protocol) -> Harness {
     Harness::new(node_settings(network(NamedNetwork::ThreeNodes), flow, leader, protocol))
+}
+
+/// Returns the chain with polled production.
+pub(crate) fn harness(flow: &str, leader: &str, protocol: Protocol) -> Harness {
+    chain(flow, leader, Protocol { production: Production::Polled, ..protocol })
 }
 
 /// Returns a harness in which all three nodes have started and have an assignment, and the house leads.

@@ -1,11 +1,15 @@
 //! Commands of operators: retirement and changes of recipes.
 
-use dmos_core::settings::Protocol;
+use std::num::NonZeroU32;
+
+use dmos_core::settings::{Production, Protocol};
 use dmos_core::{FlowVersion, Requirement, Term};
 use dmos_node::harness::{messages, started_plan};
 use dmos_node::{Command, Input, LogRecord, Message, Timer};
 
-use crate::chain::{DOOR, HOUSE, WOOD, WOOD_ITEM, announce, cycle, plan_id, request, with_assignments};
+use crate::chain::{
+    DOOR, HOUSE, WOOD, WOOD_ITEM, announce, chain, cycle, plan_id, request, two_suppliers, with_assignments,
+};
 
 #[test]
 fn a_changed_recipe_applies_to_production_and_planning() {
@@ -83,4 +87,20 @@ fn a_retired_node_delivers_and_makes_no_more() {
     }
     harness.advance(60);
     assert_eq!(messages(&harness.expire(WOOD, Timer::SendNodeConfig)), []);
+}
+
+#[test]
+fn a_command_outlives_the_compaction_of_the_log() {
+    for production in [Production::Polled, Production::Server] {
+        let protocol = Protocol { production, compact_after: NonZeroU32::new(1), ..Protocol::default() };
+        let mut harness = chain("memoized", "last-writer", protocol);
+        harness.start(WOOD);
+        harness.handle(WOOD, Input::Command(&Command::Retire));
+        (1..4).for_each(|version| drop(harness.deliver(HOUSE, WOOD, &two_suppliers(version))));
+        let log = harness.log(WOOD);
+        assert!(
+            matches!(&log[0], LogRecord::Compacted(state) if state.node_config.retired),
+            "{production:?}: {log:?}"
+        );
+    }
 }

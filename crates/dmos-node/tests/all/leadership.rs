@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dmos_core::settings::Protocol;
 use dmos_core::{NodeId, Term};
 use dmos_graph::NamedNetwork;
-use dmos_node::harness::{Harness, messages};
+use dmos_node::harness::{Harness, messages, started_plan};
 use dmos_node::{Effect, Message, Timer};
 use dmos_testkit::{network, node_settings};
 
@@ -106,4 +106,13 @@ fn two_candidates_elect_the_higher_by_bully() {
     assert!(
         timers.iter().any(|effect| matches!(effect, Effect::Plan { .. })) && harness.node(SECOND).leads()
     );
+}
+
+#[test]
+fn a_leader_of_an_earlier_term_leads_in_a_later_one() {
+    let mut harness = candidates();
+    let first = started_plan(&harness.start(THIRD)).expect("a plan");
+    let effects = harness.deliver(SECOND, THIRD, &Message::Leader(THIRD, Term(first.term.0 + 20)));
+    let term = started_plan(&effects).expect("another plan").term;
+    assert!(term.0 > first.term.0 + 20 && harness.node(THIRD).leads(), "{term:?}");
 }

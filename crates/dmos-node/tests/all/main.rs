@@ -6,6 +6,7 @@
 //! | [`membership`], [`leadership`], [`planning`] | effects of single inputs on leaders and candidates |
 //! | [`observers`] | what a node tells observers |
 //! | [`orders`] | how many batches are ordered from each supplier |
+//! | [`output`] | the buffer of a producer, and the orders that it serves |
 //! | [`lifecycle`] | the state diagrams of batches and orders, by random walks |
 //! | [`material`] | all orders of events of three nodes, within bounds |
 //! | [`transcripts`] | a small factory that a script disturbs |
@@ -20,6 +21,7 @@ mod material;
 mod membership;
 mod observers;
 mod orders;
+mod output;
 mod planning;
 mod polled;
 mod polled_suppliers;

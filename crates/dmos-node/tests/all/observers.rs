@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dmos_core::{Assignment, BatchId, FlowVersion, ItemId, Metric, NodeId, RequestId, Span, Term, Time};
 use dmos_node::batch_range::BatchRange;
-use dmos_node::{Input, LogRecord, Message, Node, Scrapped, Timer};
+use dmos_node::{Effect, Input, LogRecord, Message, Node, Scrapped, Timer};
 
 const WOOD: NodeId = NodeId::new(0);
 const HOUSE: NodeId = NodeId::new(1);
@@ -71,4 +71,25 @@ fn a_shipped_batch_of_a_final_item_is_not_finished() {
     }
     node.handle(Time::ZERO, Input::Message { from: HOUSE, message: &request }, &mut Vec::new());
     assert_eq!((finished(&node), node.stock()), (1, 1));
+}
+
+#[test]
+fn polled_production_begins_a_cycle_after_the_delays() {
+    let scenario = dmos_testkit::scenario(
+        "network: {nodes: [{makes: wood}, {makes: house, needs: [wood]}]}\nduration: 1h\nleader: last-writer\n\
+         protocol: {production: polled, start_delay: 2s, production_delay: 4s, cycle: 1s}\n",
+    );
+    let settings = Arc::new(dmos_testkit::settings_of(&scenario));
+    let first_cycle = |recovering: bool| {
+        let (phase, scrapped) = (Span::ZERO, Scrapped::default());
+        let mut effects = Vec::new();
+        let start = Input::Start { records: &[], recovering, phase, scrapped };
+        Node::new(WOOD, Arc::clone(&settings)).handle(Time::ZERO, start, &mut effects);
+        effects.iter().find_map(|effect| match effect {
+            Effect::SetTimer { after, timer: Timer::ProductionCycle } => Some(*after),
+            _ => None,
+        })
+    };
+    assert_eq!(first_cycle(false), Some(Span::from_secs(7)));
+    assert_eq!(first_cycle(true), Some(Span::from_secs(1)), "a node that has recovered does not wait");
 }

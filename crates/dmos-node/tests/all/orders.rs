@@ -6,7 +6,7 @@ use dmos_core::flow::PlannedRate;
 use dmos_core::{Assignment, FlowVersion, ItemId, NodeId, Share, Supply, Term};
 use dmos_node::batch_range::BatchRange;
 use dmos_node::harness::{Harness, messages};
-use dmos_node::{Effect, Message, OrderStatus, Timer};
+use dmos_node::{Effect, Input, Message, OrderStatus, Timer};
 
 const SUPPLIERS: [NodeId; 3] = [NodeId::new(0), NodeId::new(1), NodeId::new(2)];
 const CONSUMER: NodeId = NodeId::new(3);
@@ -131,4 +131,17 @@ fn what_was_shipped_before_a_cancellation_counts() {
         Message::Shipment { batches: BatchRange { first, count: 2 }, incarnation: 0, order: 2, settled: 0 };
     harness.deliver(SUPPLIERS[0], CONSUMER, &shipment);
     assert_eq!(orders(&assign(&mut harness, 3, &[(0, 1_000_000)])), [(1, 0), (0, 14)]);
+}
+
+#[test]
+fn the_first_orders_of_a_flow_go_to_the_larger_share() {
+    let mut harness = harness("{}");
+    assert_eq!(orders(&assign(&mut harness, 1, &[(0, 200_000), (1, 800_000)])), [(0, 5), (1, 12)]);
+    assert_eq!(orders(&assign(&mut harness, 2, &[(0, 200_000), (1, 800_000)])), []);
+    let first = dmos_core::BatchId { producer: SUPPLIERS[1], serial: 0 };
+    let batches = BatchRange { first, count: 3 };
+    let shipment = Message::Shipment { batches, incarnation: 0, order: 1, settled: 0 };
+    harness.deliver(SUPPLIERS[1], CONSUMER, &shipment);
+    let effects = harness.handle(CONSUMER, Input::Arrived(first));
+    assert_eq!(orders(&effects), [(1, 15)], "what the run takes is ordered again");
 }

@@ -8,7 +8,7 @@ use dmos_core::settings::{
 };
 use dmos_core::{Flow, FlowVersion, ItemId, Metric, SupplyEdge, Term};
 use dmos_node::harness::messages;
-use dmos_node::{Effect, Input, LogRecord, Message, Notice};
+use dmos_node::{Effect, Input, LogRecord, Message, Notice, Timer};
 
 use crate::chain::{DOOR, HOUSE, NODES, WOOD, announce, batch, cycle, plan_id, with_assignments};
 
@@ -138,4 +138,19 @@ fn the_prototype_replans_at_every_report_without_rejoin() {
     assert_eq!(harness.count(HOUSE, Metric::PlansComputed), 3);
     harness.advance(1);
     assert_eq!(messages(&harness.start(WOOD)), [], "the prototype announces no recovery");
+}
+
+#[test]
+fn a_node_that_the_blackboard_lists_as_removed_is_not_reported_again() {
+    let mut harness = with_assignments(seed_protocol());
+    harness.expire(DOOR, Timer::Heartbeat);
+    let mut reports_in_silence = |notice: Option<Notice>| {
+        notice.iter().for_each(|notice| drop(harness.handle(DOOR, Input::Notice(notice))));
+        harness.advance(60);
+        let sent = messages(&harness.expire(DOOR, Timer::Heartbeat));
+        sent.iter().filter(|(_, message)| *message == Message::Suspicion(WOOD)).count()
+    };
+    assert_eq!(reports_in_silence(None), 1);
+    assert_eq!(reports_in_silence(Some(Notice::Removed(WOOD))), 0);
+    assert_eq!(reports_in_silence(Some(Notice::Rejoined(WOOD))), 1);
 }

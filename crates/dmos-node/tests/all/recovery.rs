@@ -1,5 +1,6 @@
 //! The state that a node restores from its log after a crash.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use dmos_core::settings::Protocol;
@@ -43,7 +44,7 @@ fn an_old_leader_is_rejected_after_a_crash_too() {
 
 #[test]
 fn recovery_from_a_compacted_log_restores_everything() {
-    let compact_after = std::num::NonZeroU32::new(20);
+    let compact_after = NonZeroU32::new(20);
     let mut harness = with_assignments(Protocol { compact_after, stock_limit: None, ..Protocol::default() });
     for _ in 0..500 {
         let sent = announce(&mut harness);
@@ -103,4 +104,17 @@ fn material_destroyed_by_a_crash_is_scrapped() {
     );
     cycle(&mut harness, WOOD);
     assert_eq!(harness.node(WOOD).holdings().stock.ranges(), [(4, 5)]);
+}
+
+#[test]
+fn a_compacted_log_has_the_batches_on_hand_and_in_transit() {
+    let mut harness = with_assignments(Protocol { compact_after: NonZeroU32::new(1), ..Protocol::default() });
+    for serial in 0..2 {
+        let announced = Message::Announcement { request: None, batch: batch(WOOD, serial), settled: 0 };
+        harness.deliver(WOOD, DOOR, &announced);
+    }
+    harness.handle(DOOR, Input::Arrived(batch(WOOD, 0)));
+    (1..9).for_each(|version| drop(harness.deliver(HOUSE, DOOR, &two_suppliers(version))));
+    assert!(harness.count(DOOR, Metric::LogCompactions) > 1);
+    assert_eq!(harness.node(DOOR).load().inbound_entries, 2);
 }
