@@ -144,7 +144,8 @@ impl Candidate {
         }
         self.answers.insert(self.config.me, (self.own, self.reaches_majority));
         self.reaches_majority = true;
-        let eligible = self.answers.iter().filter(|(_, (ballot, reaches))| *reaches && *ballot > 0);
+        // The ballot 0 of a candidate that has none is below that of any known leader.
+        let eligible = self.answers.iter().filter(|(_, (_, reaches))| *reaches);
         let highest = eligible.map(|(&node, &(ballot, _))| (ballot, node)).max();
         let known = self.leader.map(|leader| leader.0);
         match highest {

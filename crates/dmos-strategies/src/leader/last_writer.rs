@@ -122,5 +122,6 @@ mod tests {
         }
         assert_eq!(leaders(6, 100, 8, None).len(), 8);
         assert_eq!(leaders(0, 1, 1, None), [(0, 1)]);
+        assert_eq!(leaders(9, 1, 4, None), [(3, 4)], "the last candidate in place of one that is none");
     }
 }

@@ -214,7 +214,7 @@ fn ring() {
                 "3 7 2 51 1",
             ])
             .collect::<Vec<&str>>(),
-            &[5, 7, 8, 30],
+            &[5, 7, 8, 10, 30],
         ),
     );
 }
@@ -258,6 +258,7 @@ fn raft() {
         &[
             ("follows nobody", "start 2 7 0"),
             ("has voted", "start 2 7 0; 2: 2 8"),
+            ("has voted before a crash", "start 2 7 3"),
             ("has heard a leader", "start 2 7 0; 0: 4 7; wait 2"),
             ("has heard a leader as long ago as the timeout", "start 2 7 0; 0: 4 7; wait 3"),
             ("asks for votes in advance", "start 2 7 0; timer"),
@@ -278,6 +279,7 @@ fn ballot() {
             ("has a ballot", "start"),
             ("knows a leader", "start 1 7 8 2"),
             ("knew itself as leader", "start 1 7 7 1"),
+            ("had a ballot", "start 1 7 0 0"),
             ("has an answer", "start; 0: 1 3 100001 1"),
             ("has the answer of a higher ballot", "start; 2: 1 8 100001 1"),
             ("has the answer of a higher ballot that reaches no majority", "start; 2: 1 8 100001 0"),
