@@ -190,6 +190,7 @@ fn ring() {
             ("takes part", "start"),
             ("does not know the leader", "start 1 7"),
             ("has forwarded a number", "start; 0: 0 7 2 50 1"),
+            ("has sent a number again to its owner", "start 1 7; 0: 0 7 2 50 1; timer"),
             ("follows", "start 1 7; 0: 1 8 2 50 1"),
             ("leads", "start 1 7; timer; 0: 0 7 1 50 3"),
             ("has skipped a silent candidate", "start 1 7; timer; timer; timer; timer"),
