@@ -69,7 +69,9 @@ fn settling_time(scenario: &Scenario, delays: WorkDelays, retry: Span, message: 
     let hold = protocol.suspect_after.max(protocol.heartbeat);
     // A plan may be under way when a leader is elected, when a change is found, and when the last one is.
     let plans = delays.plan * 4;
-    (scenario.silence_max() + rounds) * 3 + confirmation + hold + plans + retry * 5 + message * 20
+    // A link that has broken several times works again after eight answers.
+    let repair = protocol.heartbeat * 8;
+    (scenario.silence_max() + rounds) * 3 + confirmation + repair + hold + plans + retry * 5 + message * 20
 }
 
 /// Returns [`resume_bound`] under `production: server`: the time in which one producer of each item, one after

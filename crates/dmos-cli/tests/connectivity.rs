@@ -245,3 +245,16 @@ fn a_node_that_receives_nothing_is_removed_once_and_nothing_flaps() {
         );
     }
 }
+
+#[test]
+fn a_link_that_loses_half_of_its_messages_does_not_change_the_plan_for_ever() {
+    for strategy in STRATEGIES {
+        let settings = format!("leader: {strategy}");
+        let fault = "lossy_links: {from: [s-1, m-1], to: [m-1, s-1], loss: 0.5}";
+        let (goods, removals, plans) = outcome(&settings, fault);
+        assert!(
+            goods >= WITHOUT_FAULTS * 6 / 10 && removals == 0 && plans <= 14,
+            "{strategy}: {goods}, {removals}, {plans}"
+        );
+    }
+}

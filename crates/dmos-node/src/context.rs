@@ -57,6 +57,16 @@ impl Context<'_> {
         self.relay_message(to, hops, false, message);
     }
 
+    /// Answers a relayed message by relays, and as a relayed message directly: it does not show that messages of the
+    /// other node arrive directly.
+    pub(crate) fn answer_by_relays(&mut self, to: NodeId, message: &Message) {
+        let hops =
+            self.relay.answer_hops(to, self.now, self.answer_memory()).max(self.relay.detour(to)).max(1);
+        let mut forwarding = self.relay.start(to, hops, true, self.now, write_message(message));
+        forwarding.to.push(to);
+        self.forward(forwarding);
+    }
+
     fn relay_message(&mut self, to: NodeId, hops: u8, is_answer: bool, message: &Message) {
         let forwarding = self.relay.start(to, hops, is_answer, self.now, write_message(message));
         self.forward(forwarding);

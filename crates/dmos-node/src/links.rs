@@ -2,8 +2,10 @@
 //!
 //! A link is broken if the neighbour does not answer although the leader has found it alive. The node reports its
 //! broken links to the leader until they are acknowledged, and to every new leader. It tests them again and again, at
-//! intervals that double, also each time that a link breaks anew. Where one link is broken, others may be, so the node
-//! then tests the links to its other possible suppliers as well, before a plan tries them one after the other.
+//! intervals that double, also each time that a link breaks anew. A link works again after two answers, and each time that
+//! it has broken before, after twice as many: a link that loses most messages does not change the plan each time that one
+//! passes. Where one link is broken, others may be, so the node then tests the links to its other possible suppliers as
+//! well, before a plan tries them one after the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +22,17 @@ const REQUESTS: u32 = 2;
 /// Maximum number of possible suppliers of an item whose links are tested.
 const SUPPLIERS_MAX: usize = 16;
 
+/// Number of answers after which a link works again that breaks for the first time, and the maximum.
+const ANSWERS: [u32; 2] = [2, 8];
+
 /// A link that is broken, or was.
 struct KnownLink {
     node: NodeId,
     is_broken: bool,
+    /// Number of heartbeat rounds with an answer after which it works again.
+    answers_needed: u32,
+    /// The latest heartbeat rounds, one bit each: whether the node has answered. The last bit is the current round.
+    answers: u32,
     /// Number of tests and breaks so far.
     tests: u32,
     next_test: Time,
@@ -68,12 +77,13 @@ impl Links {
         let at = match self.known.binary_search_by_key(&node, |link| link.node) {
             Ok(at) => at,
             Err(at) => {
-                self.known.insert(at, KnownLink { node, is_broken: false, tests: 0, next_test: cx.now });
+                self.known.insert(at, KnownLink::new(node, cx.now));
                 at
             }
         };
         let link = &mut self.known[at];
         if !std::mem::replace(&mut link.is_broken, true) {
+            link.answers = 0;
             link.schedule_test(cx);
             self.change();
         }
@@ -88,15 +98,15 @@ impl Links {
         }
     }
 
-    /// Records that a node has answered directly. Returns whether its link was broken.
+    /// Records that a node has answered directly. Returns whether its link was broken and works again.
     pub(crate) fn on_answer(&mut self, node: NodeId) -> bool {
         self.asked.remove(&node);
-        let link = self.known.iter_mut().find(|link| link.node == node);
-        let was_broken = link.is_some_and(|link| std::mem::take(&mut link.is_broken));
-        if was_broken {
+        let link = self.known.iter_mut().find(|link| link.node == node && link.is_broken);
+        let works_again = link.is_some_and(KnownLink::on_answer);
+        if works_again {
             self.change();
         }
-        was_broken
+        works_again
     }
 
     fn change(&mut self) {
@@ -104,7 +114,7 @@ impl Links {
         self.sent = None;
     }
 
-    /// Tests the broken links whose time has come.
+    /// Tests the broken links whose time has come, and in each heartbeat round those that have answered lately.
     pub(crate) fn test(&mut self, cx: &mut Context<'_>) {
         for (node, requests) in std::mem::take(&mut self.asked) {
             if requests == REQUESTS {
@@ -115,8 +125,15 @@ impl Links {
             }
         }
         let now = cx.now;
-        for link in self.known.iter_mut().filter(|link| link.is_broken && link.next_test <= now) {
-            link.schedule_test(cx);
+        for link in self.known.iter_mut().filter(|link| link.is_broken) {
+            let has_answered_lately = link.latest_answers() > 0;
+            link.answers <<= 1;
+            if !has_answered_lately {
+                if link.next_test > now {
+                    continue;
+                }
+                link.schedule_test(cx);
+            }
             cx.request_heartbeat(link.node);
         }
     }
@@ -151,8 +168,68 @@ impl Links {
 }
 
 impl KnownLink {
+    fn new(node: NodeId, now: Time) -> Self {
+        Self { node, is_broken: false, answers_needed: ANSWERS[0], answers: 0, tests: 0, next_test: now }
+    }
+
+    /// Records an answer of a node whose link is broken. Returns whether the link works again.
+    fn on_answer(&mut self) -> bool {
+        self.answers |= 1;
+        if self.latest_answers() < self.answers_needed {
+            return false;
+        }
+        self.is_broken = false;
+        self.answers_needed = (self.answers_needed * 2).min(ANSWERS[1]);
+        true
+    }
+
+    /// Returns the number of rounds with an answer among the latest: one more than are needed, because two answers may
+    /// arrive in one round and none in the next.
+    fn latest_answers(&self) -> u32 {
+        (self.answers & ((2 << self.answers_needed) - 1)).count_ones()
+    }
+
     fn schedule_test(&mut self, cx: &Context<'_>) {
         let pause = timeout(cx.protocol, self.tests).unwrap_or(cx.protocol.heartbeat);
         (self.tests, self.next_test) = (self.tests + 1, cx.now + pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Passes answers in some of the following rounds. Returns the number of rounds until the link works again.
+    fn rounds_to_work(link: &mut KnownLink, rounds: impl IntoIterator<Item = bool>) -> Option<usize> {
+        link.is_broken = true;
+        link.answers = 0;
+        rounds.into_iter().position(|has_answered| {
+            link.answers <<= 1;
+            has_answered && link.on_answer()
+        })
+    }
+
+    #[test]
+    fn a_link_that_breaks_again_works_after_twice_as_many_answers() {
+        let mut link = KnownLink::new(NodeId::new(1), Time::ZERO);
+        let needed = [(); 5].map(|()| rounds_to_work(&mut link, [true; 20]).map(|last| last + 1));
+        assert_eq!(needed, [2, 4, 8, 8, 8].map(Some));
+    }
+
+    #[test]
+    fn one_round_without_an_answer_is_tolerated() {
+        let mut link = KnownLink { answers_needed: 4, ..KnownLink::new(NodeId::new(1), Time::ZERO) };
+        let every_second = (0..100).map(|round| round % 2 > 0);
+        assert_eq!(rounds_to_work(&mut link, every_second), None);
+        let late = [true, true, false, true, true].into_iter();
+        assert_eq!(rounds_to_work(&mut link, late), Some(4));
+        assert!(!link.is_broken && link.answers_needed == 8);
+    }
+
+    #[test]
+    fn several_answers_in_a_round_count_once() {
+        let mut link = KnownLink::new(NodeId::new(1), Time::ZERO);
+        link.is_broken = true;
+        assert!(!link.on_answer() && !link.on_answer());
     }
 }

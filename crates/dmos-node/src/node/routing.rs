@@ -48,6 +48,10 @@ impl VolatileState {
         }
         // What is not a message of this network is dropped, as a driver does with messages from outside.
         match read_message(&relayed.content, cx.network) {
+            Ok(Message::HeartbeatRequest) => {
+                let response = self.heartbeat_response(relayed.origin);
+                cx.answer_by_relays(relayed.origin, &response);
+            }
             Ok(Message::HeartbeatResponse { .. }) => {
                 let event = self.failure_detector.on_response_by_any_way(cx.now, relayed.origin);
                 self.on_alive(cx, settings, relayed.origin, event);
@@ -73,6 +77,11 @@ impl VolatileState {
                 false => cx.send_control(accuser, Message::Membership(Membership::Alive(from))),
             }
         }
+    }
+
+    fn heartbeat_response(&self, to: NodeId) -> Message {
+        let order = self.server.as_ref().map(|server| server.output().order_status(to));
+        Message::HeartbeatResponse { incarnation: self.incarnation(), order: order.unwrap_or_default() }
     }
 
     fn handle_message(
@@ -101,10 +110,8 @@ impl VolatileState {
                 }
             }
             Message::HeartbeatRequest => {
-                let incarnation = self.incarnation();
-                let order = self.server.as_ref().map(|server| server.output().order_status(from));
-                let order = order.unwrap_or_default();
-                cx.send_control(from, Message::HeartbeatResponse { incarnation, order });
+                let response = self.heartbeat_response(from);
+                cx.send_control(from, response);
             }
             // Handled by their ways.
             Message::HeartbeatResponse { .. } | Message::Relayed(_) => {}
