@@ -257,7 +257,7 @@ fn raft() {
     check(
         "raft",
         &[
-            ("follows nobody", "start 2 7 0"),
+            ("knows no leader", "start 2 7 0"),
             ("has voted", "start 2 7 0; 2: 2 8"),
             ("has voted before a crash", "start 2 7 3"),
             ("has heard a leader", "start 2 7 0; 0: 4 7; wait 2"),
