@@ -91,7 +91,7 @@ impl Election for Writer {
 mod tests {
     use super::*;
 
-    /// Returns the nodes that lead after their start, with their terms. They have written so often before.
+    /// Returns the nodes that lead after their start, with their terms, if they have written `written` times before.
     fn leaders(last: usize, planners: u64, nodes: usize, written: Option<u64>) -> Vec<(usize, u64)> {
         let strategy = LastWriter { last: NodeId::new(last), planners };
         let candidates: std::sync::Arc<[_]> = (0..nodes).map(NodeId::new).collect();
