@@ -195,6 +195,83 @@ fn changed_recipes(scenario: &Scenario) -> Vec<(NodeId, &[Requirement])> {
 mod tests {
     use super::*;
 
+    const PROTOCOL: &str = "heartbeat: 2s, suspect_after: 10s, neighbours_every: 3, retry_max: 20s";
+
+    /// Returns the bound in milliseconds for wood, two makers of doors and a house, which take three seconds per run.
+    fn of_house(protocol: &str, input: u64, rest: &str) -> Option<u64> {
+        let time = if protocol.contains("polled") { "cycles: 3" } else { "process_time: 3s" };
+        let scenario = dmos_testkit::scenario(&format!(
+            "network:\n  nodes:\n  - {{makes: {{wood: 2}}, {time}}}\n\
+             \x20 - {{makes: door, needs: {{wood: 3}}, {time}, count: 2}}\n\
+             \x20 - {{makes: house, needs: {{door: 2}}, {time}}}\n\
+             duration: 1h\ndelays: {{message: 100ms, transit: 2s}}\nprotocol: {{{PROTOCOL}, {protocol}}}\n{rest}"
+        ));
+        let delays = WorkDelays { input: Span::from_millis(input), ..WorkDelays::default() };
+        resume_bound(&scenario, delays).map(|bound| bound.as_nanos() / 1_000_000)
+    }
+
+    /// Three times ten seconds of silence and six for the next selection of neighbours, a round of confirmation and eight
+    /// of repair, ten seconds of hold time, five retransmissions after twenty seconds, and twenty messages.
+    const SETTLES: u64 = 3 * 16_000 + 9 * 2_000 + 10_000 + 100_000 + 2_000;
+
+    #[test]
+    fn polled_production_fills_the_stocks_one_after_the_other() {
+        // One house, 2 doors for it and 7 in stock, and wood for 9 doors and 7 in stock, of which a run makes 2. Each run
+        // waits for two runs, a transit and four messages.
+        assert_eq!(
+            of_house("stock_limit: 7, production: polled", 0, ""),
+            Some(SETTLES + (1 + 9 + 17) * 8_400)
+        );
+        let recipe = "faults: {script: [{at: 1s, recipe: {node: house, needs: {door: 5}}}]}\n";
+        assert_eq!(
+            of_house("stock_limit: 7, production: polled", 0, recipe),
+            Some(SETTLES + (1 + 12 + 22) * 8_400),
+            "a later recipe"
+        );
+    }
+
+    #[test]
+    fn servers_fill_buffers_and_levels_one_after_the_other() {
+        // 8, 32 and 61 runs, each for twice its time, and once more, and three lead times of 2.4 s.
+        let runs = [8, 32, 61].map(|runs| runs * 6_000 + 3_000 + 3 * 2_400);
+        assert_eq!(of_house("stock_limit: 7", 0, ""), Some(SETTLES + runs.iter().sum::<u64>()));
+        // With inputs for two runs, every other run waits for a transport.
+        let runs = [(8, 5), (28, 15), (53, 28)].map(|(runs, waits)| runs * 6_000 + 3_000 + waits * 2_400);
+        assert_eq!(
+            of_house("stock_limit: 7, runs_ahead: 2", 0, ""),
+            Some(SETTLES + runs.iter().sum::<u64>())
+        );
+        // An input takes a tenth of a second: three for a message, and 3.3 s of lead time.
+        let runs = [8, 34, 66].map(|runs| runs * 6_200 + 3_000 + 3 * 3_300);
+        assert_eq!(of_house("stock_limit: 7", 100, ""), Some(SETTLES + 4_000 + runs.iter().sum::<u64>()));
+    }
+
+    #[test]
+    fn there_is_no_bound_without_limits_and_retransmissions() {
+        for production in ["polled", "server"] {
+            let of = |settings| of_house(&format!("production: {production}, {settings}"), 0, "");
+            assert!(of("stock_limit: 7").is_some());
+            assert_eq!(of("stock_limit: 7, retry_after: null"), None);
+            assert_eq!(of("stock_limit: null"), None);
+        }
+        assert_eq!(of_house("production: polled, receiving: blocking", 0, ""), None);
+        assert_eq!(of_house("production: polled, requests: every_cycle", 0, ""), None);
+    }
+
+    #[test]
+    fn long_tails_have_no_longest_value() {
+        let (one, two) = (Span::from_secs(1), Span::from_secs(2));
+        let longest = |distribution| longest(&distribution).map(|span| span.as_secs_f64());
+        assert_eq!(longest(Distribution::Fixed(two)), Some(2.0));
+        assert_eq!(longest(Distribution::Choice(vec![one, two, one].into())), Some(2.0));
+        assert_eq!(longest(Distribution::Uniform(one, two)), Some(2.0));
+        assert_eq!(longest(Distribution::Exponential(one)), Some(5.0));
+        assert_eq!(longest(Distribution::Weibull { mean: one, shape: 0.8 }), Some(5.0));
+        assert_eq!(longest(Distribution::Weibull { mean: one, shape: 0.7 }), None);
+        assert_eq!(longest(Distribution::LogNormal { mean: one, sigma: 0.7 }), Some(5.0));
+        assert_eq!(longest(Distribution::LogNormal { mean: one, sigma: 0.8 }), None);
+    }
+
     fn bound(lines: &str, input: u64, plan: u64) -> Option<Span> {
         let (input, plan) = (Span::from_millis(input), Span::from_millis(plan));
         bound_with(lines, WorkDelays { input, plan, drops_messages: false })
