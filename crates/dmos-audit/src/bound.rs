@@ -263,7 +263,7 @@ mod tests {
         let (one, two) = (Span::from_secs(1), Span::from_secs(2));
         let longest = |distribution| longest(&distribution).map(|span| span.as_secs_f64());
         assert_eq!(longest(Distribution::Fixed(two)), Some(2.0));
-        assert_eq!(longest(Distribution::Choice(vec![one, two, one].into())), Some(2.0));
+        assert_eq!(longest(Distribution::Choice(vec![one, two, one])), Some(2.0));
         assert_eq!(longest(Distribution::Uniform(one, two)), Some(2.0));
         assert_eq!(longest(Distribution::Exponential(one)), Some(5.0));
         assert_eq!(longest(Distribution::Weibull { mean: one, shape: 0.8 }), Some(5.0));

@@ -167,3 +167,152 @@ impl<'a> Progress<'a> {
         if finals.contains(&true) { Ok(finals) } else { Err("the live nodes cannot make a final item") }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dmos_core::{BatchId, ItemId};
+
+    use super::*;
+
+    /// Time at which the last fault is healed, and the bound after it, in seconds.
+    const HEALED: u64 = 100;
+    const BOUND: u64 = 60;
+    const END: u64 = 400;
+
+    const NOTHING_TO_MAKE: &str = "the live nodes cannot make a final item";
+
+    /// Returns a scenario with two producers of wood, and a house and a chair that are made of it.
+    fn scenario(settings: &str) -> Scenario {
+        dmos_testkit::scenario(&format!(
+            "network: {{nodes: [{{makes: wood, count: 2}}, {{makes: house, needs: [wood]}}, {{makes: chair, needs: [wood]}}], \
+             final: [house, chair]}}\nduration: 400s\nfaults: {{heal_at: {HEALED}s}}\n{settings}\n"
+        ))
+    }
+
+    fn at(second: u64) -> Time {
+        Time::ZERO + Span::from_secs(second)
+    }
+
+    fn made(node: usize) -> LogRecord {
+        LogRecord::Made { first: BatchId { producer: NodeId::new(node), serial: 0 }, count: 1, inputs: 0 }
+    }
+
+    /// Makes a house and a chair at each of these times.
+    fn make_all(progress: &mut Progress<'_>, seconds: impl IntoIterator<Item = u64>) {
+        for second in seconds {
+            [2, 3].iter().for_each(|&node| progress.on_durable(at(second), NodeId::new(node), &made(node)));
+        }
+    }
+
+    /// Returns the result and the violations of a run in which these nodes are up at the end.
+    fn judge(
+        settings: &str,
+        up: &[usize],
+        events: impl FnOnce(&mut Progress<'_>),
+    ) -> (Result<bool, String>, Vec<Property>) {
+        let scenario = scenario(settings);
+        let mut progress = Progress::new(&scenario);
+        (0..4).for_each(|node| progress.on_started(NodeId::new(node)));
+        (0..4).filter(|node| !up.contains(node)).for_each(|node| progress.on_crashed(NodeId::new(node)));
+        events(&mut progress);
+        let mut violations = Violations::default();
+        let result = progress.finish(&mut violations, at(END), Some(Span::from_secs(BOUND)), &mut Vec::new());
+        (result, violations.into_vec().iter().map(|violation| violation.property).collect())
+    }
+
+    const ALL: [usize; 4] = [0, 1, 2, 3];
+
+    #[test]
+    fn a_pause_after_the_last_fault_is_as_long_as_the_bound_at_most() {
+        let resumes = |seconds: &[u64]| judge("", &ALL, |progress| make_all(progress, seconds.to_vec())).1;
+        let every_minute: Vec<u64> = (0..6).map(|minute| 100 + 60 * minute).collect();
+        assert_eq!(resumes(&every_minute), []);
+        assert_eq!(
+            resumes(&[160, 220, 280, 340]),
+            [],
+            "the first minute, and the last, are of the same length"
+        );
+        let both = [Property::ProductionResumes; 2];
+        assert_eq!(resumes(&[161, 220, 280, 340]), both, "a late start");
+        assert_eq!(resumes(&[160, 220, 281, 340]), both, "a long pause");
+        assert_eq!(resumes(&[160, 220, 280, 339]), both, "an early end");
+        assert_eq!(resumes(&[10, 99, 161, 220, 280, 340]), both, "what was made before does not count");
+    }
+
+    #[test]
+    fn each_final_item_that_can_be_made_has_to_be() {
+        let only_houses = |progress: &mut Progress<'_>| {
+            (100..400)
+                .step_by(60)
+                .for_each(|second| progress.on_durable(at(second), NodeId::new(2), &made(2)));
+        };
+        assert_eq!(judge("", &ALL, only_houses), (Ok(false), vec![Property::ProductionResumes]));
+        assert_eq!(judge("", &[0, 1, 2], only_houses), (Ok(true), vec![]), "no node that is up makes chairs");
+        assert_eq!(judge("", &[2, 3], |_| ()).0, Err(NOTHING_TO_MAKE.to_owned()));
+        let retire = |progress: &mut Progress<'_>| {
+            let record = LogRecord::Commanded(Command::Retire);
+            [2, 3].iter().for_each(|&node| progress.on_durable(at(1), NodeId::new(node), &record));
+        };
+        assert_eq!(judge("", &ALL, retire).0, Err(NOTHING_TO_MAKE.to_owned()));
+    }
+
+    #[test]
+    fn later_recipes_count() {
+        let require = |node: usize, item: usize| {
+            let required = Requirement { item: ItemId::new(item), quantity: 1 };
+            let record = LogRecord::Commanded(Command::Recipe(Box::new([required])));
+            move |progress: &mut Progress<'_>| progress.on_durable(at(1), NodeId::new(node), &record)
+        };
+        let (wood, house, chair) = (0, 1, 2);
+        assert_eq!(judge("", &[0, 3], require(3, house)).0, Err(NOTHING_TO_MAKE.to_owned()));
+        assert_eq!(judge("", &[0, 3], require(3, wood)).0, Ok(false));
+        let cycle = |progress: &mut Progress<'_>| {
+            require(2, chair)(progress);
+            require(3, house)(progress);
+        };
+        assert_eq!(judge("", &ALL, cycle).0, Err("the recipe changes form a cycle".to_owned()));
+    }
+
+    #[test]
+    fn leadership_settles_within_the_bound() {
+        let leads = |second: u64| {
+            judge("", &ALL, |progress| {
+                make_all(progress, (100..400).step_by(30));
+                progress.on_became_leader(at(second), NodeId::new(1), Term(3));
+            })
+        };
+        assert_eq!(leads(HEALED + BOUND), (Ok(true), vec![]));
+        assert_eq!(leads(HEALED + BOUND + 1).1, [Property::LeadershipSettles]);
+    }
+
+    #[test]
+    fn a_leader_is_guaranteed_by_a_candidate_or_by_a_majority() {
+        let reason =
+            |leader: &str, up: &[usize]| judge(&format!("leader: {leader}\ncandidates: all"), up, |_| ()).0;
+        let no_majority = Err("fewer than a majority of the candidates are up".to_owned());
+        assert_eq!(reason("raft", &[0, 1, 2]), Ok(false));
+        assert_eq!(reason("raft", &[0, 2]), no_majority);
+        assert_eq!(reason("bully", &[0, 2]), Ok(false));
+        assert_eq!(reason("bully", &[]), Err("no candidate is up".to_owned()));
+        let no_guarantee = "the leader strategy does not guarantee a leader".to_owned();
+        assert_eq!(reason("last-writer", &ALL), Err(no_guarantee));
+        let substitutes = judge("flow: {name: memoized, substitute_ends: true}", &ALL, |_| ()).0;
+        assert_eq!(substitutes, Err("the flow strategy does not guarantee a flow".to_owned()));
+    }
+
+    #[test]
+    fn the_run_has_to_be_long_enough() {
+        let scenario = scenario("");
+        let finish = |end: u64, bound: Option<u64>| {
+            let mut progress = Progress::new(&scenario);
+            (0..4).for_each(|node| progress.on_started(NodeId::new(node)));
+            let mut judged = Vec::new();
+            let bound = bound.map(Span::from_secs);
+            let result = progress.finish(&mut Violations::default(), at(end), bound, &mut judged);
+            (result.is_ok(), judged.len())
+        };
+        assert_eq!(finish(HEALED + BOUND, Some(BOUND)), (true, 2));
+        assert_eq!(finish(HEALED + BOUND - 1, Some(BOUND)), (false, 0));
+        assert_eq!(finish(END, None), (false, 0));
+    }
+}

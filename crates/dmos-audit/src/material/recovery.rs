@@ -135,3 +135,71 @@ impl Shortage {
         self.stock + self.in_transit + self.incoming + self.received
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(serial: u32) -> BatchId {
+        BatchId { producer: NodeId::new(1), serial }
+    }
+
+    fn range(serial: u32, count: u32) -> BatchRange {
+        BatchRange { first: batch(serial), count }
+    }
+
+    #[test]
+    fn batches_are_missing_or_surplus_or_held_twice() {
+        let account: BTreeSet<BatchId> = [3, 4, 5].map(batch).into();
+        let counts = |held: &[BatchRange]| (missing(&account, held), unaccounted(held, &account));
+        assert_eq!(counts(&[range(3, 3)]), (0, 0));
+        assert_eq!(counts(&[range(3, 1), range(5, 1)]), (1, 0));
+        assert_eq!(counts(&[range(2, 2)]), (2, 1));
+        assert_eq!(counts(&[range(3, 3), range(4, 2)]), (0, 2), "two are held twice");
+        assert_eq!(counts(&[]), (3, 0));
+    }
+
+    #[test]
+    fn serial_numbers_are_compared_one_by_one() {
+        let set = |ranges: Vec<(u32, u32)>| SerialSet::from(ranges);
+        assert_eq!(surplus(&set(vec![(0, 4)]), &set(vec![(0, 4)])), 0);
+        assert_eq!(surplus(&set(vec![(0, 4)]), &set(vec![(1, 2)])), 3);
+        assert_eq!(surplus(&set(vec![(1, 2)]), &set(vec![(0, 4)])), 0);
+    }
+
+    #[test]
+    fn a_shortage_adds_up() {
+        assert_eq!(Shortage { stock: 1, in_transit: 20, incoming: 300, received: 4_000 }.total(), 4_321);
+    }
+
+    /// Returns whether a compaction to a state is reported, after a run and a shipment of two batches.
+    fn is_reported(change: impl Fn(&mut LogState)) -> bool {
+        let scenario = dmos_testkit::scenario(
+            "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1h\n",
+        );
+        let (node, mut violations) = (NodeId::new(0), Violations::default());
+        let product = BatchRange { first: BatchId { producer: node, serial: 0 }, count: 1 };
+        let log = [
+            LogRecord::Ran { product, inputs: Box::new([]) },
+            LogRecord::Shipped { batches: product, to: NodeId::new(1), incarnation: 0 },
+        ];
+        let mut material = Material::new(&scenario);
+        material.on_run_started(&mut violations, node, dmos_core::Time::ZERO);
+        log.iter().for_each(|record| material.on_durable(&mut violations, node, record));
+        let mut state = LogState::of(&log);
+        change(&mut state);
+        material.on_compacted(&mut violations, node, &log, &state);
+        violations.into_vec().iter().any(|violation| violation.property == Property::LogRecovers)
+    }
+
+    #[test]
+    fn a_compacted_log_has_the_state_of_the_log_before() {
+        assert!(!is_reported(|_| ()));
+        assert!(!is_reported(|state| state.seen.insert_range(range(0, 5))), "settled numbers are one range");
+        assert!(!is_reported(|state| (state.inbound_entries, state.outbound_entries) = (7, 8)));
+        assert!(is_reported(|state| state.made += 1));
+        assert!(is_reported(|state| state.restarts += 1));
+        assert!(is_reported(|state| state.shipments.clear()));
+        assert!(is_reported(|state| state.received.insert_range(range(0, 1))));
+    }
+}
