@@ -228,6 +228,11 @@ mod tests {
             Some(SETTLES + (1 + 12 + 22) * 8_400),
             "a later recipe"
         );
+        // An input takes a tenth of a second: three for a message, 2.1 s for a transit and 3.1 s for a production run.
+        assert_eq!(
+            of_house("stock_limit: 7, production: polled", 100, ""),
+            Some(SETTLES + 4_000 + (1 + 9 + 17) * 9_500)
+        );
     }
 
     #[test]
@@ -244,6 +249,21 @@ mod tests {
         // An input takes a tenth of a second: three for a message, and 3.3 s of lead time.
         let runs = [8, 34, 66].map(|runs| runs * 6_200 + 3_000 + 3 * 3_300);
         assert_eq!(of_house("stock_limit: 7", 100, ""), Some(SETTLES + 4_000 + runs.iter().sum::<u64>()));
+    }
+
+    #[test]
+    fn the_smallest_yield_counts_for_the_runs_and_the_largest_for_the_surplus() {
+        let scenario = dmos_testkit::scenario(&format!(
+            "network:\n  nodes:\n  - {{makes: wood, process_time: 3s}}\n  - {{name: mill, makes: {{wood: 9}}, process_time: 3s}}\n\
+             \x20 - {{makes: door, needs: {{wood: 3}}, process_time: 3s}}\n\
+             duration: 1h\ndelays: {{message: 100ms, transit: 2s}}\nprotocol: {{{PROTOCOL}, stock_limit: 7}}\n"
+        ));
+        let bound = resume_bound(&scenario, WorkDelays::default()).map(|bound| bound.as_nanos() / 1_000_000);
+        // 8 doors. Wood for them, up to a level of a run, a run that another takes during a lead time, and the larger of a
+        // run and a lot for each supplier; up to two runs in stock and a run of surplus.
+        let wood = 8 * 3 + (3 + 3 + 3 + 9) + (2 * 9 + 9);
+        let runs: u64 = [8, wood].map(|runs| runs * 6_000 + 3_000 + 3 * 2_400).iter().sum();
+        assert_eq!(bound, Some(SETTLES + runs));
     }
 
     #[test]
@@ -300,6 +320,9 @@ mod tests {
     fn there_is_no_bound_if_answers_come_too_late() {
         assert!(bound("protocol: {suspect_after: 10s}\n", 2_400, 0).is_some());
         assert_eq!(bound("protocol: {suspect_after: 10s}\n", 2_500, 0), None);
+        let slow = "delays: {message: 1s}\nprotocol: {suspect_after: 10s}\n";
+        assert!(bound(slow, 1_999, 0).is_some());
+        assert_eq!(bound(slow, 2_000, 0), None, "an answer comes at the time of the suspicion");
     }
 
     #[test]

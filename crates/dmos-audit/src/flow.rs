@@ -77,3 +77,43 @@ impl<'a> Flows<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dmos_core::{ItemId, NodeSet, Span};
+
+    /// Returns the number of violations found where a planner finds no flow after ten steps, although there is one.
+    fn found(flow: &str, no_flow: NoFlow) -> usize {
+        let scenario = dmos_testkit::scenario(&format!(
+            "network: {{nodes: [{{makes: wood}}, {{makes: door, needs: [wood]}}]}}\nduration: 1h\nflow: {flow}\n"
+        ));
+        let plan = PlanReport {
+            duration: Span::ZERO,
+            steps: 10,
+            network: Arc::clone(&scenario.network),
+            alive: NodeSet::all(2),
+            broken_links: Default::default(),
+            flow: Err(no_flow),
+            active: true,
+        };
+        let mut violations = Violations::default();
+        Flows::new(&scenario).on_planned(&mut violations, NodeId::new(0), &plan);
+        violations.into_vec().len()
+    }
+
+    #[test]
+    fn a_planner_must_find_a_flow_only_if_it_guarantees_one_and_has_not_given_up() {
+        let (guaranteed, other) =
+            ("{name: exhaustive, substitute_ends: false}", "{name: exhaustive, substitute_ends: true}");
+        let infeasible = || NoFlow::Infeasible(ItemId::new(1));
+        assert_eq!(found(guaranteed, infeasible()), 1);
+        assert_eq!(found(other, infeasible()), 0);
+        let exhausted = |budget| NoFlow::BudgetExhausted { budget };
+        assert_eq!(found(guaranteed, exhausted(10)), 0);
+        assert_eq!(found(guaranteed, exhausted(11)), 1, "one more step was allowed");
+        assert_eq!(found(other, exhausted(10)), 0);
+        let failed = NoFlow::PlannerFailed { planner: "p".to_owned(), problem: "hung".to_owned() };
+        assert_eq!(found(guaranteed, failed), 0);
+    }
+}

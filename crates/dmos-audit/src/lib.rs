@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`observation`] | none: the observations |
 //! | `material` | each batch is in one place, consumed at most once, and made by its recipe |
+//! | `material/ranges` | the same for ranges of batches |
 //! | `material/recovery` | logs recover, and compaction preserves them |
 //! | `material/scrap` | scrap is exactly what crashes destroyed; retired nodes make nothing |
 //! | `material/limits` | commitments and logs stay within their limits |

@@ -5,6 +5,7 @@
 
 mod limits;
 mod orders;
+mod ranges;
 mod recovery;
 mod runs;
 mod scrap;
@@ -158,54 +159,6 @@ impl<'a> Material<'a> {
         }
     }
 
-    /// Handles a record of ranges of batches, under `production: server`.
-    #[inline(never)]
-    fn on_durable_ranges(&mut self, violations: &mut Violations, node: NodeId, record: &LogRecord) {
-        match record {
-            LogRecord::Ran { product, inputs } => {
-                let pending_inputs = &mut self.account(node).pending_inputs;
-                pending_inputs.clear();
-                pending_inputs.extend(inputs.iter().flat_map(|range| range.iter()));
-                let count = pending_inputs.len() as u32;
-                self.end_run(violations, node);
-                self.on_made(violations, node, product.first, product.count, count);
-                self.account(node).run = None;
-            }
-            LogRecord::Shipped { batches, to, incarnation } => {
-                self.account(node).unacknowledged += 1;
-                self.check_shipped(violations, node, *to, *incarnation, batches.count);
-                batches.iter().for_each(|batch| self.on_committed(violations, node, batch, Some(*to)));
-            }
-            LogRecord::Acknowledged { batches, .. } => {
-                let account = self.account(node);
-                account.unacknowledged = account.unacknowledged.saturating_sub(1);
-                batches.iter().for_each(|batch| self.on_settled(violations, node, batch, "acknowledged"));
-            }
-            LogRecord::Left(batches) => {
-                for batch in batches.iter() {
-                    if self.account(node).stock.remove(batch.serial) {
-                        self.account(node).left.insert(batch.serial);
-                    } else {
-                        self.report_misplaced(violations, node, batch, "out of the factory");
-                    }
-                }
-            }
-            LogRecord::Accepted(batches) => {
-                batches.iter().for_each(|batch| self.on_accepted(violations, node, batch));
-            }
-            LogRecord::Arrived(batches) => {
-                for batch in batches.iter() {
-                    if self.account(node).incoming.remove(&batch) {
-                        self.account(node).received.insert(batch);
-                    } else {
-                        self.report_misplaced(violations, node, batch, "arrived");
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Checks that the consumer of a settled batch has logged it.
     fn on_settled(&self, violations: &mut Violations, node: NodeId, batch: BatchId, state: &str) {
         if self.accounts[batch.producer.index()].in_transit.contains_key(&batch.serial) {
@@ -237,14 +190,6 @@ impl<'a> Material<'a> {
             self.account(node).received.insert(batch);
         } else {
             self.report_misplaced(violations, node, batch, "received");
-        }
-    }
-
-    fn on_accepted(&mut self, violations: &mut Violations, node: NodeId, batch: BatchId) {
-        if self.hand_over(node, batch) {
-            self.account(node).incoming.insert(batch);
-        } else {
-            self.report_misplaced(violations, node, batch, "accepted");
         }
     }
 
@@ -487,6 +432,13 @@ mod tests {
             [Property::ScrapRecorded],
             "without a crash there is no scrap"
         );
+    }
+
+    #[test]
+    fn scrap_was_in_stock_or_received() {
+        let other = BatchId { serial: 1, ..batch(0) };
+        let (audit, found) = after_a_crash(&[LogRecord::Scrapped(other)]);
+        assert_eq!((audit.scrapped, found), (0, vec![Property::BatchInOnePlace, Property::ScrapRecorded]));
     }
 
     fn audit_of(records: &[(usize, LogRecord)]) -> Vec<Property> {

@@ -155,3 +155,27 @@ fn production_that_does_not_resume_is_found() {
     assert!(resumes(&[1, 2], 0), "infeasible, so no violation is expected");
     assert!(!resumes(&[1], 0), "feasible, so a violation is expected");
 }
+
+#[test]
+fn a_short_run_says_nothing_about_liveness() {
+    let judged = |seconds: u64| {
+        let mut scenario = scenario();
+        scenario.duration = Span::from_secs(seconds);
+        let mut checker = InvariantChecker::new(&scenario);
+        for node in scenario.network.nodes() {
+            let started = Observation::Started { recovering: false, log: LogAtStart::default() };
+            checker.observe(at(0), node, &started);
+        }
+        let metrics = NodeMetrics::new(Production::Server);
+        let end = |_| NodeAtEnd { holdings: Some(Holdings::default()), metrics: &metrics };
+        checker.finish(at(seconds), end).judged
+    };
+    assert_eq!(judged(20), []);
+    let all = [
+        Property::LeadershipSettles,
+        Property::ProductionResumes,
+        Property::ShipmentsDelivered,
+        Property::OrdersFilled,
+    ];
+    assert_eq!(judged(3_600), all);
+}

@@ -47,3 +47,47 @@ impl Material<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dmos_core::{BatchId, SerialSet};
+    use dmos_node::batch_range::BatchRange;
+    use dmos_node::{LogRecord, LogState};
+
+    /// Returns the number of records after which a log that starts with a compacted state is reported as too long.
+    fn limit(state: &LogState) -> usize {
+        let scenario = dmos_testkit::scenario(
+            "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1h\n\
+             protocol: {production: polled, compact_after: 100}\n",
+        );
+        let node = NodeId::new(0);
+        let mut material = Material::new(&scenario);
+        let mut start = Violations::default();
+        for serial in 0..state.made {
+            let first = BatchId { producer: node, serial };
+            material.on_durable(&mut start, node, &LogRecord::Made { first, count: 1, inputs: 0 });
+        }
+        material.on_compacted(&mut start, node, &[], state);
+        let is_reported = |_: &usize| {
+            let mut violations = Violations::default();
+            material.on_durable(&mut violations, node, &LogRecord::Restarted);
+            !violations.into_vec().is_empty()
+        };
+        // The compacted record is the first of the log.
+        (2..10_000).find(is_reported).map_or(0, |length| length - 1)
+    }
+
+    #[test]
+    fn a_log_may_grow_with_the_batches_held_and_the_numbers_seen() {
+        assert_eq!(limit(&LogState::default()), 1_200);
+        let stock = SerialSet::from(vec![(0, 7)]);
+        assert_eq!(limit(&LogState { made: 7, stock, ..LogState::default() }), 1_220, "one range of batches");
+        let mut seen = LogState::default();
+        for serial in [0, 2, 4] {
+            let first = BatchId { producer: NodeId::new(1), serial };
+            seen.seen.insert_range(BatchRange { first, count: 1 });
+        }
+        assert_eq!(limit(&seen), 1_209, "three ranges of numbers");
+    }
+}

@@ -231,12 +231,26 @@ mod tests {
             self.log(&LogRecord::Shipped { batches, to, incarnation });
         }
 
+        /// Returns the liveness violations after two hours in which one consumer's order for one batch waits, while the
+        /// supplier ships to the other.
+        fn found_if_passed(scenario: &'a Scenario, count: u32) -> Vec<Property> {
+            let mut run = Run::of(scenario);
+            run.material.on_ordered(Time::ZERO, FIRST, SUPPLIER, order(0, 1));
+            run.material.on_ordered(Time::ZERO, SECOND, SUPPLIER, order(0, u32::MAX));
+            run.ship(SECOND, 0, count);
+            run.finish(scenario)
+        }
+
         fn found(self) -> Vec<Property> {
             self.violations.into_vec().iter().map(|violation| violation.property).collect()
         }
 
         /// Returns the liveness violations after two hours with a flow to both consumers.
-        fn finish(mut self, scenario: &Scenario) -> Vec<Property> {
+        fn finish(self, scenario: &Scenario) -> Vec<Property> {
+            self.finish_with(scenario, [true; 3])
+        }
+
+        fn finish_with(mut self, scenario: &Scenario, up: [bool; 3]) -> Vec<Property> {
             let edge = |consumer| SupplyEdge {
                 producer: SUPPLIER,
                 consumer,
@@ -244,11 +258,11 @@ mod tests {
             };
             let flow = Flow::new(vec![edge(FIRST), edge(SECOND)]);
             let metrics = NodeMetrics::new(Production::Server);
-            let node = || NodeAtEnd { holdings: Some(Holdings::default()), metrics: &metrics };
+            let node = |up: bool| NodeAtEnd { holdings: up.then(Holdings::default), metrics: &metrics };
             let end = Time::ZERO + Span::from_secs(7_200);
             let flow = Some((&*scenario.network, &flow));
             let bound = resume_bound(scenario, WorkDelays::default());
-            let nodes = [node(), node(), node()];
+            let nodes = up.map(node);
             assert!(self.material.check_orders(&mut self.violations, end, bound, &nodes, flow));
             self.found()
         }
@@ -304,15 +318,52 @@ mod tests {
     #[test]
     fn an_order_is_not_passed_over_for_ever() {
         let scenario = scenario();
-        let passed = |count: u32| {
-            let mut run = Run::of(&scenario);
-            run.material.on_ordered(Time::ZERO, FIRST, SUPPLIER, order(0, 1));
-            run.material.on_ordered(Time::ZERO, SECOND, SUPPLIER, order(0, u32::MAX));
-            run.ship(SECOND, 0, count);
-            run.finish(&scenario)
-        };
+        let passed = |count: u32| Run::found_if_passed(&scenario, count);
         assert_eq!(passed(10), [], "the supplier may not have heard of the order yet");
         assert_eq!(passed(30_000), [Property::OrdersFilled]);
+    }
+
+    #[test]
+    fn a_supplier_ships_to_others_for_the_bound_and_a_turn_twice() {
+        let text = "network: {nodes: [{makes: wood, process_time: 10s}, {makes: door, needs: [wood], count: 2}]}\n\
+                    duration: 2h\nfaults: {heal_at: 0s}\nprotocol: {compact_after: null}\n";
+        let scenario = dmos_testkit::scenario(text);
+        let bound = resume_bound(&scenario, WorkDelays::default()).expect("a bound").as_nanos();
+        let made = bound / 10_000_000_000 + 2;
+        // The other consumer has the same planned rate: one batch per turn, and two more.
+        let fair = 2 * (u32::try_from(made).expect("few batches") + 1 + 2);
+        assert_eq!(Run::found_if_passed(&scenario, fair), []);
+        assert_eq!(Run::found_if_passed(&scenario, fair + 1), [Property::OrdersFilled]);
+    }
+
+    #[test]
+    fn an_order_may_wait_at_a_supplier_that_is_down_retired_or_newly_assigned() {
+        let scenario = scenario();
+        let waiting = |up: [bool; 3], prepare: &dyn Fn(&mut Run<'_>)| {
+            let mut run = Run::of(&scenario);
+            run.material.on_ordered(Time::ZERO, FIRST, SUPPLIER, order(0, 2));
+            run.make(1);
+            prepare(&mut run);
+            run.finish_with(&scenario, up)
+        };
+        let retire = |node| {
+            move |run: &mut Run<'_>| {
+                let record = LogRecord::Commanded(dmos_node::Command::Retire);
+                run.material.on_durable(&mut run.violations, node, &record);
+            }
+        };
+        let late = |node| {
+            move |run: &mut Run<'_>| run.material.on_adopted(Time::ZERO + Span::from_secs(7_190), node)
+        };
+        assert_eq!(waiting([true; 3], &|_| ()), [Property::OrdersFilled]);
+        assert_eq!(waiting([true, true, false], &|_| ()), [Property::OrdersFilled]);
+        assert_eq!(waiting([false, true, true], &|_| ()), []);
+        assert_eq!(waiting([true, false, true], &|_| ()), []);
+        for node in [SUPPLIER, FIRST] {
+            assert_eq!(waiting([true; 3], &retire(node)), []);
+            assert_eq!(waiting([true; 3], &late(node)), []);
+        }
+        assert_eq!(waiting([true; 3], &late(SECOND)), [Property::OrdersFilled]);
     }
 
     #[test]

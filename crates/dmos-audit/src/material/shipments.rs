@@ -34,3 +34,49 @@ impl Material<'_> {
         end.since(healed) > bound
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dmos_core::settings::Production;
+    use dmos_core::{BatchId, NodeMetrics, RequestId};
+    use dmos_node::{Holdings, LogRecord};
+
+    /// Returns the violations of a shipment committed after five seconds of a run healed after ten, and whether the run is
+    /// long enough to tell.
+    fn found(end: Time, bound: Option<Span>, down: Option<usize>) -> (bool, usize) {
+        let scenario = dmos_testkit::scenario(
+            "network: {nodes: [{makes: wood}, {makes: door, needs: [wood]}]}\nduration: 1h\n\
+             faults: {heal_at: 10s}\nprotocol: {production: polled}\n",
+        );
+        let (supplier, consumer) = (NodeId::new(0), NodeId::new(1));
+        let batch = BatchId { producer: supplier, serial: 0 };
+        let mut material = Material::new(&scenario);
+        let mut violations = Violations::default();
+        violations.now = Time::ZERO + Span::from_secs(5);
+        let request = RequestId::default();
+        for record in [
+            LogRecord::Made { first: batch, count: 1, inputs: 0 },
+            LogRecord::Committed { batch, to: consumer, request },
+        ] {
+            material.on_durable(&mut violations, supplier, &record);
+        }
+        let metrics = NodeMetrics::new(Production::Polled);
+        let holdings = |node| (down != Some(node)).then(Holdings::default);
+        let nodes = [0, 1].map(|node| NodeAtEnd { holdings: holdings(node), metrics: &metrics });
+        let is_judged = material.check_shipments(&mut violations, end, bound, &nodes);
+        (is_judged, violations.into_vec().len())
+    }
+
+    #[test]
+    fn a_shipment_arrives_within_the_bound_after_the_last_fault() {
+        let bound = Span::from_secs(100);
+        let last = Time::ZERO + Span::from_secs(110);
+        let later = last + Span::from_nanos(1);
+        assert_eq!(found(last, Some(bound), None), (false, 0));
+        assert_eq!(found(later, Some(bound), None), (true, 1));
+        assert_eq!(found(later, None, None), (false, 0));
+        assert_eq!(found(later, Some(bound), Some(0)), (true, 0), "the supplier is down");
+        assert_eq!(found(later, Some(bound), Some(1)), (true, 0), "the consumer is down");
+    }
+}
