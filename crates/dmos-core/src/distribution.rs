@@ -72,3 +72,44 @@ impl Distribution {
 fn times(span: Span, factor: f64) -> Span {
     Span::from_nanos((span.as_nanos() as f64 * factor).round() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(value: f64) -> Span {
+        times(Span::from_secs(1), value)
+    }
+
+    #[test]
+    fn the_upper_end_is_the_maximum_or_the_95th_percentile() {
+        let mean = Span::from_secs(10);
+        let upper = |distribution: Distribution| distribution.upper().as_secs_f64();
+        assert_eq!(upper(Distribution::Fixed(mean)), 10.0);
+        assert_eq!(upper(Distribution::Choice([4.0, 9.0, 2.0].map(seconds).into())), 9.0);
+        assert_eq!(upper(Distribution::Uniform(mean, mean * 2)), 20.0);
+        assert_eq!(upper(Distribution::Exponential(mean)), 30.0);
+        // The scale is half the mean, because the gamma function of 3 is 2; three squared is nine.
+        assert_eq!(upper(Distribution::Weibull { mean, shape: 0.5 }), 45.0);
+        // The gamma function of 1.5 is half the root of pi.
+        let weibull = 20.0 / std::f64::consts::PI.sqrt() * 3.0_f64.sqrt();
+        assert!((upper(Distribution::Weibull { mean, shape: 2.0 }) - weibull).abs() < 1e-6);
+        let log_normal = 10.0 * (1.645 * 0.5 - 0.125_f64).exp();
+        assert!((upper(Distribution::LogNormal { mean, sigma: 0.5 }) - log_normal).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_mean_is_that_of_the_values() {
+        let mean = Span::from_secs(10);
+        assert_eq!(Distribution::Choice([1.0, 2.0, 6.0].map(seconds).into()).mean(), seconds(3.0));
+        assert_eq!(Distribution::Uniform(seconds(2.0), seconds(5.0)).mean(), seconds(3.5));
+        for distribution in [
+            Distribution::Fixed(mean),
+            Distribution::Exponential(mean),
+            Distribution::Weibull { mean, shape: 2.0 },
+            Distribution::LogNormal { mean, sigma: 1.0 },
+        ] {
+            assert_eq!(distribution.mean(), mean);
+        }
+    }
+}

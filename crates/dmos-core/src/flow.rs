@@ -367,6 +367,46 @@ mod tests {
     }
 
     #[test]
+    fn a_change_is_the_least() {
+        let (a, b, c, d) = (edge(0, 1, 0), edge(1, 2, 1), edge(2, 3, 2), edge(3, 4, 3));
+        let change = |from: &[SupplyEdge], to: &[SupplyEdge]| {
+            let (from, to) = (Flow::new(from.to_vec()), Flow::new(to.to_vec()));
+            let change = from.change_to(&to);
+            assert_eq!(from.changed(&change), to);
+            let added: Vec<_> = change.added.iter().map(|(edge, _)| *edge).collect();
+            (change.removed, added)
+        };
+        assert_eq!(change(&[b], &[a, b, c]), (vec![], vec![a, c]));
+        assert_eq!(change(&[a, b, c], &[b]), (vec![a, c], vec![]));
+        assert_eq!(change(&[a, c], &[b, c, d]), (vec![a], vec![b, d]));
+        assert_eq!(change(&[b, d], &[a, c]), (vec![b, d], vec![a, c]));
+    }
+
+    #[test]
+    fn suppliers_of_an_item_have_shares() {
+        let standby = (edge(4, 2, 0), Share::STANDBY);
+        let flow = Flow::with_shares(vec![
+            (edge(0, 2, 0), Share::WHOLE),
+            standby,
+            (edge(1, 2, 1), Share::WHOLE),
+            (edge(0, 3, 0), Share::WHOLE),
+        ]);
+        let node = NodeId::new;
+        assert_eq!(flow.share(node(0), node(2)), Some(Share::WHOLE));
+        assert_eq!(flow.share(node(4), node(2)), Some(Share::STANDBY));
+        assert_eq!(flow.share(node(4), node(3)), None);
+        assert_eq!(flow.consumers(node(0)), [(node(0), node(2)), (node(0), node(3))]);
+        assert_eq!(flow.suppliers(node(2)).len(), 3);
+        let assigned: Vec<_> = flow.assigned_nodes().iter().map(|node| node.index()).collect();
+        assert_eq!(assigned, [0, 1, 2, 3, 4]);
+        let assignment = flow.assignment(node(2));
+        let of_item: Vec<_> =
+            assignment.suppliers_of(ItemId::new(0)).iter().map(|supply| supply.producer.index()).collect();
+        assert_eq!((of_item, assignment.supplier(ItemId::new(1))), (vec![0, 4], Some(node(1))));
+        assert_eq!(assignment.supplier(ItemId::new(2)), None);
+    }
+
+    #[test]
     fn several_suppliers_have_equal_shares() {
         let both = Flow::new(vec![edge(0, 2, 0), edge(1, 2, 0)]);
         assert!(both.supplies().all(|(_, share)| share.to_string() == "50 %"));
@@ -379,7 +419,7 @@ mod tests {
         let part = flow.assignment(NodeId::new(1));
         assert_eq!(part.supplier(ItemId::new(0)), Some(NodeId::new(0)));
         assert_eq!(*part.consumers, [NodeId::new(2)]);
-        assert_eq!(part.neighbours().count(), 2);
+        assert_eq!((part.neighbours().count(), part.edge_count(), part.is_idle()), (2, 2, false));
         assert!(flow.is_assigned(NodeId::new(2)) && !flow.is_assigned(NodeId::new(3)));
         assert!(flow.assignment(NodeId::new(3)).is_idle() && Flow::default().is_empty());
     }

@@ -329,6 +329,25 @@ mod tests {
     }
 
     #[test]
+    fn totals_are_counted_from_a_moment_on() {
+        let mut earlier = NodeMetrics::new(Production::Server);
+        earlier.add(Metric::SentMessages, 3);
+        earlier.set(Metric::BatchesProducedTotal, 5);
+        earlier.set(Metric::OutboundMaterialBuildup, 9);
+        let mut later = earlier.clone();
+        later.count(Metric::SentMessages);
+        later.count(Metric::SentMessages);
+        later.subtract(Metric::SentMessages, 1);
+        later.set(Metric::BatchesProducedTotal, 7);
+        later.set(Metric::OutboundMaterialBuildup, 4);
+        let since = later.since(&earlier);
+        let metrics = [Metric::SentMessages, Metric::BatchesProducedTotal, Metric::OutboundMaterialBuildup];
+        assert_eq!(metrics.map(|metric| since.get(metric)), [1, 2, 4]);
+        let names = [Unit::Count, Unit::Gauge, Unit::Seconds].map(Unit::name);
+        assert_eq!(names, ["count", "gauge", "s"]);
+    }
+
+    #[test]
     fn names_are_unique() {
         let mut names: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         names.sort_unstable();

@@ -500,6 +500,56 @@ mod tests {
     }
 
     #[test]
+    fn a_final_item_that_is_consumed_is_shared_with_the_buyers() {
+        let mut door = recipe(1, &[0]);
+        (door.quantity, door.requires[0].quantity) = (3, 6);
+        let mut wood = recipe(0, &[]);
+        wood.quantity = 20;
+        let lot = |finals: &[usize]| {
+            let finals = finals.iter().map(|&item| ItemId::new(item)).collect();
+            let names = (Names::Numbers(3), Names::Numbers(3));
+            let recipes = [wood.clone(), door.clone(), recipe(2, &[1])].into_iter();
+            Network::new(names.0, names.1, recipes, finals).expect("a valid network").lot(NodeId::new(1))
+        };
+        assert_eq!((lot(&[2]), lot(&[1, 2])), (3, 12));
+    }
+
+    #[test]
+    fn complete_sets_have_the_weights_of_the_final_items() {
+        let names = (Names::Numbers(2), Names::Numbers(2));
+        let finals = vec![ItemId::new(0), ItemId::new(1)];
+        let network = Network::new(names.0, names.1, [recipe(0, &[]), recipe(1, &[])].into_iter(), finals)
+            .expect("a valid network")
+            .with_final_weights(vec![1, 3]);
+        let sets = |finished: [u64; 2]| network.complete_sets(|item| finished[item.index()]);
+        assert_eq!([sets([6, 9]), sets([2, 9]), sets([6, 11]), sets([6, 0])], [3, 2, 3, 0]);
+        assert!(network.nodes().all(|node| network.is_final(node)));
+        assert!(network.items().all(|item| !network.is_consumed(item)));
+    }
+
+    #[test]
+    fn nodes_and_items_have_names() {
+        let words = |names: &[&str]| Names::Words(names.iter().map(|&name| name.to_owned()).collect());
+        let recipes = [recipe(0, &[]), recipe(1, &[0])].into_iter();
+        let names = (words(&["wood", "door"]), words(&["forest", "joiner"]));
+        let named = Network::new(names.0, names.1, recipes, vec![ItemId::new(1)]).expect("a valid network");
+        assert_eq!(
+            (named.node_name(NodeId::new(1)), named.item_name(ItemId::new(0))),
+            ("joiner".into(), "wood".into())
+        );
+        assert_eq!(
+            (named.find_node("forest"), named.find_item("door")),
+            (Some(NodeId::new(0)), Some(ItemId::new(1)))
+        );
+        assert_eq!((named.find_node("door"), named.find_item("forest")), (None, None));
+        assert!(named.is_consumed(ItemId::new(0)) && !named.is_final(NodeId::new(0)));
+        let numbered = network(1, vec![recipe(0, &[])]).expect("a valid network");
+        assert_eq!(numbered.node_name(NodeId::new(0)), "0");
+        assert_eq!((numbered.node_names().len(), numbered.node_names().is_empty()), (1, false));
+        assert!(Names::Words(Vec::new()).is_empty());
+    }
+
+    #[test]
     fn a_changed_recipe_changes_nothing_else() {
         let old =
             network(3, vec![recipe(0, &[]), recipe(1, &[0]), recipe(2, &[1])]).expect("a valid network");

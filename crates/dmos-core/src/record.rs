@@ -1,6 +1,7 @@
 //! The results of a run: metrics by node, time series, events of interest, and violated invariants.
 
-use std::cmp::Reverse;
+mod bottleneck;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -12,6 +13,8 @@ use crate::network::Network;
 use crate::property::Property;
 use crate::strategy::NoFlow;
 use crate::time::{Span, Time};
+
+pub use bottleneck::MeasuredBottleneck;
 
 /// The record of one run.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -320,26 +323,6 @@ pub struct MaterialBalance {
     pub stranded: u64,
 }
 
-/// Share of the measured time that a node must have had an assignment to count as a bottleneck.
-const ASSIGNED_MIN: f64 = 0.1;
-
-/// Difference of working shares below which nodes are equally busy.
-const EQUALLY_BUSY: f64 = 0.002;
-
-/// The node that limited the output of a run, as measured.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct MeasuredBottleneck {
-    /// The node with the highest working share of the time in which it was up and had an assignment. Of nodes that
-    /// are equally busy, the one furthest downstream limits: the others may work for other final items as well. Of
-    /// several producers of an item, the one with the longest uninterrupted period of work.
-    pub node: NodeId,
-    /// The working share.
-    pub working: f64,
-    /// The longest uninterrupted period of work (Roser, Nakano and Tanaka, "A practical bottleneck detection
-    /// method", 2001).
-    pub longest_working: Span,
-}
-
 impl RunRecord {
     /// Returns the intervals without a leader: before the first election, and while the last elected leader is down or
     /// has stepped down, until another is elected or it recovers. O(changes x outages).
@@ -370,50 +353,6 @@ impl RunRecord {
         })
     }
 
-    /// Returns the measured bottleneck, or `None` if no node worked. It makes the final item that limits the number of
-    /// complete sets, or an item that goes into it: other final items may be made at full speed beyond that number.
-    #[must_use]
-    pub fn bottleneck(&self, network: &Network) -> Option<MeasuredBottleneck> {
-        let is_upstream = self.items_of_limiting_item(network);
-        let nodes = self.usage.iter().enumerate().filter(|(_, usage)| !usage.working.is_zero());
-        let nodes = nodes.map(|(index, usage)| (NodeId::new(index), usage));
-        let measured = nodes.filter(|(node, _)| is_upstream[network.makes(*node).index()]);
-        let measured = measured.filter_map(|(node, usage)| {
-            let assigned = (usage.up() - usage.idle).as_secs_f64();
-            let is_assigned = assigned >= ASSIGNED_MIN * (usage.up() + usage.down).as_secs_f64();
-            is_assigned.then(|| MeasuredBottleneck {
-                node,
-                working: usage.working.as_secs_f64() / assigned,
-                longest_working: usage.longest_working,
-            })
-        });
-        let measured: Vec<MeasuredBottleneck> = measured.collect();
-        let most = measured.iter().map(|bottleneck| bottleneck.working).fold(0.0, f64::max);
-        let order = network.topological_order();
-        let position = |node| order.iter().position(|&item| item == network.makes(node));
-        let busiest = measured.into_iter().filter(|bottleneck| bottleneck.working >= most - EQUALLY_BUSY);
-        busiest.max_by_key(|bottleneck| {
-            (position(bottleneck.node), bottleneck.longest_working, Reverse(bottleneck.node))
-        })
-    }
-
-    /// Returns by item whether it is the final item of which the fewest complete sets were finished, or goes into it.
-    fn items_of_limiting_item(&self, network: &Network) -> Vec<bool> {
-        let sets =
-            |(item, weight): (ItemId, u32)| (self.finished(network, item) as f64 / f64::from(weight), item);
-        let least = network.final_weights().map(sets).reduce(|a, b| if b.0 < a.0 { b } else { a });
-        let mut is_upstream = vec![false; network.item_count()];
-        least.into_iter().for_each(|(_, item)| is_upstream[item.index()] = true);
-        for &item in network.topological_order().iter().rev().filter(|_| least.is_some()) {
-            if is_upstream[item.index()] {
-                let requirements =
-                    network.producers(item).iter().flat_map(|&node| network.requirements(node));
-                requirements.for_each(|required| is_upstream[required.item.index()] = true);
-            }
-        }
-        is_upstream
-    }
-
     /// Returns the finished goods of a final item. O(producers).
     #[must_use]
     pub fn finished(&self, network: &Network, item: ItemId) -> u64 {
@@ -436,9 +375,6 @@ impl RunRecord {
 
 #[cfg(test)]
 mod tests {
-    use crate::network::{Names, Recipe};
-    use crate::settings::Production;
-
     use super::*;
 
     #[test]
@@ -467,40 +403,51 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_node_is_the_bottleneck_even_if_it_was_down() {
-        let usage = |working, idle, down| NodeUsage {
-            working: Span::from_secs(working),
-            blocked: Span::from_secs(100 - working - idle - down),
-            idle: Span::from_secs(idle),
-            down: Span::from_secs(down),
+    fn a_node_works_for_a_share_of_the_time_in_which_it_is_up() {
+        let seconds = Span::from_secs;
+        let usage = NodeUsage {
+            working: seconds(2),
+            starved: BTreeMap::from([(ItemId::new(0), seconds(1)), (ItemId::new(3), seconds(2))]),
+            blocked: seconds(4),
+            idle: seconds(1),
+            down: seconds(30),
             ..NodeUsage::default()
         };
-        // The nodes 0 to 2 make item 0, which goes into item 1 of node 3. Node 4 makes the final item 2 all the time.
-        let [wood, door, pin] = [0, 1, 2].map(ItemId::new);
-        let recipes = [
-            Recipe::of(wood, []),
-            Recipe::of(wood, []),
-            Recipe::of(wood, []),
-            Recipe::of(door, [wood]),
-            Recipe::of(pin, []),
-        ];
-        let (items, nodes) = (Names::Numbers(3), Names::Numbers(5));
-        let network =
-            Network::new(items, nodes, recipes.into_iter(), vec![door, pin]).expect("a valid network");
-        let mut metrics = vec![NodeMetrics::new(Production::Server); 5];
-        metrics[4].add(Metric::FinishedGoodsMade, 100);
-        let record = RunRecord {
-            nodes: metrics,
-            usage: vec![
-                usage(60, 0, 0),
-                usage(45, 0, 50),
-                usage(5, 95, 0),
-                usage(10, 0, 0),
-                usage(100, 0, 0),
-            ],
-            ..RunRecord::default()
+        assert_eq!((usage.starved_total(), usage.up()), (seconds(3), seconds(10)));
+        assert_eq!(usage.working_share(), 0.2);
+        assert_eq!(NodeUsage { down: seconds(30), ..NodeUsage::default() }.working_share(), 0.0);
+    }
+
+    #[test]
+    fn a_factory_is_without_a_leader_while_the_last_one_is_down() {
+        let at = |second| Time::ZERO + Span::from_secs(second);
+        let change = |second, node, stepped_down: Option<u64>| LeadershipChange {
+            at: at(second),
+            node: NodeId::new(node),
+            term: Term(second),
+            stepped_down: stepped_down.map(at),
         };
-        let bottleneck = record.bottleneck(&network).expect("a node that worked");
-        assert_eq!((bottleneck.node, bottleneck.working), (NodeId::new(1), 0.9));
+        let outage = |node, from, until: Option<u64>| Outage {
+            node: NodeId::new(node),
+            from: at(from),
+            until: until.map(at),
+            was_assigned: true,
+        };
+        let intervals = |changes: &[LeadershipChange], outages: &[Outage]| -> Vec<(u64, u64)> {
+            let (leadership_changes, outages) = (changes.to_vec(), outages.to_vec());
+            let record = RunRecord { leadership_changes, outages, ..RunRecord::default() };
+            let seconds = |time: Time| time.since(Time::ZERO).as_nanos() / 1_000_000_000;
+            record.leaderless(at(100)).iter().map(|&(from, to)| (seconds(from), seconds(to))).collect()
+        };
+        assert_eq!(intervals(&[], &[]), [(0, 100)]);
+        assert_eq!(intervals(&[change(0, 1, None)], &[]), []);
+        assert_eq!(intervals(&[change(5, 1, None)], &[outage(1, 20, Some(30))]), [(0, 5), (20, 30)]);
+        assert_eq!(intervals(&[change(5, 1, None)], &[outage(2, 20, Some(30))]), [(0, 5)]);
+        let two = [change(0, 1, None), change(25, 2, None)];
+        assert_eq!(intervals(&two, &[outage(1, 20, Some(30))]), [(20, 25)], "until the next election");
+        assert_eq!(intervals(&two, &[outage(2, 10, Some(20))]), [], "it did not lead yet");
+        assert_eq!(intervals(&two, &[outage(2, 90, None)]), [(90, 100)]);
+        assert_eq!(intervals(&[change(0, 1, Some(40)), change(60, 2, None)], &[]), [(40, 60)]);
+        assert_eq!(intervals(&[change(0, 1, Some(40))], &[outage(1, 30, None)]), [(30, 40), (40, 100)]);
     }
 }

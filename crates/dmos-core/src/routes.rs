@@ -241,6 +241,12 @@ mod tests {
         assert_eq!(listed, [(0, 1, 7), (1, 1, 0)]);
         assert_eq!((routes.site(NodeId::new(3)), routes.site(NodeId::new(2))), (Some(1), None));
         assert_eq!((routes.all().count(), routes.only_route()), (3, None));
+        assert_eq!(routes.site_names(), ["mine", "mill"]);
+        let upper = |from, to| routes.upper_transit(NodeId::new(from), NodeId::new(to));
+        assert_eq!((upper(0, 3), upper(3, 0)), (Span::from_secs(60), Span::from_secs(1)));
+        assert_eq!([0, 1, 2, 3].map(|node| routes.place(NodeId::new(node))), [1, 2, 0, 2]);
+        assert_eq!(routes.route_to_place(NodeId::new(0), 2).cost(), 7);
+        assert_eq!(routes.default_route(), &Route::DEFAULT);
     }
 
     #[test]

@@ -110,6 +110,9 @@ impl SerialSet {
 
     /// Removes a range of serial numbers, as far as they are present. O(ranges).
     pub fn remove_range(&mut self, range: Range<u32>) {
+        if range.is_empty() {
+            return;
+        }
         let from = self.ranges.partition_point(|known| known.1 <= range.start);
         let to = from + self.ranges[from..].partition_point(|known| known.0 < range.end);
         let affected = &self.ranges[from..to];
@@ -154,6 +157,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_empty_range_changes_nothing() {
+        let mut set = SerialSet::from(vec![(3, 6)]);
+        set.remove_range(4..4);
+        set.insert_range(8..8);
+        assert_eq!((set.ranges(), set.len()), (&[(3, 6)][..], 3));
+    }
+
+    #[test]
     fn adjacent_numbers_form_one_range() {
         let mut set = SerialSet::default();
         assert!([5, 3, 4, 9].into_iter().all(|serial| set.insert(serial)));
@@ -167,17 +178,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_set(steps in proptest::collection::vec((0_u8..3, 0_u32..40, 0_u32..6), 0..80)) {
+        fn is_a_set(steps in proptest::collection::vec((0_u8..5, 0_u32..40, 0_u32..6), 0..80)) {
             let (mut set, mut model) = (SerialSet::default(), BTreeSet::new());
             for (kind, serial, length) in steps {
                 match kind {
                     0 => prop_assert_eq!(set.insert(serial), model.insert(serial)),
                     1 => prop_assert_eq!(set.remove(serial), model.remove(&serial)),
-                    _ => {
+                    2 => {
                         set.insert_range(serial..serial + length);
                         model.extend(serial..serial + length);
                     }
+                    3 => {
+                        set.remove_range(serial..serial + 3 * length);
+                        model.retain(|known| !(serial..serial + 3 * length).contains(known));
+                    }
+                    _ => prop_assert_eq!(set.pop_first(), model.pop_first()),
                 }
+                prop_assert_eq!((set.first(), set.is_empty()), (model.first().copied(), model.is_empty()));
                 prop_assert_eq!(set.len(), model.len() as u64);
                 prop_assert!(set.iter().eq(model.iter().copied()));
                 prop_assert!((0..50).all(|serial| set.contains(serial) == model.contains(&serial)));

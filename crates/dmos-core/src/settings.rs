@@ -284,3 +284,32 @@ pub struct SharedCpu {
 /// Default maximum number of planning steps: 2,000 million, about four times the requirement of the
 /// prototype's search on its largest published network.
 pub const PLANNING_BUDGET: NonZeroU64 = NonZeroU64::new(2_000_000_000).expect("a positive budget");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_exact_if_recovery_is_exact_and_logs_are_separate() {
+        let is_exact = |recovery, log| Protocol { recovery, log, ..Protocol::default() }.has_exact_logs();
+        assert!(is_exact(Recovery::Exact, LogKeeping::Separate));
+        assert!(!is_exact(Recovery::Exact, LogKeeping::MixedUp));
+        assert!(!is_exact(Recovery::Replay, LogKeeping::Separate));
+    }
+
+    #[test]
+    fn work_is_instant_if_nothing_takes_time() {
+        assert!(Work::default().is_instant());
+        let shared_cpu = Some(SharedCpu { cores: NonZeroU32::MIN });
+        assert!(Work { shared_cpu, ..Work::default() }.is_instant());
+        assert!(!Work { send: Span::from_nanos(1), ..Work::default() }.is_instant());
+    }
+
+    #[test]
+    fn detectors_know_the_heartbeats() {
+        let (heartbeat, suspect_after) = (Span::from_secs(7), Span::from_secs(40));
+        let config = Protocol { heartbeat, suspect_after, ..Protocol::default() }.detector_config();
+        assert_eq!(config, DetectorConfig { heartbeat, suspect_after });
+        assert_eq!(config.silence_max(), Span::from_secs(80));
+    }
+}

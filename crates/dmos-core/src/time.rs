@@ -435,6 +435,17 @@ mod tests {
     }
 
     #[test]
+    fn sums_and_differences_stay_in_range() {
+        let [one, two] = [1, 2].map(Span::from_nanos);
+        let most = Span::from_nanos(u64::MAX);
+        let mut sum = one;
+        sum += two;
+        assert_eq!((sum, [one, two, two].into_iter().sum::<Span>()), (one * 3, one * 5));
+        assert_eq!((one - two, most + one, most * 2), (Span::ZERO, most, most));
+        assert!(Span::ZERO.is_zero() && !one.is_zero());
+    }
+
+    #[test]
     fn every_parse_error_is_named() {
         for (text, part) in [
             ("5", "no unit"),
@@ -444,6 +455,8 @@ mod tests {
             ("1.2.3s", "number"),
             ("0.1ns", "finer"),
             ("999999d", "too long"),
+            ("1000000000000000000000000ns", "too long"),
+            ("0.100000000000000001h", "too long"),
             ("99999999999999999999999999999999s", "too long"),
         ] {
             let message = text.parse::<Span>().expect_err(text).to_string();

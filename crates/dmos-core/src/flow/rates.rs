@@ -365,6 +365,53 @@ mod tests {
     }
 
     #[test]
+    fn the_scarcest_final_item_limits_the_sets() {
+        let network = network(vec![recipe(0, 1, &[]), recipe(1, 1, &[]), recipe(1, 1, &[])], 2, &[0, 1]);
+        let per_second = |rates: &[f64]| rates.iter().map(|&rate| PlannedRate::per_second(rate)).collect();
+        let rates = FlowRates::new(per_second(&[0.0; 3]), per_second(&[0.5, 0.25, 0.5]));
+        assert_eq!(rates.complete_sets(&network), 0.5);
+        let weighted = network.with_final_weights(vec![1, 3]);
+        assert_eq!(rates.complete_sets(&weighted), 0.25);
+    }
+
+    #[test]
+    fn another_rate_changes_the_node_and_its_suppliers() {
+        let flow = Flow::new(vec![edge(0, 2, 0), edge(1, 3, 0)]);
+        let rates = |runs: [f64; 4], leaving: [f64; 4]| {
+            let list = |rates: [f64; 4]| rates.map(PlannedRate::per_second).to_vec();
+            FlowRates::new(list(runs), list(leaving))
+        };
+        let before = rates([1.0; 4], [0.0; 4]);
+        let changed = |now: FlowRates| {
+            let mut nodes = now.changed_nodes(&before, &flow);
+            nodes.sort_unstable();
+            nodes.iter().map(|node| node.index()).collect::<Vec<_>>()
+        };
+        assert_eq!(changed(before.clone()), [0; 0]);
+        assert_eq!(changed(rates([1.0, 1.0, 2.0, 1.0], [0.0; 4])), [0, 2]);
+        assert_eq!(changed(rates([1.0; 4], [0.0, 0.0, 0.0, 1.0])), [1, 3]);
+        assert_eq!(changed(rates([1.0, 2.0, 1.0, 1.0], [0.0; 4])), [1]);
+    }
+
+    #[test]
+    fn an_assignment_has_the_rates_of_its_edges() {
+        let network =
+            network(vec![recipe(0, 6, &[]), recipe(1, 1, &[(0, 2)]), recipe(1, 1, &[(0, 2)])], 2, &[1]);
+        let flow = Flow::new(vec![edge(0, 1, 0), edge(0, 2, 0)]);
+        let network = with_times(network, &[3, 4, 2]);
+        let rates = FlowRates::derive(&network, &flow);
+        let supplier = rates.assignment(&network, &flow, NodeId::new(0));
+        assert_eq!(supplier.rate.as_f64(), 0.25);
+        assert_eq!(supplier.consumer_rates.iter().map(|rate| rate.as_f64()).collect::<Vec<_>>(), [0.5, 1.0]);
+        let consumer = rates.assignment(&network, &flow, NodeId::new(2));
+        assert_eq!((consumer.rate.as_f64(), consumer.leaving.as_f64()), (0.5, 0.5));
+        let unplanned = FlowRates::default().assignment(&network, &flow, NodeId::new(0));
+        assert_eq!((unplanned.rate, unplanned.consumer_rates.len()), (PlannedRate::default(), 0));
+        let none = rates.edge(&network, &flow, NodeId::new(1), NodeId::new(2));
+        assert_eq!(none, PlannedRate::default(), "there is no such edge");
+    }
+
+    #[test]
     fn units_are_rounded_up() {
         let rate = PlannedRate::per_second(0.25);
         let units = [0, 4, 5].map(|seconds| rate.units_in(Span::from_secs(seconds), 3));

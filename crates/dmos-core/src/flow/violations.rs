@@ -132,3 +132,111 @@ impl FlowViolation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Names, Recipe};
+
+    /// Returns a network in which nodes 0 and 1 make wood, node 2 screws, and node 3 a door of both.
+    fn network() -> Network {
+        let [wood, screw, door] = [0, 1, 2].map(ItemId::new);
+        let recipes = [
+            Recipe::of(wood, []),
+            Recipe::of(wood, []),
+            Recipe::of(screw, []),
+            Recipe::of(door, [wood, screw]),
+        ];
+        let words = |names: &[&str]| Names::Words(names.iter().map(|&name| name.to_owned()).collect());
+        let names = (words(&["wood", "screw", "door"]), words(&["forest", "park", "lathe", "joiner"]));
+        Network::new(names.0, names.1, recipes.into_iter(), vec![door]).expect("a valid network")
+    }
+
+    fn edge(producer: usize, consumer: usize, item: usize) -> SupplyEdge {
+        SupplyEdge {
+            producer: NodeId::new(producer),
+            consumer: NodeId::new(consumer),
+            item: ItemId::new(item),
+        }
+    }
+
+    /// Returns the descriptions of the violations of a flow in which node 1 is not alive and the link between nodes 2 and
+    /// 3 is broken as said.
+    fn explained(flow: &Flow, dead: bool, broken: bool, substitute_ends: bool) -> Vec<String> {
+        let network = network();
+        let mut alive = NodeSet::all(4);
+        if dead {
+            alive.remove(NodeId::new(1));
+        }
+        let link = broken.then_some((NodeId::new(2), NodeId::new(3)));
+        let links: BrokenLinks = link.into_iter().collect();
+        let violations = flow.violations(&network, &alive, &links, substitute_ends);
+        violations.iter().map(|violation| violation.explain(&network)).collect()
+    }
+
+    #[test]
+    fn a_whole_flow_is_valid() {
+        let flow = Flow::new(vec![edge(0, 3, 0), edge(2, 3, 1)]);
+        assert_eq!(explained(&flow, true, false, false), [""; 0]);
+        let both = Flow::new(vec![edge(0, 3, 0), edge(1, 3, 0), edge(2, 3, 1)]);
+        assert_eq!(explained(&both, false, false, false), [""; 0]);
+        assert_eq!(explained(&both, true, false, false), ["`park` has failed, but is assigned"]);
+        assert_eq!(
+            explained(&both, false, true, false),
+            ["`lathe` is to supply `joiner`, but the link between them is broken"]
+        );
+    }
+
+    #[test]
+    fn each_item_required_has_suppliers_for_the_whole() {
+        let half = Share::from_millionths(500_000);
+        let lacking = Flow::with_shares(vec![(edge(0, 3, 0), half)]);
+        assert_eq!(
+            explained(&lacking, false, false, true),
+            [
+                "the shares of the suppliers of `wood` to `joiner` add up to 500000 millionths",
+                "`joiner` is assigned, but has no supplier for `screw`"
+            ]
+        );
+        let halves = Flow::with_shares(vec![
+            (edge(0, 3, 0), half),
+            (edge(1, 3, 0), half),
+            (edge(2, 3, 1), Share::WHOLE),
+        ]);
+        assert_eq!(explained(&halves, false, false, false), [""; 0]);
+    }
+
+    #[test]
+    fn an_edge_matches_the_recipes_of_its_nodes() {
+        let misfit = |producer, consumer, item, text: &str| {
+            let mut edges = vec![edge(0, 3, 0), edge(2, 3, 1)];
+            edges.push(edge(producer, consumer, item));
+            assert_eq!(
+                explained(&Flow::new(edges), false, false, false).first().map(String::as_str),
+                Some(text)
+            );
+        };
+        misfit(1, 3, 2, "`park` is to supply `joiner` with `door`, which does not match their recipes");
+        misfit(0, 2, 0, "`forest` is to supply `lathe` with `wood`, which does not match their recipes");
+        for (producer, consumer, item) in [(4, 3, 0), (0, 4, 0), (0, 3, 3)] {
+            let text = format!(
+                "the edge [{producer}, {consumer}, {item}] (producer, consumer, item) is not in the network"
+            );
+            misfit(producer, consumer, item, &text);
+        }
+    }
+
+    #[test]
+    fn a_node_without_any_supplier_may_substitute_for_a_source() {
+        let [wood, door, house] = [0, 1, 2].map(ItemId::new);
+        let recipes = [Recipe::of(wood, []), Recipe::of(door, [wood]), Recipe::of(house, [door])];
+        let names = (Names::Numbers(3), Names::Numbers(3));
+        let network = Network::new(names.0, names.1, recipes.into_iter(), vec![house]).expect("a network");
+        let flow = Flow::new(vec![edge(1, 2, 1)]);
+        let violations =
+            |substitute| flow.violations(&network, &NodeSet::all(3), &BrokenLinks::NONE, substitute);
+        assert_eq!(violations(true), []);
+        let (node, item) = (NodeId::new(1), ItemId::new(0));
+        assert_eq!(violations(false), [FlowViolation::Unsupplied { node, item }]);
+    }
+}

@@ -291,3 +291,70 @@ impl Meter {
         self.counters.iter().find(|counter| counter.0 == name).map_or(0, |counter| counter.1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Names, Recipe};
+
+    fn network() -> Network {
+        let wood = ItemId::new(0);
+        let names = (Names::Words(vec!["wood".to_owned()]), Names::Numbers(3));
+        let recipes = [0, 1, 2].map(|_| Recipe::of(wood, [])).into_iter();
+        Network::new(names.0, names.1, recipes, vec![wood]).expect("a valid network")
+    }
+
+    #[test]
+    fn a_supplier_is_usable_if_it_is_alive_and_its_link_works() {
+        let network = network();
+        let [dead, cut, other] = [0, 1, 2].map(NodeId::new);
+        let mut alive = NodeSet::all(3);
+        alive.remove(dead);
+        let broken_links: BrokenLinks = [(cut, other)].into_iter().collect();
+        let request = PlanRequest { broken_links: &broken_links, ..PlanRequest::first(&network, &alive) };
+        assert!(!request.is_usable(dead, other));
+        assert!(!request.is_usable(cut, other) && !request.is_usable(other, cut));
+        assert!(request.is_usable(cut, dead));
+    }
+
+    #[test]
+    fn a_meter_stops_at_its_budget() {
+        let mut meter = Meter::new(10);
+        assert_eq!(meter.charge(8), Ok(()));
+        assert_eq!((meter.steps(), meter.left()), (8, 2));
+        assert_eq!(meter.charge(2), Ok(()));
+        assert_eq!(meter.charge(1), Err(NoFlow::BudgetExhausted { budget: 10 }));
+        assert_eq!((meter.steps(), meter.left()), (10, 0));
+        assert_eq!(meter.charge(u64::MAX), Err(NoFlow::BudgetExhausted { budget: 10 }));
+    }
+
+    #[test]
+    fn a_meter_keeps_counters_and_remarks() {
+        let mut meter = Meter::new(1);
+        assert_eq!((meter.counters(), meter.remarks()), (&[][..], &[][..]));
+        meter.note("edges", 4);
+        meter.note("paths", 7);
+        meter.remark("slow".to_owned());
+        assert_eq!(meter.counters(), [("edges", 4), ("paths", 7)]);
+        assert_eq!(["edges", "paths", "cost"].map(|name| meter.counter(name)), [4, 7, 0]);
+        assert_eq!(meter.remarks(), ["slow"]);
+    }
+
+    #[test]
+    fn a_reason_names_the_item() {
+        let explained = |reason: NoFlow| (reason.explain(&network()), reason.is_inconclusive());
+        let infeasible = explained(NoFlow::Infeasible(ItemId::new(0)));
+        assert_eq!(infeasible, ("item `wood` cannot be made by the nodes that are alive".to_owned(), false));
+        assert_eq!(explained(NoFlow::NoNodeAlive), ("no node is alive".to_owned(), false));
+        let (text, is_inconclusive) = explained(NoFlow::BudgetExhausted { budget: 5 });
+        assert!(text.contains("budget of 5 steps") && is_inconclusive, "{text}");
+    }
+
+    #[test]
+    fn most_changes_concern_one_node() {
+        let node = NodeId::new(3);
+        let changes =
+            [Change::Failed(node), Change::Rejoined(node), Change::RecipeChanged(node), Change::LinksChanged];
+        assert_eq!(changes.map(Change::node), [Some(node), Some(node), Some(node), None]);
+    }
+}

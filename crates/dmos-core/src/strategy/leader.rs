@@ -141,3 +141,30 @@ pub struct ElectionEffects {
     /// True if this candidate no longer leads although it knows no other leader.
     pub steps_down: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(me: usize, candidates: &[usize]) -> ElectionConfig {
+        let candidates = candidates.iter().map(|&node| NodeId::new(node)).collect();
+        ElectionConfig { me: NodeId::new(me), candidates, seed: 1 }
+    }
+
+    #[test]
+    fn each_candidate_has_terms_of_its_own() {
+        let candidates = [2, 5, 9];
+        let terms = |me: usize| [0, 1, 3, 4, 5, 6].map(|known| config(me, &candidates).own_term_after(known));
+        assert_eq!(terms(2), [3, 3, 6, 6, 6, 9]);
+        assert_eq!(terms(5), [4, 4, 7, 7, 7, 10]);
+        assert_eq!(terms(9), [5, 5, 8, 8, 8, 11]);
+    }
+
+    #[test]
+    fn a_majority_is_more_than_half() {
+        let majority = |count: usize| config(0, &(0..count).collect::<Vec<_>>()).majority();
+        assert_eq!([1, 2, 3, 4, 5].map(majority), [1, 2, 2, 3, 3]);
+        let others: Vec<_> = config(5, &[2, 5, 9]).others().map(|node| node.index()).collect();
+        assert_eq!(others, [2, 9]);
+    }
+}

@@ -451,3 +451,171 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{ItemId, NodeId};
+    use crate::network::{Names, Recipe};
+    use crate::strategy::{ArrivalHistory, DetectorConfig, Election, ElectionConfig};
+    use crate::time::{Span, Time};
+
+    /// A detector and an election that do nothing.
+    #[derive(Clone, Debug)]
+    struct Nothing(Span);
+
+    impl DetectorStrategy for Nothing {
+        fn history(&self, _: &DetectorConfig) -> Box<dyn ArrivalHistory> {
+            Box::new(self.clone())
+        }
+    }
+
+    impl ArrivalHistory for Nothing {
+        fn on_response(&mut self, _: Time) -> Span {
+            self.0
+        }
+    }
+
+    impl LeaderStrategy for Nothing {
+        fn election(&self, _: ElectionConfig) -> Box<dyn Election> {
+            Box::new(self.clone())
+        }
+    }
+
+    impl Election for Nothing {
+        fn handle(
+            &mut self,
+            _: Time,
+            _: crate::strategy::ElectionInput<'_>,
+            _: &mut crate::strategy::ElectionEffects,
+        ) {
+        }
+    }
+
+    const fn param(name: &'static str, kind: ParamKind) -> ParamSpec {
+        ParamSpec { name, summary: "a parameter", kind }
+    }
+
+    const SECOND: Span = Span::from_secs(1);
+
+    static LATE: DetectorDescriptor = Descriptor {
+        name: "late",
+        summary: "",
+        source: "",
+        notes: "",
+        guarantees: |params| if params.flag("exact") { &[Guarantee::Accuracy] } else { &[] },
+        params: &[
+            param("times", ParamKind::Integer { min: 2, max: 5, default: 3 }),
+            param("exact", ParamKind::Flag { default: true }),
+            param("wait", ParamKind::Duration { min: SECOND, default: SECOND }),
+            param("node", ParamKind::Node),
+        ],
+        build: |params| Box::new(Nothing(params.duration("wait") * params.integer("times"))),
+    };
+
+    static EARLY: DetectorDescriptor = Descriptor {
+        name: "early",
+        summary: "",
+        source: "",
+        notes: "",
+        guarantees: |_| &[],
+        params: &[param("file", ParamKind::Text)],
+        build: |_| Box::new(Nothing(SECOND)),
+    };
+
+    static FIRST: LeaderDescriptor = Descriptor {
+        name: "first",
+        summary: "",
+        source: "",
+        notes: "",
+        guarantees: |_| &[],
+        params: &[],
+        build: |_| Box::new(Nothing(SECOND)),
+    };
+
+    fn registry() -> Registry {
+        let detectors = sorted(Family::Detector, [&LATE, &EARLY].into_iter()).expect("different names");
+        Registry { flows: Vec::new(), leaders: vec![&FIRST], detectors }
+    }
+
+    fn network() -> Network {
+        let wood = ItemId::new(0);
+        let nodes = Names::Words(vec!["a".to_owned(), "b".to_owned()]);
+        let recipes = [Recipe::of(wood, []), Recipe::of(wood, [])].into_iter();
+        Network::new(Names::Numbers(1), nodes, recipes, vec![wood]).expect("a valid network")
+    }
+
+    fn call(text: &str) -> StrategyCall {
+        text.parse().expect("a valid call")
+    }
+
+    fn chosen(text: &str) -> Result<DetectorChoice, String> {
+        registry().detector(&call(text), &network()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn parameters_have_defaults() {
+        let choice = chosen("late").expect("a known strategy");
+        assert_eq!(
+            (choice.to_string().as_str(), choice.brief()),
+            ("late:times=3,exact=true,wait=1s,node=b", "late")
+        );
+        assert!(choice.guarantees(Guarantee::Accuracy) && !choice.guarantees(Guarantee::FindsFlow));
+        assert!(LATE.stands_alone() && !EARLY.stands_alone());
+    }
+
+    #[test]
+    fn parameters_are_given_by_name() {
+        let choice = chosen("late:times=5, exact=false,node=a").expect("valid parameters");
+        assert_eq!(choice.brief(), "late:times=5,exact=false,node=a");
+        assert_eq!(choice.all_guarantees(), []);
+        assert_eq!(choice.params.node("node"), NodeId::new(0));
+        let config = DetectorConfig { heartbeat: SECOND, suspect_after: SECOND };
+        assert_eq!(choice.build().history(&config).on_response(Time::ZERO), SECOND * 5);
+        assert_eq!(chosen("early:file=x y").expect("a text").params.text("file"), "x y");
+    }
+
+    #[test]
+    fn every_error_has_a_remedy() {
+        let error = |text: &str| chosen(text).err().unwrap_or_default();
+        assert_eq!(error("slow"), "there is no detector strategy `slow`; there are `early`, `late`");
+        let other = "there is no detector strategy `first`, but a leader strategy; there are `early`, `late`";
+        assert_eq!(error("first"), other);
+        let known = "strategy `late` has no parameter `time`; it has `times`, `exact`, `wait`, `node`";
+        assert_eq!(error("late:time=3"), known);
+        assert_eq!(error("late:times=3,times=3"), "parameter `times` of strategy `late` is given twice");
+        assert_eq!(error("early"), "strategy `early` needs its parameter `file`: a parameter");
+        for (value, problem) in [
+            ("times=1", "must be an integer from 2 to 5 (default 3), not `1`"),
+            ("times=6", "must be an integer from 2 to 5 (default 3), not `6`"),
+            ("times=x", "must be an integer from 2 to 5 (default 3), not `x`"),
+            ("exact=1", "must be true or false (default true), not `1`"),
+            ("wait=999ms", "must be a duration of at least 1s (default 1s), not `999ms`"),
+            ("wait=5", "`5` has no unit; write for example `5s` or `5ms`"),
+            ("node=c", "is not a node of the network: `c`"),
+        ] {
+            let name = value.split('=').next().unwrap_or_default();
+            assert_eq!(
+                error(&format!("late:{value}")),
+                format!("parameter `{name}` of strategy `late`: {problem}")
+            );
+        }
+        assert_eq!(error("early:file= "), "parameter `file` of strategy `early`: must not be empty");
+        let none = registry().leader(&call("first:x=1"), &network()).err().map(|error| error.to_string());
+        assert_eq!(none.as_deref(), Some("strategy `first` has no parameter `x`; it has none"));
+        let malformed = "late:times".parse::<StrategyCall>();
+        assert_eq!(malformed, Err("`times` is not a parameter; write `late:parameter=value`".to_owned()));
+    }
+
+    #[test]
+    fn names_of_a_family_are_unique_and_sorted() {
+        let registry = registry();
+        let names = Family::ALL.map(|family| (family.name(), registry.names(family)));
+        assert_eq!(names, [("flow", vec![]), ("leader", vec!["first"]), ("detector", vec!["early", "late"])]);
+        assert_eq!((registry.flows().len(), registry.leaders().len(), registry.detectors().len()), (0, 1, 2));
+        assert!(registry.leader(&call("first"), &network()).is_ok());
+        let twice = sorted(Family::Detector, [&LATE, &EARLY, &LATE].into_iter()).err();
+        let message = "two detector strategies are called `late`; rename one or leave out its crate";
+        assert_eq!(twice.map(|error| error.to_string()).as_deref(), Some(message));
+    }
+}
