@@ -5,6 +5,7 @@
 //! | [`run_metric`] | metrics of whole runs, and all metrics by which runs are compared |
 //! | [`run_summary`] | the metrics of one run |
 //! | `resilience` | resilience metrics |
+//! | `output` | complete sets over time, and their falls |
 //! | [`grid`] | the summaries of an experiment, by its axes |
 //! | [`ranking`] | rankings by one metric, with paired differences |
 //! | [`verdict`] | verdicts on differences |
@@ -17,6 +18,7 @@
 
 pub mod comparison;
 pub mod grid;
+mod output;
 pub mod profile;
 pub mod ranking;
 pub mod regression;

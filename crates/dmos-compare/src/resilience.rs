@@ -3,21 +3,20 @@
 //! The fault-free counterpart is the same scenario with the same strategies and seed, without failures
 //! ([`dmos_core::Faults::fault_free`]).
 //!
-//! The **output** at a time is the number of complete sets of final items in the window before it, relative to the
-//! fault-free counterpart. The window is so long that the counterpart makes ten on average: shorter windows
-//! would measure noise, longer ones would hide falls. Where the counterpart makes fewer than twenty in all,
-//! or nothing fails, the output is undefined, and so are the metrics that depend on it.
+//! The output is compared at the instants at which complete sets of final items were finished (`output`). Falls of the
+//! output are undefined where the counterpart makes fewer than twenty sets, and everything is where nothing fails.
 
 use dmos_core::record::Outage;
-use dmos_core::{Metric, NodeId, RunRecord, Scenario, Time};
+use dmos_core::{FaultKind, Metric, NodeId, RunRecord, Scenario, Time};
 
+use crate::output::{Fall, completed_sets, falls};
 use crate::statistics::survival::Episode;
 
-/// Complete sets of the fault-free counterpart in a window.
-const SETS_IN_WINDOW: f64 = 10.0;
-
-/// Fraction of the fault-free value below which output and nodes count as degraded.
+/// Fraction of its fault-free production below which a node counts as degraded.
 const THRESHOLD: f64 = 0.75;
+
+/// Complete sets of the fault-free counterpart that are needed to recognise falls of the output.
+const SETS_MIN: usize = 20;
 
 fn episode(from: Time, until: Option<Time>, end: Time) -> Episode {
     Episode { lasted: until.unwrap_or(end).since(from).as_secs_f64(), ended: until.is_some() }
@@ -92,82 +91,98 @@ pub(crate) fn nodes_degraded(record: &RunRecord, fault_free: &RunRecord) -> u64 
 
 /// The output of a run relative to its fault-free counterpart.
 pub(crate) struct Output {
-    /// Sample times, the output in the window before each, and the duration in seconds that each represents.
-    shares: Vec<(Time, f64, f64)>,
-    first_failure: Time,
+    /// Complete sets that the counterpart finished and the run did not; negative if the run finished more.
+    lost_sets: i64,
+    /// Mean time that a complete set takes the counterpart, in seconds; `None` if it finishes none.
+    seconds_per_set: Option<f64>,
+    /// Falls of the output; `None` where they are undefined.
+    falls: Option<Vec<Fall>>,
+    /// Times of all failures in the measured time, in ascending order.
+    failures: Vec<Time>,
     end: Time,
 }
 
 impl Output {
-    /// Returns `None` where the output is undefined.
+    /// Returns `None` if nothing failed.
     pub(crate) fn of(scenario: &Scenario, record: &RunRecord, fault_free: &RunRecord) -> Option<Self> {
-        let first_failure = first_failure(record)?;
-        let end = Time::ZERO + scenario.duration;
-        let measured = fault_free.series.partition_point(|sample| sample.at < record.measured_from);
-        let at_start = fault_free.series.get(measured)?.complete_sets;
-        let made = (fault_free.series.last()?.complete_sets - at_start) as f64;
-        if made < 2.0 * SETS_IN_WINDOW {
-            return None;
-        }
-        let duration = (scenario.duration - scenario.measure_from).as_secs_f64();
-        let window = duration * SETS_IN_WINDOW / made;
-        let window = (window / scenario.sample_every.as_secs_f64()).ceil() as usize;
-        let samples = record.series.len().min(fault_free.series.len());
-        let shares = (measured + window..samples).filter_map(|now| {
-            let (then, at) = (now - window, record.series[now].at);
-            let in_calm = fault_free.series[now].complete_sets - fault_free.series[then].complete_sets;
-            let here = record.series[now].complete_sets - record.series[then].complete_sets;
-            let stands_for = at.since(record.series[now - 1].at).as_secs_f64();
-            (in_calm > 0).then(|| (at, here as f64 / in_calm as f64, stands_for))
-        });
-        Some(Self { shares: shares.collect(), first_failure, end })
-    }
-
-    /// Returns the falls below the threshold after the first failure, as start and end.
-    fn falls(&self) -> Vec<(Time, Option<Time>)> {
-        let mut falls: Vec<(Time, Option<Time>)> = Vec::new();
-        let mut is_below = false;
-        for &(at, share, _) in self.shares.iter().filter(|moment| moment.0 >= self.first_failure) {
-            match (is_below, share < THRESHOLD) {
-                (false, true) => falls.push((at, None)),
-                (true, false) => falls.last_mut().expect("a fall precedes each recovery").1 = Some(at),
-                _ => {}
-            }
-            is_below = share < THRESHOLD;
-        }
-        falls
+        let failures = failures(record);
+        let first_failure = *failures.first()?;
+        let run = completed_sets(&scenario.network, record);
+        let fault_free = completed_sets(&scenario.network, fault_free);
+        let measured = (scenario.duration - scenario.measure_from).as_secs_f64();
+        Some(Self {
+            lost_sets: fault_free.len() as i64 - run.len() as i64,
+            seconds_per_set: (!fault_free.is_empty()).then(|| measured / fault_free.len() as f64),
+            falls: (fault_free.len() >= SETS_MIN).then(|| falls(&run, &fault_free, first_failure)),
+            failures,
+            end: Time::ZERO + scenario.duration,
+        })
     }
 
     /// Returns the times from a fall until the output has recovered.
     pub(crate) fn time_to_recover(&self) -> Vec<Episode> {
-        self.falls().into_iter().map(|(from, until)| episode(from, until, self.end)).collect()
+        self.falls.iter().flatten().map(|fall| episode(fall.from, fall.until, self.end)).collect()
     }
 
-    /// Returns the time from the first failure to the first fall.
-    pub(crate) fn time_to_survive(&self) -> Episode {
-        let fall = self.falls().first().map(|fall| fall.0);
-        episode(self.first_failure, fall, self.end)
+    /// Returns the times from each failure until the output falls. A further failure before the fall censors the time,
+    /// and failures during a fall do not count.
+    pub(crate) fn time_to_survive(&self) -> Vec<Episode> {
+        let Some(falls) = &self.falls else { return Vec::new() };
+        let during = |at: Time, fall: &Fall| fall.from < at && fall.until.is_none_or(|until| at < until);
+        let before = |&(_, at): &(usize, &Time)| !falls.iter().any(|fall| during(*at, fall));
+        let survived = |(number, &at): (usize, &Time)| {
+            let next = self.failures.get(number + 1).copied();
+            let fall = falls.iter().map(|fall| fall.from).find(|from| *from >= at);
+            let fall = fall.filter(|fall| next.is_none_or(|next| *fall < next));
+            episode(at, fall, next.unwrap_or(self.end))
+        };
+        self.failures.iter().enumerate().filter(before).map(survived).collect()
     }
 
-    /// Returns the lost output, in seconds of full output.
-    pub(crate) fn loss(&self) -> f64 {
-        self.shares.iter().map(|(_, share, stands_for)| (1.0 - share).max(0.0) * stands_for).sum()
+    /// Returns the lost output in complete sets; negative if the run finished more than its counterpart.
+    pub(crate) fn lost_sets(&self) -> f64 {
+        self.lost_sets as f64
+    }
+
+    /// Returns the lost output, in seconds of the mean output of the counterpart.
+    pub(crate) fn loss(&self) -> Option<f64> {
+        self.seconds_per_set.map(|seconds| self.lost_sets as f64 * seconds)
     }
 }
 
-/// Returns the time of the first failure, or `None` if nothing failed. Message faults count from the start.
-fn first_failure(record: &RunRecord) -> Option<Time> {
+/// Returns the times of all failures in ascending order, each once: outages of nodes, and faults that slow nodes or break
+/// links. If only messages, disks or clocks fail, they count from the start.
+fn failures(record: &RunRecord) -> Vec<Time> {
+    let is_failure =
+        |kind: FaultKind| matches!(kind, FaultKind::Slow | FaultKind::Partition | FaultKind::LossyLinks);
+    let faults = record.faults.iter().filter(|fault| fault.effective && is_failure(fault.kind));
     let outages = record.outages.iter().map(|outage| outage.from);
-    let faults = record.faults.iter().filter(|fault| fault.effective).map(|fault| fault.at);
-    let others = record.fault_counts.iter().any(|count| count.effective > 0);
-    let first = outages.chain(faults).min().or(others.then_some(Time::ZERO));
-    first.map(|at| at.max(record.measured_from))
+    let mut failures: Vec<Time> =
+        outages.chain(faults.map(|fault| fault.at)).map(|at| at.max(record.measured_from)).collect();
+    failures.sort_unstable();
+    failures.dedup();
+    let is_continual = |kind: FaultKind| {
+        matches!(
+            kind,
+            FaultKind::LostMessage
+                | FaultKind::DuplicatedMessage
+                | FaultKind::ReorderedMessage
+                | FaultKind::Drift
+        )
+    };
+    let mut counts = record.fault_counts.iter().filter(|count| is_continual(count.kind));
+    if failures.is_empty() && counts.any(|count| count.effective > 0) {
+        failures.push(record.measured_from);
+    }
+    failures
 }
 
 #[cfg(test)]
 mod tests {
-    use dmos_core::record::{LeadershipChange, PlanRecord, Removal, Sample, Suspicion};
-    use dmos_core::{NodeId, Span, Term};
+    use dmos_core::record::{
+        FaultCount, FaultRecord, Finished, LeadershipChange, PlanRecord, Removal, Suspicion,
+    };
+    use dmos_core::{ItemId, NodeId, Span, Term};
 
     use super::*;
 
@@ -281,55 +296,100 @@ mod tests {
         assert_eq!(plan_nervousness(&RunRecord::default()), None);
     }
 
-    /// Returns a record with one sample per second and the given production rate.
-    fn producing(rate: impl Fn(u64) -> u64, outages: Vec<Outage>) -> RunRecord {
-        let mut finished = 0;
-        let series = (0..=END).map(|second| {
-            finished += if second > 0 { rate(second) } else { 0 };
-            Sample {
-                at: at(second),
-                nodes_up: 1,
-                made: 0,
-                finished,
-                complete_sets: finished,
-                stock: 0,
-                messages: 0,
-            }
-        });
-        RunRecord { series: series.collect(), outages, ..RunRecord::default() }
+    /// Returns a record of a run that finishes a set at each of these seconds.
+    fn finishing(seconds: impl Iterator<Item = u64>, outages: Vec<Outage>) -> RunRecord {
+        let set = |second| Finished { at: at(second), item: ItemId::new(0), batches: 1 };
+        RunRecord { finished: seconds.map(set).collect(), outages, ..RunRecord::default() }
     }
 
-    fn scenario() -> Scenario {
-        let text = format!("network: {{nodes: [{{makes: wood}}]}}\nduration: {END}s\nsample_every: 1s\n");
-        dmos_testkit::scenario(&text)
+    fn output(run: &RunRecord, fault_free: &RunRecord) -> Option<Output> {
+        let text = format!("network: {{nodes: [{{makes: wood}}]}}\nduration: {END}s\n");
+        Output::of(&dmos_testkit::scenario(&text), run, fault_free)
     }
 
     #[test]
-    fn output_falls_and_recovers() {
-        let fault_free = producing(|_| 2, vec![]);
-        let stops =
-            producing(|second| if (101..=160).contains(&second) { 0 } else { 2 }, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &stops, &fault_free).expect("enough finished goods");
-        // Windows of five seconds: two seconds without output are below three quarters, and so are four with
-        // output again.
-        assert_eq!(output.time_to_survive(), ended(12.0));
-        assert_eq!(output.time_to_recover(), [ended(62.0)]);
-        assert_eq!(output.loss(), 60.0);
-        let never = producing(|second| if second > 300 { 0 } else { 2 }, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &never, &fault_free).expect("enough finished goods");
-        assert_eq!(output.time_to_recover(), [censored(298.0)]);
-        let unharmed = producing(|_| 2, vec![outage(0, 90, None)]);
-        let output = Output::of(&scenario(), &unharmed, &fault_free).expect("enough finished goods");
-        assert_eq!((output.time_to_survive(), output.loss()), (censored(510.0), 0.0));
-        assert!(output.time_to_recover().is_empty());
+    fn the_loss_is_what_is_missing_at_the_rate_of_the_counterpart() {
+        let fault_free = finishing(1..=END, vec![]);
+        for (from, until) in [(0, Some(120)), (1, Some(121)), (60, Some(180)), (590, None), (0, None)] {
+            let is_up = |&second: &u64| second <= from || until.is_some_and(|until| second > until);
+            let run = finishing((1..=END).filter(is_up), vec![outage(0, from, until)]);
+            let output = output(&run, &fault_free).expect("a failure");
+            let lost = (until.unwrap_or(END) - from) as f64;
+            assert_eq!((output.lost_sets(), output.loss()), (lost, Some(lost)));
+            assert_eq!(output.time_to_survive(), [ended(1.0)], "the next set is missing");
+            let expected = if until.is_some() { ended(lost) } else { censored(lost - 1.0) };
+            assert_eq!(output.time_to_recover(), [expected]);
+        }
+        let half = finishing((1..=END).filter(|second| second % 2 == 0), vec![]);
+        let slower = finishing((1..=200).map(|set| set * 2), vec![outage(0, 400, None)]);
+        assert_eq!(
+            output(&slower, &half).and_then(|output| output.loss()),
+            Some(200.0),
+            "two seconds per set"
+        );
+        let more = finishing(1..=END, vec![outage(0, 400, None)]);
+        assert_eq!(output(&more, &half).map(|output| output.lost_sets()), Some(-300.0));
     }
 
     #[test]
-    fn output_needs_failures_and_production() {
-        let fault_free = producing(|second| u64::from(second.is_multiple_of(60)), vec![]);
-        let failing = producing(|_| 0, vec![outage(0, 90, None)]);
-        assert!(Output::of(&scenario(), &failing, &fault_free).is_none());
-        let plenty = producing(|_| 2, vec![]);
-        assert!(Output::of(&scenario(), &plenty, &plenty).is_none());
+    fn each_failure_is_survived_for_a_time() {
+        let fault_free = finishing(1..=END, vec![]);
+        let outages = vec![
+            outage(1, 50, Some(90)),
+            outage(2, 100, Some(200)),
+            outage(3, 110, Some(140)),
+            outage(4, 150, Some(170)),
+            outage(5, 300, None),
+        ];
+        let run = finishing((1..=END).filter(|second| !(120..=180).contains(second)), outages);
+        let output = output(&run, &fault_free).expect("a failure");
+        // The failure during the fall does not count.
+        let expected = [censored(50.0), censored(10.0), ended(10.0), censored(300.0)];
+        assert_eq!(output.time_to_survive(), expected);
+        assert_eq!(output.time_to_recover(), [ended(61.0)]);
+    }
+
+    #[test]
+    fn falls_need_failures_and_production() {
+        let few = finishing((1..=19).map(|set| set * 30), vec![]);
+        let failing = finishing(0..0, vec![outage(0, 90, None)]);
+        let output = |run: &RunRecord, fault_free: &RunRecord| self::output(run, fault_free);
+        let lost = output(&failing, &few).expect("a failure");
+        assert!(lost.time_to_survive().is_empty() && lost.time_to_recover().is_empty());
+        assert_eq!((lost.lost_sets(), lost.loss()), (19.0, Some(600.0)));
+        let enough = finishing((1..=20).map(|set| set * 30), vec![]);
+        let lost = output(&failing, &enough).expect("a failure");
+        assert_eq!(
+            (lost.time_to_survive(), lost.time_to_recover()),
+            (vec![ended(0.0)], vec![censored(510.0)])
+        );
+        assert!(output(&enough, &enough).is_none(), "nothing fails");
+        let nothing = finishing(0..0, vec![]);
+        assert_eq!(output(&failing, &nothing).and_then(|output| output.loss()), None);
+    }
+
+    #[test]
+    fn a_planned_change_is_no_failure_and_lost_messages_count_from_the_start() {
+        let fault = |kind, second, effective| FaultRecord { at: at(second), kind, node: None, effective };
+        let faults = vec![
+            fault(FaultKind::Recipe, 3, true),
+            fault(FaultKind::Recover, 4, true),
+            fault(FaultKind::Partition, 20, false),
+            fault(FaultKind::LossyLinks, 40, true),
+            fault(FaultKind::Slow, 30, true),
+            fault(FaultKind::Heal, 60, true),
+        ];
+        let record = RunRecord { faults, outages: vec![outage(1, 30, None)], ..RunRecord::default() };
+        assert_eq!(failures(&record), [at(30), at(40)]);
+        let count = |kind, effective| FaultCount { kind, injected: 5, effective };
+        let counted = |counts: Vec<FaultCount>| {
+            let measured_from = at(7);
+            failures(&RunRecord { fault_counts: counts, measured_from, ..RunRecord::default() })
+        };
+        assert_eq!(counted(vec![count(FaultKind::LostMessage, 5)]), [at(7)]);
+        assert_eq!(counted(vec![count(FaultKind::LostMessage, 0), count(FaultKind::Add, 5)]), []);
+        let before =
+            RunRecord { outages: vec![outage(1, 3, None)], measured_from: at(7), ..RunRecord::default() };
+        assert_eq!(failures(&before), [at(7)]);
     }
 }

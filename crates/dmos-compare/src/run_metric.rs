@@ -114,13 +114,16 @@ run_metrics! {
         "Time from the removal of a node by a leader until a plan that was started after the removal is active. Censored at the end of the run."
         "";
     TimeToSurvive "time_to_survive" "s" More Episodes
-        "Time from the first failure until the output first falls below three quarters of the fault-free run's. Censored at the end of the run if it never does."
+        "Time from a failure until the output falls below three quarters of the fault-free run's, that is until the first missing set; one episode per failure, except failures during a fall. Censored by the next failure, and at the end of the run."
         "time to survive: Simchi-Levi, Wang and Wei 2018";
     TimeToRecover "time_to_recover" "s" Less Episodes
-        "Time from a fall of the output below three quarters of the fault-free run's until it is above again; one episode per fall. Censored at the end of the run if it never recovers."
+        "Time from a fall of the output below three quarters of the fault-free run's until it is above again: from the first missing set to the first set after them; one episode per fall. Censored at the end of the run if it never recovers."
         "time to recover: Simchi-Levi, Schmidt and Wei 2014";
+    LostSets "lost_sets" "count" Less Number
+        "Complete sets that the fault-free run finishes and the run does not. Negative if the run finishes more."
+        "";
     Loss "loss" "s" Less Number
-        "Integral over time of max(0, 1 - output / fault-free output). A loss of 60 s is the production of one minute."
+        "`lost_sets` divided by the mean rate of the fault-free run: the time in which the fault-free run makes what is missing. A loss of 60 s is the production of one minute."
         "resilience triangle: Bruneau et al. 2003";
     NodesDegraded "nodes_degraded" "count" Less Number
         "Nodes with less than three quarters of their production in the fault-free run, either because they failed or because they were starved or blocked."

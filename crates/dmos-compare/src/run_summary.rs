@@ -55,7 +55,7 @@ impl RunSummary {
             time_to_suspect: time_to_suspect(record, end),
             time_to_detect: time_to_detect(record, end),
             time_to_replan: time_to_replan(record, end),
-            time_to_survive: output.iter().map(Output::time_to_survive).collect(),
+            time_to_survive: output.as_ref().map(Output::time_to_survive).unwrap_or_default(),
             time_to_recover: output.as_ref().map(Output::time_to_recover).unwrap_or_default(),
         };
         Self { numbers: ResultMetric::all().map(number).collect(), episodes }
@@ -105,7 +105,8 @@ fn number(
             let changes = record.leadership_changes.iter();
             count(changes.filter(|change| change.at >= record.measured_from).count() as u64)
         }
-        RunMetric::Loss => output.map(Output::loss),
+        RunMetric::LostSets => output.map(Output::lost_sets),
+        RunMetric::Loss => output.and_then(Output::loss),
         RunMetric::NodesDegraded => count(nodes_degraded(record, fault_free)),
         RunMetric::PlanNervousness => plan_nervousness(record),
         RunMetric::BatchesLost => count(record.material.lost),

@@ -176,7 +176,7 @@ fn cells(row: &Row) -> Vec<String> {
 }
 
 /// Resilience metrics, in the order of the phases of a failure.
-const RESILIENCE: [(RunMetric, &str); 13] = [
+const RESILIENCE: [(RunMetric, &str); 14] = [
     (RunMetric::TimeToSuspect, "suspect, s"),
     (RunMetric::WrongSuspicions, "wrong suspicions"),
     (RunMetric::TimeToDetect, "detect, s"),
@@ -186,10 +186,20 @@ const RESILIENCE: [(RunMetric, &str); 13] = [
     (RunMetric::PlanNervousness, "nervousness"),
     (RunMetric::TimeToSurvive, "survive, s"),
     (RunMetric::TimeToRecover, "recover, s"),
+    (RunMetric::LostSets, "lost sets"),
     (RunMetric::Loss, "loss, s"),
     (RunMetric::NodesDegraded, "nodes degraded"),
     (RunMetric::BatchesStranded, "stranded"),
     (RunMetric::BatchesInDoubt, "in doubt"),
+];
+
+/// Metrics that compare a run with the fault-free run of the same strategies.
+const RELATIVE: [RunMetric; 5] = [
+    RunMetric::TimeToSurvive,
+    RunMetric::TimeToRecover,
+    RunMetric::LostSets,
+    RunMetric::Loss,
+    RunMetric::NodesDegraded,
 ];
 
 fn resilience(profile: &Profile, layout: Layout) -> String {
@@ -215,8 +225,19 @@ fn resilience(profile: &Profile, layout: Layout) -> String {
     let heading = format!("{}: resilience by {by}", profile.case);
     let mut text = layout.heading(&heading);
     text.push_str(&layout.table(&header, profile.rows.iter().map(cells).collect()));
-    let notes = "Times are Kaplan-Meier medians; \"(k of n censored)\" counts the episodes that did not end within the run.";
-    text.push_str(&layout.note(notes));
+    let mut notes =
+        "Times are Kaplan-Meier medians; \"(k of n censored)\" counts the episodes that did not end within the run."
+            .to_owned();
+    let relative = |(metric, head): &(RunMetric, &'static str)| RELATIVE.contains(metric).then_some(*head);
+    let relative: Vec<_> =
+        shown.iter().filter_map(relative).map(|head| head.trim_end_matches(", s")).collect();
+    if !relative.is_empty() {
+        notes.push_str(&format!(
+            " Relative to each strategy's own run without faults: {}. A strategy that makes less without faults can lose less.",
+            relative.join(", ")
+        ));
+    }
+    text.push_str(&layout.note(&notes));
     text
 }
 
@@ -363,7 +384,8 @@ pub fn runs_csv(grid: &Grid) -> Result<String, csv::Error> {
             let episodes = summary.episodes(*metric);
             row.push(episodes.len().to_string());
             row.push(episodes.iter().filter(|episode| episode.ended).count().to_string());
-            row.push(episodes.iter().map(|episode| episode.lasted).sum::<f64>().to_string());
+            // The sum of no floats is minus zero.
+            row.push(episodes.iter().fold(0.0, |sum, episode| sum + episode.lasted).to_string());
         }
         writer.write_record(&row)?;
     }

@@ -95,7 +95,7 @@ impl<'a> Simulator<'a> {
             self.queue.push(at, Event::Start(node));
         }
         self.faults.schedule(scenario, &mut self.queue);
-        self.queue.push(Time::ZERO, Event::Sample);
+        self.queue.push_first(Time::ZERO, Event::Sample);
         if !scenario.measure_from.is_zero() {
             self.queue.push(Time::ZERO + scenario.measure_from, Event::WarmUpEnd);
         }
@@ -165,7 +165,8 @@ impl<'a> Simulator<'a> {
             }
             Event::Sample => {
                 self.recorder.sample(self.now, &self.nodes);
-                self.queue.push(self.now + self.scenario.sample_every, Event::Sample);
+                // Samples draw no random order, so that they do not change what they observe.
+                self.queue.push_first(self.now + self.scenario.sample_every, Event::Sample);
             }
         }
     }
