@@ -407,6 +407,24 @@ mod tests {
     }
 
     #[test]
+    fn a_flow_reaches_upstream_to_the_sources() {
+        use crate::network::{Names, Recipe};
+        let [wood, screw, door] = [0, 1, 2].map(ItemId::new);
+        let recipes = [
+            Recipe::of(wood, []),
+            Recipe::of(wood, []),
+            Recipe::of(screw, [wood]),
+            Recipe::of(door, [wood, screw]),
+        ];
+        let names = (Names::Numbers(3), Names::Numbers(4));
+        let network = Network::new(names.0, names.1, recipes.into_iter(), vec![door]).expect("a network");
+        let last = |_, item| network.producers(item).last().copied().expect("a producer");
+        let flow = Flow::upstream_of(&network, vec![NodeId::new(3)], last);
+        assert_eq!(flow.edges(), [edge(1, 2, 0), edge(1, 3, 0), edge(2, 3, 1)]);
+        assert!(!flow.is_empty());
+    }
+
+    #[test]
     fn several_suppliers_have_equal_shares() {
         let both = Flow::new(vec![edge(0, 2, 0), edge(1, 2, 0)]);
         assert!(both.supplies().all(|(_, share)| share.to_string() == "50 %"));

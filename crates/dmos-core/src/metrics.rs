@@ -343,6 +343,10 @@ mod tests {
         let since = later.since(&earlier);
         let metrics = [Metric::SentMessages, Metric::BatchesProducedTotal, Metric::OutboundMaterialBuildup];
         assert_eq!(metrics.map(|metric| since.get(metric)), [1, 2, 4]);
+        earlier.set(Metric::BatchesRequested, 5);
+        assert_eq!(earlier.clone().since(&earlier).reported(Metric::BatchesRequested), None);
+        let described = [ReportedBy::AllNodes, ReportedBy::CountingNodes].map(ReportedBy::description);
+        assert_eq!(described, ["all nodes", "nodes that counted it"]);
         let names = [Unit::Count, Unit::Gauge, Unit::Seconds].map(Unit::name);
         assert_eq!(names, ["count", "gauge", "s"]);
     }

@@ -530,7 +530,8 @@ mod tests {
     #[test]
     fn nodes_and_items_have_names() {
         let words = |names: &[&str]| Names::Words(names.iter().map(|&name| name.to_owned()).collect());
-        let recipes = [recipe(0, &[]), recipe(1, &[0])].into_iter();
+        let forest = Recipe { cost: 7, ..recipe(0, &[]) };
+        let recipes = [forest, recipe(1, &[0])].into_iter();
         let names = (words(&["wood", "door"]), words(&["forest", "joiner"]));
         let named = Network::new(names.0, names.1, recipes, vec![ItemId::new(1)]).expect("a valid network");
         assert_eq!(
@@ -543,6 +544,7 @@ mod tests {
         );
         assert_eq!((named.find_node("door"), named.find_item("forest")), (None, None));
         assert!(named.is_consumed(ItemId::new(0)) && !named.is_final(NodeId::new(0)));
+        assert_eq!((named.final_items(), named.cost(NodeId::new(0))), (&[ItemId::new(1)][..], 7));
         let numbered = network(1, vec![recipe(0, &[])]).expect("a valid network");
         assert_eq!(numbered.node_name(NodeId::new(0)), "0");
         assert_eq!((numbered.node_names().len(), numbered.node_names().is_empty()), (1, false));

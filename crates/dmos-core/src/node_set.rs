@@ -98,7 +98,7 @@ mod tests {
             assert!(set.is_empty() && set.first().is_none());
         }
         let mut set = NodeSet::none(130);
-        assert!(set.insert(NodeId::new(129)) && !set.insert(NodeId::new(129)));
+        assert!(set.insert(NodeId::new(129)) && !set.insert(NodeId::new(129)) && !set.is_empty());
         assert_eq!((set.first(), set.last(), set.len()), (Some(NodeId::new(129)), Some(NodeId::new(129)), 1));
     }
 }

@@ -403,6 +403,17 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_clean_without_violations() {
+        assert!(RunRecord::default().is_clean());
+        let violation = Violation {
+            property: Property::OneLeaderPerTerm,
+            at: Time::ZERO,
+            description: "two leaders".to_owned(),
+        };
+        assert!(!RunRecord { violations: vec![violation], ..RunRecord::default() }.is_clean());
+    }
+
+    #[test]
     fn a_node_works_for_a_share_of_the_time_in_which_it_is_up() {
         let seconds = Span::from_secs;
         let usage = NodeUsage {

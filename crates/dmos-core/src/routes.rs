@@ -255,5 +255,8 @@ mod tests {
         assert_eq!(routes.cost(NodeId::new(3), NodeId::new(9)), 2);
         assert_eq!(routes.upper_round_trip(NodeId::new(0), NodeId::new(1)), Span::from_millis(2));
         assert_eq!(routes.only_route(), Some(&route(5, 2)));
+        let names = vec!["mine".to_owned()];
+        let sites = Routes::between_sites(route(5, 2), names.clone(), [Some(0)].into_iter(), BTreeMap::new());
+        assert_eq!((sites.site_names(), sites.site(NodeId::new(0))), (&names[..], None));
     }
 }

@@ -162,6 +162,7 @@ mod tests {
         set.remove_range(4..4);
         set.insert_range(8..8);
         assert_eq!((set.ranges(), set.len()), (&[(3, 6)][..], 3));
+        assert_eq!(Vec::from(set), [(3, 6)]);
     }
 
     #[test]

@@ -435,6 +435,14 @@ mod tests {
     }
 
     #[test]
+    fn times_are_in_nanoseconds() {
+        let time = Time::ZERO + Span::from_millis(1_500);
+        assert_eq!((time.as_nanos(), time.as_secs_f64()), (1_500_000_000, 1.5));
+        assert_eq!(time, Time::from_nanos(1_500_000_000));
+        check("183000d", 183_000 * 86_400_000_000_000);
+    }
+
+    #[test]
     fn sums_and_differences_stay_in_range() {
         let [one, two] = [1, 2].map(Span::from_nanos);
         let most = Span::from_nanos(u64::MAX);
@@ -454,7 +462,10 @@ mod tests {
             ("soon", "number"),
             ("1.2.3s", "number"),
             ("0.1ns", "finer"),
+            (".5s", "number"),
             ("999999d", "too long"),
+            ("183001d", "too long"),
+            ("999999999999999999999999999999999999999999999999s", "too long"),
             ("1000000000000000000000000ns", "too long"),
             ("0.100000000000000001h", "too long"),
             ("99999999999999999999999999999999s", "too long"),
@@ -476,6 +487,8 @@ mod tests {
         let cost: StepCost = "16.5ns".parse().expect("a cost");
         assert_eq!(cost.of(566_597_659), Span::from_nanos(9_348_861_373));
         assert_eq!(cost.to_string(), "16.5ns");
+        let fine: StepCost = "0.00000000000000125d".parse().expect("seventeen decimals");
+        assert_eq!(fine.to_string(), "0.108ns");
     }
 
     #[test]
@@ -484,6 +497,7 @@ mod tests {
         assert!((rate.times_in(Span::from_secs(30)) - 1.0).abs() < 1e-12);
         let rate: Rate = "1/10s".parse().expect("a valid rate");
         assert!((rate.times_in(Span::from_secs(30)) - 3.0).abs() < 1e-12);
+        assert_eq!("0/min".parse::<Rate>().map(|rate| rate.times_in(Span::from_secs(9))), Ok(0.0));
         for wrong in ["1", "-1/min", "1/0s", "x/min", "inf/s", "1/fortnight"] {
             assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
         }

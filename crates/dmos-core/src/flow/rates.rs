@@ -365,6 +365,32 @@ mod tests {
     }
 
     #[test]
+    fn producers_of_a_final_item_share_a_supplier_by_their_speeds() {
+        // Node 0 makes a batch in two seconds. Node 1 makes half a batch a second of one, node 2 three quarters of a third.
+        let network =
+            network(vec![recipe(0, 1, &[]), recipe(1, 1, &[(0, 1)]), recipe(1, 3, &[(0, 1)])], 2, &[1]);
+        let flow = Flow::new(vec![edge(0, 1, 0), edge(0, 2, 0)]);
+        let rates = FlowRates::derive(&with_times(network, &[2, 2, 4]), &flow);
+        assert_eq!(runs(&rates, 3), [0.5, 0.333_333_333, 0.166_666_667]);
+    }
+
+    #[test]
+    fn a_saturated_standby_does_not_limit() {
+        let network = network(
+            vec![recipe(0, 1, &[]), recipe(0, 1, &[]), recipe(1, 1, &[(0, 1)]), recipe(2, 1, &[(0, 1)])],
+            3,
+            &[1, 2],
+        );
+        let flow = Flow::with_shares(vec![
+            (edge(0, 2, 0), Share::WHOLE),
+            (edge(1, 2, 0), Share::STANDBY),
+            (edge(1, 3, 0), Share::WHOLE),
+        ]);
+        let rates = FlowRates::derive(&with_times(network, &[1, 10, 1, 1]), &flow);
+        assert_eq!(runs(&rates, 4), [1.0, 0.1, 1.0, 0.1]);
+    }
+
+    #[test]
     fn the_scarcest_final_item_limits_the_sets() {
         let network = network(vec![recipe(0, 1, &[]), recipe(1, 1, &[]), recipe(1, 1, &[])], 2, &[0, 1]);
         let per_second = |rates: &[f64]| rates.iter().map(|&rate| PlannedRate::per_second(rate)).collect();

@@ -89,7 +89,11 @@ mod tests {
         }
         let thirds: Vec<_> = Share::split(&[1, 1, 1]).iter().map(|share| share.millionths()).collect();
         assert_eq!(thirds, [333_334, 333_333, 333_333]);
+        let sixths: Vec<_> = Share::split(&[1, 5]).iter().map(|share| share.millionths()).collect();
+        assert_eq!(sixths, [166_667, 833_333], "the largest remainder gets the rest");
         assert_eq!(Share::split(&[0, 0]), [Share::STANDBY; 2]);
+        assert_eq!(Share::try_from(1_000_000), Ok(Share::WHOLE));
+        assert!(Share::try_from(1_000_001).is_err());
         assert_eq!(Share::split(&[]), []);
     }
 }

@@ -107,6 +107,21 @@ mod tests {
     }
 
     #[test]
+    fn of_equally_busy_nodes_the_one_furthest_downstream_limits() {
+        let [wood, plank, door] = [0, 1, 2].map(ItemId::new);
+        let recipes = [Recipe::of(wood, []), Recipe::of(plank, [wood]), Recipe::of(door, [plank])];
+        let names = (Names::Numbers(3), Names::Numbers(3));
+        let network = Network::new(names.0, names.1, recipes.into_iter(), vec![door]).expect("a network");
+        let usage = NodeUsage { working: Span::from_secs(9), ..NodeUsage::default() };
+        let record = RunRecord {
+            nodes: vec![NodeMetrics::new(Production::Server); 3],
+            usage: vec![usage; 3],
+            ..RunRecord::default()
+        };
+        assert_eq!(record.bottleneck(&network).map(|found| found.node), Some(NodeId::new(2)));
+    }
+
+    #[test]
     fn the_final_item_with_the_fewest_sets_limits() {
         let (pin, anvil) = (ItemId::new(0), ItemId::new(1));
         let names = (Names::Numbers(2), Names::Numbers(2));
@@ -122,6 +137,7 @@ mod tests {
             record.bottleneck(&network).expect("a node that worked").node.index()
         };
         assert_eq!([bottleneck([2, 9]), bottleneck([3, 9]), bottleneck([3, 13])], [0, 1, 0]);
+        assert_eq!(bottleneck([2, 8]), 0, "the first of equal ones");
         let idle = RunRecord { usage: vec![NodeUsage::default(); 2], ..RunRecord::default() };
         let nodes = vec![NodeMetrics::new(Production::Server); 2];
         assert_eq!(RunRecord { nodes, ..idle }.bottleneck(&network), None);

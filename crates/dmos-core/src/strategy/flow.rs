@@ -295,7 +295,7 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Names, Recipe};
+    use crate::network::{Names, Recipe, SupplyEdge};
 
     fn network() -> Network {
         let wood = ItemId::new(0);
@@ -315,6 +315,33 @@ mod tests {
         assert!(!request.is_usable(dead, other));
         assert!(!request.is_usable(cut, other) && !request.is_usable(other, cut));
         assert!(request.is_usable(cut, dead));
+    }
+
+    /// Plans one supply edge.
+    struct OneEdge(SupplyEdge);
+
+    impl FlowStrategy for OneEdge {
+        fn plan(&mut self, _: &PlanRequest<'_>, _: &mut Meter) -> Result<Flow, NoFlow> {
+            Ok(Flow::new(vec![self.0]))
+        }
+    }
+
+    #[test]
+    fn a_strategy_replans_from_scratch_unless_it_knows_better() {
+        let network = network();
+        let edge = |producer| SupplyEdge {
+            producer: NodeId::new(producer),
+            consumer: NodeId::new(2),
+            item: ItemId::new(0),
+        };
+        let alive = NodeSet::all(3);
+        let active = Flow::new(vec![edge(1)]);
+        let request = PlanRequest { active: Some(&active), ..PlanRequest::first(&network, &alive) };
+        let mut strategy = OneEdge(edge(0));
+        let change = strategy.replan(&request, &mut Meter::new(1)).expect("a change");
+        assert_eq!((change.removed.as_slice(), change.added.len()), (&[edge(1)][..], 1));
+        assert!(strategy.rates().is_none() && strategy.bound(&request).is_none());
+        assert!(strategy.rating(NodeId::new(0)).is_none());
     }
 
     #[test]

@@ -572,6 +572,7 @@ mod tests {
         assert_eq!(choice.params.node("node"), NodeId::new(0));
         let config = DetectorConfig { heartbeat: SECOND, suspect_after: SECOND };
         assert_eq!(choice.build().history(&config).on_response(Time::ZERO), SECOND * 5);
+        assert_eq!(choice.build().silence_max(&config), config.silence_max(), "by default");
         assert_eq!(chosen("early:file=x y").expect("a text").params.text("file"), "x y");
     }
 
