@@ -156,26 +156,39 @@ fn production_that_does_not_resume_is_found() {
     assert!(!resumes(&[1], 0), "feasible, so a violation is expected");
 }
 
+/// Returns the liveness properties that are judged in an idle run of this length with some delays of work.
+fn judged(seconds: u64, prepare: impl Fn(&mut InvariantChecker<'_>)) -> Vec<Property> {
+    let mut scenario = scenario();
+    scenario.duration = Span::from_secs(seconds);
+    let mut checker = InvariantChecker::new(&scenario);
+    prepare(&mut checker);
+    for node in scenario.network.nodes() {
+        let started = Observation::Started { recovering: false, log: LogAtStart::default() };
+        checker.observe(at(0), node, &started);
+    }
+    let metrics = NodeMetrics::new(Production::Server);
+    let end = |_| NodeAtEnd { holdings: Some(Holdings::default()), metrics: &metrics };
+    checker.finish(at(seconds), end).judged
+}
+
+#[test]
+fn nothing_is_judged_if_work_takes_too_long_after_the_last_fault() {
+    let all = judged(3_600, |_| ()).len();
+    assert_eq!(judged(3_600, |checker| checker.on_dropped(at(9))).len(), all);
+    assert!(judged(3_600, |checker| checker.on_dropped(at(10))).len() < all);
+    let late = Span::from_secs(60);
+    assert_eq!(judged(3_600, |checker| checker.on_handled(at(9), late)).len(), all);
+    assert!(judged(3_600, |checker| checker.on_handled(at(10), late)).len() < all);
+}
+
 #[test]
 fn a_short_run_says_nothing_about_liveness() {
-    let judged = |seconds: u64| {
-        let mut scenario = scenario();
-        scenario.duration = Span::from_secs(seconds);
-        let mut checker = InvariantChecker::new(&scenario);
-        for node in scenario.network.nodes() {
-            let started = Observation::Started { recovering: false, log: LogAtStart::default() };
-            checker.observe(at(0), node, &started);
-        }
-        let metrics = NodeMetrics::new(Production::Server);
-        let end = |_| NodeAtEnd { holdings: Some(Holdings::default()), metrics: &metrics };
-        checker.finish(at(seconds), end).judged
-    };
-    assert_eq!(judged(20), []);
+    assert_eq!(judged(20, |_| ()), []);
     let all = [
         Property::LeadershipSettles,
         Property::ProductionResumes,
         Property::ShipmentsDelivered,
         Property::OrdersFilled,
     ];
-    assert_eq!(judged(3_600), all);
+    assert_eq!(judged(3_600, |_| ()), all);
 }
