@@ -568,13 +568,15 @@ fn a_violation_is_replayed_and_shrunk() {
 
 #[test]
 fn a_search_without_a_violation_reports_its_coverage() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let nowhere = directory.path().join("nowhere");
+    let out = nowhere.to_str().expect("UTF-8");
     let search = |jobs: &str| {
-        json(&[
-            "fuzz", "--runs", "60", "--seed", "3", "--jobs", jobs, "--format", "json", "--out", "/nowhere",
-        ])
+        json(&["fuzz", "--runs", "60", "--seed", "3", "--jobs", jobs, "--format", "json", "--out", out])
     };
     let (one, two) = (search("1"), search("2"));
     assert_eq!(one, two, "the number of jobs does not matter");
+    assert!(!nowhere.exists(), "nothing was found");
     assert_eq!((&one["runs"], &one["failure"]), (&Value::from(60), &Value::Null));
     assert!(one["coverage"].as_array().expect("a list").len() > 5);
     let given = json(&["fuzz", DOORS, "--runs", "5", "--format", "json"]);

@@ -53,7 +53,7 @@ pub fn check_leader(registry: &Registry, call: &StrategyCall, runs: u64) -> Resu
     set.push(Override::option("flow", flow.name));
     let subject = Subject::Anything(set);
     let search = Search { subject: &subject, seed: 4, first: 0, registry };
-    let summary = search.run(runs, |_| true);
+    let summary = search.run(runs, || true, |_| ());
     let guaranteed =
         [Guarantee::OneLeaderPerTerm, Guarantee::OneLeaderEventually, Guarantee::LeaderByMajority];
     let guaranteed: Vec<_> =

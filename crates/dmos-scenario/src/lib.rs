@@ -10,6 +10,7 @@
 //! | [`source_map`] | structure of a document with all places, and the guard before the parser |
 //! | `overrides` | settings that override a file |
 //! | `document` | a document with settings applied, and the location of each value |
+//! | `text` | texts of files, pipes and the standard input |
 //! | [`file`](mod@file) | the fields of scenario files, and their serialization |
 //! | [`experiment`] | experiment files |
 //! | [`renamed`] | former names, for suggestions |
@@ -28,9 +29,8 @@ pub mod renamed;
 mod resolve;
 pub mod script;
 pub mod source_map;
+mod text;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use dmos_core::{Registry, Scenario};
@@ -40,9 +40,11 @@ pub use experiment::{ExperimentFile, LoadedExperiment, Seeds, Strategies};
 pub use file::ScenarioFile;
 pub use overrides::Override;
 pub use resolve::{DEFAULT_DETECTOR, DEFAULT_FLOW, DEFAULT_LEADER, explain, unknown_node};
+pub use text::read_text;
 
 use document::Document;
 use error::{Located, SourceLocation};
+use text::STDIN;
 
 /// Maximum size of a scenario file, in bytes. Larger networks should be generated, or described by groups of
 /// identical nodes.
@@ -77,30 +79,12 @@ pub fn load(path: &Path, overrides: &[Override], registry: &Registry) -> Result<
     parse(&name, &stem(path), text, overrides, registry)
 }
 
-/// Reads the text of a scenario or experiment file.
-///
-/// # Errors
-/// If the file cannot be read, is larger than [`SIZE_MAX`], or is not UTF-8.
-pub fn read_text(path: &Path) -> Result<String, ScenarioError> {
-    text_of(path).map_err(|reason| ScenarioError::unreadable(&path.display().to_string(), &reason))
-}
-
-fn text_of(path: &Path) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() > SIZE_MAX {
-        return Err(format!(
-            "it is larger than {} MiB; generate the network, or describe it in groups of like nodes",
-            SIZE_MAX >> 20
-        ));
-    }
-    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 text: {error}"))
-}
-
 /// Returns the default name of a scenario, from its file name.
 #[must_use]
 pub fn stem(path: &Path) -> String {
+    if path == Path::new(STDIN) {
+        return "stdin".to_owned();
+    }
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 

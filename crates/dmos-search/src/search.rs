@@ -88,22 +88,30 @@ impl SearchSummary {
 }
 
 impl Search<'_> {
-    /// Executes at most `runs` runs, until one fails or `should_continue`, which is called after every round,
-    /// returns `false`.
+    /// Executes at most `runs` runs, until one fails or `has_time` returns `false`, which is called before each run.
+    /// `report` is called after every round.
     ///
     /// # Errors
     /// If the settings make a generated scenario invalid.
     pub fn run(
         &self,
         runs: u64,
-        mut should_continue: impl FnMut(&SearchSummary) -> bool,
+        has_time: impl Fn() -> bool + Sync,
+        mut report: impl FnMut(&SearchSummary),
     ) -> Result<SearchSummary, ScenarioError> {
         let mut summary = SearchSummary::default();
         while summary.runs < runs && summary.found.is_none() {
             let from = self.first + summary.runs;
             let numbers = from..from + ROUND.min(runs - summary.runs);
-            let trials: Vec<_> = numbers.into_par_iter().map(|number| self.trial(number)).collect();
+            let trial = |number| has_time().then(|| self.trial(number));
+            let trials: Vec<_> = numbers.into_par_iter().map(trial).collect();
+            let mut is_stopped = false;
             for (number, trial) in (from..).zip(trials) {
+                // Runs after one that was not made do not count, so that the numbers counted are consecutive.
+                let Some(trial) = trial else {
+                    is_stopped = true;
+                    break;
+                };
                 let (file, trial) = trial?;
                 match (&trial.record, trial.failure) {
                     (Some(record), None) => summary.add(record, file.duration),
@@ -114,7 +122,8 @@ impl Search<'_> {
                     }
                 }
             }
-            if !should_continue(&summary) {
+            report(&summary);
+            if is_stopped {
                 break;
             }
         }

@@ -37,7 +37,8 @@ register_flow!(FlowDescriptor {
 fn search(set: &[&str], seed: u64, runs: u64) -> SearchSummary {
     let registry = dmos_testkit::registry();
     let subject = Subject::Anything(dmos_testkit::overrides(set));
-    let summary = Search { subject: &subject, seed, first: 0, registry: &registry }.run(runs, |_| true);
+    let summary =
+        Search { subject: &subject, seed, first: 0, registry: &registry }.run(runs, || true, |_| ());
     let summary = summary.unwrap_or_else(|error| panic!("{error}"));
     if let Some(found) = &summary.found {
         panic!("run {} of seed {seed}: {}\n{}", found.number, found.failure, found.file.to_yaml());

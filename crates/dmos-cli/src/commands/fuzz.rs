@@ -8,7 +8,7 @@ use dmos_core::{FaultKind, Property, PropertyKind, Registry, Span};
 use dmos_report::table;
 use dmos_scenario::Override;
 use dmos_search::{FailingScenario, Search, SearchSummary, Subject};
-use dmos_util::atomic_write::write_file;
+use dmos_util::atomic_write::{try_file, write_file};
 use serde::Serialize;
 
 use crate::args::{FuzzArguments, TableOrJson};
@@ -43,14 +43,17 @@ struct FaultRow {
 pub(crate) fn run(arguments: &FuzzArguments, registry: &Registry) -> Result<(), CliError> {
     let overrides = arguments.changes.overrides();
     let subject = subject(arguments, &overrides, registry)?;
+    let unwritable =
+        |error| CliError::Output(format!("cannot write in `{}`: {error}", arguments.out.display()));
+    try_file(&arguments.out.join("run.yaml")).map_err(unwritable)?;
     if let Some(jobs) = arguments.jobs {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global();
         pool.map_err(|error| CliError::Output(format!("cannot start {jobs} threads: {error}")))?;
     }
     dmos_util::panics::keep_panics_quiet();
-    let mut progress = Progress::new(arguments);
+    let progress = Progress::new(arguments);
     let search = Search { subject: &subject, seed: arguments.seed, first: arguments.first, registry };
-    let summary = search.run(arguments.runs, |summary| progress.report_progress(summary));
+    let summary = search.run(arguments.runs, || progress.has_time(), |summary| progress.report(summary));
     let _ = std::panic::take_hook();
     progress.end();
     let summary = summary?;
@@ -93,8 +96,11 @@ fn write(directory: &Path, found: &FailingScenario) -> Result<PathBuf, CliError>
         path.display(),
         found.file.to_yaml()
     );
-    write_file(&path, &text)
-        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", path.display())))?;
+    write_file(&path, &text).map_err(|error| {
+        // The finding may have taken hours.
+        eprint_message(&text);
+        CliError::Output(format!("cannot write `{}`: {error}; the scenario is above", path.display()))
+    })?;
     Ok(path)
 }
 
@@ -162,13 +168,15 @@ impl Progress {
         Self { begun: Instant::now(), limit, runs: arguments.runs, shows: stderr().is_terminal() }
     }
 
-    fn report_progress(&mut self, summary: &SearchSummary) -> bool {
-        let passed = self.begun.elapsed();
+    fn report(&self, summary: &SearchSummary) {
         if self.shows {
-            let rate = summary.runs as f64 / passed.as_secs_f64();
+            let rate = summary.runs as f64 / self.begun.elapsed().as_secs_f64();
             let _ = write!(stderr(), "\r{} of {} runs, {rate:.0} runs/s ", summary.runs, self.runs);
         }
-        self.limit.is_none_or(|limit| passed < limit)
+    }
+
+    fn has_time(&self) -> bool {
+        self.limit.is_none_or(|limit| self.begun.elapsed() < limit)
     }
 
     fn end(&self) {

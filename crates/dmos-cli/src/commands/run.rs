@@ -13,7 +13,7 @@ use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
 use dmos_scenario::{Override, Seeds};
 use dmos_sim::Trace;
-use dmos_util::atomic_write::{self, is_free};
+use dmos_util::atomic_write::{self, is_free, try_directory};
 use sha2::{Digest, Sha256};
 
 use crate::args::{Format, RunArguments};
@@ -51,6 +51,9 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
     let is_single = is_single(&jobs);
     if arguments.trace.is_some() && !is_single {
         return Err(CliError::Input("--trace accepts a single run: one scenario and one seed".to_owned()));
+    }
+    if let Some(path) = &arguments.trace {
+        atomic_write::try_file(path).map_err(|error| unwritable(path, &error))?;
     }
     let mut failed = 0;
     let prints_report =
@@ -188,8 +191,11 @@ fn write_trace(path: &Path, trace: &Trace) -> Result<(), CliError> {
     for line in trace.lines() {
         let _ = writeln!(text, "{line}");
     }
-    atomic_write::write_file(path, &text)
-        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", path.display())))
+    atomic_write::write_file(path, &text).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::Output(format!("cannot write `{}`: {error}", path.display()))
 }
 
 fn is_single(jobs: &[Job]) -> bool {
@@ -208,6 +214,7 @@ fn check_directories(out: &Path, jobs: &[Job]) -> Result<(), CliError> {
                     "`{shown}` exists and is not empty; choose another directory, or remove it"
                 )));
             }
+            try_directory(&directory).map_err(|error| unwritable(&directory, &error))?;
             if !seen.insert(directory.clone()) {
                 return Err(CliError::Input(format!(
                     "two runs would be written to `{shown}`; give the scenarios names"

@@ -2,7 +2,7 @@
 
 use dmos_core::Registry;
 use dmos_search::shrink;
-use dmos_util::atomic_write::write_file;
+use dmos_util::atomic_write::{try_file, write_file};
 
 use crate::args::ShrinkArguments;
 use crate::commands::load;
@@ -21,6 +21,8 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
             "`{shown}` exists; choose another file with --out, or remove it"
         )));
     }
+    let unwritable = |error| CliError::Output(format!("cannot write `{}`: {error}", out.display()));
+    try_file(&out).map_err(unwritable)?;
     dmos_util::panics::keep_panics_quiet();
     let small = shrink(&file, arguments.runs, registry);
     let _ = std::panic::take_hook();
@@ -30,8 +32,10 @@ pub(crate) fn run(arguments: &ShrinkArguments, registry: &Registry) -> Result<()
     let comment: String = small.failure.to_string().lines().map(|line| format!("# {line}\n")).collect();
     let replay = format!("# Replay with `dmos run {} --strict`.\n", out.display());
     let text = format!("{replay}{comment}{}", small.file.to_yaml());
-    write_file(&out, &text)
-        .map_err(|error| CliError::Output(format!("cannot write `{}`: {error}", out.display())))?;
+    if let Err(error) = write_file(&out, &text) {
+        print(&text)?;
+        return Err(unwritable(error));
+    }
     if small.runs >= arguments.runs {
         eprint_message("stopped at the limit of runs; a larger --runs may shrink it further");
     }
