@@ -23,6 +23,9 @@ pub const QUANTITY_MAX: u32 = 1_000;
 /// Maximum weight of a final item.
 pub const WEIGHT_MAX: u32 = 1_000;
 
+/// Maximum number of cycles of items that are reported at once.
+const CYCLES_MAX: usize = 100;
+
 /// A network described by names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NetworkDescription {
@@ -285,7 +288,8 @@ impl NetworkDescription {
         missing.enumerate().map(problem).collect()
     }
 
-    /// Returns each cycle of items, at the first node that makes one of them.
+    /// Returns cycles of items, each at the first node that makes one of them, such that none is left without one edge
+    /// of each; at most [`CYCLES_MAX`].
     fn cycles(&self, items: &Items<'_>) -> Vec<(DescriptionPath, Problem)> {
         let mut graph = DiGraph::<(), ()>::with_capacity(items.names.len(), 0);
         for _ in &items.names {
@@ -297,17 +301,25 @@ impl NetworkDescription {
                 graph.update_edge(made, NodeIndex::new(items.id(item).index()), ());
             }
         }
-        let is_cycle = |nodes: &Vec<NodeIndex>| nodes.len() > 1 || graph.contains_edge(nodes[0], nodes[0]);
-        kosaraju_scc(&graph)
-            .into_iter()
-            .filter(is_cycle)
-            .map(|component| {
-                let shortest = shortest_cycle(&graph, &component);
-                let names: Vec<_> =
-                    shortest.iter().map(|item| items.names[item.index()].to_owned()).collect();
+        let mut cycles = Vec::new();
+        while cycles.len() < CYCLES_MAX {
+            let found = shortest_cycles(&graph);
+            if found.is_empty() {
+                break;
+            }
+            for cycle in found {
+                let closing = graph.find_edge(cycle[cycle.len() - 1], cycle[0]);
+                graph.remove_edge(closing.expect("a cycle is closed"));
+                let names: Vec<_> = cycle.iter().map(|item| items.names[item.index()].to_owned()).collect();
                 let first = self.nodes.iter().position(|node| node.makes == names[0]);
-                (DescriptionPath::Node(first.expect("items in a cycle are produced")), Problem::Cycle(names))
-            })
+                cycles.push((first.expect("items in a cycle are produced"), names));
+            }
+        }
+        cycles.truncate(CYCLES_MAX);
+        cycles.sort_by_key(|(first, _)| *first);
+        cycles
+            .into_iter()
+            .map(|(first, names)| (DescriptionPath::Node(first), Problem::Cycle(names)))
             .collect()
     }
 
@@ -336,6 +348,13 @@ impl NetworkDescription {
             .expect("every problem of a description was looked for")
             .with_final_weights(weights)
     }
+}
+
+/// Returns a shortest cycle of each strongly connected component of a graph. O(nodes + edges) for each.
+fn shortest_cycles(graph: &DiGraph<(), ()>) -> Vec<Vec<NodeIndex>> {
+    let is_cycle = |nodes: &Vec<NodeIndex>| nodes.len() > 1 || graph.contains_edge(nodes[0], nodes[0]);
+    let components = kosaraju_scc(graph).into_iter().filter(is_cycle);
+    components.map(|component| shortest_cycle(graph, &component)).collect()
 }
 
 /// Returns a shortest cycle through the first item of a strongly connected component, by breadth-first
@@ -450,6 +469,21 @@ mod tests {
         let cyclic = [node("a", &["b"]), node("b", &["d", "c"]), node("c", &["a"]), node("d", &["c"])];
         check(&description(&cyclic), &[(DescriptionPath::Node(0), "`a` needs `b` needs `c` needs `a`")]);
         check(&description(&[node("a", &["a"])]), &[(DescriptionPath::Node(0), "`a` needs `a`")]);
+    }
+
+    #[test]
+    fn names_all_cycles_at_once() {
+        let joined = [node("a", &["b", "c"]), node("b", &["a"]), node("c", &["a", "c"]), node("d", &["d"])];
+        let (first, third) = (DescriptionPath::Node(0), DescriptionPath::Node(2));
+        check(
+            &description(&joined),
+            &[
+                (first, "`a` needs `b` needs `a`"),
+                (first, "`a` needs `c` needs `a`"),
+                (third, "`c` needs `c`"),
+                (DescriptionPath::Node(3), "`d` needs `d`"),
+            ],
+        );
     }
 
     #[test]
