@@ -184,12 +184,28 @@ scripted_faults! {
     };
 
     /// Messages between two groups are lost.
-    partition: [Vec<NodeName>; 2], Optional, 1,
-    |[one, other], _, names| {
+    partition: Vec<Vec<NodeName>>, Optional, 1,
+    |groups, _, names| {
+        let [one, other] = &groups[..] else {
+            return Err(format!(
+                "a partition has two groups, not {}; nodes in neither group reach both",
+                groups.len()
+            ));
+        };
         let (from, to) = (names.group(one)?, names.group(other)?);
-        Ok(Fault::Links(LinkFault::Partition { from, to, both_directions: true }))
+        match from.iter().find(|node| to.contains(node)) {
+            Some(node) => Err(format!("`{}` is in both groups", names.name(*node))),
+            None => Ok(Fault::Links(LinkFault::Partition { from, to, both_directions: true })),
+        }
     },
-    |entry, source| entry.partition = Some([source.nodes(), source.nodes()]);
+    |entry, source| {
+        let (one, other) = (source.nodes(), source.nodes());
+        let rest: Vec<NodeName> = other.iter().filter(|node| !one.contains(node)).cloned().collect();
+        match rest.is_empty() {
+            true => entry.one_way_partition = Some(PartitionField { from: one, to: other }),
+            false => entry.partition = Some(vec![one, rest]),
+        }
+    };
 
     /// Some messages from some nodes to others are lost.
     lossy_links: LossyLinksField, Optional, 1,
@@ -308,7 +324,7 @@ impl Form for LossyLinksField {
     }
 }
 
-impl Form for [Vec<NodeName>; 2] {
+impl Form for Vec<Vec<NodeName>> {
     fn references(&mut self) -> References<'_> {
         References { groups: self.iter_mut().collect(), ..References::default() }
     }

@@ -97,7 +97,7 @@ pub fn write_file(path: &Path, content: &str) -> io::Result<()> {
     sync_directory(parent)
 }
 
-/// What is written at a path.
+/// Kind of a target.
 enum Target {
     /// The regular file at this path, without links, or a new one.
     File(PathBuf),

@@ -40,6 +40,10 @@ impl Names<'_> {
         self.nodes(names)
     }
 
+    pub(crate) fn name(&self, node: NodeId) -> String {
+        self.network.node_name(node).into_owned()
+    }
+
     pub(crate) fn item(&self, name: &str) -> Result<ItemId, String> {
         self.network.find_item(name).ok_or_else(|| match self.suggests {
             true => unknown_item(name, self.network),

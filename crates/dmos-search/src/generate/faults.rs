@@ -142,7 +142,7 @@ impl FaultGenerator<'_> {
                 let one_way_partition = Some(PartitionField { from, to });
                 ScriptField { at, one_way_partition, ..ScriptField::default() }
             }
-            false => ScriptField { at, partition: Some([from, to]), ..ScriptField::default() },
+            false => ScriptField { at, partition: Some(vec![from, to]), ..ScriptField::default() },
         }
     }
 
