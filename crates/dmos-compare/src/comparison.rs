@@ -131,6 +131,18 @@ fn by(axes: &Axes) -> impl Iterator<Item = By> + use<> {
     by.into_iter()
 }
 
+/// Returns the largest number of comparisons with a baseline in one table.
+#[must_use]
+pub fn most_comparisons(axes: &Axes) -> usize {
+    let rows = |by| match by {
+        By::Flow => axes.flows.len(),
+        By::Leader => axes.leaders.len(),
+        By::Detector => axes.detectors.len(),
+        By::Combination => axes.flows.len() * axes.leaders.len() * axes.detectors.len(),
+    };
+    by(axes).map(rows).max().unwrap_or(1) - 1
+}
+
 fn nonzero_metrics(grid: &Grid) -> Vec<NonzeroMetric> {
     let axes = &grid.axes;
     let mut nonzero_metrics: Vec<NonzeroMetric> = Vec::new();
@@ -199,5 +211,8 @@ mod tests {
         assert_eq!((nonzero.metric, nonzero.case.as_str(), nonzero.runs), ("batches_lost", "large", 3));
         assert_eq!(nonzero.first, "large, good/bully, seed 1");
         assert!(comparison.profiles.is_empty());
+        assert_eq!(most_comparisons(&axes), 3);
+        let alone = Axes { flows: names(&["good"]), leaders: names(&["raft"]), ..axes };
+        assert_eq!(most_comparisons(&alone), 0);
     }
 }

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::grid::{By, Grid, Group};
 use crate::run_metric::{Better, ResultMetric, RunMetric};
-use crate::statistics::interval::{Interval, Resamples};
+use crate::statistics::interval::Interval;
+use crate::statistics::resampling::Resamples;
 use crate::statistics::{Differences, holm, test};
-use crate::verdict::Verdict;
+use crate::verdict::{BreakEven, Verdict};
 
 /// A ranking by one metric.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -62,7 +63,7 @@ pub struct Compared {
     pub pairs: usize,
     /// The mean difference.
     pub difference: f64,
-    /// 95 % interval of the mean difference, or `None` for a single seed.
+    /// 95 % interval of the mean difference, or `None` for a single seed or equal differences.
     pub interval: Option<Interval>,
     /// Number of pairs in which the row was better.
     pub wins: usize,
@@ -70,6 +71,11 @@ pub struct Compared {
     pub ties: usize,
     /// Number of pairs in which the row was worse.
     pub losses: usize,
+    /// Fraction of the variance that pairing by seed has saved, compared with independent seeds; negative if it has
+    /// added some, and `None` for fewer than two seeds in every case, or without variance.
+    pub variance_saved: Option<f64>,
+    /// The deviation that would undo a claim.
+    pub break_even: BreakEven,
     /// The p value.
     pub p: f64,
     /// The p value, corrected for all comparisons of the table.
@@ -109,14 +115,48 @@ pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / count as f64)
 }
 
-/// Returns the differences between two rows, by seed, in each of several cases: where both have a value.
-pub(crate) fn differences<'a>(
-    cases: impl Iterator<Item = (&'a [Option<f64>], &'a [Option<f64>])>,
-) -> Differences {
-    let in_case = |(ours, theirs): (&[Option<f64>], &[Option<f64>])| {
-        ours.iter().zip(theirs).filter_map(|(ours, theirs)| Some((*ours)? - (*theirs)?)).collect()
+/// The values of two rows by seed in one case: of a row, and of the baseline.
+pub(crate) type Values<'a> = (&'a [Option<f64>], &'a [Option<f64>]);
+
+/// Returns the pairs of values by seed: where both have one.
+fn both<'a>((ours, theirs): Values<'a>) -> impl Iterator<Item = (f64, f64)> + 'a {
+    ours.iter().zip(theirs).filter_map(|(ours, theirs)| Some(((*ours)?, (*theirs)?)))
+}
+
+/// Returns the differences between two rows, by seed, in each of several cases: where both have a value. They are rounded
+/// to 2^-40 of the largest value, so that equal differences are equal.
+pub(crate) fn differences<'a>(cases: impl Iterator<Item = Values<'a>>) -> Differences {
+    let in_case = |values: Values<'a>| {
+        let largest = both(values).map(|(ours, theirs)| ours.abs().max(theirs.abs())).fold(0.0, f64::max);
+        let unit = unit_of(largest);
+        both(values).map(|(ours, theirs)| ((ours - theirs) / unit).round() * unit).collect()
     };
     Differences::new(cases.map(in_case).collect())
+}
+
+/// Returns the power of two that is 2^-40 of a number, rounded down.
+fn unit_of(number: f64) -> f64 {
+    const EXPONENT: u64 = 0x7ff << 52;
+    let power = f64::from_bits(number.to_bits() & EXPONENT);
+    if power.is_normal() && power > 1e-290 { power / (1_u64 << 40) as f64 } else { f64::MIN_POSITIVE }
+}
+
+/// Returns the fraction of the variance of a difference of means that pairing by seed has saved.
+fn variance_saved<'a>(cases: impl Iterator<Item = Values<'a>>) -> Option<f64> {
+    let (mut paired, mut independent) = (0.0, 0.0);
+    for values in cases {
+        let pairs: Vec<(f64, f64)> = both(values).collect();
+        paired += variance(pairs.iter().map(|(ours, theirs)| ours - theirs));
+        independent += variance(pairs.iter().map(|pair| pair.0)) + variance(pairs.iter().map(|pair| pair.1));
+    }
+    (independent > 0.0).then(|| 1.0 - paired / independent)
+}
+
+/// Returns the sum of squares about the mean, divided by the square of the number.
+fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let Some(mean) = mean(values.clone()) else { return 0.0 };
+    let squares: f64 = values.clone().map(|value| (value - mean) * (value - mean)).sum();
+    squares / (values.count() as f64).powi(2)
 }
 
 /// Cache of the last resamples, which rows of a table usually share.
@@ -124,13 +164,15 @@ pub(crate) fn differences<'a>(
 pub(crate) struct ResampleCache(Option<(Vec<usize>, Resamples)>);
 
 impl ResampleCache {
-    pub(crate) fn interval(&mut self, differences: &Differences) -> Option<Interval> {
+    /// Returns the interval and the p value of differences.
+    pub(crate) fn judge(&mut self, differences: &Differences) -> (Option<Interval>, f64) {
         let sizes: Vec<usize> = differences.strata().iter().map(Vec::len).collect();
         if self.0.as_ref().is_none_or(|(cached_for, _)| *cached_for != sizes) {
             self.0 = Some((sizes.clone(), Resamples::new(sizes)));
         }
         let (_, resamples) = self.0.as_ref().expect("the resamples are cached above");
-        resamples.interval(differences)
+        let errors = resamples.errors(differences);
+        (Interval::of(differences, errors.as_ref()), test::p_value(differences, errors.as_ref()))
     }
 }
 
@@ -166,7 +208,7 @@ pub fn rank(grid: &Grid, case: Option<usize>, by: By, metric: ResultMetric, base
     let of_baseline = rows[baseline].mean.unwrap_or(0.0);
     for (group, row) in rows.iter_mut().enumerate() {
         if let Some(compared) = &row.compared {
-            let differences = pairs(&columns, group, baseline);
+            let differences = differences(of_both(&columns, group, baseline));
             let seeds = grid.axes.seeds.len();
             row.verdict = Verdict::new(
                 &differences,
@@ -193,8 +235,13 @@ pub fn rank(grid: &Grid, case: Option<usize>, by: By, metric: ResultMetric, base
     }
 }
 
-fn pairs(columns: &[(usize, Column)], group: usize, baseline: usize) -> Differences {
-    differences(columns.iter().map(|(_, column)| (&column.values[group][..], &column.values[baseline][..])))
+/// Returns the values of a group and of the baseline in each case.
+fn of_both(
+    columns: &[(usize, Column)],
+    group: usize,
+    baseline: usize,
+) -> impl Iterator<Item = Values<'_>> + Clone {
+    columns.iter().map(move |(_, column)| (&column.values[group][..], &column.values[baseline][..]))
 }
 
 fn compare(
@@ -204,27 +251,36 @@ fn compare(
     better: Better,
     cache: &mut ResampleCache,
 ) -> Option<Compared> {
-    let differences = pairs(columns, group, baseline);
-    (differences.count() > 0).then(|| Compared::of(&differences, better, cache))
+    Compared::of(of_both(columns, group, baseline), better, cache)
 }
 
 impl Compared {
-    /// Returns an uncorrected comparison.
-    pub(crate) fn of(differences: &Differences, better: Better, cache: &mut ResampleCache) -> Self {
+    /// Returns an uncorrected comparison, or `None` without a pair of values.
+    pub(crate) fn of<'a>(
+        cases: impl Iterator<Item = Values<'a>> + Clone,
+        better: Better,
+        cache: &mut ResampleCache,
+    ) -> Option<Self> {
+        let differences = differences(cases.clone());
+        if differences.count() == 0 {
+            return None;
+        }
         let all = || differences.strata().iter().flatten();
         let (up, down) = (all().filter(|&&d| d > 0.0).count(), all().filter(|&&d| d < 0.0).count());
         let (wins, losses) = if better == Better::Less { (down, up) } else { (up, down) };
-        let p = test::p_value(differences);
-        Self {
+        let (interval, p) = cache.judge(&differences);
+        Some(Self {
             pairs: differences.count(),
             difference: differences.mean(),
-            interval: cache.interval(differences),
+            interval,
             wins,
             ties: differences.count() - wins - losses,
             losses,
+            variance_saved: variance_saved(cases),
+            break_even: BreakEven::of(&differences),
             p,
             p_corrected: p,
-        }
+        })
     }
 }
 
@@ -286,8 +342,9 @@ mod tests {
     use crate::regression::against;
     use crate::run_summary::{Episodes, RunSummary};
     use crate::statistics::survival::Episode;
+    use crate::verdict::Direction;
 
-    /// Returns a grid of three flow strategies in two cases: the second makes three more on every seed, the
+    /// Returns a grid of three flow strategies in two cases: the second makes 30 to 34 more on every seed, the
     /// third differs from the first by at most one; the second case is tenfold.
     fn grid(seeds: usize) -> Grid {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -301,7 +358,7 @@ mod tests {
         let summary = |run: usize| {
             let Cell { seed, case, flow, .. } = axes.cell(run);
             let base = 100.0 + (seed % 7) as f64;
-            let made = base + [0.0, 30.0, if seed % 2 == 0 { 1.0 } else { -1.0 }][flow];
+            let made = base + [0.0, 30.0 + (seed % 5) as f64, if seed % 2 == 0 { 1.0 } else { -1.0 }][flow];
             let mut numbers = vec![None; ResultMetric::all().count()];
             numbers[ResultMetric::Run(RunMetric::FinishedGoods).index()] = Some(made * [1.0, 10.0][case]);
             numbers[ResultMetric::Nodes(Metric::SentMessages).index()] = Some(made * 5.0);
@@ -321,13 +378,19 @@ mod tests {
     fn ranks_by_the_paired_difference() {
         let table = rank(&grid(20), Some(0), By::Combination, FINALS, 0);
         let order: Vec<_> = table.rows.iter().map(|row| (&row.name[..], row.verdict)).collect();
-        assert_eq!(order[0], ("good/bully", Verdict::Better));
+        assert_eq!(order[0], ("good/bully", Verdict::Different(Direction::Better)));
         let by_name = |name: &str| table.rows.iter().find(|row| row.name == name).expect("a row");
         assert_eq!(by_name("plain/bully").verdict, Verdict::Baseline);
         assert_eq!(by_name("alike/bully").verdict, Verdict::Equivalent);
         let good = by_name("good/bully").compared.as_ref().expect("a comparison");
         assert_eq!((good.wins, good.ties, good.losses), (20, 0, 0));
-        assert_eq!((good.difference, good.interval), (30.0, Some(Interval { low: 30.0, high: 30.0 })));
+        let interval = good.interval.expect("an interval");
+        assert_eq!(good.difference, 32.0);
+        assert!(31.0 < interval.low && interval.low < 32.0 && 32.0 < interval.high && interval.high < 33.0);
+        // Seeds vary by up to six, the difference by four.
+        let saved = good.variance_saved.expect("seeds differ");
+        assert!((0.6..0.9).contains(&saved), "{saved}");
+        assert!((good.break_even.deviation + 32.0 * 20.0 / 3.0).abs() < 1e-9, "{:?}", good.break_even);
         assert!(good.p < good.p_corrected && good.p_corrected < 0.001);
         assert!((by_name("good/bully").messages_per_finished.expect("a finished good") - 5.0).abs() < 1e-9);
         assert_eq!(by_name("good/bully").planning_steps_per_finished, Some(0.0));
@@ -338,7 +401,7 @@ mod tests {
         let table = rank(&grid(20), None, By::Flow, FINALS, 0);
         assert_eq!((table.cases, table.comparisons, &table.rows[0].name[..]), (2, 2, "good"));
         assert!((table.rows[0].mean.expect("a mean") - 100.0).abs() < 1e-9);
-        assert_eq!(table.rows[0].verdict, Verdict::Better);
+        assert_eq!(table.rows[0].verdict, Verdict::Different(Direction::Better));
     }
 
     #[test]
@@ -348,6 +411,26 @@ mod tests {
             panic!("{:?}", table.rows[0])
         };
         assert!((6..=8).contains(&needed), "{needed}");
+    }
+
+    #[test]
+    fn equal_differences_are_equal_whatever_the_scale() {
+        let theirs: Vec<_> = (0..9).map(|seed| Some(f64::from(seed) * 0.1 / 3.0)).collect();
+        let ours: Vec<_> = theirs.iter().map(|value| value.map(|value: f64| value + 0.7)).collect();
+        let of = |ours: &[Option<f64>]| differences(std::iter::once((ours, &theirs[..])));
+        assert!(of(&ours).are_constant() && (of(&ours).mean() - 0.7).abs() < 1e-12);
+        let dust: Vec<_> = theirs.iter().map(|value| value.map(|value: f64| value * (1.0 + 1e-15))).collect();
+        assert!(of(&dust).are_all_zero());
+        assert_eq!(
+            [unit_of(1.0), unit_of(3.9), unit_of(0.25)].map(|unit| unit * 2.0_f64.powi(40)),
+            [1.0, 2.0, 0.25]
+        );
+        assert!(differences(std::iter::once((&[Some(0.0)][..], &[Some(0.0)][..]))).are_all_zero());
+        let holes = differences(std::iter::once((
+            &[Some(1.0), None, Some(4.0)][..],
+            &[Some(0.5), Some(1.0), None][..],
+        )));
+        assert_eq!((holes.count(), holes.mean()), (1, 0.5));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::grid::{By, Grid, Group};
 use crate::ranking::{Compared, ResampleCache, differences, mean};
 use crate::run_metric::{Better, ResultMetric, RunMetric, ValueKind};
 use crate::statistics::{Differences, holm, survival};
-use crate::verdict::Verdict;
+use crate::verdict::{Direction, Verdict};
 
 /// Result of a regression check.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -47,7 +47,7 @@ impl Regression {
     /// Returns whether any metric deteriorated.
     #[must_use]
     pub fn is_worse(&self) -> bool {
-        self.changes.iter().any(|change| change.verdict == Verdict::Worse)
+        self.changes.iter().any(|change| change.verdict.direction() == Some(Direction::Worse))
     }
 }
 
@@ -101,7 +101,8 @@ fn change(
     cache: &mut ResampleCache,
 ) -> Option<(MetricChange, Differences)> {
     let [current, earlier] = values(grids, case, group, metric);
-    let differences = differences(std::iter::once((&current[..], &earlier[..])));
+    let values = std::iter::once((&current[..], &earlier[..]));
+    let differences = differences(values.clone());
     if differences.are_all_zero() {
         return None;
     }
@@ -109,9 +110,9 @@ fn change(
         case: grids[0].axes.cases[case].clone(),
         combination: group.name.clone(),
         metric,
-        earlier: mean(earlier.into_iter().flatten())?,
-        current: mean(current.into_iter().flatten())?,
-        compared: Compared::of(&differences, metric.better(), cache),
+        earlier: mean(earlier.iter().flatten().copied())?,
+        current: mean(current.iter().flatten().copied())?,
+        compared: Compared::of(values, metric.better(), cache)?,
         verdict: Verdict::NoValues,
     };
     Some((change, differences))

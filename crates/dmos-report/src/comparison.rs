@@ -5,7 +5,7 @@ use dmos_compare::profile::{Profile, ProfileRow, Typical};
 use dmos_compare::ranking::{Row, Table};
 use dmos_compare::regression::{MetricChange, Regression};
 use dmos_compare::statistics::interval::Interval;
-use dmos_compare::verdict::Verdict;
+use dmos_compare::verdict::{Direction, Verdict};
 use dmos_compare::{Axes, Better, By, Grid, ResultMetric, RunMetric};
 
 use crate::csv_text;
@@ -145,14 +145,51 @@ fn ranking(table: &Table, axes: &Axes, layout: Layout, top: usize) -> String {
     let relative = if table.case.is_none() { ", % of maximum" } else { "" };
     let (messages, steps) =
         (format!("messages/finished{relative}"), format!("planning steps/finished{relative}"));
-    let header =
-        ["", "mean", "difference", "95 % interval", "win/tie/loss", "p", &messages, &steps, "verdict"];
+    let header = [
+        "",
+        "mean",
+        "difference",
+        "95 % interval",
+        "win/tie/loss",
+        "p",
+        "break-even",
+        &messages,
+        &steps,
+        "verdict",
+    ];
     let hidden = table.rows.len() - shown.len();
     text.push_str(&layout.table(&header, shown.into_iter().map(|(_, row)| cells(row)).collect()));
     if hidden > 0 {
         text.push_str(&layout.note(&format!("and {hidden} more rows: `--top 0` shows all")));
     }
+    for note in [pairing(table), break_even(table)].into_iter().flatten() {
+        text.push_str(&layout.note(&note));
+    }
     text
+}
+
+/// Returns a note on the variance that pairing has saved.
+fn pairing(table: &Table) -> Option<String> {
+    let saved = table.rows.iter().filter_map(|row| row.compared.as_ref()?.variance_saved);
+    let percents: Vec<f64> = saved.map(|saved| (100.0 * saved).round() + 0.0).collect();
+    let least = percents.iter().copied().min_by(f64::total_cmp)?;
+    let most = percents.iter().copied().max_by(f64::total_cmp)?;
+    let range = if least == most { format!("{least} %") } else { format!("{least} to {most} %") };
+    Some(format!("Pairing by seed saves {range} of the variance of the differences."))
+}
+
+/// Returns a note on the break-even of the table's claims.
+fn break_even(table: &Table) -> Option<String> {
+    let claims = table.rows.iter().filter(|row| is_claim(row.verdict));
+    let one_in = claims.filter_map(|row| Some(row.compared.as_ref()?.break_even.one_in)).next()?;
+    Some(format!(
+        "Break-even: a deviation that would undo the difference if one in {} runs had it, which this number of seeds does not exclude.",
+        short(one_in)
+    ))
+}
+
+fn is_claim(verdict: Verdict) -> bool {
+    verdict.direction().is_some()
 }
 
 fn cells(row: &Row) -> Vec<String> {
@@ -166,8 +203,10 @@ fn cells(row: &Row) -> Vec<String> {
             cells.push(interval.unwrap_or_default());
             cells.push(format!("{}/{}/{}", compared.wins, compared.ties, compared.losses));
             cells.push(p_value(compared.p_corrected));
+            let break_even = is_claim(row.verdict).then(|| signed(compared.break_even.deviation));
+            cells.push(break_even.unwrap_or_default());
         }
-        None => cells.extend(vec![String::new(); 4]),
+        None => cells.extend(vec![String::new(); 5]),
     }
     cells.push(optional(row.messages_per_finished));
     cells.push(optional(row.planning_steps_per_finished));
@@ -300,6 +339,9 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
         "losses",
         "p",
         "p_corrected",
+        "variance_saved",
+        "break_even",
+        "break_even_one_in",
         "messages_per_finished",
         "planning_steps_per_finished",
         "verdict",
@@ -335,6 +377,9 @@ pub fn csv(comparison: &Comparison) -> Result<String, csv::Error> {
                 count(|compared| compared.losses),
                 number(compared.map(|compared| compared.p)),
                 number(compared.map(|compared| compared.p_corrected)),
+                number(compared.and_then(|compared| compared.variance_saved)),
+                number(compared.map(|compared| compared.break_even.deviation)),
+                number(compared.map(|compared| compared.break_even.one_in)),
                 number(row.messages_per_finished),
                 number(row.planning_steps_per_finished),
                 row.verdict.to_string(),
@@ -460,8 +505,9 @@ pub fn regression_text(regression: &Regression, layout: Layout, top: usize) -> S
     };
     let header = ["", "earlier", "current", "difference", "95 % interval", "p", "verdict"];
     let top = if top == 0 { usize::MAX } else { top };
-    let is_shown =
-        |(place, change): &(usize, &MetricChange)| *place < top || change.verdict == Verdict::Worse;
+    let is_shown = |(place, change): &(usize, &MetricChange)| {
+        *place < top || change.verdict.direction() == Some(Direction::Worse)
+    };
     let shown: Vec<_> =
         changes.iter().enumerate().filter(is_shown).map(|(_, change)| cells(change)).collect();
     let hidden = changes.len() - shown.len();

@@ -3,8 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use dmos_compare::comparison::{Comparison, FailedRun};
-use dmos_compare::regression;
+use dmos_compare::comparison::{Comparison, FailedRun, most_comparisons};
+use dmos_compare::verdict::fewest_seeds;
+use dmos_compare::{Axes, regression};
 use dmos_core::Registry;
 use dmos_experiment::manifest::Manifest;
 use dmos_experiment::{Experiment, Merged, Options, PreparedExperiment, Store, merge};
@@ -49,7 +50,31 @@ pub(crate) fn read(
     };
     let read = Experiment::read(&arguments.files, options, registry)?;
     warn(&read.warnings);
+    if let Some(warning) = too_few_seeds(&read.experiment.axes()) {
+        eprint_message(&format!("warning: {warning}"));
+    }
     Ok((read.experiment, read.prepared))
+}
+
+/// Returns a warning if so few seeds cannot yield a verdict, whatever the runs give.
+fn too_few_seeds(axes: &Axes) -> Option<String> {
+    let comparisons = match most_comparisons(axes) {
+        0 => return None,
+        comparisons => comparisons,
+    };
+    let seeds = axes.seeds.len();
+    let rows = if comparisons == 1 { "1 comparison" } else { &format!("{comparisons} comparisons") };
+    match fewest_seeds(comparisons) {
+        Some(fewest) if seeds >= fewest => None,
+        Some(fewest) => Some(format!(
+            "{seeds} {} cannot yield a verdict on {rows} in a table, except that a difference is the same in every run; \
+             at least {fewest} seeds can",
+            if seeds == 1 { "seed" } else { "seeds" }
+        )),
+        None => Some(format!(
+            "no number of seeds yields a verdict on {rows} in a table; compare fewer strategies"
+        )),
+    }
 }
 
 /// Makes all missing runs; returns whether a signal ended the work.

@@ -6,8 +6,9 @@
 //! | module | responsibility |
 //! |---|---|
 //! | `differences` | estimates of the mean, with weights |
+//! | [`resampling`] | the studentised bootstrap |
 //! | [`interval`] | confidence intervals |
-//! | [`test`](mod@test) | a permutation test |
+//! | [`test`](mod@test) | paired tests |
 //! | [`holm`] | correction for multiple comparisons |
 //! | [`sample_size`] | number of seeds needed |
 //! | [`survival`] | durations with censoring |
@@ -15,6 +16,7 @@
 mod differences;
 pub mod holm;
 pub mod interval;
+pub mod resampling;
 pub mod sample_size;
 pub mod survival;
 pub mod test;
@@ -23,9 +25,10 @@ pub use differences::Differences;
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// Returns the standard normal distribution function at `x`.
-fn normal(x: f64) -> f64 {
-    Normal::standard().cdf(x)
+/// Returns Student's distribution function at `x`.
+fn student(x: f64, freedom: f64) -> f64 {
+    let student = StudentsT::new(0.0, 1.0, freedom).expect("at least one degree of freedom");
+    student.cdf(x)
 }
 
 /// Returns the quantile of the standard normal distribution.
