@@ -216,6 +216,15 @@ fn an_interrupted_comparison_resumes() {
     assert!(stderr.contains("runs already present"), "{stderr}");
 }
 
+/// Returns a line of results with the checksum that it should have.
+fn with_checksum(line: &str) -> String {
+    let mut line: serde_json::Map<String, Value> = serde_json::from_str(line).expect("a line of results");
+    line.remove("checksum");
+    let json = Value::Object(line).to_string();
+    let content = json.strip_suffix('}').expect("an object");
+    format!("{content},\"checksum\":\"{:08x}\"}}", crc32fast::hash(content.as_bytes()))
+}
+
 #[cfg(unix)]
 fn is_part(entry: &fs::DirEntry) -> bool {
     entry.path().extension().is_some_and(|extension| extension == "part")
@@ -239,7 +248,7 @@ fn results_that_do_not_fit_together_are_refused() {
     let text =
         fs::read_to_string(directory.path().join("results/shard-000.jsonl")).expect("the file of results");
     let first = text.lines().next().expect("a line");
-    let changed = first.replacen("\"numbers\":[", "\"numbers\":[1", 1);
+    let changed = with_checksum(&first.replacen("\"numbers\":[", "\"numbers\":[1", 1));
     fs::write(directory.path().join("other/shard-000.x.part"), format!("{changed}\n"))
         .expect("the file is written");
     let message = refuse(&["sweep", "merge", &out, &other]);
@@ -247,6 +256,11 @@ fn results_that_do_not_fit_together_are_refused() {
         message.contains("door-factory-failures, memoized/bully, seed 1: conflicting results in"),
         "{message}"
     );
+    // A figure that was changed by hand.
+    let edited = text.replacen("\"numbers\":[", "\"numbers\":[1", 1);
+    fs::write(directory.path().join("results/shard-000.jsonl"), edited).expect("the file is written");
+    let message = refuse(&["sweep", "merge", &out]);
+    assert!(message.contains("shard-000.jsonl` is damaged: line 1 was changed"), "{message}");
     // A complete shard without one of its runs.
     let fewer: String = text.lines().skip(1).flat_map(|line| [line, "\n"]).collect();
     fs::write(directory.path().join("results/shard-000.jsonl"), fewer).expect("the file is written");
@@ -348,7 +362,7 @@ fn deterioration_is_reported() {
         let mut line: Value = serde_json::from_str(line).expect("JSON");
         let finals = &mut line["summary"]["numbers"][0];
         *finals = Value::from(finals.as_f64().expect("a number") + 3.0);
-        format!("{line}\n")
+        with_checksum(&line.to_string()) + "\n"
     };
     fs::write(&finished, text.lines().map(better).collect::<String>()).expect("the file is written");
     let (code, stdout, stderr) = dmos(&["compare", "--against", &out]);

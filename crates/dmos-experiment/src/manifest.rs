@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::experiment::Experiment;
 
 /// Version of the format of manifests and results.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Version of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

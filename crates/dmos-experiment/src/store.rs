@@ -7,8 +7,9 @@
 //! | `shard-003.jsonl` | all results of shard 3, in the order of runs |
 //!
 //! Each attempt at a shard writes a file of its own under a unique name, one line per result, and reads those
-//! of all earlier attempts, so no run is repeated and no two processes write to the same file. An incomplete
-//! line of a killed process is ignored. Once a shard is complete, all its results are written under a
+//! of all earlier attempts, so no run is repeated and no two processes write to the same file. Each line ends with its
+//! checksum: an incomplete or damaged line of a partial file is ignored and its run repeated, and one of a complete
+//! file is an error. Once a shard is complete, all its results are written under a
 //! temporary name, synced and renamed, and the partial files are removed. Concurrent attempts end with
 //! identical bytes. The files do not contain times, machines or users.
 
@@ -103,18 +104,34 @@ struct Line {
 /// Lines of results, by run.
 pub(crate) type Lines = BTreeMap<usize, String>;
 
+/// Key of the checksum, the last of a line.
+const CHECKSUM: &str = ",\"checksum\":\"";
+
+/// Returns the line with its checksum: the CRC-32 of everything before it.
+fn with_checksum(json: &str) -> String {
+    let content = json.strip_suffix('}').unwrap_or(json);
+    format!("{content}{CHECKSUM}{:08x}\"}}", crc32fast::hash(content.as_bytes()))
+}
+
+/// Returns the line without its checksum, if that is right.
+fn without_checksum(line: &str) -> Option<String> {
+    let (content, _) = line.rsplit_once(CHECKSUM)?;
+    let json = format!("{content}}}");
+    (with_checksum(&json) == line).then_some(json)
+}
+
 fn write_line(result: &RunResult) -> String {
     let (summary, failed) = match &result.result {
         Ok(summary) => (Some(summary.clone()), None),
         Err(why) => (None, Some(why.clone())),
     };
     let line = Line { run: result.run, summary, failed };
-    serde_json::to_string(&line).expect("a result can be written")
+    with_checksum(&serde_json::to_string(&line).expect("a result can be written"))
 }
 
-/// Parses a line, or returns `None` if it is incomplete.
+/// Parses a line, or returns `None` if it is incomplete or was changed.
 pub(crate) fn read_line(line: &str) -> Option<RunResult> {
-    let Line { run, summary, failed } = serde_json::from_str(line).ok()?;
+    let Line { run, summary, failed } = serde_json::from_str(&without_checksum(line)?).ok()?;
     let result = match (summary, failed) {
         (Some(summary), None) => Ok(summary),
         (None, Some(why)) => Err(why),
@@ -231,7 +248,7 @@ impl Store {
             // A file that has disappeared was removed because its shard is complete; the complete file is
             // read afterwards.
             for line in read_if_there(path)?.unwrap_or_default().lines() {
-                // An incomplete line is ignored.
+                // An incomplete or damaged line is ignored.
                 if let Some(RunResult { run, .. }) = read_line(line) {
                     self.add(shard, path, run, line, lines)?;
                 }
@@ -253,8 +270,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
         for (nth, line) in text.lines().enumerate() {
-            let result =
-                read_line(line).ok_or_else(|| damaged(format!("line {} is not a result", nth + 1)))?;
+            let changed = || damaged(format!("line {} was changed: it does not match its checksum", nth + 1));
+            let result = read_line(line).ok_or_else(changed)?;
             self.add(shard, path, result.run, line, lines)?;
         }
         let (there, runs) = (text.lines().count(), self.manifest.runs_of(shard).len());

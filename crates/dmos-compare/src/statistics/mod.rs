@@ -25,10 +25,11 @@ pub use differences::Differences;
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// Returns Student's distribution function at `x`.
+/// Returns Student's distribution function at `x`, to twelve decimals.
 fn student(x: f64, freedom: f64) -> f64 {
     let student = StudentsT::new(0.0, 1.0, freedom).expect("at least one degree of freedom");
-    student.cdf(x)
+    // Logarithms differ between machines in their last digit.
+    (student.cdf(x) * 1e12).round() / 1e12
 }
 
 /// Returns the quantile of the standard normal distribution.
@@ -36,10 +37,10 @@ fn normal_quantile(share: f64) -> f64 {
     Normal::standard().inverse_cdf(share)
 }
 
-/// Returns the quantile of Student's distribution.
+/// Returns the quantile of Student's distribution, to nine decimals.
 fn student_quantile(share: f64, freedom: f64) -> f64 {
     let student = StudentsT::new(0.0, 1.0, freedom).expect("at least one degree of freedom");
-    student.inverse_cdf(share)
+    (student.inverse_cdf(share) * 1e9).round() / 1e9
 }
 
 /// Returns the half-width of the 95 % interval of a mean by Student's distribution, or `None` for fewer than two
