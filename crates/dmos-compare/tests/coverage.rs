@@ -1,4 +1,4 @@
-//! What intervals and verdicts are worth, measured by simulation, and the tables of it in the documentation.
+//! Coverage, false alarms and power, measured by simulation, and the tables of them in the documentation.
 
 #[path = "../examples/coverage/measure.rs"]
 mod measure;

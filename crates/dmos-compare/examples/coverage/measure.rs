@@ -103,7 +103,7 @@ pub(crate) fn real() -> Vec<Population> {
     by_name.into_iter().map(of).collect()
 }
 
-/// What became of the samples of a cell, as fractions.
+/// Fractions of the samples of a cell.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Cell {
     /// Samples without an interval, because all differences are the same.
