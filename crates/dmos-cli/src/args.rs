@@ -151,6 +151,9 @@ pub(crate) struct RunArguments {
     /// Write a run directory; with several runs, one subdirectory for each.
     #[arg(help_heading = OUTPUT, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Replace directories of earlier runs; others are never replaced.
+    #[arg(help_heading = OUTPUT, long, requires = "out")]
+    pub(crate) force: bool,
     /// Compare with a published table in the same columns; several seeds are averaged.
     #[arg(help_heading = OUTPUT, long, value_name = "TABLE.csv")]
     pub(crate) against: Option<PathBuf>,
@@ -160,7 +163,7 @@ pub(crate) struct RunArguments {
     /// Execute each run twice and compare all events.
     #[arg(help_heading = EXECUTION, long)]
     pub(crate) check_determinism: bool,
-    /// Exit with 1 if an invariant is violated or a planner fails.
+    /// Exit with 1 if an invariant is violated.
     #[arg(help_heading = EXECUTION, long)]
     pub(crate) strict: bool,
 }

@@ -161,7 +161,14 @@ fn a_run_directory_is_written_atomically_and_never_overwritten() {
     assert_eq!(series.lines().count(), 1 + 7 * (1 + 5), "and of each of five items");
     let again = dmos(&arguments);
     assert_eq!((again.status.code(), again.stdout.len()), (Some(2), 0), "nothing is run");
-    assert!(text_of(&again).contains("not empty"), "{}", text_of(&again));
+    assert!(text_of(&again).contains("replace it with --force"), "{}", text_of(&again));
+    let longer = ["run", SMALL, "--set", "duration=70s", "--out", out, "--force"];
+    succeed(&longer);
+    assert!(file("run.json").contains("duration=70s"));
+    fs::write(Path::new(out).join("notes.txt"), "mine").expect("a file");
+    let other = dmos(&longer);
+    assert_eq!(other.status.code(), Some(2), "not only the files of a run");
+    assert!(text_of(&other).contains("not empty") && file("notes.txt") == "mine", "{}", text_of(&other));
 }
 
 #[test]
@@ -359,7 +366,8 @@ fn a_crate_for_a_strategy_is_written_once() {
 #[test]
 fn a_program_that_fails_does_not_break_the_run() {
     let output = dmos(&["run", DOORS, "--flow", "exec:command=no-such-program", "--format", "json"]);
-    assert!(output.status.success());
+    assert_eq!(output.status.code(), Some(1), "all output comes first");
+    assert!(text_of(&output).contains("error: the planner failed in 1 run\n"), "{}", text_of(&output));
     let run: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(run["finished_goods"], 0);
     let why = run["plans"][0]["inconclusive"].as_str().expect("a reason");
@@ -374,8 +382,7 @@ fn a_program_that_fails_does_not_break_the_run() {
     );
     assert!(run["plans"].as_array().expect("a list of plans").len() > 5, "the planner is called again");
     for command in ["plan", "run"] {
-        let strict: &[&str] = if command == "run" { &["--strict"] } else { &[] };
-        let failed = dmos(&[&[command, DOORS, "--flow", "exec:command=no-such-program"], strict].concat());
+        let failed = dmos(&[command, DOORS, "--flow", "exec:command=no-such-program"]);
         assert_eq!(failed.status.code(), Some(1), "{command}");
         let empty = dmos(&[command, DOORS, "--flow", "exec:command="]);
         assert_eq!(empty.status.code(), Some(2), "{command}");

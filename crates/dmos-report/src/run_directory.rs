@@ -9,6 +9,7 @@
 //!
 //! Every row of a table names scenario and seed.
 
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -20,7 +21,7 @@ use serde::Serialize;
 use crate::csv_text;
 use crate::run_document::{Provenance, ResolvedSettings, RunDocument};
 use crate::summary::Summary;
-use dmos_util::atomic_write::write_directory;
+use dmos_util::atomic_write::{replace_directory, write_directory};
 
 /// Version of the format of `run.json`.
 const FORMAT: u32 = 4;
@@ -34,27 +35,38 @@ struct RunFile<'a> {
     run: &'a RunDocument,
 }
 
-/// Writes the directory of a run atomically.
+/// Names of the files of a run.
+const FILES: [&str; 4] = ["run.json", "metrics.csv", "summary.csv", "series.csv"];
+
+/// Returns whether a directory has the files of a run, and nothing else.
+#[must_use]
+pub fn is_run(path: &Path) -> bool {
+    let is_ours = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| FILES.iter().any(|name| entry.file_name() == *name))
+    };
+    path.join(FILES[0]).is_file() && fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_ours))
+}
+
+/// Writes the directory of a run atomically; with `replaces`, in place of the directory of an earlier run.
 ///
 /// # Errors
-/// If the directory exists and is not empty, or anything cannot be written.
+/// If the directory has anything else, or anything cannot be written.
 pub fn write(
     path: &Path,
     scenario: &Scenario,
     record: &RunRecord,
     provenance: &Provenance,
+    replaces: bool,
 ) -> io::Result<()> {
     let run = RunDocument::new(scenario, record);
     let file = RunFile { format: FORMAT, provenance, settings: scenario.into(), run: &run };
     let json = serde_json::to_string_pretty(&file).map_err(io::Error::other)? + "\n";
     let summary = Summary::csv_header() + &Summary::of(record).csv_rows(&scenario.name, scenario.seed);
-    let files = [
-        ("run.json", json),
-        ("metrics.csv", metrics(scenario, record).map_err(io::Error::other)?),
-        ("summary.csv", summary),
-        ("series.csv", series(scenario, record).map_err(io::Error::other)?),
-    ];
-    write_directory(path, &files)
+    let metrics = metrics(scenario, record).map_err(io::Error::other)?;
+    let series = series(scenario, record).map_err(io::Error::other)?;
+    let contents = [json, metrics, summary, series];
+    let files: Vec<(&str, String)> = FILES.into_iter().zip(contents).collect();
+    if replaces && is_run(path) { replace_directory(path, &files) } else { write_directory(path, &files) }
 }
 
 fn metrics(scenario: &Scenario, record: &RunRecord) -> Result<String, csv::Error> {

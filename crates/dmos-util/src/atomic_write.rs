@@ -27,6 +27,25 @@ pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> 
         let message = "the directory exists and is not empty; choose another, or remove it";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
+    let written = beside(path, files)?;
+    move_to(written, path)
+}
+
+/// Writes a directory with files, possibly in subdirectories, in place of an existing one.
+///
+/// # Errors
+/// If anything cannot be written; then the existing directory is unchanged. If only the removal of the existing directory
+/// fails, its content is left beside the new one.
+pub fn replace_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> {
+    let written = beside(path, files)?;
+    let old = tempfile::Builder::new().prefix(".dmos-old-").tempdir_in(parent(path))?;
+    fs::rename(path, old.path().join("old"))?;
+    move_to(written, path)?;
+    old.close()
+}
+
+/// Writes files to a new directory beside a path.
+fn beside(path: &Path, files: &[(&str, String)]) -> io::Result<tempfile::TempDir> {
     let parent = parent(path);
     fs::create_dir_all(parent)?;
     let temporary = tempfile::Builder::new().prefix(".dmos-").tempdir_in(parent)?;
@@ -38,10 +57,15 @@ pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> 
         file.sync_all()?;
     }
     make_readable(temporary.path())?;
+    Ok(temporary)
+}
+
+/// Renames a written directory.
+fn move_to(written: tempfile::TempDir, path: &Path) -> io::Result<()> {
     // After the rename, the temporary directory no longer exists and need not be removed.
-    fs::rename(temporary.path(), path)?;
-    let _moved = temporary.keep();
-    sync_directory(parent)
+    fs::rename(written.path(), path)?;
+    let _moved = written.keep();
+    sync_directory(parent(path))
 }
 
 /// Verifies that [`write_directory`] can probably write this directory. Nothing is left behind.
@@ -208,6 +232,21 @@ mod tests {
             .map(|entry| entry.expect("an entry").file_name())
             .collect();
         assert_eq!(left, ["new"], "trying leaves nothing");
+    }
+
+    #[test]
+    fn a_directory_is_replaced_whole() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let target = root.path().join("run");
+        let one = [("a", "one".to_owned()), ("b", "one".to_owned())];
+        write_directory(&target, &one).expect("the directory is written");
+        let bad = [("a", String::new()), ("a/below", String::new())];
+        assert!(replace_directory(&target, &bad).is_err());
+        assert_eq!(fs::read_to_string(target.join("b")).expect("the file"), "one", "it is unchanged");
+        replace_directory(&target, &[("a", "two".to_owned())]).expect("the directory is written");
+        assert_eq!(fs::read_to_string(target.join("a")).expect("the file"), "two");
+        assert!(!target.join("b").exists());
+        assert_eq!(fs::read_dir(root.path()).expect("the folder").count(), 1, "nothing is left behind");
     }
 
     #[cfg(unix)]

@@ -18,7 +18,7 @@ Examples:
 
 Exit codes:
   0   success
-  1   with --strict: an invariant was violated or a planner failed; or output could not be written
+  1   a planner failed; with --strict: an invariant was violated; or output could not be written
   2   invalid input; nothing was run";
 
 pub(super) const COMPARE_HELP: &str = "\

@@ -13,7 +13,7 @@ use dmos_report::published::{PublishedTable, comparison_csv, comparison_table};
 use dmos_report::{Provenance, RunDocument, Summary, run_directory, table};
 use dmos_scenario::{Override, Seeds};
 use dmos_sim::Trace;
-use dmos_util::atomic_write::{self, is_free, try_directory};
+use dmos_util::atomic_write::{self, is_free, try_directory, try_file};
 use sha2::{Digest, Sha256};
 
 use crate::args::{Format, RunArguments};
@@ -30,32 +30,9 @@ struct Job {
 }
 
 pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), CliError> {
-    let overrides = arguments.changes.overrides();
-    // All input is read and checked before anything is run.
-    let jobs = arguments
-        .scenarios
-        .iter()
-        .map(|path| prepare(path, &overrides, arguments.seed, registry))
-        .collect::<Result<Vec<_>, _>>()?;
-    let published = arguments.against.as_deref().map(PublishedTable::read).transpose();
-    let published = published.map_err(|error| CliError::Input(error.to_string()))?;
-    if published.is_some() && jobs.len() > 1 {
-        return Err(CliError::Input("--against accepts a single scenario".to_owned()));
-    }
-    if let (Some(table), [job]) = (&arguments.against, &jobs[..]) {
-        warn_of_other_table(table, &job.scenario);
-    }
-    if let Some(out) = &arguments.out {
-        check_directories(out, &jobs)?;
-    }
+    let (jobs, published) = read(arguments, registry)?;
     let is_single = is_single(&jobs);
-    if arguments.trace.is_some() && !is_single {
-        return Err(CliError::Input("--trace accepts a single run: one scenario and one seed".to_owned()));
-    }
-    if let Some(path) = &arguments.trace {
-        atomic_write::try_file(path).map_err(|error| unwritable(path, &error))?;
-    }
-    let mut failed = 0;
+    let (mut violating, mut failed) = (0, 0);
     let prints_report =
         matches!(arguments.format, Format::Table) && !arguments.metrics && published.is_none();
     if matches!(arguments.format, Format::Csv) && published.is_none() {
@@ -71,7 +48,8 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
                 print_summary(&scenario, &record);
             }
             print_warnings(&scenario, &record);
-            failed += u64::from(has_failed(&record));
+            violating += u64::from(!record.is_clean());
+            failed += u64::from(has_failed_plan(&record));
             match &published {
                 Some(_) => summaries.push(Summary::of(&record)),
                 None if prints_report => {}
@@ -79,9 +57,8 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
             }
             if let Some(out) = &arguments.out {
                 let directory = directory(out, &scenario.name, seed, is_single);
-                run_directory::write(&directory, &scenario, &record, &job.provenance).map_err(|error| {
-                    CliError::Output(format!("cannot write `{}`: {error}", directory.display()))
-                })?;
+                run_directory::write(&directory, &scenario, &record, &job.provenance, arguments.force)
+                    .map_err(|error| unwritable(&directory, &error))?;
             }
             if prints_report {
                 records.push(record);
@@ -94,18 +71,51 @@ pub(crate) fn run(arguments: &RunArguments, registry: &Registry) -> Result<(), C
             compare(published, &Summary::mean_of(&summaries), &job, arguments.format)?;
         }
     }
-    if arguments.strict && failed > 0 {
-        return Err(CliError::Found(format!(
-            "error: invariant violations or planner failures in {failed} runs"
-        )));
+    let runs = |count: u64| if count == 1 { "1 run".to_owned() } else { format!("{count} runs") };
+    match (failed, violating) {
+        (1.., _) => Err(CliError::Found(format!("error: the planner failed in {}", runs(failed)))),
+        (_, 1..) if arguments.strict => {
+            Err(CliError::Found(format!("error: invariant violations in {}", runs(violating))))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// Returns whether a run violated an invariant, or its planner failed.
-fn has_failed(record: &RunRecord) -> bool {
-    let planner_failed = |plan: &PlanRecord| matches!(plan.no_flow, Some(NoFlow::PlannerFailed { .. }));
-    !record.is_clean() || record.plans.iter().any(planner_failed)
+/// Reads and checks all input, and tries all places to write to, before anything is run.
+fn read(
+    arguments: &RunArguments,
+    registry: &Registry,
+) -> Result<(Vec<Job>, Option<PublishedTable>), CliError> {
+    let overrides = arguments.changes.overrides();
+    let jobs = arguments
+        .scenarios
+        .iter()
+        .map(|path| prepare(path, &overrides, arguments.seed, registry))
+        .collect::<Result<Vec<_>, _>>()?;
+    let published = arguments.against.as_deref().map(PublishedTable::read).transpose();
+    let published = published.map_err(|error| CliError::Input(error.to_string()))?;
+    if published.is_some() && jobs.len() > 1 {
+        return Err(CliError::Input("--against accepts a single scenario".to_owned()));
+    }
+    if let (Some(table), [job]) = (&arguments.against, &jobs[..]) {
+        warn_of_other_table(table, &job.scenario);
+    }
+    if let Some(out) = &arguments.out {
+        check_directories(out, &jobs, arguments.force)?;
+    }
+    if arguments.trace.is_some() && !is_single(&jobs) {
+        return Err(CliError::Input("--trace accepts a single run: one scenario and one seed".to_owned()));
+    }
+    if let Some(path) = &arguments.trace {
+        atomic_write::try_file(path).map_err(|error| unwritable(path, &error))?;
+    }
+    Ok((jobs, published))
+}
+
+/// Returns whether the planner of a run, an external program, failed.
+fn has_failed_plan(record: &RunRecord) -> bool {
+    let failed = |plan: &PlanRecord| matches!(plan.no_flow, Some(NoFlow::PlannerFailed { .. }));
+    record.plans.iter().any(failed)
 }
 
 /// Runs a scenario, twice if asked for, and writes its trace if asked for.
@@ -203,18 +213,23 @@ fn is_single(jobs: &[Job]) -> bool {
 }
 
 /// Rejects directories that exist or would be written twice, before anything is run.
-fn check_directories(out: &Path, jobs: &[Job]) -> Result<(), CliError> {
+fn check_directories(out: &Path, jobs: &[Job], replaces: bool) -> Result<(), CliError> {
     let mut seen = BTreeSet::new();
     for job in jobs {
         for seed in job.seeds.iter() {
             let directory = directory(out, &job.scenario.name, seed, is_single(jobs));
             let shown = directory.display();
-            if !is_free(&directory) {
-                return Err(CliError::Input(format!(
-                    "`{shown}` exists and is not empty; choose another directory, or remove it"
-                )));
+            if replaces && run_directory::is_run(&directory) {
+                try_file(&directory.with_extension("new")).map_err(|error| unwritable(&directory, &error))?;
+            } else if is_free(&directory) {
+                try_directory(&directory).map_err(|error| unwritable(&directory, &error))?;
+            } else {
+                let remedy = match run_directory::is_run(&directory) {
+                    true => "holds an earlier run; choose another directory, or replace it with --force",
+                    false => "exists and is not empty; choose another directory, or remove it",
+                };
+                return Err(CliError::Input(format!("`{shown}` {remedy}")));
             }
-            try_directory(&directory).map_err(|error| unwritable(&directory, &error))?;
             if !seen.insert(directory.clone()) {
                 return Err(CliError::Input(format!(
                     "two runs would be written to `{shown}`; give the scenarios names"
