@@ -155,7 +155,7 @@ mod tests {
             let sizes = all.strata().iter().map(Vec::len).collect();
             p_value(&all, Resamples::new(sizes).errors(&all).as_ref())
         };
-        // scipy 1.17.1: ttest_1samp gives 0.0585, the permutation test 0.0703, and numpy by a million resamples 0.23.
+        // scipy 1.17.1: a t test of one sample gives 0.0585, the permutation test 0.0703, and numpy by a million resamples 0.23.
         let few = [3.0, -1.0, 4.0, 1.0, 5.0, -9.0, 2.0, 6.0, 5.0, 3.0, 5.0, 8.0];
         assert!((all(&few) - 0.23).abs() < 0.02, "{}", all(&few));
         let without = p_value(&Differences::new(vec![few.to_vec()]), None);

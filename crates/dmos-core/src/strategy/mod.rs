@@ -34,19 +34,21 @@
 //! });
 //! ```
 
+mod descriptor;
 mod detector;
 mod flow;
 mod leader;
 mod params;
 mod registry;
 
+pub use descriptor::{Descriptor, DetectorDescriptor, Family, FlowDescriptor, Guarantee, LeaderDescriptor};
 pub use detector::{ArrivalHistory, DetectorConfig, DetectorStrategy};
 pub use flow::{Change, FlowStrategy, Meter, NoFlow, PlanRequest, Rating, ThroughputBound};
 pub use leader::{Election, ElectionConfig, ElectionEffects, ElectionInput, LeaderStrategy};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use registry::{
-    Descriptor, DetectorChoice, DetectorDescriptor, Family, FlowChoice, FlowDescriptor, Guarantee,
-    LeaderChoice, LeaderDescriptor, Registry, RegistryError, StrategyCall, StrategyChoice, StrategyError,
+    DetectorChoice, FlowChoice, LeaderChoice, Registry, RegistryError, StrategyCall, StrategyChoice,
+    StrategyError,
 };
 
 /// Registers a [`FlowDescriptor`] with every program that links the crate.
