@@ -37,7 +37,9 @@ use error::CliError;
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::of_process();
-    match run(&arguments) {
+    let result = run(&arguments);
+    dmos_exec::end_all();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let message = failure.to_string();

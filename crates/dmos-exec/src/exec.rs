@@ -9,6 +9,7 @@ use dmos_core::strategy::{
 use dmos_core::{Flow, NodeId, Span};
 use dmos_graph::Feasibility;
 
+use crate::pool;
 use crate::process::Process;
 use crate::protocol::{AnswerLine, flow, network_line, request_line};
 
@@ -74,6 +75,14 @@ impl FlowStrategy for Exec {
     }
 }
 
+impl Drop for Exec {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            pool::give_back(&self.command, process);
+        }
+    }
+}
+
 /// Returns the flow if it can be activated: it is valid, and makes a final item if one can be made.
 fn valid(flow: Flow, request: &PlanRequest<'_>) -> Result<Flow, String> {
     let network = request.network;
@@ -95,11 +104,11 @@ impl Exec {
     fn ask(&self, process: &mut Option<Process>, request: &PlanRequest<'_>) -> Result<AnswerLine, String> {
         let is_new = process.is_none() || request.active.is_none();
         let is_changed = request.changes.iter().any(|change| matches!(change, Change::RecipeChanged(_)));
-        let mut lines = if is_new || is_changed { network_line(request) } else { String::new() };
+        let mut lines = if is_new || is_changed { network_line(request, is_new) } else { String::new() };
         lines.push_str(&request_line(request, self.plans));
         let running = match process {
             Some(running) => running,
-            None => process.insert(Process::start(&self.command)?),
+            None => process.insert(pool::take(&self.command)?),
         };
         let line = running.ask(lines, self.limit)?;
         let answer: AnswerLine = serde_json::from_str(&line).map_err(|error| {

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct NetworkLine<'a> {
     /// Identifies the kind of the line.
     pub network: NetworkOf<'a>,
+    /// True for the first plan of a planner: the program is to forget all earlier ones, which may be of other runs. False
+    /// where only a recipe has changed.
+    pub reset: bool,
     /// Seed of the planner's random choices.
     pub seed: u64,
     /// Mean transit time, in seconds, where no route is listed.
@@ -131,9 +134,9 @@ pub enum EdgeOf {
     Plain(u32, u32, u32),
 }
 
-/// Returns the line that describes the network of a request.
+/// Returns the line that describes the network of a request, and whether all that came before is to be forgotten.
 #[must_use]
-pub fn network_line(request: &PlanRequest<'_>) -> String {
+pub fn network_line(request: &PlanRequest<'_>, reset: bool) -> String {
     let (network, routes) = (request.network, request.routes);
     let site = |index: usize| routes.site_names()[index].as_str();
     let default = routes.default_route().transit();
@@ -153,6 +156,7 @@ pub fn network_line(request: &PlanRequest<'_>) -> String {
             final_weights: network.final_weights().map(|(_, weight)| weight).collect(),
             nodes: network.nodes().map(node).collect(),
         },
+        reset,
         seed: request.seed,
         transit_s: default.mean().as_secs_f64(),
         transit_upper_s: default.upper().as_secs_f64(),

@@ -18,6 +18,10 @@ fn main() {
     failures_are_named();
     a_program_that_ended_is_started_again();
     the_process_is_reused();
+    a_process_is_kept_for_the_next_run();
+    long_answers_are_refused();
+    #[cfg(target_os = "linux")]
+    programs_of_a_program_end_with_it();
     a_failed_start_is_reported();
 }
 
@@ -27,6 +31,7 @@ fn run_fake_planner(behaviour: &str) {
         let message: serde_json::Value = serde_json::from_str(&line).expect("lines of JSON");
         let Some(number) = message["plan"].as_u64() else {
             assert_eq!(message["network"]["nodes"][1]["requires"], serde_json::json!([[0, 1]]));
+            assert_eq!(message["reset"], true);
             continue;
         };
         let good = r#"{"plan": N, "edges": [[0, 1, 0], [1, 2, 1]], "steps": 7, "remark": "unchanged"}"#;
@@ -53,6 +58,20 @@ fn run_fake_planner(behaviour: &str) {
             },
             "counts" => {
                 &format!(r#"{{"plan": N, "edges": [[0, 1, 0], [1, 2, 1]], "steps": {}}}"#, std::process::id())
+            }
+            "long" => {
+                let part = "x".repeat(1 << 20);
+                // The driver closes the pipe early.
+                let mut stdout = std::io::stdout();
+                let _ = (0..65).try_for_each(|_| stdout.write_all(part.as_bytes()));
+                continue;
+            }
+            behaviour if behaviour.starts_with("has-child:") => {
+                let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep runs");
+                let path = behaviour.trim_start_matches("has-child:");
+                std::fs::write(path, child.id().to_string()).expect("the file is written");
+                let _ = child.wait();
+                continue;
             }
             behaviour => panic!("no such behaviour: {behaviour}"),
         };
@@ -160,4 +179,42 @@ fn a_failed_start_is_reported() {
     let missing =
         registry.flow(&dmos_testkit::call("exec"), &network()).expect_err("an error for the missing command");
     assert!(missing.to_string().starts_with("strategy `exec` needs its parameter `command`: "), "{missing}");
+}
+
+fn a_process_is_kept_for_the_next_run() {
+    let number = |planner: &mut Box<dyn FlowStrategy>| ask(&mut **planner, &[]).1.steps();
+    dmos_exec::end_all();
+    let mut both = [planner("counts", "20s", &network()), planner("counts", "20s", &network())];
+    let numbers = both.each_mut().map(number);
+    assert_ne!(numbers[0], numbers[1], "each planner of a run has a program of its own");
+    drop(both);
+    let mut next = planner("counts", "20s", &network());
+    assert!(numbers.contains(&number(&mut next)));
+    drop(next);
+    dmos_exec::end_all();
+    assert!(!numbers.contains(&number(&mut planner("counts", "20s", &network()))), "all have ended");
+}
+
+fn long_answers_are_refused() {
+    let error = ask(&mut *planner("long", "20s", &network()), &[]).0.expect_err("a long answer");
+    assert!(error.to_string().contains("its answer is longer than 64 MiB"), "{error}");
+}
+
+/// A program that starts another one and hangs leaves nothing behind.
+#[cfg(target_os = "linux")]
+fn programs_of_a_program_end_with_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("number");
+    let behaviour = format!("has-child:{}", file.display());
+    let error = ask(&mut *planner(&behaviour, "1s", &network()), &[]).0.expect_err("no answer");
+    assert!(error.to_string().contains("no answer within 1s"), "{error}");
+    let number = std::fs::read_to_string(&file).expect("the number of the process");
+    // A process that ended may still be listed until it is waited for.
+    let is_running =
+        || std::fs::read_to_string(format!("/proc/{number}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    let ended = (0..200).any(|_| {
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
+        !is_running()
+    });
+    assert!(ended, "process {number} is still running");
 }
