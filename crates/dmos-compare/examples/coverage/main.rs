@@ -32,9 +32,11 @@ fn tables() -> String {
 }
 
 fn main() {
+    let tables = tables();
+    // Read after the measurement, which takes minutes in which the document may be edited.
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/comparing.md");
     let document = fs::read_to_string(&path).expect("the documentation");
     let (before, rest) = document.split_once(BEGIN).expect("the mark before the tables");
     let (_, after) = rest.split_once(END).expect("the mark behind the tables");
-    fs::write(&path, format!("{before}{BEGIN}{}{END}{after}", tables())).expect("a writable file");
+    fs::write(&path, format!("{before}{BEGIN}{tables}{END}{after}")).expect("a writable file");
 }
