@@ -3,7 +3,6 @@
 //! Everything is written under a temporary name beside the target, synced, and renamed. Only regular files are replaced:
 //! a link stays a link to the file that is replaced, and devices and pipes are written to.
 
-use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -34,13 +33,19 @@ pub fn write_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> 
 /// Writes a directory with files, possibly in subdirectories, in place of an existing one.
 ///
 /// # Errors
-/// If anything cannot be written; then the existing directory is unchanged. If only the removal of the existing directory
-/// fails, its content is left beside the new one.
+/// If anything cannot be written; then the existing directory is unchanged, or its content is left beside the new one.
 pub fn replace_directory(path: &Path, files: &[(&str, String)]) -> io::Result<()> {
     let written = beside(path, files)?;
     let old = tempfile::Builder::new().prefix(".dmos-old-").tempdir_in(parent(path))?;
-    fs::rename(path, old.path().join("old"))?;
-    move_to(written, path)?;
+    let moved = old.path().join("old");
+    fs::rename(path, &moved)?;
+    if let Err(error) = move_to(written, path) {
+        // The earlier directory must not go with the temporary one in which it lies.
+        if fs::rename(&moved, path).is_err() {
+            let _left = old.keep();
+        }
+        return Err(error);
+    }
     old.close()
 }
 
@@ -138,8 +143,7 @@ fn target(path: &Path) -> io::Result<Target> {
         // A link of the system, such as that to the standard output, may lead to a file that others write to as well.
         Ok(found) if found.is_file() && !is_system => {
             let is_link = fs::symlink_metadata(path)?.is_symlink();
-            let real = if is_link { Cow::Owned(fs::canonicalize(path)?) } else { Cow::Borrowed(path) };
-            Ok(Target::File(real.into_owned()))
+            Ok(Target::File(if is_link { fs::canonicalize(path)? } else { path.to_owned() }))
         }
         Ok(_) => Ok(Target::Stream),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
