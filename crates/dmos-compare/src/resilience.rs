@@ -151,7 +151,7 @@ impl Output {
 }
 
 /// Returns the times of all failures in ascending order, each once: outages of nodes, and faults that slow nodes or break
-/// links. If only messages, disks or clocks fail, they count from the start.
+/// links. If only messages or clocks fail, they count from the start.
 fn failures(record: &RunRecord) -> Vec<Time> {
     let is_failure =
         |kind: FaultKind| matches!(kind, FaultKind::Slow | FaultKind::Partition | FaultKind::LossyLinks);

@@ -39,7 +39,7 @@ pub struct NodeImpact {
     pub infeasible_items: Vec<ItemId>,
     /// Time from the removal until the output falls below three quarters; `None` if the output is undefined.
     pub time_to_survive: Option<Episode>,
-    /// Lost output in seconds of full output; `None` if the output is undefined.
+    /// Lost output in seconds of the mean output with all nodes; `None` if nothing is made even then.
     pub loss: Option<f64>,
     /// Complete sets of final items.
     pub complete_sets: u64,
